@@ -15,34 +15,36 @@ use aws_sdk_autoscaling::{
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Preferences of instance refreshes. Omitted ones have the API's defaults.
+/// Preferences of the instance refresh that rolls out another template version. Omitted ones have the defaults of the
+/// API.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Refresh {
-    /// Minimum of instances in service, in per cent of the desired ones, 0 to 100; 90 when omitted. With 100, new instances
-    /// are launched before old ones are terminated.
+    /// Minimum number of instances in service, in percent of the desired ones, 0 to 100; 90 when omitted. With 100, new
+    /// instances are launched before previous ones are terminated.
     pub min_healthy_percentage: Option<u32>,
-    /// Maximum of instances, in per cent of the desired ones, 100 to 200; 100 when omitted.
+    /// Maximum number of instances, in percent of the desired ones, 100 to 200; 100 when omitted. It exceeds
+    /// `min_healthy_percentage` by at most 100.
     pub max_healthy_percentage: Option<u32>,
-    /// Time that a new instance is in service before the next one is replaced, in seconds; the group's `health_grace` when
-    /// omitted, 0 in the local cloud.
+    /// Time that a new instance is in service before the next one is replaced, in seconds; when omitted, the group's
+    /// `instance_warmup` or else its `health_grace`, and 0 in the local cloud.
     pub instance_warmup: Option<u32>,
-    /// Indicates whether a failed refresh is rolled back, so that the group does not have two versions. True when
+    /// Indicates whether a failed refresh is rolled back, so that the group does not have two versions; true when
     /// omitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_rollback: Option<bool>,
-    /// Percentages of replaced instances at which the refresh pauses, in ascending order.
+    /// Percentages of replaced instances at which the refresh pauses, 1 to 100 in ascending order; none by default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checkpoints: Vec<u32>,
-    /// Pause at a checkpoint, in seconds; 3600 when omitted.
+    /// Duration of the pause at a checkpoint, in seconds; 3600 when omitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint_delay: Option<u32>,
-    /// Time for which alarms are observed after all instances are replaced, in seconds.
+    /// Time for which the alarms are observed after all instances have been replaced, in seconds; none when omitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bake_time: Option<u32>,
-    /// Names of alarms that fail the refresh.
+    /// Names of the alarms that fail the refresh when their state is `ALARM`; none by default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alarms: Vec<Input<AlarmName>>,
-    /// Treatment of instances that are protected from scale-in.
+    /// Treatment of instances that are protected from scale-in; the API's default, [`Protected::Wait`], when omitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protected: Option<Protected>,
 }
