@@ -19,48 +19,69 @@ use std::{
     time::Duration,
 };
 
-/// A resource of any type that Cloud Control supports, with the type name and the properties of CloudFormation. This makes
-/// every AWS service usable:
+/// A resource of any type that Cloud Control supports, with the type name and the properties of CloudFormation.
 ///
+/// It makes every AWS service usable. Only declared properties are compared with the existing ones. Tags are
+/// properties, because each type has its own form of tags. Properties that contain secrets are encrypted in the state.
+///
+/// # Example
 /// ```
-/// use infra_aws::{self as aws, CloudResource};
-/// use infra_core::{Config, Output, Result, Stack, output_json};
-///
-/// fn queue(stack: &Stack, _: &Config) -> Result {
-///     let virginia = aws::region(stack, "us-east-1");
-///     let dead = virginia.add("dead", CloudResource::new("AWS::SQS::Queue", output_json!({})));
-///     let arn: Output<String> = dead.properties.field("Arn");
-///     let queue = CloudResource::new("AWS::SQS::Queue", output_json!({
-///         "QueueName": "jobs",
-///         "RedrivePolicy": {"deadLetterTargetArn": arn, "maxReceiveCount": 3},
-///     }));
-///     let queue = virginia.add("jobs", queue.replace_on(["QueueName"]));
-///     stack.export("url", queue.identifier);
-///     Ok(())
-/// }
-/// # assert!(infra_core::testing::declare(&queue).is_ok());
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # use infra_core::{Output, output_json};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// let dead = virginia.add("dead", CloudResource::new("AWS::SQS::Queue", output_json!({})));
+/// let arn: Output<String> = dead.properties.field("Arn");
+/// let queue = CloudResource::new("AWS::SQS::Queue", output_json!({
+///     "QueueName": "jobs",
+///     "RedrivePolicy": {"deadLetterTargetArn": arn, "maxReceiveCount": 3},
+/// }));
+/// let queue = virginia.add("jobs", queue.replace_on(["QueueName"]));
+/// stack.export("url", queue.identifier);
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
 /// ```
 ///
-/// Created by `CreateResource`, read by `GetResource`, changed in place by `UpdateResource` and deleted by
-/// `DeleteResource`; `GetResourceRequestStatus` returns the result of each request. Only declared properties are compared
-/// with the existing ones. [`CloudResource::replace_on`] names the properties that a type cannot change in place, which are
-/// marked with "Update requires: Replacement" in its reference. Tags are properties, because each type has its own form of
-/// tags.
+/// # API operations
+/// - Create: `CreateResource`; `GetResourceRequestStatus` until the request has finished; `GetResource`. After an
+///   interrupted run, `GetResourceRequestStatus`, `ListResourceRequests` and `GetResource` find its resource.
+/// - Read: `GetResource`
+/// - Update: `GetResource`, `UpdateResource`; `GetResourceRequestStatus` until the request has finished
+/// - Delete: `DeleteResource`; `GetResourceRequestStatus` until the request has finished; both are repeated while the
+///   resource is in use
 ///
-/// A create whose response was lost is sent again with its client token, which is valid for 36 hours; the results of
-/// requests are available for 7 days.
+/// Cloud Control calls the operations of the resource's own service, with the permissions of the caller. A create whose
+/// response was lost is sent again with its client token, which is valid for 36 hours.
+///
+/// # Replacement
+/// A change of `type_name` replaces the resource, and so does a change of the properties that
+/// [`CloudResource::replace_on`] names. Name all properties that the type's reference marks with "Update requires:
+/// Replacement": a change of another one is refused by the API, and the error names it. The new resource is created
+/// before the previous one is deleted.
+///
+/// # Import
+/// The id is `TYPE|IDENTIFIER`, of the type and the primary identifier, which has parts that are separated by `|` for
+/// some types:
+///
+/// ```console
+/// $ stack import aws:cloudcontrol:Resource logs 'AWS::Logs::LogGroup|/web' --region us-east-1
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:cloudcontrol:Resource", timeout = TIMEOUT * 2)]
 pub struct CloudResource {
-    /// Type, such as `AWS::SQS::Queue`.
+    /// Name of the type, such as `AWS::SQS::Queue`. A change replaces the resource.
     #[resource(replace)]
     pub type_name: String,
-    /// Properties: a JSON object.
+    /// Properties by the names of CloudFormation, a JSON object; see [`output_json!`](infra_core::output_json).
     pub properties: Input<Json>,
-    /// Secret properties. Declared properties that contain secrets are moved here.
+    /// Properties with secrets, a JSON object. A declaration through a [`Region`](crate::Region) moves them here from
+    /// `properties`.
     #[resource(secret)]
     pub secrets: Option<Input<Json>>,
-    /// Properties whose change replaces the resource; nested ones as in `Network.Family`.
+    /// Properties whose change replaces the resource; nested ones as in `Network.Family`. A change of the list alone
+    /// does not update the resource.
     #[resource(untracked)]
     pub replace_on: Vec<String>,
 }
@@ -68,9 +89,9 @@ pub struct CloudResource {
 /// Outputs of a [`CloudResource`].
 #[derive(Clone, Debug, Serialize, Deserialize, Outputs)]
 pub struct CloudResourceOutputs {
-    /// Primary identifier, such as a name or an ARN; the parts of a compound one are separated by `|`.
+    /// Primary identifier, such as a name, a URL or an ARN; the parts of a compound one are separated by `|`.
     pub identifier: Output<String>,
-    /// All properties, also those that AWS has set; [`Output::field`] returns one.
+    /// All properties without secrets, also those that AWS has set; [`Output::field`] returns one.
     #[output(changes_on_update)]
     pub properties: Output<Json>,
 }

@@ -9,27 +9,65 @@ use aws_sdk_iam::{Client, types};
 use serde_json::{Value as Json, json};
 use std::time::Duration;
 
-/// A role that an AWS service can assume, with the policies that grant its permissions.
+/// An IAM role that an AWS service can assume, with the policies that grant its permissions.
 ///
-/// Created by `CreateRole`; `PutRolePolicy` and `DeleteRolePolicy` change its inline policies, `AttachRolePolicy` and
-/// `DetachRolePolicy` its managed ones, `UpdateAssumeRolePolicy` the trusted service, `TagRole` and `UntagRole` its tags.
 /// Roles are the same in all regions of an account.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # use infra_core::output_format;
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// let bucket = virginia.add("files", Bucket::default());
+/// let document = output_format!(
+///     r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":"s3:GetObject","Resource":"{}/*"}}]}}"#,
+///     bucket.arn
+/// );
+/// let role = virginia.add("role", Role::for_service("ec2.amazonaws.com").policy("read-files", document));
+/// let profile = virginia.add("profile", InstanceProfile::for_role(role.name));
+/// virginia.add("host", Instance { instance_profile: Some(profile.name), ..Instance::new("t3.micro") });
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `CreateRole`, `PutRolePolicy`, `AttachRolePolicy`
+/// - Read: `GetRole`, `ListRolePolicies`, `GetRolePolicy`, `ListAttachedRolePolicies`
+/// - Update: those of a read, `UpdateAssumeRolePolicy`, `PutRolePolicy`, `DeleteRolePolicy`, `AttachRolePolicy`,
+///   `DetachRolePolicy`, `TagRole`, `UntagRole`
+/// - Delete: those of a read, `DeleteRolePolicy`, `DetachRolePolicy`, `DeleteRole`
+///
+/// # Replacement
+/// A change of `name` replaces the role. The new role is created before the previous one is deleted.
+///
+/// # Import
+/// The id is the name of the role. A role whose trust policy does not consist of one service is printed with the text
+/// of that policy as its `trusted_service`, which has to be corrected.
+///
+/// ```console
+/// $ stack import aws:iam:Role role web --region us-east-1
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:iam:Role")]
 pub struct Role {
-    /// Name, unique in the account; derived from the declaration's name when omitted.
+    /// Name, unique in the account: 1 to 64 letters, digits and any of `_+=,.@-`. When omitted, the declaration's name
+    /// with a unique suffix. A change replaces the role.
     #[resource(replace)]
     pub name: Option<String>,
     /// Service that can assume the role, such as `ec2.amazonaws.com`.
     pub trusted_service: String,
-    /// Inline policies: name → JSON text of the document. When it is not empty, other inline policies are deleted; when it
-    /// is empty, others may add theirs, such as a [`RolePolicy`](super::role_policy::RolePolicy).
+    /// Inline policies: name → JSON text of the document. If there are any, other inline policies are deleted; if it is
+    /// empty, other inline policies are kept, such as those of a [`RolePolicy`](super::role_policy::RolePolicy).
     #[serde(default)]
     pub policies: BTreeMap<String, Input<String>>,
-    /// ARNs of managed policies that are attached to the role. Others may attach theirs.
+    /// ARNs of managed policies that are attached to the role, such as `arn:aws:iam::aws:policy/ReadOnlyAccess`; none
+    /// by default. Other attached policies are kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub managed_policies: Vec<Input<String>>,
-    /// User-defined tags.
+    /// User-defined tags: key → value; none by default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }

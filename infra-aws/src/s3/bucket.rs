@@ -10,20 +10,52 @@ use aws_sdk_s3::{
 };
 use infra_core::provider::{Found, Handler, Recovery};
 
-/// A bucket without public access.
+/// An S3 bucket without public access.
 ///
-/// Created by `CreateBucket`; `PutPublicAccessBlock` blocks public access, `PutBucketTagging` changes the tags.
-/// `DeleteBucket` deletes empty buckets only.
+/// All four settings that block public access are on.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// let bucket = virginia.add("files", Bucket { force_delete: true, ..Bucket::default() });
+/// stack.export("bucket", bucket.name);
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `GetBucketTagging`, which finds an existing bucket with this name; `CreateBucket`, `PutPublicAccessBlock`;
+///   `GetBucketTagging` and `PutBucketTagging` where `CreateBucket` accepts no tags
+/// - Read: `HeadBucket`, `GetBucketTagging`
+/// - Update: `PutPublicAccessBlock`, `GetBucketTagging`, `PutBucketTagging`
+/// - Delete: `DeleteBucket`; before it `ListObjectVersions` and `DeleteObjects` if `force_delete` is true
+///
+/// # Replacement
+/// A change of `name` replaces the bucket. The new bucket is created before the previous one is deleted, and **does not
+/// have its objects**. Unless `force_delete` is true, the deletion of a bucket with objects is refused.
+///
+/// # Import
+/// The id is the name of the bucket:
+///
+/// ```console
+/// $ stack import aws:s3:Bucket files example-files --region us-east-1
+/// ```
 #[derive(Clone, Debug, Default, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:s3:Bucket")]
 pub struct Bucket {
-    /// Name, unique in all of AWS; derived from the declaration's name when omitted.
+    /// Name, unique in all of AWS: 3 to 63 lower-case letters, digits, `-` and `.`, beginning and ending with a letter
+    /// or digit. When omitted, the declaration's name with a unique suffix. A change replaces the bucket.
     #[resource(replace)]
     pub name: Option<String>,
-    /// Indicates whether the objects are deleted with the bucket.
+    /// Indicates whether all objects and their versions are deleted with the bucket; false by default. The plan of such
+    /// a deletion warns of the loss.
     #[serde(default)]
     pub force_delete: bool,
-    /// User-defined tags.
+    /// User-defined tags: key → value; none by default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
@@ -35,7 +67,7 @@ pub struct BucketOutputs {
     pub name: Output<String>,
     /// Amazon Resource Name of the bucket.
     pub arn: Output<String>,
-    /// Region of the bucket.
+    /// Region of the bucket, such as `us-east-1`.
     pub region: Output<String>,
 }
 

@@ -9,19 +9,58 @@ use std::{collections::HashMap, fs::File, path::Path, time::Duration};
 
 /// A file of up to 5 GB in a bucket.
 ///
-/// Created by `PutObject`, which never replaces an object of another owner. The content is identified by its SHA-256,
-/// which is compared with the file before the upload, and by S3 with what it receives. The metadata of the object contains
-/// program, stack, URN and operation.
+/// Its content is identified by its SHA-256, which is compared with the file before the upload, and by S3 with the
+/// content that it receives. The metadata of the object contains program, stack, URN and operation. A create never
+/// overwrites an object of another owner.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # use infra_core::output_format;
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// let bucket = virginia.add("programs", Bucket { force_delete: true, ..Bucket::default() });
+/// let program = virginia.lookup(CargoBin::of_workspace("web"));
+/// virginia.add("program", BucketObject {
+///     bucket: bucket.name,
+///     key: output_format!("web/{}", &program.sha256),
+///     source: program.path,
+///     sha256: program.sha256,
+/// });
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `PutObject`; if the key is in use, `HeadObject`, and `PutObject` again for an object of a previous
+///   generation with the same content
+/// - Read: `HeadObject`
+/// - Update: `PutObject`
+/// - Delete: `HeadObject`, `DeleteObject`
+///
+/// # Replacement
+/// A change of `bucket` or `key` replaces the object. The new object is created before the previous one is deleted.
+/// Another content is uploaded in place.
+///
+/// # Import
+/// The id is `BUCKET/KEY`. The printed declaration needs a `source` and its `sha256`; the first `up` uploads the file,
+/// unless this library has uploaded the same content.
+///
+/// ```console
+/// $ stack import aws:s3:BucketObject program example-files/web/program --region us-east-1
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:s3:BucketObject")]
 pub struct BucketObject {
-    /// Name of the bucket.
+    /// Name of the bucket. A change replaces the object.
     #[resource(replace)]
     pub bucket: Input<String>,
-    /// Key in the bucket.
+    /// Key of the object in the bucket, 1 to 1024 bytes. A change replaces the object.
     #[resource(replace)]
     pub key: Input<String>,
-    /// Path of the file. Another path of the same content is no change.
+    /// Path of the file on this machine. Another path of a file with the same content is no change.
     #[resource(untracked)]
     pub source: Input<String>,
     /// SHA-256 of the file, 64 hexadecimal digits.
@@ -33,12 +72,12 @@ pub struct BucketObject {
 pub struct BucketObjectOutputs {
     /// Name of the bucket.
     pub bucket: Output<String>,
-    /// Key in the bucket.
+    /// Key of the object in the bucket.
     pub key: Output<String>,
-    /// SHA-256 of the content, in hexadecimal digits.
+    /// SHA-256 of the content, 64 hexadecimal digits; `unknown` if the object was overwritten by other means.
     #[output(changes_on_update)]
     pub sha256: Output<String>,
-    /// Entity tag.
+    /// Entity tag of the object, as S3 computes it.
     #[output(changes_on_update)]
     pub etag: Output<String>,
 }
