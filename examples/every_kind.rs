@@ -164,7 +164,7 @@ fn rest(region: &Region) {
     let file = BucketObject { bucket: bucket.name, key: "every".into(), source: FILE.into(), sha256: SHA256.into() };
     region.add("file", file);
     region.add("secret", Parameter::secure("every-secret"));
-    region.add("logs", LogGroup::kept_for_days(7));
+    region.add("logs", LogGroup::retention_days(7));
 }
 
 fn cloud_control(region: &Region, network: &Network) {

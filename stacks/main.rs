@@ -12,6 +12,6 @@ fn main() -> ExitCode {
     Cli::new(programs)
         .wrapper(key::SCHEME, key::factory())
         .backend(objects::SCHEME, objects::open)
-        .login(login::check)
+        .login(login::identity)
         .run()
 }

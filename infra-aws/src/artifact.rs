@@ -13,30 +13,46 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A binary of the running program's workspace, which each plan builds by `cargo build` (with `--release` if the running
-/// program is a release build); or an existing file.
+/// A lookup of a program for hosts: a binary of the running program's workspace, or an existing file.
 ///
-/// The environment variable `INFRA_ARTIFACT_<NAME>`, with the name in capitals and with `_` for `-`, contains the path of
-/// a file that is used instead of the build.
+/// A binary is built by `cargo build` in each plan, with `--release` if the running program is a release build. The
+/// environment variable `INFRA_ARTIFACT_<NAME>`, with the name in capitals and with `_` for `-`, contains the path of a
+/// file that is used instead of the build. A [`Service`](crate::Service) of a machine declares the lookup itself.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// let program = virginia.lookup(CargoBin::of_workspace("web"));
+/// stack.export("sha256", program.sha256);
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// None: the program is built and read on this machine.
 #[derive(Clone, Debug, Serialize, Deserialize, Lookup)]
 #[lookup(type = "aws:artifact:CargoBin", volatile, label = Self::distinct_label)]
 pub struct CargoBin {
-    /// Name of the binary.
+    /// Name of the binary in the workspace.
     pub name: String,
-    /// Path of an existing file; without it the binary is built.
+    /// Path of an existing file; when omitted, the binary is built.
     pub path: Option<PathBuf>,
 }
 
 /// Outputs of a [`CargoBin`].
 #[derive(Clone, Debug, Serialize, Deserialize, Outputs)]
 pub struct CargoBinOutputs {
-    /// Path of the program.
+    /// Absolute path of the program.
     pub path: Output<String>,
     /// SHA-256 of the program, in hexadecimal digits.
     pub sha256: Output<String>,
     /// Size of the program, in bytes.
     pub size_bytes: Output<u64>,
-    /// Processor architecture.
+    /// Processor architecture that the program is built for.
     pub architecture: Output<Architecture>,
     /// Oldest version of the GNU C library that it runs with, such as `2.34`; empty when it needs none.
     pub glibc: Output<String>,
@@ -98,15 +114,15 @@ async fn outputs(path: PathBuf, here: bool) -> Result<CargoBinOutputs> {
         path: shown.into(),
         sha256: program.sha256.into(),
         size_bytes: program.size.into(),
-        architecture: program.needs.architecture.into(),
-        glibc: program.needs.glibc.unwrap_or_default().into(),
+        architecture: program.requirements.architecture.into(),
+        glibc: program.requirements.glibc.unwrap_or_default().into(),
     })
 }
 
 struct Program {
     sha256: String,
     size: u64,
-    needs: inspect::Needs,
+    requirements: inspect::Requirements,
 }
 
 fn read(path: &Path, here: bool) -> Result<Program, String> {
@@ -115,8 +131,8 @@ fn read(path: &Path, here: bool) -> Result<Program, String> {
     let size = io::copy(&mut file, &mut digest).map_err(|error| error.to_string())?;
     // Programs are large, so only the parts that are inspected are read.
     let parts = ReadCache::new(file);
-    let needs = if here { inspect::needs_here(&parts) } else { inspect::needs(&parts) }?;
-    Ok(Program { sha256: hex::encode(digest.finalize()), size, needs })
+    let requirements = if here { inspect::requirements_here(&parts) } else { inspect::requirements(&parts) }?;
+    Ok(Program { sha256: hex::encode(digest.finalize()), size, requirements })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ mod causes;
 mod throttling;
 
 pub(crate) use attempts::earlier_attempt_may_have_arrived;
-pub(crate) use causes::{Unsent, chain, deepest, unsent};
+pub(crate) use causes::{Unsent, chain, root_cause, unsent};
 pub(crate) use throttling::{is_throttling, reporting};
 
 use attempts::Attempts;
@@ -47,7 +47,7 @@ impl Aws {
     }
 
     /// Adds an SDK interceptor to the clients of all services, so that tests can record requests or let them fail.
-    pub fn intercepted(self, interceptor: impl Intercept + 'static) -> Self {
+    pub fn with_interceptor(self, interceptor: impl Intercept + 'static) -> Self {
         Self { interceptor: Some(SharedInterceptor::new(interceptor)), regions: Mutex::default(), ..self }
     }
 
@@ -67,7 +67,7 @@ impl Aws {
     }
 
     /// Returns true when the target has an endpoint other than AWS's own.
-    pub fn is_elsewhere(&self) -> bool {
+    pub fn has_custom_endpoint(&self) -> bool {
         self.target.endpoint.is_some()
     }
 
@@ -92,12 +92,12 @@ impl Aws {
     /// Returns the clients of a region: with the common configuration, retries, and the interceptor of a test.
     fn connect(&self, base: &SdkConfig, region: &str) -> Clients {
         let config = base.to_builder().region(Region::new(region.to_owned())).build();
-        let elsewhere = config.endpoint_url().is_some();
+        let custom_endpoint = config.endpoint_url().is_some();
         let throttling = Throttling {
-            backoff: backoff(elsewhere),
-            slowest: Duration::from_secs(if elsewhere { 1 } else { 20 }),
-            patience: throttling::PATIENCE,
-            retry_for: RETRIES,
+            backoff: backoff(custom_endpoint),
+            max_backoff: Duration::from_secs(if custom_endpoint { 1 } else { 20 }),
+            retry_throttled_for: throttling::TIMEOUT,
+            retry_for: RETRY_FOR,
         };
         let own = [SharedInterceptor::new(Attempts), SharedInterceptor::new(throttling)];
         let interceptors: Vec<_> = own.into_iter().chain(self.interceptor.clone()).collect();
@@ -187,22 +187,23 @@ services! {
 fn adapt_s3(config: &SdkConfig, builder: aws_sdk_s3::config::Builder) -> aws_sdk_s3::config::Builder {
     builder
         .force_path_style(config.endpoint_url().is_some())
-        .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT).read_timeout(ATTEMPT).build())
+        .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(ATTEMPT_TIMEOUT).build())
 }
 
-const CONNECT: Duration = Duration::from_secs(4);
-const ATTEMPT: Duration = Duration::from_secs(15);
-/// Period in which failures other than throttling are retried. The last attempt ends [`ATTEMPT`] later. A run that loses
-/// its lease on a shared state abandons its calls at once, so this period may be longer than the lease.
-const RETRIES: Duration = Duration::from_secs(25);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
+/// Period in which failures other than throttling are retried. The last attempt ends [`ATTEMPT_TIMEOUT`] later. A run
+/// that loses its lease on a shared state abandons its calls at once, so this period may be longer than the lease.
+const RETRY_FOR: Duration = Duration::from_secs(25);
 
 /// Returns the pause before the first retry; each further pause is about twice as long.
-fn backoff(elsewhere: bool) -> Duration {
-    Duration::from_millis(if elsewhere { 50 } else { 500 })
+fn backoff(custom_endpoint: bool) -> Duration {
+    Duration::from_millis(if custom_endpoint { 50 } else { 500 })
 }
 
 async fn configure(target: &Target) -> SdkConfig {
-    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).build();
+    let timeouts =
+        TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
     let backoff = backoff(target.endpoint.is_some());
     let retries = RetryConfig::standard().with_max_attempts(4).with_initial_backoff(backoff);
     let http = HttpClient::new().tls_provider(Tls::Rustls(CryptoMode::Ring)).build_https();

@@ -1,6 +1,6 @@
 //! Classification of AWS errors, for all services.
 
-use crate::client::{Unsent, chain, deepest, earlier_attempt_may_have_arrived, is_throttling, unsent};
+use crate::client::{Unsent, chain, earlier_attempt_may_have_arrived, is_throttling, root_cause, unsent};
 use aws_smithy_runtime_api::{
     client::{orchestrator::HttpResponse, result::SdkError},
     http::Headers,
@@ -70,7 +70,7 @@ impl AwsError {
     }
 
     /// Returns true when the service responded with one of these error codes.
-    pub fn is(&self, codes: &[&str]) -> bool {
+    pub fn has_code(&self, codes: &[&str]) -> bool {
         self.code.as_deref().is_some_and(|code| codes.contains(&code))
     }
 
@@ -121,8 +121,8 @@ impl From<AwsError> for ProviderError {
 }
 
 /// Converts a "not found" error into `None`.
-pub(crate) fn found<T>(answer: Result<T, AwsError>) -> Result<Option<T>, AwsError> {
-    match answer {
+pub(crate) fn found<T>(response: Result<T, AwsError>) -> Result<Option<T>, AwsError> {
+    match response {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -176,7 +176,7 @@ where
         (None, SdkError::TimeoutError(_)) => {
             (ErrorKind::Unsure, "the request timed out without a response".to_owned(), Some(RERUN))
         }
-        (None, _) => (ErrorKind::Unsure, format!("the response was lost: {}", deepest(error)), Some(RERUN)),
+        (None, _) => (ErrorKind::Unsure, format!("the response was lost: {}", root_cause(error)), Some(RERUN)),
     };
     AwsError {
         kind,

@@ -29,11 +29,11 @@ const CONTEXT: (&str, &str) = ("purpose", "infra: key of a state store's secrets
 /// Returns the factory of wrappers for URLs such as `awskms://arn:aws:kms:us-east-1:123456789012:key/…`. The wrappers call
 /// AWS with the credentials that the SDK finds; the key's policy must allow `kms:Encrypt` and `kms:Decrypt`.
 pub fn factory() -> WrapperFactory {
-    factory_at(&Target::aws())
+    factory_with_target(&Target::aws())
 }
 
 /// Returns the factory of wrappers that call another target.
-pub fn factory_at(target: &Target) -> WrapperFactory {
+pub fn factory_with_target(target: &Target) -> WrapperFactory {
     let aws = Arc::new(Aws::new(target));
     Arc::new(move |url| Ok(Arc::new(KmsKey::of(url, aws.clone())?)))
 }
@@ -78,10 +78,10 @@ impl KeyWrapper for KmsKey {
     async fn wrap(&self, key: &[u8]) -> Result<String, KeyError> {
         let kms = self.aws.kms(&self.region).await;
         let call = kms.encrypt().key_id(&self.arn).encryption_context(CONTEXT.0, CONTEXT.1);
-        let answer = call.plaintext(Blob::new(key)).send().await.context("Encrypt");
-        let answer = answer.map_err(|error| self.refused(error))?;
+        let response = call.plaintext(Blob::new(key)).send().await.context("Encrypt");
+        let response = response.map_err(|error| self.refused(error))?;
         let sealed =
-            answer.ciphertext_blob.ok_or_else(|| self.refused("Encrypt: the response contains no ciphertext"))?;
+            response.ciphertext_blob.ok_or_else(|| self.refused("Encrypt: the response contains no ciphertext"))?;
         Ok(BASE64.encode(sealed))
     }
 
@@ -89,9 +89,9 @@ impl KeyWrapper for KmsKey {
         let sealed = BASE64.decode(wrapped).map_err(|_| self.refused("the wrapped data key is not valid base64"))?;
         let kms = self.aws.kms(&self.region).await;
         let call = kms.decrypt().key_id(&self.arn).encryption_context(CONTEXT.0, CONTEXT.1);
-        let answer = call.ciphertext_blob(Blob::new(sealed)).send().await.context("Decrypt");
-        let answer = answer.map_err(|error| self.refused(error))?;
-        let plain = answer.plaintext.ok_or_else(|| self.refused("Decrypt: the response contains no plaintext"))?;
+        let response = call.ciphertext_blob(Blob::new(sealed)).send().await.context("Decrypt");
+        let response = response.map_err(|error| self.refused(error))?;
+        let plain = response.plaintext.ok_or_else(|| self.refused("Decrypt: the response contains no plaintext"))?;
         Ok(Zeroizing::new(plain.into_inner()))
     }
 }
@@ -114,8 +114,10 @@ mod tests {
 
     #[tokio::test]
     async fn wrapping_fails_when_kms_is_unreachable() {
-        let factory =
-            factory_at(&Target::local("http://127.0.0.1:1", infra_core::target::Credentials::new("key", "secret")));
+        let factory = factory_with_target(&Target::local(
+            "http://127.0.0.1:1",
+            infra_core::target::Credentials::new("key", "secret"),
+        ));
         let wrapper = factory("awskms://arn:aws:kms:us-east-1:123456789012:key/a").ok().unwrap();
         let error = wrapper.wrap(&[0; 32]).await.unwrap_err();
         assert!(error.to_string().contains("the endpoint does not answer"), "{error}");

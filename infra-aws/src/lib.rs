@@ -1,10 +1,46 @@
 //! AWS resources for infra programs, based on the official AWS SDK for Rust.
 //!
+//! # Tutorial
+//! A program declares resources through a [`Region`]. The outputs of a resource are inputs of others, which orders them. A
+//! preview without lookups needs neither credentials nor a network:
+//!
+//! ```
+//! use infra_aws::{self as aws, InternetGateway, Route, RouteTable, Subnet, Vpc};
+//! use infra_core::{Config, Engine, Result, Stack, diff::Action, engine::EngineError, store::MemoryStore};
+//!
+//! /// Declares a VPC with a public subnet.
+//! fn network(stack: &Stack, config: &Config) -> Result {
+//!     let region = aws::region(stack, &config.get_or("region", "us-east-1")?);
+//!     let vpc = region.add("vpc", Vpc::new("10.0.0.0/16").dns_hostnames());
+//!     let gateway = region.add("gateway", InternetGateway::of(&vpc.id));
+//!     let subnet = region.add("subnet", Subnet::of(&vpc.id, "10.0.1.0/24").public());
+//!     let route = Route::to("0.0.0.0/0").by_internet_gateway(gateway.id);
+//!     region.add("routes", RouteTable::of(&vpc.id).route(route).subnet(&subnet.id));
+//!     stack.export("subnet", subnet.id);
+//!     Ok(())
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::result::Result<(), EngineError> {
+//! let engine = Engine::new("network", "dev", MemoryStore::new());
+//! let plan = engine.preview(&network).await?;
+//! print!("{plan}");
+//! assert_eq!(plan.counts()[&Action::Create], 4);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `engine.up(&network)` would create the resources with the credentials that the AWS SDK finds. With
+//! [`Target::local`](infra_core::Target::local) as its target, the engine creates them in a local cloud. The crate
+//! infra-cli makes a command line of the program.
+//!
+//! # A larger program
+//! A web application behind a load balancer, and its database in another region:
+//!
 //! ```
 //! use infra_aws::{self as aws, *};
 //! use infra_core::{Config, Result, Stack, output_format, random::Password};
 //!
-//! /// A web application behind a load balancer, and its database in another region.
 //! fn web(stack: &Stack, config: &Config) -> Result {
 //!     let virginia = aws::region(stack, "us-east-1");
 //!     let ohio = aws::region(stack, "us-east-2");
@@ -46,6 +82,24 @@
 //! }
 //! # assert!(infra_core::testing::declare(&web).is_ok());
 //! ```
+//!
+//! # Pages of the kinds
+//! The page of each kind lists the API operations that it calls, the inputs whose change replaces a resource, and the id for
+//! an import. These rules apply to all kinds:
+//!
+//! - **Names.** A resource that is declared without a name gets the name of its declaration with a suffix that is unique in
+//!   the stack and for each replacement. A replacement with a declared name fails if the name must be unique while both
+//!   resources exist; [`Options::delete_before_replace`](infra_core::Options::delete_before_replace) reverses the order.
+//! - **Replacement.** The new resource is created first. The previous one is deleted when all its dependents use the new
+//!   one, unless the page says that it is deleted first.
+//! - **Tags.** A new resource of a kind with tags has the tags `Name`, `infra:program`, `infra:stack`, `infra:urn` and
+//!   `infra:operation`, and the declared ones. Tags that others add are kept.
+//! - **Interrupted runs.** A create whose response was lost is looked for by its client token, name, key or tag
+//!   `infra:operation`, mostly by the operations of a read, and is then recorded or repeated.
+//! - **Deletion.** A resource that does not exist any more counts as deleted. A deletion waits for resources that are being
+//!   deleted as well.
+//! - **Import.** `stack import TYPE NAME ID --region REGION` records an existing resource under the name of its declaration,
+//!   without changing it, and prints the code of the declaration. `--file` imports many.
 //!
 //! # Features
 //! Each service has a feature with the name of its module, such as `ec2` and `s3`; all are enabled by default. A feature
@@ -195,7 +249,7 @@ pub use machine::{Architecture, Machine, Postgres, Service};
 pub use network::{Network, NetworkOutputs};
 #[cfg(feature = "ec2")]
 pub use postgres_host::{PostgresHost, PostgresHostOutputs};
-pub use provider::{provider, provider_through, region};
+pub use provider::{provider, provider_with_clients, region};
 #[cfg(feature = "rds")]
 pub use rds::{
     cluster::{DbCluster, DbClusterOutputs},

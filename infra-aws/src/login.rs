@@ -9,9 +9,9 @@ use std::error::Error;
 /// Returns the account, identity and key of the credentials, as the rows of a table.
 ///
 /// Finds the credentials the way every command does (environment, profiles with SSO and roles, container, instance) and
-/// calls `GetCallerIdentity`, which needs no permission. `infra_cli::Cli::new(programs).login(login::check)` enables the
+/// calls `GetCallerIdentity`, which needs no permission. `infra_cli::Cli::new(programs).login(login::identity)` enables the
 /// command `login-check`.
-pub async fn check(target: Target) -> Result<Vec<(&'static str, String)>, Diagnostic> {
+pub async fn identity(target: Target) -> Result<Vec<(&'static str, String)>, Diagnostic> {
     let aws = Aws::new(&target);
     let credentials = aws.credentials().await.map_err(|error| {
         let causes = std::iter::successors(error.source(), |&error| error.source());
@@ -65,10 +65,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn check_fails_when_sts_is_unreachable() {
+    async fn identity_is_unavailable_when_sts_is_unreachable() {
         let keys = Keys { access_key: "AKIAIOSFODNN7EXAMPLE".into(), secret_key: "secret".into() };
         let target = Target::local("http://127.0.0.1:1", keys);
-        let error = check(target).await.unwrap_err();
+        let error = identity(target).await.unwrap_err();
         assert!(error.summary.contains("does not accept") && !format!("{error:?}").contains("secret"), "{error}");
     }
 }

@@ -74,7 +74,7 @@ pub struct Service {
     pub secrets: BTreeMap<String, ParameterReference>,
     /// TCP port of the address that the service receives as `LISTEN`.
     pub listen: Option<u16>,
-    /// HTTP path that answers with a 2xx status while the service is healthy.
+    /// HTTP path that responds with a 2xx status while the service is healthy.
     pub health: Option<String>,
     #[serde(skip)]
     pub(crate) source: Option<Source>,
@@ -224,7 +224,7 @@ impl Service {
         self
     }
 
-    /// Sets the HTTP path that answers with a 2xx status while the service is healthy.
+    /// Sets the HTTP path that responds with a 2xx status while the service is healthy.
     pub fn health(mut self, path: impl Into<String>) -> Self {
         self.health = Some(path.into());
         self

@@ -31,11 +31,14 @@ pub const SCHEME: &str = "s3";
 /// The region defaults to us-east-1 and the endpoint to AWS's own. The store uses
 /// [conditional writes](https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html).
 pub async fn open(url: String) -> std::result::Result<(Arc<dyn ObjectStore>, String), Diagnostic> {
-    open_at(&Target::aws(), &url).await
+    open_with_target(&Target::aws(), &url).await
 }
 
 /// Opens the bucket of a URL on another target. An endpoint in the URL takes precedence over the target's.
-pub async fn open_at(target: &Target, url: &str) -> std::result::Result<(Arc<dyn ObjectStore>, String), Diagnostic> {
+pub async fn open_with_target(
+    target: &Target,
+    url: &str,
+) -> std::result::Result<(Arc<dyn ObjectStore>, String), Diagnostic> {
     let Place { bucket, prefix, region, endpoint } = Place::of(url)?;
     let endpoint = endpoint.or_else(|| target.endpoint.clone());
     let client = Aws::new(&Target { endpoint, ..target.clone() }).s3(&region).await;
@@ -138,9 +141,9 @@ impl ObjectStore for Bucket {
                 return Err(Error::Generic { store: STORE, source: "an update in S3 needs the object's ETag".into() });
             }
         };
-        let answer = call.body(ByteStream::from(Bytes::from(payload))).send().await;
-        let answer = answer.map_err(|error| failed(location, error))?;
-        Ok(PutResult { e_tag: answer.e_tag, version: answer.version_id, extensions: Extensions::default() })
+        let response = call.body(ByteStream::from(Bytes::from(payload))).send().await;
+        let response = response.map_err(|error| failed(location, error))?;
+        Ok(PutResult { e_tag: response.e_tag, version: response.version_id, extensions: Extensions::default() })
     }
 
     async fn put_multipart_opts(&self, _: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
@@ -256,7 +259,7 @@ where
         Some(404) if error.code() == Some("NoSuchBucket") => Error::Generic { store: STORE, source },
         Some(404) => Error::NotFound { path, source },
         Some(304) => Error::NotModified { path, source },
-        // S3 answers 409 to a put while another put of the same key is in progress.
+        // S3 responds with 409 to a put while another put of the same key is in progress.
         Some(409 | 412) => Error::Precondition { path, source },
         Some(401) => Error::Unauthenticated { path, source },
         Some(403) => Error::PermissionDenied { path, source },

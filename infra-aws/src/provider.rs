@@ -15,11 +15,11 @@ use std::sync::Arc;
 
 /// Returns the provider of all kinds of AWS resources for a stack with this target.
 pub fn provider(target: &Target) -> Arc<dyn Provider> {
-    provider_through(Aws::new(target))
+    provider_with_clients(Aws::new(target))
 }
 
 /// Returns the provider of all kinds of AWS resources that calls AWS through these clients.
-pub fn provider_through(aws: Aws) -> Arc<dyn Provider> {
+pub fn provider_with_clients(aws: Aws) -> Arc<dyn Provider> {
     Arc::new(Reporting(registry(aws)))
 }
 

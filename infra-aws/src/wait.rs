@@ -6,15 +6,15 @@ use std::{future::Future, time::Duration};
 use tokio::time::Instant;
 
 /// Deadline for changes that AWS completes within seconds to a few minutes, such as the start of an instance.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(10);
+pub(crate) const TIMEOUT: Duration = Duration::from_mins(10);
 /// Deadline for errors that eventual consistency explains, such as "not found" right after a create.
 pub(crate) const CONSISTENCY: Duration = Duration::from_mins(2);
 /// Returns the time after which a created resource is visible to read calls.
 pub(crate) fn visibility(client: &Aws) -> Duration {
-    if client.is_elsewhere() { Duration::from_secs(1) } else { Duration::from_mins(1) }
+    if client.has_custom_endpoint() { Duration::from_secs(1) } else { Duration::from_mins(1) }
 }
 
-const SLOWEST: Duration = Duration::from_secs(5);
+const MAX_PAUSE: Duration = Duration::from_secs(5);
 
 /// Calls `poll` until it returns `Some`, and reports `status` while it waits. Fails with [`ErrorKind::Unsure`] after
 /// `deadline`, because the change may still complete later.
@@ -27,7 +27,7 @@ pub(crate) async fn until<T, F>(
 where
     F: Future<Output = Result<Option<T>, ProviderError>>,
 {
-    let mut pace = Pace::new(cx.client(), deadline);
+    let mut backoff = Backoff::new(cx.client(), deadline);
     let mut reported = false;
     loop {
         if let Some(result) = poll().await? {
@@ -36,7 +36,7 @@ where
         if !std::mem::replace(&mut reported, true) {
             cx.status(status);
         }
-        if !pace.next().await {
+        if !backoff.sleep().await {
             let seconds = deadline.as_secs();
             return Err(ProviderError::unsure(format!("timed out after {seconds} seconds while {status}"))
                 .hint("run the same command again: it continues from the state that exists by then"));
@@ -63,7 +63,7 @@ where
 
 /// Repeats `call` while it fails with one of `codes`, because a resource that it refers to is too new to be visible
 /// everywhere. Reports `status` meanwhile, and returns the last error after [`CONSISTENCY`].
-pub(crate) async fn while_inconsistent<T, F>(
+pub(crate) async fn retry_while_inconsistent<T, F>(
     cx: &Context<'_, Aws>,
     status: &str,
     codes: &[&str],
@@ -72,11 +72,11 @@ pub(crate) async fn while_inconsistent<T, F>(
 where
     F: Future<Output = Result<T, AwsError>>,
 {
-    retry(cx, status, CONSISTENCY, |error| error.is(codes), call).await
+    retry(cx, status, CONSISTENCY, |error| error.has_code(codes), call).await
 }
 
 /// Repeats a deletion while it fails because another resource, which is being deleted as well, still uses its object.
-pub(crate) async fn while_needed<T, F>(
+pub(crate) async fn retry_while_in_use<T, F>(
     cx: &Context<'_, Aws>,
     status: &str,
     deadline: Duration,
@@ -99,7 +99,7 @@ pub(crate) async fn retry<T, F>(
 where
     F: Future<Output = Result<T, AwsError>>,
 {
-    let mut pace = Pace::new(cx.client(), deadline);
+    let mut backoff = Backoff::new(cx.client(), deadline);
     let mut reported = false;
     loop {
         match call().await {
@@ -107,7 +107,7 @@ where
                 if !std::mem::replace(&mut reported, true) {
                     cx.status(status);
                 }
-                if !pace.next().await {
+                if !backoff.sleep().await {
                     return Err(error);
                 }
             }
@@ -116,27 +116,27 @@ where
     }
 }
 
-/// The pauses between polls: short at first, then longer, up to [`SLOWEST`].
-pub(crate) struct Pace {
+/// The pauses between polls: short at first, then longer, up to [`MAX_PAUSE`].
+pub(crate) struct Backoff {
     pause: Duration,
     end: Instant,
 }
 
-impl Pace {
+impl Backoff {
     pub(crate) fn new(client: &Aws, deadline: Duration) -> Self {
-        let pause = if client.is_elsewhere() { 20 } else { 500 };
+        let pause = if client.has_custom_endpoint() { 20 } else { 500 };
         Self { pause: Duration::from_millis(pause), end: Instant::now() + deadline }
     }
 
     /// Sleeps until the next poll is due. Returns false without sleeping when the deadline has passed.
-    pub(crate) async fn next(&mut self) -> bool {
+    pub(crate) async fn sleep(&mut self) -> bool {
         let now = Instant::now();
         if now >= self.end {
             return false;
         }
         let pause = self.pause.mul_f64(0.75 + jitter() / 2.0);
         tokio::time::sleep_until((now + pause).min(self.end)).await;
-        self.pause = self.pause.mul_f64(1.5).min(SLOWEST);
+        self.pause = self.pause.mul_f64(1.5).min(MAX_PAUSE);
         true
     }
 }

@@ -1,19 +1,39 @@
-//! The `stack` command for user-defined programs:
+//! The `stack` command for user-defined programs.
+//!
+//! # Tutorial
+//! A stack command is a `main` with one or several programs:
 //!
 //! ```no_run
 //! use infra_cli::program;
 //! use infra_core::{Config, Result, Stack, random::Password};
+//! use std::process::ExitCode;
 //!
-//! fn secrets(stack: &Stack, _: &Config) -> Result {
-//!     let password = stack.add("password", Password::of_length(32));
+//! /// Declares a password whose length is configured.
+//! fn secrets(stack: &Stack, config: &Config) -> Result {
+//!     let password = stack.add("password", Password::of_length(config.get_or("length", 32_u32)?));
 //!     stack.export("password", password.value);
 //!     Ok(())
 //! }
 //!
-//! fn main() -> std::process::ExitCode {
+//! fn main() -> ExitCode {
 //!     infra_cli::run([program("secrets", secrets)])
 //! }
 //! ```
+//!
+//! The executable previews, applies, inspects and destroys the stacks of its programs:
+//!
+//! ```console
+//! $ cargo run -- preview
+//! $ cargo run -- up
+//! $ cargo run -- output password --show-secrets
+//! $ cargo run -- config set length 40
+//! $ cargo run -- --stack test up
+//! $ cargo run -- destroy
+//! ```
+//!
+//! The default target is a local cloud, which the command starts when it is needed; `--target aws` deploys to AWS.
+//! [`Cli`] adds the parts of a provider: the check of its credentials, its key service for secrets, and its object store for
+//! states. The `--help` of each command lists its options, and `docs/exit-codes.md` the exit codes.
 //!
 //! # Layout
 //! - `arguments`: argument groups that several commands share

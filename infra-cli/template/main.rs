@@ -21,6 +21,6 @@ fn main() -> ExitCode {
     Cli::new([program(env!("CARGO_PKG_NAME"), infrastructure)])
         .wrapper(key::SCHEME, key::factory())
         .backend(objects::SCHEME, objects::open)
-        .login(login::check)
+        .login(login::identity)
         .run()
 }

@@ -5,7 +5,7 @@ use crate::{
     databases::major,
     each_once::{EachOnce, Failure},
 };
-use infra_aws::{Aws, provider_through};
+use infra_aws::{Aws, provider_with_clients};
 use infra_core::{Config, Engine, Result, Stack, store::MemoryStore};
 use infra_local::{LocalCloud, Options};
 use std::collections::BTreeSet;
@@ -73,7 +73,7 @@ async fn delete_with_failing_calls(failure: Failure, refresh: bool) {
     let before = cloud.inventory();
     let calls = EachOnce::new(failure);
     let every_kind = |stack: &Stack, config: &Config| -> Result {
-        stack.provide("aws", || provider_through(Aws::new(stack.target()).intercepted(calls.clone())));
+        stack.provide("aws", || provider_with_clients(Aws::new(stack.target()).with_interceptor(calls.clone())));
         program::every_kind(stack, config)
     };
     let report = engine.up(&every_kind).continue_on_error(true).await.unwrap();
@@ -116,7 +116,7 @@ async fn creation_with_lost_responses_leaves_no_resource_behind() {
     let before = cloud.inventory();
     let calls = EachOnce::new(Failure::Lost);
     let every_kind = |stack: &Stack, config: &Config| -> Result {
-        stack.provide("aws", || provider_through(Aws::new(stack.target()).intercepted(calls.clone())));
+        stack.provide("aws", || provider_with_clients(Aws::new(stack.target()).with_interceptor(calls.clone())));
         program::every_kind(stack, config)
     };
     calls.arm();

@@ -156,7 +156,7 @@ fn growing(stack: &Stack, _: &Config) -> Result {
     virginia.add("morning", ScheduledAction { name: Some("morning".into()), ..morning });
     let hook = LifecycleHook { name: Some("drain".into()), ..LifecycleHook::terminating(group.name) };
     virginia.add("drain", LifecycleHook { heartbeat_timeout: 30, ..hook });
-    virginia.add("log", LogGroup { name: Some("/web".into()), ..LogGroup::kept_for_days(7) });
+    virginia.add("log", LogGroup { name: Some("/web".into()), ..LogGroup::retention_days(7) });
     Ok(())
 }
 

@@ -43,9 +43,10 @@ async fn store_states(target: Target) {
     let bucket = format!("states-{}", std::process::id());
     let created = infra_aws::Aws::new(&target).s3("us-east-1").await.create_bucket().bucket(&bucket).send().await;
     created.unwrap();
-    let (objects, prefix) = infra_aws::objects::open_at(&target, &format!("s3://{bucket}/team/infra")).await.unwrap();
+    let (objects, prefix) =
+        infra_aws::objects::open_with_target(&target, &format!("s3://{bucket}/team/infra")).await.unwrap();
     assert_eq!(prefix, "team/infra");
-    let missing = infra_aws::objects::open_at(&target, "s3://no-such-bucket/team").await.unwrap().0;
+    let missing = infra_aws::objects::open_with_target(&target, "s3://no-such-bucket/team").await.unwrap().0;
     let error = ObjectStateStore::new(missing, "team").peek("program", "dev").await.unwrap_err();
     assert!(error.to_string().contains("NoSuchBucket"), "{error}");
 

@@ -12,34 +12,68 @@ use infra_core::provider::{Found, Handler, Recovery};
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose, date_time_ymd};
 use std::time::Duration;
 
-/// A certificate in Certificate Manager.
+/// A TLS certificate in Certificate Manager, self-signed or imported.
 ///
-/// A self-signed certificate is generated on this machine, with a key on P-256, and recorded before the request; an
-/// existing certificate is declared as PEM texts. Both are imported by `ImportCertificate`, which also replaces an imported
-/// certificate under the same ARN if its key has the same type. Tags are changed by `AddTagsToCertificate` and
-/// `RemoveTagsFromCertificate`.
+/// A self-signed certificate is generated on this machine, with a key on the curve P-256, and is not renewed when it
+/// expires. An existing one is declared by its PEM texts. Certificates that Amazon issues are not supported.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// # let network = virginia.lookup(DefaultVpc);
+/// # let balancer = virginia.add("balancer", LoadBalancer::application(network.subnets, []));
+/// # let targets = virginia.add("targets", TargetGroup::http(8080, network.vpc_id));
+/// let certificate = virginia.add("certificate", Certificate {
+///     valid_days: Some(90),
+///     ..Certificate::self_signed(["shop.example.org"])
+/// });
+/// virginia.add("https", Listener::https(443, balancer.arn, certificate.arn).forward(targets.arn));
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `ImportCertificate`; `DescribeCertificate` until the certificate is visible. After an interrupted run,
+///   `ListCertificates`, `ListTagsForCertificate` and `DescribeCertificate` find its certificate.
+/// - Read: `DescribeCertificate`, `GetCertificate`, `ListTagsForCertificate`
+/// - Update: `AddTagsToCertificate`, `RemoveTagsFromCertificate`; `ImportCertificate` and `DescribeCertificate` for a
+///   declared certificate
+/// - Delete: `DeleteCertificate`, repeated while a listener uses the certificate
+///
+/// # Replacement
+/// A change of `names` or `valid_days` replaces the certificate, because a self-signed certificate is generated when it
+/// is created. The new certificate is created before the previous one is deleted, so listeners always have one. A
+/// declared certificate is imported again under the same ARN; AWS refuses another type of key.
+///
+/// # Import
+/// Certificates cannot be imported into a stack, because the API does not return private keys.
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:acm:Certificate")]
 pub struct Certificate {
-    /// Host names of a self-signed certificate, such as `shop.example.org` or `*.example.org`.
+    /// Host names of a self-signed certificate, such as `shop.example.org` or `*.example.org`; empty for an existing
+    /// certificate. A change replaces the certificate.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[resource(replace)]
     pub names: Vec<String>,
-    /// Validity of a self-signed certificate, 1 to 825 days; 397 when omitted.
+    /// Validity of a self-signed certificate, 1 to 825 days; 397 when omitted. A change replaces the certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[resource(replace)]
     pub valid_days: Option<u32>,
-    /// Existing certificate, in PEM.
+    /// Existing certificate, in PEM; none for a self-signed one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<Input<String>>,
-    /// Certificates of its issuers, in PEM, beginning with the direct one; none for a self-signed certificate.
+    /// Certificates of the issuers, in PEM, the direct one first; none for a self-signed certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chain: Option<Input<String>>,
-    /// Private key, in PEM and not encrypted.
+    /// Private key of an existing certificate, in PEM and not encrypted; secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[resource(secret)]
     pub private_key: Option<Input<String>>,
-    /// User-defined tags.
+    /// User-defined tags: key → value; none by default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
@@ -47,19 +81,19 @@ pub struct Certificate {
 /// Outputs of a [`Certificate`].
 #[derive(Clone, Debug, Serialize, Deserialize, Outputs)]
 pub struct CertificateOutputs {
-    /// Amazon Resource Name of the certificate.
+    /// Amazon Resource Name of the certificate, to which listeners refer.
     #[output(regional)]
     pub arn: Output<Arn<Certificate>>,
-    /// First host name.
+    /// First host name of the certificate.
     #[output(changes_on_update)]
     pub domain_name: Output<String>,
-    /// End of the validity: `2027-01-31T12:00:00Z`.
+    /// End of the validity, in UTC: `2027-01-31T12:00:00Z`.
     #[output(changes_on_update)]
     pub not_after: Output<String>,
-    /// Certificate in PEM. Clients have to trust it when it is self-signed.
+    /// Certificate, in PEM. Clients have to trust it if it is self-signed.
     #[output(changes_on_update)]
     pub pem: Output<String>,
-    /// Private key of a self-signed certificate, in PEM; else empty.
+    /// Private key of a self-signed certificate, in PEM; secret, and empty for an existing certificate.
     #[output(secret)]
     pub generated_key: Output<String>,
 }
@@ -217,7 +251,7 @@ impl Handler for Certificate {
         let acm = cx.client().acm(cx.region()?).await;
         // A certificate stays in use for some time after its listeners are deleted.
         let status = "waiting until no listener uses the certificate";
-        wait::while_needed(cx, status, Duration::from_mins(5), async || {
+        wait::retry_while_in_use(cx, status, Duration::from_mins(5), async || {
             acm.delete_certificate().certificate_arn(&prior.id).send().await.context("DeleteCertificate")
         })
         .await?;

@@ -38,47 +38,46 @@ pub(super) async fn cargo_build(name: &str, status: &(dyn Fn(String) + Sync)) ->
         .kill_on_drop(true)
         .spawn()
         .map_err(no_cargo)?;
-    let said = follow(child.stderr.take(), status);
-    let told = everything(child.stdout.take());
-    let (last_lines, messages) = tokio::join!(said, told);
-    let ended = child.wait().await.map_err(no_cargo)?;
-    if !ended.success() {
+    let progress = follow(child.stderr.take(), status);
+    let output = read_all(child.stdout.take());
+    let (last_lines, messages) = tokio::join!(progress, output);
+    let exit = child.wait().await.map_err(no_cargo)?;
+    if !exit.success() {
         let last_lines = last_lines.into_iter().collect::<Vec<_>>().join("\n");
         return Err(ProviderError::refused(format!(
             "`cargo build --bin {name}` failed in {}:\n{last_lines}",
             root.display()
         ))
-        .hint(format!("mend the build, or pass a program that is built already as {}=/path", super::variable(name))));
+        .hint(format!("correct the error, or pass an existing executable as {}=/path", super::variable(name))));
     }
     executable(&messages, name)
-        .ok_or_else(|| ProviderError::refused(format!("cargo did not say where it put the binary `{name}`")))
+        .ok_or_else(|| ProviderError::refused(format!("cargo reported no path of the binary `{name}`")))
 }
 
-/// The root of the workspace that the running program belongs to.
+/// Returns the root of the workspace that the running program belongs to.
 async fn workspace(name: &str) -> Result<PathBuf, ProviderError> {
     let start = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from("."), PathBuf::from);
-    let answer = cargo()
+    let output = cargo()
         .args(["locate-project", "--workspace", "--message-format", "plain"])
         .current_dir(&start)
         .output()
         .await
         .map_err(no_cargo)?;
-    let manifest = String::from_utf8_lossy(&answer.stdout);
+    let manifest = String::from_utf8_lossy(&output.stdout);
     match Path::new(manifest.trim()).parent() {
-        Some(root) if answer.status.success() => Ok(root.to_owned()),
+        Some(root) if output.status.success() => Ok(root.to_owned()),
         _ => {
-            let why = String::from_utf8_lossy(&answer.stderr);
-            let message = format!("no workspace to build `{name}` in: {}", why.trim());
+            let reason = String::from_utf8_lossy(&output.stderr);
+            let message = format!("no workspace to build `{name}` in: {}", reason.trim());
             let variable = super::variable(name);
-            Err(ProviderError::refused(message).hint(format!(
-                "run this in the workspace, or pass a program that is built already as {variable}=/path"
-            )))
+            Err(ProviderError::refused(message)
+                .hint(format!("run this in the workspace, or pass an existing executable as {variable}=/path")))
         }
     }
 }
 
-/// Cargo, as if called from a shell: what `cargo run` told this program about its own package would make build scripts
-/// that watch such variables run again, and everything behind them be built again, in turn with the next `cargo run`.
+/// Returns a `cargo` command without the variables that `cargo run` sets for its package. Build scripts that watch such
+/// variables would run again, and so would those of the next `cargo run`.
 fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
     for (name, _) in std::env::vars_os() {
@@ -105,10 +104,10 @@ fn is_of_a_package(variable: &str) -> bool {
 
 fn no_cargo(error: std::io::Error) -> ProviderError {
     ProviderError::refused(format!("cargo cannot be run: {error}"))
-        .hint("install Rust, or pass programs that are built already as INFRA_ARTIFACT_<NAME>=/path")
+        .hint("install Rust, or pass existing executables as INFRA_ARTIFACT_<NAME>=/path")
 }
 
-/// Shows every line while it comes, and returns the last ones.
+/// Passes each line to `status`, and returns the last ones.
 async fn follow(stream: Option<impl AsyncRead + Unpin>, status: &(dyn Fn(String) + Sync)) -> VecDeque<String> {
     let mut last = VecDeque::new();
     let Some(stream) = stream else { return last };
@@ -125,7 +124,7 @@ async fn follow(stream: Option<impl AsyncRead + Unpin>, status: &(dyn Fn(String)
     last
 }
 
-async fn everything(stream: Option<impl AsyncRead + Unpin>) -> String {
+async fn read_all(stream: Option<impl AsyncRead + Unpin>) -> String {
     let mut bytes = Vec::new();
     if let Some(mut stream) = stream {
         // The bytes before an error are kept; the caller reports a missing message.
@@ -166,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_tell_the_executable() {
+    fn path_of_the_executable_is_found_in_the_messages() {
         let messages = concat!(
             r#"{"reason":"compiler-artifact","target":{"name":"tasks","kind":["lib"]},"executable":null}"#,
             "\n",

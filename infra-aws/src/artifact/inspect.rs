@@ -8,39 +8,39 @@ pub(super) const HINT: &str =
 
 /// Requirements of a program.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Needs {
+pub(super) struct Requirements {
     pub(super) architecture: Architecture,
     /// Oldest version of the GNU C library; `None` for programs that do not use it.
     pub(super) glibc: Option<String>,
 }
 
 /// Returns the requirements of a Linux program.
-pub(super) fn needs<'a>(program: impl ReadRef<'a>) -> Result<Needs, String> {
+pub(super) fn requirements<'a>(program: impl ReadRef<'a>) -> Result<Requirements, String> {
     let file: ElfFile64<'_, Endianness, _> =
         ElfFile64::parse(program).map_err(|error| format!("this is no Linux program: {error}"))?;
     let architecture = match file.architecture() {
         object::Architecture::X86_64 => Architecture::X86_64,
         object::Architecture::Aarch64 => Architecture::Arm64,
-        other => return Err(format!("EC2 has nothing that runs programs for {other:?}")),
+        other => return Err(format!("EC2 has no instances with the architecture {other:?}")),
     };
-    let versions = glibc_versions(&file).map_err(|error| format!("its needs cannot be read: {error}"))?;
+    let versions = glibc_versions(&file).map_err(|error| format!("its requirements cannot be read: {error}"))?;
     let newest = versions.into_iter().max();
-    Ok(Needs { architecture, glibc: newest.map(|(major, minor)| format!("{major}.{minor}")) })
+    Ok(Requirements { architecture, glibc: newest.map(|(major, minor)| format!("{major}.{minor}")) })
 }
 
 /// Returns the requirements of a program for this machine, which may run another system than Linux.
-pub(super) fn needs_here<'a>(program: impl ReadRef<'a>) -> Result<Needs, String> {
+pub(super) fn requirements_here<'a>(program: impl ReadRef<'a>) -> Result<Requirements, String> {
     let here = Architecture::here().ok_or("this machine's architecture is not supported")?;
     if !cfg!(target_os = "linux") {
-        return Ok(Needs { architecture: here, glibc: None });
+        return Ok(Requirements { architecture: here, glibc: None });
     }
-    match needs(program)? {
-        needs if needs.architecture == here => Ok(needs),
-        Needs { architecture, .. } => Err(format!("it is built for {architecture}, and this machine is {here}")),
+    match requirements(program)? {
+        requirements if requirements.architecture == here => Ok(requirements),
+        Requirements { architecture, .. } => Err(format!("it is built for {architecture}, and this machine is {here}")),
     }
 }
 
-/// The versions of the GNU C library that the program asks the loader for.
+/// Returns the versions of the GNU C library that the program requires.
 fn glibc_versions<'a>(file: &ElfFile64<'a, Endianness, impl ReadRef<'a>>) -> object::Result<Vec<(u32, u32)>> {
     let (endian, data, sections) = (file.endian(), file.data(), file.elf_section_table());
     let mut versions = Vec::new();
@@ -56,7 +56,7 @@ fn glibc_versions<'a>(file: &ElfFile64<'a, Endianness, impl ReadRef<'a>>) -> obj
     Ok(versions)
 }
 
-/// `GLIBC_2.2.5` as 2.2.
+/// Parses the major and the minor version: `GLIBC_2.2.5` is 2.2.
 fn glibc_version(name: &str) -> Option<(u32, u32)> {
     let mut numbers = name.strip_prefix("GLIBC_")?.split('.');
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
@@ -76,16 +76,16 @@ mod tests {
     }
 
     #[test]
-    fn scripts_are_no_programs() {
-        assert!(needs(&b"#!/bin/sh\n"[..]).unwrap_err().contains("no Linux program"));
+    fn script_is_refused() {
+        assert!(requirements(&b"#!/bin/sh\n"[..]).unwrap_err().contains("no Linux program"));
     }
 
     #[test]
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    fn this_test_needs_a_glibc() {
+    fn running_test_requires_a_version_of_glibc() {
         let program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
-        let needs = needs(&program[..]).unwrap();
-        assert_eq!(Some(needs.architecture), Architecture::here());
-        assert!(needs.glibc.unwrap().starts_with("2."));
+        let requirements = requirements(&program[..]).unwrap();
+        assert_eq!(Some(requirements.architecture), Architecture::here());
+        assert!(requirements.glibc.unwrap().starts_with("2."));
     }
 }

@@ -14,60 +14,109 @@ use std::{collections::BTreeSet, time::Duration};
 
 /// An Auto Scaling group: instances of one launch template, whose number is kept at the desired size.
 ///
-/// Created by `CreateAutoScalingGroup`; changed in place by `UpdateAutoScalingGroup`,
-/// `AttachLoadBalancerTargetGroups`/`DetachLoadBalancerTargetGroups`, `SuspendProcesses`/`ResumeProcesses`,
-/// `EnableMetricsCollection`/`DisableMetricsCollection` and `CreateOrUpdateTags`/`DeleteTags`. `StartInstanceRefresh` rolls
-/// another template version out, with automatic rollback: when the new instances do not become healthy, the group keeps
-/// the previous version, and the update fails with the reason. Tags are propagated to the instances.
+/// A create and an update finish when all instances are in service and healthy. Another template version is rolled out
+/// by an instance refresh with automatic rollback: if the new instances do not become healthy, the group keeps the
+/// previous version, and the update fails with the reason. Tags are propagated to the instances.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// # let network = virginia.lookup(DefaultVpc);
+/// # let template = virginia.add("template", LaunchTemplate::new("t3.micro"));
+/// # let targets = virginia.add("targets", TargetGroup::http(8080, network.vpc_id));
+/// let group = virginia.add("group", AutoScalingGroup {
+///     min: 1,
+///     max: 4,
+///     desired: Some(2),
+///     targets: vec![targets.arn],
+///     ..AutoScalingGroup::from(template.version(), network.subnets)
+/// });
+/// virginia.add("scale-on-cpu", ScalingPolicy::target_cpu(group.name, 50.0));
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `CreateAutoScalingGroup`; `SuspendProcesses`, `EnableMetricsCollection`; those of the wait for healthy
+///   instances
+/// - Read: `DescribeAutoScalingGroups`
+/// - Update: `DescribeAutoScalingGroups`, `UpdateAutoScalingGroup`, `AttachLoadBalancerTargetGroups`,
+///   `DetachLoadBalancerTargetGroups`, `SuspendProcesses`, `ResumeProcesses`, `EnableMetricsCollection`,
+///   `DisableMetricsCollection`, `CreateOrUpdateTags`, `DeleteTags`; for a rollout `StartInstanceRefresh`,
+///   `DescribeInstanceRefreshes`, `RollbackInstanceRefresh` and `CancelInstanceRefresh`; those of the wait for healthy
+///   instances
+/// - Wait for healthy instances: `DescribeAutoScalingGroups`, `DescribeTargetHealth`; if it fails,
+///   `DescribeScalingActivities` and `GetConsoleOutput` find the reason
+/// - Delete: `DescribeAutoScalingGroups`, `DeleteAutoScalingGroup` with its instances; `DescribeInstances` until they
+///   are terminated
+///
+/// # Replacement
+/// A change of `name` replaces the group. The new group is created before the previous one is deleted. All other
+/// changes are made in place; those of `refresh` and `wait_for_healthy` take effect at the next update.
+///
+/// # Import
+/// The id is the name of the group:
+///
+/// ```console
+/// $ stack import aws:autoscaling:AutoScalingGroup group web --region us-east-1
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:autoscaling:AutoScalingGroup", timeout = refresh::LIMIT + Duration::from_mins(30))]
 pub struct AutoScalingGroup {
-    /// Name, unique in the account and region; derived from the declaration's name when omitted.
+    /// Name, unique in the account and region: 1 to 255 characters without `:`. When omitted, the declaration's name
+    /// with a unique suffix. A change replaces the group.
     #[resource(replace)]
     pub name: Option<String>,
-    /// Minimum number of instances.
+    /// Minimum number of instances; 1 by default.
     pub min: u32,
-    /// Maximum number of instances.
+    /// Maximum number of instances, not less than `min`; 1 by default.
     pub max: u32,
-    /// Desired number of instances, which is set when the group is created and when the program changes it, so that it does
-    /// not revert the effect of scaling policies. `min` when omitted.
+    /// Desired number of instances, from `min` to `max`; `min` when omitted. It is set when the group is created and
+    /// when the program changes it, so that an update does not revert the effect of scaling policies.
     pub desired: Option<u32>,
-    /// Version of the launch template.
+    /// Launch template and number of the version that the instances have: `template.version()`.
     pub template: Input<LaunchTemplateVersion>,
-    /// Subnets, over whose zones the instances are distributed.
+    /// Ids of the subnets, at least one. The instances are distributed over their availability zones.
     pub subnets: Input<Vec<SubnetId>>,
-    /// Target groups with which the instances are registered.
+    /// ARNs of the target groups with which the instances are registered; none by default.
     #[serde(default)]
     pub targets: Vec<Input<Arn<TargetGroup>>>,
-    /// Health checks of instances; those of the balancer when omitted and there are targets.
+    /// Checks that decide whether an instance is replaced; when omitted, [`HealthCheck::Elb`] with `targets` and
+    /// [`HealthCheck::Ec2`] without.
     pub health_check: Option<HealthCheck>,
-    /// Time for which a new instance may be unhealthy, in seconds. The default is 300, as in the console (0 in the API
-    /// replaces instances while they boot).
+    /// Time after its launch for which an instance may be unhealthy, in seconds; 300 by default, as in the AWS console.
+    /// The API's default, 0, replaces instances while they boot.
     pub health_grace: u32,
-    /// Time before the metrics of a new instance are counted, in seconds.
+    /// Time until the metrics of a new instance count for scaling policies, in seconds; none when omitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance_warmup: Option<u32>,
-    /// Order in which instances are terminated; the default one when empty.
+    /// Criteria that select the instance to terminate when the group shrinks, in the order of their precedence; the
+    /// default policy of AWS when empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub termination_policies: Vec<TerminationPolicy>,
-    /// Indicates whether new instances are protected from scale-in.
+    /// Indicates whether new instances are protected from scale-in; false by default.
     #[serde(default, skip_serializing_if = "is_false")]
     pub protect_from_scale_in: bool,
-    /// Suspended processes.
+    /// Suspended processes; none by default.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub suspended: BTreeSet<Process>,
-    /// Indicates whether metrics of the group are published, such as the number of instances in service.
+    /// Indicates whether metrics of the group are published, such as the number of instances in service, every minute;
+    /// false by default.
     #[serde(default, skip_serializing_if = "is_false")]
     pub metrics: bool,
-    /// User-defined tags of the group and of its instances.
+    /// User-defined tags of the group and of its new instances: key → value.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
-    /// Rollout of another template version.
+    /// Preferences of the rollout of another template version. A change alone does not update the group.
     #[serde(default)]
     #[resource(untracked)]
     pub refresh: Refresh,
-    /// Longest time until all instances are in service and healthy, in seconds; 0 disables waiting. 600 when omitted, 60 in
-    /// the local cloud.
+    /// Longest time until all instances are in service and healthy, in seconds; 0 disables waiting. When omitted, 600,
+    /// and 60 in the local cloud. A change alone does not update the group.
     #[resource(untracked)]
     pub wait_for_healthy: Option<u32>,
 }
@@ -136,7 +185,7 @@ impl AutoScalingGroup {
     }
 
     /// Returns the longest time until all instances are healthy, unless it is not awaited.
-    fn patience(&self, cx: &Context<'_>) -> Option<Duration> {
+    fn healthy_timeout(&self, cx: &Context<'_>) -> Option<Duration> {
         let implied = if cx.client().is_local() { 60 } else { 600 };
         let seconds = self.wait_for_healthy.unwrap_or(implied);
         (seconds > 0 && cx.client().readiness() == Readiness::Full).then(|| Duration::from_secs(seconds.into()))
@@ -238,7 +287,7 @@ impl Described for AutoScalingGroup {
             if update.old.is_some() {
                 Box::pin(roll_out(cx, client, name, new)).await?;
             }
-            health::wait(cx, name, new.patience(cx)).await
+            health::wait(cx, name, new.healthy_timeout(cx)).await
         };
         match healthy.await {
             Ok(()) => Ok(update.outputs.clone()),
@@ -251,20 +300,21 @@ impl Described for AutoScalingGroup {
     }
 
     async fn delete(cx: &Context<'_>, client: &Client, prior: &Prior<Self>) -> Result<()> {
-        const PATIENCE: Duration = Duration::from_mins(15);
+        const TIMEOUT: Duration = Duration::from_mins(15);
         let name = &prior.id;
         let group = Self::require(cx, client, name).await?;
         let instances: Vec<String> = group.instances().iter().filter_map(|one| one.instance_id.clone()).collect();
-        let deleted = wait::while_needed(cx, "waiting until scaling activities have finished", PATIENCE, async || {
-            let call = client.delete_auto_scaling_group().auto_scaling_group_name(name).force_delete(true);
-            classified(call.send().await.context("DeleteAutoScalingGroup"))
-        });
+        let deleted =
+            wait::retry_while_in_use(cx, "waiting until scaling activities have finished", TIMEOUT, async || {
+                let call = client.delete_auto_scaling_group().auto_scaling_group_name(name).force_delete(true);
+                classified(call.send().await.context("DeleteAutoScalingGroup"))
+            });
         found(deleted.await)?;
-        wait::until(cx, "waiting until the group is deleted", PATIENCE, async || {
+        wait::until(cx, "waiting until the group is deleted", TIMEOUT, async || {
             Ok(describe(client, name).await?.is_none().then_some(()))
         })
         .await?;
-        wait::until(cx, "waiting until the instances are terminated", PATIENCE, async || {
+        wait::until(cx, "waiting until the instances are terminated", TIMEOUT, async || {
             Ok(are_terminated(cx, &instances).await?.then_some(()))
         })
         .await
@@ -332,7 +382,7 @@ impl Described for AutoScalingGroup {
 /// Returns whether a create request failed because the instance profile was created some seconds ago.
 fn is_new_profile(error: &AwsError) -> bool {
     let text = error.message.to_ascii_lowercase().replace(' ', "");
-    error.is(&["ValidationError"]) && text.contains("iaminstanceprofile")
+    error.has_code(&["ValidationError"]) && text.contains("iaminstanceprofile")
 }
 
 /// Changes sizes, subnets, health checks and termination, if they differ.
@@ -404,8 +454,8 @@ async fn roll_out(cx: &Context<'_>, client: &Client, name: &str, new: &AutoScali
         call.launch_template(specification(template)).send().await.context("UpdateAutoScalingGroup")?;
         return Ok(());
     }
-    let (refresh, health_grace, patience) = (&new.refresh, new.health_grace, new.patience(cx));
-    Box::pin(Rollout { cx, client, name, template, refresh, health_grace, patience }.run()).await
+    let (refresh, health_grace, healthy_timeout) = (&new.refresh, new.health_grace, new.healthy_timeout(cx));
+    Box::pin(Rollout { cx, client, name, template, refresh, health_grace, healthy_timeout }.run()).await
 }
 
 async fn are_terminated(cx: &Context<'_>, instances: &[String]) -> Result<bool> {

@@ -11,17 +11,17 @@ use tokio::time::Instant;
 /// Number of lines of an instance's console that an error contains.
 const LINES: usize = 15;
 
-/// Waits until all instances are in service and, with target groups, healthy. Without patience it does not wait.
-pub(super) async fn wait(cx: &Context<'_>, name: &str, patience: Option<Duration>) -> Result<()> {
-    let Some(patience) = patience else {
+/// Waits until all instances are in service and, with target groups, healthy. Without a timeout it does not wait.
+pub(super) async fn wait(cx: &Context<'_>, name: &str, timeout: Option<Duration>) -> Result<()> {
+    let Some(timeout) = timeout else {
         return Ok(());
     };
-    let end = Instant::now() + patience;
+    let end = Instant::now() + timeout;
     let mut status = format!("waiting for the instances of {name}");
     loop {
         // Returns when the health has changed, or at the end.
-        let health = wait::until(cx, &status, patience + wait::PATIENCE, async || {
-            let health = look(cx, name).await?;
+        let health = wait::until(cx, &status, timeout + wait::TIMEOUT, async || {
+            let health = describe_health(cx, name).await?;
             let changed = health.is_full() || health.to_string() != status || Instant::now() >= end;
             Ok(changed.then_some(health))
         })
@@ -30,7 +30,7 @@ pub(super) async fn wait(cx: &Context<'_>, name: &str, patience: Option<Duration
             return Ok(());
         }
         if Instant::now() >= end {
-            return Err(explain(cx, name, &health, patience).await);
+            return Err(unhealthy_error(cx, name, &health, timeout).await);
         }
         status = health.to_string();
         cx.status(&status);
@@ -45,7 +45,7 @@ struct Health {
     /// Number of instances that are healthy in every target group; none without target groups.
     healthy: Option<usize>,
     /// Instance → cause.
-    complaints: BTreeMap<String, String>,
+    reasons: BTreeMap<String, String>,
 }
 
 impl Health {
@@ -64,17 +64,17 @@ impl Health {
             let id = instance.instance_id().unwrap_or_default();
             if instance.lifecycle_state() != Some(&LifecycleState::InService) {
                 let state = instance.lifecycle_state().map_or("in no state", LifecycleState::as_str);
-                health.complaints.insert(id.to_owned(), state.to_owned());
+                health.reasons.insert(id.to_owned(), state.to_owned());
                 continue;
             }
             if instance.health_status().is_some_and(|status| !status.eq_ignore_ascii_case("healthy")) {
-                health.complaints.insert(id.to_owned(), "in service, but found unhealthy".to_owned());
+                health.reasons.insert(id.to_owned(), "in service, but found unhealthy".to_owned());
                 continue;
             }
             health.in_service += 1;
-            let complaint = targets.iter().find_map(|targets| complaint(targets.get(id)));
-            match (complaint, &mut health.healthy) {
-                (Some(complaint), _) => drop(health.complaints.insert(id.to_owned(), complaint)),
+            let reason = targets.iter().find_map(|targets| unhealthy_reason(targets.get(id)));
+            match (reason, &mut health.healthy) {
+                (Some(reason), _) => drop(health.reasons.insert(id.to_owned(), reason)),
                 (None, Some(healthy)) => *healthy += 1,
                 (None, None) => {}
             }
@@ -94,7 +94,7 @@ impl fmt::Display for Health {
     }
 }
 
-async fn look(cx: &Context<'_>, name: &str) -> Result<Health> {
+async fn describe_health(cx: &Context<'_>, name: &str) -> Result<Health> {
     let region = cx.region()?;
     let group = describe(&cx.client().autoscaling(region).await, name).await?;
     let group = group.ok_or_else(|| {
@@ -113,7 +113,7 @@ async fn look(cx: &Context<'_>, name: &str) -> Result<Health> {
 }
 
 /// Returns why a target group does not consider an instance healthy.
-fn complaint(health: Option<&TargetHealth>) -> Option<String> {
+fn unhealthy_reason(health: Option<&TargetHealth>) -> Option<String> {
     let Some(health) = health else {
         return Some("not registered with its target group yet".to_owned());
     };
@@ -137,16 +137,16 @@ fn complaint(health: Option<&TargetHealth>) -> Option<String> {
 
 /// Returns the error of a group that is not healthy in time, with the reasons of target groups and failed launches, and the
 /// end of the console of an instance.
-async fn explain(cx: &Context<'_>, name: &str, health: &Health, waited: Duration) -> ProviderError {
+async fn unhealthy_error(cx: &Context<'_>, name: &str, health: &Health, waited: Duration) -> ProviderError {
     let mut text =
         format!("the Auto Scaling group `{name}` is not healthy after {} seconds: {health}", waited.as_secs());
-    for (instance, complaint) in &health.complaints {
-        text = format!("{text}\n- {instance}: {complaint}");
+    for (instance, reason) in &health.reasons {
+        text = format!("{text}\n- {instance}: {reason}");
     }
     for failure in failed_activities(cx, name).await.unwrap_or_default() {
         text = format!("{text}\n- {failure}");
     }
-    if let Some(quote) = console_of(cx, health.complaints.keys()).await {
+    if let Some(quote) = console_of(cx, health.reasons.keys()).await {
         text = format!("{text}\n{quote}");
     }
     ProviderError::refused(text).hint(
@@ -236,7 +236,7 @@ mod tests {
         let health = Health::of(&group(&[("i-1", LifecycleState::InService), ("i-2", LifecycleState::Pending)]), &[]);
         assert_eq!(health.to_string(), "1 of 2 instances in service");
         assert!(!health.is_full());
-        assert_eq!(health.complaints.get("i-2").map(String::as_str), Some("Pending"));
+        assert_eq!(health.reasons.get("i-2").map(String::as_str), Some("Pending"));
         let group = group(&[("i-1", LifecycleState::InService), ("i-2", LifecycleState::InService)]);
         assert!(Health::of(&group, &[]).is_full());
     }
@@ -256,7 +256,7 @@ mod tests {
         let health = Health::of(&group, &[all, some]);
         assert_eq!(health.to_string(), "2 of 2 instances in service, 1 of 2 targets healthy");
         assert_eq!(
-            health.complaints.get("i-2").map(String::as_str),
+            health.reasons.get("i-2").map(String::as_str),
             Some("unhealthy (Target.FailedHealthChecks): Health checks failed with these codes: [502]")
         );
         assert!(!health.is_full());

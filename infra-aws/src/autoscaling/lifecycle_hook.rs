@@ -5,26 +5,61 @@ use crate::{error::AwsError, prelude::*};
 use aws_sdk_autoscaling::{Client, types};
 use std::{borrow::Cow, time::Duration};
 
-/// A lifecycle hook, at which the instances of a group wait at launch, or before they terminate, until
-/// `CompleteLifecycleAction` is called for them.
+/// A lifecycle hook: a pause of the instances of a group at launch or before termination.
 ///
-/// Created and changed by `PutLifecycleHook`; deleted by `DeleteLifecycleHook`.
+/// An instance waits until `CompleteLifecycleAction` is called for it, or until the timeout.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// # let network = virginia.lookup(DefaultVpc);
+/// # let template = virginia.add("template", LaunchTemplate::new("t3.micro"));
+/// # let group = virginia.add("group", AutoScalingGroup::from(template.version(), network.subnets));
+/// virginia.add("drain", LifecycleHook {
+///     heartbeat_timeout: 120,
+///     default_result: LifecycleResult::Continue,
+///     ..LifecycleHook::terminating(group.name)
+/// });
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `PutLifecycleHook`
+/// - Read: `DescribeLifecycleHooks`
+/// - Update: `PutLifecycleHook`; before it `DeleteLifecycleHook` if `metadata` is removed
+/// - Delete: `DeleteLifecycleHook`
+///
+/// # Replacement
+/// A change of `name` or `group` replaces the hook. The new hook is created before the previous one is deleted.
+///
+/// # Import
+/// The id is `GROUP:NAME`, of the names of the group and the hook:
+///
+/// ```console
+/// $ stack import aws:autoscaling:LifecycleHook drain web:drain --region us-east-1
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:autoscaling:LifecycleHook")]
 pub struct LifecycleHook {
-    /// Name, unique in the group; derived from the declaration's name when omitted.
+    /// Name, unique in the group: 1 to 255 letters, digits and any of `-_/`. When omitted, the declaration's name with
+    /// a unique suffix. A change replaces the hook.
     #[resource(replace)]
     pub name: Option<String>,
-    /// Name of the group.
+    /// Name of the Auto Scaling group. A change replaces the hook.
     #[resource(replace)]
     pub group: Input<AutoScalingGroupName>,
     /// Transition at which instances wait.
     pub transition: Transition,
-    /// Time that an instance waits, 30 to 7200 seconds.
+    /// Longest time that an instance waits, 30 to 7200 seconds; 3600 by default.
     pub heartbeat_timeout: u32,
-    /// Result after the timeout.
+    /// Result for an instance after the timeout; [`LifecycleResult::Abandon`] by default.
     pub default_result: LifecycleResult,
-    /// Additional text of the notification.
+    /// Additional text of the notification, 1 to 4000 characters; none by default.
     pub metadata: Option<String>,
 }
 

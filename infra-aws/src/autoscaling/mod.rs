@@ -25,7 +25,7 @@ async fn describe(client: &Client, name: &str) -> Result<Option<types::AutoScali
 fn classified<T>(response: Result<T, AwsError>) -> Result<T, AwsError> {
     response.map_err(|mut error| {
         let text = error.message.to_ascii_lowercase();
-        if error.is(&["ValidationError"]) && (text.contains("not found") || text.starts_with("no ")) {
+        if error.has_code(&["ValidationError"]) && (text.contains("not found") || text.starts_with("no ")) {
             error.kind = ErrorKind::NotFound;
         }
         error
@@ -35,7 +35,7 @@ fn classified<T>(response: Result<T, AwsError>) -> Result<T, AwsError> {
 /// Accepts that a group is being deleted, which deletes its hooks, policies and scheduled actions.
 fn deleted_with_group<T>(response: Result<T, AwsError>) -> Result<()> {
     match response {
-        Err(error) if error.is(&["ScalingActivityInProgress"]) => Ok(()),
+        Err(error) if error.has_code(&["ScalingActivityInProgress"]) => Ok(()),
         response => Ok(response.map(drop)?),
     }
 }

@@ -15,34 +15,36 @@ use aws_sdk_autoscaling::{
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Preferences of instance refreshes. Omitted ones have the API's defaults.
+/// Preferences of the instance refresh that rolls out another template version. Omitted ones have the defaults of the
+/// API.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Refresh {
-    /// Minimum of instances in service, in per cent of the desired ones, 0 to 100; 90 when omitted. With 100, new instances
-    /// are launched before old ones are terminated.
+    /// Minimum number of instances in service, in percent of the desired ones, 0 to 100; 90 when omitted. With 100, new
+    /// instances are launched before previous ones are terminated.
     pub min_healthy_percentage: Option<u32>,
-    /// Maximum of instances, in per cent of the desired ones, 100 to 200; 100 when omitted.
+    /// Maximum number of instances, in percent of the desired ones, 100 to 200; 100 when omitted. It exceeds
+    /// `min_healthy_percentage` by at most 100.
     pub max_healthy_percentage: Option<u32>,
-    /// Time that a new instance is in service before the next one is replaced, in seconds; the group's `health_grace` when
-    /// omitted, 0 in the local cloud.
+    /// Time that a new instance is in service before the next one is replaced, in seconds; when omitted, the group's
+    /// `instance_warmup` or else its `health_grace`, and 0 in the local cloud.
     pub instance_warmup: Option<u32>,
-    /// Indicates whether a failed refresh is rolled back, so that the group does not have two versions. True when
+    /// Indicates whether a failed refresh is rolled back, so that the group does not have two versions; true when
     /// omitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_rollback: Option<bool>,
-    /// Percentages of replaced instances at which the refresh pauses, in ascending order.
+    /// Percentages of replaced instances at which the refresh pauses, 1 to 100 in ascending order; none by default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checkpoints: Vec<u32>,
-    /// Pause at a checkpoint, in seconds; 3600 when omitted.
+    /// Duration of the pause at a checkpoint, in seconds; 3600 when omitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint_delay: Option<u32>,
-    /// Time for which alarms are observed after all instances are replaced, in seconds.
+    /// Time for which the alarms are observed after all instances have been replaced, in seconds; none when omitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bake_time: Option<u32>,
-    /// Names of alarms that fail the refresh.
+    /// Names of the alarms that fail the refresh when their state is `ALARM`; none by default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alarms: Vec<Input<AlarmName>>,
-    /// Treatment of instances that are protected from scale-in.
+    /// Treatment of instances that are protected from scale-in; the API's default, [`Protected::Wait`], when omitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protected: Option<Protected>,
 }
@@ -74,7 +76,7 @@ pub(super) struct Rollout<'a> {
     /// Health check grace period of the group, in seconds.
     pub(super) health_grace: u32,
     /// Longest time until an instance is healthy; no limit when omitted.
-    pub(super) patience: Option<Duration>,
+    pub(super) healthy_timeout: Option<Duration>,
 }
 
 impl Rollout<'_> {
@@ -84,9 +86,9 @@ impl Rollout<'_> {
         const ROUNDS: usize = 3;
         let preferences = self.preferences()?;
         for round in 1.. {
-            if let Some(active) = self.latest().await?.filter(|refresh| !is_over(refresh)) {
+            if let Some(active) = self.latest().await?.filter(|refresh| !is_finished(refresh)) {
                 // An interrupted run may have started it.
-                if is_advancing(&active) && wants(&active, self.template) {
+                if is_advancing(&active) && has_template(&active, self.template) {
                     return self.follow(&active).await;
                 }
                 self.stop(&active).await?;
@@ -96,7 +98,7 @@ impl Rollout<'_> {
             }
             match self.start(preferences.clone()).await {
                 Ok(()) => break,
-                Err(error) if round < ROUNDS && error.is(&["InstanceRefreshInProgress"]) => {}
+                Err(error) if round < ROUNDS && error.has_code(&["InstanceRefreshInProgress"]) => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -152,17 +154,17 @@ impl Rollout<'_> {
         let id = started.instance_refresh_id().unwrap_or_default();
         // An instance becomes healthy and then stays healthy for the warm-up. AWS would retry for an hour.
         let warmup = Duration::from_secs(self.warmup().unwrap_or(self.health_grace).into());
-        let patience = self.patience.map(|patience| patience + warmup + self.pauses());
+        let timeout = self.healthy_timeout.map(|timeout| timeout + warmup + self.pauses());
         let end = Instant::now() + LIMIT;
         let mut seen = started.clone();
         let mut advanced = Instant::now();
         let mut console = None;
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            let is_stuck = || is_advancing(&seen) && patience.is_some_and(|patience| advanced.elapsed() > patience);
+            let is_stuck = || is_advancing(&seen) && timeout.is_some_and(|timeout| advanced.elapsed() > timeout);
             let now = wait::until(self.cx, &status(&seen), left, async || {
                 let refresh = self.with_id(id).await?;
-                let changed = is_over(&refresh) || progress(&refresh) != progress(&seen) || is_stuck();
+                let changed = is_finished(&refresh) || progress(&refresh) != progress(&seen) || is_stuck();
                 Ok(changed.then_some(refresh))
             })
             .await?;
@@ -173,13 +175,13 @@ impl Rollout<'_> {
                 // Before the new instances are terminated.
                 console = console.or(self.console().await);
             }
-            if is_over(&now) {
+            if is_finished(&now) {
                 return Err(failure(self.name, self.template, &now, console));
             }
             if progress(&now) != progress(&seen) {
                 advanced = Instant::now();
             } else if is_stuck() {
-                self.give_up().await?;
+                self.abort().await?;
                 advanced = Instant::now();
             }
             seen = now;
@@ -187,7 +189,7 @@ impl Rollout<'_> {
     }
 
     /// Rolls the refresh back, or cancels it when rollbacks are disabled.
-    async fn give_up(&self) -> Result<()> {
+    async fn abort(&self) -> Result<()> {
         let response = if self.rolls_back() {
             let call = self.client.rollback_instance_refresh().auto_scaling_group_name(self.name);
             call.send().await.context("RollbackInstanceRefresh").map(drop)
@@ -197,7 +199,7 @@ impl Rollout<'_> {
         };
         match response {
             // The refresh has finished or is already rolled back.
-            Err(error) if error.is(&["ActiveInstanceRefreshNotFound", "IrreversibleInstanceRefresh"]) => Ok(()),
+            Err(error) if error.has_code(&["ActiveInstanceRefreshNotFound", "IrreversibleInstanceRefresh"]) => Ok(()),
             response => Ok(response?),
         }
     }
@@ -216,12 +218,12 @@ impl Rollout<'_> {
         if is_advancing(active) {
             let call = self.client.cancel_instance_refresh().auto_scaling_group_name(self.name);
             match call.send().await.context("CancelInstanceRefresh") {
-                Err(error) if error.is(&["ActiveInstanceRefreshNotFound"]) => {}
+                Err(error) if error.has_code(&["ActiveInstanceRefreshNotFound"]) => {}
                 response => drop(response?),
             }
         }
         wait::until(self.cx, "waiting until an earlier instance refresh has stopped", STOPPING, async || {
-            Ok(is_over(&self.with_id(id).await?).then_some(()))
+            Ok(is_finished(&self.with_id(id).await?).then_some(()))
         })
         .await
     }
@@ -261,7 +263,7 @@ impl Rollout<'_> {
     }
 }
 
-fn wants(refresh: &InstanceRefresh, template: &LaunchTemplateVersion) -> bool {
+fn has_template(refresh: &InstanceRefresh, template: &LaunchTemplateVersion) -> bool {
     let desired = refresh.desired_configuration().and_then(|desired| desired.launch_template());
     version(desired).as_ref() == Some(template)
 }
@@ -270,7 +272,7 @@ fn is_advancing(refresh: &InstanceRefresh) -> bool {
     matches!(refresh.status(), Some(Status::Pending | Status::InProgress | Status::Baking))
 }
 
-fn is_over(refresh: &InstanceRefresh) -> bool {
+fn is_finished(refresh: &InstanceRefresh) -> bool {
     let underway = matches!(refresh.status(), Some(Status::Cancelling | Status::RollbackInProgress));
     !is_advancing(refresh) && !underway
 }
@@ -344,15 +346,15 @@ mod tests {
             (Status::Successful, false, true),
         ] {
             let refresh = refresh(state);
-            assert_eq!((is_advancing(&refresh), is_over(&refresh)), (advancing, over), "{refresh:?}");
+            assert_eq!((is_advancing(&refresh), is_finished(&refresh)), (advancing, over), "{refresh:?}");
         }
     }
 
     #[test]
     fn refresh_to_the_same_version_is_recognized() {
         let version = |version| LaunchTemplateVersion { id: "lt-1".into(), version };
-        assert!(wants(&refresh(Status::Pending), &version(2)));
-        assert!(!wants(&refresh(Status::Pending), &version(3)));
+        assert!(has_template(&refresh(Status::Pending), &version(2)));
+        assert!(!has_template(&refresh(Status::Pending), &version(3)));
     }
 
     #[test]

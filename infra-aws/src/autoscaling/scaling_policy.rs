@@ -17,22 +17,61 @@ use aws_sdk_autoscaling::{
 };
 use std::borrow::Cow;
 
-/// A scaling policy of a group: target tracking, or steps when an alarm changes its state.
+/// A scaling policy: a rule that changes the size of an Auto Scaling group.
 ///
-/// Created and changed by `PutScalingPolicy`, which also creates the alarms of target tracking; deleted by `DeletePolicy`.
-/// The alarm of a policy with steps is a [`MetricAlarm`](crate::MetricAlarm) with the policy among its actions.
+/// A policy either keeps a metric near a target value (target tracking), for which AWS creates the alarms, or makes
+/// steps when an alarm changes its state. The alarm of a policy with steps is a [`MetricAlarm`](crate::MetricAlarm)
+/// with the policy among its actions.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// # let network = virginia.lookup(DefaultVpc);
+/// # let template = virginia.add("template", LaunchTemplate::new("t3.micro"));
+/// # let group = AutoScalingGroup { max: 4, ..AutoScalingGroup::from(template.version(), network.subnets) };
+/// # let group = virginia.add("group", group);
+/// virginia.add("scale-on-cpu", ScalingPolicy {
+///     instance_warmup: Some(120),
+///     ..ScalingPolicy::target_cpu(&group.name, 50.0)
+/// });
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `PutScalingPolicy`; `DescribePolicies` if its response contains no ARN
+/// - Read: `DescribePolicies`
+/// - Update: `PutScalingPolicy`
+/// - Delete: `DeletePolicy`, which also deletes the alarms of target tracking
+///
+/// # Replacement
+/// A change of `name` or `group` replaces the policy. The new policy is created before the previous one is deleted. A
+/// change of `scaling` is made in place.
+///
+/// # Import
+/// The id is `GROUP:NAME`, of the names of the group and the policy. A policy on the requests per target is printed
+/// with the metric `Cpu` and the value 0, because the API does not return the ARN of the balancer: correct both.
+///
+/// ```console
+/// $ stack import aws:autoscaling:ScalingPolicy scale-on-cpu web:scale-on-cpu --region us-east-1
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:autoscaling:ScalingPolicy")]
 pub struct ScalingPolicy {
-    /// Name, unique in the group; derived from the declaration's name when omitted.
+    /// Name, unique in the group: 1 to 255 characters without `:`. When omitted, the declaration's name with a unique
+    /// suffix. A change replaces the policy.
     #[resource(replace)]
     pub name: Option<String>,
-    /// Name of the group.
+    /// Name of the Auto Scaling group. A change replaces the policy.
     #[resource(replace)]
     pub group: Input<AutoScalingGroupName>,
-    /// Rule by which the policy scales.
+    /// Target of a metric, or steps.
     pub scaling: Scaling,
-    /// Time before the metrics of a new instance are counted, in seconds; the group's when omitted.
+    /// Time until the metrics of a new instance count, in seconds; the group's `instance_warmup` when omitted.
     pub instance_warmup: Option<u32>,
 }
 
@@ -49,11 +88,11 @@ pub enum Scaling {
 /// Target tracking: a metric and its target value.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Target {
-    /// Metric.
+    /// Metric that the policy observes.
     pub metric: Metric,
-    /// Target value of the metric.
+    /// Target value, more than 0 in the unit of the metric; at most 100 for [`Metric::Cpu`].
     pub value: f64,
-    /// Indicates whether the policy never removes instances.
+    /// Indicates whether the policy only adds instances and never removes any; false by default.
     #[serde(default)]
     pub disable_scale_in: bool,
 }

@@ -9,32 +9,71 @@ use aws_sdk_autoscaling::{
 };
 use std::borrow::Cow;
 
-/// A scheduled action, which changes the size of a group once or repeatedly.
+/// A scheduled action: a change of the size of an Auto Scaling group, once or repeatedly.
 ///
-/// Created and changed by `PutScheduledUpdateGroupAction`; deleted by `DeleteScheduledAction`. AWS deletes an action
-/// without recurrence after its time, and the next run would create it again: remove it from the program then.
+/// AWS deletes an action without `recurrence` after its execution, and the next run would create it again: remove it
+/// from the program then.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// # let network = virginia.lookup(DefaultVpc);
+/// # let template = virginia.add("template", LaunchTemplate::new("t3.micro"));
+/// # let group = AutoScalingGroup { max: 4, ..AutoScalingGroup::from(template.version(), network.subnets) };
+/// # let group = virginia.add("group", group);
+/// virginia.add("morning", ScheduledAction {
+///     desired: Some(4),
+///     time_zone: Some("Europe/Berlin".into()),
+///     ..ScheduledAction::recurring(group.name, "0 8 * * MON-FRI")
+/// });
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `PutScheduledUpdateGroupAction`; `DescribeScheduledActions` until the action is visible
+/// - Read: `DescribeScheduledActions`
+/// - Update: those of a create; before them `DeleteScheduledAction` if an input is removed
+/// - Delete: `DeleteScheduledAction`
+///
+/// # Replacement
+/// A change of `name` or `group` replaces the action. The new action is created before the previous one is deleted.
+///
+/// # Import
+/// The id is `GROUP:NAME`, of the names of the group and the action:
+///
+/// ```console
+/// $ stack import aws:autoscaling:ScheduledAction morning web:morning --region us-east-1
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:autoscaling:ScheduledAction")]
 pub struct ScheduledAction {
-    /// Name, unique in the group; derived from the declaration's name when omitted.
+    /// Name, unique in the group: 1 to 255 characters without `:`. When omitted, the declaration's name with a unique
+    /// suffix. A change replaces the action.
     #[resource(replace)]
     pub name: Option<String>,
-    /// Name of the group.
+    /// Name of the Auto Scaling group. A change replaces the action.
     #[resource(replace)]
     pub group: Input<AutoScalingGroupName>,
-    /// Recurrence as a cron expression: `0 8 * * MON-FRI`.
+    /// Times of the executions, as the five fields of a cron expression: `0 8 * * MON-FRI`; none for a single
+    /// execution.
     pub recurrence: Option<String>,
-    /// Time zone of the recurrence, such as `Europe/Berlin`; UTC when omitted.
+    /// Time zone of `recurrence`, such as `Europe/Berlin`; UTC when omitted.
     pub time_zone: Option<String>,
-    /// Time of the first or the only execution, such as `2030-01-31T08:00:00Z`.
+    /// Time of the first or the only execution: `2030-01-31T08:00:00Z`, or with another offset. Required without
+    /// `recurrence`.
     pub start: Option<String>,
-    /// Time after which there are no executions, in the same form.
+    /// Time after which the action is not executed, in the form of `start`; no end when omitted.
     pub end: Option<String>,
-    /// Minimum number of instances from then on.
+    /// Minimum number of instances from then on; unchanged when omitted. One of `min`, `max` and `desired` is required.
     pub min: Option<u32>,
-    /// Maximum number of instances from then on.
+    /// Maximum number of instances from then on, not less than `min`; unchanged when omitted.
     pub max: Option<u32>,
-    /// Desired number of instances from then on.
+    /// Desired number of instances from then on; unchanged when omitted.
     pub desired: Option<u32>,
 }
 
@@ -181,9 +220,9 @@ impl Described for ScheduledAction {
                 // The description of a recurring action contains its next time instead of its first one.
                 start: match action.recurrence() {
                     Some(_) => recorded_start.cloned(),
-                    None => spelled(action.start_time(), recorded_start),
+                    None => recorded_spelling(action.start_time(), recorded_start),
                 },
-                end: spelled(action.end_time(), recorded.and_then(|recorded| recorded.end.as_ref())),
+                end: recorded_spelling(action.end_time(), recorded.and_then(|recorded| recorded.end.as_ref())),
                 min: number(action.min_size()),
                 max: number(action.max_size()),
                 desired: number(action.desired_capacity()),
@@ -234,7 +273,7 @@ async fn remove(client: &Client, id: &str) -> Result<Result<(), AwsError>> {
 }
 
 /// Returns the existing time, in the recorded spelling if it is the same.
-fn spelled(existing: Option<&DateTime>, recorded: Option<&String>) -> Option<String> {
+fn recorded_spelling(existing: Option<&DateTime>, recorded: Option<&String>) -> Option<String> {
     let existing = existing?;
     let same = recorded.filter(|text| time(text).is_ok_and(|time| time.secs() == existing.secs()));
     same.cloned().or_else(|| existing.fmt(DateTimeFormat::DateTime).ok())

@@ -167,8 +167,8 @@ pub(super) async fn retag(
 }
 
 /// Returns the tags for a create request, which the group propagates to its instances.
-pub(super) fn tags_for_create(cx: &Context<'_>, group: &str, own: &BTreeMap<String, String>) -> Vec<Tag> {
-    let tags = tags::for_create::<(String, String)>(cx, own);
+pub(super) fn tags_for_create(cx: &Context<'_>, group: &str, user_defined: &BTreeMap<String, String>) -> Vec<Tag> {
+    let tags = tags::for_create::<(String, String)>(cx, user_defined);
     tags.into_iter().map(|(key, value)| tag(group, key, Some(value))).collect()
 }
 

@@ -4,16 +4,16 @@ use aws_sdk_autoscaling::types::{ScalingPolicy, StepAdjustment};
 use infra_core::provider::Problem;
 use serde::{Deserialize, Serialize};
 
-/// Contiguous steps.
+/// Steps of a scaling policy: adjustments by the distance of a metric from the threshold of its alarm.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Steps {
     /// Unit of the adjustments.
     pub adjustment: Adjustment,
-    /// Steps.
+    /// Steps, at least one. Each begins where the previous one ends.
     pub steps: Vec<Step>,
-    /// Minimum number of instances of a change by per cent.
+    /// Minimum number of instances that an adjustment in percent adds or removes; only with [`Adjustment::Percent`].
     pub min_magnitude: Option<u32>,
-    /// Aggregation of the values of the metric; the average when omitted.
+    /// Aggregation of the values of the metric in a period; [`Aggregation::Average`] when omitted.
     pub aggregation: Option<Aggregation>,
 }
 
@@ -41,14 +41,14 @@ pub enum Aggregation {
     Average,
 }
 
-/// Adjustment while the distance of a metric from its alarm's threshold is in an interval.
+/// A step: the adjustment while the distance of a metric from the threshold of its alarm is in an interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Step {
-    /// Lower bound; none when omitted.
+    /// Lower bound of the distance; unbounded when omitted.
     pub from: Option<f64>,
-    /// Upper bound; none when omitted.
+    /// Upper bound of the distance; unbounded when omitted.
     pub to: Option<f64>,
-    /// Adjustment.
+    /// Adjustment, in the unit of [`Steps::adjustment`]; negative to remove instances.
     pub by: i32,
 }
 

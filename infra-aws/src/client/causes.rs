@@ -21,11 +21,11 @@ pub(crate) enum Unsent {
 pub(crate) fn unsent(error: &(dyn Error + 'static)) -> Option<Unsent> {
     chain(error).find_map(|cause| {
         if let Some(credentials) = cause.downcast_ref::<CredentialsError>() {
-            return Some(Unsent::Credentials(deepest(credentials)));
+            return Some(Unsent::Credentials(root_cause(credentials)));
         }
         let refused =
             cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
-        (refused || cause.to_string() == "dns error").then(|| Unsent::Connection(deepest(cause)))
+        (refused || cause.to_string() == "dns error").then(|| Unsent::Connection(root_cause(cause)))
     })
 }
 
@@ -35,6 +35,6 @@ pub(crate) fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item 
 }
 
 /// Returns the text of the first cause.
-pub(crate) fn deepest(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn root_cause(error: &(dyn Error + 'static)) -> String {
     chain(error).last().map(ToString::to_string).unwrap_or_default()
 }

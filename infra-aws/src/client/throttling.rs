@@ -23,9 +23,9 @@ use tokio::{
 };
 
 /// Period in which a throttled request is retried; the operation's own timeout may be shorter.
-pub(super) const PATIENCE: Duration = Duration::from_mins(10);
+pub(super) const TIMEOUT: Duration = Duration::from_mins(10);
 
-/// Maximum number of attempts of a throttled request: more than fit into [`PATIENCE`]. The SDK computes a value for each
+/// Maximum number of attempts of a throttled request: more than fit into [`TIMEOUT`]. The SDK computes a value for each
 /// attempt when it loads an identity, so this cannot be `u32::MAX`.
 const MAX_ATTEMPTS: u32 = 10_000;
 
@@ -84,9 +84,9 @@ pub(super) struct Throttling {
     /// Pause before the first retry.
     pub(super) backoff: Duration,
     /// Upper bound of the pauses.
-    pub(super) slowest: Duration,
+    pub(super) max_backoff: Duration,
     /// Period in which throttled requests are retried.
-    pub(super) patience: Duration,
+    pub(super) retry_throttled_for: Duration,
     /// Period in which failures other than throttling are retried.
     pub(super) retry_for: Duration,
 }
@@ -148,7 +148,7 @@ impl Intercept for Throttling {
         let may_retry = if throttled {
             attempts.throttled += 1;
             attempts.since = Instant::now();
-            attempts.started.elapsed() < self.patience
+            attempts.started.elapsed() < self.retry_throttled_for
         } else {
             attempts.since.elapsed() < self.retry_for
         };
@@ -158,7 +158,7 @@ impl Intercept for Throttling {
             (true, false) => attempts.config.max_attempts().saturating_add(attempts.throttled),
         };
         let config = attempts.config.clone().with_max_attempts(max_attempts);
-        let config = config.with_initial_backoff(self.backoff).with_max_backoff(self.slowest);
+        let config = config.with_initial_backoff(self.backoff).with_max_backoff(self.max_backoff);
         if throttled && may_retry {
             let operation = bag.load::<Metadata>().map(Metadata::name).unwrap_or_default();
             let seconds = attempts.started.elapsed().as_secs();
@@ -264,10 +264,11 @@ mod tests {
         let (endpoint, requests) = server(vec![response("400 Bad Request", json)]).await;
         let ssm = Aws::new(&Target::local(&endpoint, Credentials::new("key", "secret"))).ssm("us-east-1").await;
         let pause = Duration::from_millis(5);
-        let patience = Duration::from_millis(500);
-        let impatient = Throttling { backoff: pause, slowest: pause, patience, retry_for: patience };
+        let period = Duration::from_millis(500);
+        let interceptor =
+            Throttling { backoff: pause, max_backoff: pause, retry_throttled_for: period, retry_for: period };
         let call = ssm.delete_parameter().name("x").customize();
-        let call = call.config_override(aws_sdk_ssm::config::Builder::default().interceptor(impatient));
+        let call = call.config_override(aws_sdk_ssm::config::Builder::default().interceptor(interceptor));
         let error = call.send().await.context("DeleteParameter").unwrap_err();
         assert_eq!(error.kind, ErrorKind::Refused, "{error}");
         assert!(requests.load(Ordering::SeqCst) > 10);

@@ -19,48 +19,69 @@ use std::{
     time::Duration,
 };
 
-/// A resource of any type that Cloud Control supports, with the type name and the properties of CloudFormation. This makes
-/// every AWS service usable:
+/// A resource of any type that Cloud Control supports, with the type name and the properties of CloudFormation.
 ///
+/// It makes every AWS service usable. Only declared properties are compared with the existing ones. Tags are
+/// properties, because each type has its own form of tags. Properties that contain secrets are encrypted in the state.
+///
+/// # Example
 /// ```
-/// use infra_aws::{self as aws, CloudResource};
-/// use infra_core::{Config, Output, Result, Stack, output_json};
-///
-/// fn queue(stack: &Stack, _: &Config) -> Result {
-///     let virginia = aws::region(stack, "us-east-1");
-///     let dead = virginia.add("dead", CloudResource::new("AWS::SQS::Queue", output_json!({})));
-///     let arn: Output<String> = dead.properties.field("Arn");
-///     let queue = CloudResource::new("AWS::SQS::Queue", output_json!({
-///         "QueueName": "jobs",
-///         "RedrivePolicy": {"deadLetterTargetArn": arn, "maxReceiveCount": 3},
-///     }));
-///     let queue = virginia.add("jobs", queue.replace_on(["QueueName"]));
-///     stack.export("url", queue.identifier);
-///     Ok(())
-/// }
-/// # assert!(infra_core::testing::declare(&queue).is_ok());
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # use infra_core::{Output, output_json};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// let dead = virginia.add("dead", CloudResource::new("AWS::SQS::Queue", output_json!({})));
+/// let arn: Output<String> = dead.properties.field("Arn");
+/// let queue = CloudResource::new("AWS::SQS::Queue", output_json!({
+///     "QueueName": "jobs",
+///     "RedrivePolicy": {"deadLetterTargetArn": arn, "maxReceiveCount": 3},
+/// }));
+/// let queue = virginia.add("jobs", queue.replace_on(["QueueName"]));
+/// stack.export("url", queue.identifier);
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
 /// ```
 ///
-/// Created by `CreateResource`, read by `GetResource`, changed in place by `UpdateResource` and deleted by
-/// `DeleteResource`; `GetResourceRequestStatus` returns the result of each request. Only declared properties are compared
-/// with the existing ones. [`CloudResource::replace_on`] names the properties that a type cannot change in place, which are
-/// marked with "Update requires: Replacement" in its reference. Tags are properties, because each type has its own form of
-/// tags.
+/// # API operations
+/// - Create: `CreateResource`; `GetResourceRequestStatus` until the request has finished; `GetResource`. After an
+///   interrupted run, `GetResourceRequestStatus`, `ListResourceRequests` and `GetResource` find its resource.
+/// - Read: `GetResource`
+/// - Update: `GetResource`, `UpdateResource`; `GetResourceRequestStatus` until the request has finished
+/// - Delete: `DeleteResource`; `GetResourceRequestStatus` until the request has finished; both are repeated while the
+///   resource is in use
 ///
-/// A create whose response was lost is sent again with its client token, which is valid for 36 hours; the results of
-/// requests are available for 7 days.
+/// Cloud Control calls the operations of the resource's own service, with the permissions of the caller. A create whose
+/// response was lost is sent again with its client token, which is valid for 36 hours.
+///
+/// # Replacement
+/// A change of `type_name` replaces the resource, and so does a change of the properties that
+/// [`CloudResource::replace_on`] names. Name all properties that the type's reference marks with "Update requires:
+/// Replacement": a change of another one is refused by the API, and the error names it. The new resource is created
+/// before the previous one is deleted.
+///
+/// # Import
+/// The id is `TYPE|IDENTIFIER`, of the type and the primary identifier, which has parts that are separated by `|` for
+/// some types:
+///
+/// ```console
+/// $ stack import aws:cloudcontrol:Resource logs 'AWS::Logs::LogGroup|/web' --region us-east-1
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
-#[resource(type = "aws:cloudcontrol:Resource", timeout = PATIENCE * 2)]
+#[resource(type = "aws:cloudcontrol:Resource", timeout = TIMEOUT * 2)]
 pub struct CloudResource {
-    /// Type, such as `AWS::SQS::Queue`.
+    /// Name of the type, such as `AWS::SQS::Queue`. A change replaces the resource.
     #[resource(replace)]
     pub type_name: String,
-    /// Properties: a JSON object.
+    /// Properties by the names of CloudFormation, a JSON object; see [`output_json!`](infra_core::output_json).
     pub properties: Input<Json>,
-    /// Secret properties. Declared properties that contain secrets are moved here.
+    /// Properties with secrets, a JSON object. A declaration through a [`Region`](crate::Region) moves them here from
+    /// `properties`.
     #[resource(secret)]
     pub secrets: Option<Input<Json>>,
-    /// Properties whose change replaces the resource; nested ones as in `Network.Family`.
+    /// Properties whose change replaces the resource; nested ones as in `Network.Family`. A change of the list alone
+    /// does not update the resource.
     #[resource(untracked)]
     pub replace_on: Vec<String>,
 }
@@ -68,15 +89,15 @@ pub struct CloudResource {
 /// Outputs of a [`CloudResource`].
 #[derive(Clone, Debug, Serialize, Deserialize, Outputs)]
 pub struct CloudResourceOutputs {
-    /// Primary identifier, such as a name or an ARN; the parts of a compound one are separated by `|`.
+    /// Primary identifier, such as a name, a URL or an ARN; the parts of a compound one are separated by `|`.
     pub identifier: Output<String>,
-    /// All properties, also those that AWS has set; [`Output::field`] returns one.
+    /// All properties without secrets, also those that AWS has set; [`Output::field`] returns one.
     #[output(changes_on_update)]
     pub properties: Output<Json>,
 }
 
 /// Longest time of one request. Resources of some types are clusters of machines.
-const PATIENCE: Duration = Duration::from_hours(1);
+const TIMEOUT: Duration = Duration::from_hours(1);
 /// Validity of a client token.
 const TOKEN_LIFETIME: Duration = Duration::from_hours(36);
 
@@ -173,9 +194,9 @@ impl Handler for CloudResource {
                     .await?;
             return Ok(Created { inputs: None, ..created(inputs, identifier, &existing, None)? });
         };
-        match left_behind(&client, inputs, &event).await? {
+        match partially_created(&client, inputs, &event).await? {
             Some(existing) => Err(created(inputs, identifier, &existing, None)?.failed(error.into())),
-            None => Err(with_advice(error, inputs, &event).into()),
+            None => Err(with_import_hint(error, inputs, &event).into()),
         }
     }
 
@@ -205,7 +226,7 @@ impl Handler for CloudResource {
         let deleted = wait::until(cx, status, Duration::from_mins(8), async || {
             let call = client.delete_resource().type_name(&prior.inputs.type_name).identifier(&identifier);
             let response = match call.send().await.context("DeleteResource") {
-                Err(error) if error.is(&["ConcurrentOperationException"]) => return Ok(None),
+                Err(error) if error.has_code(&["ConcurrentOperationException"]) => return Ok(None),
                 response => response?,
             };
             let event = finished(cx, &client, response.progress_event.ok_or_else(|| lost("DeleteResource"))?).await?;
@@ -243,7 +264,7 @@ impl Handler for CloudResource {
                 let client = cx.client().cloudcontrol(cx.region()?).await;
                 match cx.earlier::<Started>().pop() {
                     Some(started) => Ok(outcome(&client, inputs, &started.request).await?),
-                    None => Ok(guess(&client, inputs).await?),
+                    None => Ok(find_request(&client, inputs).await?),
                 }
             })
         })
@@ -261,7 +282,7 @@ async fn change(
     while !steps.is_empty() {
         let patch = Json::from(steps.clone()).to_string();
         let status = "waiting until another operation on the resource has finished";
-        let response = wait::while_inconsistent(cx, status, &["ConcurrentOperationException"], async || {
+        let response = wait::retry_while_inconsistent(cx, status, &["ConcurrentOperationException"], async || {
             let call = client.update_resource().type_name(&inputs.type_name).identifier(identifier);
             call.patch_document(&patch).send().await.context("UpdateResource")
         });
@@ -304,20 +325,20 @@ struct Started {
 
 /// Waits until a request has finished.
 async fn finished(cx: &Context<'_>, client: &Client, started: ProgressEvent) -> Result<ProgressEvent> {
-    if is_over(&started) {
+    if is_finished(&started) {
         return Ok(started);
     }
     let token = started.request_token().unwrap_or_default();
     let status = format!("waiting until the request {token} has finished");
-    wait::until(cx, &status, PATIENCE, async || {
+    wait::until(cx, &status, TIMEOUT, async || {
         let response = client.get_resource_request_status().request_token(token).send().await;
         let response = response.context("GetResourceRequestStatus")?;
-        Ok(response.progress_event.filter(is_over))
+        Ok(response.progress_event.filter(is_finished))
     })
     .await
 }
 
-fn is_over(event: &ProgressEvent) -> bool {
+fn is_finished(event: &ProgressEvent) -> bool {
     matches!(event.operation_status(), Some(Status::Success | Status::Failed | Status::CancelComplete))
 }
 
@@ -340,7 +361,11 @@ fn failure(operation: &'static str, event: &ProgressEvent) -> Option<AwsError> {
 
 /// Returns the resource that a failed create request has created nevertheless. Handlers of types return it with the error
 /// code `NotStabilized`.
-async fn left_behind(client: &Client, inputs: &CloudResource, event: &ProgressEvent) -> Result<Option<Json>, AwsError> {
+async fn partially_created(
+    client: &Client,
+    inputs: &CloudResource,
+    event: &ProgressEvent,
+) -> Result<Option<Json>, AwsError> {
     match event.identifier().filter(|_| event.error_code() == Some(&Code::NotStabilized)) {
         Some(identifier) => read(client, inputs, identifier).await,
         None => Ok(None),
@@ -348,7 +373,7 @@ async fn left_behind(client: &Client, inputs: &CloudResource, event: &ProgressEv
 }
 
 /// Adds what to do about an existing resource.
-fn with_advice(error: AwsError, inputs: &CloudResource, event: &ProgressEvent) -> AwsError {
+fn with_import_hint(error: AwsError, inputs: &CloudResource, event: &ProgressEvent) -> AwsError {
     if error.kind != ErrorKind::AlreadyExists {
         return error;
     }
@@ -376,12 +401,12 @@ async fn outcome(client: &Client, inputs: &CloudResource, request: &str) -> Resu
     let response = client.get_resource_request_status().request_token(request).send().await;
     let response = found(response.context("GetResourceRequestStatus"))?;
     let Some(event) = response.and_then(|response| response.progress_event) else {
-        return guess(client, inputs).await;
+        return find_request(client, inputs).await;
     };
     let identifier = event.identifier().unwrap_or_default();
     let existing = match event.operation_status() {
         Some(Status::Success) => read(client, inputs, identifier).await?,
-        _ if is_over(&event) => left_behind(client, inputs, &event).await?,
+        _ if is_finished(&event) => partially_created(client, inputs, &event).await?,
         _ => return Ok(Found::Unknown),
     };
     Ok(Found::from(existing.map(|existing| created(inputs, identifier, &existing, None)).transpose()?))
@@ -389,7 +414,7 @@ async fn outcome(client: &Client, inputs: &CloudResource, request: &str) -> Resu
 
 /// Looks for the request among those of the last days. They contain no client token, so that an equal request is no proof
 /// that it was this one; without an equal one, the request has not arrived.
-async fn guess(client: &Client, inputs: &CloudResource) -> Result<Found<CloudResource>> {
+async fn find_request(client: &Client, inputs: &CloudResource) -> Result<Found<CloudResource>> {
     let wanted = inputs.wanted()?;
     let filter = ResourceRequestStatusFilter::builder().operations(Operation::Create).build();
     let mut requests =
@@ -403,7 +428,7 @@ async fn guess(client: &Client, inputs: &CloudResource) -> Result<Found<CloudRes
             (Some(Status::Success), Some(identifier)) => read(client, inputs, identifier)
                 .await?
                 .is_some_and(|existing| document::as_declared(&wanted, &existing, None) == wanted),
-            _ => !is_over(&event),
+            _ => !is_finished(&event),
         };
         if fits {
             return Ok(Found::Unknown);
@@ -543,7 +568,7 @@ mod tests {
         let event = event.status_message("it is there").identifier("n").build();
         let error = failure("CreateResource", &event).unwrap();
         assert_eq!(error.kind, ErrorKind::AlreadyExists);
-        let error = ProviderError::from(with_advice(error, &CloudResource::new("A::B::C", json!({})), &event));
+        let error = ProviderError::from(with_import_hint(error, &CloudResource::new("A::B::C", json!({})), &event));
         assert_eq!(error.message, "CreateResource: AlreadyExists: it is there");
         assert!(error.hint.unwrap().contains("import aws:cloudcontrol:Resource NAME 'A::B::C|n'"));
     }

@@ -6,60 +6,102 @@ use aws_sdk_cloudwatch::{
     types::{self, ComparisonOperator, Dimension, StandardUnit, Tag},
 };
 
-/// An alarm on one metric, which can execute scaling policies.
+/// A CloudWatch alarm on one metric, which can execute scaling policies.
 ///
-/// Created and changed by `PutMetricAlarm`; its tags are changed by `TagResource` and `UntagResource`.
+/// Its state is `ALARM` while the statistic breaches the threshold in enough of the evaluated periods.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// # let network = virginia.lookup(DefaultVpc);
+/// # let template = virginia.add("template", LaunchTemplate::new("t3.micro"));
+/// # let group = AutoScalingGroup { max: 4, ..AutoScalingGroup::from(template.version(), network.subnets) };
+/// # let group = virginia.add("group", group);
+/// let steps = [Step::between(0.0, 20.0, 1), Step::above(20.0, 2)];
+/// let grow = virginia.add("grow", ScalingPolicy::steps(&group.name, steps));
+/// virginia.add("busy", MetricAlarm {
+///     evaluation_periods: 3,
+///     alarm_actions: vec![grow.arn],
+///     ..MetricAlarm::above(AlarmMetric::group_cpu(&group.name), 70.0)
+/// });
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: those of a read if `name` is declared, because `PutMetricAlarm` would change an existing alarm;
+///   `PutMetricAlarm`; those of a read
+/// - Read: `DescribeAlarms`, `ListTagsForResource`
+/// - Update: `PutMetricAlarm`, `TagResource`, `UntagResource`
+/// - Delete: `DeleteAlarms`
+///
+/// # Replacement
+/// A change of `name` replaces the alarm. The new alarm is created before the previous one is deleted.
+///
+/// # Import
+/// The id is the name of the alarm. An alarm on a metric math expression cannot be declared.
+///
+/// ```console
+/// $ stack import aws:cloudwatch:MetricAlarm busy busy --region us-east-1
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:cloudwatch:MetricAlarm")]
 pub struct MetricAlarm {
-    /// Name, unique in the account and region; derived from the declaration's name when omitted.
+    /// Name, unique in the account and region: 1 to 255 characters. When omitted, the declaration's name with a unique
+    /// suffix. A change replaces the alarm.
     #[resource(replace)]
     pub name: Option<String>,
-    /// Description.
+    /// Description; none when omitted.
     pub description: Option<String>,
-    /// Metric.
+    /// Metric that is evaluated.
     pub metric: AlarmMetric,
-    /// Statistic over the values of a period.
+    /// Statistic over the values of a period; [`Statistic::Average`] by default.
     pub statistic: Statistic,
-    /// Length of a period, in seconds: 10, 20, 30 or a multiple of 60.
+    /// Length of a period, in seconds: 10, 20, 30 or a multiple of 60; 60 by default.
     pub period: u32,
-    /// Number of periods that are evaluated.
+    /// Number of periods that are evaluated, together at most one day; 1 by default.
     pub evaluation_periods: u32,
-    /// Number of breaching periods that change the state to `ALARM`; all evaluated ones when omitted.
+    /// Number of breaching periods that change the state to `ALARM`, 1 to `evaluation_periods`; `evaluation_periods`
+    /// when omitted.
     pub datapoints_to_alarm: Option<u32>,
-    /// Comparison by which a period is breaching.
+    /// Comparison with the threshold that makes a period breaching.
     pub comparison: Comparison,
-    /// Threshold of the comparison.
+    /// Threshold of the comparison, in the unit of the metric.
     pub threshold: f64,
     /// Treatment of periods without values; [`MissingData::Missing`] when omitted.
     pub missing_data: Option<MissingData>,
-    /// Policies that are executed in the state `ALARM`.
+    /// ARNs of the scaling policies that are executed when the state becomes `ALARM`, at most 5; none by default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alarm_actions: Vec<Input<Arn<ScalingPolicy>>>,
-    /// Policies that are executed in the state `OK`.
+    /// ARNs of the scaling policies that are executed when the state becomes `OK`, at most 5; none by default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ok_actions: Vec<Input<Arn<ScalingPolicy>>>,
-    /// Policies that are executed in the state `INSUFFICIENT_DATA`.
+    /// ARNs of the scaling policies that are executed when the state becomes `INSUFFICIENT_DATA`, at most 5; none by
+    /// default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub insufficient_data_actions: Vec<Input<Arn<ScalingPolicy>>>,
-    /// Indicates whether actions are executed.
+    /// Indicates whether the actions are executed; true by default.
     pub actions_enabled: bool,
-    /// User-defined tags.
+    /// User-defined tags: key → value; none by default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
 
-/// Metric of an alarm.
+/// A metric that an alarm evaluates.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AlarmMetric {
     /// Namespace: one of AWS, such as `AWS/EC2`, or a custom one.
     pub namespace: String,
-    /// Name.
+    /// Name of the metric, such as `CPUUtilization`.
     pub name: String,
-    /// Dimensions: name → value.
+    /// Dimensions that identify the metric: name → value.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub dimensions: BTreeMap<String, Input<String>>,
-    /// Unit; any when omitted.
+    /// Unit of the values by its CloudWatch name, such as `Percent`; any when omitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
 }

@@ -21,7 +21,7 @@ use infra_core::{
 use std::time::Duration;
 
 /// Longest time until a builder has configured itself.
-const BUILD_PATIENCE: Duration = Duration::from_mins(20);
+const BUILD_TIMEOUT: Duration = Duration::from_mins(20);
 
 /// Tag of images and snapshots with the image's name. Together with the URN it finds the snapshots of an image that is
 /// deregistered.
@@ -30,39 +30,82 @@ const IMAGE_TAG: &str = "infra:image";
 /// Text that the setup script writes to the console when it gives up.
 const SETUP_FAILED: &str = "infra-setup failed";
 
-/// A machine image with the packages, files and programs of a machine. Instances of the image run its services, and those
-/// of the machine of the instance or launch template.
+/// A machine image with the packages, files and programs of a machine.
 ///
-/// A builder is launched (`RunInstances`), which configures itself, starts no service and powers itself off. Then the
-/// image is created (`CreateImage`) and the builder is terminated (`TerminateInstances`). `CreateTags` and `DeleteTags`
-/// change the image's tags. It is deleted with its snapshots (`DeregisterImage`, `DeleteSnapshot`). It contains no
+/// A builder instance configures itself, starts no service and powers itself off. Then the image is created from it,
+/// and the builder is terminated. Instances of the image run its services and those of the machine of their own
+/// instance or launch template; they start faster than instances that configure themselves. The image contains no
 /// secrets: hosts read them when they start.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// # let network = virginia.lookup(DefaultVpc);
+/// let machine = Machine::debian()
+///     .package("imagemagick")
+///     .service(Service::cargo_bin("web").listen(8080).health("/healthz"));
+/// let image = virginia.add("image", BakedImage::new("t3.micro", machine));
+/// let template = virginia.add("template", LaunchTemplate::of_image("t3.micro", &image));
+/// virginia.add("group", AutoScalingGroup::from(template.version(), network.subnets));
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `RunInstances`; `DescribeInstances` and `GetConsoleOutput` until the builder is stopped; `CreateImage`;
+///   `DescribeImages` until the image is available; `TerminateInstances`. If the create fails, the operations of a
+///   deletion.
+/// - Read: `DescribeInstances` while a builder is recorded, `DescribeImages`; `DescribeSnapshots` if the image does not
+///   exist
+/// - Update: `CreateTags`, `DeleteTags`
+/// - Delete: `DescribeImages`, `DescribeSnapshots`, `DeregisterImage`, `DeleteSnapshot`; `TerminateInstances` and
+///   `DescribeInstances` if there is a builder
+///
+/// # Replacement
+/// A change of any input except `tags` replaces the image, because an image cannot change. The new image is created
+/// before the previous one is deleted. The previous image exists until all its dependents are updated, so that the
+/// rollback of a group can use it. An image whose create was interrupted is replaced by the next run.
+///
+/// # Import
+/// The id is the one of the image. Only the name and the tags can be read, so the printed declaration has no machine,
+/// which a plan refuses; a declaration with a machine replaces the image.
+///
+/// ```console
+/// $ stack import aws:ec2:BakedImage image ami-0123456789abcdef0 --region us-east-1
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:ec2:BakedImage")]
 pub struct BakedImage {
-    /// Name, unique in the region; without it a name is generated. A change replaces the image.
+    /// Name, unique in the region: 3 to 128 letters, digits, blanks and any of `()[]./-'@_`. When omitted, the
+    /// declaration's name with a unique suffix. A change replaces the image.
     #[resource(replace)]
     pub name: Option<String>,
-    /// Instance type of the builder, such as `t3.micro`, whose architecture the image has. A change replaces the image.
+    /// Instance type of the builder, such as `t3.micro`. The image has its architecture. A change replaces the image.
     #[resource(replace)]
     pub instance_type: String,
-    /// Image of the builder; without it the newest image of the machine's Debian release. A change replaces the image.
+    /// Id of the builder's image; when omitted, the newest image of the machine's Debian release. A change replaces the
+    /// image.
     #[resource(replace)]
     pub image: Option<Input<ImageId>>,
-    /// Subnet of the builder, with a route to the internet; without it one of the default VPC. A change replaces the image.
+    /// Id of the builder's subnet, which needs a route to the internet; a default subnet of the region when omitted. A
+    /// change replaces the image.
     #[resource(replace)]
     pub subnet: Option<Input<SubnetId>>,
-    /// Security groups of the builder; the VPC's default group when empty. A change replaces the image.
+    /// Ids of the builder's security groups; when empty, the group `default` of the VPC. A change replaces the image.
     #[resource(replace)]
     pub security_groups: Vec<Input<SecurityGroupId>>,
-    /// Instance profile of the builder; without it one that may read the programs and secrets of the machine. A change
-    /// replaces the image.
+    /// Name of the builder's instance profile; when omitted, one that may read the programs and secrets of the machine,
+    /// if it has any. A change replaces the image.
     #[resource(replace)]
     pub instance_profile: Option<Input<InstanceProfileName>>,
-    /// Packages, files and services of the image. A change replaces the image.
+    /// Packages, files and services of the image, at least one of them. A change replaces the image.
     #[resource(replace)]
     pub machine: Machine,
-    /// User-defined tags.
+    /// User-defined tags of the image: key → value. The snapshots and the builder have those of the create.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
@@ -77,7 +120,8 @@ pub struct BakedImageOutputs {
     pub name: Output<String>,
     /// Id of the snapshot of the root volume, `snap-…`.
     pub snapshot_id: Output<String>,
-    /// Instance profile with which instances of the image may read their secrets; empty when they need none.
+    /// Name of the instance profile with which instances of the image may read their programs and secrets; empty if
+    /// they need none.
     pub instance_profile: Output<InstanceProfileName>,
     /// Id of the builder, `i-…`, while it exists; empty afterwards.
     pub builder: Output<String>,
@@ -291,8 +335,8 @@ async fn clean_up(
 
 /// Returns the image that the operation has requested. It may be visible only after a while.
 async fn find_image(cx: &Context<'_>, ec2: &Client, parts: &Parts) -> Result<Option<types::Image>> {
-    let patience = if parts.imaging { wait::visibility(cx.client()) } else { Duration::ZERO };
-    let deadline = tokio::time::Instant::now() + patience;
+    let visibility = if parts.imaging { wait::visibility(cx.client()) } else { Duration::ZERO };
+    let deadline = tokio::time::Instant::now() + visibility;
     loop {
         let image = match &parts.image {
             Some(id) => imaging::describe(ec2, id).await?,
@@ -304,7 +348,7 @@ async fn find_image(cx: &Context<'_>, ec2: &Client, parts: &Parts) -> Result<Opt
         if image.is_some() || tokio::time::Instant::now() >= deadline {
             return Ok(image);
         }
-        tokio::time::sleep(patience / 20).await;
+        tokio::time::sleep(visibility / 20).await;
     }
 }
 
@@ -314,7 +358,7 @@ async fn bake(cx: &Context<'_>, ec2: &Client, inputs: &BakedImage, parts: &mut P
     // The instances of a mock server never power themselves off.
     if cx.client().readiness() == Readiness::Full {
         let status = format!("waiting until the builder {builder} has configured itself");
-        wait::until(cx, &status, BUILD_PATIENCE, async || has_configured_itself(ec2, &builder).await).await?;
+        wait::until(cx, &status, BUILD_TIMEOUT, async || has_configured_itself(ec2, &builder).await).await?;
     }
     parts.imaging = true;
     cx.milestone(parts).await?;
@@ -352,7 +396,7 @@ async fn has_configured_itself(ec2: &Client, builder: &str) -> Result<Option<()>
 async fn console(ec2: &Client, builder: &str) -> Result<String> {
     let latest = ec2.get_console_output().instance_id(builder).latest(true).send().await.context("GetConsoleOutput");
     let response = match latest {
-        Err(error) if error.is(&["UnsupportedOperation", "InvalidParameterCombination"]) => {
+        Err(error) if error.has_code(&["UnsupportedOperation", "InvalidParameterCombination"]) => {
             ec2.get_console_output().instance_id(builder).send().await.context("GetConsoleOutput")?
         }
         latest => latest?,

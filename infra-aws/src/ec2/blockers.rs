@@ -5,7 +5,7 @@
 //! deletion when other steps of the run have finished, and reports the error when none is left.
 
 use super::{filter, instances};
-use crate::{error::AwsError, prelude::*, wait::Pace};
+use crate::{error::AwsError, prelude::*, wait::Backoff};
 use aws_sdk_ec2::{
     Client,
     types::{NatGateway, NatGatewayState, NetworkInterface, NetworkInterfaceStatus, NetworkInterfaceType, Tag},
@@ -14,11 +14,11 @@ use std::{future::Future, time::Duration};
 use tokio::time::Instant;
 
 /// Longest time until blockers are deleted: network interfaces outlive their balancers and instances by minutes.
-const PATIENCE: Duration = Duration::from_mins(8);
+const TIMEOUT: Duration = Duration::from_mins(8);
 
-/// A resource that is to be deleted, by its id.
+/// A deletion that other resources may block, with the id of its resource.
 #[derive(Clone, Copy)]
-pub(super) enum Held<'a> {
+pub(super) enum Deletion<'a> {
     SecurityGroup(&'a str),
     Subnet(&'a str),
     Vpc(&'a str),
@@ -26,7 +26,7 @@ pub(super) enum Held<'a> {
     GatewayOf(&'a str),
 }
 
-/// A resource that has to be deleted first.
+/// A resource that blocks a deletion.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Blocker {
     /// Kind, id, name and state.
@@ -39,14 +39,14 @@ struct Blocker {
 pub(super) async fn delete<F>(
     cx: &Context<'_>,
     ec2: &Client,
-    held: Held<'_>,
+    deletion: Deletion<'_>,
     mut call: impl FnMut() -> F,
 ) -> Result<(), AwsError>
 where
     F: Future<Output = Result<(), AwsError>>,
 {
     let started = Instant::now();
-    let mut pace = Pace::new(cx.client(), PATIENCE);
+    let mut backoff = Backoff::new(cx.client(), TIMEOUT);
     let mut reported = String::new();
     loop {
         let error = match call().await {
@@ -54,32 +54,32 @@ where
             result => return result,
         };
         // A blocker that cannot be looked up is no reason to stop waiting.
-        let blockers = held.blockers(cx, ec2).await.unwrap_or_default();
+        let blockers = deletion.blockers(cx, ec2).await.unwrap_or_default();
         let list = listed(&blockers);
-        let status = format!("waiting until {} by {list}", held.verb());
+        let status = format!("waiting until {} by {list}", deletion.verb());
         if status != reported {
             cx.status(&status);
             reported = status;
         }
         let any_stays = blockers.iter().any(|blocker| !blocker.is_deleting);
-        let patience = match (any_stays, blockers.is_empty()) {
+        let timeout = match (any_stays, blockers.is_empty()) {
             // Descriptions lag behind deletions.
-            (true, _) => settling(cx.client()),
+            (true, _) => settling_time(cx.client()),
             (false, true) => wait::CONSISTENCY,
-            (false, false) => PATIENCE,
+            (false, false) => TIMEOUT,
         };
-        if started.elapsed() >= patience || !pace.next().await {
+        if started.elapsed() >= timeout || !backoff.sleep().await {
             let named = blockers.into_iter().filter(|blocker| blocker.is_deleting != any_stays);
-            let cause = format!("{} by {}", held.used(), listed(&named.collect::<Vec<_>>()));
-            let hint = format!("delete it first; `{}` lists the network interfaces", held.command(cx));
+            let cause = format!("{} by {}", deletion.used(), listed(&named.collect::<Vec<_>>()));
+            let hint = format!("delete it first; `{}` lists the network interfaces", deletion.command(cx));
             return Err(error.because(&cause).hint(hint));
         }
     }
 }
 
 /// Returns how long a blocker must exist before the deletion fails.
-fn settling(client: &Aws) -> Duration {
-    if client.is_elsewhere() { Duration::from_millis(500) } else { Duration::from_secs(15) }
+fn settling_time(client: &Aws) -> Duration {
+    if client.has_custom_endpoint() { Duration::from_millis(500) } else { Duration::from_secs(15) }
 }
 
 /// Lists the blockers in a text of bounded length.
@@ -93,7 +93,7 @@ fn listed(blockers: &[Blocker]) -> String {
     if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
 }
 
-impl Held<'_> {
+impl Deletion<'_> {
     fn verb(self) -> String {
         match self {
             Self::SecurityGroup(id) | Self::Subnet(id) | Self::Vpc(id) => format!("{id} is no longer used"),

@@ -4,9 +4,26 @@ use super::filter;
 use crate::prelude::*;
 use infra_core::{Lookup, provider::LookupHandler};
 
-/// The region's default VPC with its default subnets, one in each availability zone.
+/// A lookup of the region's default VPC and its default subnets, one in each availability zone.
 ///
-/// Read by `DescribeVpcs` and `DescribeSubnets`.
+/// It is an error if the account has no default VPC in the region.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// let network = virginia.lookup(DefaultVpc);
+/// virginia.add("access", SecurityGroup::in_vpc(network.vpc_id));
+/// stack.export("subnets", network.subnets);
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// `DescribeVpcs`, `DescribeSubnets`
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, Lookup)]
 #[lookup(type = "aws:ec2:DefaultVpc")]
 pub struct DefaultVpc;

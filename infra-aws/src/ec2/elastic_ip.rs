@@ -5,16 +5,48 @@ use crate::prelude::*;
 use aws_sdk_ec2::{Client, types};
 use std::time::Duration;
 
-/// A public IPv4 address, which stays the same when the instance that it belongs to is replaced.
+/// An Elastic IP address: a public IPv4 address that is allocated to the account.
 ///
-/// Allocated by `AllocateAddress`. `AssociateAddress` and `DisassociateAddress` change its instance in place; `CreateTags`
-/// and `DeleteTags` change its tags. A [`NatGateway`](crate::NatGateway) refers to the address, not the reverse.
+/// It stays the same when the instance that it belongs to is replaced. A [`NatGateway`](crate::NatGateway) refers to
+/// its address; the address does not refer to the gateway.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// let host = virginia.add("host", Instance::new("t3.micro"));
+/// let address = virginia.add("address", ElasticIp::of(&host.id));
+/// stack.export("address", address.public_ip);
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `DescribeAddresses`, which finds the address of an interrupted run; `AllocateAddress`; `DescribeAddresses`
+///   until the address is visible; `AssociateAddress` if there is an `instance`
+/// - Read: `DescribeAddresses`
+/// - Update: `DescribeAddresses`, `AssociateAddress`, `DisassociateAddress`, `CreateTags`, `DeleteTags`
+/// - Delete: `DescribeAddresses`, `DisassociateAddress`, `ReleaseAddress`
+///
+/// # Replacement
+/// No change replaces the address. A change of `instance` associates it with the other instance. A replacement that is
+/// requested by `up --replace` allocates another address.
+///
+/// # Import
+/// The id is the allocation id:
+///
+/// ```console
+/// $ stack import aws:ec2:ElasticIp address eipalloc-0123456789abcdef0 --region us-east-1
+/// ```
 #[derive(Clone, Debug, Default, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:ec2:ElasticIp")]
 pub struct ElasticIp {
-    /// Instance that the address is associated with.
+    /// Id of the instance that the address is associated with; none when omitted.
     pub instance: Option<Input<InstanceId>>,
-    /// User-defined tags.
+    /// User-defined tags: key → value; none by default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
@@ -22,10 +54,10 @@ pub struct ElasticIp {
 /// Outputs of an [`ElasticIp`].
 #[derive(Clone, Debug, Serialize, Deserialize, Outputs)]
 pub struct ElasticIpOutputs {
-    /// Id of the allocation, `eipalloc-…`.
+    /// Allocation id, `eipalloc-…`.
     #[output(regional)]
     pub id: Output<AllocationId>,
-    /// The IPv4 address.
+    /// Public IPv4 address.
     pub public_ip: Output<String>,
 }
 
@@ -78,7 +110,7 @@ impl Described for ElasticIp {
             disassociate(ec2, &address).await?;
         }
         let status = "waiting until the address is no longer associated";
-        let released = wait::while_needed(cx, status, Duration::from_mins(5), async || {
+        let released = wait::retry_while_in_use(cx, status, Duration::from_mins(5), async || {
             ec2.release_address().allocation_id(&prior.id).send().await.context("ReleaseAddress")
         });
         Ok(released.await.map(drop)?)
@@ -118,7 +150,7 @@ fn instance_of(address: &types::Address) -> Option<&str> {
 async fn associate(cx: &Context<'_>, ec2: &Client, id: &str, instance: &InstanceId) -> Result<()> {
     let codes = ["InvalidAllocationID.NotFound", "InvalidInstanceID", "IncorrectInstanceState"];
     let status = "waiting until the instance can be associated";
-    let associated = wait::while_inconsistent(cx, status, &codes, async || {
+    let associated = wait::retry_while_inconsistent(cx, status, &codes, async || {
         let call = ec2.associate_address().allocation_id(id).instance_id(instance.as_str());
         call.allow_reassociation(true).send().await.context("AssociateAddress")
     });

@@ -4,15 +4,33 @@ use super::filter;
 use crate::prelude::*;
 use infra_core::{Lookup, provider::LookupHandler};
 
-/// A VPC that the stack does not declare, by its id or its tags.
+/// A lookup of a VPC that the stack does not declare, by its id or its tags.
 ///
-/// Read by `DescribeVpcs`. It is an error if no VPC matches, or more than one.
+/// It is an error if no VPC matches, or more than one.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// let network = virginia.lookup(ExistingVpc::default().tagged("Name", "shared"));
+/// let subnets = virginia.lookup(Subnets::of(&network.vpc_id).tagged("tier", "public"));
+/// virginia.add("access", SecurityGroup::in_vpc(network.vpc_id));
+/// stack.export("subnets", subnets.ids);
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// `DescribeVpcs`
 #[derive(Clone, Debug, Default, Serialize, Deserialize, Lookup)]
 #[lookup(type = "aws:ec2:ExistingVpc")]
 pub struct ExistingVpc {
-    /// Id of the VPC.
+    /// Id of the VPC; any VPC with the tags when omitted.
     pub id: Option<Input<VpcId>>,
-    /// Tags that the VPC has.
+    /// Tags that the VPC has, all of them: key → value; any when empty.
     pub tags: BTreeMap<String, String>,
 }
 

@@ -34,15 +34,15 @@ pub(crate) fn prepare(region: &Region, name: &str, instance_type: &str, host: Ho
         let stock = Image::debian(machine.release()?).on(architecture_of(instance_type));
         Some(region.outermost().lookup(stock).id)
     });
-    let mut needs = Needs { region, name, parts: None, bucket: None, parameters: Vec::new() };
+    let mut dependencies = Dependencies { region, name, parts: None, bucket: None, parameters: Vec::new() };
     for service in &mut machine.services {
-        needs.program(service);
-        needs.secrets(service);
+        dependencies.program(service);
+        dependencies.secrets(service);
     }
     if let Some(postgres) = &mut machine.postgres
         && let Some(password) = postgres.secret.take()
     {
-        postgres.password = Some(needs.parameter("postgres-password", password));
+        postgres.password = Some(dependencies.parameter("postgres-password", password));
     }
     for file in machine.files.iter().filter(|file| file.content.expression().is_secret()) {
         machine.refused.push(format!(
@@ -50,12 +50,12 @@ pub(crate) fn prepare(region: &Region, name: &str, instance_type: &str, host: Ho
             file.path
         ));
     }
-    let instance_profile = instance_profile.or_else(|| needs.profile());
+    let instance_profile = instance_profile.or_else(|| dependencies.profile());
     Host { image, instance_profile, machine }
 }
 
 /// The dependencies of a host that have been declared so far.
-struct Needs<'a> {
+struct Dependencies<'a> {
     region: &'a Region,
     name: &'a str,
     /// Component with the host's own dependencies.
@@ -65,7 +65,7 @@ struct Needs<'a> {
     parameters: Vec<Output<String>>,
 }
 
-impl Needs<'_> {
+impl Dependencies<'_> {
     fn parts(&mut self) -> &Region {
         self.parts.get_or_insert_with(|| self.region.component(self.name))
     }

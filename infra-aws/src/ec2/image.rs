@@ -7,17 +7,34 @@ use infra_core::{Lookup, provider::LookupHandler};
 /// Account that publishes Debian's images.
 const DEBIAN: &str = "136693071363";
 
-/// The newest image that an account publishes under a name.
+/// A lookup of the newest machine image that an account publishes under a name.
 ///
-/// Read by `DescribeImages`. The result is kept until the next `--refresh`, so that a new image does not replace hosts.
+/// The result is kept in the state until the lookup changes or a run refreshes, so that a newly published image does
+/// not replace hosts.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// let image = virginia.lookup(Image::debian(13).on(Architecture::Arm64));
+/// virginia.add("host", Instance { image: Some(image.id), ..Instance::new("t4g.micro") });
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// `DescribeImages`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Lookup)]
 #[lookup(type = "aws:ec2:Image", label = Self::plain_name)]
 pub struct Image {
-    /// Id of the account, or `amazon`.
+    /// Id of the account that publishes the image, twelve digits, or an alias such as `amazon`.
     pub owner: String,
-    /// Pattern of the image's name; `*` matches any text, `{arch}` stands for `amd64` or `arm64`.
+    /// Pattern for the name: `*` matches any text, `?` one character, and `{arch}` stands for `amd64` or `arm64`.
     pub name: String,
-    /// Processor architecture.
+    /// Processor architecture; x86-64 by default.
     pub architecture: Architecture,
 }
 
@@ -27,7 +44,7 @@ pub struct ImageOutputs {
     /// Id of the image, `ami-…`.
     #[output(regional)]
     pub id: Output<ImageId>,
-    /// Name of the image, which usually contains its date.
+    /// Name of the image, which usually contains its date: `debian-12-amd64-20251112-2294`.
     pub name: Output<String>,
     /// Processor architecture.
     pub architecture: Output<Architecture>,

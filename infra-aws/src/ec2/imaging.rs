@@ -10,7 +10,7 @@ use infra_core::target::Readiness;
 use std::{collections::BTreeSet, time::Duration};
 
 /// Longest time until an image is available.
-const PATIENCE: Duration = Duration::from_mins(20);
+const TIMEOUT: Duration = Duration::from_mins(20);
 
 /// Requests an image of an instance (`CreateImage`), and returns its id.
 pub(super) async fn create(
@@ -38,7 +38,7 @@ pub(super) async fn create(
 /// Waits until instances can be launched from the image.
 pub(super) async fn until_available(cx: &Context<'_>, ec2: &Client, id: &str) -> Result<Image> {
     let until_usable = cx.client().readiness() == Readiness::Full;
-    wait::until(cx, &format!("waiting until the image {id} is available"), PATIENCE, async || {
+    wait::until(cx, &format!("waiting until the image {id} is available"), TIMEOUT, async || {
         // A new image may be visible only after a while.
         let Some(image) = describe(ec2, id).await? else { return Ok(None) };
         match image.state() {
@@ -75,7 +75,7 @@ pub(super) async fn delete(
     for snapshot in snapshots {
         // The snapshot of a deregistered image is in use for a moment longer.
         let status = format!("waiting until no image uses the snapshot {snapshot}");
-        let deleted = wait::while_inconsistent(cx, &status, &["InvalidSnapshot.InUse"], async || {
+        let deleted = wait::retry_while_inconsistent(cx, &status, &["InvalidSnapshot.InUse"], async || {
             ec2.delete_snapshot().snapshot_id(&snapshot).send().await.context("DeleteSnapshot")
         });
         found(deleted.await)?;

@@ -23,43 +23,90 @@ use std::{collections::BTreeSet, time::Duration};
 /// Shortest lifetime of a client token after the termination of its instance.
 const TOKEN_LIFETIME: Duration = Duration::from_hours(24);
 
-/// A virtual server.
+/// An instance: a virtual server, configured by a [`Machine`].
 ///
-/// Created by `RunInstances`. `ModifyInstanceAttribute` changes its security groups in place; `CreateTags` and
-/// `DeleteTags` change its tags. An update starts an instance that is stopped.
+/// Its root disk is deleted with it. Its metadata service requires session tokens (IMDSv2). A declaration through a
+/// [`Region`](crate::Region) also declares the resources that the machine needs: the lookup of the image, a bucket with
+/// the programs, a [`Parameter`](crate::Parameter) for each secret, and a role that may read exactly these.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// # let network = virginia.lookup(DefaultVpc);
+/// let access = virginia.add("access", SecurityGroup {
+///     ingress: vec![Rule::tcp(8080).from_anywhere()],
+///     ..SecurityGroup::in_vpc(network.vpc_id)
+/// });
+/// let web = virginia.add("web", Instance {
+///     security_groups: vec![access.id],
+///     machine: Machine::debian().service(Service::cargo_bin("web").listen(8080).health("/healthz")),
+///     ..Instance::new("t3.micro")
+/// });
+/// stack.export("address", web.public_ip);
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `RunInstances`; `DescribeInstances` until the instance runs
+/// - Create, if `keep_disk` is set and the instance replaces another one: before that `DescribeInstances`,
+///   `StopInstances` and `CreateImage` for the previous instance, and `DescribeImages` until the image is available;
+///   `StartInstances` if the create fails
+/// - Read: `DescribeInstances`
+/// - Update: `DescribeInstances`; `DescribeSecurityGroups` if `security_groups` is empty; `ModifyInstanceAttribute`,
+///   `CreateTags`, `DeleteTags`; `StartInstances` if the instance is stopped; the deletion of images as below
+/// - Delete: `DescribeImages`, `DescribeSnapshots`, `DeregisterImage` and `DeleteSnapshot` for the images that
+///   `keep_disk` has created; `TerminateInstances`; `DescribeInstances` until the instance is terminated
+///
+/// # Replacement
+/// A change of `instance_type`, `image`, `subnet`, `key_name`, `instance_profile` or `machine` replaces the instance.
+/// AWS fixes most of them at the launch, and the machine is applied at the first boot. The new instance is created
+/// before the previous one is terminated. Its disk is new, unless `keep_disk` is set.
+///
+/// # Import
+/// The id is the one of the instance. The machine cannot be read: a declaration with a machine replaces the instance.
+///
+/// ```console
+/// $ stack import aws:ec2:Instance web i-0123456789abcdef0 --region us-east-1
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:ec2:Instance")]
 pub struct Instance {
     /// Instance type, such as `t3.micro`. A change replaces the instance.
     #[resource(replace)]
     pub instance_type: String,
-    /// Image; without it the newest image of the machine's Debian release. A change replaces the instance.
+    /// Id of the image; when omitted, the newest image of the machine's Debian release for the architecture of
+    /// `instance_type`. A change replaces the instance.
     #[resource(replace)]
     pub image: Option<Input<ImageId>>,
-    /// Subnet; without it one of the default VPC. A change replaces the instance.
+    /// Id of the subnet; a default subnet of the region when omitted. A change replaces the instance.
     #[resource(replace)]
     pub subnet: Option<Input<SubnetId>>,
-    /// Security groups; the VPC's default group when empty.
+    /// Ids of the security groups; when empty, the group `default` of the VPC.
     pub security_groups: Vec<Input<SecurityGroupId>>,
-    /// Key pair for logins as user `admin`. A change replaces the instance.
+    /// Name of the key pair for logins as the user `admin`; no logins when omitted. A change replaces the instance.
     #[resource(replace)]
     pub key_name: Option<Input<KeyName>>,
-    /// Instance profile; without it one that may read the programs and secrets of the machine. A change replaces the
-    /// instance.
+    /// Name of the instance profile; when omitted, one that may read the programs and secrets of the machine, if it has
+    /// any. A change replaces the instance.
     #[resource(replace)]
     pub instance_profile: Option<Input<InstanceProfileName>>,
-    /// Packages, files, services and database of the instance. A change replaces the instance.
+    /// Packages, files, services and database of the instance; none by default. A change replaces the instance.
     #[resource(replace)]
     pub machine: Machine,
-    /// Indicates whether a replacement starts from the disk of this instance: the instance is stopped
-    /// (`StopInstances`), an image of it is created (`CreateImage`), and the replacement is launched from that image
-    /// instead of `image`. A replacement because of another `image` is refused. Where this instance must be deleted
-    /// before its replacement is created, such as when all resources that it uses are replaced as well, the disk is
-    /// lost, and the plan contains a warning.
+    /// Indicates whether a replacement starts from the disk of this instance; false by default. The instance is
+    /// stopped, an image of it is created, and the replacement is launched from that image instead of `image`. A
+    /// replacement because of another `image` is refused. The disk is lost if this instance has to be deleted before
+    /// its replacement is created, for example because the resources that it uses are replaced as well; the plan
+    /// contains a warning then. A change takes effect at the next replacement.
     #[resource(untracked)]
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keep_disk: bool,
-    /// User-defined tags.
+    /// User-defined tags: key → value; none by default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
@@ -70,11 +117,11 @@ pub struct InstanceOutputs {
     /// Id of the instance, `i-…`.
     #[output(regional)]
     pub id: Output<InstanceId>,
-    /// Address in the VPC.
+    /// Private IPv4 address, in the VPC.
     pub private_ip: Output<String>,
-    /// Address on the internet; empty without one.
+    /// Public IPv4 address; empty without one. It changes when the instance is stopped and started.
     pub public_ip: Output<String>,
-    /// DNS name on the internet; empty without one.
+    /// Public DNS name; empty without one. It changes with `public_ip`.
     pub public_dns: Output<String>,
     /// Availability zone, such as `us-east-1a`.
     pub availability_zone: Output<String>,
@@ -275,14 +322,14 @@ pub(super) async fn of_operation(cx: &Context<'_>, ec2: &Client) -> Result<Optio
 
 /// Returns whether the error may be due to a resource that was created so recently that EC2 does not know it.
 fn refers_to_new_resource(error: &AwsError) -> bool {
-    error.is(&["InvalidGroup.NotFound", "InvalidKeyPair.NotFound"])
-        || (error.is(&["InvalidParameterValue"]) && error.message.contains("nstance Profile"))
+    error.has_code(&["InvalidGroup.NotFound", "InvalidKeyPair.NotFound"])
+        || (error.has_code(&["InvalidParameterValue"]) && error.message.contains("nstance Profile"))
 }
 
 /// Waits until the instance runs and has its addresses; fails with [`ErrorKind::NotFound`] when it is terminated.
 async fn until_running(cx: &Context<'_>, ec2: &Client, id: &str) -> Result<types::Instance> {
     let until_usable = cx.client().readiness() == Readiness::Full;
-    wait::until(cx, "waiting until the instance runs", wait::PATIENCE, async || {
+    wait::until(cx, "waiting until the instance runs", wait::TIMEOUT, async || {
         // A new instance may be visible only after a while.
         let Some(instance) = instances::describe(ec2, id).await? else { return Ok(None) };
         if !exists(&instance) {

@@ -35,7 +35,7 @@ pub(super) async fn terminate(cx: &Context<'_>, ec2: &Client, id: &str) -> Resul
     if cx.client().readiness() == Readiness::ControlPlane {
         return Ok(());
     }
-    wait::until(cx, "waiting until the instance is terminated", wait::PATIENCE, async || {
+    wait::until(cx, "waiting until the instance is terminated", wait::TIMEOUT, async || {
         let instance = describe(ec2, id).await?;
         Ok(instance.is_none_or(|instance| state(&instance) == InstanceStateName::Terminated).then_some(()))
     })

@@ -1,19 +1,53 @@
 //! `aws:ec2:InternetGateway`: the connection of a VPC to the internet.
 
-use super::{Held, blockers, once, operation_filter, retag, tag_specification};
+use super::{Deletion, blockers, once, operation_filter, retag, tag_specification};
 use crate::prelude::*;
 use aws_sdk_ec2::{Client, types};
 
-/// An internet gateway, attached to a VPC. A [`Route`](crate::Route) to it leads to the internet.
+/// An internet gateway: the connection of a VPC to the internet.
 ///
-/// Created by `CreateInternetGateway` and `AttachInternetGateway`. `DetachInternetGateway` and `AttachInternetGateway`
-/// move it to another VPC in place; `CreateTags` and `DeleteTags` change its tags.
+/// It is attached to one VPC. A [`Route`](crate::Route) to it makes a subnet public.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// let vpc = virginia.add("vpc", Vpc::new("10.0.0.0/16"));
+/// let subnet = virginia.add("subnet", Subnet::of(&vpc.id, "10.0.1.0/24").public());
+/// let gateway = virginia.add("gateway", InternetGateway::of(&vpc.id));
+/// let route = Route::to("0.0.0.0/0").by_internet_gateway(&gateway.id);
+/// virginia.add("routes", RouteTable::of(&vpc.id).route(route).subnet(&subnet.id));
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `DescribeInternetGateways`, which finds the gateway of an interrupted run; `CreateInternetGateway`;
+///   `DescribeInternetGateways` until the gateway is visible; `AttachInternetGateway`
+/// - Read: `DescribeInternetGateways`
+/// - Update: `DescribeInternetGateways`, `DetachInternetGateway`, `AttachInternetGateway`, `CreateTags`, `DeleteTags`
+/// - Delete: `DescribeInternetGateways`, `DetachInternetGateway`, `DeleteInternetGateway`; if the detachment is refused
+///   because a public address of the VPC is in use, `DescribeNetworkInterfaces`, `DescribeInstances`,
+///   `DescribeNatGateways` and `DescribeLoadBalancers` find the resources that use it
+///
+/// # Replacement
+/// No change replaces the gateway. A change of `vpc_id` detaches it from one VPC and attaches it to the other one.
+///
+/// # Import
+/// The id is the one of the gateway:
+///
+/// ```console
+/// $ stack import aws:ec2:InternetGateway gateway igw-0123456789abcdef0 --region us-east-1
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:ec2:InternetGateway")]
 pub struct InternetGateway {
-    /// VPC that the gateway is attached to.
+    /// Id of the VPC that the gateway is attached to.
     pub vpc_id: Input<VpcId>,
-    /// User-defined tags.
+    /// User-defined tags: key → value; none by default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
@@ -45,8 +79,8 @@ impl Described for InternetGateway {
     async fn create(cx: &Context<'_>, ec2: &Client, inputs: &Self) -> Result<Self::Description> {
         let tags = tag_specification(cx, types::ResourceType::InternetGateway, &inputs.tags);
         let call = ec2.create_internet_gateway().tag_specifications(tags);
-        let answer = call.customize().config_override(once()).send().await.context("CreateInternetGateway")?;
-        answer.internet_gateway.ok_or_else(|| ProviderError::unsure("CreateInternetGateway returned no gateway"))
+        let response = call.customize().config_override(once()).send().await.context("CreateInternetGateway")?;
+        response.internet_gateway.ok_or_else(|| ProviderError::unsure("CreateInternetGateway returned no gateway"))
     }
 
     /// Attaches the gateway to its VPC, after detaching it from another one.
@@ -68,15 +102,20 @@ impl Described for InternetGateway {
         if let Some(vpc_id) = attached_to(&gateway) {
             detach(cx, ec2, &prior.id, &vpc_id).await?;
         }
-        let deleted = wait::while_needed(cx, "waiting until the gateway is detached", wait::CONSISTENCY, async || {
-            ec2.delete_internet_gateway().internet_gateway_id(&prior.id).send().await.context("DeleteInternetGateway")
-        });
+        let deleted =
+            wait::retry_while_in_use(cx, "waiting until the gateway is detached", wait::CONSISTENCY, async || {
+                ec2.delete_internet_gateway()
+                    .internet_gateway_id(&prior.id)
+                    .send()
+                    .await
+                    .context("DeleteInternetGateway")
+            });
         Ok(deleted.await.map(drop)?)
     }
 
     async fn describe(_: &Context<'_>, ec2: &Client, id: &str) -> Result<Option<Self::Description>> {
-        let answer = ec2.describe_internet_gateways().internet_gateway_ids(id).send().await;
-        Ok(found(answer.context("DescribeInternetGateways"))?.and_then(|answer| answer.internet_gateways?.pop()))
+        let response = ec2.describe_internet_gateways().internet_gateway_ids(id).send().await;
+        Ok(found(response.context("DescribeInternetGateways"))?.and_then(|response| response.internet_gateways?.pop()))
     }
 
     async fn find_created(cx: &Context<'_>, ec2: &Client, _: &Self) -> Result<Option<Self::Description>> {
@@ -104,13 +143,13 @@ fn attached_to(gateway: &types::InternetGateway) -> Option<String> {
 async fn attach(cx: &Context<'_>, ec2: &Client, id: &str, vpc_id: &str) -> Result<()> {
     let codes = ["InvalidInternetGatewayID.NotFound", "InvalidVpcID.NotFound"];
     let attached =
-        wait::while_inconsistent(cx, "waiting until the gateway and its VPC are visible", &codes, async || {
+        wait::retry_while_inconsistent(cx, "waiting until the gateway and its VPC are visible", &codes, async || {
             let call = ec2.attach_internet_gateway().internet_gateway_id(id).vpc_id(vpc_id);
             call.send().await.context("AttachInternetGateway").map(drop)
         });
     match attached.await {
         // The SDK repeats a request whose response was lost.
-        Err(error) if error.is(&["Resource.AlreadyAssociated"]) => {
+        Err(error) if error.has_code(&["Resource.AlreadyAssociated"]) => {
             let gateway = InternetGateway::describe(cx, ec2, id).await?;
             if gateway.as_ref().and_then(attached_to).as_deref() == Some(vpc_id) { Ok(()) } else { Err(error.into()) }
         }
@@ -119,12 +158,12 @@ async fn attach(cx: &Context<'_>, ec2: &Client, id: &str, vpc_id: &str) -> Resul
 }
 
 async fn detach(cx: &Context<'_>, ec2: &Client, id: &str, vpc_id: &str) -> Result<()> {
-    let detached = blockers::delete(cx, ec2, Held::GatewayOf(vpc_id), async || {
+    let detached = blockers::delete(cx, ec2, Deletion::GatewayOf(vpc_id), async || {
         let call = ec2.detach_internet_gateway().internet_gateway_id(id).vpc_id(vpc_id);
         call.send().await.context("DetachInternetGateway").map(drop)
     });
     match detached.await {
-        Err(error) if error.is(&["Gateway.NotAttached"]) || error.kind == ErrorKind::NotFound => Ok(()),
+        Err(error) if error.has_code(&["Gateway.NotAttached"]) || error.kind == ErrorKind::NotFound => Ok(()),
         detached => Ok(detached?),
     }
 }

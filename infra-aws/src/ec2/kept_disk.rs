@@ -58,10 +58,10 @@ pub(super) async fn cannot_launch(cx: &Context<'_>, ec2: &Client) -> Result<bool
         }
         None => return Ok(false),
     };
-    let patience = wait::visibility(cx.client());
-    let deadline = Instant::now() + patience;
+    let visibility = wait::visibility(cx.client());
+    let deadline = Instant::now() + visibility;
     while images(ec2, &previous).await?.is_empty() && Instant::now() < deadline {
-        tokio::time::sleep(patience / 20).await;
+        tokio::time::sleep(visibility / 20).await;
     }
     Ok(true)
 }
@@ -118,7 +118,7 @@ fn of_disk(instance: &str) -> Filter {
 
 async fn until_state(cx: &Context<'_>, ec2: &Client, id: &str, wanted: InstanceStateName) -> Result<()> {
     let status = format!("waiting until the instance {id} is {}", wanted.as_str());
-    wait::until(cx, &status, wait::PATIENCE, async || {
+    wait::until(cx, &status, wait::TIMEOUT, async || {
         let instance = instances::describe_existing(ec2, id).await?;
         let instance = instance.ok_or_else(|| {
             ProviderError::of(ErrorKind::NotFound, format!("the instance {id} does not exist any more"))

@@ -6,22 +6,56 @@ use aws_sdk_ec2::{Client, primitives::Blob, types};
 use infra_core::provider::{Found, Handler, Recovery};
 use ssh_key::{Algorithm, LineEnding, PrivateKey, PublicKey, rand_core::OsRng};
 
-/// An SSH key pair.
+/// A key pair: the SSH key for logins to instances.
 ///
-/// An Ed25519 key is generated on this machine; AWS receives its public half only, by `ImportKeyPair`. The private half
-/// is an output, which is encrypted in the state and shown by `stack output --show-secrets` or `--key-file`. It is
-/// recorded before the request is sent, so that an interrupted run leaves no key pair whose private half is lost.
-/// `CreateTags` and `DeleteTags` change the tags.
+/// Without a `public_key`, an Ed25519 key is generated on this machine, and AWS receives its public half only. The
+/// private half is an output, which is encrypted in the state and shown by `stack output --show-secrets` or
+/// `--key-file`. It is recorded before the request is sent, so that an interrupted run leaves no key pair whose private
+/// half is lost.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// let key = virginia.add("key", KeyPair::generated());
+/// virginia.add("host", Instance { key_name: Some(key.name), ..Instance::new("t3.micro") });
+/// stack.export("private_key", key.private_key);
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `ImportKeyPair`; `DescribeKeyPairs` if the name is in use, which finds the key pair of an interrupted run
+/// - Read: `DescribeKeyPairs`
+/// - Update: `CreateTags`, `DeleteTags`
+/// - Delete: `DeleteKeyPair`
+///
+/// # Replacement
+/// A change of `name` or `public_key` replaces the key pair, because AWS cannot change them. The new key pair is
+/// created before the previous one is deleted, so another `public_key` needs another `name` or none. Instances that use
+/// it are replaced as well.
+///
+/// # Import
+/// The id is the one of the key pair, not its name. AWS does not have the private half, so `private_key` is empty.
+///
+/// ```console
+/// $ stack import aws:ec2:KeyPair key key-0123456789abcdef0 --region us-east-1
+/// ```
 #[derive(Clone, Debug, Default, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:ec2:KeyPair")]
 pub struct KeyPair {
-    /// Name, unique in the region; without it a name is generated. A change replaces the key pair.
+    /// Name, unique in the region; when omitted, the declaration's name with a unique suffix. A change replaces the key
+    /// pair.
     #[resource(replace)]
     pub name: Option<String>,
-    /// Public half of an existing key, in OpenSSH's format; without it a key is generated. A change replaces the key pair.
+    /// Public half of an existing key, the line of its `.pub` file: `ssh-ed25519 AAAA… comment`. When omitted, a key is
+    /// generated. A change replaces the key pair.
     #[resource(replace)]
     pub public_key: Option<String>,
-    /// User-defined tags.
+    /// User-defined tags: key → value; none by default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
@@ -29,17 +63,17 @@ pub struct KeyPair {
 /// Outputs of a [`KeyPair`].
 #[derive(Clone, Debug, Serialize, Deserialize, Outputs)]
 pub struct KeyPairOutputs {
-    /// Name, to which instances refer.
+    /// Name of the key pair, to which instances refer.
     #[output(regional)]
     pub name: Output<KeyName>,
     /// Id of the key pair, `key-…`.
     #[output(regional)]
     pub id: Output<String>,
-    /// Fingerprint as AWS computes it.
+    /// Fingerprint of the public half, as AWS computes it.
     pub fingerprint: Output<String>,
-    /// Public half, in OpenSSH's format.
+    /// Public half, in the format of OpenSSH.
     pub public_key: Output<String>,
-    /// Private half, in OpenSSH's format; empty for an existing key.
+    /// Private half, in the format of OpenSSH; secret, and empty for an existing or imported key.
     #[output(secret)]
     pub private_key: Output<String>,
 }

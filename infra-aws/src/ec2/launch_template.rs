@@ -18,30 +18,71 @@ use std::time::Duration;
 /// Shortest lifetime of EC2's client tokens.
 const TOKEN_LIFETIME: Duration = Duration::from_hours(24);
 
-/// Parameters of the instances that an Auto Scaling group launches.
+/// A launch template: the parameters of the instances that an Auto Scaling group launches.
 ///
-/// Created by `CreateLaunchTemplate`. A change creates a version (`CreateLaunchTemplateVersion`) and makes it the default
-/// (`ModifyLaunchTemplate`); a group refers to a version by its number, so its plan contains the change too. `CreateTags`
-/// and `DeleteTags` change its tags.
+/// A change of anything except the tags creates a version and makes it the default. An
+/// [`AutoScalingGroup`](crate::AutoScalingGroup) refers to a version by its number, so that its plan contains the
+/// change too. A declaration through a [`Region`](crate::Region) also declares the resources that the machine needs, as
+/// for an [`Instance`](crate::Instance). The metadata service of the instances requires session tokens (IMDSv2).
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// # let network = virginia.lookup(DefaultVpc);
+/// # let access = virginia.add("access", SecurityGroup::in_vpc(&network.vpc_id));
+/// let template = virginia.add("template", LaunchTemplate {
+///     security_groups: vec![access.id],
+///     machine: Machine::debian().service(Service::cargo_bin("web").listen(8080).health("/healthz")),
+///     ..LaunchTemplate::new("t3.micro")
+/// });
+/// virginia.add("group", AutoScalingGroup::from(template.version(), network.subnets));
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `CreateLaunchTemplate`
+/// - Read: `DescribeLaunchTemplates`, `DescribeLaunchTemplateVersions`
+/// - Update: `CreateTags`, `DeleteTags`; `CreateLaunchTemplateVersion`, `ModifyLaunchTemplate`
+/// - Delete: `DeleteLaunchTemplate`
+///
+/// # Replacement
+/// A change of `name` replaces the template. The new template is created before the previous one is deleted. All other
+/// changes create a version.
+///
+/// # Import
+/// The id is the one of the template. The inputs are those of the default version; its machine is read if this library
+/// has written the user data.
+///
+/// ```console
+/// $ stack import aws:ec2:LaunchTemplate template lt-0123456789abcdef0 --region us-east-1
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:ec2:LaunchTemplate")]
 pub struct LaunchTemplate {
-    /// Name, unique in the region; without it a name is generated. A change replaces the template.
+    /// Name, unique in the region: 3 to 128 letters, digits and any of `().-/_`. When omitted, the declaration's name
+    /// with a unique suffix. A change replaces the template.
     #[resource(replace)]
     pub name: Option<String>,
     /// Instance type, such as `t3.micro`.
     pub instance_type: String,
-    /// Image; without it the newest image of the machine's Debian release.
+    /// Id of the image; when omitted, the newest image of the machine's Debian release for the architecture of
+    /// `instance_type`.
     pub image: Option<Input<ImageId>>,
-    /// Security groups; the VPC's default group when empty.
+    /// Ids of the security groups; when empty, the group `default` of the VPC.
     pub security_groups: Vec<Input<SecurityGroupId>>,
-    /// Key pair for logins as user `admin`.
+    /// Name of the key pair for logins as the user `admin`; no logins when omitted.
     pub key_name: Option<Input<KeyName>>,
-    /// Instance profile; without it one that may read the programs and secrets of the machine.
+    /// Name of the instance profile; when omitted, one that may read the programs and secrets of the machine, if it has
+    /// any.
     pub instance_profile: Option<Input<InstanceProfileName>>,
-    /// Packages, files, services and database of the instances.
+    /// Packages, files, services and database of the instances; none by default.
     pub machine: Machine,
-    /// User-defined tags of the template itself.
+    /// User-defined tags of the template itself: key → value. The instances have the tags of their group.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
@@ -55,7 +96,7 @@ pub struct LaunchTemplateOutputs {
     /// Name of the template.
     #[output(regional)]
     pub name: Output<String>,
-    /// Number of the default version, from 1.
+    /// Number of the default version, from 1. Every change of the instances' parameters increases it.
     #[output(changes_on_update)]
     pub version: Output<u64>,
 }

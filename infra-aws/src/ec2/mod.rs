@@ -32,7 +32,7 @@ use aws_sdk_ec2::{
     types,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use blockers::Held;
+use blockers::Deletion;
 use infra_core::value::Unresolved;
 
 /// Returns the tags of a new resource for its Create call.

@@ -9,21 +9,61 @@ use std::time::Duration;
 /// Lifetime of a client token. AWS does not document it for NAT gateways.
 const TOKEN_LIFETIME: Duration = Duration::from_hours(1);
 
-/// A NAT gateway: instances whose route leads to it reach the internet, or other networks when it is private, and cannot
-/// be reached from there.
+/// A NAT gateway: the way out of subnets whose instances cannot be reached from outside.
 ///
-/// Created by `CreateNatGateway`, and usable when its state is `available`. `CreateTags` and `DeleteTags` change its tags.
-/// A replacement follows the deletion, because an address belongs to one gateway only.
+/// Instances whose route leads to a public gateway reach the internet; those behind a private one reach other private
+/// networks. A public gateway needs a subnet with a route to an [`InternetGateway`](crate::InternetGateway), which must
+/// be attached before the gateway is created: declare that order by `depends_on`.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # use infra_core::Options;
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// # let vpc = virginia.add("vpc", Vpc::new("10.0.0.0/16"));
+/// # let public = virginia.add("public", Subnet::of(&vpc.id, "10.0.0.0/24"));
+/// # let private = virginia.add("private", Subnet::of(&vpc.id, "10.0.1.0/24"));
+/// # let gateway = virginia.add("gateway", InternetGateway::of(&vpc.id));
+/// let address = virginia.add("address", ElasticIp::new());
+/// let after = virginia.with(Options::new().depends_on(&gateway.id));
+/// let nat = after.add("nat", NatGateway::public(&public.id, &address.id));
+/// let route = Route::to("0.0.0.0/0").by_nat_gateway(&nat.id);
+/// virginia.add("routes", RouteTable::of(&vpc.id).route(route).subnet(&private.id));
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `CreateNatGateway`; `DescribeNatGateways` until the gateway is available
+/// - Read: `DescribeNatGateways`
+/// - Update: `DescribeNatGateways`, `CreateTags`, `DeleteTags`
+/// - Delete: `DeleteNatGateway`; `DescribeNatGateways` until the gateway is deleted
+///
+/// # Replacement
+/// A change of `subnet` or `address` replaces the gateway, because AWS cannot change them. The previous gateway is
+/// deleted first, because an address belongs to one gateway only; until the new one is available, the instances behind
+/// it have no connection.
+///
+/// # Import
+/// The id is the one of the gateway:
+///
+/// ```console
+/// $ stack import aws:ec2:NatGateway nat nat-0123456789abcdef0 --region us-east-1
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:ec2:NatGateway", delete_before_replace)]
 pub struct NatGateway {
-    /// Subnet of the gateway; for the internet, one with a route to an internet gateway. A change replaces the gateway.
+    /// Id of the subnet that contains the gateway. A change replaces the gateway.
     #[resource(replace)]
     pub subnet: Input<SubnetId>,
-    /// Elastic address of the gateway on the internet; without it the gateway is private. A change replaces the gateway.
+    /// Allocation id of the gateway's [`ElasticIp`](crate::ElasticIp); a gateway without one is private. A change
+    /// replaces the gateway.
     #[resource(replace)]
     pub address: Option<Input<AllocationId>>,
-    /// User-defined tags.
+    /// User-defined tags: key → value; none by default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
@@ -34,9 +74,9 @@ pub struct NatGatewayOutputs {
     /// Id of the gateway, `nat-…`.
     #[output(regional)]
     pub id: Output<NatGatewayId>,
-    /// Address in the subnet.
+    /// Private IPv4 address, in the subnet.
     pub private_ip: Output<String>,
-    /// Address on the internet; empty for a private gateway.
+    /// Public IPv4 address; empty for a private gateway.
     pub public_ip: Output<String>,
 }
 
@@ -77,7 +117,7 @@ impl Described for NatGateway {
             .tag_specifications(tag_specification(cx, types::ResourceType::Natgateway, &inputs.tags));
         let status = "waiting until the subnet and the address are visible";
         let codes = ["InvalidSubnetID.NotFound", "InvalidAllocationID.NotFound"];
-        let response = wait::while_inconsistent(cx, status, &codes, async || {
+        let response = wait::retry_while_inconsistent(cx, status, &codes, async || {
             call.clone().send().await.context("CreateNatGateway")
         });
         let gateway = response.await?.nat_gateway;
@@ -101,7 +141,7 @@ impl Described for NatGateway {
         if cx.client().readiness() == Readiness::ControlPlane {
             return Ok(());
         }
-        wait::until(cx, "waiting until the gateway is deleted", wait::PATIENCE, async || {
+        wait::until(cx, "waiting until the gateway is deleted", wait::TIMEOUT, async || {
             let gateway = describe_any(ec2, &prior.id).await?;
             Ok(gateway.is_none_or(|gateway| gateway.state() == Some(&types::NatGatewayState::Deleted)).then_some(()))
         })
@@ -141,7 +181,7 @@ impl Described for NatGateway {
 /// Waits until the gateway is available; fails with [`ErrorKind::NotFound`] when it failed or is deleted.
 async fn until_available(cx: &Context<'_>, ec2: &Client, id: &str) -> Result<types::NatGateway> {
     let until_usable = cx.client().readiness() == Readiness::Full;
-    wait::until(cx, "waiting until the gateway is available", wait::PATIENCE, async || {
+    wait::until(cx, "waiting until the gateway is available", wait::TIMEOUT, async || {
         // A new gateway may be visible only after a while.
         let Some(gateway) = describe_any(ec2, id).await? else { return Ok(None) };
         if !exists(&gateway) {

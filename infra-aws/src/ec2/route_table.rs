@@ -9,38 +9,77 @@ use std::{collections::BTreeSet, time::Duration};
 /// Lifetime of a client token. AWS does not document it for route tables.
 const TOKEN_LIFETIME: Duration = Duration::from_hours(1);
 
-/// A route table: the next hops of packets that leave its subnets. Packets within the VPC are always routed locally.
+/// A route table: the next hops of the packets that leave its subnets.
 ///
-/// Created by `CreateRouteTable`. `CreateRoute`, `ReplaceRoute` and `DeleteRoute` change its routes in place;
-/// `AssociateRouteTable`, `ReplaceRouteTableAssociation` (for a subnet of another table) and `DisassociateRouteTable`
-/// change its subnets; `CreateTags` and `DeleteTags` change its tags.
+/// Packets within the VPC are always routed locally. The table contains exactly the declared IPv4 routes and subnets:
+/// other ones are removed by the next update. Propagated routes, and routes for IPv6 ranges and prefix lists, are left
+/// unchanged.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// # let vpc = virginia.add("vpc", Vpc::new("10.0.0.0/16"));
+/// # let subnet = virginia.add("subnet", Subnet::of(&vpc.id, "10.0.1.0/24"));
+/// # let gateway = virginia.add("gateway", InternetGateway::of(&vpc.id));
+/// virginia.add("routes", RouteTable {
+///     routes: vec![Route::to("0.0.0.0/0").by_internet_gateway(&gateway.id)],
+///     subnets: vec![subnet.id],
+///     ..RouteTable::of(&vpc.id)
+/// });
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `CreateRouteTable`; `DescribeRouteTables` until the table is visible; `CreateRoute` for each route;
+///   `AssociateRouteTable` for each subnet, or `ReplaceRouteTableAssociation` for one with another table
+/// - Read: `DescribeRouteTables`
+/// - Update: `DescribeRouteTables`, `CreateRoute`, `ReplaceRoute`, `DeleteRoute`, `AssociateRouteTable`,
+///   `ReplaceRouteTableAssociation`, `DisassociateRouteTable`, `CreateTags`, `DeleteTags`
+/// - Delete: `DescribeRouteTables`, `DisassociateRouteTable`, `DeleteRouteTable`
+///
+/// # Replacement
+/// A change of `vpc_id` replaces the table, because a table belongs to one VPC. The new table is created before the
+/// previous one is deleted. Routes and subnets change in place.
+///
+/// # Import
+/// The id is the one of the table. A route whose target is neither an internet gateway, a NAT gateway nor a peering
+/// connection is printed without a target and has to be removed.
+///
+/// ```console
+/// $ stack import aws:ec2:RouteTable routes rtb-0123456789abcdef0 --region us-east-1
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:ec2:RouteTable")]
 pub struct RouteTable {
-    /// VPC that the table belongs to. A change replaces the table.
+    /// Id of the VPC that contains the table. A change replaces the table.
     #[resource(replace)]
     pub vpc_id: Input<VpcId>,
-    /// Routes; the most specific one that matches a destination applies.
+    /// Routes, at most one for each destination. The most specific route that matches a destination applies.
     pub routes: Vec<Route>,
-    /// Subnets that use the table.
+    /// Ids of the subnets that use the table.
     pub subnets: Vec<Input<SubnetId>>,
-    /// User-defined tags.
+    /// User-defined tags: key → value; none by default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
 
-/// A route with one target: `Route::to("0.0.0.0/0").by_internet_gateway(gateway.id)`.
+/// A route with exactly one target: `Route::to("0.0.0.0/0").by_internet_gateway(gateway.id)`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Route {
-    /// IPv4 range of the destinations: `10.1.0.0/16`.
+    /// IPv4 range of the destinations: `10.1.0.0/16`; `0.0.0.0/0` contains all addresses.
     pub destination: Input<String>,
-    /// Internet gateway as the target.
+    /// Id of the internet gateway that is the target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub internet_gateway: Option<Input<InternetGatewayId>>,
-    /// NAT gateway as the target.
+    /// Id of the NAT gateway that is the target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nat_gateway: Option<Input<NatGatewayId>>,
-    /// VPC peering connection as the target.
+    /// Id of the VPC peering connection that is the target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peering: Option<Input<VpcPeeringId>>,
 }
@@ -156,7 +195,7 @@ impl Described for RouteTable {
             .vpc_id(inputs.vpc_id.known()?.as_str())
             .tag_specifications(tag_specification(cx, types::ResourceType::RouteTable, &inputs.tags));
         let status = "waiting until the VPC is visible";
-        let response = wait::while_inconsistent(cx, status, &["InvalidVpcID.NotFound"], async || {
+        let response = wait::retry_while_inconsistent(cx, status, &["InvalidVpcID.NotFound"], async || {
             call.clone().send().await.context("CreateRouteTable")
         });
         let table = response.await?.route_table;
@@ -176,9 +215,10 @@ impl Described for RouteTable {
         for association in associations(&table).into_values() {
             disassociate(ec2, &association).await?;
         }
-        let deleted = wait::while_needed(cx, "waiting until no subnet uses the table", wait::CONSISTENCY, async || {
-            ec2.delete_route_table().route_table_id(&prior.id).send().await.context("DeleteRouteTable")
-        });
+        let deleted =
+            wait::retry_while_in_use(cx, "waiting until no subnet uses the table", wait::CONSISTENCY, async || {
+                ec2.delete_route_table().route_table_id(&prior.id).send().await.context("DeleteRouteTable")
+            });
         Ok(deleted.await.map(drop)?)
     }
 
@@ -252,7 +292,7 @@ async fn set_route(
     };
     let status = "waiting until the target of the route is visible";
     let codes = ["InvalidGatewayID.NotFound", "InvalidNatGatewayID.NotFound", "InvalidVpcPeeringConnectionID.NotFound"];
-    let set = wait::while_inconsistent(cx, status, &codes, async || {
+    let set = wait::retry_while_inconsistent(cx, status, &codes, async || {
         if replace {
             let call = ec2.replace_route().route_table_id(id).destination_cidr_block(destination);
             let call = call.set_gateway_id(gateway.clone()).set_nat_gateway_id(nat.clone());
@@ -286,12 +326,12 @@ async fn change_subnets(cx: &Context<'_>, ec2: &Client, table: &types::RouteTabl
 /// Associates a subnet with the table, in place of its current table.
 async fn associate(cx: &Context<'_>, ec2: &Client, id: &str, subnet: &str) -> Result<()> {
     let status = "waiting until the subnet is visible";
-    let associated = wait::while_inconsistent(cx, status, &["InvalidSubnetID.NotFound"], async || {
+    let associated = wait::retry_while_inconsistent(cx, status, &["InvalidSubnetID.NotFound"], async || {
         let call = ec2.associate_route_table().route_table_id(id).subnet_id(subnet);
         call.send().await.context("AssociateRouteTable").map(drop)
     });
     match associated.await {
-        Err(error) if error.is(&["Resource.AlreadyAssociated"]) => {
+        Err(error) if error.has_code(&["Resource.AlreadyAssociated"]) => {
             let call = ec2.describe_route_tables().filters(filter("association.subnet-id", subnet));
             let tables = call.send().await.context("DescribeRouteTables")?;
             let current = tables.route_tables().iter().find_map(|table| associations(table).remove(subnet));

@@ -8,27 +8,37 @@ use infra_core::{Input, provider::Problem, value::Unresolved};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::IpAddr, ops::RangeInclusive};
 
-/// A rule of a security group: the traffic that it allows, and its other side: the source of incoming, the destination
-/// of outgoing traffic.
+/// A rule of a security group: a protocol, its ports, and the other side of the traffic.
 ///
-/// `Rule::tcp(443).from_anywhere()`, `Rule::tcp(8000..=8010).from_cidr("10.0.0.0/8")`,
-/// `Rule::tcp(5432).from_group(&application.id).describe("the application")`.
+/// The other side is the source of incoming and the destination of outgoing traffic. A rule has exactly one: `cidr`,
+/// `group` or `itself`.
+///
+/// ```
+/// # use infra_aws::{Rule, SecurityGroupId};
+/// # let application = SecurityGroupId::from("sg-0123456789abcdef0");
+/// let rules = vec![
+///     Rule::tcp(443).from_anywhere(),
+///     Rule::tcp(8000..=8010).from_cidr("10.0.0.0/8"),
+///     Rule::tcp(5432).from_group(application).describe("the application"),
+///     Rule::all().from_itself(),
+/// ];
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Rule {
     /// Protocol: `tcp`, `udp`, `icmp`, or `-1` for all.
     pub protocol: String,
-    /// First port; none for protocols without ports.
+    /// First port, 0 to 65,535; none for `icmp` and `-1`.
     pub from_port: Option<u16>,
-    /// Last port.
+    /// Last port, not less than `from_port`; none for `icmp` and `-1`.
     pub to_port: Option<u16>,
     /// IPv4 or IPv6 range of the other side: `10.0.0.0/8`.
     pub cidr: Option<Input<String>>,
-    /// Security group whose members are the other side.
+    /// Id of the security group whose members are the other side.
     pub group: Option<Input<SecurityGroupId>>,
-    /// Indicates whether the members of the rule's own group are the other side.
+    /// Indicates whether the members of the rule's own group are the other side; false by default.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub itself: bool,
-    /// Purpose of the rule, up to 255 characters.
+    /// Purpose of the rule, up to 255 characters; none when omitted.
     pub description: Option<String>,
 }
 

@@ -1,7 +1,7 @@
 //! `aws:ec2:SecurityGroup`: a firewall of network interfaces.
 
 use super::{
-    Held, blockers, filter, retag,
+    Deletion, blockers, filter, retag,
     rule::{self, Rule, RuleSet},
     security_group_rule::{self, Direction},
     tag_specification,
@@ -10,29 +10,70 @@ use crate::prelude::*;
 use aws_sdk_ec2::{Client, types};
 use std::collections::BTreeSet;
 
-/// A security group: the traffic that may reach its members, and the traffic that they may send.
+/// A security group: the traffic that its members may receive and send.
 ///
-/// Created by `CreateSecurityGroup`. `AuthorizeSecurityGroupIngress`/`Egress` and `RevokeSecurityGroupIngress`/`Egress`
-/// change its rules in place: new rules are added first, so that traffic which old and new rules allow is never
-/// interrupted. `CreateTags` and `DeleteTags` change its tags. Rules that are declared as a
-/// [`SecurityGroupRule`](crate::SecurityGroupRule) are left unchanged; any other rule that is not declared is removed.
+/// The group contains exactly the declared rules: others are removed by the next update, except those that a
+/// [`SecurityGroupRule`](crate::SecurityGroupRule) of any stack declares. New rules are added before others are
+/// removed, so that traffic which both allow is not interrupted.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// let network = virginia.lookup(DefaultVpc);
+/// let access = virginia.add("access", SecurityGroup {
+///     description: "Public access to the web servers".into(),
+///     ingress: vec![Rule::tcp(443).from_anywhere(), Rule::tcp(22).from_cidr("203.0.113.7/32")],
+///     ..SecurityGroup::in_vpc(network.vpc_id)
+/// });
+/// virginia.add("web", Instance { security_groups: vec![access.id], ..Instance::new("t3.micro") });
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `CreateSecurityGroup`; those of an update without tags
+/// - Read: `DescribeSecurityGroups`, `DescribeSecurityGroupRules`
+/// - Update: those of a read, `AuthorizeSecurityGroupIngress`, `AuthorizeSecurityGroupEgress`,
+///   `UpdateSecurityGroupRuleDescriptionsIngress`, `UpdateSecurityGroupRuleDescriptionsEgress`,
+///   `RevokeSecurityGroupIngress`, `RevokeSecurityGroupEgress`, `CreateTags`, `DeleteTags`
+/// - Delete: `DeleteSecurityGroup`; if it is refused because the group is in use, `DescribeNetworkInterfaces`,
+///   `DescribeInstances`, `DescribeNatGateways`, `DescribeLoadBalancers` and `DescribeSecurityGroups` find the
+///   resources that use it
+///
+/// # Replacement
+/// A change of `name`, `description` or `vpc_id` replaces the group, because AWS cannot change them. The new group is
+/// created before the previous one is deleted, so another `description` in the same VPC needs another `name` or none.
+/// Rules and tags change in place.
+///
+/// # Import
+/// The id is the one of the group:
+///
+/// ```console
+/// $ stack import aws:ec2:SecurityGroup access sg-0123456789abcdef0 --region us-east-1
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:ec2:SecurityGroup")]
 pub struct SecurityGroup {
-    /// Name, unique in the VPC; without it a name is generated. A change replaces the group.
+    /// Name, unique in the VPC, up to 255 characters and not beginning with `sg-`; when omitted, the declaration's name
+    /// with a unique suffix. A change replaces the group.
     #[resource(replace)]
     pub name: Option<String>,
-    /// Purpose of the group. A change replaces the group.
+    /// Purpose of the group, up to 255 characters; `Managed by infra` by default. A change replaces the group.
     #[resource(replace)]
     pub description: String,
-    /// VPC that the group belongs to. A change replaces the group.
+    /// Id of the VPC that contains the group. A change replaces the group.
     #[resource(replace)]
     pub vpc_id: Input<VpcId>,
-    /// Traffic that may reach the members; none when empty.
+    /// Rules for the traffic that members may receive; none by default.
     pub ingress: Vec<Rule>,
-    /// Traffic that the members may send; AWS's default, everything over IPv4, when empty.
+    /// Rules for the traffic that members may send. When empty, AWS's default applies: all traffic to every IPv4
+    /// address.
     pub egress: Vec<Rule>,
-    /// User-defined tags.
+    /// User-defined tags: key → value; none by default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
@@ -115,7 +156,7 @@ impl Described for SecurityGroup {
     }
 
     async fn delete(cx: &Context<'_>, ec2: &Client, prior: &Prior<Self>) -> Result<()> {
-        let deleted = blockers::delete(cx, ec2, Held::SecurityGroup(&prior.id), async || {
+        let deleted = blockers::delete(cx, ec2, Deletion::SecurityGroup(&prior.id), async || {
             ec2.delete_security_group().group_id(&prior.id).send().await.context("DeleteSecurityGroup").map(drop)
         });
         Ok(deleted.await?)

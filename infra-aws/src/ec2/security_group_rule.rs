@@ -8,23 +8,57 @@ use super::{
 use crate::prelude::*;
 use aws_sdk_ec2::{Client, types};
 
-/// A rule of a security group that is declared elsewhere, such as in another component, or of one of two groups that
-/// refer to each other.
+/// A rule that is added to an existing security group.
 ///
-/// Created by `AuthorizeSecurityGroupIngress` or `AuthorizeSecurityGroupEgress`. `ModifySecurityGroupRules` changes it in
-/// place; `CreateTags` and `DeleteTags` change its tags.
+/// It is for a group that is declared elsewhere, such as in another component, and for two groups that refer to each
+/// other. A [`SecurityGroup`](crate::SecurityGroup) leaves such rules unchanged.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// # let network = virginia.lookup(DefaultVpc);
+/// let web = virginia.add("web", SecurityGroup::in_vpc(&network.vpc_id));
+/// let jobs = virginia.add("jobs", SecurityGroup::in_vpc(&network.vpc_id));
+/// virginia.add("web-to-jobs", SecurityGroupRule::ingress(&jobs.id, Rule::tcp(8080).from_group(&web.id)));
+/// virginia.add("jobs-to-web", SecurityGroupRule::ingress(&web.id, Rule::tcp(8080).from_group(&jobs.id)));
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `AuthorizeSecurityGroupIngress` or `AuthorizeSecurityGroupEgress`; `DescribeSecurityGroupRules` if the
+///   group has such a rule, which finds the rule of an interrupted run
+/// - Read: `DescribeSecurityGroupRules`
+/// - Update: `ModifySecurityGroupRules`, `CreateTags`, `DeleteTags`
+/// - Delete: `RevokeSecurityGroupIngress` or `RevokeSecurityGroupEgress`
+///
+/// # Replacement
+/// A change of `group` or `direction` replaces the rule, because AWS cannot change them. The new rule is created before
+/// the previous one is deleted. A change of `rule` modifies it in place.
+///
+/// # Import
+/// The id is the one of the rule. An imported rule has no tag of the engine, so a
+/// [`SecurityGroup`](crate::SecurityGroup) that declares its group, without the rule, removes it.
+///
+/// ```console
+/// $ stack import aws:ec2:SecurityGroupRule web-to-jobs sgr-0123456789abcdef0 --region us-east-1
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:ec2:SecurityGroupRule")]
 pub struct SecurityGroupRule {
-    /// Security group that the rule belongs to. A change replaces the rule.
+    /// Id of the security group that contains the rule. A change replaces the rule.
     #[resource(replace)]
     pub group: Input<SecurityGroupId>,
     /// Direction of the traffic. A change replaces the rule.
     #[resource(replace)]
     pub direction: Direction,
-    /// Traffic that the rule allows, and its other side.
+    /// Protocol, ports and other side of the traffic.
     pub rule: Rule,
-    /// User-defined tags.
+    /// User-defined tags: key → value; none by default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
@@ -78,18 +112,25 @@ impl Described for SecurityGroupRule {
         let permission = inputs.rule.key(group.as_str())?.permission(inputs.rule.description.as_deref());
         let tags = tag_specification(cx, types::ResourceType::SecurityGroupRule, &inputs.tags);
         let status = "waiting until the groups are visible";
-        let rules = wait::while_inconsistent(cx, status, &["InvalidGroup.NotFound"], async || match inputs.direction {
-            Direction::Ingress => {
-                let call = ec2.authorize_security_group_ingress().group_id(group.as_str());
-                let call = call.ip_permissions(permission.clone()).tag_specifications(tags.clone());
-                call.send().await.context("AuthorizeSecurityGroupIngress").map(|response| response.security_group_rules)
-            }
-            Direction::Egress => {
-                let call = ec2.authorize_security_group_egress().group_id(group.as_str());
-                let call = call.ip_permissions(permission.clone()).tag_specifications(tags.clone());
-                call.send().await.context("AuthorizeSecurityGroupEgress").map(|response| response.security_group_rules)
-            }
-        });
+        let rules =
+            wait::retry_while_inconsistent(cx, status, &["InvalidGroup.NotFound"], async || match inputs.direction {
+                Direction::Ingress => {
+                    let call = ec2.authorize_security_group_ingress().group_id(group.as_str());
+                    let call = call.ip_permissions(permission.clone()).tag_specifications(tags.clone());
+                    call.send()
+                        .await
+                        .context("AuthorizeSecurityGroupIngress")
+                        .map(|response| response.security_group_rules)
+                }
+                Direction::Egress => {
+                    let call = ec2.authorize_security_group_egress().group_id(group.as_str());
+                    let call = call.ip_permissions(permission.clone()).tag_specifications(tags.clone());
+                    call.send()
+                        .await
+                        .context("AuthorizeSecurityGroupEgress")
+                        .map(|response| response.security_group_rules)
+                }
+            });
         let rule = rules.await?.and_then(|mut rules| rules.pop());
         rule.ok_or_else(|| ProviderError::unsure("the response to the authorization contains no rule"))
     }

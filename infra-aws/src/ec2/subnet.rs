@@ -1,29 +1,67 @@
 //! `aws:ec2:Subnet`: a range of addresses of a VPC, in one availability zone.
 
-use super::{Held, blockers, filter, range_problem, retag, tag_specification};
+use super::{Deletion, blockers, filter, range_problem, retag, tag_specification};
 use crate::prelude::*;
 use aws_sdk_ec2::{Client, types};
 
-/// A range of a VPC's addresses in one availability zone.
+/// A subnet: a range of a VPC's addresses in one availability zone.
 ///
-/// Created by `CreateSubnet`. `ModifySubnetAttribute` changes in place whether instances get a public address;
-/// `CreateTags` and `DeleteTags` change its tags. The VPC's main route table applies to the subnet unless a
-/// [`RouteTable`](crate::RouteTable) refers to it.
+/// The VPC's main route table applies to it unless a [`RouteTable`](crate::RouteTable) contains it.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// let zones = virginia.lookup(AvailabilityZones).names;
+/// let vpc = virginia.add("vpc", Vpc::new("10.0.0.0/16"));
+/// let subnet = virginia.add("subnet", Subnet {
+///     availability_zone: Some(zones.index(0)),
+///     map_public_ip: true,
+///     ..Subnet::of(&vpc.id, "10.0.1.0/24")
+/// });
+/// stack.export("subnet", subnet.id);
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `CreateSubnet`; `DescribeSubnets` until the subnet is available; `ModifySubnetAttribute` if
+///   `map_public_ip` is true
+/// - Read: `DescribeSubnets`
+/// - Update: `DescribeSubnets`, `ModifySubnetAttribute`, `CreateTags`, `DeleteTags`
+/// - Delete: `DeleteSubnet`; if it is refused because the subnet is in use, `DescribeNetworkInterfaces`,
+///   `DescribeInstances`, `DescribeNatGateways` and `DescribeLoadBalancers` find the resources that use it
+///
+/// # Replacement
+/// A change of `vpc_id`, `cidr` or `availability_zone` replaces the subnet, because AWS cannot change them. The new
+/// subnet is created before the previous one is deleted, so in the same VPC it needs another range: a change of
+/// `availability_zone` alone is refused, unless
+/// [`Options::delete_before_replace`](infra_core::Options::delete_before_replace) is set.
+///
+/// # Import
+/// The id is the one of the subnet:
+///
+/// ```console
+/// $ stack import aws:ec2:Subnet subnet subnet-0123456789abcdef0 --region us-east-1
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:ec2:Subnet")]
 pub struct Subnet {
-    /// VPC that the subnet belongs to. A change replaces the subnet.
+    /// Id of the VPC that contains the subnet. A change replaces the subnet.
     #[resource(replace)]
     pub vpc_id: Input<VpcId>,
-    /// IPv4 range, from /16 to /28: `10.0.1.0/24`. A change replaces the subnet.
+    /// IPv4 range, from `/16` to `/28`, without host bits: `10.0.1.0/24`. A change replaces the subnet.
     #[resource(replace)]
     pub cidr: String,
-    /// Availability zone, such as `us-east-1a`; without it AWS chooses one. A change replaces the subnet.
+    /// Availability zone, such as `us-east-1a`; when omitted, AWS chooses one. A change replaces the subnet.
     #[resource(replace)]
     pub availability_zone: Option<Input<String>>,
-    /// Indicates whether instances launched in the subnet get a public address.
+    /// Indicates whether instances launched in the subnet get a public address; false by default.
     pub map_public_ip: bool,
-    /// User-defined tags.
+    /// User-defined tags: key → value; none by default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
@@ -36,9 +74,9 @@ pub struct SubnetOutputs {
     pub id: Output<SubnetId>,
     /// Amazon Resource Name of the subnet.
     pub arn: Output<String>,
-    /// IPv4 range.
+    /// IPv4 range, such as `10.0.1.0/24`.
     pub cidr: Output<String>,
-    /// Availability zone.
+    /// Availability zone, such as `us-east-1a`.
     pub availability_zone: Output<String>,
 }
 
@@ -90,7 +128,7 @@ impl Described for Subnet {
             .set_availability_zone(inputs.availability_zone.as_ref().map(Input::known).transpose()?)
             .tag_specifications(tag_specification(cx, types::ResourceType::Subnet, &inputs.tags));
         let status = "waiting until the VPC is visible";
-        let response = wait::while_inconsistent(cx, status, &["InvalidVpcID.NotFound"], async || {
+        let response = wait::retry_while_inconsistent(cx, status, &["InvalidVpcID.NotFound"], async || {
             call.clone().send().await.context("CreateSubnet")
         });
         response.await?.subnet.ok_or_else(|| ProviderError::unsure("CreateSubnet returned no subnet"))
@@ -113,7 +151,7 @@ impl Described for Subnet {
     }
 
     async fn delete(cx: &Context<'_>, ec2: &Client, prior: &Prior<Self>) -> Result<()> {
-        let deleted = blockers::delete(cx, ec2, Held::Subnet(&prior.id), async || {
+        let deleted = blockers::delete(cx, ec2, Deletion::Subnet(&prior.id), async || {
             ec2.delete_subnet().subnet_id(&prior.id).send().await.context("DeleteSubnet").map(drop)
         });
         Ok(deleted.await?)

@@ -5,17 +5,34 @@ use crate::prelude::*;
 use infra_core::{Lookup, provider::LookupHandler};
 use std::collections::BTreeSet;
 
-/// The subnets of a VPC, all of them or those with some tags or in some availability zones.
+/// A lookup of the subnets of a VPC: all of them, or those with some tags or in some availability zones.
 ///
-/// Read by `DescribeSubnets`. It is an error if no subnet matches.
+/// It is an error if no subnet matches.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// # let network = virginia.lookup(DefaultVpc);
+/// let subnets = virginia.lookup(Subnets::of(network.vpc_id).in_zone("us-east-1a").in_zone("us-east-1b"));
+/// virginia.add("balancer", LoadBalancer::application(subnets.ids, []));
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// `DescribeSubnets`
 #[derive(Clone, Debug, Serialize, Deserialize, Lookup)]
 #[lookup(type = "aws:ec2:Subnets")]
 pub struct Subnets {
-    /// VPC of the subnets.
+    /// Id of the VPC that contains the subnets.
     pub vpc_id: Input<VpcId>,
-    /// Tags that the subnets have.
+    /// Tags that the subnets have, all of them: key → value; any when empty.
     pub tags: BTreeMap<String, String>,
-    /// Availability zones of the subnets; all when empty.
+    /// Availability zones of the subnets, such as `us-east-1a`; all when empty.
     pub zones: BTreeSet<String>,
 }
 

@@ -1,24 +1,61 @@
 //! `aws:ec2:Vpc`: a virtual private cloud.
 
-use super::{Held, blockers, filter, once, operation_filter, range_problem, retag, tag_specification};
+use super::{Deletion, blockers, filter, once, operation_filter, range_problem, retag, tag_specification};
 use crate::prelude::*;
 use aws_sdk_ec2::{Client, types};
 
-/// A virtual private cloud: a range of private addresses, which subnets divide.
+/// A virtual private cloud (VPC): a range of private IPv4 addresses, which subnets divide.
 ///
-/// Created by `CreateVpc`, together with a main route table and a security group named `default`. `ModifyVpcAttribute`
-/// changes the DNS settings in place; `CreateTags` and `DeleteTags` change its tags.
+/// AWS creates a main route table, a network ACL and a security group named `default` with it.
+/// [`Network`](crate::Network) declares a VPC together with its subnets and their route to the internet.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// let vpc = virginia.add("vpc", Vpc {
+///     tags: [("team".into(), "web".into())].into(),
+///     ..Vpc::new("10.0.0.0/16").dns_hostnames()
+/// });
+/// virginia.add("subnet", Subnet::of(&vpc.id, "10.0.1.0/24").public());
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `DescribeVpcs`, which finds the VPC of an interrupted run; `CreateVpc`; those of a read until the VPC is
+///   available; `ModifyVpcAttribute` if the DNS settings differ from AWS's defaults
+/// - Read: `DescribeVpcs`, `DescribeVpcAttribute`, `DescribeSecurityGroups`, `DescribeRouteTables`
+/// - Update: those of a read, `ModifyVpcAttribute`, `CreateTags`, `DeleteTags`
+/// - Delete: `DeleteVpc`; if it is refused because the VPC is in use, `DescribeNetworkInterfaces`, `DescribeInstances`,
+///   `DescribeNatGateways`, `DescribeLoadBalancers`, `DescribeSubnets`, `DescribeInternetGateways`,
+///   `DescribeSecurityGroups` and `DescribeRouteTables` find the resources that use it
+///
+/// # Replacement
+/// A change of `cidr` replaces the VPC, because AWS cannot change its range. The new VPC is created before the previous
+/// one is deleted. The resources in it, such as subnets and security groups, are replaced as well.
+///
+/// # Import
+/// The id is the one of the VPC:
+///
+/// ```console
+/// $ stack import aws:ec2:Vpc vpc vpc-0123456789abcdef0 --region us-east-1
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:ec2:Vpc")]
 pub struct Vpc {
-    /// IPv4 range, from /16 to /28: `10.0.0.0/16`. A change replaces the VPC.
+    /// IPv4 range, from `/16` to `/28`, without host bits: `10.0.0.0/16`. A change replaces the VPC.
     #[resource(replace)]
     pub cidr: String,
-    /// Indicates whether instances can use Amazon's DNS resolver.
+    /// Indicates whether instances can use Amazon's DNS resolver; true by default.
     pub dns_support: bool,
-    /// Indicates whether instances with a public address get a public DNS name.
+    /// Indicates whether instances with a public address get a public DNS name; false by default. It needs
+    /// `dns_support`.
     pub dns_hostnames: bool,
-    /// User-defined tags.
+    /// User-defined tags: key → value; none by default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
@@ -29,12 +66,12 @@ pub struct VpcOutputs {
     /// Id of the VPC, `vpc-…`.
     #[output(regional)]
     pub id: Output<VpcId>,
-    /// IPv4 range.
+    /// IPv4 range, such as `10.0.0.0/16`.
     pub cidr: Output<String>,
-    /// Security group named `default`, whose members may reach each other.
+    /// Id of the security group `default`, `sg-…`, whose members may reach each other.
     #[output(regional)]
     pub default_security_group: Output<SecurityGroupId>,
-    /// Route table of every subnet without an explicit one.
+    /// Id of the main route table, `rtb-…`, which applies to every subnet without an explicit one.
     #[output(regional)]
     pub main_route_table: Output<RouteTableId>,
 }
@@ -111,7 +148,7 @@ impl Described for Vpc {
     }
 
     async fn delete(cx: &Context<'_>, ec2: &Client, prior: &Prior<Self>) -> Result<()> {
-        let deleted = blockers::delete(cx, ec2, Held::Vpc(&prior.id), async || {
+        let deleted = blockers::delete(cx, ec2, Deletion::Vpc(&prior.id), async || {
             ec2.delete_vpc().vpc_id(&prior.id).send().await.context("DeleteVpc").map(drop)
         });
         Ok(deleted.await?)

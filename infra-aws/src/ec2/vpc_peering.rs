@@ -8,30 +8,68 @@ use aws_sdk_ec2::{
 };
 use infra_core::{output_format, target::Readiness};
 
-/// A VPC peering connection: instances of two VPCs reach each other by their private addresses, once a
-/// [`Route`](crate::Route) in each VPC leads to the connection and the security groups allow the traffic. The ranges of
-/// the VPCs must not overlap.
+/// A VPC peering connection: instances of two VPCs reach each other at their private addresses.
 ///
-/// Created by `CreateVpcPeeringConnection` in the region of its declaration, the requester's, and accepted by
-/// `AcceptVpcPeeringConnection` in the region of the peer. `ModifyVpcPeeringConnectionOptions` changes the resolution of
-/// DNS names in place; `CreateTags` and `DeleteTags` change its tags.
+/// The VPCs belong to one account, and to one region or two; their ranges must not overlap. Traffic also needs a
+/// [`Route`](crate::Route) to the connection in each VPC, and security groups that allow it.
+/// [`Network::peer_with`](crate::Network::peer_with) declares the connection and the routes.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// let ohio = aws::region(stack, "us-east-2");
+/// let vpc = virginia.add("vpc", Vpc::new("10.1.0.0/16"));
+/// let peer = ohio.add("vpc-2", Vpc::new("10.2.0.0/16"));
+/// let peering = virginia.add("peering", VpcPeering::across(&vpc.id, &ohio, &peer.id));
+/// virginia.add("routes", RouteTable::of(&vpc.id).route(Route::to(&peer.cidr).by_peering(&peering.id)));
+/// ohio.add("routes-2", RouteTable::of(&peer.id).route(Route::to(&vpc.cidr).by_peering(&peering.id)));
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `DescribeVpcPeeringConnections`, which finds the connection of an interrupted run;
+///   `CreateVpcPeeringConnection`; those of an update without tags
+/// - Read: `DescribeVpcPeeringConnections`
+/// - Update: `DescribeVpcPeeringConnections` in both regions; `AcceptVpcPeeringConnection` in the region of the peer;
+///   `ModifyVpcPeeringConnectionOptions` in the region of each side; `CreateTags`, `DeleteTags`
+/// - Delete: `DeleteVpcPeeringConnection`; `DescribeVpcPeeringConnections` until the connection is deleted
+///
+/// # Replacement
+/// A change of `vpc_id`, `peer_vpc_id` or `peer_region` replaces the connection, because its sides are fixed. The new
+/// connection is created before the previous one is deleted. A change of `accept` to false has no effect on an active
+/// connection.
+///
+/// # Import
+/// The id is the one of the connection, and the region is the requester's:
+///
+/// ```console
+/// $ stack import aws:ec2:VpcPeering peering pcx-0123456789abcdef0 --region us-east-1
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:ec2:VpcPeering")]
 pub struct VpcPeering {
-    /// VPC of the requester, in the region of the declaration. A change replaces the connection.
+    /// Id of the requester's VPC, in the region of the declaration. A change replaces the connection.
     #[resource(replace)]
     pub vpc_id: Input<VpcId>,
-    /// VPC of the peer. A change replaces the connection.
+    /// Id of the peer's VPC. A change replaces the connection.
     #[resource(replace)]
     pub peer_vpc_id: Input<VpcId>,
-    /// Region of the peer, if it differs. A change replaces the connection.
+    /// Region of the peer's VPC, such as `us-east-2`; the region of the declaration when omitted. A change replaces the
+    /// connection.
     #[resource(replace)]
     pub peer_region: Option<String>,
-    /// Indicates whether the request is accepted. Otherwise it waits until the owner of the peer accepts it.
+    /// Indicates whether the request is accepted; true by default. Otherwise it waits until the peer accepts it by
+    /// other means.
     pub accept: bool,
-    /// Indicates whether both VPCs resolve each other's public DNS names to private addresses; both need DNS names.
+    /// Indicates whether both VPCs resolve each other's public DNS names to private addresses; false by default. Both
+    /// VPCs need `dns_support` and `dns_hostnames`. It is set once the connection is accepted.
     pub dns_resolution: bool,
-    /// User-defined tags.
+    /// User-defined tags: key → value; none by default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
@@ -39,7 +77,7 @@ pub struct VpcPeering {
 /// Outputs of a [`VpcPeering`].
 #[derive(Clone, Debug, Serialize, Deserialize, Outputs)]
 pub struct VpcPeeringOutputs {
-    /// Id of the connection, `pcx-…`, which is the same in both regions.
+    /// Id of the connection, `pcx-…`, the same in both regions.
     pub id: Output<VpcPeeringId>,
 }
 
@@ -113,13 +151,13 @@ impl Described for VpcPeering {
         let call = ec2.delete_vpc_peering_connection().vpc_peering_connection_id(&prior.id);
         match call.send().await.context("DeleteVpcPeeringConnection") {
             // It was rejected, has expired or is deleted already.
-            Err(error) if error.is(&["InvalidStateTransition"]) => return Ok(()),
+            Err(error) if error.has_code(&["InvalidStateTransition"]) => return Ok(()),
             deleted => drop(deleted?),
         }
         if cx.client().readiness() == Readiness::ControlPlane {
             return Ok(());
         }
-        wait::until(cx, "waiting until the connection is deleted", wait::PATIENCE, async || {
+        wait::until(cx, "waiting until the connection is deleted", wait::TIMEOUT, async || {
             let remaining = describe_any(ec2, &prior.id).await?.map(|connection| state(&connection));
             Ok(remaining.is_none_or(|state| is_final(&state) && state != State::Deleting).then_some(()))
         })
@@ -189,7 +227,7 @@ async fn until(
     status: &str,
     wanted: impl Fn(&State) -> bool,
 ) -> Result<types::VpcPeeringConnection> {
-    wait::until(cx, status, wait::PATIENCE, async || {
+    wait::until(cx, status, wait::TIMEOUT, async || {
         let Some(connection) = describe_any(ec2, id).await? else { return Ok(None) };
         if !exists(&connection) {
             let reason = connection.status().and_then(|status| status.message()).unwrap_or("it was deleted");

@@ -4,9 +4,27 @@ use super::filter;
 use crate::prelude::*;
 use infra_core::{Lookup, provider::LookupHandler};
 
-/// The region's available zones, without local and wavelength zones.
+/// A lookup of the region's available availability zones, without Local Zones and Wavelength Zones.
 ///
-/// Read by `DescribeAvailabilityZones`.
+/// The names of the zones belong to the account: the zone `us-east-1a` may have another id in another account.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// let zones = virginia.lookup(AvailabilityZones).names;
+/// let vpc = virginia.add("vpc", Vpc::new("10.0.0.0/16"));
+/// virginia.add("first", Subnet::of(&vpc.id, "10.0.0.0/24").in_zone(zones.index(0)));
+/// virginia.add("second", Subnet::of(&vpc.id, "10.0.1.0/24").in_zone(zones.index(1)));
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// `DescribeAvailabilityZones`
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, Lookup)]
 #[lookup(type = "aws:ec2:AvailabilityZones")]
 pub struct AvailabilityZones;

@@ -24,9 +24,10 @@ pub enum Action {
 /// Target groups among which requests are distributed by weight.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Forward {
-    /// One to five groups.
+    /// Target groups with their weights, one to five.
     pub shares: Vec<Share>,
-    /// Time that a client stays with the group of its first request, in seconds, up to 604,800. No stickiness when omitted.
+    /// Time for which a client stays with the target group of its first request, 1 to 604,800 seconds; no stickiness
+    /// when omitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sticky_seconds: Option<u32>,
 }
@@ -44,19 +45,19 @@ pub struct Share {
 /// of the requested URL; omitted parts do not change.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Redirect {
-    /// Protocol: `HTTP`, `HTTPS` or `#{protocol}`.
+    /// Protocol: `HTTP`, `HTTPS` or `#{protocol}`; unchanged when omitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protocol: Option<String>,
-    /// Host name.
+    /// Host name; unchanged when omitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
-    /// Port.
+    /// Port, 1 to 65,535 or `#{port}`; unchanged when omitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<String>,
-    /// Path, beginning with `/`.
+    /// Path, beginning with `/`; unchanged when omitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// Query, without `?`.
+    /// Query, without `?`; unchanged when omitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
     /// Indicates whether clients may cache the redirect (301) or not (302).

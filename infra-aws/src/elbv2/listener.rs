@@ -8,35 +8,72 @@ use aws_sdk_elasticloadbalancingv2::{
 };
 use std::collections::BTreeSet;
 
-/// A port of a load balancer, with the action for requests that meet no rule.
+/// A listener: a port of a load balancer, with the action for requests that meet no rule.
 ///
-/// Created by `CreateListener`, changed in place by `ModifyListener`; other certificates are changed by
-/// `AddListenerCertificates` and `RemoveListenerCertificates`, tags by `AddTags` and `RemoveTags`. A target group serves
-/// one balancer only, so a listener is deleted before its replacement is created.
+/// With a certificate it accepts HTTPS, otherwise HTTP. [`ListenerRule`](crate::ListenerRule)s add actions for some
+/// requests.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// # let network = virginia.lookup(DefaultVpc);
+/// # let balancer = virginia.add("balancer", LoadBalancer::application(network.subnets, []));
+/// # let targets = virginia.add("targets", TargetGroup::http(8080, network.vpc_id));
+/// # let certificate = virginia.add("certificate", Certificate::self_signed(["shop.example.org"]));
+/// virginia.add("http", Listener::redirect_to_https(80, &balancer.arn));
+/// virginia.add("https", Listener {
+///     ssl_policy: Some("ELBSecurityPolicy-TLS13-1-2-2021-06".into()),
+///     ..Listener::https(443, &balancer.arn, certificate.arn).forward(targets.arn)
+/// });
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `CreateListener`; `AddListenerCertificates`
+/// - Read: `DescribeListeners`, `DescribeListenerCertificates` for HTTPS, `DescribeTags`
+/// - Update: those of a read, `ModifyListener`, `AddListenerCertificates`, `RemoveListenerCertificates`, `AddTags`,
+///   `RemoveTags`
+/// - Delete: `DeleteListener`
+///
+/// # Replacement
+/// A change of `balancer` replaces the listener. The previous listener is deleted first, because a target group serves
+/// one balancer only. All other changes, of the port too, are made in place.
+///
+/// # Import
+/// The id is the ARN of the listener. Its action has to forward, redirect or respond.
+///
+/// ```console
+/// $ stack import aws:elb:Listener https arn:aws:elasticloadbalancing:us-east-1:123456789012:listener/app/web/50dc6c495c0c9188/f2f7dc8efc522ab2 --region us-east-1
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:elb:Listener", delete_before_replace)]
 pub struct Listener {
-    /// ARN of the balancer.
+    /// ARN of the load balancer. A change replaces the listener.
     #[resource(replace)]
     pub balancer: Input<Arn<LoadBalancer>>,
-    /// Port.
+    /// Port of the listener, 1 to 65,535; unique for the balancer.
     pub port: u16,
-    /// Default certificate; the listener serves plain HTTP when omitted.
+    /// ARN of the default certificate; the listener accepts plain HTTP when omitted.
     pub certificate: Option<Input<Arn<AcmCertificate>>>,
-    /// Certificates for other host names.
+    /// ARNs of the certificates for other host names; none by default. They need a `certificate`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub other_certificates: Vec<Input<Arn<AcmCertificate>>>,
-    /// Security policy of an HTTPS listener: its versions of TLS and ciphers, such as
+    /// Security policy of an HTTPS listener, which determines the versions of TLS and the ciphers:
     /// `ELBSecurityPolicy-TLS13-1-2-2021-06`. `ELBSecurityPolicy-2016-08` when omitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ssl_policy: Option<String>,
-    /// Target group to which all requests are forwarded; none when there is an `action`.
+    /// ARN of the target group to which all requests are forwarded. A listener has either a `forward` or an `action`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forward: Option<Input<Arn<TargetGroup>>>,
-    /// Another action for requests; none when there is a `forward`.
+    /// Another action for requests that meet no rule. A listener has either a `forward` or an `action`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<Action>,
-    /// User-defined tags.
+    /// User-defined tags: key → value; none by default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }

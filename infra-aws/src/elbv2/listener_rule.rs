@@ -14,21 +14,58 @@ use aws_sdk_elasticloadbalancingv2::{
 
 /// A rule of a listener: an action for the requests that meet all of its conditions.
 ///
-/// Created by `CreateRule`; conditions and action are changed in place by `ModifyRule`, the priority by
-/// `SetRulePriorities`, tags by `AddTags` and `RemoveTags`. Two rules of a listener cannot have the same priority.
+/// Rules are evaluated in the order of their priorities. A request that meets none of them gets the action of the
+/// [`Listener`].
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// # let network = virginia.lookup(DefaultVpc);
+/// # let balancer = virginia.add("balancer", LoadBalancer::application(network.subnets, []));
+/// # let web = virginia.add("web", TargetGroup::http(8080, &network.vpc_id));
+/// # let listener = virginia.add("listener", Listener::http(80, balancer.arn).forward(web.arn));
+/// let api = virginia.add("api", TargetGroup::http(8081, &network.vpc_id));
+/// let conditions = [Condition::host(["shop.example.org"]), Condition::path(["/api/*"])];
+/// virginia.add("api-rule", ListenerRule::new(listener.arn, 10, conditions, Action::forward(api.arn)));
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `CreateRule`
+/// - Read: `DescribeRules`, `DescribeTags`
+/// - Update: those of a read, `ModifyRule`, `SetRulePriorities`, `AddTags`, `RemoveTags`
+/// - Delete: `DeleteRule`
+///
+/// # Replacement
+/// A change of `listener` replaces the rule. The previous rule is deleted first, because two rules of a listener cannot
+/// have the same priority. All other changes, of the priority too, are made in place.
+///
+/// # Import
+/// The id is the ARN of the rule. Its action has to forward, redirect or respond, and its conditions have no regular
+/// expressions. The default rule is imported with its listener.
+///
+/// ```console
+/// $ stack import aws:elb:ListenerRule api-rule arn:aws:elasticloadbalancing:us-east-1:123456789012:listener-rule/app/web/50dc6c495c0c9188/f2f7dc8efc522ab2/9683b2d02a6cabee --region us-east-1
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:elb:ListenerRule", delete_before_replace)]
 pub struct ListenerRule {
-    /// ARN of the listener.
+    /// ARN of the listener. A change replaces the rule.
     #[resource(replace)]
     pub listener: Input<Arn<Listener>>,
-    /// Priority, 1 to 50,000: of the rules whose conditions a request meets, the one with the lowest applies.
+    /// Priority, 1 to 50,000, unique for the listener. Of the rules whose conditions a request meets, the one with the
+    /// lowest number applies.
     pub priority: u32,
-    /// Conditions, all of which a request has to meet.
+    /// Conditions, all of which a request has to meet: at least one, with at most 5 values together.
     pub conditions: Vec<Condition>,
-    /// Action for these requests.
+    /// Action for the requests that meet the conditions.
     pub action: Action,
-    /// User-defined tags.
+    /// User-defined tags: key → value; none by default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }

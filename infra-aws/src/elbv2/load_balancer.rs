@@ -14,27 +14,77 @@ use std::collections::BTreeSet;
 
 /// An application load balancer, which distributes HTTP requests to targets.
 ///
-/// Created by `CreateLoadBalancer`; changed in place by `SetSecurityGroups`, `SetSubnets`,
-/// `ModifyLoadBalancerAttributes`, `AddTags` and `RemoveTags`. It is usable when its state is `active`, after some minutes.
+/// A create finishes when the balancer is active, after some minutes. [`Listener`](crate::Listener)s accept its
+/// connections.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// # let network = virginia.lookup(DefaultVpc);
+/// let access = virginia.add("access", SecurityGroup {
+///     ingress: vec![Rule::tcp(80).from_anywhere()],
+///     ..SecurityGroup::in_vpc(&network.vpc_id)
+/// });
+/// let balancer = virginia.add("balancer", LoadBalancer {
+///     idle_timeout: Some(120),
+///     ..LoadBalancer::application(network.subnets, [access.id])
+/// });
+/// let targets = virginia.add("targets", TargetGroup::http(8080, network.vpc_id));
+/// virginia.add("listener", Listener::http(80, balancer.arn).forward(targets.arn));
+/// stack.export("host", balancer.dns_name);
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `DescribeLoadBalancers` if `name` is declared, because `CreateLoadBalancer` returns an existing balancer
+///   with the same settings; `CreateLoadBalancer`; those of a read; `ModifyLoadBalancerAttributes`;
+///   `DescribeLoadBalancers` until the balancer is active
+/// - Read: `DescribeLoadBalancers`, `DescribeLoadBalancerAttributes`, `DescribeTags`
+/// - Update: those of a read, `SetSecurityGroups`, `SetSubnets`, `ModifyLoadBalancerAttributes`, `AddTags`,
+///   `RemoveTags`
+/// - Delete: `DeleteLoadBalancer`; `DescribeLoadBalancers` until the balancer is deleted
+///
+/// # Replacement
+/// A change of `name` or `scheme` replaces the balancer, because AWS cannot change them. The new balancer is created
+/// before the previous one is deleted, so another `scheme` needs another `name` or none. Its host name changes, and its
+/// listeners are replaced as well.
+///
+/// # Import
+/// The id is the ARN of the balancer, which has to be an application load balancer:
+///
+/// ```console
+/// $ stack import aws:elb:LoadBalancer balancer arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/web/50dc6c495c0c9188 --region us-east-1
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:elb:LoadBalancer")]
 pub struct LoadBalancer {
-    /// Name, unique in the account and region; derived from the declaration's name when omitted.
+    /// Name, unique in the account and region: 1 to 32 letters, digits and `-`, without `-` at either end, and not
+    /// beginning with `internal-`. When omitted, the declaration's name with a unique suffix. A change replaces the
+    /// balancer.
     #[resource(replace)]
     pub name: Option<String>,
-    /// Indicates whether the balancer has public addresses.
+    /// Network from which clients reach the balancer; [`Scheme::InternetFacing`] by default. A change replaces the
+    /// balancer.
     #[resource(replace)]
     pub scheme: Scheme,
-    /// At least two subnets, in different zones.
+    /// Ids of at least two subnets, in different availability zones.
     pub subnets: Input<Vec<SubnetId>>,
-    /// Security groups of the balancer; the VPC's default group when empty.
+    /// Ids of the security groups. When empty, the balancer is created with the group `default` of the VPC, and an
+    /// update changes nothing.
     pub security_groups: Vec<Input<SecurityGroupId>>,
     /// Time without traffic after which a connection is closed, 1 to 4000 seconds; 60 when omitted.
     pub idle_timeout: Option<u32>,
-    /// Other attributes by their API names, such as `routing.http.drop_invalid_header_fields.enabled`.
+    /// Other attributes by their API names: name → value, such as `routing.http.drop_invalid_header_fields.enabled` →
+    /// `true`. Omitted attributes have the API's defaults. With `deletion_protection.enabled`, the API refuses to
+    /// delete the balancer.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
-    /// User-defined tags.
+    /// User-defined tags: key → value; none by default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
@@ -45,9 +95,9 @@ pub struct LoadBalancerOutputs {
     /// Amazon Resource Name of the balancer.
     #[output(regional)]
     pub arn: Output<Arn<LoadBalancer>>,
-    /// Host name of the balancer.
+    /// Host name of the balancer, to which its addresses are published.
     pub dns_name: Output<String>,
-    /// Hosted zone of the host name, for alias records of Route 53.
+    /// Id of the hosted zone of the host name, for alias records of Route 53.
     pub zone_id: Output<String>,
     /// Name of the balancer.
     pub name: Output<String>,
@@ -210,7 +260,7 @@ impl Described for LoadBalancer {
     async fn delete(cx: &Context<'_>, elbv2: &Client, prior: &Prior<Self>) -> Result<()> {
         let call = elbv2.delete_load_balancer().load_balancer_arn(&prior.id);
         found(call.send().await.context("DeleteLoadBalancer"))?;
-        wait::until(cx, "waiting until the balancer is deleted", wait::PATIENCE, async || {
+        wait::until(cx, "waiting until the balancer is deleted", wait::TIMEOUT, async || {
             Ok(with_arn(elbv2, &prior.id).await?.is_none().then_some(()))
         })
         .await
@@ -283,7 +333,7 @@ async fn named(elbv2: &Client, name: &str) -> Result<Option<types::LoadBalancer>
 }
 
 async fn wait_until_active(cx: &Context<'_>, elbv2: &Client, arn: &str) -> Result<()> {
-    wait::until(cx, "waiting until the balancer is active", wait::PATIENCE, async || {
+    wait::until(cx, "waiting until the balancer is active", wait::TIMEOUT, async || {
         let balancer = with_arn(elbv2, arn).await?;
         let balancer = balancer.ok_or_else(|| ProviderError::of(ErrorKind::NotFound, "the balancer was deleted"))?;
         let state = balancer.state();

@@ -38,9 +38,9 @@ async fn retag(
 
 /// Returns a name for a resource that is declared without one. Names that begin with `internal-` are reserved.
 fn derived_name(cx: &Context<'_>) -> String {
-    const LONGEST: usize = 32;
-    let name = cx.unique_name(LONGEST);
-    if name.starts_with("internal-") { format!("r-{}", cx.unique_name(LONGEST - 2)) } else { name }
+    const MAX_LENGTH: usize = 32;
+    let name = cx.unique_name(MAX_LENGTH);
+    if name.starts_with("internal-") { format!("r-{}", cx.unique_name(MAX_LENGTH - 2)) } else { name }
 }
 
 /// Returns the problem of a name that no balancer or target group can have.

@@ -11,47 +11,88 @@ use aws_sdk_elasticloadbalancingv2::{
 };
 use std::time::Duration;
 
-/// Targets of a load balancer, which forwards requests to the healthy ones.
+/// A target group: the targets of a load balancer, which forwards requests to the healthy ones.
 ///
-/// Created by `CreateTargetGroup`; health checks, attributes and tags are changed in place by `ModifyTargetGroup`,
-/// `ModifyTargetGroupAttributes`, `AddTags` and `RemoveTags`. Omitted settings have the API's defaults.
+/// The instances of an [`AutoScalingGroup`](crate::AutoScalingGroup) are registered by their group; other targets by a
+/// [`TargetGroupAttachment`](crate::TargetGroupAttachment).
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// let network = virginia.lookup(DefaultVpc);
+/// let targets = virginia.add("targets", TargetGroup {
+///     health_path: Some("/healthz".into()),
+///     health_interval: Some(10),
+///     ..TargetGroup::http(8080, network.vpc_id).least_outstanding_requests()
+/// });
+/// stack.export("targets", targets.arn);
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `DescribeTargetGroups` if `name` is declared, because `CreateTargetGroup` returns an existing group with
+///   the same settings; `CreateTargetGroup`; those of a read; `ModifyTargetGroupAttributes`
+/// - Read: `DescribeTargetGroups`, `DescribeTargetGroupAttributes`, `DescribeTags`
+/// - Update: those of a read, `ModifyTargetGroup`, `ModifyTargetGroupAttributes`, `AddTags`, `RemoveTags`
+/// - Delete: `DeleteTargetGroup`, repeated while a listener uses the group
+///
+/// # Replacement
+/// A change of `name`, `protocol`, `port`, `vpc_id` or `target_type` replaces the group, because AWS cannot change
+/// them. The new group is created before the previous one is deleted, so a change of the others needs another `name` or
+/// none. Listeners and Auto Scaling groups change to the new group independently of each other, so requests may fail
+/// until its first targets are healthy.
+///
+/// # Import
+/// The id is the ARN of the group:
+///
+/// ```console
+/// $ stack import aws:elb:TargetGroup targets arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/web/943f017f100becff --region us-east-1
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:elb:TargetGroup")]
 pub struct TargetGroup {
-    /// Name, unique in the account and region; derived from the declaration's name when omitted.
+    /// Name, unique in the account and region: 1 to 32 letters, digits and `-`, without `-` at either end, and not
+    /// beginning with `internal-`. When omitted, the declaration's name with a unique suffix. A change replaces the
+    /// group.
     #[resource(replace)]
     pub name: Option<String>,
-    /// Protocol of the requests to the targets.
+    /// Protocol of the requests to the targets; [`Protocol::Http`] by default. A change replaces the group.
     #[resource(replace)]
     pub protocol: Protocol,
-    /// Port on which the targets listen.
+    /// Port on which the targets listen, 1 to 65,535. A change replaces the group.
     #[resource(replace)]
     pub port: u16,
-    /// VPC of the targets.
+    /// Id of the VPC that contains the targets. A change replaces the group.
     #[resource(replace)]
     pub vpc_id: Input<VpcId>,
-    /// Path of health checks; `/` when omitted.
+    /// Path of the health checks, beginning with `/`, up to 1024 bytes; `/` when omitted.
     pub health_path: Option<String>,
-    /// Interval of health checks, 5 to 300 seconds; 30 when omitted.
+    /// Interval of the health checks, 5 to 300 seconds; 30 when omitted.
     pub health_interval: Option<u32>,
-    /// Timeout of a health check, 2 to 120 seconds; 5 when omitted.
+    /// Timeout of a health check, 2 to 120 seconds and shorter than the interval; 5 when omitted.
     pub health_timeout: Option<u32>,
-    /// Consecutive successful checks after which a target is healthy, 2 to 10; 5 when omitted.
+    /// Number of consecutive successful checks after which a target is healthy, 2 to 10; 5 when omitted.
     pub healthy_threshold: Option<u32>,
-    /// Consecutive failed checks after which a target is unhealthy, 2 to 10; 2 when omitted.
+    /// Number of consecutive failed checks after which a target is unhealthy, 2 to 10; 2 when omitted.
     pub unhealthy_threshold: Option<u32>,
-    /// Status codes of a successful check: `200-299`, `200,204`; `200` when omitted.
+    /// Status codes of a successful check: `200-299` or `200,204`; `200` when omitted.
     pub matcher: Option<String>,
     /// Time that requests may take while their target is deregistered, up to 3600 seconds; 300 when omitted.
     pub deregistration_delay: Option<u32>,
-    /// Indicates whether targets are instances or addresses.
+    /// Kind of targets; [`TargetType::Instance`] by default. A change replaces the group.
     #[serde(default, skip_serializing_if = "TargetType::is_instance")]
     #[resource(replace)]
     pub target_type: TargetType,
-    /// Other attributes by their API names, such as `load_balancing.algorithm.type`.
+    /// Other attributes by their API names: name → value, such as `load_balancing.algorithm.type` → `round_robin`.
+    /// Omitted attributes have the API's defaults. [`TargetGroup::sticky`] and other methods set them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
-    /// User-defined tags.
+    /// User-defined tags: key → value; none by default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
@@ -310,7 +351,7 @@ impl Described for TargetGroup {
 
     async fn delete(cx: &Context<'_>, elbv2: &Client, prior: &Prior<Self>) -> Result<()> {
         let status = "waiting until no listener uses the group";
-        wait::while_needed(cx, status, Duration::from_mins(2), async || {
+        wait::retry_while_in_use(cx, status, Duration::from_mins(2), async || {
             elbv2.delete_target_group().target_group_arn(&prior.id).send().await.context("DeleteTargetGroup")
         })
         .await?;

@@ -8,20 +8,51 @@ use aws_sdk_elasticloadbalancingv2::{
 };
 use infra_core::{target::Readiness, value::Unresolved};
 
-/// An instance or an address that is registered with a target group.
+/// A target of a target group: an instance or an IP address that is registered with it.
 ///
-/// Created by `RegisterTargets` and deleted by `DeregisterTargets`, after which outstanding requests are completed. The
-/// instances of an Auto Scaling group need none: the group registers them itself.
+/// The instances of an [`AutoScalingGroup`](crate::AutoScalingGroup) need none: their group registers them.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// # let network = virginia.lookup(DefaultVpc);
+/// let host = virginia.add("host", Instance::new("t3.micro"));
+/// let targets = virginia.add("targets", TargetGroup::http(80, network.vpc_id));
+/// virginia.add("target", TargetGroupAttachment {
+///     port: Some(8080),
+///     ..TargetGroupAttachment::new(targets.arn, host.id.cast::<String>())
+/// });
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `RegisterTargets`; `DescribeTargetHealth` until the target is registered
+/// - Read: `DescribeTargetHealth`
+/// - Update: none
+/// - Delete: `DeregisterTargets`; `DescribeTargetHealth` until the requests to the target have finished
+///
+/// # Replacement
+/// Every change replaces the attachment, because a registration cannot change. The new target is registered before the
+/// previous one is deregistered.
+///
+/// # Import
+/// Attachments cannot be imported. The declaration of a target that is registered already adopts the registration.
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:elb:TargetGroupAttachment")]
 pub struct TargetGroupAttachment {
-    /// ARN of the target group.
+    /// ARN of the target group. A change replaces the attachment.
     #[resource(replace)]
     pub targets: Input<Arn<TargetGroup>>,
-    /// Id of the instance, or the address in a group of addresses.
+    /// Id of the instance, or the IP address if the group's `target_type` is [`TargetType::Ip`](crate::TargetType::Ip).
+    /// A change replaces the attachment.
     #[resource(replace)]
     pub target: Input<String>,
-    /// Port on which the target listens; the group's port when omitted.
+    /// Port on which the target listens, 1 to 65,535; the group's port when omitted. A change replaces the attachment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[resource(replace)]
     pub port: Option<u16>,
@@ -30,7 +61,7 @@ pub struct TargetGroupAttachment {
 /// Outputs of a [`TargetGroupAttachment`].
 #[derive(Clone, Debug, Serialize, Deserialize, Outputs)]
 pub struct TargetGroupAttachmentOutputs {
-    /// Port to which requests are sent.
+    /// Port to which requests are sent, 1 to 65,535.
     pub port: Output<u16>,
 }
 
@@ -79,7 +110,7 @@ impl Described for TargetGroupAttachment {
         if cx.client().readiness() == Readiness::ControlPlane {
             return Ok(());
         }
-        wait::until(cx, "waiting until the requests to the target are completed", wait::PATIENCE, async || {
+        wait::until(cx, "waiting until the requests to the target are completed", wait::TIMEOUT, async || {
             Ok(health(elbv2, arn.as_str(), &target).await?.is_none().then_some(()))
         })
         .await
@@ -129,7 +160,7 @@ async fn health(elbv2: &Client, arn: &str, target: &TargetDescription) -> Result
     let response: Result<_, AwsError> = call.send().await.context("DescribeTargetHealth");
     let response = match response {
         // The instance does not exist any more.
-        Err(error) if error.is(&["InvalidTarget"]) => return Ok(None),
+        Err(error) if error.has_code(&["InvalidTarget"]) => return Ok(None),
         response => found(response)?,
     };
     let health = response.and_then(|response| response.target_health_descriptions?.pop());

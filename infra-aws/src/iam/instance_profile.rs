@@ -7,20 +7,53 @@ use aws_sdk_iam::{
     types::{self, Role},
 };
 
-/// An instance profile, with which an instance assumes a role.
+/// An instance profile: the role that an instance assumes.
 ///
-/// Created by `CreateInstanceProfile` and `AddRoleToInstanceProfile`; `RemoveRoleFromInstanceProfile` and
-/// `AddRoleToInstanceProfile` change its role in place, `TagInstanceProfile` and `UntagInstanceProfile` its tags. A new
-/// profile is not visible to EC2 for some seconds; the kinds that launch instances wait for that.
+/// A new profile is not visible to EC2 for some seconds; the kinds that launch instances wait for that.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// let role = Role::for_service("ec2.amazonaws.com").managed("arn:aws:iam::aws:policy/CloudWatchAgentServerPolicy");
+/// let role = virginia.add("role", role);
+/// let profile = virginia.add("profile", InstanceProfile::for_role(role.name));
+/// virginia.add("host", Instance { instance_profile: Some(profile.name), ..Instance::new("t3.micro") });
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `CreateInstanceProfile`, `AddRoleToInstanceProfile`; `GetInstanceProfile` if the profile has a role
+///   already
+/// - Read: `GetInstanceProfile`
+/// - Update: `GetInstanceProfile`, `RemoveRoleFromInstanceProfile`, `AddRoleToInstanceProfile`, `TagInstanceProfile`,
+///   `UntagInstanceProfile`
+/// - Delete: `GetInstanceProfile`, `RemoveRoleFromInstanceProfile`, `DeleteInstanceProfile`
+///
+/// # Replacement
+/// A change of `name` replaces the profile. The new profile is created before the previous one is deleted. A change of
+/// `role` is made in place; the profile has no role for a moment.
+///
+/// # Import
+/// The id is the name of the profile:
+///
+/// ```console
+/// $ stack import aws:iam:InstanceProfile profile web --region us-east-1
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:iam:InstanceProfile")]
 pub struct InstanceProfile {
-    /// Name, unique in the account; derived from the declaration's name when omitted.
+    /// Name, unique in the account: 1 to 128 letters, digits and any of `_+=,.@-`. When omitted, the declaration's name
+    /// with a unique suffix. A change replaces the profile.
     #[resource(replace)]
     pub name: Option<String>,
-    /// Name of the role.
+    /// Name of the role, of which a profile has one.
     pub role: Input<String>,
-    /// User-defined tags.
+    /// User-defined tags: key → value; none by default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
@@ -130,13 +163,13 @@ impl Described for InstanceProfile {
 
 async fn add(cx: &Context<'_>, iam: &Client, profile: &str, role: &str) -> Result<()> {
     let status = "waiting until the role and the profile are visible everywhere";
-    let added = wait::while_inconsistent(cx, status, &["NoSuchEntity"], async || {
+    let added = wait::retry_while_inconsistent(cx, status, &["NoSuchEntity"], async || {
         let call = iam.add_role_to_instance_profile().instance_profile_name(profile).role_name(role);
         call.send().await.context("AddRoleToInstanceProfile").map(drop)
     });
     match added.await {
         // The profile has a role: this one, when the response to an earlier request was lost.
-        Err(error) if error.is(&["LimitExceeded"]) => {
+        Err(error) if error.has_code(&["LimitExceeded"]) => {
             let existing = InstanceProfile::describe(cx, iam, profile).await?;
             if existing.is_some_and(|profile| has_role(profile.roles(), role)) { Ok(()) } else { Err(error.into()) }
         }

@@ -9,27 +9,65 @@ use aws_sdk_iam::{Client, types};
 use serde_json::{Value as Json, json};
 use std::time::Duration;
 
-/// A role that an AWS service can assume, with the policies that grant its permissions.
+/// An IAM role that an AWS service can assume, with the policies that grant its permissions.
 ///
-/// Created by `CreateRole`; `PutRolePolicy` and `DeleteRolePolicy` change its inline policies, `AttachRolePolicy` and
-/// `DetachRolePolicy` its managed ones, `UpdateAssumeRolePolicy` the trusted service, `TagRole` and `UntagRole` its tags.
 /// Roles are the same in all regions of an account.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # use infra_core::output_format;
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// let bucket = virginia.add("files", Bucket::default());
+/// let document = output_format!(
+///     r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":"s3:GetObject","Resource":"{}/*"}}]}}"#,
+///     bucket.arn
+/// );
+/// let role = virginia.add("role", Role::for_service("ec2.amazonaws.com").policy("read-files", document));
+/// let profile = virginia.add("profile", InstanceProfile::for_role(role.name));
+/// virginia.add("host", Instance { instance_profile: Some(profile.name), ..Instance::new("t3.micro") });
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `CreateRole`, `PutRolePolicy`, `AttachRolePolicy`
+/// - Read: `GetRole`, `ListRolePolicies`, `GetRolePolicy`, `ListAttachedRolePolicies`
+/// - Update: those of a read, `UpdateAssumeRolePolicy`, `PutRolePolicy`, `DeleteRolePolicy`, `AttachRolePolicy`,
+///   `DetachRolePolicy`, `TagRole`, `UntagRole`
+/// - Delete: those of a read, `DeleteRolePolicy`, `DetachRolePolicy`, `DeleteRole`
+///
+/// # Replacement
+/// A change of `name` replaces the role. The new role is created before the previous one is deleted.
+///
+/// # Import
+/// The id is the name of the role. A role whose trust policy does not consist of one service is printed with the text
+/// of that policy as its `trusted_service`, which has to be corrected.
+///
+/// ```console
+/// $ stack import aws:iam:Role role web --region us-east-1
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:iam:Role")]
 pub struct Role {
-    /// Name, unique in the account; derived from the declaration's name when omitted.
+    /// Name, unique in the account: 1 to 64 letters, digits and any of `_+=,.@-`. When omitted, the declaration's name
+    /// with a unique suffix. A change replaces the role.
     #[resource(replace)]
     pub name: Option<String>,
     /// Service that can assume the role, such as `ec2.amazonaws.com`.
     pub trusted_service: String,
-    /// Inline policies: name → JSON text of the document. When it is not empty, other inline policies are deleted; when it
-    /// is empty, others may add theirs, such as a [`RolePolicy`](super::role_policy::RolePolicy).
+    /// Inline policies: name → JSON text of the document. If there are any, other inline policies are deleted; if it is
+    /// empty, other inline policies are kept, such as those of a [`RolePolicy`](super::role_policy::RolePolicy).
     #[serde(default)]
     pub policies: BTreeMap<String, Input<String>>,
-    /// ARNs of managed policies that are attached to the role. Others may attach theirs.
+    /// ARNs of managed policies that are attached to the role, such as `arn:aws:iam::aws:policy/ReadOnlyAccess`; none
+    /// by default. Other attached policies are kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub managed_policies: Vec<Input<String>>,
-    /// User-defined tags.
+    /// User-defined tags: key → value; none by default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
@@ -109,7 +147,7 @@ impl Described for Role {
     }
 
     async fn create(cx: &Context<'_>, iam: &Client, inputs: &Self) -> Result<Self::Description> {
-        // When adding them fails, all policies are recorded, so that the next run removes those that are not declared then.
+        // All policies are recorded even if adding them fails: the next run removes those that it does not declare.
         let policies = inputs.policies.iter().map(|(name, document)| Ok((name.clone(), document.known()?)));
         let policies = policies.collect::<Result<_>>()?;
         let attached = inputs.managed_policies.iter().map(|arn| Ok(arn.known()?)).collect::<Result<_>>()?;
@@ -158,7 +196,7 @@ impl Described for Role {
         for arn in &attached {
             detach_policy(iam, name, arn).await?;
         }
-        wait::while_needed(cx, "waiting until the role is not in use", Duration::from_mins(1), async || {
+        wait::retry_while_in_use(cx, "waiting until the role is not in use", Duration::from_mins(1), async || {
             iam.delete_role().role_name(name).send().await.context("DeleteRole")
         })
         .await?;
@@ -225,7 +263,7 @@ async fn add_policies(
         if existing.get(policy).is_some_and(|text| same_document(Some(text), &document)) {
             continue;
         }
-        wait::while_inconsistent(cx, status, &["NoSuchEntity"], async || {
+        wait::retry_while_inconsistent(cx, status, &["NoSuchEntity"], async || {
             let call = iam.put_role_policy().role_name(name).policy_name(policy).policy_document(&document);
             call.send().await.context("PutRolePolicy")
         })
@@ -233,7 +271,7 @@ async fn add_policies(
     }
     for arn in &new.managed_policies {
         let arn = arn.known()?;
-        wait::while_inconsistent(cx, status, &["NoSuchEntity"], async || {
+        wait::retry_while_inconsistent(cx, status, &["NoSuchEntity"], async || {
             iam.attach_role_policy().role_name(name).policy_arn(&arn).send().await.context("AttachRolePolicy")
         })
         .await?;

@@ -9,18 +9,52 @@ use aws_sdk_iam::Client;
 
 /// An inline policy of a role that is declared elsewhere, such as in another stack.
 ///
-/// Created and changed by `PutRolePolicy`, read by `GetRolePolicy`, deleted by `DeleteRolePolicy`. A role that declares
-/// `policies` deletes all others, also this one: declare all policies of a role in one place.
+/// A [`Role`](super::role::Role) that declares `policies` deletes all other inline policies, also this one: declare all
+/// policies of a role in one place.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// # let role = virginia.add("role", Role::for_service("ec2.amazonaws.com"));
+/// let document = r#"{"Version": "2012-10-17", "Statement": [
+///     {"Effect": "Allow", "Action": "cloudwatch:PutMetricData", "Resource": "*"}
+/// ]}"#;
+/// virginia.add("metrics", RolePolicy::of(role.name, document));
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `GetRolePolicy` if `name` is declared, because `PutRolePolicy` would change an existing policy;
+///   `PutRolePolicy`
+/// - Read: `GetRolePolicy`
+/// - Update: `PutRolePolicy`
+/// - Delete: `DeleteRolePolicy`
+///
+/// # Replacement
+/// A change of `role` or `name` replaces the policy. The new policy is created before the previous one is deleted.
+///
+/// # Import
+/// The id is `ROLE:NAME`, of the names of the role and the policy:
+///
+/// ```console
+/// $ stack import aws:iam:RolePolicy metrics web:metrics --region us-east-1
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:iam:RolePolicy")]
 pub struct RolePolicy {
-    /// Name of the role.
+    /// Name of the role. A change replaces the policy.
     #[resource(replace)]
     pub role: Input<String>,
-    /// Name, unique in the role; derived from the declaration's name when omitted.
+    /// Name, unique in the role: 1 to 128 letters, digits and any of `_+=,.@-`. When omitted, the declaration's name
+    /// with a unique suffix. A change replaces the policy.
     #[resource(replace)]
     pub name: Option<String>,
-    /// JSON text of the policy document.
+    /// JSON text of the policy document, with at least one statement.
     pub document: Input<String>,
 }
 
@@ -119,7 +153,7 @@ impl Described for RolePolicy {
 }
 
 async fn put(cx: &Context<'_>, iam: &Client, role: &str, name: &str, document: &str) -> Result<()> {
-    wait::while_inconsistent(cx, "waiting until the role is visible everywhere", &["NoSuchEntity"], async || {
+    wait::retry_while_inconsistent(cx, "waiting until the role is visible everywhere", &["NoSuchEntity"], async || {
         let call = iam.put_role_policy().role_name(role).policy_name(name).policy_document(document);
         call.send().await.context("PutRolePolicy")
     })

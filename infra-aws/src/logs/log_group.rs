@@ -3,19 +3,50 @@
 use crate::prelude::*;
 use aws_sdk_cloudwatchlogs::{Client, types};
 
-/// A log group.
+/// A CloudWatch Logs group: log streams with a common retention.
 ///
-/// Created by `CreateLogGroup`; changed in place by `PutRetentionPolicy`, `DeleteRetentionPolicy`, `TagResource` and
-/// `UntagResource`. Its log events are deleted with it.
+/// Its log events are deleted with it. The plan of a deletion warns of that.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// let logs = virginia.add("logs", LogGroup { name: Some("/web".into()), ..LogGroup::retention_days(30) });
+/// stack.export("log_group", logs.name);
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `CreateLogGroup`; those of a read; `PutRetentionPolicy` or `DeleteRetentionPolicy`
+/// - Read: `DescribeLogGroups`, `ListTagsForResource`
+/// - Update: `PutRetentionPolicy` or `DeleteRetentionPolicy`; `TagResource`, `UntagResource`
+/// - Delete: `DeleteLogGroup`
+///
+/// # Replacement
+/// A change of `name` replaces the group, and the log events of the previous group are deleted with it. The new group
+/// is created before the previous one is deleted.
+///
+/// # Import
+/// The id is the name of the group:
+///
+/// ```console
+/// $ stack import aws:logs:LogGroup logs /web --region us-east-1
+/// ```
 #[derive(Clone, Debug, Default, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:logs:LogGroup")]
 pub struct LogGroup {
-    /// Name, unique in the account and region; derived from the declaration's name when omitted.
+    /// Name, unique in the account and region: 1 to 512 letters, digits and any of `._-/#`. When omitted, the
+    /// declaration's name with a unique suffix. A change replaces the group.
     #[resource(replace)]
     pub name: Option<String>,
-    /// Retention of log events, in days: one of the periods that CloudWatch Logs accepts. Unlimited when omitted.
+    /// Retention of log events, in days: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827,
+    /// 2192, 2557, 2922, 3288 or 3653. Unlimited when omitted.
     pub retention_days: Option<u32>,
-    /// User-defined tags.
+    /// User-defined tags: key → value; none by default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
@@ -37,7 +68,7 @@ const RETENTIONS: [u32; 22] =
 
 impl LogGroup {
     /// Returns a group that keeps its events for this many days.
-    pub fn kept_for_days(days: u32) -> Self {
+    pub fn retention_days(days: u32) -> Self {
         Self { retention_days: Some(days), ..Self::default() }
     }
 
@@ -154,11 +185,11 @@ mod tests {
 
     #[test]
     fn check_suggests_the_next_accepted_retention() {
-        assert!(LogGroup::kept_for_days(7).check().is_empty());
-        let problems = LogGroup { name: Some("a b".into()), ..LogGroup::kept_for_days(10) }.check();
+        assert!(LogGroup::retention_days(7).check().is_empty());
+        let problems = LogGroup { name: Some("a b".into()), ..LogGroup::retention_days(10) }.check();
         assert_eq!(problems[0].property, "name");
         assert_eq!(problems[1].hint.as_deref(), Some("write 14"));
-        assert_eq!(LogGroup::kept_for_days(5000).check()[0].hint.as_deref(), Some("write 3653"));
+        assert_eq!(LogGroup::retention_days(5000).check()[0].hint.as_deref(), Some("write 3653"));
     }
 
     #[test]

@@ -21,10 +21,10 @@ pub(crate) fn problems(machine: &Machine, instance_type: &str) -> Vec<Problem> {
     problems.extend(check_duplicates(machine));
     // The longest region names have 14 characters.
     if let Ok(Some(text)) = machine.user_data("ap-southeast-99", Purpose::Run)
-        && text.len() > cloud_init::LONGEST
+        && text.len() > cloud_init::MAX_BYTES
     {
         let length = text.len();
-        let message = format!("its user data has {length} bytes; EC2 accepts at most {}", cloud_init::LONGEST);
+        let message = format!("its user data has {length} bytes; EC2 accepts at most {}", cloud_init::MAX_BYTES);
         problems.push(Problem::new("machine", message).hint("let a service download its larger files itself"));
     }
     problems

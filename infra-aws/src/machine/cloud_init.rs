@@ -15,7 +15,7 @@ use serde_json::{Value as Json, json};
 mod skip;
 
 /// EC2's limit for user data, in bytes.
-pub(super) const LONGEST: usize = 16 * 1024;
+pub(super) const MAX_BYTES: usize = 16 * 1024;
 
 const HEADER: &str = "#cloud-config\n";
 /// Path of the document on the host: part of the format.
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn user_data_leaves_space_for_files_and_services() {
-        assert!(rendered().len() < LONGEST - 4_000, "{}", rendered().len());
+        assert!(rendered().len() < MAX_BYTES - 4_000, "{}", rendered().len());
     }
 
     #[test]
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_builder_waits_for_its_setup_and_powers_off() {
+    fn builder_waits_for_its_setup_and_powers_off() {
         let built = config(&built());
         assert_eq!(built["runcmd"][2], json!(["sh", "-c", "until test -e /run/infra-built; do sleep 1; done"]));
         assert_eq!(built["power_state"], json!({"mode": "poweroff", "condition": ["test", "-e", "/run/infra-built"]}));
@@ -273,10 +273,10 @@ mod tests {
             std::fs::write(&path, unit).unwrap();
             path
         });
-        let answer = Command::new("systemd-analyze").args(["verify", "--man=no"]).args(&units).output();
-        match answer {
-            Ok(answer) => {
-                let output = String::from_utf8_lossy(&answer.stderr);
+        let output = Command::new("systemd-analyze").args(["verify", "--man=no"]).args(&units).output();
+        match output {
+            Ok(output) => {
+                let output = String::from_utf8_lossy(&output.stderr);
                 let relevant: Vec<&str> = output.lines().filter(|line| line.contains("infra")).collect();
                 assert!(relevant.is_empty(), "{output}");
             }
@@ -290,7 +290,7 @@ mod tests {
             let file = tempfile::NamedTempFile::new().unwrap();
             std::fs::write(file.path(), text).unwrap();
             match Command::new("cloud-init").args(["schema", "--config-file"]).arg(file.path()).output() {
-                Ok(answer) => assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr)),
+                Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr)),
                 Err(error) => skip::skip(&format!("cloud-init cannot run: {error}")),
             }
         }

@@ -202,7 +202,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn machines_and_documents_are_the_same() {
+    fn conversion_to_a_document_and_back_keeps_the_machine() {
         let document: Document = serde_json::from_value(whole()).unwrap();
         let machine = Machine::from(document);
         assert_eq!(serde_json::to_value(machine.document().unwrap()).unwrap(), whole());

@@ -1,7 +1,7 @@
 //! `aws:rds:DbCluster`: an Aurora PostgreSQL cluster with its instances.
 
 use super::{
-    PATIENCE, account_problems, declared_group, declared_groups, declared_port, declared_version, delete_when_idle,
+    TIMEOUT, account_problems, declared_group, declared_groups, declared_port, declared_version, delete_when_idle,
     derived_name, differ, final_snapshot, known_groups, known_name,
     members::{self, ENGINE, Members},
     name_problem, retag, url, wait_until_deleted, with_tls,
@@ -10,63 +10,117 @@ use crate::{error::AwsError, prelude::*};
 use aws_sdk_rds::{Client, operation::modify_db_cluster::builders::ModifyDBClusterFluentBuilder as Modify, types};
 use infra_core::target::Readiness;
 
-/// An Aurora PostgreSQL cluster: one writer and readers of the same data. When the writer fails, a reader becomes the
-/// writer, with the same endpoint.
+/// An Aurora PostgreSQL cluster with its instances: one writer, and readers of the same data.
 ///
-/// Created by `CreateDBCluster`, or by `RestoreDBClusterFromSnapshot` when it has a snapshot, and a `CreateDBInstance` for
-/// each of its instances, whose names are the cluster's and a number; changed in place by `ModifyDBCluster`,
-/// `ModifyDBInstance`, and by creating and deleting instances; deleted by `DeleteDBInstance` and `DeleteDBCluster`, which
-/// by default creates a final snapshot.
+/// When the writer fails, a reader becomes the writer, with the same endpoint. The names of the instances are the
+/// cluster's and a number: `tasks-1`. Changes are applied immediately, not in the maintenance window. The plan of a
+/// deletion without a final snapshot warns of the lost data.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # use infra_core::random::Password;
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// # let network = virginia.lookup(DefaultVpc);
+/// let password = stack.add("password", Password::of_length(32));
+/// let subnets = virginia.add("subnets", DbSubnetGroup::of(network.subnets));
+/// let cluster = virginia.add("cluster", DbCluster {
+///     instances: 3,
+///     subnet_group: Some(subnets.name),
+///     ..DbCluster::aurora_postgresql("db.t4g.medium", "tasks", "cloud", password.value)
+/// });
+/// stack.export("writer", cluster.writer_endpoint);
+/// stack.export("readers", cluster.reader_endpoint);
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `CreateDBCluster`, or `RestoreDBClusterFromSnapshot` with a `snapshot`; `DescribeDBClusters` until the
+///   cluster is available; with a snapshot also `ModifyDBCluster` for the settings that such a request does not
+///   contain; `CreateDBInstance` for each instance; `DescribeDBInstances` until all are available
+/// - Read: `DescribeDBClusters`, `DescribeDBInstances`
+/// - Update: those of a read, `ModifyDBCluster`, `CreateDBInstance`, `ModifyDBInstance`, `DeleteDBInstance`,
+///   `AddTagsToResource`, `RemoveTagsFromResource`
+/// - Delete: those of a read, `DeleteDBInstance`, `DeleteDBCluster`; `DescribeDBClusters` until the cluster is deleted
+///
+/// # Replacement
+/// A change of `name`, `database`, `user`, `subnet_group`, `encrypted` or `snapshot` replaces the cluster, because RDS
+/// cannot change them. The new cluster is created before the previous one is deleted, so a change of the others needs
+/// another `name` or none. **The new cluster does not have the data of the previous one**, of which a final snapshot is
+/// kept unless `final_snapshot` is false.
+///
+/// # Import
+/// The id is the identifier of the cluster; its instances are imported with it. The API does not return the password:
+/// the first `up` sets the declared one.
+///
+/// ```console
+/// $ stack import aws:rds:DbCluster cluster tasks --region us-east-1
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
-#[resource(type = "aws:rds:DbCluster", timeout = PATIENCE * 2)]
+#[resource(type = "aws:rds:DbCluster", timeout = TIMEOUT * 2)]
 // The API has these switches.
 #[allow(clippy::struct_excessive_bools)]
 pub struct DbCluster {
-    /// Identifier, unique in the account and region; derived from the declaration's name when omitted.
+    /// Identifier, unique in the account and region: up to 60 lower-case letters, digits and `-`, beginning with a
+    /// letter, without `--` and without `-` at the end. When omitted, the declaration's name with a unique suffix. A
+    /// change replaces the cluster.
     #[resource(replace)]
     pub name: Option<String>,
     /// Class of the instances, such as `db.t4g.medium`.
     pub class: String,
-    /// Number of instances: one writer, the others readers.
+    /// Number of instances, 1 to 16: one writer, the others readers. 2 by default. The writer is deleted last.
     pub instances: u32,
-    /// Version of PostgreSQL, such as `15` for its newest minor version; the API's default when omitted.
+    /// Version of PostgreSQL: `16` for any minor version, or `16.4`; the default of RDS when omitted. Another version
+    /// upgrades the cluster, also to another major version.
     pub version: Option<String>,
-    /// Name of a database that is created with the cluster, besides `postgres`.
+    /// Name of a database that is created with the cluster, besides `postgres`: up to 63 letters, digits and `_`,
+    /// beginning with a letter. A change replaces the cluster.
     #[resource(replace)]
     pub database: Option<String>,
-    /// Name of the master user.
+    /// Name of the master user: up to 63 letters, digits and `_`, beginning with a letter, and neither `admin` nor
+    /// `rdsadmin`. A change replaces the cluster.
     #[resource(replace)]
     pub user: String,
-    /// Password of the master user, which the API does not return.
+    /// Password of the master user: 8 to 128 printable ASCII characters without `/`, `@`, `"` and spaces; secret.
     #[resource(secret)]
     pub password: Input<String>,
-    /// Port of the endpoints; 5432 when omitted.
+    /// Port of the endpoints, 1150 to 65,535; 5432 for a new cluster when omitted.
     pub port: Option<u16>,
-    /// Subnet group; the default VPC when omitted.
+    /// Name of the [`DbSubnetGroup`](crate::DbSubnetGroup); the default VPC when omitted. A change replaces the
+    /// cluster.
     #[resource(replace)]
     pub subnet_group: Option<Input<DbSubnetGroupName>>,
-    /// Security groups; the VPC's default group when empty.
+    /// Ids of the security groups. When empty, the cluster is created with the group `default` of the VPC, and an
+    /// update changes nothing.
     #[serde(default)]
     pub security_groups: Vec<Input<SecurityGroupId>>,
-    /// Parameter group of the instances; the engine's defaults when omitted.
+    /// Name of the [`DbParameterGroup`](crate::DbParameterGroup) of the instances; the default group of the engine's
+    /// version for new instances when omitted.
     pub parameter_group: Option<Input<DbParameterGroupName>>,
-    /// Parameter group of the cluster; the engine's defaults when omitted.
+    /// Name of the [`DbClusterParameterGroup`](crate::DbClusterParameterGroup); the default group of the engine's
+    /// version when omitted.
     pub cluster_parameter_group: Option<Input<DbClusterParameterGroupName>>,
-    /// Indicates whether the instances have public addresses.
+    /// Indicates whether the instances have public addresses; false by default.
     pub public: bool,
-    /// Indicates whether the storage is encrypted.
+    /// Indicates whether the storage is encrypted; false by default. A snapshot determines it, so it has to be the
+    /// same. A change replaces the cluster.
     #[resource(replace)]
     pub encrypted: bool,
-    /// Retention of automated backups, 1 to 35 days.
+    /// Retention of automated backups, 1 to 35 days; 1 by default.
     pub backup_retention: u32,
-    /// Indicates whether the API refuses to delete the cluster.
+    /// Indicates whether RDS refuses to delete the cluster; false by default.
     pub deletion_protection: bool,
-    /// Indicates whether a final snapshot is created when the cluster is deleted.
+    /// Indicates whether a snapshot is created when the cluster is deleted; true by default.
     pub final_snapshot: bool,
-    /// Snapshot with the initial data, which determines `database` and `user`.
+    /// Identifier or ARN of the snapshot with the initial data, which determines `database` and `user`; none by
+    /// default. A change replaces the cluster.
     #[resource(replace)]
     pub snapshot: Option<Input<String>>,
-    /// User-defined tags, also of instances when they are created.
+    /// User-defined tags: key → value. Instances have those of their creation.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
@@ -80,16 +134,17 @@ pub struct DbClusterOutputs {
     /// Amazon Resource Name of the cluster.
     #[output(regional)]
     pub arn: Output<Arn<DbCluster>>,
-    /// Host and port of the writer: `HOST:PORT`.
+    /// Host name and port of the writer: `HOST:PORT`.
     #[output(changes_on_update)]
     pub writer_endpoint: Output<String>,
-    /// Host and port of the readers, in turn; of the writer when there are none.
+    /// Host name and port of the readers in turn, or of the writer if there are none: `HOST:PORT`.
     #[output(changes_on_update)]
     pub reader_endpoint: Output<String>,
-    /// URL of the writer with the password: `postgres://USER:PASSWORD@HOST:PORT/DATABASE`.
+    /// URL of the writer with the password, `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, and outside of the local
+    /// cloud with `?sslmode=require`; secret.
     #[output(secret, changes_on_update)]
     pub url: Output<String>,
-    /// URL of the readers with the password.
+    /// URL of the readers with the password, in the form of `url`; secret.
     #[output(secret, changes_on_update)]
     pub reader_url: Output<String>,
 }
@@ -391,7 +446,7 @@ fn wanted_group(cluster: &types::DbCluster, inputs: &DbCluster) -> Result<String
 /// Waits until the cluster is available and its password is not being changed.
 async fn wait_until_available(cx: &Context<'_>, rds: &Client, id: &str) -> Result<types::DbCluster> {
     let control_plane = cx.client().readiness() == Readiness::ControlPlane;
-    wait::until(cx, "waiting until the cluster is available", PATIENCE, async || {
+    wait::until(cx, "waiting until the cluster is available", TIMEOUT, async || {
         let deleted = || ProviderError::of(ErrorKind::NotFound, format!("the cluster `{id}` does not exist any more"));
         let cluster = find(rds, id).await?.ok_or_else(deleted)?;
         let status = cluster.status().unwrap_or_default();

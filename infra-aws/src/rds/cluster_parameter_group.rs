@@ -6,28 +6,64 @@ use super::{
 };
 use crate::prelude::*;
 
-/// Parameters of PostgreSQL for whole Aurora clusters, such as those of replication. The parameter groups of the instances
-/// take precedence.
+/// A DB cluster parameter group: parameters of PostgreSQL for whole Aurora clusters.
 ///
-/// Created by `CreateDBClusterParameterGroup`; parameters are changed in place by `ModifyDBClusterParameterGroup` and
-/// `ResetDBClusterParameterGroup`, tags by `AddTagsToResource` and `RemoveTagsFromResource`. Dynamic parameters take effect
-/// immediately, static ones when the instances are rebooted.
+/// The parameter groups of the instances take precedence. Dynamic parameters take effect immediately, static ones when
+/// the instances are rebooted.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// let parameters = DbClusterParameterGroup::of_family("aurora-postgresql16").set("rds.logical_replication", 1);
+/// let parameters = virginia.add("parameters", parameters);
+/// virginia.add("cluster", DbCluster {
+///     cluster_parameter_group: Some(parameters.name),
+///     ..DbCluster::aurora_postgresql("db.t4g.medium", "tasks", "cloud", "long-enough")
+/// });
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `CreateDBClusterParameterGroup`; `DescribeDBClusterParameters`, `ModifyDBClusterParameterGroup`
+/// - Read: `DescribeDBClusterParameterGroups`, `DescribeDBClusterParameters`, `ListTagsForResource`
+/// - Update: `DescribeDBClusterParameters`, `ModifyDBClusterParameterGroup`, `ResetDBClusterParameterGroup`,
+///   `AddTagsToResource`, `RemoveTagsFromResource`
+/// - Delete: `DeleteDBClusterParameterGroup`, repeated while a cluster uses the group
+///
+/// # Replacement
+/// A change of `name`, `family` or `description` replaces the group, because RDS cannot change them. The new group is
+/// created before the previous one is deleted, so a change of the others needs another `name` or none. Clusters use the
+/// new group without being replaced.
+///
+/// # Import
+/// The id is the name of the group:
+///
+/// ```console
+/// $ stack import aws:rds:ClusterParameterGroup parameters tasks --region us-east-1
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:rds:ClusterParameterGroup")]
 pub struct DbClusterParameterGroup {
-    /// Name; derived from the declaration's name when omitted.
+    /// Name, unique in the account and region: up to 255 lower-case letters, digits and `-`, beginning with a letter,
+    /// without `--` and without `-` at the end. When omitted, the declaration's name with a unique suffix. A change
+    /// replaces the group.
     #[resource(replace)]
     pub name: Option<String>,
-    /// Engine and major version: `aurora-postgresql15`.
+    /// Engine and major version: `aurora-postgresql16`. A change replaces the group.
     #[resource(replace)]
     pub family: String,
-    /// Description.
+    /// Purpose of the group; `Managed by infra` by default. A change replaces the group.
     #[resource(replace)]
     pub description: String,
-    /// Parameters: name → value, such as `max_connections`. A value may be a formula like
-    /// `{DBInstanceClassMemory/9531392}`.
+    /// Parameters that differ from the engine's defaults: name in lower case → value, which may be a formula like
+    /// `{DBInstanceClassMemory/9531392}`. A parameter that is removed gets its default.
     pub parameters: BTreeMap<String, String>,
-    /// User-defined tags.
+    /// User-defined tags: key → value; none by default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }

@@ -4,7 +4,7 @@ mod replica;
 mod requests;
 
 use super::{
-    PATIENCE, account_problems, declared_group, declared_groups, declared_port, declared_version, delete_when_idle,
+    TIMEOUT, account_problems, declared_group, declared_groups, declared_port, declared_version, delete_when_idle,
     derived_name, final_snapshot, name_problem, retag, url, wait_until_deleted, with_tls,
 };
 use crate::{error::AwsError, prelude::*};
@@ -14,69 +14,125 @@ use aws_sdk_rds::{
 };
 use infra_core::target::Readiness;
 
-/// A PostgreSQL instance.
+/// A PostgreSQL instance of RDS.
 ///
-/// Created by `CreateDBInstance`, by `RestoreDBInstanceFromDBSnapshot` when it has a snapshot, or by
-/// `CreateDBInstanceReadReplica` when it replicates another instance; changed in place, and immediately, by
-/// `ModifyDBInstance`, and by `PromoteReadReplica` when it stops replicating; deleted by `DeleteDBInstance`, which by
-/// default creates a final snapshot, except of a replica.
+/// A new instance is empty, or has the data of `snapshot`, or replicates another instance. Changes are applied
+/// immediately, not in the maintenance window. The plan of a deletion without a final snapshot warns of the lost data.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # use infra_core::random::Password;
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// # let network = virginia.lookup(DefaultVpc);
+/// # let access = virginia.add("access", SecurityGroup::in_vpc(network.vpc_id));
+/// let password = stack.add("password", Password::of_length(32));
+/// let database = virginia.add("database", DbInstance {
+///     version: Some("17".into()),
+///     security_groups: vec![access.id],
+///     backup_retention: 7,
+///     ..DbInstance::postgres("db.t4g.micro", "tasks", "cloud", password.value)
+/// });
+/// stack.export("endpoint", database.endpoint);
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `CreateDBInstance`, or `RestoreDBInstanceFromDBSnapshot` with a `snapshot`, or
+///   `CreateDBInstanceReadReplica` with `replicate_from`; `DescribeDBInstances` until the instance is available; with a
+///   snapshot or as a replica also `ModifyDBInstance` for the settings that such a request does not contain
+/// - Read: `DescribeDBInstances`
+/// - Update: `DescribeDBInstances`, `ModifyDBInstance`, `AddTagsToResource`, `RemoveTagsFromResource`;
+///   `PromoteReadReplica` if `replicate_from` is removed
+/// - Delete: `DescribeDBInstances`, `DeleteDBInstance`; `DescribeDBInstances` until the instance is deleted
+///
+/// # Replacement
+/// A change of `name`, `database`, `user`, `subnet_group`, `encrypted` or `snapshot` replaces the instance, because RDS
+/// cannot change them. The new instance is created before the previous one is deleted, so a change of the others needs
+/// another `name` or none. **The new instance does not have the data of the previous one**, of which a final snapshot
+/// is kept unless `final_snapshot` is false. A replica that is to replicate another instance is not replaced: the
+/// update is refused.
+///
+/// # Import
+/// The id is the identifier of the instance. The API does not return the password: the first `up` sets the declared
+/// one.
+///
+/// ```console
+/// $ stack import aws:rds:DbInstance database tasks --region us-east-1
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
-#[resource(type = "aws:rds:DbInstance", timeout = PATIENCE * 2)]
+#[resource(type = "aws:rds:DbInstance", timeout = TIMEOUT * 2)]
 // The API has these switches.
 #[allow(clippy::struct_excessive_bools)]
 pub struct DbInstance {
-    /// Identifier, unique in the account and region; derived from the declaration's name when omitted.
+    /// Identifier, unique in the account and region: up to 63 lower-case letters, digits and `-`, beginning with a
+    /// letter, without `--` and without `-` at the end. When omitted, the declaration's name with a unique suffix. A
+    /// change replaces the instance.
     #[resource(replace)]
     pub name: Option<String>,
-    /// Class, such as `db.t4g.micro`.
+    /// Class of the instance, such as `db.t4g.micro`.
     pub class: String,
-    /// Version of PostgreSQL, such as `15` for its newest minor version; the API's default when omitted.
+    /// Version of PostgreSQL: `17` for any minor version, or `17.4`; the default of RDS when omitted. Another version
+    /// upgrades the instance, also to another major version.
     pub version: Option<String>,
-    /// Name of a database that is created with the instance, besides `postgres`.
+    /// Name of a database that is created with the instance, besides `postgres`: up to 63 letters, digits and `_`,
+    /// beginning with a letter. A change replaces the instance.
     #[resource(replace)]
     pub database: Option<String>,
-    /// Name of the master user.
+    /// Name of the master user: up to 63 letters, digits and `_`, beginning with a letter, and neither `admin` nor
+    /// `rdsadmin`. A change replaces the instance.
     #[resource(replace)]
     pub user: String,
-    /// Password of the master user, which the API does not return.
+    /// Password of the master user: 8 to 128 printable ASCII characters without `/`, `@`, `"` and spaces; secret.
     #[resource(secret)]
     pub password: Input<String>,
-    /// Allocated storage, in GiB.
+    /// Allocated storage, 5 to 65,536 GiB; 20 by default. RDS cannot reduce it, and a lower number has no effect.
     pub allocated_storage: u32,
-    /// Limit of storage autoscaling, in GiB; no autoscaling when omitted.
+    /// Limit of storage autoscaling, in GiB and more than `allocated_storage`; no autoscaling when omitted.
     pub max_allocated_storage: Option<u32>,
-    /// Storage type: `gp2`, `gp3`, `io1`…; `gp2` when omitted.
+    /// Type of the storage: `gp2`, `gp3` or `standard`; the default of RDS, `gp3`, for a new instance when omitted.
+    /// There is no input for the IOPS that `io1` and `io2` need.
     pub storage_type: Option<String>,
-    /// Port; 5432 when omitted.
+    /// Port, 1150 to 65,535; 5432 for a new instance when omitted.
     pub port: Option<u16>,
-    /// Subnet group; the default VPC when omitted.
+    /// Name of the [`DbSubnetGroup`](crate::DbSubnetGroup); the default VPC when omitted. A change replaces the
+    /// instance.
     #[resource(replace)]
     pub subnet_group: Option<Input<DbSubnetGroupName>>,
-    /// Security groups; the VPC's default group when empty.
+    /// Ids of the security groups. When empty, the instance is created with the group `default` of the VPC, and an
+    /// update changes nothing.
     #[serde(default)]
     pub security_groups: Vec<Input<SecurityGroupId>>,
-    /// Parameter group; the engine's defaults when omitted.
+    /// Name of the [`DbParameterGroup`](crate::DbParameterGroup); when omitted, the default group of the engine's
+    /// version, or that of the source of a replica.
     pub parameter_group: Option<Input<DbParameterGroupName>>,
-    /// Indicates whether there is a standby in another zone, for failover.
+    /// Indicates whether there is a standby in another availability zone, for failover; false by default.
     pub multi_az: bool,
-    /// Indicates whether the instance has a public address.
+    /// Indicates whether the instance has a public address; false by default.
     pub public: bool,
-    /// Indicates whether the storage is encrypted.
+    /// Indicates whether the storage is encrypted; false by default. A snapshot determines it, so it has to be the same;
+    /// for a replica it has no effect. A change replaces the instance.
     #[resource(replace)]
     pub encrypted: bool,
-    /// Retention of automated backups, up to 35 days; 0 disables them.
+    /// Retention of automated backups, 0 to 35 days; 0 disables them. 1 by default, and 0 for [`DbInstance::replica`].
     pub backup_retention: u32,
-    /// Indicates whether the API refuses to delete the instance.
+    /// Indicates whether RDS refuses to delete the instance; false by default.
     pub deletion_protection: bool,
-    /// Indicates whether a final snapshot is created when the instance is deleted.
+    /// Indicates whether a snapshot is created when the instance is deleted, except for a replica; true by default.
     pub final_snapshot: bool,
-    /// Snapshot with the initial data, which determines `database` and `user`.
+    /// Identifier or ARN of the snapshot with the initial data, which determines `database` and `user`; none by
+    /// default. A change replaces the instance.
     #[resource(replace)]
     pub snapshot: Option<Input<String>>,
-    /// Instance of which this one is a read replica. It determines `database`, `user` and `password`, and needs automated
-    /// backups. A replica that is declared without it any more is promoted to an independent instance.
+    /// Identifier of the instance of which this one is a read replica; none by default. The source determines
+    /// `database`, `user` and `password`, and needs automated backups. When it is removed, the replica is promoted to
+    /// an independent instance.
     pub replicate_from: Option<Input<DbInstanceId>>,
-    /// User-defined tags.
+    /// User-defined tags: key → value; none by default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
@@ -90,15 +146,16 @@ pub struct DbInstanceOutputs {
     /// Amazon Resource Name of the instance.
     #[output(regional)]
     pub arn: Output<Arn<DbInstance>>,
-    /// Host and port: `HOST:PORT`.
+    /// Host name and port: `HOST:PORT`.
     #[output(changes_on_update)]
     pub endpoint: Output<String>,
-    /// Host.
+    /// Host name of the instance.
     pub address: Output<String>,
-    /// Port.
+    /// Port of the instance.
     #[output(changes_on_update)]
     pub port: Output<u16>,
-    /// URL with the password: `postgres://USER:PASSWORD@HOST:PORT/DATABASE`.
+    /// URL with the password, `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, and outside of the local cloud with
+    /// `?sslmode=require`; secret.
     #[output(secret, changes_on_update)]
     pub url: Output<String>,
 }
@@ -318,7 +375,7 @@ async fn find(rds: &Client, id: &str) -> Result<Option<types::DbInstance>, AwsEr
 /// Waits until the instance is available and has no pending changes.
 async fn wait_until_available(cx: &Context<'_>, rds: &Client, id: &str) -> Result<types::DbInstance> {
     let control_plane = cx.client().readiness() == Readiness::ControlPlane;
-    wait::until(cx, "waiting until the instance is available", PATIENCE, async || {
+    wait::until(cx, "waiting until the instance is available", TIMEOUT, async || {
         let (instance, _) = DbInstance::require(cx, rds, id).await?;
         if let Some(error) = failure(&instance) {
             return Err(error);

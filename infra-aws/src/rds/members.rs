@@ -1,6 +1,6 @@
 //! Instances of a cluster.
 
-use super::{PATIENCE, instance::failure};
+use super::{TIMEOUT, instance::failure};
 use crate::{error::AwsError, prelude::*};
 use aws_sdk_rds::{
     Client,
@@ -100,7 +100,7 @@ impl Members<'_> {
         if cx.client().readiness() == Readiness::ControlPlane {
             return Ok(());
         }
-        wait::until(cx, "waiting until the cluster's instances are available", PATIENCE, async || {
+        wait::until(cx, "waiting until the cluster's instances are available", TIMEOUT, async || {
             let members = members_of(rds, self.cluster).await?;
             if let Some(error) = members.iter().find_map(failure) {
                 return Err(error);

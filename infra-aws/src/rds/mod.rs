@@ -17,7 +17,7 @@ use infra_core::{target::Readiness, value::Unresolved};
 use std::{collections::BTreeSet, future::Future, time::Duration};
 
 /// Longest time that the creation, change or deletion of a database takes, with backups and copies of much data.
-const PATIENCE: Duration = Duration::from_hours(1);
+const TIMEOUT: Duration = Duration::from_hours(1);
 
 /// Returns a name for a resource that is declared without one. Names are in lower case, without `--`.
 fn derived_name(cx: &Context<'_>, longest: usize) -> String {
@@ -181,7 +181,7 @@ where
 {
     let busy = ["InvalidDBClusterStateFault", "InvalidDBInstanceState", "InvalidDBInstanceStateFault"];
     let status = "waiting until the database can be deleted";
-    wait::retry(cx, status, PATIENCE, |error| error.is(&busy), request).await
+    wait::retry(cx, status, TIMEOUT, |error| error.has_code(&busy), request).await
 }
 
 /// Waits until a database is deleted, unless only the control plane is used.
@@ -192,7 +192,7 @@ where
     if cx.client().readiness() == Readiness::ControlPlane {
         return Ok(());
     }
-    wait::until(cx, "waiting until the database is deleted", PATIENCE, || {
+    wait::until(cx, "waiting until the database is deleted", TIMEOUT, || {
         let exists = exists();
         async { Ok((!exists.await?).then_some(())) }
     })

@@ -6,27 +6,67 @@ use super::{
 };
 use crate::prelude::*;
 
-/// Parameters of PostgreSQL for the instances that use the group.
+/// A DB parameter group: parameters of PostgreSQL for the instances that use it.
 ///
-/// Created by `CreateDBParameterGroup`; parameters are changed in place by `ModifyDBParameterGroup` and
-/// `ResetDBParameterGroup`, tags by `AddTagsToResource` and `RemoveTagsFromResource`. Dynamic parameters take effect
-/// immediately, static ones when an instance is rebooted.
+/// Dynamic parameters take effect immediately, static ones when an instance is rebooted.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// let parameters = virginia.add("parameters", DbParameterGroup {
+///     description: "More memory for sorting".into(),
+///     ..DbParameterGroup::of_family("postgres17").set("work_mem", 16384)
+/// });
+/// virginia.add("database", DbInstance {
+///     version: Some("17".into()),
+///     parameter_group: Some(parameters.name),
+///     ..DbInstance::postgres("db.t4g.micro", "tasks", "cloud", "long-enough")
+/// });
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `CreateDBParameterGroup`; `DescribeDBParameters`, `ModifyDBParameterGroup`
+/// - Read: `DescribeDBParameterGroups`, `DescribeDBParameters`, `ListTagsForResource`
+/// - Update: `DescribeDBParameters`, `ModifyDBParameterGroup`, `ResetDBParameterGroup`, `AddTagsToResource`,
+///   `RemoveTagsFromResource`
+/// - Delete: `DeleteDBParameterGroup`, repeated while an instance uses the group
+///
+/// # Replacement
+/// A change of `name`, `family` or `description` replaces the group, because RDS cannot change them. The new group is
+/// created before the previous one is deleted, so a change of the others needs another `name` or none. Instances use
+/// the new group without being replaced.
+///
+/// # Import
+/// The id is the name of the group:
+///
+/// ```console
+/// $ stack import aws:rds:DbParameterGroup parameters tasks --region us-east-1
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:rds:DbParameterGroup")]
 pub struct DbParameterGroup {
-    /// Name; derived from the declaration's name when omitted.
+    /// Name, unique in the account and region: up to 255 lower-case letters, digits and `-`, beginning with a letter,
+    /// without `--` and without `-` at the end. When omitted, the declaration's name with a unique suffix. A change
+    /// replaces the group.
     #[resource(replace)]
     pub name: Option<String>,
-    /// Engine and major version: `postgres15`, `aurora-postgresql15`.
+    /// Engine and major version: `postgres17`, or `aurora-postgresql16` for the instances of a cluster. A change
+    /// replaces the group.
     #[resource(replace)]
     pub family: String,
-    /// Description.
+    /// Purpose of the group; `Managed by infra` by default. A change replaces the group.
     #[resource(replace)]
     pub description: String,
-    /// Parameters: name → value, such as `max_connections`. A value may be a formula like
-    /// `{DBInstanceClassMemory/9531392}`.
+    /// Parameters that differ from the engine's defaults: name in lower case → value, which may be a formula like
+    /// `{DBInstanceClassMemory/9531392}`. A parameter that is removed gets its default.
     pub parameters: BTreeMap<String, String>,
-    /// User-defined tags.
+    /// User-defined tags: key → value; none by default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }

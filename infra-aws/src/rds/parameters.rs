@@ -173,7 +173,8 @@ impl Operations {
 
     pub(super) async fn delete(self, cx: &Context<'_>, rds: &Client, name: &str) -> Result<()> {
         let status = "waiting until no database uses the group";
-        wait::while_needed(cx, status, Duration::from_mins(5), async || self.request_deletion(rds, name).await).await?;
+        wait::retry_while_in_use(cx, status, Duration::from_mins(5), async || self.request_deletion(rds, name).await)
+            .await?;
         Ok(())
     }
 

@@ -8,21 +8,60 @@ use aws_sdk_rds::{
 };
 use std::{collections::BTreeSet, time::Duration};
 
-/// Subnets of a VPC, in at least two zones, in which databases have their addresses.
+/// A DB subnet group: the subnets of a VPC in which databases have their addresses.
 ///
-/// Created by `CreateDBSubnetGroup`, changed in place by `ModifyDBSubnetGroup`; its tags are changed by
-/// `AddTagsToResource` and `RemoveTagsFromResource`.
+/// Databases outside of the default VPC need one.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # use infra_core::Output;
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// let zones = virginia.lookup(AvailabilityZones).names;
+/// let vpc = virginia.add("vpc", Vpc::new("10.0.0.0/16"));
+/// let first = virginia.add("first", Subnet::of(&vpc.id, "10.0.0.0/24").in_zone(zones.index(0)));
+/// let second = virginia.add("second", Subnet::of(&vpc.id, "10.0.1.0/24").in_zone(zones.index(1)));
+/// let subnets = virginia.add("subnets", DbSubnetGroup::of(Output::list([first.id, second.id])));
+/// virginia.add("database", DbInstance {
+///     subnet_group: Some(subnets.name),
+///     ..DbInstance::postgres("db.t4g.micro", "tasks", "cloud", "long-enough")
+/// });
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `CreateDBSubnetGroup`
+/// - Read: `DescribeDBSubnetGroups`, `ListTagsForResource`
+/// - Update: `ModifyDBSubnetGroup`, `AddTagsToResource`, `RemoveTagsFromResource`
+/// - Delete: `DeleteDBSubnetGroup`, repeated while a database uses the group
+///
+/// # Replacement
+/// A change of `name` replaces the group, and with it the databases that use it. The new group is created before the
+/// previous one is deleted.
+///
+/// # Import
+/// The id is the name of the group:
+///
+/// ```console
+/// $ stack import aws:rds:DbSubnetGroup subnets tasks --region us-east-1
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:rds:DbSubnetGroup")]
 pub struct DbSubnetGroup {
-    /// Name; derived from the declaration's name when omitted.
+    /// Name, unique in the account and region: up to 255 lower-case letters, digits and `-`, beginning with a letter,
+    /// without `--` and without `-` at the end. When omitted, the declaration's name with a unique suffix. A change
+    /// replaces the group.
     #[resource(replace)]
     pub name: Option<String>,
-    /// Description.
+    /// Purpose of the group; `Managed by infra` by default.
     pub description: String,
-    /// Subnets, in at least two zones.
+    /// Ids of at least two subnets of one VPC, in different availability zones.
     pub subnets: Input<Vec<SubnetId>>,
-    /// User-defined tags.
+    /// User-defined tags: key → value; none by default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
@@ -36,7 +75,7 @@ pub struct DbSubnetGroupOutputs {
     /// Amazon Resource Name of the group.
     #[output(regional)]
     pub arn: Output<Arn<DbSubnetGroup>>,
-    /// VPC of the subnets.
+    /// Id of the VPC that contains the subnets, `vpc-…`.
     #[output(regional)]
     pub vpc_id: Output<VpcId>,
 }
@@ -103,7 +142,7 @@ impl Described for DbSubnetGroup {
 
     async fn delete(cx: &Context<'_>, rds: &Client, prior: &Prior<Self>) -> Result<()> {
         let status = "waiting until no database uses the group";
-        wait::while_needed(cx, status, Duration::from_mins(5), async || {
+        wait::retry_while_in_use(cx, status, Duration::from_mins(5), async || {
             rds.delete_db_subnet_group().db_subnet_group_name(&prior.id).send().await.context("DeleteDBSubnetGroup")
         })
         .await?;

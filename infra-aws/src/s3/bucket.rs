@@ -10,20 +10,52 @@ use aws_sdk_s3::{
 };
 use infra_core::provider::{Found, Handler, Recovery};
 
-/// A bucket without public access.
+/// An S3 bucket without public access.
 ///
-/// Created by `CreateBucket`; `PutPublicAccessBlock` blocks public access, `PutBucketTagging` changes the tags.
-/// `DeleteBucket` deletes empty buckets only.
+/// All four settings that block public access are on.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// let bucket = virginia.add("files", Bucket { force_delete: true, ..Bucket::default() });
+/// stack.export("bucket", bucket.name);
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `GetBucketTagging`, which finds an existing bucket with this name; `CreateBucket`, `PutPublicAccessBlock`;
+///   `GetBucketTagging` and `PutBucketTagging` where `CreateBucket` accepts no tags
+/// - Read: `HeadBucket`, `GetBucketTagging`
+/// - Update: `PutPublicAccessBlock`, `GetBucketTagging`, `PutBucketTagging`
+/// - Delete: `DeleteBucket`; before it `ListObjectVersions` and `DeleteObjects` if `force_delete` is true
+///
+/// # Replacement
+/// A change of `name` replaces the bucket. The new bucket is created before the previous one is deleted, and **does not
+/// have its objects**. Unless `force_delete` is true, the deletion of a bucket with objects is refused.
+///
+/// # Import
+/// The id is the name of the bucket:
+///
+/// ```console
+/// $ stack import aws:s3:Bucket files example-files --region us-east-1
+/// ```
 #[derive(Clone, Debug, Default, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:s3:Bucket")]
 pub struct Bucket {
-    /// Name, unique in all of AWS; derived from the declaration's name when omitted.
+    /// Name, unique in all of AWS: 3 to 63 lower-case letters, digits, `-` and `.`, beginning and ending with a letter
+    /// or digit. When omitted, the declaration's name with a unique suffix. A change replaces the bucket.
     #[resource(replace)]
     pub name: Option<String>,
-    /// Indicates whether the objects are deleted with the bucket.
+    /// Indicates whether all objects and their versions are deleted with the bucket; false by default. The plan of such
+    /// a deletion warns of the loss.
     #[serde(default)]
     pub force_delete: bool,
-    /// User-defined tags.
+    /// User-defined tags: key → value; none by default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
@@ -35,7 +67,7 @@ pub struct BucketOutputs {
     pub name: Output<String>,
     /// Amazon Resource Name of the bucket.
     pub arn: Output<String>,
-    /// Region of the bucket.
+    /// Region of the bucket, such as `us-east-1`.
     pub region: Output<String>,
 }
 
@@ -59,7 +91,7 @@ impl Bucket {
         let name = self.bucket_name(cx);
         match create(cx, s3, region, &name, &self.tags).await {
             // The SDK repeats a request whose response was lost. The name was unused directly before.
-            Err(error) if error.is(&["BucketAlreadyOwnedByYou"]) => match tags_of(s3, &name).await? {
+            Err(error) if error.has_code(&["BucketAlreadyOwnedByYou"]) => match tags_of(s3, &name).await? {
                 Some(tags) if tags.is_empty() || self.may_be(cx, &tags) => Ok(()),
                 _ => Err(error.into()),
             },
@@ -108,7 +140,7 @@ impl Handler for Bucket {
             None => inputs.request(cx, &s3, region).await?,
         }
         let created = created(&name, region);
-        match secure(cx, &s3, &name, &inputs.tags).await {
+        match block_public_access(cx, &s3, &name, &inputs.tags).await {
             Ok(()) => Ok(created),
             Err(error) => Err(created.failed(error)),
         }
@@ -126,7 +158,7 @@ impl Handler for Bucket {
 
     async fn update(cx: &Context<'_>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs> {
         let s3 = cx.client().s3(cx.region()?).await;
-        secure(cx, &s3, &prior.id, &inputs.tags).await?;
+        block_public_access(cx, &s3, &prior.id, &inputs.tags).await?;
         retag(&s3, &prior.id, &prior.inputs.tags, &inputs.tags).await?;
         Ok(prior.outputs.clone())
     }
@@ -134,10 +166,10 @@ impl Handler for Bucket {
     async fn delete(cx: &Context<'_>, prior: &Prior<Self>) -> Result<()> {
         let s3 = cx.client().s3(cx.region()?).await;
         if prior.inputs.force_delete {
-            empty(cx, &s3, &prior.id).await?;
+            delete_objects(cx, &s3, &prior.id).await?;
         }
         match s3.delete_bucket().bucket(&prior.id).send().await.context("DeleteBucket") {
-            Err(error) if error.is(&["BucketNotEmpty"]) => Err(error
+            Err(error) if error.has_code(&["BucketNotEmpty"]) => Err(error
                 .hint("delete its objects; or set `force_delete: true`, run `up`, and try again, which deletes the objects as well")
                 .into()),
             response => Ok(response.map(drop)?),
@@ -173,9 +205,9 @@ async fn create(
     s3: &Client,
     region: &str,
     name: &str,
-    own: &BTreeMap<String, String>,
+    user_defined: &BTreeMap<String, String>,
 ) -> Result<(), AwsError> {
-    let tags = tags::for_create(cx, own);
+    let tags = tags::for_create(cx, user_defined);
     let mut place = CreateBucketConfiguration::builder().set_tags(Some(tags));
     if region != "us-east-1" {
         place = place.location_constraint(BucketLocationConstraint::from(region));
@@ -183,7 +215,7 @@ async fn create(
     let place = place.build();
     // A bucket with this name may have been deleted just before.
     let status = "waiting until the name can be used again";
-    wait::while_inconsistent(cx, status, &["OperationAborted"], async || {
+    wait::retry_while_inconsistent(cx, status, &["OperationAborted"], async || {
         let call = s3.create_bucket().bucket(name).create_bucket_configuration(place.clone());
         call.send().await.context("CreateBucket")
     })
@@ -192,7 +224,12 @@ async fn create(
 }
 
 /// Blocks public access, and adds the tags where `CreateBucket` did not.
-async fn secure(cx: &Context<'_>, s3: &Client, name: &str, own: &BTreeMap<String, String>) -> Result<()> {
+async fn block_public_access(
+    cx: &Context<'_>,
+    s3: &Client,
+    name: &str,
+    user_defined: &BTreeMap<String, String>,
+) -> Result<()> {
     let blocked = PublicAccessBlockConfiguration::builder()
         .block_public_acls(true)
         .ignore_public_acls(true)
@@ -200,13 +237,13 @@ async fn secure(cx: &Context<'_>, s3: &Client, name: &str, own: &BTreeMap<String
         .restrict_public_buckets(true)
         .build();
     let codes = ["NoSuchBucket", "OperationAborted"];
-    wait::while_inconsistent(cx, "waiting until the bucket is visible everywhere", &codes, async || {
+    wait::retry_while_inconsistent(cx, "waiting until the bucket is visible everywhere", &codes, async || {
         let call = s3.put_public_access_block().bucket(name).public_access_block_configuration(blocked.clone());
         call.send().await.context("PutPublicAccessBlock")
     })
     .await?;
     if tags_of(s3, name).await?.is_none_or(|tags| tags.is_empty()) {
-        put_tags(s3, name, tags::for_create(cx, own)).await?;
+        put_tags(s3, name, tags::for_create(cx, user_defined)).await?;
     }
     Ok(())
 }
@@ -235,16 +272,18 @@ async fn put_tags(s3: &Client, name: &str, tags: Vec<Tag>) -> Result<()> {
 async fn tags_of(s3: &Client, name: &str) -> Result<Option<Vec<Tag>>, AwsError> {
     match s3.get_bucket_tagging().bucket(name).send().await.context("GetBucketTagging") {
         Ok(response) => Ok(Some(response.tag_set)),
-        Err(error) if error.is(&["NoSuchTagSet"]) => Ok(Some(Vec::new())),
+        Err(error) if error.has_code(&["NoSuchTagSet"]) => Ok(Some(Vec::new())),
         // The bucket of another account, for which CreateBucket returns a clearer error.
-        Err(error) if error.is(&["AccessDenied"]) && s3.head_bucket().bucket(name).send().await.is_err() => Ok(None),
+        Err(error) if error.has_code(&["AccessDenied"]) && s3.head_bucket().bucket(name).send().await.is_err() => {
+            Ok(None)
+        }
         Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }
 
 /// Deletes all versions of all objects.
-async fn empty(cx: &Context<'_>, s3: &Client, name: &str) -> Result<()> {
+async fn delete_objects(cx: &Context<'_>, s3: &Client, name: &str) -> Result<()> {
     let mut deleted = 0;
     loop {
         let objects = some_objects(s3, name).await?;

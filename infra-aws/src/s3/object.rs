@@ -9,19 +9,58 @@ use std::{collections::HashMap, fs::File, path::Path, time::Duration};
 
 /// A file of up to 5 GB in a bucket.
 ///
-/// Created by `PutObject`, which never replaces an object of another owner. The content is identified by its SHA-256,
-/// which is compared with the file before the upload, and by S3 with what it receives. The metadata of the object contains
-/// program, stack, URN and operation.
+/// Its content is identified by its SHA-256, which is compared with the file before the upload, and by S3 with the
+/// content that it receives. The metadata of the object contains program, stack, URN and operation. A create never
+/// overwrites an object of another owner.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # use infra_core::output_format;
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// let bucket = virginia.add("programs", Bucket { force_delete: true, ..Bucket::default() });
+/// let program = virginia.lookup(CargoBin::of_workspace("web"));
+/// virginia.add("program", BucketObject {
+///     bucket: bucket.name,
+///     key: output_format!("web/{}", &program.sha256),
+///     source: program.path,
+///     sha256: program.sha256,
+/// });
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `PutObject`; if the key is in use, `HeadObject`, and `PutObject` again for an object of a previous
+///   generation with the same content
+/// - Read: `HeadObject`
+/// - Update: `PutObject`
+/// - Delete: `HeadObject`, `DeleteObject`
+///
+/// # Replacement
+/// A change of `bucket` or `key` replaces the object. The new object is created before the previous one is deleted.
+/// Another content is uploaded in place.
+///
+/// # Import
+/// The id is `BUCKET/KEY`. The printed declaration needs a `source` and its `sha256`; the first `up` uploads the file,
+/// unless this library has uploaded the same content.
+///
+/// ```console
+/// $ stack import aws:s3:BucketObject program example-files/web/program --region us-east-1
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:s3:BucketObject")]
 pub struct BucketObject {
-    /// Name of the bucket.
+    /// Name of the bucket. A change replaces the object.
     #[resource(replace)]
     pub bucket: Input<String>,
-    /// Key in the bucket.
+    /// Key of the object in the bucket, 1 to 1024 bytes. A change replaces the object.
     #[resource(replace)]
     pub key: Input<String>,
-    /// Path of the file. Another path of the same content is no change.
+    /// Path of the file on this machine. Another path of a file with the same content is no change.
     #[resource(untracked)]
     pub source: Input<String>,
     /// SHA-256 of the file, 64 hexadecimal digits.
@@ -33,12 +72,12 @@ pub struct BucketObject {
 pub struct BucketObjectOutputs {
     /// Name of the bucket.
     pub bucket: Output<String>,
-    /// Key in the bucket.
+    /// Key of the object in the bucket.
     pub key: Output<String>,
-    /// SHA-256 of the content, in hexadecimal digits.
+    /// SHA-256 of the content, 64 hexadecimal digits; `unknown` if the object was overwritten by other means.
     #[output(changes_on_update)]
     pub sha256: Output<String>,
-    /// Entity tag.
+    /// Entity tag of the object, as S3 computes it.
     #[output(changes_on_update)]
     pub etag: Output<String>,
 }
@@ -67,7 +106,7 @@ impl Described for BucketObject {
     async fn create(cx: &Context<'_>, s3: &Client, inputs: &Self) -> Result<Self::Description> {
         let upload = Upload::prepare(inputs).await?;
         match upload.put(cx, s3, upload.open().await?, Existing::Keep).await {
-            Err(error) if error.is(&["PreconditionFailed", "ConditionalRequestConflict"]) => {}
+            Err(error) if error.has_code(&["PreconditionFailed", "ConditionalRequestConflict"]) => {}
             response => return Ok(upload.head(response?)),
         }
         // A declaration can return to a content whose object of an earlier generation has not been deleted yet. This
@@ -188,8 +227,8 @@ impl Upload {
     ) -> Result<String, AwsError> {
         cx.status(format!("uploading {} kB", self.bytes.div_ceil(1000)));
         // The SDK includes the time of sending in the read timeout. 100 kB/s is a slow connection.
-        let patience = Duration::from_secs(60 + self.bytes / 100_000);
-        let timeouts = TimeoutConfig::builder().read_timeout(patience).build();
+        let timeout = Duration::from_secs(60 + self.bytes / 100_000);
+        let timeouts = TimeoutConfig::builder().read_timeout(timeout).build();
         let metadata = cx.tags().into_iter().map(|(key, value)| (key.replace(':', "-"), value));
         let own = [(SHA256.to_owned(), self.sha256.clone()), (GENERATION.to_owned(), cx.generation().to_string())];
         let sum = STANDARD.encode(hex::decode(&self.sha256).unwrap_or_default());
@@ -292,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn object_without_sum_is_drift() {
+    fn object_without_sha256_is_drift() {
         let recorded = object("x", "12");
         let head = |metadata| Head { bucket: "files".into(), key: "a".into(), metadata, etag: "e".into() };
         let read = |metadata| BucketObject::normalize(&head(metadata), Some(&recorded)).inputs;

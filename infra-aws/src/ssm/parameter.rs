@@ -6,24 +6,60 @@ use aws_sdk_ssm::{
     types::{self, ParameterType, ResourceTypeForTagging, Tag},
 };
 
-/// A parameter of the standard tier: a value of up to 4 KB in the Parameter Store.
+/// A parameter of Systems Manager: a value of up to 4 KB in the Parameter Store.
 ///
-/// Created and changed by `PutParameter`, which encrypts a secure one with the account's key for parameters; its tags are
-/// changed by `AddTagsToResource` and `RemoveTagsFromResource`. The type of a parameter cannot change, and a replacement
-/// may have the same name.
+/// It belongs to the standard tier. A secure parameter is encrypted with the AWS managed key of Systems Manager.
+/// Secrets in the environment of a [`Service`](crate::Service) become parameters without a declaration.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # use infra_core::random::Password;
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// let password = stack.add("password", Password::of_length(32));
+/// let parameter = virginia.add("password", Parameter {
+///     name: Some("/shop/password".into()),
+///     ..Parameter::secure(password.value)
+/// });
+/// stack.export("parameter", parameter.name);
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `PutParameter`; those of a read
+/// - Read: `GetParameter` with decryption, `ListTagsForResource`
+/// - Update: those of a read, `AddTagsToResource`, `RemoveTagsFromResource`; `PutParameter` if the value differs
+/// - Delete: `DeleteParameter`
+///
+/// # Replacement
+/// A change of `name` or `secure` replaces the parameter, because the type of a parameter is fixed. The previous
+/// parameter is deleted first, because the new one may have the same name. Another value creates a version.
+///
+/// # Import
+/// The id is the name of the parameter. The printed declaration contains `[secret]` in place of the value.
+///
+/// ```console
+/// $ stack import aws:ssm:Parameter password /shop/password --region us-east-1
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:ssm:Parameter", delete_before_replace)]
 pub struct Parameter {
-    /// Name; `/PROGRAM/STACK/NAME` when omitted.
+    /// Name, unique in the account and region: 1 to 1011 letters, digits and any of `/.-_`, with `/` at the beginning
+    /// if there is any other, up to 15 levels, and not beginning with `aws` or `ssm`. `/PROGRAM/STACK/NAME` when
+    /// omitted. A change replaces the parameter.
     #[resource(replace)]
     pub name: Option<String>,
-    /// Value of 1 to 4096 bytes. The state always keeps it as a secret.
+    /// Value, 1 to 4096 bytes; secret in the state.
     #[resource(secret)]
     pub value: Input<String>,
-    /// Indicates whether AWS encrypts the value, as a `SecureString`.
+    /// Indicates whether the value is encrypted (`SecureString`) or not (`String`). A change replaces the parameter.
     #[resource(replace)]
     pub secure: bool,
-    /// User-defined tags.
+    /// User-defined tags: key → value; none by default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
@@ -33,7 +69,7 @@ pub struct Parameter {
 pub struct ParameterOutputs {
     /// Name of the parameter.
     pub name: Output<String>,
-    /// Version of the value, which `PutParameter` increases by one.
+    /// Number of the version of the value, from 1; every change of the value increases it.
     #[output(changes_on_update)]
     pub version: Output<u64>,
     /// Amazon Resource Name of the parameter.
@@ -126,7 +162,7 @@ impl Described for Parameter {
         let Some(parameter) = found(response)?.and_then(|response| response.parameter) else { return Ok(None) };
         let call = ssm.list_tags_for_resource().resource_type(ResourceTypeForTagging::Parameter).resource_id(name);
         match call.send().await.context("ListTagsForResource") {
-            Err(error) if error.is(&["InvalidResourceId"]) => Ok(None),
+            Err(error) if error.has_code(&["InvalidResourceId"]) => Ok(None),
             response => Ok(found(response)?.map(|response| (parameter, response.tag_list.unwrap_or_default()))),
         }
     }

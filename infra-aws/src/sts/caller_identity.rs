@@ -3,9 +3,25 @@
 use crate::prelude::*;
 use infra_core::{Lookup, provider::LookupHandler};
 
-/// The account and the user or role of the stack's credentials.
+/// A lookup of the account and of the user or role of the stack's credentials.
 ///
-/// Read by `GetCallerIdentity`, which needs no permission.
+/// Programs use it for names and policies that contain the id of the account.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// let account = virginia.lookup(CallerIdentity).account;
+/// stack.export("account", account);
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// `GetCallerIdentity`, which needs no permission
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, Lookup)]
 #[lookup(type = "aws:sts:CallerIdentity")]
 pub struct CallerIdentity;

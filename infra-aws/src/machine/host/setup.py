@@ -7,7 +7,7 @@ CLUSTERS = pathlib.Path("/etc/postgresql")
 MACHINE_ID = pathlib.Path("/etc/machine-id")
 FIRST_ATTEMPT = pathlib.Path("/run/infra-setup")
 BUILT = pathlib.Path("/run/infra-built")
-PATIENCE = 15 * 60
+TIMEOUT = 15 * 60
 
 APT = ["apt-get", "--yes", "--quiet", "-o", "Acquire::Retries=3", "-o", "Acquire::http::Timeout=30",
        "-o", "APT::Update::Error-Mode=any", "-o", "DPkg::Lock::Timeout=120", "-o", "Dpkg::Options::=--force-confold"]
@@ -112,7 +112,7 @@ try:
     setup(json.loads(CONFIGURATION.read_text()))
 except Exception as error:
     print(f"infra-setup: {error}", file=sys.stderr)
-    if isinstance(error, Permanent) or time.time() - FIRST_ATTEMPT.stat().st_mtime > PATIENCE:
+    if isinstance(error, Permanent) or time.time() - FIRST_ATTEMPT.stat().st_mtime > TIMEOUT:
         # The provider looks for this line on a builder's console.
         print("infra-setup failed", file=sys.stderr)
     sys.exit(1)
