@@ -253,7 +253,7 @@ impl RandomVpc {
 
     fn rules(&mut self, rng: &mut Rng, publics: &[String]) {
         for (group, members) in &self.members {
-            let mut rules = |rng: &mut Rng| -> Vec<Value> {
+            let rules = |rng: &mut Rng| -> Vec<Value> {
                 let rule = |rng: &mut Rng| {
                     let names_group = rng.u8(0..3) == 0;
                     let peer = if names_group {
@@ -275,7 +275,7 @@ impl RandomVpc {
     fn acls(&mut self, rng: &mut Rng, publics: &[String]) {
         let open = json!({"100": {"allow": true, "traffic": "all", "range": "0.0.0.0/0"}});
         self.value["acls"]["acl-open"] = json!({"ingress": open, "egress": open});
-        let mut entries = |rng: &mut Rng| {
+        let entries = |rng: &mut Rng| {
             let mut entries = Map::new();
             for number in 1..=rng.u8(1..=4) {
                 let traffic = if rng.bool() { json!({"tcp": [1024, 65535]}) } else { RandomVpc::traffic(rng) };

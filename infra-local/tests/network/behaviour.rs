@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -178,21 +179,49 @@ pub(crate) async fn a_program_cannot_change_its_network() {
         try owner nsenter -t NETWORK -U -n true
         try unshare unshare -Un true && unshare -U nsenter -t $$ -n ip address add 10.0.2.77/32 dev eth0
         echo done >>report";
-    for is_confined in [true, false] {
+    let is_root = rustix::process::geteuid().is_root();
+    // A database server of root's cloud is started as another user.
+    let users = if is_root { vec![None, Some(65534)] } else { vec![None] };
+    for (is_confined, user) in
+        [true, false].into_iter().flat_map(|confined| users.iter().map(move |user| (confined, *user)))
+    {
         let directory = tempfile::tempdir().unwrap();
+        std::os::unix::fs::chown(directory.path(), user, user).unwrap();
         let script = script.replace("NETWORK", &fabric.process().unwrap().to_string());
-        fabric.run("eni-app", is_confined, &script, directory.path()).await.unwrap();
+        fabric.run("eni-app", is_confined, user, &script, directory.path()).await.unwrap();
         let report = directory.path().join("report");
         let text = until("the report is complete", || {
             fs::read_to_string(&report).ok().filter(|text| text.ends_with("done\n"))
         });
         let text = text.await;
+        // It may have a user namespace of its own, which has no rights over the network.
         let reached: Vec<&str> = text.lines().filter(|line| *line != "unshare").collect();
         let output = fs::read_to_string(directory.path().join("output")).unwrap();
-        // An unconfined program of root reaches everything else of this machine, its network included.
-        let escapes = |line: &&str| !is_confined && rustix::process::geteuid().is_root() && line.contains("owner");
-        let reached: Vec<&str> = reached.into_iter().filter(|line| !escapes(line)).collect();
-        assert_eq!(reached, ["own-address", "listen", "connect", "done"], "confined: {is_confined}\n{output}");
+        let expected = ["own-address", "listen", "connect", "done"];
+        assert_eq!(reached, expected, "confined: {is_confined}, user: {user:?}\n{output}");
+    }
+}
+
+pub(crate) async fn packets_with_another_source_address_are_dropped() {
+    // Only root can add an address to a namespace that the network process owns.
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let mut network = network();
+    network["vpcs"]["vpc-1"]["groups"]["sg-web"]["ingress"] =
+        json!([{"traffic": "all", "peer": {"range": "0.0.0.0/0"}}]);
+    let (_directory, fabric) = fabric(&declared(network)).await;
+    let (file, _) = fabric.namespace("eni-other").await.unwrap();
+    let namespace = format!("--net=/proc/{}/fd/{}", std::process::id(), file.as_raw_fd());
+    let added =
+        Command::new("nsenter").args([&namespace, "ip", "address", "add", "10.0.1.66/32", "dev", "eth0"]).status();
+    assert!(added.unwrap().success());
+    let receiver = fabric.bind_udp(&interface("eni-web"), address("10.0.1.5:7000")).await.unwrap();
+    for (source, arrives) in [("10.0.1.6:0", true), ("10.0.1.66:0", false)] {
+        let sender = fabric.bind_udp(&interface("eni-other"), address(source)).await.unwrap();
+        sender.send_to(b"packet", "10.0.1.5:7000").await.unwrap();
+        let received = tokio::time::timeout(PATIENCE, receiver.recv_from(&mut [0; 16])).await;
+        assert_eq!(received.is_ok(), arrives, "from {source}");
     }
 }
 
@@ -227,7 +256,7 @@ pub(crate) async fn a_stopped_cloud_finds_its_network_again() {
     fabric.reconcile(&network).await.unwrap();
     let (process, generation) = (fabric.process().unwrap(), *fabric.generation().borrow());
     assert_ne!(generation, 0);
-    let program = fabric.run("eni-app", true, "sleep 60", parent.path()).await.unwrap();
+    let program = fabric.run("eni-app", true, None, "sleep 60", parent.path()).await.unwrap();
     echo(fabric.listen(&interface("eni-web"), address("0.0.0.0:80")).await.unwrap());
     let mut connection = open(&fabric, &interface("eni-app"), address("10.0.1.5:80")).await.unwrap();
     drop(fabric);

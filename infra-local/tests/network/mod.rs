@@ -43,6 +43,7 @@ pub(crate) fn main() {
         behaviour::a_removed_rule_blocks_new_connections_and_keeps_open_ones,
         behaviour::the_router_answers_requests_for_metadata_and_names,
         behaviour::a_program_cannot_change_its_network,
+        behaviour::packets_with_another_source_address_are_dropped,
         behaviour::a_stopped_cloud_finds_its_network_again,
         behaviour::a_killed_network_process_is_replaced,
         behaviour::the_network_process_stops_with_its_directory,

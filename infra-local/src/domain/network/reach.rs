@@ -111,26 +111,26 @@ impl<'a> Walk<'a> {
         match self.flow.from {
             End::Outside => {
                 self.hop("internet", format!("a client at {CLIENTS}"));
-                self.into_public(CLIENTS)
+                self.enter_public(CLIENTS)
             }
             End::Interface(id) => {
                 let Some(source) = self.place(id) else {
                     return blocked(id, "the interface does not exist, or its instance is stopped");
                 };
                 self.hop(id, format!("{} of {}", source.interface.address, source.interface.owner));
-                self.from_interface(source)
+                self.leave_interface(source)
             }
         }
     }
 
-    fn from_interface(&mut self, source: Place<'a>) -> Step {
+    fn leave_interface(&mut self, source: Place<'a>) -> Step {
         let to = self.flow.to;
         if to == source.interface.address {
             self.hop(source.id, "the destination is the source itself".to_owned());
             return Ok(());
         }
         if to == METADATA || to == source.vpc.resolver() {
-            return self.into_router(source);
+            return self.enter_router(source);
         }
         self.egress_of_groups(source, to)?;
         if source.vpc.range.covers(to) {
@@ -138,7 +138,7 @@ impl<'a> Walk<'a> {
                 return blocked(source.vpc_id, format!("no interface has the address {to}"));
             };
             let destination = Place { id, interface, ..source };
-            return self.into_interface(Some(source), source.interface.address, destination);
+            return self.enter_interface(Some(source), source.interface.address, destination);
         }
         let subnet = &source.vpc.subnets[&source.interface.subnet];
         match subnet.route(to) {
@@ -157,13 +157,13 @@ impl<'a> Walk<'a> {
                     return blocked(other, format!("no interface has the address {to}"));
                 };
                 let destination = Place { vpc_id: other, vpc, id: address_holder, interface };
-                self.into_interface(Some(source), source.interface.address, destination)?;
-                self.check_return(destination, source.interface.address, &Target::Peering(id.clone()))
+                self.enter_interface(Some(source), source.interface.address, destination)?;
+                Self::check_return(destination, source.interface.address, &Target::Peering(id.clone()))
             }
             Some((range, Target::Internet)) => {
                 self.hop(&subnet.route_table, format!("{range} leads to the internet gateway"));
                 self.judge_packets(source, to, Direction::Out)?;
-                self.to_internet(source)
+                self.cross_gateway(source)
             }
             Some((range, Target::Nat(id))) => {
                 self.hop(&subnet.route_table, format!("{range} leads to {id}"));
@@ -184,13 +184,13 @@ impl<'a> Walk<'a> {
                     }
                 }
                 self.judge_packets(gateway, to, Direction::Out)?;
-                self.to_internet(gateway)
+                self.cross_gateway(gateway)
             }
         }
     }
 
     /// To the services of the VPC's router. Security groups and network ACLs do not judge these packets.
-    fn into_router(&mut self, source: Place<'a>) -> Step {
+    fn enter_router(&mut self, source: Place<'a>) -> Step {
         let is_metadata = self.flow.to == METADATA;
         match self.flow.traffic {
             Traffic::Tcp(80, 80) if is_metadata => self.hop(source.vpc_id, "the instance metadata service".to_owned()),
@@ -203,7 +203,7 @@ impl<'a> Walk<'a> {
     }
 
     /// From an internet gateway on, under the public address of an interface.
-    fn to_internet(&mut self, source: Place<'a>) -> Step {
+    fn cross_gateway(&mut self, source: Place<'a>) -> Step {
         let gateway = source.vpc.internet_gateway.as_deref().unwrap_or(source.vpc_id);
         let Some(public) = source.interface.public else {
             return blocked(gateway, format!("{} has no public address", source.interface.owner));
@@ -213,11 +213,11 @@ impl<'a> Walk<'a> {
             self.hop("internet", "AWS's endpoints".to_owned());
             return Ok(());
         }
-        self.into_public(public)
+        self.enter_public(public)
     }
 
     /// To the interface that holds the destination's public address.
-    fn into_public(&mut self, from: Ipv4Addr) -> Step {
+    fn enter_public(&mut self, from: Ipv4Addr) -> Step {
         let to = self.flow.to;
         let Some((vpc_id, id, interface)) = self.network.holder_of(to) else {
             return blocked("internet", format!("nothing in this cloud has the public address {to}"));
@@ -228,12 +228,12 @@ impl<'a> Walk<'a> {
             return blocked(vpc_id, "the VPC has no internet gateway");
         };
         self.hop(gateway, format!("translates {to} to {}", interface.address));
-        self.into_interface(None, from, destination)?;
-        self.check_return(destination, from, &Target::Internet)
+        self.enter_interface(None, from, destination)?;
+        Self::check_return(destination, from, &Target::Internet)
     }
 
     /// Into an interface. `source` is the sender, unless it is behind an internet gateway.
-    fn into_interface(&mut self, source: Option<Place<'a>>, from: Ipv4Addr, to: Place<'a>) -> Step {
+    fn enter_interface(&mut self, source: Option<Place<'a>>, from: Ipv4Addr, to: Place<'a>) -> Step {
         if to.interface.translates {
             return blocked(to.id, "a NAT gateway accepts no connections");
         }
@@ -312,7 +312,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Replies must find their way back by the same kind of target.
-    fn check_return(&mut self, from: Place<'a>, to: Ipv4Addr, expected: &Target) -> Step {
+    fn check_return(from: Place<'_>, to: Ipv4Addr, expected: &Target) -> Step {
         let subnet = &from.vpc.subnets[&from.interface.subnet];
         match subnet.route(to) {
             Some((_, target)) if target == expected => Ok(()),

@@ -30,7 +30,7 @@ use crate::runtime::network::{Fabric, Namespace, Place};
 /// Limit for the answer to a request that opens a socket.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Limit for a reconciliation.
-const RECONCILIATION: Duration = Duration::from_secs(120);
+const RECONCILIATION: Duration = Duration::from_mins(2);
 /// Limit for the start of the network process.
 const START: Duration = Duration::from_secs(20);
 /// Idle connections that are kept.

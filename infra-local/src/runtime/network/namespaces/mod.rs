@@ -36,7 +36,7 @@ use std::os::fd::AsFd;
 use nix::sched::{CloneFlags, setns};
 
 pub(crate) use client::Namespaces;
-pub(crate) use probe::{Reason, probe};
+pub(crate) use probe::probe;
 
 /// First argument of a network process.
 const COMMAND: &str = "infra-network";

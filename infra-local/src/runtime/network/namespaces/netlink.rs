@@ -21,9 +21,10 @@ use super::routing::{Action, Hop, Route, Rule};
 /// Index of the loopback interface in every namespace.
 pub(super) const LOOPBACK: u32 = 1;
 
-/// Requests per system call. Each is answered by less than 100 bytes.
+/// Requests per system call.
 const BATCH: usize = 64;
-const RECEIVE_BUFFER: usize = 64 << 10;
+/// Limit of a message of the kernel: an answer repeats a failed request.
+const RECEIVE_BUFFER: usize = 8 << 10;
 
 /// Address of both ends of every link. The links resolve no addresses (`IFF_NOARP`), so a frame carries the address of its
 /// sender as its destination, and the other end accepts it because the addresses are equal.

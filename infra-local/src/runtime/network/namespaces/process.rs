@@ -43,7 +43,7 @@ pub(super) const READY: &str = "ready";
 /// Interval of checks whether the process is still needed.
 const CHECK: Duration = Duration::from_secs(1);
 /// Time without a cloud and without programs after which the process stops.
-const IDLE: Duration = Duration::from_secs(300);
+const IDLE: Duration = Duration::from_mins(5);
 /// Limit of open connections.
 const CONNECTIONS: usize = 256;
 
@@ -254,7 +254,7 @@ impl Shared {
 
     fn answer(&self, request: Request) -> io::Result<Option<OwnedFd>> {
         match request {
-            Request::Hello { version: VERSION } => Ok(None),
+            Request::Hello { version: VERSION } | Request::Shutdown => Ok(None),
             Request::Hello { version } => Err(io::Error::other(format!("the version is {VERSION}, not {version}"))),
             Request::Reconcile { network } => {
                 let mut actual = self.actual.lock().unwrap_or_else(PoisonError::into_inner);
@@ -268,7 +268,6 @@ impl Shared {
                 let space = self.space(&Place::Interface(interface))?;
                 space.file().as_fd().try_clone_to_owned().map(Some)
             }
-            Request::Shutdown => Ok(None),
         }
     }
 

@@ -382,7 +382,124 @@ mod tests {
 
     #[test]
     fn the_script_of_a_router_contains_groups_and_acls() {
-        insta::assert_snapshot!(of_router(&vpc(), &links()), @"");
+        insta::assert_snapshot!(of_router(&vpc(), &links()), @r#"
+        table ip vpc
+        delete table ip vpc
+        table ip vpc {
+          set sources {
+            type ifname . ipv4_addr
+            elements = { "e6" . 10.0.2.5, "e5" . 10.0.1.5 }
+          }
+          set translated {
+            type ipv4_addr
+            elements = { 10.0.1.9, 10.0.1.5 }
+          }
+          set nat_gateways {
+            type ipv4_addr
+            elements = { 10.0.1.9 }
+          }
+          map public {
+            type ipv4_addr : ipv4_addr
+            elements = { 10.0.1.9 : 127.77.0.9, 10.0.1.5 : 127.77.0.5 }
+          }
+          map private {
+            type ipv4_addr : ipv4_addr
+            elements = { 127.77.0.5 : 10.0.1.5 }
+          }
+          # sg-web
+          set members_0 {
+            type ipv4_addr
+            elements = { 10.0.1.5 }
+          }
+          chain sources {
+            type filter hook prerouting priority raw; policy drop
+            iifname . ip saddr @sources accept
+            iifname { "lo", "e9", "inet", "p7" } accept
+          }
+          chain from_internet {
+            type nat hook prerouting priority dstnat
+            iifname "inet" dnat to ip daddr map @private
+          }
+          chain to_internet {
+            type nat hook postrouting priority srcnat
+            oifname "inet" snat to ip saddr map @public
+          }
+          chain input {
+            type filter hook input priority filter; policy drop
+            ct state established,related accept
+            iifname "inet" drop
+            iifname "p7" drop
+            ip daddr 169.254.169.254 tcp dport 80 accept
+            ip daddr 10.0.0.2 meta l4proto { tcp, udp } th dport 53 accept
+          }
+          # subnet-b, acl-db
+          chain leave_1 {
+            oifname { "e6" } return
+            ip daddr 0.0.0.0/0 return
+            drop
+          }
+          chain enter_1 {
+            iifname { "e6" } return
+            ip saddr 10.0.1.66/32 drop
+            ip saddr 10.0.0.0/16 meta l4proto tcp return
+            drop
+          }
+          chain acls {
+            type filter hook forward priority filter - 2; policy accept
+            iifname vmap { "e6" : jump leave_1 }
+            oifname vmap { "e6" : jump enter_1 }
+          }
+          # sg-db
+          chain egress_0 {
+          }
+          chain ingress_0 {
+            ip saddr @members_0 tcp dport 5432-5433 accept
+          }
+          # sg-web
+          chain egress_1 {
+            ip daddr 0.0.0.0/0 accept
+          }
+          chain ingress_1 {
+            ip saddr 0.0.0.0/0 tcp dport 80 accept
+            ip saddr 10.0.0.0/16 meta l4proto icmp icmp type 8 accept
+          }
+          chain egress_of_0 {
+            ip daddr @nat_gateways drop
+            accept
+          }
+          chain egress_of_1 {
+            jump egress_0
+          }
+          chain egress_of_2 {
+            jump egress_1
+          }
+          chain egress {
+            type filter hook forward priority filter - 1; policy drop
+            ct state invalid drop
+            oifname "inet" ip saddr != @translated drop
+            ct state established,related accept
+            iifname { "inet", "p7" } accept
+            iifname vmap { "e9" : jump egress_of_0, "e6" : jump egress_of_1, "e5" : jump egress_of_2 }
+          }
+          chain ingress_of_0 {
+            ip daddr @nat_gateways drop
+            accept
+          }
+          chain ingress_of_1 {
+            jump ingress_0
+          }
+          chain ingress_of_2 {
+            jump ingress_1
+          }
+          chain ingress {
+            type filter hook forward priority filter; policy drop
+            ct state invalid drop
+            ct state established,related accept
+            oifname { "inet", "p7" } accept
+            oifname vmap { "e9" : jump ingress_of_0, "e6" : jump ingress_of_1, "e5" : jump ingress_of_2 }
+          }
+        }
+        "#);
     }
 
     #[test]

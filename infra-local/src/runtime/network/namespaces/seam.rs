@@ -14,6 +14,7 @@ use crate::domain::network::{End, Flow, Network, Traffic};
 use crate::runtime::confinement::Confinement;
 use crate::runtime::network::{Fabric as _, Place};
 use crate::runtime::process::{self, ProcessSpec};
+use crate::runtime::user::User;
 
 /// A place of the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,8 +86,15 @@ impl Fabric {
         Ok((namespace.file, namespace.owner))
     }
 
-    /// Starts a shell script in the namespace of an interface, and returns its pid.
-    pub async fn run(&self, interface: &str, is_confined: bool, script: &str, directory: &Path) -> io::Result<u32> {
+    /// Starts a shell script in the namespace of an interface, and returns its pid. `as_user` is a user's id.
+    pub async fn run(
+        &self,
+        interface: &str,
+        is_confined: bool,
+        as_user: Option<u32>,
+        script: &str,
+        directory: &Path,
+    ) -> io::Result<u32> {
         let confinement = Confinement { writable: vec![directory.to_owned()], readable: Vec::new(), user: None };
         let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
         let spec = ProcessSpec {
@@ -95,7 +103,7 @@ impl Fabric {
             environment: BTreeMap::from([("PATH".to_owned(), path.to_owned())]),
             directory: directory.to_owned(),
             log: directory.join("log"),
-            user: None,
+            user: as_user.map(|id| User { uid: id, gid: id }),
             confinement: is_confined.then_some(confinement),
         };
         let namespace = self.0.namespace(interface).await?;
