@@ -282,6 +282,8 @@ impl Shared {
 
     /// Stops the recorded process, if there is one: by a request, else by a signal.
     fn stop(&self) -> io::Result<()> {
+        // Its end is expected from now on.
+        lock(&self.process).take();
         let Some(Record { identity, .. }) = Record::read(&self.directory) else { return Ok(()) };
         if !identity.is_alive() {
             return Ok(());
