@@ -58,7 +58,7 @@
 //! let plan = engine.preview(&program).await?;
 //! assert_eq!(plan.counts()[&Action::Create], 2);
 //!
-//! // `up` plans and executes. Afterwards there is nothing left to do.
+//! // `up` plans and executes. Afterwards, a preview contains no changes.
 //! assert!(engine.up(&program).await?.is_success());
 //! assert!(engine.outputs().await?["address"].as_str().is_some_and(|name| name.ends_with(".example.org")));
 //! assert!(!engine.preview(&program).await?.has_changes());

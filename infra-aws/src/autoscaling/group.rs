@@ -59,7 +59,7 @@ use std::{collections::BTreeSet, time::Duration};
 /// changes are made in place; those of `refresh` and `wait_for_healthy` take effect at the next update.
 ///
 /// # Import
-/// The id is the name of the group:
+/// The import takes the name of the group:
 ///
 /// ```console
 /// $ stack import aws:autoscaling:AutoScalingGroup group web --region us-east-1

@@ -38,7 +38,7 @@ use std::{borrow::Cow, time::Duration};
 /// A change of `name` or `group` replaces the hook. The new hook is created before the previous one is deleted.
 ///
 /// # Import
-/// The id is `GROUP:NAME`, of the names of the group and the hook:
+/// The import takes `GROUP:NAME`, the names of the group and the hook:
 ///
 /// ```console
 /// $ stack import aws:autoscaling:LifecycleHook drain web:drain --region us-east-1

@@ -53,7 +53,7 @@ use std::borrow::Cow;
 /// change of `scaling` is made in place.
 ///
 /// # Import
-/// The id is `GROUP:NAME`, of the names of the group and the policy. A policy on the requests per target is printed
+/// The import takes `GROUP:NAME`, the names of the group and the policy. A policy on the requests per target is printed
 /// with the metric `Cpu` and the value 0, because the API does not return the ARN of the balancer: correct both.
 ///
 /// ```console

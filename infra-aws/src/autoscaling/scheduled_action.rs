@@ -44,7 +44,7 @@ use std::borrow::Cow;
 /// A change of `name` or `group` replaces the action. The new action is created before the previous one is deleted.
 ///
 /// # Import
-/// The id is `GROUP:NAME`, of the names of the group and the action:
+/// The import takes `GROUP:NAME`, the names of the group and the action:
 ///
 /// ```console
 /// $ stack import aws:autoscaling:ScheduledAction morning web:morning --region us-east-1

@@ -62,8 +62,8 @@ use std::{
 /// before the previous one is deleted.
 ///
 /// # Import
-/// The id is `TYPE|IDENTIFIER`, of the type and the primary identifier, which has parts that are separated by `|` for
-/// some types:
+/// The import takes `TYPE|IDENTIFIER`, the type and the primary identifier, which has parts that are separated by `|`
+/// for some types:
 ///
 /// ```console
 /// $ stack import aws:cloudcontrol:Resource logs 'AWS::Logs::LogGroup|/web' --region us-east-1

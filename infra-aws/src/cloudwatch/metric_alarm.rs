@@ -43,7 +43,7 @@ use aws_sdk_cloudwatch::{
 /// A change of `name` replaces the alarm. The new alarm is created before the previous one is deleted.
 ///
 /// # Import
-/// The id is the name of the alarm. An alarm on a metric math expression cannot be declared.
+/// The import takes the name of the alarm. An alarm on a metric math expression cannot be declared.
 ///
 /// ```console
 /// $ stack import aws:cloudwatch:MetricAlarm busy busy --region us-east-1

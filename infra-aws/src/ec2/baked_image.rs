@@ -71,8 +71,8 @@ const SETUP_FAILED: &str = "infra-setup failed";
 /// rollback of a group can use it. An image whose create was interrupted is replaced by the next run.
 ///
 /// # Import
-/// The id is the one of the image. Only the name and the tags can be read, so the printed declaration has no machine,
-/// which a plan refuses; a declaration with a machine replaces the image.
+/// The import takes the id of the image. Only the name and the tags can be read, so the printed declaration has no
+/// machine, which a plan refuses; a declaration with a machine replaces the image.
 ///
 /// ```console
 /// $ stack import aws:ec2:BakedImage image ami-0123456789abcdef0 --region us-east-1

@@ -36,7 +36,7 @@ use std::time::Duration;
 /// requested by `up --replace` allocates another address.
 ///
 /// # Import
-/// The id is the allocation id:
+/// The import takes the allocation id:
 ///
 /// ```console
 /// $ stack import aws:ec2:ElasticIp address eipalloc-0123456789abcdef0 --region us-east-1

@@ -26,8 +26,8 @@ const TOKEN_LIFETIME: Duration = Duration::from_hours(24);
 /// An instance: a virtual server, configured by a [`Machine`].
 ///
 /// Its root disk is deleted with it. Its metadata service requires session tokens (IMDSv2). A declaration through a
-/// [`Region`](crate::Region) also declares the resources that the machine needs: the lookup of the image, a bucket with
-/// the programs, a [`Parameter`](crate::Parameter) for each secret, and a role that may read exactly these.
+/// [`Region`] also declares the resources that the machine needs: the lookup of the image, a bucket with the programs,
+/// a [`Parameter`](crate::Parameter) for each secret, and a role that may read exactly these.
 ///
 /// # Example
 /// ```
@@ -68,7 +68,8 @@ const TOKEN_LIFETIME: Duration = Duration::from_hours(24);
 /// before the previous one is terminated. Its disk is new, unless `keep_disk` is set.
 ///
 /// # Import
-/// The id is the one of the instance. The machine cannot be read: a declaration with a machine replaces the instance.
+/// The import takes the id of the instance. The machine cannot be read: a declaration with a machine replaces the
+/// instance.
 ///
 /// ```console
 /// $ stack import aws:ec2:Instance web i-0123456789abcdef0 --region us-east-1

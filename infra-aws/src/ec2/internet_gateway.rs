@@ -37,7 +37,7 @@ use aws_sdk_ec2::{Client, types};
 /// No change replaces the gateway. A change of `vpc_id` detaches it from one VPC and attaches it to the other one.
 ///
 /// # Import
-/// The id is the one of the gateway:
+/// The import takes the id of the gateway:
 ///
 /// ```console
 /// $ stack import aws:ec2:InternetGateway gateway igw-0123456789abcdef0 --region us-east-1

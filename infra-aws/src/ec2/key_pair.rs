@@ -35,11 +35,12 @@ use ssh_key::{Algorithm, LineEnding, PrivateKey, PublicKey, rand_core::OsRng};
 ///
 /// # Replacement
 /// A change of `name` or `public_key` replaces the key pair, because AWS cannot change them. The new key pair is
-/// created before the previous one is deleted, so another `public_key` needs another `name` or none. Instances that use
-/// it are replaced as well.
+/// created before the previous one is deleted, so a declared `name` has to change together with `public_key`. Instances
+/// that use it are replaced as well.
 ///
 /// # Import
-/// The id is the one of the key pair, not its name. AWS does not have the private half, so `private_key` is empty.
+/// The import takes the id of the key pair, not its name. AWS does not have the private half, so `private_key` is
+/// empty.
 ///
 /// ```console
 /// $ stack import aws:ec2:KeyPair key key-0123456789abcdef0 --region us-east-1

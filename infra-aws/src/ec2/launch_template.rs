@@ -22,8 +22,8 @@ const TOKEN_LIFETIME: Duration = Duration::from_hours(24);
 ///
 /// A change of anything except the tags creates a version and makes it the default. An
 /// [`AutoScalingGroup`](crate::AutoScalingGroup) refers to a version by its number, so that its plan contains the
-/// change too. A declaration through a [`Region`](crate::Region) also declares the resources that the machine needs, as
-/// for an [`Instance`](crate::Instance). The metadata service of the instances requires session tokens (IMDSv2).
+/// change too. A declaration through a [`Region`] also declares the resources that the machine needs, as for an
+/// [`Instance`](crate::Instance). The metadata service of the instances requires session tokens (IMDSv2).
 ///
 /// # Example
 /// ```
@@ -55,8 +55,8 @@ const TOKEN_LIFETIME: Duration = Duration::from_hours(24);
 /// changes create a version.
 ///
 /// # Import
-/// The id is the one of the template. The inputs are those of the default version; its machine is read if this library
-/// has written the user data.
+/// The import takes the id of the template. The inputs are those of the default version; its machine is read if this
+/// library has written the user data.
 ///
 /// ```console
 /// $ stack import aws:ec2:LaunchTemplate template lt-0123456789abcdef0 --region us-east-1

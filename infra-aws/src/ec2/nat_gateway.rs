@@ -48,7 +48,7 @@ const TOKEN_LIFETIME: Duration = Duration::from_hours(1);
 /// it have no connection.
 ///
 /// # Import
-/// The id is the one of the gateway:
+/// The import takes the id of the gateway:
 ///
 /// ```console
 /// $ stack import aws:ec2:NatGateway nat nat-0123456789abcdef0 --region us-east-1

@@ -47,8 +47,8 @@ const TOKEN_LIFETIME: Duration = Duration::from_hours(1);
 /// previous one is deleted. Routes and subnets change in place.
 ///
 /// # Import
-/// The id is the one of the table. A route whose target is neither an internet gateway, a NAT gateway nor a peering
-/// connection is printed without a target and has to be removed.
+/// The import takes the id of the table. A route whose target is neither an internet gateway, a NAT gateway nor a
+/// peering connection is printed without a target and has to be removed.
 ///
 /// ```console
 /// $ stack import aws:ec2:RouteTable routes rtb-0123456789abcdef0 --region us-east-1

@@ -46,11 +46,11 @@ use std::collections::BTreeSet;
 ///
 /// # Replacement
 /// A change of `name`, `description` or `vpc_id` replaces the group, because AWS cannot change them. The new group is
-/// created before the previous one is deleted, so another `description` in the same VPC needs another `name` or none.
-/// Rules and tags change in place.
+/// created before the previous one is deleted, so in the same VPC a declared `name` has to change together with
+/// `description`. Rules and tags change in place.
 ///
 /// # Import
-/// The id is the one of the group:
+/// The import takes the id of the group:
 ///
 /// ```console
 /// $ stack import aws:ec2:SecurityGroup access sg-0123456789abcdef0 --region us-east-1

@@ -41,7 +41,7 @@ use aws_sdk_ec2::{Client, types};
 /// the previous one is deleted. A change of `rule` modifies it in place.
 ///
 /// # Import
-/// The id is the one of the rule. An imported rule has no tag of the engine, so a
+/// The import takes the id of the rule. An imported rule has no tag of the engine, so a
 /// [`SecurityGroup`](crate::SecurityGroup) that declares its group, without the rule, removes it.
 ///
 /// ```console

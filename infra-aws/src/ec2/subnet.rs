@@ -42,7 +42,7 @@ use aws_sdk_ec2::{Client, types};
 /// [`Options::delete_before_replace`](infra_core::Options::delete_before_replace) is set.
 ///
 /// # Import
-/// The id is the one of the subnet:
+/// The import takes the id of the subnet:
 ///
 /// ```console
 /// $ stack import aws:ec2:Subnet subnet subnet-0123456789abcdef0 --region us-east-1

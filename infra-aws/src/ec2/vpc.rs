@@ -39,7 +39,7 @@ use aws_sdk_ec2::{Client, types};
 /// one is deleted. The resources in it, such as subnets and security groups, are replaced as well.
 ///
 /// # Import
-/// The id is the one of the VPC:
+/// The import takes the id of the VPC:
 ///
 /// ```console
 /// $ stack import aws:ec2:Vpc vpc vpc-0123456789abcdef0 --region us-east-1

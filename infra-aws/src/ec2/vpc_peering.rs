@@ -45,7 +45,7 @@ use infra_core::{output_format, target::Readiness};
 /// connection.
 ///
 /// # Import
-/// The id is the one of the connection, and the region is the requester's:
+/// The import takes the id of the connection, and the region is the requester's:
 ///
 /// ```console
 /// $ stack import aws:ec2:VpcPeering peering pcx-0123456789abcdef0 --region us-east-1

@@ -45,7 +45,7 @@ use std::collections::BTreeSet;
 /// one balancer only. All other changes, of the port too, are made in place.
 ///
 /// # Import
-/// The id is the ARN of the listener. Its action has to forward, redirect or respond.
+/// The import takes the ARN of the listener. Its action has to forward, redirect or respond.
 ///
 /// ```console
 /// $ stack import aws:elb:Listener https arn:aws:elasticloadbalancing:us-east-1:123456789012:listener/app/web/50dc6c495c0c9188/f2f7dc8efc522ab2 --region us-east-1

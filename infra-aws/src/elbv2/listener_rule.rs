@@ -46,8 +46,8 @@ use aws_sdk_elasticloadbalancingv2::{
 /// have the same priority. All other changes, of the priority too, are made in place.
 ///
 /// # Import
-/// The id is the ARN of the rule. Its action has to forward, redirect or respond, and its conditions have no regular
-/// expressions. The default rule is imported with its listener.
+/// The import takes the ARN of the rule. Its action has to forward, redirect or respond, and its conditions have no
+/// regular expressions. The default rule is imported with its listener.
 ///
 /// ```console
 /// $ stack import aws:elb:ListenerRule api-rule arn:aws:elasticloadbalancing:us-east-1:123456789012:listener-rule/app/web/50dc6c495c0c9188/f2f7dc8efc522ab2/9683b2d02a6cabee --region us-east-1

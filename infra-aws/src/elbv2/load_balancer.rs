@@ -51,11 +51,11 @@ use std::collections::BTreeSet;
 ///
 /// # Replacement
 /// A change of `name` or `scheme` replaces the balancer, because AWS cannot change them. The new balancer is created
-/// before the previous one is deleted, so another `scheme` needs another `name` or none. Its host name changes, and its
-/// listeners are replaced as well.
+/// before the previous one is deleted, so a declared `name` has to change together with `scheme`. Its host name
+/// changes, and its listeners are replaced as well.
 ///
 /// # Import
-/// The id is the ARN of the balancer, which has to be an application load balancer:
+/// The import takes the ARN of the balancer, which has to be an application load balancer:
 ///
 /// ```console
 /// $ stack import aws:elb:LoadBalancer balancer arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/web/50dc6c495c0c9188 --region us-east-1

@@ -43,12 +43,12 @@ use std::time::Duration;
 ///
 /// # Replacement
 /// A change of `name`, `protocol`, `port`, `vpc_id` or `target_type` replaces the group, because AWS cannot change
-/// them. The new group is created before the previous one is deleted, so a change of the others needs another `name` or
-/// none. Listeners and Auto Scaling groups change to the new group independently of each other, so requests may fail
-/// until its first targets are healthy.
+/// them. The new group is created before the previous one is deleted, so a declared `name` has to change together with
+/// the others. Listeners and Auto Scaling groups change to the new group independently of each other, so requests may
+/// fail until its first targets are healthy.
 ///
 /// # Import
-/// The id is the ARN of the group:
+/// The import takes the ARN of the group:
 ///
 /// ```console
 /// $ stack import aws:elb:TargetGroup targets arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/web/943f017f100becff --region us-east-1

@@ -39,7 +39,7 @@ use aws_sdk_iam::{
 /// `role` is made in place; the profile has no role for a moment.
 ///
 /// # Import
-/// The id is the name of the profile:
+/// The import takes the name of the profile:
 ///
 /// ```console
 /// $ stack import aws:iam:InstanceProfile profile web --region us-east-1

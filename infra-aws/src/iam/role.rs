@@ -44,8 +44,8 @@ use std::time::Duration;
 /// A change of `name` replaces the role. The new role is created before the previous one is deleted.
 ///
 /// # Import
-/// The id is the name of the role. A role whose trust policy does not consist of one service is printed with the text
-/// of that policy as its `trusted_service`, which has to be corrected.
+/// The import takes the name of the role. A role whose trust policy does not consist of one service is printed with the
+/// text of that policy as its `trusted_service`, which has to be corrected.
 ///
 /// ```console
 /// $ stack import aws:iam:Role role web --region us-east-1

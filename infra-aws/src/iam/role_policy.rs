@@ -39,7 +39,7 @@ use aws_sdk_iam::Client;
 /// A change of `role` or `name` replaces the policy. The new policy is created before the previous one is deleted.
 ///
 /// # Import
-/// The id is `ROLE:NAME`, of the names of the role and the policy:
+/// The import takes `ROLE:NAME`, the names of the role and the policy:
 ///
 /// ```console
 /// $ stack import aws:iam:RolePolicy metrics web:metrics --region us-east-1

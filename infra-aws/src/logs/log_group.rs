@@ -31,7 +31,7 @@ use aws_sdk_cloudwatchlogs::{Client, types};
 /// is created before the previous one is deleted.
 ///
 /// # Import
-/// The id is the name of the group:
+/// The import takes the name of the group:
 ///
 /// ```console
 /// $ stack import aws:logs:LogGroup logs /web --region us-east-1

@@ -49,13 +49,13 @@ use infra_core::target::Readiness;
 ///
 /// # Replacement
 /// A change of `name`, `database`, `user`, `subnet_group`, `encrypted` or `snapshot` replaces the cluster, because RDS
-/// cannot change them. The new cluster is created before the previous one is deleted, so a change of the others needs
-/// another `name` or none. **The new cluster does not have the data of the previous one**, of which a final snapshot is
-/// kept unless `final_snapshot` is false.
+/// cannot change them. The new cluster is created before the previous one is deleted, so a declared `name` has to
+/// change together with the others. **The new cluster does not have the data of the previous one**, of which a final
+/// snapshot is kept unless `final_snapshot` is false.
 ///
 /// # Import
-/// The id is the identifier of the cluster; its instances are imported with it. The API does not return the password:
-/// the first `up` sets the declared one.
+/// The import takes the identifier of the cluster; its instances are imported with it. The API does not return the
+/// password: the first `up` sets the declared one.
 ///
 /// ```console
 /// $ stack import aws:rds:DbCluster cluster tasks --region us-east-1

@@ -37,11 +37,11 @@ use crate::prelude::*;
 ///
 /// # Replacement
 /// A change of `name`, `family` or `description` replaces the group, because RDS cannot change them. The new group is
-/// created before the previous one is deleted, so a change of the others needs another `name` or none. Clusters use the
-/// new group without being replaced.
+/// created before the previous one is deleted, so a declared `name` has to change together with the others. Clusters
+/// use the new group without being replaced.
 ///
 /// # Import
-/// The id is the name of the group:
+/// The import takes the name of the group:
 ///
 /// ```console
 /// $ stack import aws:rds:ClusterParameterGroup parameters tasks --region us-east-1

@@ -52,14 +52,14 @@ use infra_core::target::Readiness;
 ///
 /// # Replacement
 /// A change of `name`, `database`, `user`, `subnet_group`, `encrypted` or `snapshot` replaces the instance, because RDS
-/// cannot change them. The new instance is created before the previous one is deleted, so a change of the others needs
-/// another `name` or none. **The new instance does not have the data of the previous one**, of which a final snapshot
-/// is kept unless `final_snapshot` is false. A replica that is to replicate another instance is not replaced: the
-/// update is refused.
+/// cannot change them. The new instance is created before the previous one is deleted, so a declared `name` has to
+/// change together with the others. **The new instance does not have the data of the previous one**, of which a final
+/// snapshot is kept unless `final_snapshot` is false. A replica that is to replicate another instance is not replaced:
+/// the update is refused.
 ///
 /// # Import
-/// The id is the identifier of the instance. The API does not return the password: the first `up` sets the declared
-/// one.
+/// The import takes the identifier of the instance. The API does not return the password: the first `up` sets the
+/// declared one.
 ///
 /// ```console
 /// $ stack import aws:rds:DbInstance database tasks --region us-east-1
@@ -114,8 +114,8 @@ pub struct DbInstance {
     pub multi_az: bool,
     /// Indicates whether the instance has a public address; false by default.
     pub public: bool,
-    /// Indicates whether the storage is encrypted; false by default. A snapshot determines it, so it has to be the same;
-    /// for a replica it has no effect. A change replaces the instance.
+    /// Indicates whether the storage is encrypted; false by default. A snapshot determines it, so it has to be the
+    /// same; for a replica it has no effect. A change replaces the instance.
     #[resource(replace)]
     pub encrypted: bool,
     /// Retention of automated backups, 0 to 35 days; 0 disables them. 1 by default, and 0 for [`DbInstance::replica`].

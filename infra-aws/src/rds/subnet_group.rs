@@ -44,7 +44,7 @@ use std::{collections::BTreeSet, time::Duration};
 /// previous one is deleted.
 ///
 /// # Import
-/// The id is the name of the group:
+/// The import takes the name of the group:
 ///
 /// ```console
 /// $ stack import aws:rds:DbSubnetGroup subnets tasks --region us-east-1

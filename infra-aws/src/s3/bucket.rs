@@ -39,7 +39,7 @@ use infra_core::provider::{Found, Handler, Recovery};
 /// have its objects**. Unless `force_delete` is true, the deletion of a bucket with objects is refused.
 ///
 /// # Import
-/// The id is the name of the bucket:
+/// The import takes the name of the bucket:
 ///
 /// ```console
 /// $ stack import aws:s3:Bucket files example-files --region us-east-1

@@ -45,8 +45,8 @@ use std::{collections::HashMap, fs::File, path::Path, time::Duration};
 /// Another content is uploaded in place.
 ///
 /// # Import
-/// The id is `BUCKET/KEY`. The printed declaration needs a `source` and its `sha256`; the first `up` uploads the file,
-/// unless this library has uploaded the same content.
+/// The import takes `BUCKET/KEY`. The printed declaration needs a `source` and its `sha256`; the first `up` uploads the
+/// file, unless this library has uploaded the same content.
 ///
 /// ```console
 /// $ stack import aws:s3:BucketObject program example-files/web/program --region us-east-1

@@ -40,7 +40,7 @@ use aws_sdk_ssm::{
 /// parameter is deleted first, because the new one may have the same name. Another value creates a version.
 ///
 /// # Import
-/// The id is the name of the parameter. The printed declaration contains `[secret]` in place of the value.
+/// The import takes the name of the parameter. The printed declaration contains `[secret]` in place of the value.
 ///
 /// ```console
 /// $ stack import aws:ssm:Parameter password /shop/password --region us-east-1
