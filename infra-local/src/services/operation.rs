@@ -1,10 +1,11 @@
-//! Operations as tables: a name, the parameters that are honoured, those that are knowingly ignored, and the code.
+//! Operations as tables: a name, the code, the honoured and the ignored parameters, and the resources for permissions.
 
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+use crate::access::Resource;
 use crate::model::Cloud;
 use crate::state::Shared;
 use crate::state::address::AddressBlock;
@@ -94,6 +95,25 @@ pub(crate) struct Operation<I, O> {
     honoured: &'static [&'static [&'static str]],
     /// Accepted without effect; named in the log when they are sent.
     ignored: &'static [&'static str],
+    /// Resources that the caller needs permission for; without any, policies must allow the operation on `*`.
+    pub(crate) resources: &'static [Resource],
+}
+
+/// An operation whose resources are not declared yet, so that no row of a table can omit them.
+pub(crate) struct Undeclared<I, O>(Operation<I, O>);
+
+impl<I, O> Undeclared<I, O> {
+    /// Declares the resources that the caller needs permission for.
+    pub(crate) const fn on(self, resources: &'static [Resource]) -> Operation<I, O> {
+        let Undeclared(mut operation) = self;
+        operation.resources = resources;
+        operation
+    }
+
+    /// Declares that policies allow or deny the operation as a whole, not for single resources.
+    pub(crate) const fn on_any(self) -> Operation<I, O> {
+        self.on(&[])
+    }
 }
 
 impl<I, O> Operation<I, O> {
@@ -102,8 +122,8 @@ impl<I, O> Operation<I, O> {
         name: &'static str,
         run: fn(&Cloud, &Call<'_, I>) -> Outcome<O>,
         honoured: &'static [&'static [&'static str]],
-    ) -> Self {
-        Operation { name, run: Run::Reads(run), honoured, ignored: &[] }
+    ) -> Undeclared<I, O> {
+        Operation::undeclared(name, Run::Reads(run), honoured)
     }
 
     /// An operation that may change the state.
@@ -111,8 +131,8 @@ impl<I, O> Operation<I, O> {
         name: &'static str,
         run: fn(&mut Cloud, &Call<'_, I>) -> Outcome<O>,
         honoured: &'static [&'static [&'static str]],
-    ) -> Self {
-        Operation { name, run: Run::Writes(run), honoured, ignored: &[] }
+    ) -> Undeclared<I, O> {
+        Operation::undeclared(name, Run::Writes(run), honoured)
     }
 
     /// An operation that performs I/O.
@@ -120,8 +140,16 @@ impl<I, O> Operation<I, O> {
         name: &'static str,
         run: fn(&State<'_>, &Call<'_, I>) -> Outcome<O>,
         honoured: &'static [&'static [&'static str]],
-    ) -> Self {
-        Operation { name, run: Run::Performs(run), honoured, ignored: &[] }
+    ) -> Undeclared<I, O> {
+        Operation::undeclared(name, Run::Performs(run), honoured)
+    }
+
+    const fn undeclared(
+        name: &'static str,
+        run: Run<I, O>,
+        honoured: &'static [&'static [&'static str]],
+    ) -> Undeclared<I, O> {
+        Undeclared(Operation { name, run, honoured, ignored: &[], resources: &[] })
     }
 
     /// Parameters that are accepted and have no effect here.
@@ -130,10 +158,14 @@ impl<I, O> Operation<I, O> {
         self
     }
 
-    /// The parameters it honours.
-    #[cfg(test)]
+    /// Parameters that it honours.
     pub(crate) fn parameters(&self) -> impl Iterator<Item = &'static str> + use<I, O> {
         self.honoured.iter().flat_map(|group| group.iter().copied())
+    }
+
+    /// Parameters that it accepts without effect.
+    pub(crate) fn ignored(&self) -> &'static [&'static str] {
+        self.ignored
     }
 
     fn honours(&self, pattern: &str) -> bool {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::tag::{Tag, read_tags};
-use super::{AcmOperation, find, find_mut, in_use_by, input, material, not_found, validation};
+use super::{AcmOperation, CERTIFICATE, find, find_mut, in_use_by, input, material, not_found, validation};
 use crate::model::Cloud;
 use crate::model::acm::Certificate;
 use crate::model::{ACCOUNT, Region};
@@ -20,10 +20,11 @@ pub(super) const OPERATIONS: &[AcmOperation] = &[
         "ImportCertificate",
         import,
         &[&["CertificateArn", "Certificate", "PrivateKey", "CertificateChain", "Tags"]],
-    ),
-    Operation::reads("DescribeCertificate", describe, &[ARN]),
-    Operation::reads("GetCertificate", get, &[ARN]),
-    Operation::writes("DeleteCertificate", delete, &[ARN]),
+    )
+    .on(&[CERTIFICATE]),
+    Operation::reads("DescribeCertificate", describe, &[ARN]).on(&[CERTIFICATE]),
+    Operation::reads("GetCertificate", get, &[ARN]).on(&[CERTIFICATE]),
+    Operation::writes("DeleteCertificate", delete, &[ARN]).on(&[CERTIFICATE]),
 ];
 
 const ARN: &[&str] = &["CertificateArn"];

@@ -16,7 +16,8 @@ pub(super) const OPERATIONS: &[AcmOperation] = &[Operation::reads(
     "ListCertificates",
     list,
     &[&["CertificateStatuses", "Includes", "MaxItems", "NextToken", "SortBy", "SortOrder"]],
-)];
+)
+.on_any()];
 
 /// The names that a summary shows.
 const SHOWN: usize = 100;

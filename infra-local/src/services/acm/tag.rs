@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{AcmOperation, find, find_mut, input, validation};
+use super::{AcmOperation, CERTIFICATE, find, find_mut, input, validation};
 use crate::model::Cloud;
 use crate::model::Tags;
 use crate::services::tags;
@@ -11,9 +11,9 @@ use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Outcome};
 
 pub(super) const OPERATIONS: &[AcmOperation] = &[
-    Operation::writes("AddTagsToCertificate", add, &[&["CertificateArn", "Tags"]]),
-    Operation::writes("RemoveTagsFromCertificate", remove, &[&["CertificateArn", "Tags"]]),
-    Operation::reads("ListTagsForCertificate", list, &[&["CertificateArn"]]),
+    Operation::writes("AddTagsToCertificate", add, &[&["CertificateArn", "Tags"]]).on(&[CERTIFICATE]),
+    Operation::writes("RemoveTagsFromCertificate", remove, &[&["CertificateArn", "Tags"]]).on(&[CERTIFICATE]),
+    Operation::reads("ListTagsForCertificate", list, &[&["CertificateArn"]]).on(&[CERTIFICATE]),
 ];
 
 #[derive(Deserialize)]

@@ -16,9 +16,10 @@ use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Outcome};
 
 pub(super) const OPERATIONS: &[ControlOperation] = &[
-    Operation::writes("CreateResource", create, &[&["TypeName", "DesiredState", "ClientToken"]]),
-    Operation::writes("UpdateResource", update, &[&["TypeName", "Identifier", "PatchDocument", "ClientToken"]]),
-    Operation::writes("DeleteResource", delete, &[&["TypeName", "Identifier", "ClientToken"]]),
+    Operation::writes("CreateResource", create, &[&["TypeName", "DesiredState", "ClientToken"]]).on_any(),
+    Operation::writes("UpdateResource", update, &[&["TypeName", "Identifier", "PatchDocument", "ClientToken"]])
+        .on_any(),
+    Operation::writes("DeleteResource", delete, &[&["TypeName", "Identifier", "ClientToken"]]).on_any(),
 ];
 
 /// Lifetime of a client token.

@@ -10,8 +10,8 @@ use crate::services::{Call, Operation};
 use crate::wire::{Outcome, Page};
 
 pub(super) const OPERATIONS: &[ControlOperation] = &[
-    Operation::reads("GetResource", get, &[&["TypeName", "Identifier"]]),
-    Operation::reads("ListResources", list, &[&["TypeName", "MaxResults", "NextToken"]]),
+    Operation::reads("GetResource", get, &[&["TypeName", "Identifier"]]).on_any(),
+    Operation::reads("ListResources", list, &[&["TypeName", "MaxResults", "NextToken"]]).on_any(),
 ];
 
 #[derive(Deserialize)]

@@ -10,9 +10,10 @@ use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Outcome, Page};
 
 pub(super) const OPERATIONS: &[ControlOperation] = &[
-    Operation::reads("GetResourceRequestStatus", status, &[&["RequestToken"]]),
-    Operation::reads("ListResourceRequests", list, &[&["ResourceRequestStatusFilter", "MaxResults", "NextToken"]]),
-    Operation::writes("CancelResourceRequest", cancel, &[&["RequestToken"]]),
+    Operation::reads("GetResourceRequestStatus", status, &[&["RequestToken"]]).on_any(),
+    Operation::reads("ListResourceRequests", list, &[&["ResourceRequestStatusFilter", "MaxResults", "NextToken"]])
+        .on_any(),
+    Operation::writes("CancelResourceRequest", cancel, &[&["RequestToken"]]).on_any(),
 ];
 
 #[derive(Deserialize)]

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::tag::{Tag, read_tags};
-use super::{Dimension, WatchOperation, dimensions, input, render_dimensions, validation};
+use super::{ALARM, ALARMS, Dimension, WatchOperation, dimensions, input, render_dimensions, validation};
 use crate::model::Cloud;
 use crate::model::cloudwatch::alarm::{Alarm, AlarmState, Comparison, HistoryItem, HistoryKind, Missing};
 use crate::model::cloudwatch::metrics::{Statistic, UNITS};
@@ -16,21 +16,24 @@ use crate::wire::shape::timestamp;
 use crate::wire::{ApiError, Outcome, Page};
 
 pub(super) const OPERATIONS: &[WatchOperation] = &[
-    Operation::writes("PutMetricAlarm", put, &[PUT]),
+    Operation::writes("PutMetricAlarm", put, &[PUT]).on(&[ALARM]),
     Operation::reads(
         "DescribeAlarms",
         describe,
         &[&["AlarmNames", "AlarmNamePrefix", "AlarmTypes", "StateValue", "ActionPrefix", "MaxRecords", "NextToken"]],
-    ),
+    )
+    .on(&[ALARMS]),
     Operation::reads(
         "DescribeAlarmsForMetric",
         describe_for_metric,
         &[&["MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Dimensions", "Period", "Unit"]],
-    ),
-    Operation::writes("DeleteAlarms", delete, &[&["AlarmNames"]]),
-    Operation::writes("SetAlarmState", set_state, &[&["AlarmName", "StateValue", "StateReason", "StateReasonData"]]),
-    Operation::writes("EnableAlarmActions", enable, &[&["AlarmNames"]]),
-    Operation::writes("DisableAlarmActions", disable, &[&["AlarmNames"]]),
+    )
+    .on_any(),
+    Operation::writes("DeleteAlarms", delete, &[&["AlarmNames"]]).on(&[ALARMS]),
+    Operation::writes("SetAlarmState", set_state, &[&["AlarmName", "StateValue", "StateReason", "StateReasonData"]])
+        .on(&[ALARM]),
+    Operation::writes("EnableAlarmActions", enable, &[&["AlarmNames"]]).on(&[ALARMS]),
+    Operation::writes("DisableAlarmActions", disable, &[&["AlarmNames"]]).on(&[ALARMS]),
 ];
 
 const PUT: &[&str] = &[

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Time, WatchOperation, input, validation};
+use super::{ALARM, Time, WatchOperation, input, validation};
 use crate::model::Cloud;
 use crate::model::cloudwatch::alarm::{HistoryItem, HistoryKind};
 use crate::services::{Call, Operation};
@@ -14,7 +14,8 @@ pub(super) const OPERATIONS: &[WatchOperation] = &[Operation::reads(
     "DescribeAlarmHistory",
     describe,
     &[&["AlarmName", "AlarmTypes", "HistoryItemType", "StartDate", "EndDate", "MaxRecords", "NextToken", "ScanBy"]],
-)];
+)
+.on(&[ALARM])];
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]

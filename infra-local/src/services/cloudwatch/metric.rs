@@ -11,8 +11,9 @@ use crate::wire::{ApiError, Outcome, Page};
 
 pub(super) const OPERATIONS: &[WatchOperation] = &[
     // Metrics are no part of the state that operations change.
-    Operation::reads("PutMetricData", put, &[&["Namespace", "MetricData"]]),
-    Operation::reads("ListMetrics", list, &[&["Namespace", "MetricName", "Dimensions", "NextToken", "RecentlyActive"]]),
+    Operation::reads("PutMetricData", put, &[&["Namespace", "MetricData"]]).on_any(),
+    Operation::reads("ListMetrics", list, &[&["Namespace", "MetricName", "Dimensions", "NextToken", "RecentlyActive"]])
+        .on_any(),
 ];
 
 /// Metrics in one request, and metrics on one page of a list.

@@ -30,12 +30,14 @@ pub(super) const OPERATIONS: &[WatchOperation] = &[
             "ExtendedStatistics",
             "Unit",
         ]],
-    ),
+    )
+    .on_any(),
     Operation::reads(
         "GetMetricData",
         data,
         &[&["MetricDataQueries", "StartTime", "EndTime", "ScanBy", "MaxDatapoints"]],
-    ),
+    )
+    .on_any(),
 ];
 
 /// Datapoints in one answer.

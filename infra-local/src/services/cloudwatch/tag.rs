@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{WatchOperation, input, invalid};
+use super::{TAGGED, WatchOperation, input, invalid};
 use crate::model::Cloud;
 use crate::model::Tags;
 use crate::model::cloudwatch::alarm::Alarm;
@@ -12,9 +12,9 @@ use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Outcome};
 
 pub(super) const OPERATIONS: &[WatchOperation] = &[
-    Operation::writes("TagResource", tag, &[&["ResourceARN", "Tags"]]),
-    Operation::writes("UntagResource", untag, &[&["ResourceARN", "TagKeys"]]),
-    Operation::reads("ListTagsForResource", list, &[&["ResourceARN"]]),
+    Operation::writes("TagResource", tag, &[&["ResourceARN", "Tags"]]).on(&[TAGGED]),
+    Operation::writes("UntagResource", untag, &[&["ResourceARN", "TagKeys"]]).on(&[TAGGED]),
+    Operation::reads("ListTagsForResource", list, &[&["ResourceARN"]]).on(&[TAGGED]),
 ];
 
 #[derive(Clone, Deserialize)]

@@ -6,17 +6,19 @@ use serde_json::{Value, json};
 
 use super::pattern::Pattern;
 use super::store::{self, Event};
-use super::{LogOperation, input, invalid, named, no_stream};
+use super::{LogOperation, input, invalid, named, no_stream, resource};
 use crate::model::logs::LogStream;
 use crate::services::{Call, Operation, State};
 use crate::wire::Outcome;
 
 pub(super) const OPERATIONS: &[LogOperation] = &[
     Operation::performs("PutLogEvents", put, &[&["logGroupName", "logStreamName", "logEvents"]])
+        .on(&[resource::GROUP])
         // AWS takes any token today.
         .ignoring(&["sequenceToken"]),
-    Operation::performs("GetLogEvents", get, &[GET]),
+    Operation::performs("GetLogEvents", get, &[GET]).on(&[resource::GROUP, resource::IDENTIFIED_GROUP]),
     Operation::performs("FilterLogEvents", filter, &[FILTER])
+        .on(&[resource::GROUP, resource::IDENTIFIED_GROUP])
         // All events come in the order of their times.
         .ignoring(&["interleaved"]),
 ];

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{LogOperation, input, invalid, milliseconds, no_group, plain_name, store, tag};
+use super::{LogOperation, input, invalid, milliseconds, no_group, plain_name, resource, store, tag};
 use crate::model::Cloud;
 use crate::model::logs::LogGroup;
 use crate::model::{ACCOUNT, Tags};
@@ -11,15 +11,17 @@ use crate::services::{Call, Operation, State};
 use crate::wire::{ApiError, Outcome, Page};
 
 pub(super) const OPERATIONS: &[LogOperation] = &[
-    Operation::writes("CreateLogGroup", create, &[&["logGroupName", "tags", "logGroupClass"]]),
+    Operation::writes("CreateLogGroup", create, &[&["logGroupName", "tags", "logGroupClass"]]).on(&[resource::GROUP]),
     Operation::performs(
         "DescribeLogGroups",
         describe,
         &[&["logGroupNamePrefix", "logGroupNamePattern", "logGroupIdentifiers", "logGroupClass", "nextToken", "limit"]],
-    ),
-    Operation::writes("DeleteLogGroup", delete, &[&["logGroupName"]]),
-    Operation::writes("PutRetentionPolicy", put_retention, &[&["logGroupName", "retentionInDays"]]),
-    Operation::writes("DeleteRetentionPolicy", delete_retention, &[&["logGroupName"]]),
+    )
+    .on_any(),
+    Operation::writes("DeleteLogGroup", delete, &[&["logGroupName"]]).on(&[resource::GROUP]),
+    Operation::writes("PutRetentionPolicy", put_retention, &[&["logGroupName", "retentionInDays"]])
+        .on(&[resource::GROUP]),
+    Operation::writes("DeleteRetentionPolicy", delete_retention, &[&["logGroupName"]]).on(&[resource::GROUP]),
 ];
 
 /// The retentions that AWS takes, in days.

@@ -4,16 +4,16 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::group::limit;
-use super::{LogOperation, input, invalid, milliseconds, named, no_group, no_stream, store};
+use super::{LogOperation, input, invalid, milliseconds, named, no_group, no_stream, resource, store};
 use crate::model::Cloud;
 use crate::model::logs::{LogGroup, LogStream};
 use crate::services::{Call, Operation, State};
 use crate::wire::{ApiError, Outcome, Page};
 
 pub(super) const OPERATIONS: &[LogOperation] = &[
-    Operation::writes("CreateLogStream", create, &[&["logGroupName", "logStreamName"]]),
-    Operation::performs("DescribeLogStreams", describe, &[DESCRIBE]),
-    Operation::writes("DeleteLogStream", delete, &[&["logGroupName", "logStreamName"]]),
+    Operation::writes("CreateLogStream", create, &[&["logGroupName", "logStreamName"]]).on(&[resource::GROUP]),
+    Operation::performs("DescribeLogStreams", describe, &[DESCRIBE]).on(&[resource::GROUP, resource::IDENTIFIED_GROUP]),
+    Operation::writes("DeleteLogStream", delete, &[&["logGroupName", "logStreamName"]]).on(&[resource::GROUP]),
 ];
 
 const DESCRIBE: &[&str] =

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{LogOperation, input, invalid, no_group, plain_name};
+use super::{LogOperation, input, invalid, no_group, plain_name, resource};
 use crate::model::Cloud;
 use crate::model::Tags;
 use crate::model::logs::LogGroup;
@@ -12,12 +12,12 @@ use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Outcome};
 
 pub(super) const OPERATIONS: &[LogOperation] = &[
-    Operation::writes("TagResource", tag, &[&["resourceArn", "tags"]]),
-    Operation::writes("UntagResource", untag, &[&["resourceArn", "tagKeys"]]),
-    Operation::reads("ListTagsForResource", list, &[&["resourceArn"]]),
-    Operation::writes("TagLogGroup", tag, &[&["logGroupName", "tags"]]),
-    Operation::writes("UntagLogGroup", untag_named, &[&["logGroupName", "tags"]]),
-    Operation::reads("ListTagsLogGroup", list, &[&["logGroupName"]]),
+    Operation::writes("TagResource", tag, &[&["resourceArn", "tags"]]).on(&[resource::TAGGED]),
+    Operation::writes("UntagResource", untag, &[&["resourceArn", "tagKeys"]]).on(&[resource::TAGGED]),
+    Operation::reads("ListTagsForResource", list, &[&["resourceArn"]]).on(&[resource::TAGGED]),
+    Operation::writes("TagLogGroup", tag, &[&["logGroupName", "tags"]]).on(&[resource::GROUP]),
+    Operation::writes("UntagLogGroup", untag_named, &[&["logGroupName", "tags"]]).on(&[resource::GROUP]),
+    Operation::reads("ListTagsLogGroup", list, &[&["logGroupName"]]).on(&[resource::GROUP]),
 ];
 
 #[derive(Deserialize)]

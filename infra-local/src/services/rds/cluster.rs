@@ -4,7 +4,7 @@ use super::instance::HOSTED_ZONE;
 use super::request::{self, DEFAULT_PORT, IGNORED, SCHEDULE, SECURITY_GROUPS};
 use super::{
     FILTERS, PAGES, TAGS, arn, cluster, cluster_snapshot, cluster_state, combination, engine, entries, filtered,
-    identifier, page, parameter_group, parse_tags, security_groups, subnet_group, tag_list, take_address,
+    identifier, page, parameter_group, parse_tags, resource, security_groups, subnet_group, tag_list, take_address,
 };
 use crate::domain::rds::settings;
 use crate::model::Cloud;
@@ -20,14 +20,17 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
         create,
         &[&["MasterUsername", "MasterUserPassword", "StorageEncrypted"], CLUSTER, SECURITY_GROUPS, SCHEDULE, TAGS],
     )
+    .on(&[resource::CLUSTER, resource::CLUSTER_PARAMETER_GROUP, resource::SUBNET_GROUP])
     .ignoring(IGNORED),
     Operation::reads("DescribeDBClusters", describe, &[&["DBClusterIdentifier"], PAGES, FILTERS])
+        .on(&[resource::CLUSTER])
         .ignoring(&["IncludeShared"]),
     Operation::writes(
         "DeleteDBCluster",
         delete,
         &[&["DBClusterIdentifier", "SkipFinalSnapshot", "FinalDBSnapshotIdentifier"]],
     )
+    .on(&[resource::CLUSTER, resource::FINAL_CLUSTER_SNAPSHOT])
     .ignoring(&["DeleteAutomatedBackups"]),
 ];
 

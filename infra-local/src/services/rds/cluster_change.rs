@@ -2,7 +2,9 @@
 
 use super::cluster::answer;
 use super::request::{self, IGNORED, SCHEDULE, SECURITY_GROUPS};
-use super::{cluster, cluster_mut, cluster_state, engine, instance, instance_state, no_instance, parameter_group};
+use super::{
+    cluster, cluster_mut, cluster_state, engine, instance, instance_state, no_instance, parameter_group, resource,
+};
 use crate::model::Cloud;
 use crate::model::Region;
 use crate::model::rds::{DbCluster, DbInstance, Stage};
@@ -30,10 +32,12 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
             SCHEDULE,
         ],
     )
+    .on(&[resource::CLUSTER, resource::CLUSTER_PARAMETER_GROUP])
     .ignoring(IGNORED),
-    Operation::writes("FailoverDBCluster", fail_over, &[&["DBClusterIdentifier", "TargetDBInstanceIdentifier"]]),
-    Operation::writes("StopDBCluster", stop, &[&["DBClusterIdentifier"]]),
-    Operation::writes("StartDBCluster", start, &[&["DBClusterIdentifier"]]),
+    Operation::writes("FailoverDBCluster", fail_over, &[&["DBClusterIdentifier", "TargetDBInstanceIdentifier"]])
+        .on(&[resource::CLUSTER, resource::FAILOVER_INSTANCE]),
+    Operation::writes("StopDBCluster", stop, &[&["DBClusterIdentifier"]]).on(&[resource::CLUSTER]),
+    Operation::writes("StartDBCluster", start, &[&["DBClusterIdentifier"]]).on(&[resource::CLUSTER]),
 ];
 
 fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     FILTERS, PAGES, TAGS, arn, check_identifier, cluster, cluster_state, engine, entries, filtered, not_found, page,
-    parse_tags, snapshot_named, tag_list,
+    parse_tags, resource, snapshot_named, tag_list,
 };
 use crate::model::Cloud;
 use crate::model::ids::random_hex;
@@ -18,14 +18,17 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
         "CreateDBClusterSnapshot",
         create,
         &[&["DBClusterSnapshotIdentifier", "DBClusterIdentifier"], TAGS],
-    ),
+    )
+    .on(&[resource::CLUSTER, resource::CLUSTER_SNAPSHOT]),
     Operation::reads(
         "DescribeDBClusterSnapshots",
         describe,
         &[&["DBClusterSnapshotIdentifier", "DBClusterIdentifier", "SnapshotType"], PAGES, FILTERS],
     )
+    .on(&[resource::CLUSTER, resource::CLUSTER_SNAPSHOT])
     .ignoring(&["IncludeShared", "IncludePublic"]),
-    Operation::writes("DeleteDBClusterSnapshot", delete, &[&["DBClusterSnapshotIdentifier"]]),
+    Operation::writes("DeleteDBClusterSnapshot", delete, &[&["DBClusterSnapshotIdentifier"]])
+        .on(&[resource::CLUSTER_SNAPSHOT]),
 ];
 
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {

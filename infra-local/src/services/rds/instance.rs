@@ -3,7 +3,7 @@
 use super::request::{self, DEFAULT_PORT, IGNORED, SCHEDULE, SECURITY_GROUPS, STORAGE};
 use super::{
     FILTERS, PAGES, TAGS, arn, cluster, combination, engine, entries, filtered, identifier, instance, instance_state,
-    page, parameter_group, parse_tags, security_groups, snapshot, subnet_group, tag_list, take_address,
+    page, parameter_group, parse_tags, resource, security_groups, snapshot, subnet_group, tag_list, take_address,
 };
 use crate::domain::rds::settings;
 use crate::model::Cloud;
@@ -39,13 +39,16 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
             TAGS,
         ],
     )
+    .on(&[resource::INSTANCE, resource::CLUSTER, resource::PARAMETER_GROUP, resource::SUBNET_GROUP])
     .ignoring(IGNORED),
-    Operation::reads("DescribeDBInstances", describe, &[&["DBInstanceIdentifier"], PAGES, FILTERS]),
+    Operation::reads("DescribeDBInstances", describe, &[&["DBInstanceIdentifier"], PAGES, FILTERS])
+        .on(&[resource::INSTANCE]),
     Operation::writes(
         "DeleteDBInstance",
         delete,
         &[&["DBInstanceIdentifier", "SkipFinalSnapshot", "FinalDBSnapshotIdentifier"]],
     )
+    .on(&[resource::INSTANCE])
     .ignoring(&["DeleteAutomatedBackups"]),
 ];
 

@@ -12,6 +12,7 @@ mod parameter;
 mod parameter_group;
 mod replica;
 mod request;
+mod resource;
 mod restore;
 mod snapshot;
 mod subnet_group;

@@ -2,7 +2,7 @@
 
 use super::instance::{OPTIONS, add, blank, render};
 use super::request::{self, IGNORED, SECURITY_GROUPS, STORAGE};
-use super::{TAGS, combination, identifier, instance, instance_mut, instance_state, subnet_group};
+use super::{TAGS, combination, identifier, instance, instance_mut, instance_state, resource, subnet_group};
 use crate::model::Cloud;
 use crate::model::rds::{DbInstance, Place, Seed, Stage};
 use crate::services::{Call, Operation};
@@ -27,12 +27,14 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
             TAGS,
         ],
     )
+    .on(&[resource::INSTANCE, resource::SOURCE_INSTANCE, resource::PARAMETER_GROUP, resource::SUBNET_GROUP])
     .ignoring(IGNORED),
     Operation::writes(
         "PromoteReadReplica",
         promote,
         &[&["DBInstanceIdentifier"], &["BackupRetentionPeriod", "PreferredBackupWindow"]],
-    ),
+    )
+    .on(&[resource::INSTANCE]),
 ];
 
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {

@@ -2,7 +2,7 @@
 
 use super::instance::{OPTIONS, add, blank};
 use super::request::{self, IGNORED, SCHEDULE, SECURITY_GROUPS, STORAGE};
-use super::{TAGS, cluster, cluster_snapshot, engine, identifier, snapshot, subnet_group};
+use super::{TAGS, cluster, cluster_snapshot, engine, identifier, resource, snapshot, subnet_group};
 use crate::model::Cloud;
 use crate::model::ids::random_hex;
 use crate::model::rds::{Account, DbInstance, Place, Seed, Snapshot, Stage};
@@ -30,12 +30,14 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
             TAGS,
         ],
     )
+    .on(&[resource::INSTANCE, resource::SNAPSHOT, resource::PARAMETER_GROUP, resource::SUBNET_GROUP])
     .ignoring(IGNORED),
     Operation::writes(
         "RestoreDBClusterFromSnapshot",
         restore_cluster,
         &[&["SnapshotIdentifier"], cluster::CLUSTER, SECURITY_GROUPS, SCHEDULE, TAGS],
     )
+    .on(&[resource::CLUSTER, resource::RESTORED_SNAPSHOT, resource::CLUSTER_PARAMETER_GROUP, resource::SUBNET_GROUP])
     .ignoring(IGNORED),
 ];
 

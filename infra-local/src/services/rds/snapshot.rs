@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     FILTERS, PAGES, TAGS, arn, check_identifier, engine, entries, filtered, instance, instance_mut, instance_state,
-    not_found, page, parse_tags, snapshot_named, tag_list,
+    not_found, page, parse_tags, resource, snapshot_named, tag_list,
 };
 use crate::model::Cloud;
 use crate::model::ids::random_hex;
@@ -14,14 +14,16 @@ use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
-    Operation::writes("CreateDBSnapshot", create, &[&["DBSnapshotIdentifier", "DBInstanceIdentifier"], TAGS]),
+    Operation::writes("CreateDBSnapshot", create, &[&["DBSnapshotIdentifier", "DBInstanceIdentifier"], TAGS])
+        .on(&[resource::INSTANCE, resource::SNAPSHOT]),
     Operation::reads(
         "DescribeDBSnapshots",
         describe,
         &[&["DBSnapshotIdentifier", "DBInstanceIdentifier", "DbiResourceId", "SnapshotType"], PAGES, FILTERS],
     )
+    .on(&[resource::INSTANCE, resource::SNAPSHOT])
     .ignoring(&["IncludeShared", "IncludePublic"]),
-    Operation::writes("DeleteDBSnapshot", delete, &[&["DBSnapshotIdentifier"]]),
+    Operation::writes("DeleteDBSnapshot", delete, &[&["DBSnapshotIdentifier"]]).on(&[resource::SNAPSHOT]),
 ];
 
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {

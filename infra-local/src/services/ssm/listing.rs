@@ -4,19 +4,21 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::parameter::{kind_name, metadata, render};
-use super::{SsmOperation, input, validation};
+use super::{PATH, SsmOperation, input, validation};
 use crate::model::Cloud;
 use crate::model::ssm::Parameter;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Outcome, Page};
 
 pub(super) const OPERATIONS: &[SsmOperation] = &[
-    Operation::reads("DescribeParameters", describe, &[&["Filters", "ParameterFilters", "MaxResults", "NextToken"]]),
+    Operation::reads("DescribeParameters", describe, &[&["Filters", "ParameterFilters", "MaxResults", "NextToken"]])
+        .on_any(),
     Operation::reads(
         "GetParametersByPath",
         by_path,
         &[&["Path", "Recursive", "ParameterFilters", "WithDecryption", "MaxResults", "NextToken"]],
-    ),
+    )
+    .on(&[PATH]),
 ];
 
 #[derive(Deserialize)]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::tag::{Tag, read_tags};
-use super::{Selector, SsmOperation, arn, input, not_found, validation};
+use super::{PARAMETER, PARAMETERS, Selector, SsmOperation, arn, input, not_found, validation};
 use crate::model::Cloud;
 use crate::model::ssm::{Parameter, ParameterKind, ParameterVersion};
 use crate::services::{Call, Operation};
@@ -29,12 +29,13 @@ pub(super) const OPERATIONS: &[SsmOperation] = &[
             "DataType",
             "AllowedPattern",
         ]],
-    ),
-    Operation::reads("GetParameter", get, &[&["Name", "WithDecryption"]]),
-    Operation::reads("GetParameters", get_several, &[&["Names", "WithDecryption"]]),
-    Operation::reads("GetParameterHistory", history, &[&["Name", "WithDecryption"]]),
-    Operation::writes("DeleteParameter", delete, &[&["Name"]]),
-    Operation::writes("DeleteParameters", delete_several, &[&["Names"]]),
+    )
+    .on(&[PARAMETER]),
+    Operation::reads("GetParameter", get, &[&["Name", "WithDecryption"]]).on(&[PARAMETER]),
+    Operation::reads("GetParameters", get_several, &[&["Names", "WithDecryption"]]).on(&[PARAMETERS]),
+    Operation::reads("GetParameterHistory", history, &[&["Name", "WithDecryption"]]).on(&[PARAMETER]),
+    Operation::writes("DeleteParameter", delete, &[&["Name"]]).on(&[PARAMETER]),
+    Operation::writes("DeleteParameters", delete_several, &[&["Names"]]).on(&[PARAMETERS]),
 ];
 
 /// AWS keeps this many versions.

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{SsmOperation, input, validation};
+use super::{SsmOperation, TAGGED, input, validation};
 use crate::model::Cloud;
 use crate::model::Tags;
 use crate::model::ssm::Parameter;
@@ -12,9 +12,9 @@ use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Outcome};
 
 pub(super) const OPERATIONS: &[SsmOperation] = &[
-    Operation::writes("AddTagsToResource", add, &[&["ResourceType", "ResourceId", "Tags"]]),
-    Operation::writes("RemoveTagsFromResource", remove, &[&["ResourceType", "ResourceId", "TagKeys"]]),
-    Operation::reads("ListTagsForResource", list, &[&["ResourceType", "ResourceId"]]),
+    Operation::writes("AddTagsToResource", add, &[&["ResourceType", "ResourceId", "Tags"]]).on(&[TAGGED]),
+    Operation::writes("RemoveTagsFromResource", remove, &[&["ResourceType", "ResourceId", "TagKeys"]]).on(&[TAGGED]),
+    Operation::reads("ListTagsForResource", list, &[&["ResourceType", "ResourceId"]]).on(&[TAGGED]),
 ];
 
 #[derive(Deserialize)]
