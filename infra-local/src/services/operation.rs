@@ -94,7 +94,7 @@ pub(crate) struct Operation<I, O> {
     /// Parameter names with `N` for numbers and without `member`: `Filter.N.Value.N`.
     honoured: &'static [&'static [&'static str]],
     /// Accepted without effect; named in the log when they are sent.
-    ignored: &'static [&'static str],
+    ignored: &'static [&'static [&'static str]],
     /// Resources that the caller needs permission for; without any, policies must allow the operation on `*`.
     pub(crate) resources: &'static [Resource],
 }
@@ -153,7 +153,7 @@ impl<I, O> Operation<I, O> {
     }
 
     /// Parameters that are accepted and have no effect here.
-    pub(crate) const fn ignoring(mut self, ignored: &'static [&'static str]) -> Self {
+    pub(crate) const fn ignoring(mut self, ignored: &'static [&'static [&'static str]]) -> Self {
         self.ignored = ignored;
         self
     }
@@ -164,8 +164,12 @@ impl<I, O> Operation<I, O> {
     }
 
     /// Parameters that it accepts without effect.
-    pub(crate) fn ignored(&self) -> &'static [&'static str] {
-        self.ignored
+    pub(crate) fn ignored(&self) -> impl Iterator<Item = &'static str> + use<I, O> {
+        self.ignored.iter().flat_map(|group| group.iter().copied())
+    }
+
+    fn ignores(&self, pattern: &str) -> bool {
+        self.ignored.iter().any(|group| group.contains(&pattern))
     }
 
     fn honours(&self, pattern: &str) -> bool {
@@ -182,7 +186,7 @@ impl<O> Operation<Params, O> {
             if always.contains(&name) || self.honours(&pattern) {
                 continue;
             }
-            if self.ignored.contains(&pattern.as_str()) {
+            if self.ignores(&pattern) {
                 ignored.insert(pattern);
                 continue;
             }
@@ -208,7 +212,7 @@ impl<O> Operation<Value, O> {
             if self.honours(name) {
                 continue;
             }
-            if !self.ignored.contains(&name.as_str()) {
+            if !self.ignores(name) {
                 return Err(unsupported(self.name, name));
             }
             ignored.insert(name.clone());

@@ -30,7 +30,7 @@ pub(super) fn all() -> BTreeMap<&'static str, BTreeMap<&'static str, Parameters>
 fn of<I, O>(tables: &[&'static [Operation<I, O>]]) -> BTreeMap<&'static str, Parameters> {
     let operations = tables.iter().flat_map(|table| table.iter()).map(|operation| {
         let honoured = operation.parameters().collect();
-        (operation.name, Parameters { honoured, ignored: operation.ignored().iter().copied().collect() })
+        (operation.name, Parameters { honoured, ignored: operation.ignored().collect() })
     });
     operations.collect()
 }

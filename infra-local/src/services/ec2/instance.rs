@@ -24,10 +24,10 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
     .on_any(),
     Operation::writes("TerminateInstances", terminate, &[&["InstanceId.N"]])
         .on(&[resource::INSTANCES])
-        .ignoring(&["Force", "SkipOsShutdown"]),
+        .ignoring(&[&["Force", "SkipOsShutdown"]]),
     Operation::writes("StopInstances", stop, &[&["InstanceId.N"]])
         .on(&[resource::INSTANCES])
-        .ignoring(&["Force", "SkipOsShutdown"]),
+        .ignoring(&[&["Force", "SkipOsShutdown"]]),
     Operation::writes("StartInstances", start, &[&["InstanceId.N"]]).on(&[resource::INSTANCES]),
     Operation::writes("RebootInstances", reboot, &[&["InstanceId.N"]]).on(&[resource::INSTANCES]),
 ];

@@ -20,16 +20,24 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
         &[GROUP, PERMISSIONS, SIMPLE, TAG_SPECIFICATIONS],
     )
     .on(&[resource::SECURITY_GROUP]),
-    Operation::writes("AuthorizeSecurityGroupEgress", authorize_egress, &[GROUP, PERMISSIONS, TAG_SPECIFICATIONS])
-        .on(&[resource::SECURITY_GROUP]),
+    Operation::writes(
+        "AuthorizeSecurityGroupEgress",
+        authorize_egress,
+        &[&["GroupId"], PERMISSIONS, TAG_SPECIFICATIONS],
+    )
+    .on(&[resource::SECURITY_GROUP]),
     Operation::writes(
         "RevokeSecurityGroupIngress",
         revoke_ingress,
         &[GROUP, PERMISSIONS, SIMPLE, &["SecurityGroupRuleId.N"]],
     )
     .on(&[resource::SECURITY_GROUP]),
-    Operation::writes("RevokeSecurityGroupEgress", revoke_egress, &[GROUP, PERMISSIONS, &["SecurityGroupRuleId.N"]])
-        .on(&[resource::SECURITY_GROUP]),
+    Operation::writes(
+        "RevokeSecurityGroupEgress",
+        revoke_egress,
+        &[&["GroupId"], PERMISSIONS, &["SecurityGroupRuleId.N"]],
+    )
+    .on(&[resource::SECURITY_GROUP]),
     Operation::writes("ModifySecurityGroupRules", modify, &[&["GroupId"], UPDATES])
         .on(&[resource::SECURITY_GROUP, resource::MODIFIED_RULES]),
     Operation::writes("UpdateSecurityGroupRuleDescriptionsIngress", describe_ingress_rules, &[GROUP, PERMISSIONS])

@@ -12,9 +12,9 @@ use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
-    Operation::writes("RegisterTargets", register, &[TARGETS]).on(&[resource::TARGET_GROUP]).ignoring(ZONE),
-    Operation::writes("DeregisterTargets", deregister, &[TARGETS]).on(&[resource::TARGET_GROUP]).ignoring(ZONE),
-    Operation::reads("DescribeTargetHealth", describe, &[TARGETS]).on_any().ignoring(ZONE),
+    Operation::writes("RegisterTargets", register, &[TARGETS]).on(&[resource::TARGET_GROUP]).ignoring(&[ZONE]),
+    Operation::writes("DeregisterTargets", deregister, &[TARGETS]).on(&[resource::TARGET_GROUP]).ignoring(&[ZONE]),
+    Operation::reads("DescribeTargetHealth", describe, &[TARGETS]).on_any().ignoring(&[ZONE]),
 ];
 
 /// Requests go to the targets of all zones alike.

@@ -15,12 +15,12 @@ pub(super) const OPERATIONS: &[LogOperation] = &[
     Operation::performs("PutLogEvents", put, &[&["logGroupName", "logStreamName", "logEvents"]])
         .on(&[resource::GROUP])
         // AWS takes any token today.
-        .ignoring(&["sequenceToken"]),
+        .ignoring(&[&["sequenceToken"]]),
     Operation::performs("GetLogEvents", get, &[GET]).on(&[resource::GROUP, resource::IDENTIFIED_GROUP]),
     Operation::performs("FilterLogEvents", filter, &[FILTER])
         .on(&[resource::GROUP, resource::IDENTIFIED_GROUP])
         // All events come in the order of their times.
-        .ignoring(&["interleaved"]),
+        .ignoring(&[&["interleaved"]]),
 ];
 
 const GET: &[&str] = &[

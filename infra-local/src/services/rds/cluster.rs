@@ -1,7 +1,7 @@
 //! DB clusters: creation, description, deletion.
 
 use super::instance::HOSTED_ZONE;
-use super::request::{self, DEFAULT_PORT, IGNORED, SCHEDULE, SECURITY_GROUPS};
+use super::request::{self, BACKUPS, DEFAULT_PORT, MAINTENANCE, SECURITY_GROUPS};
 use super::{
     FILTERS, PAGES, TAGS, arn, cluster, cluster_snapshot, cluster_state, combination, engine, entries, filtered,
     identifier, page, parameter_group, parse_tags, resource, security_groups, subnet_group, tag_list, take_address,
@@ -18,20 +18,35 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
     Operation::writes(
         "CreateDBCluster",
         create,
-        &[&["MasterUsername", "MasterUserPassword", "StorageEncrypted"], CLUSTER, SECURITY_GROUPS, SCHEDULE, TAGS],
+        &[
+            &["MasterUsername", "MasterUserPassword", "StorageEncrypted"],
+            CLUSTER,
+            BACKUPS,
+            MAINTENANCE,
+            SECURITY_GROUPS,
+            TAGS,
+        ],
     )
     .on(&[resource::CLUSTER, resource::CLUSTER_PARAMETER_GROUP, resource::SUBNET_GROUP])
-    .ignoring(IGNORED),
+    .ignoring(&[
+        request::ACCESS,
+        request::CERTIFICATE,
+        request::ENCRYPTION_KEY,
+        request::INSIGHTS_MODE,
+        request::LIFECYCLE,
+        request::LOG_EXPORTS,
+        request::MONITORING,
+    ]),
     Operation::reads("DescribeDBClusters", describe, &[&["DBClusterIdentifier"], PAGES, FILTERS])
         .on(&[resource::CLUSTER])
-        .ignoring(&["IncludeShared"]),
+        .ignoring(&[&["IncludeShared"]]),
     Operation::writes(
         "DeleteDBCluster",
         delete,
         &[&["DBClusterIdentifier", "SkipFinalSnapshot", "FinalDBSnapshotIdentifier"]],
     )
     .on(&[resource::CLUSTER, resource::FINAL_CLUSTER_SNAPSHOT])
-    .ignoring(&["DeleteAutomatedBackups"]),
+    .ignoring(&[&["DeleteAutomatedBackups"]]),
 ];
 
 /// Parameters that all operations which create a cluster share.

@@ -1,7 +1,7 @@
 //! DB clusters: changes, failover, stop and start.
 
 use super::cluster::answer;
-use super::request::{self, IGNORED, SCHEDULE, SECURITY_GROUPS};
+use super::request::{self, BACKUPS, MAINTENANCE, SECURITY_GROUPS};
 use super::{
     cluster, cluster_mut, cluster_state, engine, instance, instance_state, no_instance, parameter_group, resource,
 };
@@ -29,11 +29,19 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
                 "NetworkType",
             ],
             SECURITY_GROUPS,
-            SCHEDULE,
+            BACKUPS,
+            MAINTENANCE,
         ],
     )
     .on(&[resource::CLUSTER, resource::CLUSTER_PARAMETER_GROUP])
-    .ignoring(IGNORED),
+    .ignoring(&[
+        request::ACCESS,
+        request::CERTIFICATE,
+        request::CHANGED_LOG_EXPORTS,
+        request::INSIGHTS_MODE,
+        request::LIFECYCLE,
+        request::MONITORING,
+    ]),
     Operation::writes("FailoverDBCluster", fail_over, &[&["DBClusterIdentifier", "TargetDBInstanceIdentifier"]])
         .on(&[resource::CLUSTER, resource::FAILOVER_INSTANCE]),
     Operation::writes("StopDBCluster", stop, &[&["DBClusterIdentifier"]]).on(&[resource::CLUSTER]),

@@ -26,7 +26,7 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
         &[&["DBClusterSnapshotIdentifier", "DBClusterIdentifier", "SnapshotType"], PAGES, FILTERS],
     )
     .on(&[resource::CLUSTER, resource::CLUSTER_SNAPSHOT])
-    .ignoring(&["IncludeShared", "IncludePublic"]),
+    .ignoring(&[&["IncludeShared", "IncludePublic"]]),
     Operation::writes("DeleteDBClusterSnapshot", delete, &[&["DBClusterSnapshotIdentifier"]])
         .on(&[resource::CLUSTER_SNAPSHOT]),
 ];

@@ -14,7 +14,7 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
         &[&["Engine", "EngineVersion", "DBParameterGroupFamily", "DefaultOnly", "IncludeAll"], PAGES, FILTERS],
     )
     .on_any()
-    .ignoring(&["ListSupportedCharacterSets", "ListSupportedTimezones"]),
+    .ignoring(&[&["ListSupportedCharacterSets", "ListSupportedTimezones"]]),
     Operation::reads(
         "DescribeOrderableDBInstanceOptions",
         describe_options,

@@ -1,6 +1,6 @@
 //! DB instances: creation, description, deletion.
 
-use super::request::{self, DEFAULT_PORT, IGNORED, SCHEDULE, SECURITY_GROUPS, STORAGE};
+use super::request::{self, BACKUPS, DEFAULT_PORT, MAINTENANCE, SECURITY_GROUPS, STORAGE};
 use super::{
     FILTERS, PAGES, TAGS, arn, cluster, combination, engine, entries, filtered, identifier, instance, instance_state,
     page, parameter_group, parse_tags, resource, security_groups, snapshot, subnet_group, tag_list, take_address,
@@ -31,16 +31,27 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
                 "Port",
                 "DBParameterGroupName",
                 "StorageEncrypted",
+                "PromotionTier",
             ],
             OPTIONS,
             SECURITY_GROUPS,
-            SCHEDULE,
+            BACKUPS,
+            MAINTENANCE,
             STORAGE,
             TAGS,
         ],
     )
     .on(&[resource::INSTANCE, resource::CLUSTER, resource::PARAMETER_GROUP, resource::SUBNET_GROUP])
-    .ignoring(IGNORED),
+    .ignoring(&[
+        request::ACCESS,
+        request::CERTIFICATE,
+        request::ENCRYPTION_KEY,
+        request::INSIGHTS_MODE,
+        request::LICENSE,
+        request::LIFECYCLE,
+        request::LOG_EXPORTS,
+        request::MONITORING,
+    ]),
     Operation::reads("DescribeDBInstances", describe, &[&["DBInstanceIdentifier"], PAGES, FILTERS])
         .on(&[resource::INSTANCE]),
     Operation::writes(
@@ -49,7 +60,7 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
         &[&["DBInstanceIdentifier", "SkipFinalSnapshot", "FinalDBSnapshotIdentifier"]],
     )
     .on(&[resource::INSTANCE])
-    .ignoring(&["DeleteAutomatedBackups"]),
+    .ignoring(&[&["DeleteAutomatedBackups"]]),
 ];
 
 /// Parameters that all operations which create an instance share.
@@ -60,7 +71,6 @@ pub(super) const OPTIONS: &[&str] = &[
     "DeletionProtection",
     "MultiAZ",
     "NetworkType",
-    "PromotionTier",
     "PubliclyAccessible",
 ];
 

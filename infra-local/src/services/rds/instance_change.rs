@@ -1,6 +1,6 @@
 //! DB instances: changes, reboots, stop and start.
 
-use super::request::{self, IGNORED, SCHEDULE, SECURITY_GROUPS, STORAGE};
+use super::request::{self, BACKUPS, MAINTENANCE, SECURITY_GROUPS, STORAGE};
 use super::{combination, engine, instance, instance_mut, instance_state, parameter_group, resource};
 use crate::model::Cloud;
 use crate::model::Region;
@@ -31,12 +31,21 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
                 "NetworkType",
             ],
             SECURITY_GROUPS,
-            SCHEDULE,
+            BACKUPS,
+            MAINTENANCE,
             STORAGE,
         ],
     )
     .on(&[resource::INSTANCE, resource::PARAMETER_GROUP])
-    .ignoring(IGNORED),
+    .ignoring(&[
+        request::ACCESS,
+        request::CERTIFICATE,
+        request::CHANGED_LOG_EXPORTS,
+        request::INSIGHTS_MODE,
+        request::LICENSE,
+        request::LIFECYCLE,
+        request::MONITORING,
+    ]),
     Operation::writes("RebootDBInstance", reboot, &[&["DBInstanceIdentifier", "ForceFailover"]])
         .on(&[resource::INSTANCE]),
     Operation::writes("StopDBInstance", stop, &[&["DBInstanceIdentifier"]]).on(&[resource::INSTANCE]),

@@ -1,7 +1,7 @@
 //! Read replicas of DB instances.
 
 use super::instance::{OPTIONS, add, blank, render};
-use super::request::{self, IGNORED, SECURITY_GROUPS, STORAGE};
+use super::request::{self, BACKUPS, SECURITY_GROUPS, STORAGE};
 use super::{TAGS, combination, identifier, instance, instance_mut, instance_state, resource, subnet_group};
 use crate::model::Cloud;
 use crate::model::rds::{DbInstance, Place, Seed, Stage};
@@ -28,13 +28,15 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
         ],
     )
     .on(&[resource::INSTANCE, resource::SOURCE_INSTANCE, resource::PARAMETER_GROUP, resource::SUBNET_GROUP])
-    .ignoring(IGNORED),
-    Operation::writes(
-        "PromoteReadReplica",
-        promote,
-        &[&["DBInstanceIdentifier"], &["BackupRetentionPeriod", "PreferredBackupWindow"]],
-    )
-    .on(&[resource::INSTANCE]),
+    .ignoring(&[
+        request::ACCESS,
+        request::CERTIFICATE,
+        request::ENCRYPTION_KEY,
+        request::INSIGHTS_MODE,
+        request::LOG_EXPORTS,
+        request::MONITORING,
+    ]),
+    Operation::writes("PromoteReadReplica", promote, &[&["DBInstanceIdentifier"], BACKUPS]).on(&[resource::INSTANCE]),
 ];
 
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {

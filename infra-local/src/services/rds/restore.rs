@@ -1,7 +1,7 @@
 //! New instances and clusters from snapshots.
 
 use super::instance::{OPTIONS, add, blank};
-use super::request::{self, IGNORED, SCHEDULE, SECURITY_GROUPS, STORAGE};
+use super::request::{self, BACKUPS, SECURITY_GROUPS};
 use super::{TAGS, cluster, cluster_snapshot, engine, identifier, resource, snapshot, subnet_group};
 use crate::model::Cloud;
 use crate::model::ids::random_hex;
@@ -25,20 +25,26 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
             ],
             OPTIONS,
             SECURITY_GROUPS,
-            SCHEDULE,
-            STORAGE,
+            BACKUPS,
+            &["AllocatedStorage", "Iops", "StorageThroughput", "StorageType"],
             TAGS,
         ],
     )
     .on(&[resource::INSTANCE, resource::SNAPSHOT, resource::PARAMETER_GROUP, resource::SUBNET_GROUP])
-    .ignoring(IGNORED),
+    .ignoring(&[request::ACCESS, request::CERTIFICATE, request::LICENSE, request::LIFECYCLE, request::LOG_EXPORTS]),
     Operation::writes(
         "RestoreDBClusterFromSnapshot",
         restore_cluster,
-        &[&["SnapshotIdentifier"], cluster::CLUSTER, SECURITY_GROUPS, SCHEDULE, TAGS],
+        &[&["SnapshotIdentifier"], cluster::CLUSTER, BACKUPS, SECURITY_GROUPS, TAGS],
     )
     .on(&[resource::CLUSTER, resource::RESTORED_SNAPSHOT, resource::CLUSTER_PARAMETER_GROUP, resource::SUBNET_GROUP])
-    .ignoring(IGNORED),
+    .ignoring(&[
+        request::ACCESS,
+        request::ENCRYPTION_KEY,
+        request::LIFECYCLE,
+        request::LOG_EXPORTS,
+        request::MONITORING,
+    ]),
 ];
 
 fn restore_instance(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {

@@ -22,7 +22,7 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
         &[&["DBSnapshotIdentifier", "DBInstanceIdentifier", "DbiResourceId", "SnapshotType"], PAGES, FILTERS],
     )
     .on(&[resource::INSTANCE, resource::SNAPSHOT])
-    .ignoring(&["IncludeShared", "IncludePublic"]),
+    .ignoring(&[&["IncludeShared", "IncludePublic"]]),
     Operation::writes("DeleteDBSnapshot", delete, &[&["DBSnapshotIdentifier"]]).on(&[resource::SNAPSHOT]),
 ];
 
