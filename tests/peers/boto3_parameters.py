@@ -52,14 +52,24 @@ def form_names(shape, protocol, path=(), outer=()):
     return names.union(*(form_names(member, protocol, inner, outer) for member, inner in members))
 
 
+def document_names(shape, path=(), outer=()):
+    """Returns the names of the members of a request in JSON, and after a dot those of the structures in it."""
+    while shape.type_name == "list":
+        shape = shape.member
+    names = {".".join(path)} - {""}
+    if shape.type_name != "structure" or shape.name in outer:
+        return names
+    outer = (*outer, shape.name)
+    return names.union(*(document_names(member, (*path, name), outer) for name, member in shape.members.items()))
+
+
 def parameter_names(model, operation):
-    """Returns the names of an operation's parameters. In JSON these are the members of the request itself; the types of
-    the requests refuse unknown members of structures."""
+    """Returns the names of an operation's parameters."""
     shape = model.operation_model(operation).input_shape
     if shape is None:
         return set()
     protocol = model.metadata["protocol"]
-    return form_names(shape, protocol) if protocol in ("ec2", "query") else set(shape.members)
+    return form_names(shape, protocol) if protocol in ("ec2", "query") else document_names(shape)
 
 
 def similar(name, names):
@@ -80,9 +90,10 @@ def unknown_names(service, operations, model):
 
 def main():
     session = botocore.session.get_session()
-    ec2, rds = session.get_service_model("ec2"), session.get_service_model("rds")
+    ec2, rds, ssm = (session.get_service_model(name) for name in ("ec2", "rds", "ssm"))
     assert "Filter.N.Value.N" in parameter_names(ec2, "DescribeInstances")
     assert "Filters.Filter.N.Values.Value.N" in parameter_names(rds, "DescribeDBInstances")
+    assert "Tags.Key" in parameter_names(ssm, "PutParameter")
     invented = {"RunInstance": {}, "StopInstances": {"honoured": ["InstanceIds.N"], "ignored": []}}
     assert len([*unknown_names("ec2", invented, ec2)]) == 2
 
@@ -90,6 +101,7 @@ def main():
     models = {service: session.get_service_model(MODELS.get(service, service)) for service in services}
     found = [line for service in services for line in unknown_names(service, services[service], models[service])]
     assert not found, "\n".join(["botocore does not know these names:", *found])
+    assert "MetricData.StatisticValues.Sum" in services["monitoring"]["PutMetricData"]["honoured"]
     print(f"{sum(len(operations) for operations in services.values())} operations have AWS's parameters")
 
 

@@ -7,10 +7,10 @@ use serde::Serialize;
 use super::service::Service;
 use crate::services::Operation;
 
-/// Parameters of an operation, as operation tables write them: `Filter.N.Value.N`.
+/// Parameters of an operation, as operation tables write them: `Filter.N.Value.N`, and in JSON `Filters.Values`.
 #[derive(Debug, Serialize)]
 pub(super) struct Parameters {
-    honoured: BTreeSet<&'static str>,
+    honoured: BTreeSet<String>,
     ignored: BTreeSet<&'static str>,
 }
 
@@ -29,7 +29,7 @@ pub(super) fn all() -> BTreeMap<&'static str, BTreeMap<&'static str, Parameters>
 
 fn of<I, O>(tables: &[&'static [Operation<I, O>]]) -> BTreeMap<&'static str, Parameters> {
     let operations = tables.iter().flat_map(|table| table.iter()).map(|operation| {
-        let honoured = operation.parameters().collect();
+        let honoured = operation.all_parameters();
         (operation.name, Parameters { honoured, ignored: operation.ignored().collect() })
     });
     operations.collect()
@@ -48,7 +48,7 @@ mod tests {
     fn check_resources<I, O>(service: &str, tables: &[&'static [Operation<I, O>]]) {
         for operation in tables.iter().flat_map(|table| table.iter()) {
             for parameter in operation.resources.iter().filter_map(Resource::parameter) {
-                let known = operation.parameters().any(|known| known == parameter);
+                let known = operation.parameters().contains(&parameter);
                 assert!(known, "{service}:{} has no parameter {parameter}", operation.name);
             }
         }
