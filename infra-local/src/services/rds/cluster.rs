@@ -8,9 +8,9 @@ use super::{
 };
 use crate::domain::rds::settings;
 use crate::model::Cloud;
-use crate::model::Region;
 use crate::model::ids::random_hex;
 use crate::model::rds::{Account, DbCluster, Place, Schedule, Seed, Stage};
+use crate::model::{Region, Tags};
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
@@ -185,7 +185,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
             return Err(combination("FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified."));
         }
         (false, Some(id)) => {
-            cluster_snapshot::begin(region, &found, id, call.now, None)?;
+            cluster_snapshot::begin(region, &found, id, call.now, Tags::new())?;
         }
         (true, None) => {}
     }

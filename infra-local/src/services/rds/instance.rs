@@ -7,9 +7,9 @@ use super::{
 };
 use crate::domain::rds::settings;
 use crate::model::Cloud;
-use crate::model::Region;
 use crate::model::ids::random_hex;
 use crate::model::rds::{DbInstance, Pending, Place, Runtime, Seed, Stage, Storage};
+use crate::model::{Region, Tags};
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
@@ -209,7 +209,7 @@ pub(super) fn blank(engine: &str, place: Place) -> DbInstance {
         seed: Seed::Empty,
         pending: Pending::default(),
         created: chrono::DateTime::UNIX_EPOCH,
-        tags: crate::model::Tags::new(),
+        tags: Tags::new(),
         runtime: Runtime::default(),
     }
 }
@@ -335,7 +335,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
             if matches!(found.stage, Stage::Creating | Stage::Failed) {
                 return Err(instance_state(format!("Instance {} is not in a state to take a snapshot of.", found.id)));
             }
-            snapshot::begin(region, &found, id, call.now, None)?;
+            snapshot::begin(region, &found, id, call.now, Tags::new())?;
         }
         _ => {}
     }

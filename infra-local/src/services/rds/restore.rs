@@ -51,7 +51,7 @@ fn restore_instance(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node>
     let params = &call.input;
     let id = identifier(params, "DBInstanceIdentifier")?;
     let region = cloud.region_mut(call.region)?;
-    let from = snapshot::find(region, params.required("DBSnapshotIdentifier")?)?.clone();
+    let from = snapshot::SNAPSHOTS.find(region, params.required("DBSnapshotIdentifier")?)?.clone();
     if from.stage != Stage::Available {
         return Err(ApiError::new("InvalidDBSnapshotState", format!("The snapshot {} is not available.", from.id)));
     }
@@ -80,7 +80,7 @@ fn restore_instance(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node>
 fn restore_cluster(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let region = cloud.region_mut(call.region)?;
-    let from = cluster_snapshot::find(region, params.required("SnapshotIdentifier")?)?.clone();
+    let from = cluster_snapshot::SNAPSHOTS.find(region, params.required("SnapshotIdentifier")?)?.clone();
     if from.stage != Stage::Available {
         return Err(ApiError::new(
             "InvalidDBClusterSnapshotStateFault",
