@@ -25,12 +25,17 @@ def client(service, region="us-east-1", **config):
         config=Config(retries={"max_attempts": 0}, **config))
 
 
-def status():
-    """Returns the status that the cloud reports."""
+def administration(path):
+    """Returns the document of the path below `/_infra/`."""
     token = os.environ["INFRA_LOCAL_TOKEN"]
-    request = urllib.request.Request(f"{ENDPOINT}/_infra/status", headers={"Authorization": f"Bearer {token}"})
+    request = urllib.request.Request(f"{ENDPOINT}/_infra/{path}", headers={"Authorization": f"Bearer {token}"})
     with urllib.request.urlopen(request) as answer:
         return json.load(answer)
+
+
+def status():
+    """Returns the status that the cloud reports."""
+    return administration("status")
 
 
 @contextmanager

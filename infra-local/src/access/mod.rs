@@ -11,7 +11,7 @@
 //! - [`origin`]: refuses requests that a web page may have sent
 //! - [`policy`]: what policy documents say about a request
 //! - [`managed`]: the policies that AWS manages
-//! - [`resource`]: what a request is about, as ARNs
+//! - [`resource`]: ARNs of a request's resources
 //! - [`refusal`]: the words each protocol refuses with
 
 mod credentials;
@@ -28,7 +28,7 @@ pub(crate) use managed::document as managed_document;
 pub(crate) use origin::{Endpoint, Source};
 pub(crate) use policy::{Document, Question};
 pub(crate) use refusal::Refusal;
-pub(crate) use resource::resources;
+pub(crate) use resource::{Resource, arns};
 
 use chrono::{DateTime, Utc};
 

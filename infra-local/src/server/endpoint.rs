@@ -4,6 +4,7 @@ mod admin;
 mod answer;
 #[cfg(test)]
 mod fuzz;
+mod operations;
 mod request;
 mod service;
 #[cfg(test)]
@@ -38,7 +39,7 @@ use crate::runtime::network::{NetworkHandle, Place};
 use crate::runtime::postgres;
 use crate::server::credentials::Token;
 use crate::services::operation::Run;
-use crate::services::{Call, State};
+use crate::services::{Call, Operation, State};
 use crate::services::{cloudcontrol, s3};
 use crate::state::Shared;
 use crate::wire::body;
@@ -319,7 +320,7 @@ impl Server {
         let params = asked.params();
         let operation = find_operation(operations, name)?;
         operation.check(&params, always)?;
-        self.permit(&identity, asked, name, || params.patterns())?;
+        self.permit(&identity, asked, operation, || params.patterns())?;
         let dry_run = params.flag("DryRun")?;
         let fields = self.execute(operation.run, params, &asked.signed.scope, dry_run)?;
         if dry_run {
@@ -339,7 +340,7 @@ impl Server {
         let operation = find_operation(operations, name)?;
         let mut input = protocol.read(body)?;
         operation.check(&mut input)?;
-        self.permit(&identity, asked, name, || leaves(&input))?;
+        self.permit(&identity, asked, operation, || leaves(&input))?;
         let output = self.execute(operation.run, input, &signed.scope, false)?;
         Ok(response(StatusCode::OK, protocol, protocol.write(operation.name, &output, request_id), request_id))
     }
@@ -352,11 +353,11 @@ impl Server {
     }
 
     /// Checks the identity's policies, when IAM is enforced.
-    fn permit(
+    fn permit<I, O>(
         &self,
         identity: &Identity,
         asked: &ServiceRequest<'_>,
-        operation: &str,
+        operation: &Operation<I, O>,
         parameters: impl FnOnce() -> Vec<(String, String)>,
     ) -> Outcome<()> {
         if !self.access.enforce_iam || matches!(identity, Identity::Root { .. }) {
@@ -371,11 +372,11 @@ impl Server {
         };
         let parameters = parameters();
         let type_name = parameters.iter().find(|(name, _)| service == "cloudformation" && name == "TypeName");
-        let needed = type_name.map_or(&[][..], |(_, kind)| cloudcontrol::needed_actions(operation, kind));
+        let needed = type_name.map_or(&[][..], |(_, kind)| cloudcontrol::needed_actions(operation.name, kind));
         self.shared.read(|cloud| {
-            let resources = access::resources(&cloud.iam, service, operation, region, &parameters);
+            let resources = access::arns(operation.resources, cloud, region, &parameters);
             let actions = needed.iter().map(|action| (*action).to_owned());
-            for action in std::iter::once(format!("{service}:{operation}")).chain(actions) {
+            for action in std::iter::once(format!("{service}:{}", operation.name)).chain(actions) {
                 let wish = Wish { action: &action, resources: &resources, region, now: Utc::now() };
                 access::authorise(cloud, identity, &wish).map_err(|refusal| refusal.in_words_of(asked.protocol))?;
             }

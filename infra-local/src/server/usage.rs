@@ -86,6 +86,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::used_underscore_binding)]
     fn a_copy_of_the_descriptor_in_a_child_keeps_no_lock() {
         let directory = tempfile::tempdir().unwrap();
         let sole = Usage::begin(directory.path()).unwrap().unwrap().end().unwrap().unwrap();

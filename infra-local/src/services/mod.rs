@@ -18,4 +18,4 @@ pub(crate) mod ssm;
 pub(crate) mod sts;
 pub(crate) mod tags;
 
-pub(crate) use operation::{Call, Operation, State};
+pub(crate) use operation::{Call, Operation, State, typed};

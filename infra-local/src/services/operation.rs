@@ -1,14 +1,17 @@
-//! Operations as tables: a name, the parameters that are honoured, those that are knowingly ignored, and the code.
+//! Operations as tables: a name, the code, the honoured and the ignored parameters, and the resources for permissions.
 
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::access::Resource;
 use crate::model::Cloud;
 use crate::state::Shared;
 use crate::state::address::AddressBlock;
 use crate::wire::error::{ApiError, Outcome};
+use crate::wire::members::{all_members, members};
 use crate::wire::query::{Params, pattern_of};
 
 /// One request on its way to the code that answers it.
@@ -86,14 +89,67 @@ impl<I, O> Clone for Run<I, O> {
 
 impl<I, O> Copy for Run<I, O> {}
 
+/// Parameters that an operation honours.
+enum Honoured {
+    /// Names with `N` for numbers and without `member`: `Filter.N.Value.N`.
+    Listed(&'static [&'static [&'static str]]),
+    /// The members of its requests' type.
+    Typed(RequestType),
+}
+
+/// The type of an operation's requests, as its members.
+pub(crate) struct RequestType {
+    members: fn() -> &'static [&'static str],
+    all_members: fn() -> BTreeSet<String>,
+}
+
+impl RequestType {
+    /// Returns the type of the requests of an operation's code.
+    pub(crate) const fn of<S, R: DeserializeOwned>(_: fn(S, &Call<'_, Value>, R) -> Outcome<Value>) -> RequestType {
+        RequestType { members: members::<R>, all_members: all_members::<R> }
+    }
+}
+
+/// A row of a table whose code receives the request as a type, which defines the honoured parameters:
+/// `typed!(Reads, "ListCertificates", list)`. `input` of the service reads the request.
+macro_rules! typed {
+    ($kind:ident, $name:literal, $run:path) => {
+        $crate::services::Operation::typed(
+            $name,
+            $crate::services::operation::Run::$kind(|state, call| $run(state, call, input(call)?)),
+            $crate::services::operation::RequestType::of($run),
+        )
+    };
+}
+
+pub(crate) use typed;
+
 /// An entry of a service's table.
 pub(crate) struct Operation<I, O> {
     pub(crate) name: &'static str,
     pub(crate) run: Run<I, O>,
-    /// Parameter names with `N` for numbers and without `member`: `Filter.N.Value.N`.
-    honoured: &'static [&'static [&'static str]],
+    honoured: Honoured,
     /// Accepted without effect; named in the log when they are sent.
-    ignored: &'static [&'static str],
+    ignored: &'static [&'static [&'static str]],
+    /// Resources that the caller needs permission for; without any, policies must allow the operation on `*`.
+    pub(crate) resources: &'static [Resource],
+}
+
+/// An operation whose resources are not declared yet, so that no row of a table can omit them.
+pub(crate) struct Undeclared<I, O>(Operation<I, O>);
+
+impl<I, O> Undeclared<I, O> {
+    /// Declares the resources that the caller needs permission for.
+    pub(crate) const fn on(self, resources: &'static [Resource]) -> Operation<I, O> {
+        let Undeclared(mut operation) = self;
+        operation.resources = resources;
+        operation
+    }
+
+    /// Declares that policies allow or deny the operation as a whole, not for single resources.
+    pub(crate) const fn on_any(self) -> Operation<I, O> {
+        self.on(&[])
+    }
 }
 
 impl<I, O> Operation<I, O> {
@@ -102,8 +158,8 @@ impl<I, O> Operation<I, O> {
         name: &'static str,
         run: fn(&Cloud, &Call<'_, I>) -> Outcome<O>,
         honoured: &'static [&'static [&'static str]],
-    ) -> Self {
-        Operation { name, run: Run::Reads(run), honoured, ignored: &[] }
+    ) -> Undeclared<I, O> {
+        Operation::undeclared(name, Run::Reads(run), honoured)
     }
 
     /// An operation that may change the state.
@@ -111,8 +167,8 @@ impl<I, O> Operation<I, O> {
         name: &'static str,
         run: fn(&mut Cloud, &Call<'_, I>) -> Outcome<O>,
         honoured: &'static [&'static [&'static str]],
-    ) -> Self {
-        Operation { name, run: Run::Writes(run), honoured, ignored: &[] }
+    ) -> Undeclared<I, O> {
+        Operation::undeclared(name, Run::Writes(run), honoured)
     }
 
     /// An operation that performs I/O.
@@ -120,24 +176,55 @@ impl<I, O> Operation<I, O> {
         name: &'static str,
         run: fn(&State<'_>, &Call<'_, I>) -> Outcome<O>,
         honoured: &'static [&'static [&'static str]],
-    ) -> Self {
-        Operation { name, run: Run::Performs(run), honoured, ignored: &[] }
+    ) -> Undeclared<I, O> {
+        Operation::undeclared(name, Run::Performs(run), honoured)
+    }
+
+    const fn undeclared(
+        name: &'static str,
+        run: Run<I, O>,
+        honoured: &'static [&'static [&'static str]],
+    ) -> Undeclared<I, O> {
+        Undeclared(Operation { name, run, honoured: Honoured::Listed(honoured), ignored: &[], resources: &[] })
     }
 
     /// Parameters that are accepted and have no effect here.
-    pub(crate) const fn ignoring(mut self, ignored: &'static [&'static str]) -> Self {
+    pub(crate) const fn ignoring(mut self, ignored: &'static [&'static [&'static str]]) -> Self {
         self.ignored = ignored;
         self
     }
 
-    /// The parameters it honours.
+    /// Parameters that it honours. In JSON, these are the members of the request itself.
     #[cfg(test)]
-    pub(crate) fn parameters(&self) -> impl Iterator<Item = &'static str> + use<I, O> {
-        self.honoured.iter().flat_map(|group| group.iter().copied())
+    pub(crate) fn parameters(&self) -> Vec<&'static str> {
+        match &self.honoured {
+            Honoured::Listed(groups) => groups.concat(),
+            Honoured::Typed(request) => (request.members)().to_vec(),
+        }
+    }
+
+    /// Parameters that it honours, with the members of structures in JSON: `Tags.Key`.
+    pub(crate) fn all_parameters(&self) -> BTreeSet<String> {
+        match &self.honoured {
+            Honoured::Listed(groups) => groups.concat().into_iter().map(str::to_owned).collect(),
+            Honoured::Typed(request) => (request.all_members)(),
+        }
+    }
+
+    /// Parameters that it accepts without effect.
+    pub(crate) fn ignored(&self) -> impl Iterator<Item = &'static str> + use<I, O> {
+        self.ignored.iter().flat_map(|group| group.iter().copied())
+    }
+
+    fn ignores(&self, pattern: &str) -> bool {
+        self.ignored.iter().any(|group| group.contains(&pattern))
     }
 
     fn honours(&self, pattern: &str) -> bool {
-        self.honoured.iter().any(|group| group.contains(&pattern))
+        match &self.honoured {
+            Honoured::Listed(groups) => groups.iter().any(|group| group.contains(&pattern)),
+            Honoured::Typed(request) => (request.members)().contains(&pattern),
+        }
     }
 }
 
@@ -150,7 +237,7 @@ impl<O> Operation<Params, O> {
             if always.contains(&name) || self.honours(&pattern) {
                 continue;
             }
-            if self.ignored.contains(&pattern.as_str()) {
+            if self.ignores(&pattern) {
                 ignored.insert(pattern);
                 continue;
             }
@@ -165,7 +252,16 @@ impl<O> Operation<Params, O> {
     }
 }
 
-impl<O> Operation<Value, O> {
+impl Operation<Value, Value> {
+    /// An operation on a type of requests; see [`typed!`].
+    pub(crate) const fn typed(
+        name: &'static str,
+        run: Run<Value, Value>,
+        request: RequestType,
+    ) -> Undeclared<Value, Value> {
+        Undeclared(Operation { name, run, honoured: Honoured::Typed(request), ignored: &[], resources: &[] })
+    }
+
     /// The same for the top level of a JSON request; below it, the typed requests refuse unknown fields themselves.
     pub(crate) fn check(&self, input: &mut Value) -> Outcome<()> {
         let Value::Object(fields) = input else {
@@ -176,7 +272,7 @@ impl<O> Operation<Value, O> {
             if self.honours(name) {
                 continue;
             }
-            if !self.ignored.contains(&name.as_str()) {
+            if !self.ignores(name) {
                 return Err(unsupported(self.name, name));
             }
             ignored.insert(name.clone());

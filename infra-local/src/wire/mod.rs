@@ -5,6 +5,7 @@ mod cbor;
 pub(crate) mod compression;
 pub(crate) mod error;
 pub(crate) mod filter;
+pub(crate) mod members;
 pub(crate) mod query;
 pub(crate) mod shape;
 pub(crate) mod sigv4;

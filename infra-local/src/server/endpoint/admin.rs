@@ -1,4 +1,5 @@
-//! The paths below `/_infra/`: status, inventory, faults, reachability and shutdown, for the holders of the cloud's token.
+//! The paths below `/_infra/`: status, inventory, operations, faults, reachability, tunnels and shutdown, for the holders of
+//! the cloud's token.
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use serde_json::json;
 use tokio::sync::Notify;
 
 use super::answer::Answer;
+use super::operations;
 use crate::access::Source;
 use crate::runtime::network::NetworkHandle;
 use crate::server::capabilities::Capabilities;
@@ -28,7 +30,8 @@ use crate::state::Shared;
 const LIMIT_BYTES: usize = 64 * 1024;
 
 const PATHS: &str = "there are GET /_infra/health, GET /_infra/status, GET /_infra/inventory, GET /_infra/capabilities, \
-                     POST /_infra/fault, POST /_infra/reach, POST /_infra/tunnel and POST /_infra/shutdown";
+                     GET /_infra/operations, POST /_infra/fault, POST /_infra/reach, POST /_infra/tunnel and POST \
+                     /_infra/shutdown";
 
 /// Answers requests for the administration paths.
 pub(super) struct Admin {
@@ -63,6 +66,7 @@ impl Admin {
             }
             (&Method::GET, "status") => document(StatusCode::OK, Status::of(&self.shared)),
             (&Method::GET, "inventory") => document(StatusCode::OK, inventory::of(&self.shared)),
+            (&Method::GET, "operations") => document(StatusCode::OK, operations::all()),
             (&Method::GET, "capabilities") => match Capabilities::of(self.shared.directory()) {
                 Ok(capabilities) => document(StatusCode::OK, capabilities),
                 Err(error) => failure(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),

@@ -39,6 +39,21 @@ pub(super) enum Service {
 }
 
 impl Service {
+    /// Credential scopes of the services whose operations are in tables: all but S3.
+    pub(super) const NAMES: &[&str] = &[
+        "acm",
+        "autoscaling",
+        "cloudcontrolapi",
+        "ec2",
+        "elasticloadbalancing",
+        "iam",
+        "logs",
+        "monitoring",
+        "rds",
+        "ssm",
+        "sts",
+    ];
+
     /// Returns the service of a credential scope.
     pub(super) fn named(name: &str) -> Option<Service> {
         let query = |namespace, operations| Service::Query {

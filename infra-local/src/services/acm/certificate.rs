@@ -8,25 +8,19 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::tag::{Tag, read_tags};
-use super::{AcmOperation, find, find_mut, in_use_by, input, material, not_found, validation};
+use super::{AcmOperation, CERTIFICATE, find, find_mut, in_use_by, input, material, not_found, validation};
 use crate::model::Cloud;
 use crate::model::acm::Certificate;
 use crate::model::{ACCOUNT, Region};
-use crate::services::{Call, Operation};
+use crate::services::{Call, typed};
 use crate::wire::{ApiError, Outcome};
 
 pub(super) const OPERATIONS: &[AcmOperation] = &[
-    Operation::writes(
-        "ImportCertificate",
-        import,
-        &[&["CertificateArn", "Certificate", "PrivateKey", "CertificateChain", "Tags"]],
-    ),
-    Operation::reads("DescribeCertificate", describe, &[ARN]),
-    Operation::reads("GetCertificate", get, &[ARN]),
-    Operation::writes("DeleteCertificate", delete, &[ARN]),
+    typed!(Writes, "ImportCertificate", import).on(&[CERTIFICATE]),
+    typed!(Reads, "DescribeCertificate", describe).on(&[CERTIFICATE]),
+    typed!(Reads, "GetCertificate", get).on(&[CERTIFICATE]),
+    typed!(Writes, "DeleteCertificate", delete).on(&[CERTIFICATE]),
 ];
-
-const ARN: &[&str] = &["CertificateArn"];
 
 /// AWS's quota of certificates in a region.
 const MOST: usize = 2500;
@@ -42,8 +36,7 @@ struct Import {
     tags: Vec<Tag>,
 }
 
-fn import(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: Import = input(call)?;
+fn import(cloud: &mut Cloud, call: &Call<'_, Value>, request: Import) -> Outcome<Value> {
     let tags = read_tags(request.tags)?;
     let body = text(&request.certificate, "Certificate")?;
     let private_key = text(&request.private_key, "PrivateKey")?;
@@ -85,18 +78,18 @@ fn text(blob: &str, field: &str) -> Outcome<String> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct Named {
-    certificate_arn: String,
+pub(super) struct Named {
+    pub(super) certificate_arn: String,
 }
 
-fn describe(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
+fn describe(cloud: &Cloud, call: &Call<'_, Value>, request: Named) -> Outcome<Value> {
     let region = cloud.region(call.region)?;
-    let certificate = find(region, &input::<Named>(call)?.certificate_arn)?;
+    let certificate = find(region, &request.certificate_arn)?;
     Ok(json!({"Certificate": render(certificate, region, call.now)}))
 }
 
-fn get(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let certificate = find(cloud.region(call.region)?, &input::<Named>(call)?.certificate_arn)?;
+fn get(cloud: &Cloud, call: &Call<'_, Value>, request: Named) -> Outcome<Value> {
+    let certificate = find(cloud.region(call.region)?, &request.certificate_arn)?;
     let mut answer = json!({"Certificate": certificate.body});
     if let Some(chain) = &certificate.chain {
         answer["CertificateChain"] = json!(chain);
@@ -104,8 +97,8 @@ fn get(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
     Ok(answer)
 }
 
-fn delete(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let arn = input::<Named>(call)?.certificate_arn;
+fn delete(cloud: &mut Cloud, call: &Call<'_, Value>, request: Named) -> Outcome<Value> {
+    let arn = request.certificate_arn;
     let region = cloud.region_mut(call.region)?;
     find(region, &arn)?;
     if !in_use_by(region, &arn).is_empty() {

@@ -9,14 +9,10 @@ use super::{AcmOperation, in_use_by, input, validation};
 use crate::model::Cloud;
 use crate::model::Region;
 use crate::model::acm::Certificate;
-use crate::services::{Call, Operation};
+use crate::services::{Call, typed};
 use crate::wire::{Outcome, Page};
 
-pub(super) const OPERATIONS: &[AcmOperation] = &[Operation::reads(
-    "ListCertificates",
-    list,
-    &[&["CertificateStatuses", "Includes", "MaxItems", "NextToken", "SortBy", "SortOrder"]],
-)];
+pub(super) const OPERATIONS: &[AcmOperation] = &[typed!(Reads, "ListCertificates", list).on_any()];
 
 /// The names that a summary shows.
 const SHOWN: usize = 100;
@@ -58,8 +54,7 @@ enum SortOrder {
     Descending,
 }
 
-fn list(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: List = input(call)?;
+fn list(cloud: &Cloud, call: &Call<'_, Value>, request: List) -> Outcome<Value> {
     if request.max_items.is_some_and(|most| !(1..=1000).contains(&most)) {
         return Err(validation("MaxItems must be from 1 to 1000"));
     }

@@ -10,6 +10,7 @@ mod tests;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::access::Resource;
 use crate::model::acm::Certificate;
 use crate::model::{ACCOUNT, Region};
 use crate::services::{Call, Operation};
@@ -20,6 +21,8 @@ type AcmOperation = Operation<Value, Value>;
 
 /// Certificate Manager's operations, by kind.
 pub(crate) const OPERATIONS: &[&[AcmOperation]] = &[certificate::OPERATIONS, listing::OPERATIONS, tag::OPERATIONS];
+
+const CERTIFICATE: Resource = Resource::Arn("CertificateArn");
 
 /// Reads a request into its type; unknown fields are refused by name.
 fn input<T: DeserializeOwned>(call: &Call<'_, Value>) -> Outcome<T> {

@@ -3,17 +3,18 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{AcmOperation, find, find_mut, input, validation};
+use super::certificate::Named;
+use super::{AcmOperation, CERTIFICATE, find, find_mut, input, validation};
 use crate::model::Cloud;
 use crate::model::Tags;
 use crate::services::tags;
-use crate::services::{Call, Operation};
+use crate::services::{Call, typed};
 use crate::wire::{ApiError, Outcome};
 
 pub(super) const OPERATIONS: &[AcmOperation] = &[
-    Operation::writes("AddTagsToCertificate", add, &[&["CertificateArn", "Tags"]]),
-    Operation::writes("RemoveTagsFromCertificate", remove, &[&["CertificateArn", "Tags"]]),
-    Operation::reads("ListTagsForCertificate", list, &[&["CertificateArn"]]),
+    typed!(Writes, "AddTagsToCertificate", add).on(&[CERTIFICATE]),
+    typed!(Writes, "RemoveTagsFromCertificate", remove).on(&[CERTIFICATE]),
+    typed!(Reads, "ListTagsForCertificate", list).on(&[CERTIFICATE]),
 ];
 
 #[derive(Deserialize)]
@@ -31,8 +32,7 @@ struct Request {
     tags: Vec<Tag>,
 }
 
-fn add(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: Request = input(call)?;
+fn add(cloud: &mut Cloud, call: &Call<'_, Value>, request: Request) -> Outcome<Value> {
     let added = read_tags(some(request.tags)?)?;
     let certificate = find_mut(cloud.region_mut(call.region)?, &request.certificate_arn)?;
     certificate.tags.extend(added);
@@ -41,8 +41,7 @@ fn add(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
 }
 
 /// A tag that is named with a value goes only when it has this value.
-fn remove(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: Request = input(call)?;
+fn remove(cloud: &mut Cloud, call: &Call<'_, Value>, request: Request) -> Outcome<Value> {
     let removed = some(request.tags)?;
     let certificate = find_mut(cloud.region_mut(call.region)?, &request.certificate_arn)?;
     certificate.tags.retain(|key, value| {
@@ -51,8 +50,7 @@ fn remove(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
     Ok(json!({}))
 }
 
-fn list(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: Request = input(call)?;
+fn list(cloud: &Cloud, call: &Call<'_, Value>, request: Named) -> Outcome<Value> {
     let certificate = find(cloud.region(call.region)?, &request.certificate_arn)?;
     let tags: Vec<Value> = certificate.tags.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect();
     Ok(json!({"Tags": tags}))

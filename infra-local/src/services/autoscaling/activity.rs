@@ -7,7 +7,8 @@ use crate::services::{Call, Operation};
 use crate::wire::{Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] =
-    &[Operation::reads("DescribeScalingActivities", describe, &[&["AutoScalingGroupName", "ActivityIds.N"], PAGES])];
+    &[Operation::reads("DescribeScalingActivities", describe, &[&["AutoScalingGroupName", "ActivityIds.N"], PAGES])
+        .on_any()];
 
 fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;

@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 use super::parse::{self, SETTINGS};
 use super::{
-    FILTERS, Filter, NAME, PAGES, named, named_mut, page, parse_filters, render, required, switch, tags, validation,
+    FILTERS, Filter, NAME, PAGES, named, named_mut, page, parse_filters, render, required, resource, switch, tags,
+    validation,
 };
 use crate::domain::autoscaling::alarms;
 use crate::model::Cloud;
@@ -18,14 +19,16 @@ use crate::wire::filter::wildcard_match;
 use crate::wire::{ApiError, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
-    Operation::writes("CreateAutoScalingGroup", create, &[NAME, SETTINGS, &["TargetGroupARNs.N"], tags::TAGS]),
-    Operation::writes("UpdateAutoScalingGroup", update, &[NAME, SETTINGS]),
-    Operation::writes("DeleteAutoScalingGroup", delete, &[NAME, &["ForceDelete"]]),
+    Operation::writes("CreateAutoScalingGroup", create, &[NAME, SETTINGS, &["TargetGroupARNs.N"], tags::TAGS])
+        .on(&[resource::GROUP]),
+    Operation::writes("UpdateAutoScalingGroup", update, &[NAME, SETTINGS]).on(&[resource::GROUP]),
+    Operation::writes("DeleteAutoScalingGroup", delete, &[NAME, &["ForceDelete"]]).on(&[resource::GROUP]),
     Operation::reads(
         "DescribeAutoScalingGroups",
         describe,
         &[&["AutoScalingGroupNames.N", "IncludeInstances"], FILTERS, PAGES],
-    ),
+    )
+    .on_any(),
 ];
 
 /// AWS's default of `DefaultCooldown`.

@@ -1,15 +1,16 @@
 //! Capacity and suspended processes of a group.
 
-use super::{NAME, named_mut, number, parse, required, switch, validation};
+use super::{NAME, named_mut, number, parse, required, resource, switch, validation};
 use crate::model::Cloud;
 use crate::model::autoscaling::Group;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
-    Operation::writes("SetDesiredCapacity", set_desired, &[NAME, &["DesiredCapacity", "HonorCooldown"]]),
-    Operation::writes("SuspendProcesses", suspend, &[NAME, PROCESSES]),
-    Operation::writes("ResumeProcesses", resume, &[NAME, PROCESSES]),
+    Operation::writes("SetDesiredCapacity", set_desired, &[NAME, &["DesiredCapacity", "HonorCooldown"]])
+        .on(&[resource::GROUP]),
+    Operation::writes("SuspendProcesses", suspend, &[NAME, PROCESSES]).on(&[resource::GROUP]),
+    Operation::writes("ResumeProcesses", resume, &[NAME, PROCESSES]).on(&[resource::GROUP]),
 ];
 
 const PROCESSES: &[&str] = &["ScalingProcesses.N"];

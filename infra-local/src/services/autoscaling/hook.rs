@@ -1,17 +1,18 @@
 //! Lifecycle hooks, and the answers to them.
 
-use super::{NAME, named, named_mut, number, required, validation};
+use super::{NAME, named, named_mut, number, required, resource, validation};
 use crate::model::Cloud;
 use crate::model::autoscaling::{Group, Hook, Wait, global_timeout};
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
-    Operation::writes("PutLifecycleHook", put, &[NAME, HOOK]),
-    Operation::reads("DescribeLifecycleHooks", describe, &[NAME, &["LifecycleHookNames.N"]]),
-    Operation::writes("DeleteLifecycleHook", delete, &[NAME, &["LifecycleHookName"]]),
-    Operation::writes("CompleteLifecycleAction", complete, &[NAME, ACTION, &["LifecycleActionResult"]]),
-    Operation::writes("RecordLifecycleActionHeartbeat", heartbeat, &[NAME, ACTION]),
+    Operation::writes("PutLifecycleHook", put, &[NAME, HOOK]).on(&[resource::GROUP]),
+    Operation::reads("DescribeLifecycleHooks", describe, &[NAME, &["LifecycleHookNames.N"]]).on_any(),
+    Operation::writes("DeleteLifecycleHook", delete, &[NAME, &["LifecycleHookName"]]).on(&[resource::GROUP]),
+    Operation::writes("CompleteLifecycleAction", complete, &[NAME, ACTION, &["LifecycleActionResult"]])
+        .on(&[resource::GROUP]),
+    Operation::writes("RecordLifecycleActionHeartbeat", heartbeat, &[NAME, ACTION]).on(&[resource::GROUP]),
 ];
 
 const HOOK: &[&str] = &[

@@ -1,6 +1,6 @@
 //! Instances of groups: description, health, termination.
 
-use super::{PAGES, page, render, required, switch, validation};
+use super::{PAGES, page, render, required, resource, switch, validation};
 use crate::domain::autoscaling::membership::terminate_member;
 use crate::model::Cloud;
 use crate::model::Region;
@@ -9,18 +9,21 @@ use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
-    Operation::reads("DescribeAutoScalingInstances", describe, &[&["InstanceIds.N"], PAGES]),
-    Operation::writes("SetInstanceHealth", set_health, &[&["InstanceId", "HealthStatus", "ShouldRespectGracePeriod"]]),
+    Operation::reads("DescribeAutoScalingInstances", describe, &[&["InstanceIds.N"], PAGES]).on_any(),
+    Operation::writes("SetInstanceHealth", set_health, &[&["InstanceId", "HealthStatus", "ShouldRespectGracePeriod"]])
+        .on(&[resource::GROUP_OF_INSTANCE]),
     Operation::writes(
         "TerminateInstanceInAutoScalingGroup",
         terminate,
         &[&["InstanceId", "ShouldDecrementDesiredCapacity"]],
-    ),
+    )
+    .on(&[resource::GROUP_OF_INSTANCE]),
     Operation::writes(
         "SetInstanceProtection",
         set_protection,
         &[&["AutoScalingGroupName", "InstanceIds.N", "ProtectedFromScaleIn"]],
-    ),
+    )
+    .on(&[resource::GROUP]),
 ];
 
 fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {

@@ -1,6 +1,6 @@
 //! Instances that come into a group, leave it alive, or stand by.
 
-use super::{NAME, named_mut, render, required, switch, validation};
+use super::{NAME, named_mut, render, required, resource, switch, validation};
 use crate::domain::autoscaling::membership::{detach as detach_member, set_aside};
 use crate::model::Cloud;
 use crate::model::Region;
@@ -10,10 +10,10 @@ use crate::services::{Call, Operation};
 use crate::wire::{Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
-    Operation::writes("AttachInstances", attach, &[NAME, INSTANCES]),
-    Operation::writes("DetachInstances", detach, &[NAME, INSTANCES, DECREMENT]),
-    Operation::writes("EnterStandby", enter_standby, &[NAME, INSTANCES, DECREMENT]),
-    Operation::writes("ExitStandby", exit_standby, &[NAME, INSTANCES]),
+    Operation::writes("AttachInstances", attach, &[NAME, INSTANCES]).on(&[resource::GROUP]),
+    Operation::writes("DetachInstances", detach, &[NAME, INSTANCES, DECREMENT]).on(&[resource::GROUP]),
+    Operation::writes("EnterStandby", enter_standby, &[NAME, INSTANCES, DECREMENT]).on(&[resource::GROUP]),
+    Operation::writes("ExitStandby", exit_standby, &[NAME, INSTANCES]).on(&[resource::GROUP]),
 ];
 
 const INSTANCES: &[&str] = &["InstanceIds.N"];

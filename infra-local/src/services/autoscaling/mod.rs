@@ -10,6 +10,7 @@ mod parse;
 mod policy;
 mod refresh;
 mod render;
+mod resource;
 mod schedule;
 mod tags;
 #[cfg(test)]

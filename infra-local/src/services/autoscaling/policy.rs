@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use super::{NAME, PAGES, named_mut, number, page, required, switch, validation};
+use super::{NAME, PAGES, named_mut, number, page, required, resource, switch, validation};
 use crate::domain::autoscaling::adjust;
 use crate::domain::autoscaling::adjust::Trigger;
 use crate::domain::autoscaling::alarms;
@@ -16,14 +16,15 @@ use crate::services::{Call, Operation};
 use crate::wire::{Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
-    Operation::writes("PutScalingPolicy", put, &[NAME, POLICY]),
-    Operation::reads("DescribePolicies", describe, &[NAME, &["PolicyNames.N", "PolicyTypes.N"], PAGES]),
-    Operation::writes("DeletePolicy", delete, &[NAME, &["PolicyName"]]),
+    Operation::writes("PutScalingPolicy", put, &[NAME, POLICY]).on(&[resource::GROUP]),
+    Operation::reads("DescribePolicies", describe, &[NAME, &["PolicyNames.N", "PolicyTypes.N"], PAGES]).on_any(),
+    Operation::writes("DeletePolicy", delete, &[NAME, &["PolicyName"]]).on(&[resource::GROUP]),
     Operation::writes(
         "ExecutePolicy",
         execute,
         &[NAME, &["PolicyName", "HonorCooldown", "MetricValue", "BreachThreshold"]],
-    ),
+    )
+    .on(&[resource::GROUP]),
 ];
 
 const POLICY: &[&str] = &[

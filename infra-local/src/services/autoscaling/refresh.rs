@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{NAME, PAGES, named, named_mut, number, page, parse, switch, validation};
+use super::{NAME, PAGES, named, named_mut, number, page, parse, resource, switch, validation};
 use crate::domain::autoscaling::roll_back;
 use crate::model::Cloud;
 use crate::model::autoscaling::{Group, Preferences, Refresh, RefreshStatus, Spared};
@@ -11,10 +11,11 @@ use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
-    Operation::writes("StartInstanceRefresh", start, &[NAME, START]),
-    Operation::reads("DescribeInstanceRefreshes", describe, &[NAME, &["InstanceRefreshIds.N"], PAGES]),
-    Operation::writes("CancelInstanceRefresh", cancel, &[NAME, &["WaitForTransitioningInstances"]]),
-    Operation::writes("RollbackInstanceRefresh", rollback, &[NAME]),
+    Operation::writes("StartInstanceRefresh", start, &[NAME, START]).on(&[resource::GROUP]),
+    Operation::reads("DescribeInstanceRefreshes", describe, &[NAME, &["InstanceRefreshIds.N"], PAGES]).on_any(),
+    Operation::writes("CancelInstanceRefresh", cancel, &[NAME, &["WaitForTransitioningInstances"]])
+        .on(&[resource::GROUP]),
+    Operation::writes("RollbackInstanceRefresh", rollback, &[NAME]).on(&[resource::GROUP]),
 ];
 
 const START: &[&str] = &[

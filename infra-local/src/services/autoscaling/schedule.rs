@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{NAME, PAGES, named_mut, not_found, number, page, required, validation};
+use super::{NAME, PAGES, named_mut, not_found, number, page, required, resource, validation};
 use crate::model::ACCOUNT;
 use crate::model::Cloud;
 use crate::model::autoscaling::cron::Cron;
@@ -12,15 +12,17 @@ use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
-    Operation::writes("PutScheduledUpdateGroupAction", put, &[NAME, &["Time"], ACTION]),
-    Operation::writes("BatchPutScheduledUpdateGroupAction", put_several, &[NAME, ACTIONS]),
-    Operation::writes("DeleteScheduledAction", delete, &[NAME, &["ScheduledActionName"]]),
-    Operation::writes("BatchDeleteScheduledAction", delete_several, &[NAME, &["ScheduledActionNames.N"]]),
+    Operation::writes("PutScheduledUpdateGroupAction", put, &[NAME, &["Time"], ACTION]).on(&[resource::GROUP]),
+    Operation::writes("BatchPutScheduledUpdateGroupAction", put_several, &[NAME, ACTIONS]).on(&[resource::GROUP]),
+    Operation::writes("DeleteScheduledAction", delete, &[NAME, &["ScheduledActionName"]]).on(&[resource::GROUP]),
+    Operation::writes("BatchDeleteScheduledAction", delete_several, &[NAME, &["ScheduledActionNames.N"]])
+        .on(&[resource::GROUP]),
     Operation::reads(
         "DescribeScheduledActions",
         describe,
         &[NAME, &["ScheduledActionNames.N", "StartTime", "EndTime"], PAGES],
-    ),
+    )
+    .on_any(),
 ];
 
 const ACTION: &[&str] =

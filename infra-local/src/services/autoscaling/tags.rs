@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{FILTERS, PAGES, page, parse_filters, required, switch, validation};
+use super::{FILTERS, PAGES, page, parse_filters, required, resource, switch, validation};
 use crate::model::Cloud;
 use crate::model::autoscaling::{Group, GroupTag};
 use crate::model::{Region, Tags};
@@ -11,9 +11,9 @@ use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
-    Operation::writes("CreateOrUpdateTags", create, &[TAGS]),
-    Operation::writes("DeleteTags", delete, &[TAGS]),
-    Operation::reads("DescribeTags", describe, &[FILTERS, PAGES]),
+    Operation::writes("CreateOrUpdateTags", create, &[TAGS]).on(&[resource::TAGGED]),
+    Operation::writes("DeleteTags", delete, &[TAGS]).on(&[resource::TAGGED]),
+    Operation::reads("DescribeTags", describe, &[FILTERS, PAGES]).on_any(),
 ];
 
 pub(super) const TAGS: &[&str] =

@@ -1,7 +1,7 @@
 //! Target groups of a group: attached, detached, and the same as traffic sources.
 
 use super::group::attach;
-use super::{NAME, PAGES, named, named_mut, page, required, validation};
+use super::{NAME, PAGES, named, named_mut, page, required, resource, validation};
 use crate::domain::autoscaling::membership::{deregister_member, register_members};
 use crate::model::Cloud;
 use crate::model::Region;
@@ -10,12 +10,12 @@ use crate::services::{Call, Operation};
 use crate::wire::{Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
-    Operation::writes("AttachLoadBalancerTargetGroups", attach_groups, &[NAME, TARGET_GROUPS]),
-    Operation::writes("DetachLoadBalancerTargetGroups", detach_groups, &[NAME, TARGET_GROUPS]),
-    Operation::reads("DescribeLoadBalancerTargetGroups", describe_groups, &[NAME, PAGES]),
-    Operation::writes("AttachTrafficSources", attach_sources, &[NAME, SOURCES]),
-    Operation::writes("DetachTrafficSources", detach_sources, &[NAME, SOURCES]),
-    Operation::reads("DescribeTrafficSources", describe_sources, &[NAME, &["TrafficSourceType"], PAGES]),
+    Operation::writes("AttachLoadBalancerTargetGroups", attach_groups, &[NAME, TARGET_GROUPS]).on(&[resource::GROUP]),
+    Operation::writes("DetachLoadBalancerTargetGroups", detach_groups, &[NAME, TARGET_GROUPS]).on(&[resource::GROUP]),
+    Operation::reads("DescribeLoadBalancerTargetGroups", describe_groups, &[NAME, PAGES]).on_any(),
+    Operation::writes("AttachTrafficSources", attach_sources, &[NAME, SOURCES]).on(&[resource::GROUP]),
+    Operation::writes("DetachTrafficSources", detach_sources, &[NAME, SOURCES]).on(&[resource::GROUP]),
+    Operation::reads("DescribeTrafficSources", describe_sources, &[NAME, &["TrafficSourceType"], PAGES]).on_any(),
 ];
 
 const TARGET_GROUPS: &[&str] = &["TargetGroupARNs.N"];

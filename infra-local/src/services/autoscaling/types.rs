@@ -3,19 +3,19 @@
 use super::group_settings::KNOWN_PROCESSES;
 use super::parse::TERMINATION_POLICIES;
 use super::policy::ADJUSTMENT_TYPES;
-use super::{NAME, named_mut, required, validation};
+use super::{NAME, named_mut, required, resource, validation};
 use crate::model::Cloud;
 use crate::services::{Call, Operation};
 use crate::wire::{Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
-    Operation::reads("DescribeTerminationPolicyTypes", termination_policies, &[]),
-    Operation::reads("DescribeAdjustmentTypes", adjustments, &[]),
-    Operation::reads("DescribeScalingProcessTypes", processes, &[]),
-    Operation::reads("DescribeLifecycleHookTypes", hooks, &[]),
-    Operation::reads("DescribeMetricCollectionTypes", collections, &[]),
-    Operation::writes("EnableMetricsCollection", enable, &[NAME, &["Metrics.N", "Granularity"]]),
-    Operation::writes("DisableMetricsCollection", disable, &[NAME, &["Metrics.N"]]),
+    Operation::reads("DescribeTerminationPolicyTypes", termination_policies, &[]).on_any(),
+    Operation::reads("DescribeAdjustmentTypes", adjustments, &[]).on_any(),
+    Operation::reads("DescribeScalingProcessTypes", processes, &[]).on_any(),
+    Operation::reads("DescribeLifecycleHookTypes", hooks, &[]).on_any(),
+    Operation::reads("DescribeMetricCollectionTypes", collections, &[]).on_any(),
+    Operation::writes("EnableMetricsCollection", enable, &[NAME, &["Metrics.N", "Granularity"]]).on(&[resource::GROUP]),
+    Operation::writes("DisableMetricsCollection", disable, &[NAME, &["Metrics.N"]]).on(&[resource::GROUP]),
 ];
 
 /// The only granularity there is.

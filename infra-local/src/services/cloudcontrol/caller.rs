@@ -49,7 +49,7 @@ impl Caller<'_> {
         }
         let operation = service.operation(name)?;
         operation.check(&mut input).map_err(|error| service.told(error))?;
-        self.permitted(cloud, service.name, name, &leaves(&input))?;
+        self.permitted(cloud, service.name, operation, &leaves(&input))?;
         self.run(cloud, operation.run, input).map_err(|error| service.told(error))
     }
 
@@ -65,16 +65,22 @@ impl Caller<'_> {
         let params = Params::parse(text.as_bytes());
         let operation = service.operation(name)?;
         operation.check(&params, &[]).map_err(|error| service.told(error))?;
-        self.permitted(cloud, service.name, name, &params.patterns())?;
+        self.permitted(cloud, service.name, operation, &params.patterns())?;
         self.run(cloud, operation.run, params).map_err(|error| service.told(error))
     }
 
-    fn permitted(&self, cloud: &Cloud, service: &str, operation: &str, parameters: &[(String, String)]) -> Outcome<()> {
+    fn permitted<I, O>(
+        &self,
+        cloud: &Cloud,
+        service: &str,
+        operation: &Operation<I, O>,
+        parameters: &[(String, String)],
+    ) -> Outcome<()> {
         if !self.surroundings.enforce_iam {
             return Ok(());
         }
-        let resources = access::resources(&cloud.iam, service, operation, self.region, parameters);
-        let action = format!("{service}:{operation}");
+        let resources = access::arns(operation.resources, cloud, self.region, parameters);
+        let action = format!("{service}:{}", operation.name);
         let wish = Wish { action: &action, resources: &resources, region: self.region, now: self.surroundings.now };
         access::authorise(cloud, &Identity::of_key(&cloud.iam, self.access_key), &wish)
             .map_err(|refusal| refusal.in_words_of(Protocol::Json(JsonVersion::V1_0)))

@@ -12,13 +12,13 @@ use crate::model::Cloud;
 use crate::model::Region;
 use crate::model::cloudcontrol::{Operation as Verb, ResourceRequest, Status};
 use crate::services::cloudcontrol::kind::Kind;
-use crate::services::{Call, Operation};
+use crate::services::{Call, typed};
 use crate::wire::{ApiError, Outcome};
 
 pub(super) const OPERATIONS: &[ControlOperation] = &[
-    Operation::writes("CreateResource", create, &[&["TypeName", "DesiredState", "ClientToken"]]),
-    Operation::writes("UpdateResource", update, &[&["TypeName", "Identifier", "PatchDocument", "ClientToken"]]),
-    Operation::writes("DeleteResource", delete, &[&["TypeName", "Identifier", "ClientToken"]]),
+    typed!(Writes, "CreateResource", create).on_any(),
+    typed!(Writes, "UpdateResource", update).on_any(),
+    typed!(Writes, "DeleteResource", delete).on_any(),
 ];
 
 /// Lifetime of a client token.
@@ -36,8 +36,7 @@ struct Create {
     client_token: Option<String>,
 }
 
-fn create(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: Create = input(call)?;
+fn create(cloud: &mut Cloud, call: &Call<'_, Value>, request: Create) -> Outcome<Value> {
     let kind = kinds::named(&request.type_name)?;
     let wanted = serde_json::from_str::<Value>(&request.desired_state);
     let wanted = wanted.map_err(|error| invalid(format!("The desired state is not JSON: {error}")))?;
@@ -59,8 +58,7 @@ struct Update {
     client_token: Option<String>,
 }
 
-fn update(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: Update = input(call)?;
+fn update(cloud: &mut Cloud, call: &Call<'_, Value>, request: Update) -> Outcome<Value> {
     let kind = kinds::named(&request.type_name)?;
     let (client_token, repeated) = token(cloud.region(call.region)?, call, request.client_token)?;
     if let Some(answer) = repeated {
@@ -81,8 +79,7 @@ struct Delete {
     client_token: Option<String>,
 }
 
-fn delete(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: Delete = input(call)?;
+fn delete(cloud: &mut Cloud, call: &Call<'_, Value>, request: Delete) -> Outcome<Value> {
     let kind = kinds::named(&request.type_name)?;
     let (client_token, repeated) = token(cloud.region(call.region)?, call, request.client_token)?;
     if let Some(answer) = repeated {

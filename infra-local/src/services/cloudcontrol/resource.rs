@@ -6,13 +6,11 @@ use serde_json::{Value, json};
 use super::kinds;
 use super::{ControlOperation, input, limit, not_found};
 use crate::model::Cloud;
-use crate::services::{Call, Operation};
+use crate::services::{Call, typed};
 use crate::wire::{Outcome, Page};
 
-pub(super) const OPERATIONS: &[ControlOperation] = &[
-    Operation::reads("GetResource", get, &[&["TypeName", "Identifier"]]),
-    Operation::reads("ListResources", list, &[&["TypeName", "MaxResults", "NextToken"]]),
-];
+pub(super) const OPERATIONS: &[ControlOperation] =
+    &[typed!(Reads, "GetResource", get).on_any(), typed!(Reads, "ListResources", list).on_any()];
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
@@ -21,8 +19,8 @@ struct Get {
     identifier: String,
 }
 
-fn get(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let Get { type_name, identifier } = input(call)?;
+fn get(cloud: &Cloud, call: &Call<'_, Value>, request: Get) -> Outcome<Value> {
+    let Get { type_name, identifier } = request;
     let kind = kinds::named(&type_name)?;
     let properties = (kind.read)(cloud, call.region, &identifier)?;
     let properties = properties.ok_or_else(|| not_found(&type_name, &identifier))?;
@@ -37,8 +35,8 @@ struct List {
     next_token: Option<String>,
 }
 
-fn list(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let List { type_name, max_results, next_token } = input(call)?;
+fn list(cloud: &Cloud, call: &Call<'_, Value>, request: List) -> Outcome<Value> {
+    let List { type_name, max_results, next_token } = request;
     let kind = kinds::named(&type_name)?;
     let identifiers = (kind.list)(cloud, call.region)?;
     let page = Page::cut(identifiers, limit(max_results)?, next_token.as_deref(), String::as_str)?;

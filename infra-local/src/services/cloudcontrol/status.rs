@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 use super::{ControlOperation, input, limit};
 use crate::model::Cloud;
 use crate::model::cloudcontrol::{Operation as Verb, ResourceRequest, Status};
-use crate::services::{Call, Operation};
+use crate::services::{Call, typed};
 use crate::wire::{ApiError, Outcome, Page};
 
 pub(super) const OPERATIONS: &[ControlOperation] = &[
-    Operation::reads("GetResourceRequestStatus", status, &[&["RequestToken"]]),
-    Operation::reads("ListResourceRequests", list, &[&["ResourceRequestStatusFilter", "MaxResults", "NextToken"]]),
-    Operation::writes("CancelResourceRequest", cancel, &[&["RequestToken"]]),
+    typed!(Reads, "GetResourceRequestStatus", status).on_any(),
+    typed!(Reads, "ListResourceRequests", list).on_any(),
+    typed!(Writes, "CancelResourceRequest", cancel).on_any(),
 ];
 
 #[derive(Deserialize)]
@@ -21,8 +21,8 @@ struct Named {
     request_token: String,
 }
 
-fn status(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let Named { request_token } = input(call)?;
+fn status(cloud: &Cloud, call: &Call<'_, Value>, request: Named) -> Outcome<Value> {
+    let Named { request_token } = request;
     let request = cloud.region(call.region)?.cloudcontrol.requests.get(&request_token);
     request.map(answer).ok_or_else(|| unknown(&request_token))
 }
@@ -45,8 +45,8 @@ struct Filter {
     operation_statuses: Vec<Status>,
 }
 
-fn list(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let List { resource_request_status_filter: filter, max_results, next_token } = input(call)?;
+fn list(cloud: &Cloud, call: &Call<'_, Value>, request: List) -> Outcome<Value> {
+    let List { resource_request_status_filter: filter, max_results, next_token } = request;
     let wanted = |request: &&ResourceRequest| {
         (filter.operations.is_empty() || filter.operations.contains(&request.operation))
             && (filter.operation_statuses.is_empty() || filter.operation_statuses.contains(&request.status))
@@ -61,8 +61,8 @@ fn list(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
     Ok(answer)
 }
 
-fn cancel(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let Named { request_token } = input(call)?;
+fn cancel(cloud: &mut Cloud, call: &Call<'_, Value>, request: Named) -> Outcome<Value> {
+    let Named { request_token } = request;
     let requests = &mut cloud.region_mut(call.region)?.cloudcontrol.requests;
     let request = requests.get_mut(&request_token).ok_or_else(|| unknown(&request_token))?;
     if request.status.is_over() {

@@ -6,53 +6,23 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::tag::{Tag, read_tags};
-use super::{Dimension, WatchOperation, dimensions, input, render_dimensions, validation};
+use super::{ALARM, ALARMS, Dimension, WatchOperation, dimensions, input, render_dimensions, validation};
 use crate::model::Cloud;
 use crate::model::cloudwatch::alarm::{Alarm, AlarmState, Comparison, HistoryItem, HistoryKind, Missing};
 use crate::model::cloudwatch::metrics::{Statistic, UNITS};
 use crate::model::{ACCOUNT, Region};
-use crate::services::{Call, Operation};
+use crate::services::{Call, typed};
 use crate::wire::shape::timestamp;
 use crate::wire::{ApiError, Outcome, Page};
 
 pub(super) const OPERATIONS: &[WatchOperation] = &[
-    Operation::writes("PutMetricAlarm", put, &[PUT]),
-    Operation::reads(
-        "DescribeAlarms",
-        describe,
-        &[&["AlarmNames", "AlarmNamePrefix", "AlarmTypes", "StateValue", "ActionPrefix", "MaxRecords", "NextToken"]],
-    ),
-    Operation::reads(
-        "DescribeAlarmsForMetric",
-        describe_for_metric,
-        &[&["MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Dimensions", "Period", "Unit"]],
-    ),
-    Operation::writes("DeleteAlarms", delete, &[&["AlarmNames"]]),
-    Operation::writes("SetAlarmState", set_state, &[&["AlarmName", "StateValue", "StateReason", "StateReasonData"]]),
-    Operation::writes("EnableAlarmActions", enable, &[&["AlarmNames"]]),
-    Operation::writes("DisableAlarmActions", disable, &[&["AlarmNames"]]),
-];
-
-const PUT: &[&str] = &[
-    "AlarmName",
-    "AlarmDescription",
-    "ActionsEnabled",
-    "OKActions",
-    "AlarmActions",
-    "InsufficientDataActions",
-    "MetricName",
-    "Namespace",
-    "Statistic",
-    "ExtendedStatistic",
-    "Dimensions",
-    "Period",
-    "Unit",
-    "EvaluationPeriods",
-    "DatapointsToAlarm",
-    "Threshold",
-    "ComparisonOperator",
-    "TreatMissingData",
-    "Tags",
+    typed!(Writes, "PutMetricAlarm", put).on(&[ALARM]),
+    typed!(Reads, "DescribeAlarms", describe).on(&[ALARMS]),
+    typed!(Reads, "DescribeAlarmsForMetric", describe_for_metric).on_any(),
+    typed!(Writes, "DeleteAlarms", delete).on(&[ALARMS]),
+    typed!(Writes, "SetAlarmState", set_state).on(&[ALARM]),
+    typed!(Writes, "EnableAlarmActions", enable).on(&[ALARMS]),
+    typed!(Writes, "DisableAlarmActions", disable).on(&[ALARMS]),
 ];
 
 #[derive(Deserialize)]
@@ -84,8 +54,7 @@ struct Put {
     tags: Vec<Tag>,
 }
 
-fn put(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: Put = input(call)?;
+fn put(cloud: &mut Cloud, call: &Call<'_, Value>, request: Put) -> Outcome<Value> {
     let region = cloud.region_mut(call.region)?;
     let actions = [
         (AlarmState::Ok, request.ok_actions.clone()),
@@ -230,8 +199,7 @@ struct Describe {
     next_token: Option<String>,
 }
 
-fn describe(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: Describe = input(call)?;
+fn describe(cloud: &Cloud, call: &Call<'_, Value>, request: Describe) -> Outcome<Value> {
     if !request.alarm_names.is_empty() && request.alarm_name_prefix.is_some() {
         return Err(validation("AlarmNames and AlarmNamePrefix cannot be given together."));
     }
@@ -267,8 +235,7 @@ struct ForMetric {
     unit: Option<String>,
 }
 
-fn describe_for_metric(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: ForMetric = input(call)?;
+fn describe_for_metric(cloud: &Cloud, call: &Call<'_, Value>, request: ForMetric) -> Outcome<Value> {
     let dimensions = dimensions(request.dimensions)?;
     let statistic = request.statistic.or(request.extended_statistic);
     let alarms = cloud.region(call.region)?.cloudwatch.alarms.values().filter(|alarm| {
@@ -289,8 +256,7 @@ struct Names {
 }
 
 /// Deletes all of them, or none when one does not exist.
-fn delete(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: Names = input(call)?;
+fn delete(cloud: &mut Cloud, call: &Call<'_, Value>, request: Names) -> Outcome<Value> {
     let watching = &mut cloud.region_mut(call.region)?.cloudwatch;
     if let Some(absent) = request.alarm_names.iter().find(|name| !watching.alarms.contains_key(*name)) {
         return Err(not_found(absent));
@@ -313,8 +279,7 @@ struct SetState {
 }
 
 /// Until the next evaluation. The actions of a new state are taken by the data plane.
-fn set_state(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: SetState = input(call)?;
+fn set_state(cloud: &mut Cloud, call: &Call<'_, Value>, request: SetState) -> Outcome<Value> {
     if let Some(data) = &request.state_reason_data
         && serde_json::from_str::<Value>(data).is_err()
     {
@@ -329,16 +294,15 @@ fn set_state(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
     Ok(json!({}))
 }
 
-fn enable(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    switch(cloud, call, true)
+fn enable(cloud: &mut Cloud, call: &Call<'_, Value>, request: Names) -> Outcome<Value> {
+    switch(cloud, call, &request, true)
 }
 
-fn disable(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    switch(cloud, call, false)
+fn disable(cloud: &mut Cloud, call: &Call<'_, Value>, request: Names) -> Outcome<Value> {
+    switch(cloud, call, &request, false)
 }
 
-fn switch(cloud: &mut Cloud, call: &Call<'_, Value>, enabled: bool) -> Outcome<Value> {
-    let request: Names = input(call)?;
+fn switch(cloud: &mut Cloud, call: &Call<'_, Value>, request: &Names, enabled: bool) -> Outcome<Value> {
     let watching = &mut cloud.region_mut(call.region)?.cloudwatch;
     for name in &request.alarm_names {
         // AWS says nothing of names that it does not know.

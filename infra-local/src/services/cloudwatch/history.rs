@@ -3,18 +3,14 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Time, WatchOperation, input, validation};
+use super::{ALARM, Time, WatchOperation, input, validation};
 use crate::model::Cloud;
 use crate::model::cloudwatch::alarm::{HistoryItem, HistoryKind};
-use crate::services::{Call, Operation};
+use crate::services::{Call, typed};
 use crate::wire::shape::timestamp;
 use crate::wire::{Outcome, Page};
 
-pub(super) const OPERATIONS: &[WatchOperation] = &[Operation::reads(
-    "DescribeAlarmHistory",
-    describe,
-    &[&["AlarmName", "AlarmTypes", "HistoryItemType", "StartDate", "EndDate", "MaxRecords", "NextToken", "ScanBy"]],
-)];
+pub(super) const OPERATIONS: &[WatchOperation] = &[typed!(Reads, "DescribeAlarmHistory", describe).on(&[ALARM])];
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
@@ -37,8 +33,7 @@ pub(super) enum ScanBy {
     TimestampDescending,
 }
 
-fn describe(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: Describe = input(call)?;
+fn describe(cloud: &Cloud, call: &Call<'_, Value>, request: Describe) -> Outcome<Value> {
     if request.max_records.is_some_and(|records| !(1..=100).contains(&records)) {
         return Err(validation("MaxRecords must be between 1 and 100."));
     }

@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 use super::{Dimension, Time, WatchOperation, dimensions, input, invalid, render_dimensions};
 use crate::model::Cloud;
 use crate::model::cloudwatch::metrics::{MetricName, Sample, UNITS};
-use crate::services::{Call, Operation};
+use crate::services::{Call, typed};
 use crate::wire::{ApiError, Outcome, Page};
 
 pub(super) const OPERATIONS: &[WatchOperation] = &[
     // Metrics are no part of the state that operations change.
-    Operation::reads("PutMetricData", put, &[&["Namespace", "MetricData"]]),
-    Operation::reads("ListMetrics", list, &[&["Namespace", "MetricName", "Dimensions", "NextToken", "RecentlyActive"]]),
+    typed!(Reads, "PutMetricData", put).on_any(),
+    typed!(Reads, "ListMetrics", list).on_any(),
 ];
 
 /// Metrics in one request, and metrics on one page of a list.
@@ -53,8 +53,7 @@ struct StatisticSet {
     maximum: f64,
 }
 
-fn put(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: Put = input(call)?;
+fn put(cloud: &Cloud, call: &Call<'_, Value>, request: Put) -> Outcome<Value> {
     if request.namespace.is_empty() || request.namespace.starts_with(':') {
         return Err(invalid("The parameter Namespace must have characters and not begin with ':'."));
     }
@@ -151,8 +150,7 @@ struct DimensionFilter {
     value: Option<String>,
 }
 
-fn list(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: List = input(call)?;
+fn list(cloud: &Cloud, call: &Call<'_, Value>, request: List) -> Outcome<Value> {
     if request.recently_active.as_deref().is_some_and(|word| word != "PT3H") {
         return Err(invalid("The value for parameter RecentlyActive must be PT3H."));
     }

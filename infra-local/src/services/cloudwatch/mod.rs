@@ -17,6 +17,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
+use crate::access::Resource;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Outcome, shape};
 
@@ -26,6 +27,11 @@ type WatchOperation = Operation<Value, Value>;
 /// The operations, by kind.
 pub(crate) const OPERATIONS: &[&[WatchOperation]] =
     &[alarm::OPERATIONS, history::OPERATIONS, metric::OPERATIONS, query::OPERATIONS, tag::OPERATIONS];
+
+const ALARM_ARN: &str = "arn:aws:cloudwatch:{region}:{account}:alarm:{}";
+const ALARM: Resource = Resource::Named("AlarmName", ALARM_ARN);
+const ALARMS: Resource = Resource::Named("AlarmNames", ALARM_ARN);
+const TAGGED: Resource = Resource::Arn("ResourceARN");
 
 /// Returns the name in Smithy's model of the error with this code in Query.
 pub(crate) fn error_shape(code: &str) -> &str {

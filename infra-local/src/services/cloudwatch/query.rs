@@ -11,32 +11,12 @@ use super::history::ScanBy;
 use super::{Dimension, Time, WatchOperation, dimensions, input, invalid, validation};
 use crate::model::Cloud;
 use crate::model::cloudwatch::metrics::{MetricName, Period, Statistic};
-use crate::services::{Call, Operation};
+use crate::services::{Call, typed};
 use crate::wire::shape::timestamp;
 use crate::wire::{ApiError, Outcome};
 
-pub(super) const OPERATIONS: &[WatchOperation] = &[
-    Operation::reads(
-        "GetMetricStatistics",
-        statistics,
-        &[&[
-            "Namespace",
-            "MetricName",
-            "Dimensions",
-            "StartTime",
-            "EndTime",
-            "Period",
-            "Statistics",
-            "ExtendedStatistics",
-            "Unit",
-        ]],
-    ),
-    Operation::reads(
-        "GetMetricData",
-        data,
-        &[&["MetricDataQueries", "StartTime", "EndTime", "ScanBy", "MaxDatapoints"]],
-    ),
-];
+pub(super) const OPERATIONS: &[WatchOperation] =
+    &[typed!(Reads, "GetMetricStatistics", statistics).on_any(), typed!(Reads, "GetMetricData", data).on_any()];
 
 /// Datapoints in one answer.
 const STATISTICS: i64 = 1440;
@@ -60,8 +40,7 @@ struct Statistics {
     unit: Option<String>,
 }
 
-fn statistics(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: Statistics = input(call)?;
+fn statistics(cloud: &Cloud, call: &Call<'_, Value>, request: Statistics) -> Outcome<Value> {
     let words: Vec<&String> = request.statistics.iter().chain(&request.extended_statistics).collect();
     if words.is_empty() {
         return Err(ApiError::new("MissingParameter", "The parameter Statistics or ExtendedStatistics is required."));
@@ -148,8 +127,7 @@ struct Metric {
     dimensions: Vec<Dimension>,
 }
 
-fn data(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: Data = input(call)?;
+fn data(cloud: &Cloud, call: &Call<'_, Value>, request: Data) -> Outcome<Value> {
     let (from, to) = span(request.start_time, request.end_time)?;
     if request.metric_data_queries.is_empty() || request.metric_data_queries.len() > 500 {
         return Err(validation("MetricDataQueries has 1 to 500 members."));

@@ -3,18 +3,18 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{WatchOperation, input, invalid};
+use super::{TAGGED, WatchOperation, input, invalid};
 use crate::model::Cloud;
 use crate::model::Tags;
 use crate::model::cloudwatch::alarm::Alarm;
 use crate::services::tags;
-use crate::services::{Call, Operation};
+use crate::services::{Call, typed};
 use crate::wire::{ApiError, Outcome};
 
 pub(super) const OPERATIONS: &[WatchOperation] = &[
-    Operation::writes("TagResource", tag, &[&["ResourceARN", "Tags"]]),
-    Operation::writes("UntagResource", untag, &[&["ResourceARN", "TagKeys"]]),
-    Operation::reads("ListTagsForResource", list, &[&["ResourceARN"]]),
+    typed!(Writes, "TagResource", tag).on(&[TAGGED]),
+    typed!(Writes, "UntagResource", untag).on(&[TAGGED]),
+    typed!(Reads, "ListTagsForResource", list).on(&[TAGGED]),
 ];
 
 #[derive(Clone, Deserialize)]
@@ -26,17 +26,13 @@ pub(super) struct Tag {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct Request {
+struct AddTags {
     #[serde(rename = "ResourceARN")]
     arn: String,
-    #[serde(default)]
     tags: Vec<Tag>,
-    #[serde(default)]
-    tag_keys: Vec<String>,
 }
 
-fn tag(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: Request = input(call)?;
+fn tag(cloud: &mut Cloud, call: &Call<'_, Value>, request: AddTags) -> Outcome<Value> {
     let added = read_tags(request.tags)?;
     let alarm = alarm_mut(cloud, call, &request.arn)?;
     alarm.tags.extend(added);
@@ -44,15 +40,28 @@ fn tag(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
     Ok(json!({}))
 }
 
-fn untag(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: Request = input(call)?;
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct RemoveTags {
+    #[serde(rename = "ResourceARN")]
+    arn: String,
+    tag_keys: Vec<String>,
+}
+
+fn untag(cloud: &mut Cloud, call: &Call<'_, Value>, request: RemoveTags) -> Outcome<Value> {
     let alarm = alarm_mut(cloud, call, &request.arn)?;
     alarm.tags.retain(|key, _| !request.tag_keys.contains(key));
     Ok(json!({}))
 }
 
-fn list(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: Request = input(call)?;
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct List {
+    #[serde(rename = "ResourceARN")]
+    arn: String,
+}
+
+fn list(cloud: &Cloud, call: &Call<'_, Value>, request: List) -> Outcome<Value> {
     let mut alarms = cloud.region(call.region)?.cloudwatch.alarms.values();
     let alarm = alarms.find(|alarm| alarm.arn == request.arn).ok_or_else(|| not_found(&request.arn))?;
     let tags: Vec<Value> = alarm.tags.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect();

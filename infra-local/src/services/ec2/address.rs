@@ -1,6 +1,6 @@
 //! Elastic IP addresses.
 
-use super::{Ec2Operation, Located, TAG_SPECIFICATIONS, check_id, instance, tags_for};
+use super::{Ec2Operation, Located, TAG_SPECIFICATIONS, check_id, instance, resource, tags_for};
 use crate::model::Cloud;
 use crate::model::ec2::gateway::{Association, ElasticAddress, Holder};
 use crate::model::ec2::instance::InstanceState;
@@ -12,16 +12,19 @@ use crate::wire::filter::Field;
 use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params};
 
 pub(super) const OPERATIONS: &[Ec2Operation] = &[
-    Operation::writes("AllocateAddress", allocate, &[&["Domain", "NetworkBorderGroup"], TAG_SPECIFICATIONS]),
-    Operation::writes("ReleaseAddress", release, &[&["AllocationId", "NetworkBorderGroup"]]),
+    Operation::writes("AllocateAddress", allocate, &[&["Domain", "NetworkBorderGroup"], TAG_SPECIFICATIONS])
+        .on(&[resource::NEW_ADDRESS]),
+    Operation::writes("ReleaseAddress", release, &[&["AllocationId", "NetworkBorderGroup"]]).on(&[resource::ADDRESS]),
     Operation::writes(
         "AssociateAddress",
         associate,
         &[&["AllocationId", "InstanceId", "NetworkInterfaceId", "AllowReassociation"]],
-    ),
-    Operation::writes("DisassociateAddress", disassociate, &[&["AssociationId"]]),
-    Operation::reads("DescribeAddresses", describe, &[&["AllocationId.N", "PublicIp.N"], FILTERS]),
-    Operation::reads("DescribeAddressesAttribute", describe_attribute, &[&["AllocationId.N", "Attribute"], PAGES]),
+    )
+    .on(&[resource::ADDRESS, resource::INSTANCE, resource::NETWORK_INTERFACE]),
+    Operation::writes("DisassociateAddress", disassociate, &[&["AssociationId"]]).on(&[resource::ASSOCIATED_ADDRESS]),
+    Operation::reads("DescribeAddresses", describe, &[&["AllocationId.N", "PublicIp.N"], FILTERS]).on_any(),
+    Operation::reads("DescribeAddressesAttribute", describe_attribute, &[&["AllocationId.N", "Attribute"], PAGES])
+        .on_any(),
 ];
 
 /// AWS's default quota in a region.

@@ -1,7 +1,7 @@
 //! CPU credit options of burstable instances.
 
-use super::Ec2Operation;
 use super::instance::{by_ids, find_mut};
+use super::{Ec2Operation, resource};
 use crate::model::Cloud;
 use crate::model::ec2::instance::Instance;
 use crate::services::{Call, Operation};
@@ -9,12 +9,13 @@ use crate::wire::filter::Field;
 use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params};
 
 pub(super) const OPERATIONS: &[Ec2Operation] = &[
-    Operation::reads("DescribeInstanceCreditSpecifications", describe, &[&["InstanceId.N"], FILTERS, PAGES]),
+    Operation::reads("DescribeInstanceCreditSpecifications", describe, &[&["InstanceId.N"], FILTERS, PAGES]).on_any(),
     Operation::writes(
         "ModifyInstanceCreditSpecification",
         modify,
         &[&["InstanceCreditSpecification.N.InstanceId", "InstanceCreditSpecification.N.CpuCredits"]],
-    ),
+    )
+    .on(&[resource::INSTANCES_WITH_CREDITS]),
 ];
 
 fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {

@@ -1,6 +1,6 @@
 //! Machine images: stock Debian, and what is made of instances.
 
-use super::{Ec2Operation, TAG_SPECIFICATIONS, instance};
+use super::{Ec2Operation, TAG_SPECIFICATIONS, instance, resource};
 use crate::domain::ec2::unknown_image;
 use crate::model::Cloud;
 use crate::model::ec2::image::ROOT_DEVICE;
@@ -14,19 +14,23 @@ use crate::wire::filter::{Field, wildcard_match};
 use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params};
 
 pub(super) const OPERATIONS: &[Ec2Operation] = &[
-    Operation::writes("CreateImage", create, &[&["InstanceId", "Name", "Description", "NoReboot"], TAG_SPECIFICATIONS]),
+    Operation::writes("CreateImage", create, &[&["InstanceId", "Name", "Description", "NoReboot"], TAG_SPECIFICATIONS])
+        .on(&[resource::INSTANCE, resource::NEW_IMAGE]),
     Operation::reads(
         "DescribeImages",
         describe,
         &[&["ImageId.N", "Owner.N", "ExecutableBy.N", "IncludeDeprecated", "IncludeDisabled"], FILTERS, PAGES],
-    ),
-    Operation::reads("DescribeImageAttribute", describe_attribute, &[&["ImageId", "Attribute"]]),
+    )
+    .on_any(),
+    Operation::reads("DescribeImageAttribute", describe_attribute, &[&["ImageId", "Attribute"]]).on(&[resource::IMAGE]),
     Operation::writes(
         "ModifyImageAttribute",
         modify_attribute,
         &[&["ImageId", "Attribute", "Value", "Description.Value"]],
-    ),
-    Operation::writes("DeregisterImage", deregister, &[&["ImageId", "DeleteAssociatedSnapshots"]]),
+    )
+    .on(&[resource::IMAGE]),
+    Operation::writes("DeregisterImage", deregister, &[&["ImageId", "DeleteAssociatedSnapshots"]])
+        .on(&[resource::IMAGE]),
 ];
 
 /// Makes the image as `pending`; the data plane copies the instance's disk.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::security_group::render_groups;
-use super::{Ec2Operation, Located, check_id};
+use super::{Ec2Operation, Located, check_id, resource};
 use crate::model::Cloud;
 use crate::model::ec2::block_device::BlockDevice;
 use crate::model::ec2::image::ROOT_DEVICE;
@@ -15,16 +15,21 @@ use crate::wire::filter::Field;
 use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params};
 
 pub(super) const OPERATIONS: &[Ec2Operation] = &[
-    Operation::reads("DescribeInstances", describe, &[&["InstanceId.N"], FILTERS, PAGES]),
+    Operation::reads("DescribeInstances", describe, &[&["InstanceId.N"], FILTERS, PAGES]).on_any(),
     Operation::reads(
         "DescribeInstanceStatus",
         describe_status,
         &[&["InstanceId.N", "IncludeAllInstances"], FILTERS, PAGES],
-    ),
-    Operation::writes("TerminateInstances", terminate, &[&["InstanceId.N"]]).ignoring(&["Force", "SkipOsShutdown"]),
-    Operation::writes("StopInstances", stop, &[&["InstanceId.N"]]).ignoring(&["Force", "SkipOsShutdown"]),
-    Operation::writes("StartInstances", start, &[&["InstanceId.N"]]),
-    Operation::writes("RebootInstances", reboot, &[&["InstanceId.N"]]),
+    )
+    .on_any(),
+    Operation::writes("TerminateInstances", terminate, &[&["InstanceId.N"]])
+        .on(&[resource::INSTANCES])
+        .ignoring(&[&["Force", "SkipOsShutdown"]]),
+    Operation::writes("StopInstances", stop, &[&["InstanceId.N"]])
+        .on(&[resource::INSTANCES])
+        .ignoring(&[&["Force", "SkipOsShutdown"]]),
+    Operation::writes("StartInstances", start, &[&["InstanceId.N"]]).on(&[resource::INSTANCES]),
+    Operation::writes("RebootInstances", reboot, &[&["InstanceId.N"]]).on(&[resource::INSTANCES]),
 ];
 
 fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {

@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::Ec2Operation;
 use super::instance::{find, find_mut};
+use super::{Ec2Operation, resource};
 use crate::domain::ec2::check_user_data;
 use crate::domain::ec2::launch;
 use crate::model::Cloud;
@@ -17,7 +17,7 @@ use crate::state::console;
 use crate::wire::{ApiError, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Ec2Operation] = &[
-    Operation::reads("DescribeInstanceAttribute", describe, &[&["InstanceId", "Attribute"]]),
+    Operation::reads("DescribeInstanceAttribute", describe, &[&["InstanceId", "Attribute"]]).on(&[resource::INSTANCE]),
     Operation::writes(
         "ModifyInstanceAttribute",
         modify,
@@ -32,13 +32,15 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
             "InstanceInitiatedShutdownBehavior.Value",
             "EbsOptimized.Value",
         ]],
-    ),
+    )
+    .on(&[resource::INSTANCE, resource::SECURITY_GROUPS]),
     Operation::writes(
         "ModifyInstanceMetadataOptions",
         modify_metadata_options,
         &[&["InstanceId", "HttpTokens", "HttpEndpoint", "HttpPutResponseHopLimit", "InstanceMetadataTags"]],
-    ),
-    Operation::performs("GetConsoleOutput", console_output, &[&["InstanceId", "Latest"]]),
+    )
+    .on(&[resource::INSTANCE]),
+    Operation::performs("GetConsoleOutput", console_output, &[&["InstanceId", "Latest"]]).on(&[resource::INSTANCE]),
 ];
 
 fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {

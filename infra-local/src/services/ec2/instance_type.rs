@@ -8,7 +8,7 @@ use crate::wire::filter::Field;
 use crate::wire::{FILTERS, Filters, Node, Outcome, PAGES, Page, Params};
 
 pub(super) const OPERATIONS: &[Ec2Operation] =
-    &[Operation::reads("DescribeInstanceTypes", describe, &[&["InstanceType.N"], FILTERS, PAGES])];
+    &[Operation::reads("DescribeInstanceTypes", describe, &[&["InstanceType.N"], FILTERS, PAGES]).on_any()];
 
 fn describe(_: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;

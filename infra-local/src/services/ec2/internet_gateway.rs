@@ -1,6 +1,6 @@
 //! Internet gateways.
 
-use super::{Ec2Operation, TAG_SPECIFICATIONS, check_id, needed, select, tags_for, vpc};
+use super::{Ec2Operation, TAG_SPECIFICATIONS, check_id, needed, resource, select, tags_for, vpc};
 use crate::model::Cloud;
 use crate::model::ec2::gateway::InternetGateway;
 use crate::model::{ACCOUNT, Region};
@@ -10,11 +10,13 @@ use crate::wire::filter::Field;
 use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params};
 
 pub(super) const OPERATIONS: &[Ec2Operation] = &[
-    Operation::writes("CreateInternetGateway", create, &[TAG_SPECIFICATIONS]),
-    Operation::writes("DeleteInternetGateway", delete, &[&["InternetGatewayId"]]),
-    Operation::writes("AttachInternetGateway", attach, &[&["InternetGatewayId", "VpcId"]]),
-    Operation::writes("DetachInternetGateway", detach, &[&["InternetGatewayId", "VpcId"]]),
-    Operation::reads("DescribeInternetGateways", describe, &[&["InternetGatewayId.N"], FILTERS, PAGES]),
+    Operation::writes("CreateInternetGateway", create, &[TAG_SPECIFICATIONS]).on(&[resource::NEW_INTERNET_GATEWAY]),
+    Operation::writes("DeleteInternetGateway", delete, &[&["InternetGatewayId"]]).on(&[resource::INTERNET_GATEWAY]),
+    Operation::writes("AttachInternetGateway", attach, &[&["InternetGatewayId", "VpcId"]])
+        .on(&[resource::INTERNET_GATEWAY, resource::VPC]),
+    Operation::writes("DetachInternetGateway", detach, &[&["InternetGatewayId", "VpcId"]])
+        .on(&[resource::INTERNET_GATEWAY, resource::VPC]),
+    Operation::reads("DescribeInternetGateways", describe, &[&["InternetGatewayId.N"], FILTERS, PAGES]).on_any(),
 ];
 
 /// AWS's default quota in a region.

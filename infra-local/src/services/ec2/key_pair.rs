@@ -5,7 +5,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use s3s::crypto::{Checksum as _, Md5};
 use sha2::{Digest as _, Sha256};
 
-use super::{Ec2Operation, TAG_SPECIFICATIONS, select, tags_for};
+use super::{Ec2Operation, TAG_SPECIFICATIONS, resource, select, tags_for};
 use crate::model::Cloud;
 use crate::model::ec2::key_pair::KeyPair;
 use crate::model::new_id;
@@ -15,9 +15,12 @@ use crate::wire::filter::Field;
 use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Ec2Operation] = &[
-    Operation::writes("ImportKeyPair", import, &[&["KeyName", "PublicKeyMaterial"], TAG_SPECIFICATIONS]),
-    Operation::reads("DescribeKeyPairs", describe, &[&["KeyName.N", "KeyPairId.N", "IncludePublicKey"], FILTERS]),
-    Operation::writes("DeleteKeyPair", delete, &[&["KeyName", "KeyPairId"]]),
+    Operation::writes("ImportKeyPair", import, &[&["KeyName", "PublicKeyMaterial"], TAG_SPECIFICATIONS])
+        .on(&[resource::KEY_PAIR]),
+    Operation::reads("DescribeKeyPairs", describe, &[&["KeyName.N", "KeyPairId.N", "IncludePublicKey"], FILTERS])
+        .on_any(),
+    Operation::writes("DeleteKeyPair", delete, &[&["KeyName", "KeyPairId"]])
+        .on(&[resource::KEY_PAIR, resource::KEY_PAIR_BY_ID]),
 ];
 
 fn import(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {

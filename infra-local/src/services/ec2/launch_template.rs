@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::client_token::{known_answer, remember};
-use super::{Ec2Operation, TAG_SPECIFICATIONS, launch_data, select, tags_for};
+use super::{Ec2Operation, TAG_SPECIFICATIONS, launch_data, resource, select, tags_for};
 use crate::domain::ec2::launch_template::{lookup, template, unknown_id, unknown_name, version};
 use crate::model::Cloud;
 use crate::model::ec2::launch_template::{LaunchData, LaunchTemplate, TemplateVersion};
@@ -18,25 +18,32 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
         "CreateLaunchTemplate",
         create,
         &[&["ClientToken", "LaunchTemplateName", "VersionDescription"], launch_data::IN_TEMPLATE, TAG_SPECIFICATIONS],
-    ),
+    )
+    .on(&[resource::NEW_LAUNCH_TEMPLATE]),
     Operation::writes(
         "CreateLaunchTemplateVersion",
         create_version,
         &[TEMPLATE, &["ClientToken", "SourceVersion", "VersionDescription"], launch_data::IN_TEMPLATE],
-    ),
-    Operation::writes("ModifyLaunchTemplate", modify, &[TEMPLATE, &["ClientToken", "SetDefaultVersion"]]),
-    Operation::writes("DeleteLaunchTemplate", delete, &[TEMPLATE]),
-    Operation::writes("DeleteLaunchTemplateVersions", delete_versions, &[TEMPLATE, &["LaunchTemplateVersion.N"]]),
+    )
+    .on(&[resource::LAUNCH_TEMPLATE, resource::NAMED_LAUNCH_TEMPLATE]),
+    Operation::writes("ModifyLaunchTemplate", modify, &[TEMPLATE, &["ClientToken", "SetDefaultVersion"]])
+        .on(&[resource::LAUNCH_TEMPLATE, resource::NAMED_LAUNCH_TEMPLATE]),
+    Operation::writes("DeleteLaunchTemplate", delete, &[TEMPLATE])
+        .on(&[resource::LAUNCH_TEMPLATE, resource::NAMED_LAUNCH_TEMPLATE]),
+    Operation::writes("DeleteLaunchTemplateVersions", delete_versions, &[TEMPLATE, &["LaunchTemplateVersion.N"]])
+        .on(&[resource::LAUNCH_TEMPLATE, resource::NAMED_LAUNCH_TEMPLATE]),
     Operation::reads(
         "DescribeLaunchTemplates",
         describe,
         &[&["LaunchTemplateId.N", "LaunchTemplateName.N"], FILTERS, PAGES],
-    ),
+    )
+    .on_any(),
     Operation::reads(
         "DescribeLaunchTemplateVersions",
         describe_versions,
         &[TEMPLATE, &["LaunchTemplateVersion.N", "MinVersion", "MaxVersion", "ResolveAlias"], PAGES],
-    ),
+    )
+    .on_any(),
 ];
 
 const TEMPLATE: &[&str] = &["LaunchTemplateId", "LaunchTemplateName"];

@@ -17,6 +17,7 @@ mod network_acl;
 mod network_interface;
 mod peering;
 mod permission;
+mod resource;
 mod route;
 mod route_table;
 mod run_instances;

@@ -1,7 +1,7 @@
 //! NAT gateways: the route to the internet for subnets that are unreachable from there.
 
 use super::client_token::{known_answer, remember};
-use super::{Ec2Operation, TAG_SPECIFICATIONS, address, check_id, subnet, tags_for};
+use super::{Ec2Operation, TAG_SPECIFICATIONS, address, check_id, resource, subnet, tags_for};
 use crate::model::Cloud;
 use crate::model::ec2::gateway::{Association, Holder, NatGateway, NatState};
 use crate::model::{Region, new_id};
@@ -15,9 +15,10 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
         "CreateNatGateway",
         create,
         &[&["SubnetId", "AllocationId", "ConnectivityType", "ClientToken"], TAG_SPECIFICATIONS],
-    ),
-    Operation::writes("DeleteNatGateway", delete, &[&["NatGatewayId"]]),
-    Operation::reads("DescribeNatGateways", describe, &[&["NatGatewayId.N"], FILTERS, PAGES]),
+    )
+    .on(&[resource::SUBNET, resource::ADDRESS, resource::NEW_NAT_GATEWAY]),
+    Operation::writes("DeleteNatGateway", delete, &[&["NatGatewayId"]]).on(&[resource::NAT_GATEWAY]),
+    Operation::reads("DescribeNatGateways", describe, &[&["NatGatewayId.N"], FILTERS, PAGES]).on_any(),
 ];
 
 /// AWS's default quota in a zone.

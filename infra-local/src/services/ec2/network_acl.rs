@@ -10,7 +10,7 @@ use crate::wire::filter::Field;
 use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params};
 
 pub(super) const OPERATIONS: &[Ec2Operation] =
-    &[Operation::reads("DescribeNetworkAcls", describe, &[&["NetworkAclId.N"], FILTERS, PAGES])];
+    &[Operation::reads("DescribeNetworkAcls", describe, &[&["NetworkAclId.N"], FILTERS, PAGES]).on_any()];
 
 fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;

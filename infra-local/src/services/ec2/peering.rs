@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Duration, Utc};
 
-use super::{Ec2Operation, TAG_SPECIFICATIONS, check_id, select, tags_for, vpc};
+use super::{Ec2Operation, TAG_SPECIFICATIONS, check_id, resource, select, tags_for, vpc};
 use crate::model::Cloud;
 use crate::model::ec2::peering::{Peering, PeeringState, Side};
 use crate::model::{ACCOUNT, Region, Tags, new_id};
@@ -16,10 +16,11 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
         "CreateVpcPeeringConnection",
         create,
         &[&["VpcId", "PeerVpcId", "PeerOwnerId", "PeerRegion"], TAG_SPECIFICATIONS],
-    ),
-    Operation::writes("AcceptVpcPeeringConnection", accept, &[ID]),
-    Operation::writes("RejectVpcPeeringConnection", reject, &[ID]),
-    Operation::writes("DeleteVpcPeeringConnection", delete, &[ID]),
+    )
+    .on(&[resource::VPC, resource::PEER_VPC, resource::NEW_PEERING]),
+    Operation::writes("AcceptVpcPeeringConnection", accept, &[ID]).on(&[resource::PEERING]),
+    Operation::writes("RejectVpcPeeringConnection", reject, &[ID]).on(&[resource::PEERING]),
+    Operation::writes("DeleteVpcPeeringConnection", delete, &[ID]).on(&[resource::PEERING]),
     Operation::writes(
         "ModifyVpcPeeringConnectionOptions",
         modify_options,
@@ -30,8 +31,10 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
                 "AccepterPeeringConnectionOptions.AllowDnsResolutionFromRemoteVpc",
             ],
         ],
-    ),
-    Operation::reads("DescribeVpcPeeringConnections", describe, &[&["VpcPeeringConnectionId.N"], FILTERS, PAGES]),
+    )
+    .on(&[resource::PEERING]),
+    Operation::reads("DescribeVpcPeeringConnections", describe, &[&["VpcPeeringConnectionId.N"], FILTERS, PAGES])
+        .on_any(),
 ];
 
 const ID: &[&str] = &["VpcPeeringConnectionId"];

@@ -1,6 +1,6 @@
 //! Routes of route tables.
 
-use super::{Ec2Operation, check_id, route_table, vpc};
+use super::{Ec2Operation, check_id, resource, route_table, vpc};
 use crate::model::Cloud;
 use crate::model::Region;
 use crate::model::cidr::Cidr;
@@ -10,9 +10,9 @@ use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Ec2Operation] = &[
-    Operation::writes("CreateRoute", create, &[ROUTE, TARGET]),
-    Operation::writes("ReplaceRoute", replace, &[ROUTE, TARGET]),
-    Operation::writes("DeleteRoute", delete, &[ROUTE]),
+    Operation::writes("CreateRoute", create, &[ROUTE, TARGET]).on(&[resource::ROUTE_TABLE]),
+    Operation::writes("ReplaceRoute", replace, &[ROUTE, TARGET]).on(&[resource::ROUTE_TABLE]),
+    Operation::writes("DeleteRoute", delete, &[ROUTE]).on(&[resource::ROUTE_TABLE]),
 ];
 
 const ROUTE: &[&str] = &["RouteTableId", "DestinationCidrBlock"];

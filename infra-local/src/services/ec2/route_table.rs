@@ -1,7 +1,7 @@
 //! Route tables, and which subnets use them.
 
 use super::client_token::{known_answer, remember};
-use super::{Ec2Operation, Located, TAG_SPECIFICATIONS, check_id, needed, select, subnet, tags_for, vpc};
+use super::{Ec2Operation, Located, TAG_SPECIFICATIONS, check_id, needed, resource, select, subnet, tags_for, vpc};
 use crate::model::Cloud;
 use crate::model::ec2::route_table::{Route, RouteTable, RouteTarget, TableAssociation};
 use crate::model::{ACCOUNT, Region};
@@ -11,12 +11,16 @@ use crate::wire::filter::Field;
 use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params};
 
 pub(super) const OPERATIONS: &[Ec2Operation] = &[
-    Operation::writes("CreateRouteTable", create, &[&["VpcId", "ClientToken"], TAG_SPECIFICATIONS]),
-    Operation::writes("DeleteRouteTable", delete, &[&["RouteTableId"]]),
-    Operation::writes("AssociateRouteTable", associate, &[&["RouteTableId", "SubnetId"]]),
-    Operation::writes("ReplaceRouteTableAssociation", replace, &[&["AssociationId", "RouteTableId"]]),
-    Operation::writes("DisassociateRouteTable", disassociate, &[&["AssociationId"]]),
-    Operation::reads("DescribeRouteTables", describe, &[&["RouteTableId.N"], FILTERS, PAGES]),
+    Operation::writes("CreateRouteTable", create, &[&["VpcId", "ClientToken"], TAG_SPECIFICATIONS])
+        .on(&[resource::VPC, resource::NEW_ROUTE_TABLE]),
+    Operation::writes("DeleteRouteTable", delete, &[&["RouteTableId"]]).on(&[resource::ROUTE_TABLE]),
+    Operation::writes("AssociateRouteTable", associate, &[&["RouteTableId", "SubnetId"]])
+        .on(&[resource::ROUTE_TABLE, resource::SUBNET]),
+    Operation::writes("ReplaceRouteTableAssociation", replace, &[&["AssociationId", "RouteTableId"]])
+        .on(&[resource::ROUTE_TABLE]),
+    Operation::writes("DisassociateRouteTable", disassociate, &[&["AssociationId"]])
+        .on(&[resource::ASSOCIATED_ROUTE_TABLE]),
+    Operation::reads("DescribeRouteTables", describe, &[&["RouteTableId.N"], FILTERS, PAGES]).on_any(),
 ];
 
 /// AWS's default quota of route tables in a VPC.

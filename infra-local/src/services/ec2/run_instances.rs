@@ -1,7 +1,7 @@
 //! RunInstances.
 
 use super::instance::render_reservation;
-use super::{Ec2Operation, launch_data};
+use super::{Ec2Operation, launch_data, resource};
 use crate::domain::ec2::launch::Launch;
 use crate::domain::ec2::unknown_security_group;
 use crate::model::ec2::instance::Instance;
@@ -27,7 +27,8 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[Operation::writes(
         ],
         launch_data::IN_REQUEST,
     ],
-)];
+)
+.on(resource::LAUNCH)];
 
 fn run(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Ec2Operation, TAG_SPECIFICATIONS, check_id, select, tags_for};
+use super::{Ec2Operation, TAG_SPECIFICATIONS, check_id, resource, select, tags_for};
 pub(super) use crate::domain::ec2::unknown_security_group as not_found;
 use crate::model::Cloud;
 use crate::model::ec2::vpc::{Peer, Ports, Rule, SecurityGroup};
@@ -17,9 +17,10 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
         "CreateSecurityGroup",
         create,
         &[&["GroupName", "GroupDescription", "VpcId"], TAG_SPECIFICATIONS],
-    ),
-    Operation::writes("DeleteSecurityGroup", delete, &[&["GroupId", "GroupName"]]),
-    Operation::reads("DescribeSecurityGroups", describe, &[&["GroupId.N", "GroupName.N"], FILTERS, PAGES]),
+    )
+    .on(&[resource::VPC, resource::NEW_SECURITY_GROUP]),
+    Operation::writes("DeleteSecurityGroup", delete, &[&["GroupId", "GroupName"]]).on(&[resource::SECURITY_GROUP]),
+    Operation::reads("DescribeSecurityGroups", describe, &[&["GroupId.N", "GroupName.N"], FILTERS, PAGES]).on_any(),
 ];
 
 /// AWS's default quota of groups in a region.

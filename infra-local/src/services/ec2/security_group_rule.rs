@@ -2,7 +2,7 @@
 
 use super::permission::{self, PERMISSIONS, SIMPLE, UPDATES};
 use super::security_group::{find, find_mut};
-use super::{Ec2Operation, TAG_SPECIFICATIONS, tags_for};
+use super::{Ec2Operation, TAG_SPECIFICATIONS, resource, tags_for};
 use crate::model::Cloud;
 use crate::model::ec2::vpc::{Peer, Rule, SecurityGroup};
 use crate::model::{ACCOUNT, new_id};
@@ -12,22 +12,38 @@ use crate::wire::filter::Field;
 use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params};
 
 pub(super) const OPERATIONS: &[Ec2Operation] = &[
-    Operation::reads("DescribeSecurityGroupRules", describe_rules, &[&["SecurityGroupRuleId.N"], FILTERS, PAGES]),
+    Operation::reads("DescribeSecurityGroupRules", describe_rules, &[&["SecurityGroupRuleId.N"], FILTERS, PAGES])
+        .on_any(),
     Operation::writes(
         "AuthorizeSecurityGroupIngress",
         authorize_ingress,
         &[GROUP, PERMISSIONS, SIMPLE, TAG_SPECIFICATIONS],
-    ),
-    Operation::writes("AuthorizeSecurityGroupEgress", authorize_egress, &[GROUP, PERMISSIONS, TAG_SPECIFICATIONS]),
+    )
+    .on(&[resource::SECURITY_GROUP]),
+    Operation::writes(
+        "AuthorizeSecurityGroupEgress",
+        authorize_egress,
+        &[&["GroupId"], PERMISSIONS, TAG_SPECIFICATIONS],
+    )
+    .on(&[resource::SECURITY_GROUP]),
     Operation::writes(
         "RevokeSecurityGroupIngress",
         revoke_ingress,
         &[GROUP, PERMISSIONS, SIMPLE, &["SecurityGroupRuleId.N"]],
-    ),
-    Operation::writes("RevokeSecurityGroupEgress", revoke_egress, &[GROUP, PERMISSIONS, &["SecurityGroupRuleId.N"]]),
-    Operation::writes("ModifySecurityGroupRules", modify, &[&["GroupId"], UPDATES]),
-    Operation::writes("UpdateSecurityGroupRuleDescriptionsIngress", describe_ingress_rules, &[GROUP, PERMISSIONS]),
-    Operation::writes("UpdateSecurityGroupRuleDescriptionsEgress", describe_egress_rules, &[GROUP, PERMISSIONS]),
+    )
+    .on(&[resource::SECURITY_GROUP]),
+    Operation::writes(
+        "RevokeSecurityGroupEgress",
+        revoke_egress,
+        &[&["GroupId"], PERMISSIONS, &["SecurityGroupRuleId.N"]],
+    )
+    .on(&[resource::SECURITY_GROUP]),
+    Operation::writes("ModifySecurityGroupRules", modify, &[&["GroupId"], UPDATES])
+        .on(&[resource::SECURITY_GROUP, resource::MODIFIED_RULES]),
+    Operation::writes("UpdateSecurityGroupRuleDescriptionsIngress", describe_ingress_rules, &[GROUP, PERMISSIONS])
+        .on(&[resource::SECURITY_GROUP]),
+    Operation::writes("UpdateSecurityGroupRuleDescriptionsEgress", describe_egress_rules, &[GROUP, PERMISSIONS])
+        .on(&[resource::SECURITY_GROUP]),
 ];
 
 const GROUP: &[&str] = &["GroupId", "GroupName"];

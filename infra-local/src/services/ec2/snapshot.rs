@@ -1,6 +1,6 @@
 //! Snapshots of volumes: those that images start from.
 
-use super::{Ec2Operation, Located, select};
+use super::{Ec2Operation, Located, resource, select};
 use crate::model::Cloud;
 use crate::model::ec2::image::{ImageState, Snapshot};
 use crate::model::{ACCOUNT, Region};
@@ -10,8 +10,9 @@ use crate::wire::filter::Field;
 use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params};
 
 pub(super) const OPERATIONS: &[Ec2Operation] = &[
-    Operation::reads("DescribeSnapshots", describe, &[&["SnapshotId.N", "Owner.N", "RestorableBy.N"], FILTERS, PAGES]),
-    Operation::writes("DeleteSnapshot", delete, &[&["SnapshotId"]]),
+    Operation::reads("DescribeSnapshots", describe, &[&["SnapshotId.N", "Owner.N", "RestorableBy.N"], FILTERS, PAGES])
+        .on_any(),
+    Operation::writes("DeleteSnapshot", delete, &[&["SnapshotId"]]).on(&[resource::SNAPSHOT]),
 ];
 
 fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Ec2Operation, TAG_SPECIFICATIONS, check_id, needed, select, tags_for, vpc};
+use super::{Ec2Operation, TAG_SPECIFICATIONS, check_id, needed, resource, select, tags_for, vpc};
 use crate::model::Cloud;
 use crate::model::cidr::Cidr;
 use crate::model::ec2::vpc::Subnet;
@@ -17,10 +17,12 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
         "CreateSubnet",
         create,
         &[&["VpcId", "CidrBlock", "AvailabilityZone", "AvailabilityZoneId"], TAG_SPECIFICATIONS],
-    ),
-    Operation::writes("DeleteSubnet", delete, &[&["SubnetId"]]),
-    Operation::reads("DescribeSubnets", describe, &[&["SubnetId.N"], FILTERS, PAGES]),
-    Operation::writes("ModifySubnetAttribute", modify, &[&["SubnetId", "MapPublicIpOnLaunch.Value"]]),
+    )
+    .on(&[resource::VPC, resource::NEW_SUBNET]),
+    Operation::writes("DeleteSubnet", delete, &[&["SubnetId"]]).on(&[resource::SUBNET]),
+    Operation::reads("DescribeSubnets", describe, &[&["SubnetId.N"], FILTERS, PAGES]).on_any(),
+    Operation::writes("ModifySubnetAttribute", modify, &[&["SubnetId", "MapPublicIpOnLaunch.Value"]])
+        .on(&[resource::SUBNET]),
 ];
 
 /// AWS's default quota of subnets in a VPC.

@@ -1,6 +1,6 @@
 //! Tags of everything in EC2 that has an id.
 
-use super::Ec2Operation;
+use super::{Ec2Operation, resource};
 use crate::model::Cloud;
 use crate::model::ec2::instance::Instance;
 use crate::model::{Region, Tags};
@@ -10,9 +10,9 @@ use crate::wire::filter::Field;
 use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params};
 
 pub(super) const OPERATIONS: &[Ec2Operation] = &[
-    Operation::writes("CreateTags", create, &[&["ResourceId.N", "Tag.N.Key", "Tag.N.Value"]]),
-    Operation::writes("DeleteTags", delete, &[&["ResourceId.N", "Tag.N.Key", "Tag.N.Value"]]),
-    Operation::reads("DescribeTags", describe, &[FILTERS, PAGES]),
+    Operation::writes("CreateTags", create, &[&["ResourceId.N", "Tag.N.Key", "Tag.N.Value"]]).on(&[resource::TAGGED]),
+    Operation::writes("DeleteTags", delete, &[&["ResourceId.N", "Tag.N.Key", "Tag.N.Value"]]).on(&[resource::TAGGED]),
+    Operation::reads("DescribeTags", describe, &[FILTERS, PAGES]).on_any(),
 ];
 
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {

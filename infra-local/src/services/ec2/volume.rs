@@ -12,7 +12,7 @@ use crate::wire::filter::Field;
 use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params};
 
 pub(super) const OPERATIONS: &[Ec2Operation] =
-    &[Operation::reads("DescribeVolumes", describe, &[&["VolumeId.N"], FILTERS, PAGES])];
+    &[Operation::reads("DescribeVolumes", describe, &[&["VolumeId.N"], FILTERS, PAGES]).on_any()];
 
 /// Default IOPS and throughput of a `gp3` volume.
 const GP3: (u32, u32) = (3000, 125);

@@ -1,6 +1,6 @@
 //! VPCs.
 
-use super::{Ec2Operation, Located, TAG_SPECIFICATIONS, check_id, needed, not_honoured, select, tags_for};
+use super::{Ec2Operation, Located, TAG_SPECIFICATIONS, check_id, needed, not_honoured, resource, select, tags_for};
 use crate::model::Cloud;
 use crate::model::cidr::Cidr;
 use crate::model::ec2::peering::PeeringState;
@@ -17,15 +17,17 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
         "CreateVpc",
         create,
         &[&["CidrBlock", "InstanceTenancy", "AmazonProvidedIpv6CidrBlock"], TAG_SPECIFICATIONS],
-    ),
-    Operation::writes("DeleteVpc", delete, &[&["VpcId"]]),
-    Operation::reads("DescribeVpcs", describe, &[&["VpcId.N"], FILTERS, PAGES]),
-    Operation::reads("DescribeVpcAttribute", describe_attribute, &[&["VpcId", "Attribute"]]),
+    )
+    .on(&[resource::NEW_VPC]),
+    Operation::writes("DeleteVpc", delete, &[&["VpcId"]]).on(&[resource::VPC]),
+    Operation::reads("DescribeVpcs", describe, &[&["VpcId.N"], FILTERS, PAGES]).on_any(),
+    Operation::reads("DescribeVpcAttribute", describe_attribute, &[&["VpcId", "Attribute"]]).on(&[resource::VPC]),
     Operation::writes(
         "ModifyVpcAttribute",
         modify_attribute,
         &[&["VpcId", "EnableDnsSupport.Value", "EnableDnsHostnames.Value", "EnableNetworkAddressUsageMetrics.Value"]],
-    ),
+    )
+    .on(&[resource::VPC]),
 ];
 
 /// AWS's default quota of VPCs in a region.

@@ -8,13 +8,14 @@ use crate::wire::filter::Field;
 use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Ec2Operation] = &[
-    Operation::reads("DescribeRegions", describe_regions, &[&["RegionName.N", "AllRegions"], FILTERS]),
+    Operation::reads("DescribeRegions", describe_regions, &[&["RegionName.N", "AllRegions"], FILTERS]).on_any(),
     Operation::reads(
         "DescribeAvailabilityZones",
         describe_zones,
         &[&["ZoneName.N", "ZoneId.N", "AllAvailabilityZones"], FILTERS],
-    ),
-    Operation::reads("DescribeAccountAttributes", describe_account, &[&["AttributeName.N"]]),
+    )
+    .on_any(),
+    Operation::reads("DescribeAccountAttributes", describe_account, &[&["AttributeName.N"]]).on_any(),
 ];
 
 fn describe_regions(_: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {

@@ -7,7 +7,7 @@ use crate::wire::{ApiError, Node, Outcome, Params};
 use super::{PAGES, page};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] =
-    &[Operation::reads("DescribeAccountLimits", describe, &[PAGES])];
+    &[Operation::reads("DescribeAccountLimits", describe, &[PAGES]).on_any()];
 
 pub(super) const LOAD_BALANCERS: &str = "application-load-balancers";
 pub(super) const TARGET_GROUPS: &str = "target-groups";

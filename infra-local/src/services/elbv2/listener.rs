@@ -8,7 +8,7 @@ use super::limits::{self, LISTENERS};
 use super::listener_certificate::{self, CERTIFICATES};
 use super::{
     PAGES, TAGS, arn, check_associations, listener, load_balancer, no_listener, not_honoured, page, parse_tags, port,
-    required, ssl_policy, validation,
+    required, resource, ssl_policy, validation,
 };
 use crate::model::Cloud;
 use crate::model::Region;
@@ -18,10 +18,12 @@ use crate::services::{Call, Operation, State};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
-    Operation::performs("CreateListener", create, &[&["LoadBalancerArn"], SPOKEN, CERTIFICATES, DEFAULT_ACTIONS, TAGS]),
-    Operation::reads("DescribeListeners", describe, &[&["LoadBalancerArn", "ListenerArns.N"], PAGES]),
-    Operation::performs("ModifyListener", modify, &[&["ListenerArn"], SPOKEN, CERTIFICATES, DEFAULT_ACTIONS]),
-    Operation::writes("DeleteListener", delete, &[&["ListenerArn"]]),
+    Operation::performs("CreateListener", create, &[&["LoadBalancerArn"], SPOKEN, CERTIFICATES, DEFAULT_ACTIONS, TAGS])
+        .on(&[resource::LOAD_BALANCER]),
+    Operation::reads("DescribeListeners", describe, &[&["LoadBalancerArn", "ListenerArns.N"], PAGES]).on_any(),
+    Operation::performs("ModifyListener", modify, &[&["ListenerArn"], SPOKEN, CERTIFICATES, DEFAULT_ACTIONS])
+        .on(&[resource::LISTENER]),
+    Operation::writes("DeleteListener", delete, &[&["ListenerArn"]]).on(&[resource::LISTENER]),
 ];
 
 const SPOKEN: &[&str] = &["Protocol", "Port", "SslPolicy", "MutualAuthentication.Mode"];

@@ -1,14 +1,14 @@
 //! Attributes of listeners.
 
 use super::attributes::{self, ATTRIBUTES};
-use super::{listener, no_listener, required};
+use super::{listener, no_listener, required, resource};
 use crate::model::Cloud;
 use crate::services::{Call, Operation};
 use crate::wire::{Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
-    Operation::reads("DescribeListenerAttributes", describe, &[ARN]),
-    Operation::writes("ModifyListenerAttributes", modify, &[ARN, ATTRIBUTES]),
+    Operation::reads("DescribeListenerAttributes", describe, &[ARN]).on_any(),
+    Operation::writes("ModifyListenerAttributes", modify, &[ARN, ATTRIBUTES]).on(&[resource::LISTENER]),
 ];
 
 const ARN: &[&str] = &["ListenerArn"];

@@ -1,7 +1,7 @@
 //! The certificates of HTTPS listeners.
 
 use super::limits::{self, CERTIFICATES as MOST};
-use super::{PAGES, listener, no_listener, page, required, validation};
+use super::{PAGES, listener, no_listener, page, required, resource, validation};
 use crate::model::Cloud;
 use crate::model::Region;
 use crate::model::elbv2::Tls;
@@ -9,9 +9,9 @@ use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
-    Operation::writes("AddListenerCertificates", add, &[ARN, CERTIFICATES]),
-    Operation::writes("RemoveListenerCertificates", remove, &[ARN, CERTIFICATES]),
-    Operation::reads("DescribeListenerCertificates", describe, &[ARN, PAGES]),
+    Operation::writes("AddListenerCertificates", add, &[ARN, CERTIFICATES]).on(&[resource::LISTENER]),
+    Operation::writes("RemoveListenerCertificates", remove, &[ARN, CERTIFICATES]).on(&[resource::LISTENER]),
+    Operation::reads("DescribeListenerCertificates", describe, &[ARN, PAGES]).on_any(),
 ];
 
 const ARN: &[&str] = &["ListenerArn"];

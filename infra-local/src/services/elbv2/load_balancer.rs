@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::limits::{self, LOAD_BALANCERS};
 use super::{
-    PAGES, TAGS, arn, check_name, load_balancer, no_load_balancer, not_honoured, page, parse_tags, required, validation,
+    PAGES, TAGS, arn, check_name, load_balancer, no_load_balancer, not_honoured, page, parse_tags, required, resource,
+    validation,
 };
 use crate::model::Cloud;
 use crate::model::ec2::vpc::Subnet;
@@ -20,9 +21,10 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
         "CreateLoadBalancer",
         create,
         &[&["Name", "SecurityGroups.N", "Scheme", "Type", "IpAddressType"], SUBNETS, TAGS],
-    ),
-    Operation::reads("DescribeLoadBalancers", describe, &[&["LoadBalancerArns.N", "Names.N"], PAGES]),
-    Operation::writes("DeleteLoadBalancer", delete, &[&["LoadBalancerArn"]]),
+    )
+    .on(&[resource::NEW_LOAD_BALANCER]),
+    Operation::reads("DescribeLoadBalancers", describe, &[&["LoadBalancerArns.N", "Names.N"], PAGES]).on_any(),
+    Operation::writes("DeleteLoadBalancer", delete, &[&["LoadBalancerArn"]]).on(&[resource::LOAD_BALANCER]),
 ];
 
 pub(super) const SUBNETS: &[&str] = &["Subnets.N", "SubnetMappings.N.SubnetId"];

@@ -4,7 +4,7 @@ use super::attributes::{self, ATTRIBUTES};
 use super::load_balancer::{
     SUBNETS, check_ip_address_type, parse_security_groups, parse_subnets, take_interface, zones,
 };
-use super::{load_balancer, no_load_balancer, not_honoured, required, validation};
+use super::{load_balancer, no_load_balancer, not_honoured, required, resource, validation};
 use crate::model::Cloud;
 use crate::model::Region;
 use crate::model::elbv2::LoadBalancer;
@@ -12,11 +12,13 @@ use crate::services::{Call, Operation};
 use crate::wire::{Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
-    Operation::reads("DescribeLoadBalancerAttributes", describe, &[ARN]),
-    Operation::writes("ModifyLoadBalancerAttributes", modify, &[ARN, ATTRIBUTES]),
-    Operation::writes("SetSecurityGroups", set_security_groups, &[ARN, &["SecurityGroups.N"]]),
-    Operation::writes("SetIpAddressType", set_ip_address_type, &[ARN, &["IpAddressType"]]),
-    Operation::writes("SetSubnets", set_subnets, &[ARN, &["IpAddressType"], SUBNETS]),
+    Operation::reads("DescribeLoadBalancerAttributes", describe, &[ARN]).on_any(),
+    Operation::writes("ModifyLoadBalancerAttributes", modify, &[ARN, ATTRIBUTES]).on(&[resource::LOAD_BALANCER]),
+    Operation::writes("SetSecurityGroups", set_security_groups, &[ARN, &["SecurityGroups.N"]])
+        .on(&[resource::LOAD_BALANCER]),
+    Operation::writes("SetIpAddressType", set_ip_address_type, &[ARN, &["IpAddressType"]])
+        .on(&[resource::LOAD_BALANCER]),
+    Operation::writes("SetSubnets", set_subnets, &[ARN, &["IpAddressType"], SUBNETS]).on(&[resource::LOAD_BALANCER]),
 ];
 
 const ARN: &[&str] = &["LoadBalancerArn"];

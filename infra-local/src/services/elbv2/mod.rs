@@ -9,6 +9,7 @@ mod listener_attribute;
 mod listener_certificate;
 mod load_balancer;
 mod load_balancer_settings;
+mod resource;
 mod rule;
 pub(crate) mod ssl_policy;
 mod tags;

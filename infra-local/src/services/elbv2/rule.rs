@@ -6,7 +6,8 @@ use super::action::{self, ACTIONS};
 use super::condition::{self, CONDITIONS};
 use super::limits::{self, RULES};
 use super::{
-    PAGES, TAGS, check_associations, listener, no_listener, no_rule, number, page, parse_tags, required, validation,
+    PAGES, TAGS, check_associations, listener, no_listener, no_rule, number, page, parse_tags, required, resource,
+    validation,
 };
 use crate::model::Cloud;
 use crate::model::Region;
@@ -17,15 +18,17 @@ use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
-    Operation::writes("CreateRule", create, &[&["ListenerArn", "Priority"], CONDITIONS, ACTIONS, TAGS]),
-    Operation::reads("DescribeRules", describe, &[&["ListenerArn", "RuleArns.N"], PAGES]),
-    Operation::writes("ModifyRule", modify, &[&["RuleArn"], CONDITIONS, ACTIONS]),
+    Operation::writes("CreateRule", create, &[&["ListenerArn", "Priority"], CONDITIONS, ACTIONS, TAGS])
+        .on(&[resource::LISTENER]),
+    Operation::reads("DescribeRules", describe, &[&["ListenerArn", "RuleArns.N"], PAGES]).on_any(),
+    Operation::writes("ModifyRule", modify, &[&["RuleArn"], CONDITIONS, ACTIONS]).on(&[resource::RULE]),
     Operation::writes(
         "SetRulePriorities",
         set_priorities,
         &[&["RulePriorities.N.RuleArn", "RulePriorities.N.Priority"]],
-    ),
-    Operation::writes("DeleteRule", delete, &[&["RuleArn"]]),
+    )
+    .on(&[resource::RULES]),
+    Operation::writes("DeleteRule", delete, &[&["RuleArn"]]).on(&[resource::RULE]),
 ];
 
 const HIGHEST: u32 = 50_000;

@@ -8,7 +8,7 @@ use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] =
-    &[Operation::reads("DescribeSSLPolicies", describe, &[&["Names.N", "LoadBalancerType"], PAGES])];
+    &[Operation::reads("DescribeSSLPolicies", describe, &[&["Names.N", "LoadBalancerType"], PAGES]).on_any()];
 
 /// Ciphers as OpenSSL and AWS call them.
 const TLS12_CIPHERS: &[&str] = &[

@@ -1,6 +1,8 @@
 //! Tags of balancers, listeners, rules and target groups.
 
-use super::{TAGS, no_listener, no_load_balancer, no_rule, no_target_group, parse_tags, tag_error, validation};
+use super::{
+    TAGS, no_listener, no_load_balancer, no_rule, no_target_group, parse_tags, resource, tag_error, validation,
+};
 use crate::model::Cloud;
 use crate::model::{Region, Tags};
 use crate::services::tags as common_tags;
@@ -8,9 +10,9 @@ use crate::services::{Call, Operation};
 use crate::wire::{Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
-    Operation::writes("AddTags", add, &[ARNS, TAGS]),
-    Operation::writes("RemoveTags", remove, &[ARNS, &["TagKeys.N"]]),
-    Operation::reads("DescribeTags", describe, &[ARNS]),
+    Operation::writes("AddTags", add, &[ARNS, TAGS]).on(&[resource::TAGGED]),
+    Operation::writes("RemoveTags", remove, &[ARNS, &["TagKeys.N"]]).on(&[resource::TAGGED]),
+    Operation::reads("DescribeTags", describe, &[ARNS]).on_any(),
 ];
 
 const ARNS: &[&str] = &["ResourceArns.N"];

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::limits::{self, TARGETS_PER_GROUP};
-use super::{no_target_group, port, required, target_group, validation};
+use super::{no_target_group, port, required, resource, target_group, validation};
 use crate::model::Cloud;
 use crate::model::Region;
 use crate::model::ec2::instance::InstanceState;
@@ -12,9 +12,9 @@ use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
-    Operation::writes("RegisterTargets", register, &[TARGETS]).ignoring(ZONE),
-    Operation::writes("DeregisterTargets", deregister, &[TARGETS]).ignoring(ZONE),
-    Operation::reads("DescribeTargetHealth", describe, &[TARGETS]).ignoring(ZONE),
+    Operation::writes("RegisterTargets", register, &[TARGETS]).on(&[resource::TARGET_GROUP]).ignoring(&[ZONE]),
+    Operation::writes("DeregisterTargets", deregister, &[TARGETS]).on(&[resource::TARGET_GROUP]).ignoring(&[ZONE]),
+    Operation::reads("DescribeTargetHealth", describe, &[TARGETS]).on_any().ignoring(&[ZONE]),
 ];
 
 /// Requests go to the targets of all zones alike.

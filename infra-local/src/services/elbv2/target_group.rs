@@ -6,7 +6,7 @@ use super::attributes::{self, ATTRIBUTES};
 use super::limits::{self, TARGET_GROUPS};
 use super::{
     PAGES, TAGS, arn, check_name, load_balancer, no_target_group, not_honoured, number, page, parse_tags, port,
-    required, target_group, validation,
+    required, resource, target_group, validation,
 };
 use crate::domain::elbv2::Matcher;
 use crate::model::Cloud;
@@ -21,12 +21,15 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
         "CreateTargetGroup",
         create,
         &[&["Name", "Protocol", "ProtocolVersion", "Port", "VpcId", "TargetType", "IpAddressType"], CHECK, TAGS],
-    ),
-    Operation::reads("DescribeTargetGroups", describe, &[&["LoadBalancerArn", "TargetGroupArns.N", "Names.N"], PAGES]),
-    Operation::writes("ModifyTargetGroup", modify, &[ARN, CHECK]),
-    Operation::writes("DeleteTargetGroup", delete, &[ARN]),
-    Operation::reads("DescribeTargetGroupAttributes", describe_attributes, &[ARN]),
-    Operation::writes("ModifyTargetGroupAttributes", modify_attributes, &[ARN, ATTRIBUTES]),
+    )
+    .on(&[resource::NEW_TARGET_GROUP]),
+    Operation::reads("DescribeTargetGroups", describe, &[&["LoadBalancerArn", "TargetGroupArns.N", "Names.N"], PAGES])
+        .on_any(),
+    Operation::writes("ModifyTargetGroup", modify, &[ARN, CHECK]).on(&[resource::TARGET_GROUP]),
+    Operation::writes("DeleteTargetGroup", delete, &[ARN]).on(&[resource::TARGET_GROUP]),
+    Operation::reads("DescribeTargetGroupAttributes", describe_attributes, &[ARN]).on_any(),
+    Operation::writes("ModifyTargetGroupAttributes", modify_attributes, &[ARN, ATTRIBUTES])
+        .on(&[resource::TARGET_GROUP]),
 ];
 
 const ARN: &[&str] = &["TargetGroupArn"];

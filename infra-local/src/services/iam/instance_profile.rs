@@ -1,8 +1,8 @@
 //! Instance profiles: how a role comes to an instance.
 
 use super::{
-    IamOperation, PAGES, TAGS, already_exists, arn, delete_conflict, name, no_such_entity, page, path, role, unique_id,
-    with_page,
+    IamOperation, PAGES, TAGS, already_exists, arn, delete_conflict, name, no_such_entity, page, path, resource, role,
+    unique_id, with_page,
 };
 use crate::model::Cloud;
 use crate::model::iam::{Iam, InstanceProfile};
@@ -11,16 +11,17 @@ use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[IamOperation] = &[
-    Operation::writes("CreateInstanceProfile", create, &[&["InstanceProfileName", "Path"], TAGS]),
-    Operation::reads("GetInstanceProfile", read, &[PROFILE]),
-    Operation::reads("ListInstanceProfiles", list, &[&["PathPrefix"], PAGES]),
-    Operation::reads("ListInstanceProfilesForRole", list_for_role, &[&["RoleName"], PAGES]),
-    Operation::writes("DeleteInstanceProfile", delete, &[PROFILE]),
-    Operation::writes("AddRoleToInstanceProfile", add_role, &[PROFILE, &["RoleName"]]),
-    Operation::writes("RemoveRoleFromInstanceProfile", remove_role, &[PROFILE, &["RoleName"]]),
-    Operation::writes("TagInstanceProfile", tag, &[PROFILE, TAGS]),
-    Operation::writes("UntagInstanceProfile", untag, &[PROFILE, &["TagKeys.N"]]),
-    Operation::reads("ListInstanceProfileTags", list_tags, &[PROFILE, PAGES]),
+    Operation::writes("CreateInstanceProfile", create, &[&["InstanceProfileName", "Path"], TAGS])
+        .on(&[resource::PROFILE]),
+    Operation::reads("GetInstanceProfile", read, &[PROFILE]).on(&[resource::PROFILE]),
+    Operation::reads("ListInstanceProfiles", list, &[&["PathPrefix"], PAGES]).on_any(),
+    Operation::reads("ListInstanceProfilesForRole", list_for_role, &[&["RoleName"], PAGES]).on(&[resource::ROLE]),
+    Operation::writes("DeleteInstanceProfile", delete, &[PROFILE]).on(&[resource::PROFILE]),
+    Operation::writes("AddRoleToInstanceProfile", add_role, &[PROFILE, &["RoleName"]]).on(&[resource::PROFILE]),
+    Operation::writes("RemoveRoleFromInstanceProfile", remove_role, &[PROFILE, &["RoleName"]]).on(&[resource::PROFILE]),
+    Operation::writes("TagInstanceProfile", tag, &[PROFILE, TAGS]).on(&[resource::PROFILE]),
+    Operation::writes("UntagInstanceProfile", untag, &[PROFILE, &["TagKeys.N"]]).on(&[resource::PROFILE]),
+    Operation::reads("ListInstanceProfileTags", list_tags, &[PROFILE, PAGES]).on(&[resource::PROFILE]),
 ];
 
 const PROFILE: &[&str] = &["InstanceProfileName"];

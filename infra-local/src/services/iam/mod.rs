@@ -2,6 +2,7 @@
 
 mod instance_profile;
 mod policy;
+mod resource;
 mod role;
 mod role_policy;
 mod user;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     IamOperation, PAGES, TAGS, already_exists, arn, check_policy, delete_conflict, encode_policy, name, no_such_entity,
-    page, path, unique_id, validation, with_page,
+    page, path, resource, unique_id, validation, with_page,
 };
 use crate::access::managed_document;
 use crate::model::Cloud;
@@ -15,19 +15,22 @@ use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[IamOperation] = &[
-    Operation::writes("CreatePolicy", create, &[&["PolicyName", "Path", "Description", "PolicyDocument"], TAGS]),
-    Operation::reads("GetPolicy", read, &[&["PolicyArn"]]),
-    Operation::reads("ListPolicies", list, &[&["Scope", "OnlyAttached", "PathPrefix"], PAGES]),
-    Operation::writes("DeletePolicy", delete, &[&["PolicyArn"]]),
-    Operation::writes("CreatePolicyVersion", create_version, &[&["PolicyArn", "PolicyDocument", "SetAsDefault"]]),
-    Operation::reads("GetPolicyVersion", read_version, &[&["PolicyArn", "VersionId"]]),
-    Operation::reads("ListPolicyVersions", list_versions, &[&["PolicyArn"], PAGES]),
-    Operation::writes("SetDefaultPolicyVersion", set_default, &[&["PolicyArn", "VersionId"]]),
-    Operation::writes("DeletePolicyVersion", delete_version, &[&["PolicyArn", "VersionId"]]),
-    Operation::writes("TagPolicy", tag, &[&["PolicyArn"], TAGS]),
-    Operation::writes("UntagPolicy", untag, &[&["PolicyArn", "TagKeys.N"]]),
-    Operation::reads("ListPolicyTags", list_tags, &[&["PolicyArn"], PAGES]),
-    Operation::reads("ListEntitiesForPolicy", list_entities, &[&["PolicyArn", "EntityFilter"], PAGES]),
+    Operation::writes("CreatePolicy", create, &[&["PolicyName", "Path", "Description", "PolicyDocument"], TAGS])
+        .on(&[resource::NEW_POLICY]),
+    Operation::reads("GetPolicy", read, &[&["PolicyArn"]]).on(&[resource::POLICY]),
+    Operation::reads("ListPolicies", list, &[&["Scope", "OnlyAttached", "PathPrefix"], PAGES]).on_any(),
+    Operation::writes("DeletePolicy", delete, &[&["PolicyArn"]]).on(&[resource::POLICY]),
+    Operation::writes("CreatePolicyVersion", create_version, &[&["PolicyArn", "PolicyDocument", "SetAsDefault"]])
+        .on(&[resource::POLICY]),
+    Operation::reads("GetPolicyVersion", read_version, &[&["PolicyArn", "VersionId"]]).on(&[resource::POLICY]),
+    Operation::reads("ListPolicyVersions", list_versions, &[&["PolicyArn"], PAGES]).on(&[resource::POLICY]),
+    Operation::writes("SetDefaultPolicyVersion", set_default, &[&["PolicyArn", "VersionId"]]).on(&[resource::POLICY]),
+    Operation::writes("DeletePolicyVersion", delete_version, &[&["PolicyArn", "VersionId"]]).on(&[resource::POLICY]),
+    Operation::writes("TagPolicy", tag, &[&["PolicyArn"], TAGS]).on(&[resource::POLICY]),
+    Operation::writes("UntagPolicy", untag, &[&["PolicyArn", "TagKeys.N"]]).on(&[resource::POLICY]),
+    Operation::reads("ListPolicyTags", list_tags, &[&["PolicyArn"], PAGES]).on(&[resource::POLICY]),
+    Operation::reads("ListEntitiesForPolicy", list_entities, &[&["PolicyArn", "EntityFilter"], PAGES])
+        .on(&[resource::POLICY]),
 ];
 
 /// AWS's quota of versions of one policy.

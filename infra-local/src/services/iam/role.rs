@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     IamOperation, PAGES, TAGS, already_exists, arn, check_policy, delete_conflict, encode_policy, name, page, path,
-    role, role_mut, unique_id, validation, with_page,
+    resource, role, role_mut, unique_id, validation, with_page,
 };
 use crate::model::Cloud;
 use crate::model::iam::Role;
@@ -17,15 +17,17 @@ pub(super) const OPERATIONS: &[IamOperation] = &[
         "CreateRole",
         create,
         &[&["RoleName", "AssumeRolePolicyDocument", "Path", "Description", "MaxSessionDuration"], TAGS],
-    ),
-    Operation::reads("GetRole", read, &[&["RoleName"]]),
-    Operation::reads("ListRoles", list, &[&["PathPrefix"], PAGES]),
-    Operation::writes("UpdateRole", update, &[&["RoleName", "Description", "MaxSessionDuration"]]),
-    Operation::writes("UpdateAssumeRolePolicy", update_trust, &[&["RoleName", "PolicyDocument"]]),
-    Operation::writes("DeleteRole", delete, &[&["RoleName"]]),
-    Operation::writes("TagRole", tag, &[&["RoleName"], TAGS]),
-    Operation::writes("UntagRole", untag, &[&["RoleName", "TagKeys.N"]]),
-    Operation::reads("ListRoleTags", list_tags, &[&["RoleName"], PAGES]),
+    )
+    .on(&[resource::ROLE]),
+    Operation::reads("GetRole", read, &[&["RoleName"]]).on(&[resource::ROLE]),
+    Operation::reads("ListRoles", list, &[&["PathPrefix"], PAGES]).on_any(),
+    Operation::writes("UpdateRole", update, &[&["RoleName", "Description", "MaxSessionDuration"]])
+        .on(&[resource::ROLE]),
+    Operation::writes("UpdateAssumeRolePolicy", update_trust, &[&["RoleName", "PolicyDocument"]]).on(&[resource::ROLE]),
+    Operation::writes("DeleteRole", delete, &[&["RoleName"]]).on(&[resource::ROLE]),
+    Operation::writes("TagRole", tag, &[&["RoleName"], TAGS]).on(&[resource::ROLE]),
+    Operation::writes("UntagRole", untag, &[&["RoleName", "TagKeys.N"]]).on(&[resource::ROLE]),
+    Operation::reads("ListRoleTags", list_tags, &[&["RoleName"], PAGES]).on(&[resource::ROLE]),
 ];
 
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {

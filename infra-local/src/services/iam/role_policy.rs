@@ -1,19 +1,22 @@
 //! Policies of roles: inline documents, and attached managed ones.
 
 use super::policy::{attachable, render_attached};
-use super::{IamOperation, PAGES, check_policy, encode_policy, name, no_such_entity, page, role, role_mut, with_page};
+use super::{
+    IamOperation, PAGES, check_policy, encode_policy, name, no_such_entity, page, resource, role, role_mut, with_page,
+};
 use crate::model::Cloud;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[IamOperation] = &[
-    Operation::writes("PutRolePolicy", put, &[&["RoleName", "PolicyName", "PolicyDocument"]]),
-    Operation::reads("GetRolePolicy", read, &[&["RoleName", "PolicyName"]]),
-    Operation::writes("DeleteRolePolicy", delete, &[&["RoleName", "PolicyName"]]),
-    Operation::reads("ListRolePolicies", list, &[&["RoleName"], PAGES]),
-    Operation::writes("AttachRolePolicy", attach, &[&["RoleName", "PolicyArn"]]),
-    Operation::writes("DetachRolePolicy", detach, &[&["RoleName", "PolicyArn"]]),
-    Operation::reads("ListAttachedRolePolicies", list_attached, &[&["RoleName", "PathPrefix"], PAGES]),
+    Operation::writes("PutRolePolicy", put, &[&["RoleName", "PolicyName", "PolicyDocument"]]).on(&[resource::ROLE]),
+    Operation::reads("GetRolePolicy", read, &[&["RoleName", "PolicyName"]]).on(&[resource::ROLE]),
+    Operation::writes("DeleteRolePolicy", delete, &[&["RoleName", "PolicyName"]]).on(&[resource::ROLE]),
+    Operation::reads("ListRolePolicies", list, &[&["RoleName"], PAGES]).on(&[resource::ROLE]),
+    Operation::writes("AttachRolePolicy", attach, &[&["RoleName", "PolicyArn"]]).on(&[resource::ROLE]),
+    Operation::writes("DetachRolePolicy", detach, &[&["RoleName", "PolicyArn"]]).on(&[resource::ROLE]),
+    Operation::reads("ListAttachedRolePolicies", list_attached, &[&["RoleName", "PathPrefix"], PAGES])
+        .on(&[resource::ROLE]),
 ];
 
 /// AWS's limit for all inline policies of a role, without white space.

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    IamOperation, PAGES, TAGS, already_exists, arn, delete_conflict, name, no_such_entity, page, path, unique_id,
-    validation, with_page,
+    IamOperation, PAGES, TAGS, already_exists, arn, delete_conflict, name, no_such_entity, page, path, resource,
+    unique_id, validation, with_page,
 };
 use crate::access::Identity;
 use crate::model::Cloud;
@@ -15,18 +15,18 @@ use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[IamOperation] = &[
-    Operation::writes("CreateUser", create, &[&["UserName", "Path"], TAGS]),
-    Operation::reads("GetUser", read, &[&["UserName"]]),
-    Operation::reads("ListUsers", list, &[&["PathPrefix"], PAGES]),
-    Operation::writes("DeleteUser", delete, &[&["UserName"]]),
-    Operation::writes("TagUser", tag, &[&["UserName"], TAGS]),
-    Operation::writes("UntagUser", untag, &[&["UserName", "TagKeys.N"]]),
-    Operation::reads("ListUserTags", list_tags, &[&["UserName"], PAGES]),
-    Operation::reads("ListGroupsForUser", no_groups, &[&["UserName"], PAGES]),
-    Operation::writes("CreateAccessKey", create_key, &[&["UserName"]]),
-    Operation::writes("UpdateAccessKey", update_key, &[&["UserName", "AccessKeyId", "Status"]]),
-    Operation::writes("DeleteAccessKey", delete_key, &[&["UserName", "AccessKeyId"]]),
-    Operation::reads("ListAccessKeys", list_keys, &[&["UserName"], PAGES]),
+    Operation::writes("CreateUser", create, &[&["UserName", "Path"], TAGS]).on(&[resource::USER]),
+    Operation::reads("GetUser", read, &[&["UserName"]]).on(&[resource::USER]),
+    Operation::reads("ListUsers", list, &[&["PathPrefix"], PAGES]).on_any(),
+    Operation::writes("DeleteUser", delete, &[&["UserName"]]).on(&[resource::USER]),
+    Operation::writes("TagUser", tag, &[&["UserName"], TAGS]).on(&[resource::USER]),
+    Operation::writes("UntagUser", untag, &[&["UserName", "TagKeys.N"]]).on(&[resource::USER]),
+    Operation::reads("ListUserTags", list_tags, &[&["UserName"], PAGES]).on(&[resource::USER]),
+    Operation::reads("ListGroupsForUser", no_groups, &[&["UserName"], PAGES]).on(&[resource::USER]),
+    Operation::writes("CreateAccessKey", create_key, &[&["UserName"]]).on(&[resource::USER]),
+    Operation::writes("UpdateAccessKey", update_key, &[&["UserName", "AccessKeyId", "Status"]]).on(&[resource::USER]),
+    Operation::writes("DeleteAccessKey", delete_key, &[&["UserName", "AccessKeyId"]]).on(&[resource::USER]),
+    Operation::reads("ListAccessKeys", list_keys, &[&["UserName"], PAGES]).on(&[resource::USER]),
 ];
 
 /// AWS's quota of access keys per user.

@@ -2,19 +2,20 @@
 
 use super::policy::{attachable, render_attached};
 use super::user::{user, user_mut};
-use super::{IamOperation, PAGES, check_policy, encode_policy, name, no_such_entity, page, with_page};
+use super::{IamOperation, PAGES, check_policy, encode_policy, name, no_such_entity, page, resource, with_page};
 use crate::model::Cloud;
 use crate::services::{Call, Operation};
 use crate::wire::{Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[IamOperation] = &[
-    Operation::writes("PutUserPolicy", put, &[&["UserName", "PolicyName", "PolicyDocument"]]),
-    Operation::reads("GetUserPolicy", read, &[&["UserName", "PolicyName"]]),
-    Operation::writes("DeleteUserPolicy", delete, &[&["UserName", "PolicyName"]]),
-    Operation::reads("ListUserPolicies", list, &[&["UserName"], PAGES]),
-    Operation::writes("AttachUserPolicy", attach, &[&["UserName", "PolicyArn"]]),
-    Operation::writes("DetachUserPolicy", detach, &[&["UserName", "PolicyArn"]]),
-    Operation::reads("ListAttachedUserPolicies", list_attached, &[&["UserName", "PathPrefix"], PAGES]),
+    Operation::writes("PutUserPolicy", put, &[&["UserName", "PolicyName", "PolicyDocument"]]).on(&[resource::USER]),
+    Operation::reads("GetUserPolicy", read, &[&["UserName", "PolicyName"]]).on(&[resource::USER]),
+    Operation::writes("DeleteUserPolicy", delete, &[&["UserName", "PolicyName"]]).on(&[resource::USER]),
+    Operation::reads("ListUserPolicies", list, &[&["UserName"], PAGES]).on(&[resource::USER]),
+    Operation::writes("AttachUserPolicy", attach, &[&["UserName", "PolicyArn"]]).on(&[resource::USER]),
+    Operation::writes("DetachUserPolicy", detach, &[&["UserName", "PolicyArn"]]).on(&[resource::USER]),
+    Operation::reads("ListAttachedUserPolicies", list_attached, &[&["UserName", "PathPrefix"], PAGES])
+        .on(&[resource::USER]),
 ];
 
 fn put(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {

@@ -6,42 +6,21 @@ use serde_json::{Value, json};
 
 use super::pattern::Pattern;
 use super::store::{self, Event};
-use super::{LogOperation, input, invalid, named, no_stream};
+use super::{LogOperation, input, invalid, named, no_stream, resource};
 use crate::model::logs::LogStream;
-use crate::services::{Call, Operation, State};
+use crate::services::{Call, State, typed};
 use crate::wire::Outcome;
 
 pub(super) const OPERATIONS: &[LogOperation] = &[
-    Operation::performs("PutLogEvents", put, &[&["logGroupName", "logStreamName", "logEvents"]])
+    typed!(Performs, "PutLogEvents", put)
+        .on(&[resource::GROUP])
         // AWS takes any token today.
-        .ignoring(&["sequenceToken"]),
-    Operation::performs("GetLogEvents", get, &[GET]),
-    Operation::performs("FilterLogEvents", filter, &[FILTER])
+        .ignoring(&[&["sequenceToken"]]),
+    typed!(Performs, "GetLogEvents", get).on(&[resource::GROUP, resource::IDENTIFIED_GROUP]),
+    typed!(Performs, "FilterLogEvents", filter)
+        .on(&[resource::GROUP, resource::IDENTIFIED_GROUP])
         // All events come in the order of their times.
-        .ignoring(&["interleaved"]),
-];
-
-const GET: &[&str] = &[
-    "logGroupName",
-    "logGroupIdentifier",
-    "logStreamName",
-    "startTime",
-    "endTime",
-    "nextToken",
-    "limit",
-    "startFromHead",
-];
-
-const FILTER: &[&str] = &[
-    "logGroupName",
-    "logGroupIdentifier",
-    "logStreamNames",
-    "logStreamNamePrefix",
-    "startTime",
-    "endTime",
-    "filterPattern",
-    "nextToken",
-    "limit",
+        .ignoring(&[&["interleaved"]]),
 ];
 
 /// Events in one request or answer, and the bytes of a request and of a message.
@@ -67,8 +46,7 @@ struct InputEvent {
     message: String,
 }
 
-fn put(state: &State<'_>, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: Put = input(call)?;
+fn put(state: &State<'_>, call: &Call<'_, Value>, request: Put) -> Outcome<Value> {
     let group = state.read(|cloud| named(cloud.region(call.region)?, Some(&request.log_group_name), None).cloned())?;
     let stream = group.streams.get(&request.log_stream_name).ok_or_else(no_stream)?;
     let events = request.log_events;
@@ -136,8 +114,7 @@ struct Get {
 }
 
 /// Tokens name an event and a direction; at either end the same token comes again.
-fn get(state: &State<'_>, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: Get = input(call)?;
+fn get(state: &State<'_>, call: &Call<'_, Value>, request: Get) -> Outcome<Value> {
     let (name, identifier) = (request.log_group_name.as_deref(), request.log_group_identifier.as_deref());
     let group = state.read(|cloud| named(cloud.region(call.region)?, name, identifier).cloned())?;
     let stream = group.streams.get(&request.log_stream_name).ok_or_else(no_stream)?;
@@ -188,8 +165,7 @@ struct Filter {
     limit: Option<usize>,
 }
 
-fn filter(state: &State<'_>, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: Filter = input(call)?;
+fn filter(state: &State<'_>, call: &Call<'_, Value>, request: Filter) -> Outcome<Value> {
     if !request.log_stream_names.is_empty() && request.log_stream_name_prefix.is_some() {
         return Err(invalid("logStreamNames and logStreamNamePrefix cannot be given together."));
     }

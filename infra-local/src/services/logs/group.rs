@@ -3,23 +3,19 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{LogOperation, input, invalid, milliseconds, no_group, plain_name, store, tag};
+use super::{LogOperation, input, invalid, milliseconds, no_group, plain_name, resource, store, tag};
 use crate::model::Cloud;
 use crate::model::logs::LogGroup;
 use crate::model::{ACCOUNT, Tags};
-use crate::services::{Call, Operation, State};
+use crate::services::{Call, State, typed};
 use crate::wire::{ApiError, Outcome, Page};
 
 pub(super) const OPERATIONS: &[LogOperation] = &[
-    Operation::writes("CreateLogGroup", create, &[&["logGroupName", "tags", "logGroupClass"]]),
-    Operation::performs(
-        "DescribeLogGroups",
-        describe,
-        &[&["logGroupNamePrefix", "logGroupNamePattern", "logGroupIdentifiers", "logGroupClass", "nextToken", "limit"]],
-    ),
-    Operation::writes("DeleteLogGroup", delete, &[&["logGroupName"]]),
-    Operation::writes("PutRetentionPolicy", put_retention, &[&["logGroupName", "retentionInDays"]]),
-    Operation::writes("DeleteRetentionPolicy", delete_retention, &[&["logGroupName"]]),
+    typed!(Writes, "CreateLogGroup", create).on(&[resource::GROUP]),
+    typed!(Performs, "DescribeLogGroups", describe).on_any(),
+    typed!(Writes, "DeleteLogGroup", delete).on(&[resource::GROUP]),
+    typed!(Writes, "PutRetentionPolicy", put_retention).on(&[resource::GROUP]),
+    typed!(Writes, "DeleteRetentionPolicy", delete_retention).on(&[resource::GROUP]),
 ];
 
 /// The retentions that AWS takes, in days.
@@ -35,8 +31,7 @@ struct Create {
     log_group_class: Option<String>,
 }
 
-fn create(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: Create = input(call)?;
+fn create(cloud: &mut Cloud, call: &Call<'_, Value>, request: Create) -> Outcome<Value> {
     let name = request.log_group_name;
     let valid = |character: char| character.is_ascii_alphanumeric() || "._-/#".contains(character);
     if name.is_empty() || name.len() > 512 || !name.chars().all(valid) {
@@ -76,8 +71,7 @@ struct Describe {
     limit: Option<usize>,
 }
 
-fn describe(state: &State<'_>, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: Describe = input(call)?;
+fn describe(state: &State<'_>, call: &Call<'_, Value>, request: Describe) -> Outcome<Value> {
     if request.log_group_name_prefix.is_some() && request.log_group_name_pattern.is_some() {
         return Err(invalid("LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters."));
     }
@@ -131,28 +125,30 @@ fn render(group: &LogGroup, call: &Call<'_, Value>) -> Value {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Named {
     log_group_name: String,
-    retention_in_days: Option<u32>,
 }
 
-fn delete(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: Named = input(call)?;
+fn delete(cloud: &mut Cloud, call: &Call<'_, Value>, request: Named) -> Outcome<Value> {
     // The runtime removes the files of its streams.
     cloud.region_mut(call.region)?.logs.groups.remove(&request.log_group_name).ok_or_else(no_group)?;
     Ok(json!({}))
 }
 
-fn put_retention(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: Named = input(call)?;
-    let days = request.retention_in_days.filter(|days| RETENTIONS.contains(days));
-    let days = days.ok_or_else(|| {
-        let known: Vec<String> = RETENTIONS.iter().map(ToString::to_string).collect();
-        invalid(format!("retentionInDays must be one of {}", known.join(", ")))
-    })?;
-    set_retention(cloud, call, &request.log_group_name, Some(days))
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct PutRetention {
+    log_group_name: String,
+    retention_in_days: u32,
 }
 
-fn delete_retention(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: Named = input(call)?;
+fn put_retention(cloud: &mut Cloud, call: &Call<'_, Value>, request: PutRetention) -> Outcome<Value> {
+    if !RETENTIONS.contains(&request.retention_in_days) {
+        let known: Vec<String> = RETENTIONS.iter().map(ToString::to_string).collect();
+        return Err(invalid(format!("retentionInDays must be one of {}", known.join(", "))));
+    }
+    set_retention(cloud, call, &request.log_group_name, Some(request.retention_in_days))
+}
+
+fn delete_retention(cloud: &mut Cloud, call: &Call<'_, Value>, request: Named) -> Outcome<Value> {
     set_retention(cloud, call, &request.log_group_name, None)
 }
 

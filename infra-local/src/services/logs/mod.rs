@@ -3,6 +3,7 @@
 mod event;
 mod group;
 mod pattern;
+mod resource;
 mod store;
 mod stream;
 mod tag;

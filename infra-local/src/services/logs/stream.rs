@@ -4,20 +4,17 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::group::limit;
-use super::{LogOperation, input, invalid, milliseconds, named, no_group, no_stream, store};
+use super::{LogOperation, input, invalid, milliseconds, named, no_group, no_stream, resource, store};
 use crate::model::Cloud;
 use crate::model::logs::{LogGroup, LogStream};
-use crate::services::{Call, Operation, State};
+use crate::services::{Call, State, typed};
 use crate::wire::{ApiError, Outcome, Page};
 
 pub(super) const OPERATIONS: &[LogOperation] = &[
-    Operation::writes("CreateLogStream", create, &[&["logGroupName", "logStreamName"]]),
-    Operation::performs("DescribeLogStreams", describe, &[DESCRIBE]),
-    Operation::writes("DeleteLogStream", delete, &[&["logGroupName", "logStreamName"]]),
+    typed!(Writes, "CreateLogStream", create).on(&[resource::GROUP]),
+    typed!(Performs, "DescribeLogStreams", describe).on(&[resource::GROUP, resource::IDENTIFIED_GROUP]),
+    typed!(Writes, "DeleteLogStream", delete).on(&[resource::GROUP]),
 ];
-
-const DESCRIBE: &[&str] =
-    &["logGroupName", "logGroupIdentifier", "logStreamNamePrefix", "orderBy", "descending", "nextToken", "limit"];
 
 /// Streams of one group: each may have a file.
 const LIMIT: usize = 1000;
@@ -29,8 +26,7 @@ struct Named {
     log_stream_name: String,
 }
 
-fn create(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: Named = input(call)?;
+fn create(cloud: &mut Cloud, call: &Call<'_, Value>, request: Named) -> Outcome<Value> {
     let name = request.log_stream_name;
     if name.is_empty() || name.chars().count() > 512 || name.contains([':', '*']) {
         return Err(invalid(format!("logStreamName '{name}' must have 1 to 512 characters and neither : nor *")));
@@ -74,8 +70,7 @@ enum Order {
     LastEventTime,
 }
 
-fn describe(state: &State<'_>, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: Describe = input(call)?;
+fn describe(state: &State<'_>, call: &Call<'_, Value>, request: Describe) -> Outcome<Value> {
     let by_time = request.order_by == Some(Order::LastEventTime);
     if by_time && request.log_stream_name_prefix.is_some() {
         return Err(invalid("Cannot order by LastEventTime with a logStreamNamePrefix."));
@@ -120,8 +115,7 @@ fn render(stream: &LogStream, group: &LogGroup, call: &Call<'_, Value>) -> Outco
     Ok(node)
 }
 
-fn delete(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: Named = input(call)?;
+fn delete(cloud: &mut Cloud, call: &Call<'_, Value>, request: Named) -> Outcome<Value> {
     let group = cloud.region_mut(call.region)?.logs.groups.get_mut(&request.log_group_name).ok_or_else(no_group)?;
     // The runtime removes the file.
     group.streams.remove(&request.log_stream_name).ok_or_else(no_stream)?;

@@ -1,16 +1,16 @@
 //! DB clusters: creation, description, deletion.
 
 use super::instance::HOSTED_ZONE;
-use super::request::{self, DEFAULT_PORT, IGNORED, SCHEDULE, SECURITY_GROUPS};
+use super::request::{self, BACKUPS, DEFAULT_PORT, MAINTENANCE, SECURITY_GROUPS};
 use super::{
     FILTERS, PAGES, TAGS, arn, cluster, cluster_snapshot, cluster_state, combination, engine, entries, filtered,
-    identifier, page, parameter_group, parse_tags, security_groups, subnet_group, tag_list, take_address,
+    identifier, page, parameter_group, parse_tags, resource, security_groups, subnet_group, tag_list, take_address,
 };
 use crate::domain::rds::settings;
 use crate::model::Cloud;
-use crate::model::Region;
 use crate::model::ids::random_hex;
 use crate::model::rds::{Account, DbCluster, Place, Schedule, Seed, Stage};
+use crate::model::{Region, Tags};
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
@@ -18,17 +18,35 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
     Operation::writes(
         "CreateDBCluster",
         create,
-        &[&["MasterUsername", "MasterUserPassword", "StorageEncrypted"], CLUSTER, SECURITY_GROUPS, SCHEDULE, TAGS],
+        &[
+            &["MasterUsername", "MasterUserPassword", "StorageEncrypted"],
+            CLUSTER,
+            BACKUPS,
+            MAINTENANCE,
+            SECURITY_GROUPS,
+            TAGS,
+        ],
     )
-    .ignoring(IGNORED),
+    .on(&[resource::CLUSTER, resource::CLUSTER_PARAMETER_GROUP, resource::SUBNET_GROUP])
+    .ignoring(&[
+        request::ACCESS,
+        request::CERTIFICATE,
+        request::ENCRYPTION_KEY,
+        request::INSIGHTS_MODE,
+        request::LIFECYCLE,
+        request::LOG_EXPORTS,
+        request::MONITORING,
+    ]),
     Operation::reads("DescribeDBClusters", describe, &[&["DBClusterIdentifier"], PAGES, FILTERS])
-        .ignoring(&["IncludeShared"]),
+        .on(&[resource::CLUSTER])
+        .ignoring(&[&["IncludeShared"]]),
     Operation::writes(
         "DeleteDBCluster",
         delete,
         &[&["DBClusterIdentifier", "SkipFinalSnapshot", "FinalDBSnapshotIdentifier"]],
     )
-    .ignoring(&["DeleteAutomatedBackups"]),
+    .on(&[resource::CLUSTER, resource::FINAL_CLUSTER_SNAPSHOT])
+    .ignoring(&[&["DeleteAutomatedBackups"]]),
 ];
 
 /// Parameters that all operations which create a cluster share.
@@ -167,7 +185,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
             return Err(combination("FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified."));
         }
         (false, Some(id)) => {
-            cluster_snapshot::begin(region, &found, id, call.now, None)?;
+            cluster_snapshot::begin(region, &found, id, call.now, Tags::new())?;
         }
         (true, None) => {}
     }

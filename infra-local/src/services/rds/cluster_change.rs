@@ -1,8 +1,10 @@
 //! DB clusters: changes, failover, stop and start.
 
 use super::cluster::answer;
-use super::request::{self, IGNORED, SCHEDULE, SECURITY_GROUPS};
-use super::{cluster, cluster_mut, cluster_state, engine, instance, instance_state, no_instance, parameter_group};
+use super::request::{self, BACKUPS, MAINTENANCE, SECURITY_GROUPS};
+use super::{
+    cluster, cluster_mut, cluster_state, engine, instance, instance_state, no_instance, parameter_group, resource,
+};
 use crate::model::Cloud;
 use crate::model::Region;
 use crate::model::rds::{DbCluster, DbInstance, Stage};
@@ -27,13 +29,23 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
                 "NetworkType",
             ],
             SECURITY_GROUPS,
-            SCHEDULE,
+            BACKUPS,
+            MAINTENANCE,
         ],
     )
-    .ignoring(IGNORED),
-    Operation::writes("FailoverDBCluster", fail_over, &[&["DBClusterIdentifier", "TargetDBInstanceIdentifier"]]),
-    Operation::writes("StopDBCluster", stop, &[&["DBClusterIdentifier"]]),
-    Operation::writes("StartDBCluster", start, &[&["DBClusterIdentifier"]]),
+    .on(&[resource::CLUSTER, resource::CLUSTER_PARAMETER_GROUP])
+    .ignoring(&[
+        request::ACCESS,
+        request::CERTIFICATE,
+        request::CHANGED_LOG_EXPORTS,
+        request::INSIGHTS_MODE,
+        request::LIFECYCLE,
+        request::MONITORING,
+    ]),
+    Operation::writes("FailoverDBCluster", fail_over, &[&["DBClusterIdentifier", "TargetDBInstanceIdentifier"]])
+        .on(&[resource::CLUSTER, resource::FAILOVER_INSTANCE]),
+    Operation::writes("StopDBCluster", stop, &[&["DBClusterIdentifier"]]).on(&[resource::CLUSTER]),
+    Operation::writes("StartDBCluster", start, &[&["DBClusterIdentifier"]]).on(&[resource::CLUSTER]),
 ];
 
 fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {

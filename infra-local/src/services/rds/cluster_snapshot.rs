@@ -2,31 +2,57 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{
-    FILTERS, PAGES, TAGS, arn, check_identifier, cluster, cluster_state, engine, entries, filtered, not_found, page,
-    parse_tags, snapshot_named, tag_list,
-};
+use super::snapshot_kind::SnapshotKind;
+use super::{FILTERS, PAGES, TAGS, arn, cluster, cluster_state, engine, entries, parse_tags, resource, tag_list};
 use crate::model::Cloud;
 use crate::model::ids::random_hex;
-use crate::model::rds::{DbCluster, Seed, Snapshot, Stage, Storage};
+use crate::model::rds::{DbCluster, Snapshot, Stage, Storage};
 use crate::model::{Region, Tags};
 use crate::services::{Call, Operation};
-use crate::wire::{ApiError, Node, Outcome, Params};
+use crate::wire::{Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
     Operation::writes(
         "CreateDBClusterSnapshot",
         create,
         &[&["DBClusterSnapshotIdentifier", "DBClusterIdentifier"], TAGS],
-    ),
+    )
+    .on(&[resource::CLUSTER, resource::CLUSTER_SNAPSHOT]),
     Operation::reads(
         "DescribeDBClusterSnapshots",
-        describe,
+        |cloud, call| SNAPSHOTS.describe(cloud, call),
         &[&["DBClusterSnapshotIdentifier", "DBClusterIdentifier", "SnapshotType"], PAGES, FILTERS],
     )
-    .ignoring(&["IncludeShared", "IncludePublic"]),
-    Operation::writes("DeleteDBClusterSnapshot", delete, &[&["DBClusterSnapshotIdentifier"]]),
+    .on(&[resource::CLUSTER, resource::CLUSTER_SNAPSHOT])
+    .ignoring(&[&["IncludeShared", "IncludePublic"]]),
+    Operation::writes(
+        "DeleteDBClusterSnapshot",
+        |cloud, call| SNAPSHOTS.delete(cloud, call),
+        &[&["DBClusterSnapshotIdentifier"]],
+    )
+    .on(&[resource::CLUSTER_SNAPSHOT]),
 ];
+
+pub(super) const SNAPSHOTS: SnapshotKind = SnapshotKind {
+    noun: "cluster snapshot",
+    name: "DBClusterSnapshot",
+    list: "DBClusterSnapshots",
+    identifier: "DBClusterSnapshotIdentifier",
+    selectors: &[("DBClusterIdentifier", |snapshot| &snapshot.source), ("SnapshotType", |snapshot| &snapshot.kind)],
+    filters: &[
+        ("db-cluster-id", |snapshot| vec![snapshot.source.clone()]),
+        ("db-cluster-snapshot-id", |snapshot| vec![snapshot.id.clone()]),
+        ("snapshot-type", |snapshot| vec![snapshot.kind.clone()]),
+        ("engine", |snapshot| vec![snapshot.engine.clone()]),
+    ],
+    exists: "DBClusterSnapshotAlreadyExistsFault",
+    unknown: "DBClusterSnapshotNotFoundFault",
+    invalid_state: "InvalidDBClusterSnapshotStateFault",
+    table: |rds| &rds.cluster_snapshots,
+    table_mut: |rds| &mut rds.cluster_snapshots,
+    is_restoring: |rds, seed| rds.clusters.values().any(|one| one.stage == Stage::Creating && one.seed == *seed),
+    render,
+};
 
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
@@ -36,103 +62,46 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     if source.stage != Stage::Available {
         return Err(cluster_state(format!("DbCluster {} is in {} state", source.id, source.stage.name())));
     }
-    let id = begin(region, &source, params.required("DBClusterSnapshotIdentifier")?, call.now, Some(tags))?;
-    Ok(Node::new().with("DBClusterSnapshot", render(find(region, &id)?, call.region)))
+    let id = begin(region, &source, params.required("DBClusterSnapshotIdentifier")?, call.now, tags)?;
+    Ok(Node::new().with("DBClusterSnapshot", render(SNAPSHOTS.find(region, &id)?, call.region)))
 }
 
-/// Adds a snapshot that the data plane is to make; without tags of its own it may have the cluster's.
+/// Adds a snapshot, whose data the data plane copies. Without tags it may have the cluster's.
 pub(super) fn begin(
     region: &mut Region,
-    source: &DbCluster,
+    cluster: &DbCluster,
     id: &str,
     now: DateTime<Utc>,
-    tags: Option<Tags>,
+    tags: Tags,
 ) -> Outcome<String> {
-    let id = check_identifier(id, "DBClusterSnapshotIdentifier", 255)?;
-    if region.rds.cluster_snapshots.contains_key(&id) {
-        return Err(ApiError::new(
-            "DBClusterSnapshotAlreadyExistsFault",
-            format!("Cannot create the cluster snapshot because one with the identifier {id} already exists."),
-        ));
-    }
-    let own = tags.filter(|tags| !tags.is_empty());
-    let inherited = source.copy_tags_to_snapshot.then(|| source.tags.clone());
+    let copied = cluster.copy_tags_to_snapshot && tags.is_empty();
     let snapshot = Snapshot {
-        id: id.clone(),
+        id: id.to_owned(),
         resource_id: format!("cluster-snapshot-{}", random_hex(16)),
-        source: source.id.clone(),
-        source_resource_id: source.resource_id.clone(),
+        source: cluster.id.clone(),
+        source_resource_id: cluster.resource_id.clone(),
         stage: Stage::Creating,
         kind: "manual".to_owned(),
-        engine: source.engine.clone(),
-        user: source.account.user.clone(),
-        password: source.account.password.clone(),
-        database: source.account.database.clone(),
-        port: source.place.port,
-        vpc_id: source.place.vpc_id.clone(),
-        zones: source.zones.clone(),
+        engine: cluster.engine.clone(),
+        user: cluster.account.user.clone(),
+        password: cluster.account.password.clone(),
+        database: cluster.account.database.clone(),
+        port: cluster.place.port,
+        vpc_id: cluster.place.vpc_id.clone(),
+        zones: cluster.zones.clone(),
         storage: Storage {
             allocated_gib: 1,
             max_allocated_gib: None,
-            kind: source.storage_kind.clone(),
+            kind: cluster.storage_kind.clone(),
             iops: None,
             throughput: None,
-            encrypted: source.encrypted,
+            encrypted: cluster.encrypted,
         },
-        source_created: source.created,
+        source_created: cluster.created,
         created: now,
-        tags: own.or(inherited).unwrap_or_default(),
+        tags: if copied { cluster.tags.clone() } else { tags },
     };
-    region.rds.cluster_snapshots.insert(id.clone(), snapshot);
-    Ok(id)
-}
-
-fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let params = &call.input;
-    let region = cloud.region(call.region)?;
-    let snapshots = match params.optional("DBClusterSnapshotIdentifier") {
-        Some(id) => vec![find(region, id)?],
-        None => {
-            let said =
-                |name: &str, value: &str| params.optional(name).is_none_or(|said| said.eq_ignore_ascii_case(value));
-            let all = region.rds.cluster_snapshots.values().filter(|snapshot| {
-                said("DBClusterIdentifier", &snapshot.source) && said("SnapshotType", &snapshot.kind)
-            });
-            filtered(
-                all,
-                params,
-                &[
-                    ("db-cluster-id", |snapshot| vec![snapshot.source.clone()]),
-                    ("db-cluster-snapshot-id", |snapshot| vec![snapshot.id.clone()]),
-                    ("snapshot-type", |snapshot| vec![snapshot.kind.clone()]),
-                    ("engine", |snapshot| vec![snapshot.engine.clone()]),
-                ],
-            )?
-        }
-    };
-    let page = page(snapshots, params, |snapshot| &snapshot.id)?;
-    let snapshots = page.items.into_iter().map(|snapshot| render(snapshot, call.region));
-    Ok(Node::new().with("DBClusterSnapshots", entries("DBClusterSnapshot", snapshots)).maybe("Marker", page.next))
-}
-
-fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let region = cloud.region_mut(call.region)?;
-    let found = find(region, call.input.required("DBClusterSnapshotIdentifier")?)?.clone();
-    let seed = Seed::Snapshot(found.resource_id.clone());
-    let restoring = region.rds.clusters.values().any(|one| one.stage == Stage::Creating && one.seed == seed);
-    if restoring || found.stage == Stage::Creating {
-        return Err(ApiError::new(
-            "InvalidDBClusterSnapshotStateFault",
-            format!("Cannot delete the snapshot {} as long as it is being made or restored from.", found.id),
-        ));
-    }
-    region.rds.cluster_snapshots.remove(&found.id);
-    Ok(Node::new().with("DBClusterSnapshot", render(&found, call.region)))
-}
-
-pub(super) fn find<'a>(region: &'a Region, reference: &str) -> Outcome<&'a Snapshot> {
-    snapshot_named(&region.rds.cluster_snapshots, reference)
-        .ok_or_else(|| not_found("DBClusterSnapshotNotFoundFault", format!("DBClusterSnapshot {reference} not found.")))
+    SNAPSHOTS.add(region, snapshot)
 }
 
 fn render(snapshot: &Snapshot, region: &str) -> Node {

@@ -13,12 +13,14 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
         describe_versions,
         &[&["Engine", "EngineVersion", "DBParameterGroupFamily", "DefaultOnly", "IncludeAll"], PAGES, FILTERS],
     )
-    .ignoring(&["ListSupportedCharacterSets", "ListSupportedTimezones"]),
+    .on_any()
+    .ignoring(&[&["ListSupportedCharacterSets", "ListSupportedTimezones"]]),
     Operation::reads(
         "DescribeOrderableDBInstanceOptions",
         describe_options,
         &[&["Engine", "EngineVersion", "DBInstanceClass", "LicenseModel", "Vpc"], PAGES, FILTERS],
-    ),
+    )
+    .on_any(),
 ];
 
 pub(super) const POSTGRES: &str = "postgres";

@@ -1,12 +1,13 @@
 //! Global clusters, of which there are none: clusters of one region are all there is.
 
-use super::{FILTERS, PAGES, not_found};
+use super::{FILTERS, PAGES, not_found, resource};
 use crate::model::Cloud;
 use crate::services::{Call, Operation};
 use crate::wire::{Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] =
-    &[Operation::reads("DescribeGlobalClusters", describe, &[&["GlobalClusterIdentifier"], PAGES, FILTERS])];
+    &[Operation::reads("DescribeGlobalClusters", describe, &[&["GlobalClusterIdentifier"], PAGES, FILTERS])
+        .on(&[resource::GLOBAL_CLUSTER])];
 
 fn describe(_: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     match call.input.optional("GlobalClusterIdentifier") {

@@ -1,15 +1,15 @@
 //! DB instances: creation, description, deletion.
 
-use super::request::{self, DEFAULT_PORT, IGNORED, SCHEDULE, SECURITY_GROUPS, STORAGE};
+use super::request::{self, BACKUPS, DEFAULT_PORT, MAINTENANCE, SECURITY_GROUPS, STORAGE};
 use super::{
     FILTERS, PAGES, TAGS, arn, cluster, combination, engine, entries, filtered, identifier, instance, instance_state,
-    page, parameter_group, parse_tags, security_groups, snapshot, subnet_group, tag_list, take_address,
+    page, parameter_group, parse_tags, resource, security_groups, snapshot, subnet_group, tag_list, take_address,
 };
 use crate::domain::rds::settings;
 use crate::model::Cloud;
-use crate::model::Region;
 use crate::model::ids::random_hex;
 use crate::model::rds::{DbInstance, Pending, Place, Runtime, Seed, Stage, Storage};
+use crate::model::{Region, Tags};
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
@@ -31,22 +31,36 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
                 "Port",
                 "DBParameterGroupName",
                 "StorageEncrypted",
+                "PromotionTier",
             ],
             OPTIONS,
             SECURITY_GROUPS,
-            SCHEDULE,
+            BACKUPS,
+            MAINTENANCE,
             STORAGE,
             TAGS,
         ],
     )
-    .ignoring(IGNORED),
-    Operation::reads("DescribeDBInstances", describe, &[&["DBInstanceIdentifier"], PAGES, FILTERS]),
+    .on(&[resource::INSTANCE, resource::CLUSTER, resource::PARAMETER_GROUP, resource::SUBNET_GROUP])
+    .ignoring(&[
+        request::ACCESS,
+        request::CERTIFICATE,
+        request::ENCRYPTION_KEY,
+        request::INSIGHTS_MODE,
+        request::LICENSE,
+        request::LIFECYCLE,
+        request::LOG_EXPORTS,
+        request::MONITORING,
+    ]),
+    Operation::reads("DescribeDBInstances", describe, &[&["DBInstanceIdentifier"], PAGES, FILTERS])
+        .on(&[resource::INSTANCE]),
     Operation::writes(
         "DeleteDBInstance",
         delete,
         &[&["DBInstanceIdentifier", "SkipFinalSnapshot", "FinalDBSnapshotIdentifier"]],
     )
-    .ignoring(&["DeleteAutomatedBackups"]),
+    .on(&[resource::INSTANCE])
+    .ignoring(&[&["DeleteAutomatedBackups"]]),
 ];
 
 /// Parameters that all operations which create an instance share.
@@ -57,7 +71,6 @@ pub(super) const OPTIONS: &[&str] = &[
     "DeletionProtection",
     "MultiAZ",
     "NetworkType",
-    "PromotionTier",
     "PubliclyAccessible",
 ];
 
@@ -196,7 +209,7 @@ pub(super) fn blank(engine: &str, place: Place) -> DbInstance {
         seed: Seed::Empty,
         pending: Pending::default(),
         created: chrono::DateTime::UNIX_EPOCH,
-        tags: crate::model::Tags::new(),
+        tags: Tags::new(),
         runtime: Runtime::default(),
     }
 }
@@ -322,7 +335,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
             if matches!(found.stage, Stage::Creating | Stage::Failed) {
                 return Err(instance_state(format!("Instance {} is not in a state to take a snapshot of.", found.id)));
             }
-            snapshot::begin(region, &found, id, call.now, None)?;
+            snapshot::begin(region, &found, id, call.now, Tags::new())?;
         }
         _ => {}
     }

@@ -1,7 +1,7 @@
 //! DB instances: changes, reboots, stop and start.
 
-use super::request::{self, IGNORED, SCHEDULE, SECURITY_GROUPS, STORAGE};
-use super::{combination, engine, instance, instance_mut, instance_state, parameter_group};
+use super::request::{self, BACKUPS, MAINTENANCE, SECURITY_GROUPS, STORAGE};
+use super::{combination, engine, instance, instance_mut, instance_state, parameter_group, resource};
 use crate::model::Cloud;
 use crate::model::Region;
 use crate::model::rds::{DbInstance, Stage};
@@ -31,14 +31,25 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
                 "NetworkType",
             ],
             SECURITY_GROUPS,
-            SCHEDULE,
+            BACKUPS,
+            MAINTENANCE,
             STORAGE,
         ],
     )
-    .ignoring(IGNORED),
-    Operation::writes("RebootDBInstance", reboot, &[&["DBInstanceIdentifier", "ForceFailover"]]),
-    Operation::writes("StopDBInstance", stop, &[&["DBInstanceIdentifier"]]),
-    Operation::writes("StartDBInstance", start, &[&["DBInstanceIdentifier"]]),
+    .on(&[resource::INSTANCE, resource::PARAMETER_GROUP])
+    .ignoring(&[
+        request::ACCESS,
+        request::CERTIFICATE,
+        request::CHANGED_LOG_EXPORTS,
+        request::INSIGHTS_MODE,
+        request::LICENSE,
+        request::LIFECYCLE,
+        request::MONITORING,
+    ]),
+    Operation::writes("RebootDBInstance", reboot, &[&["DBInstanceIdentifier", "ForceFailover"]])
+        .on(&[resource::INSTANCE]),
+    Operation::writes("StopDBInstance", stop, &[&["DBInstanceIdentifier"]]).on(&[resource::INSTANCE]),
+    Operation::writes("StartDBInstance", start, &[&["DBInstanceIdentifier"]]).on(&[resource::INSTANCE]),
 ];
 
 /// Parameters that only the cluster of a member can change.

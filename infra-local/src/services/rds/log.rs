@@ -4,7 +4,7 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
 use std::time::UNIX_EPOCH;
 
-use super::{FILTERS, PAGES, entries, instance, not_found};
+use super::{FILTERS, PAGES, entries, instance, not_found, resource};
 use crate::model::Cloud;
 use crate::services::{Call, Operation, State};
 use crate::state::paths;
@@ -15,12 +15,14 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
         "DescribeDBLogFiles",
         describe,
         &[&["DBInstanceIdentifier", "FilenameContains", "FileLastWritten", "FileSize"], PAGES, FILTERS],
-    ),
+    )
+    .on(&[resource::INSTANCE]),
     Operation::performs(
         "DownloadDBLogFilePortion",
         download,
         &[&["DBInstanceIdentifier", "LogFileName", "Marker", "NumberOfLines"]],
-    ),
+    )
+    .on(&[resource::INSTANCE]),
 ];
 
 /// The only file there is.

@@ -12,8 +12,10 @@ mod parameter;
 mod parameter_group;
 mod replica;
 mod request;
+mod resource;
 mod restore;
 mod snapshot;
+mod snapshot_kind;
 mod subnet_group;
 mod tags;
 #[cfg(test)]
@@ -21,7 +23,7 @@ mod tests;
 
 use std::net::Ipv4Addr;
 
-use crate::model::rds::{DbCluster, DbInstance, Snapshot};
+use crate::model::rds::{DbCluster, DbInstance};
 use crate::model::{ACCOUNT, Region, Tags};
 use crate::services::tags as common_tags;
 use crate::services::{Call, Operation};
@@ -160,15 +162,6 @@ fn instance_state(message: impl Into<String>) -> ApiError {
 
 fn cluster_state(message: impl Into<String>) -> ApiError {
     ApiError::new("InvalidDBClusterStateFault", message)
-}
-
-/// A snapshot by its identifier or its ARN.
-fn snapshot_named<'a>(
-    snapshots: &'a std::collections::BTreeMap<String, Snapshot>,
-    reference: &str,
-) -> Option<&'a Snapshot> {
-    let id = reference.rsplit(':').next().unwrap_or(reference);
-    snapshots.get(&id.to_lowercase())
 }
 
 /// An address for an endpoint, out of the first of these subnets that has one left, and that subnet's zone.

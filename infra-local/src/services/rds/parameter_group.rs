@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::parameter;
 use super::{
     FILTERS, PAGES, TAGS, arn, check_identifier, combination, engine, entries, filtered, not_found, page, parse_tags,
+    resource,
 };
 use crate::domain::postgres::Known;
 use crate::domain::rds::catalog;
@@ -15,50 +16,62 @@ use crate::services::{Call, Operation, State};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
-    Operation::writes("CreateDBParameterGroup", |c, a| create(c, a, INSTANCE), &[&["DBParameterGroupName"], NEW, TAGS]),
+    Operation::writes("CreateDBParameterGroup", |c, a| create(c, a, INSTANCE), &[&["DBParameterGroupName"], NEW, TAGS])
+        .on(&[resource::PARAMETER_GROUP]),
     Operation::writes(
         "CreateDBClusterParameterGroup",
         |c, a| create(c, a, CLUSTER),
         &[&["DBClusterParameterGroupName"], NEW, TAGS],
-    ),
+    )
+    .on(&[resource::CLUSTER_PARAMETER_GROUP]),
     Operation::reads(
         "DescribeDBParameterGroups",
         |c, a| describe(c, a, INSTANCE),
         &[&["DBParameterGroupName"], PAGES, FILTERS],
-    ),
+    )
+    .on(&[resource::PARAMETER_GROUP]),
     Operation::reads(
         "DescribeDBClusterParameterGroups",
         |c, a| describe(c, a, CLUSTER),
         &[&["DBClusterParameterGroupName"], PAGES, FILTERS],
-    ),
+    )
+    .on(&[resource::CLUSTER_PARAMETER_GROUP]),
     Operation::reads(
         "DescribeDBParameters",
         |c, a| describe_parameters(c, a, INSTANCE),
         &[&["DBParameterGroupName", "Source"], PAGES, FILTERS],
-    ),
+    )
+    .on(&[resource::PARAMETER_GROUP]),
     Operation::reads(
         "DescribeDBClusterParameters",
         |c, a| describe_parameters(c, a, CLUSTER),
         &[&["DBClusterParameterGroupName", "Source"], PAGES, FILTERS],
-    ),
-    Operation::performs("ModifyDBParameterGroup", |c, a| modify(c, a, INSTANCE), &[&["DBParameterGroupName"], SET]),
+    )
+    .on(&[resource::CLUSTER_PARAMETER_GROUP]),
+    Operation::performs("ModifyDBParameterGroup", |c, a| modify(c, a, INSTANCE), &[&["DBParameterGroupName"], SET])
+        .on(&[resource::PARAMETER_GROUP]),
     Operation::performs(
         "ModifyDBClusterParameterGroup",
         |c, a| modify(c, a, CLUSTER),
         &[&["DBClusterParameterGroupName"], SET],
-    ),
-    Operation::writes("ResetDBParameterGroup", |c, a| reset(c, a, INSTANCE), &[&["DBParameterGroupName"], RESET, SET]),
+    )
+    .on(&[resource::CLUSTER_PARAMETER_GROUP]),
+    Operation::writes("ResetDBParameterGroup", |c, a| reset(c, a, INSTANCE), &[&["DBParameterGroupName"], RESET, SET])
+        .on(&[resource::PARAMETER_GROUP]),
     Operation::writes(
         "ResetDBClusterParameterGroup",
         |c, a| reset(c, a, CLUSTER),
         &[&["DBClusterParameterGroupName"], RESET, SET],
-    ),
-    Operation::writes("DeleteDBParameterGroup", |c, a| delete(c, a, INSTANCE), &[&["DBParameterGroupName"]]),
+    )
+    .on(&[resource::CLUSTER_PARAMETER_GROUP]),
+    Operation::writes("DeleteDBParameterGroup", |c, a| delete(c, a, INSTANCE), &[&["DBParameterGroupName"]])
+        .on(&[resource::PARAMETER_GROUP]),
     Operation::writes(
         "DeleteDBClusterParameterGroup",
         |c, a| delete(c, a, CLUSTER),
         &[&["DBClusterParameterGroupName"]],
-    ),
+    )
+    .on(&[resource::CLUSTER_PARAMETER_GROUP]),
 ];
 
 const NEW: &[&str] = &["DBParameterGroupFamily", "Description"];

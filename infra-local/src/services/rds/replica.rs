@@ -1,8 +1,8 @@
 //! Read replicas of DB instances.
 
 use super::instance::{OPTIONS, add, blank, render};
-use super::request::{self, IGNORED, SECURITY_GROUPS, STORAGE};
-use super::{TAGS, combination, identifier, instance, instance_mut, instance_state, subnet_group};
+use super::request::{self, BACKUPS, SECURITY_GROUPS, STORAGE};
+use super::{TAGS, combination, identifier, instance, instance_mut, instance_state, resource, subnet_group};
 use crate::model::Cloud;
 use crate::model::rds::{DbInstance, Place, Seed, Stage};
 use crate::services::{Call, Operation};
@@ -27,12 +27,16 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
             TAGS,
         ],
     )
-    .ignoring(IGNORED),
-    Operation::writes(
-        "PromoteReadReplica",
-        promote,
-        &[&["DBInstanceIdentifier"], &["BackupRetentionPeriod", "PreferredBackupWindow"]],
-    ),
+    .on(&[resource::INSTANCE, resource::SOURCE_INSTANCE, resource::PARAMETER_GROUP, resource::SUBNET_GROUP])
+    .ignoring(&[
+        request::ACCESS,
+        request::CERTIFICATE,
+        request::ENCRYPTION_KEY,
+        request::INSIGHTS_MODE,
+        request::LOG_EXPORTS,
+        request::MONITORING,
+    ]),
+    Operation::writes("PromoteReadReplica", promote, &[&["DBInstanceIdentifier"], BACKUPS]).on(&[resource::INSTANCE]),
 ];
 
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {

@@ -7,26 +7,32 @@ use crate::model::rds::{Account, Schedule, Storage};
 use crate::wire::{ApiError, Outcome, Params};
 
 pub(super) const SECURITY_GROUPS: &[&str] = &["VpcSecurityGroupIds", "VpcSecurityGroupIds.VpcSecurityGroupId.N"];
-pub(super) const SCHEDULE: &[&str] = &["BackupRetentionPeriod", "PreferredBackupWindow", "PreferredMaintenanceWindow"];
+pub(super) const BACKUPS: &[&str] = &["BackupRetentionPeriod", "PreferredBackupWindow"];
+pub(super) const MAINTENANCE: &[&str] = &["PreferredMaintenanceWindow"];
 pub(super) const STORAGE: &[&str] =
     &["AllocatedStorage", "MaxAllocatedStorage", "StorageType", "Iops", "StorageThroughput"];
 
-/// Parameters of monitoring, certificates and billing, which the local cloud does not have.
-pub(super) const IGNORED: &[&str] = &[
-    "CACertificateIdentifier",
-    "DatabaseInsightsMode",
+// Parameters of features that the local cloud does not have. Each operation ignores those that AWS has for it.
+
+pub(super) const ACCESS: &[&str] = &["EnableIAMDatabaseAuthentication", "OptionGroupName"];
+pub(super) const CERTIFICATE: &[&str] = &["CACertificateIdentifier"];
+pub(super) const ENCRYPTION_KEY: &[&str] = &["KmsKeyId"];
+pub(super) const INSIGHTS_MODE: &[&str] = &["DatabaseInsightsMode"];
+pub(super) const LICENSE: &[&str] = &["LicenseModel"];
+pub(super) const LIFECYCLE: &[&str] = &["EngineLifecycleSupport"];
+pub(super) const LOG_EXPORTS: &[&str] = &["EnableCloudwatchLogsExports", "EnableCloudwatchLogsExports.N"];
+pub(super) const CHANGED_LOG_EXPORTS: &[&str] = &[
+    "CloudwatchLogsExportConfiguration.DisableLogTypes",
+    "CloudwatchLogsExportConfiguration.DisableLogTypes.N",
+    "CloudwatchLogsExportConfiguration.EnableLogTypes",
+    "CloudwatchLogsExportConfiguration.EnableLogTypes.N",
+];
+pub(super) const MONITORING: &[&str] = &[
     "EnablePerformanceInsights",
-    "PerformanceInsightsRetentionPeriod",
-    "PerformanceInsightsKMSKeyId",
     "MonitoringInterval",
     "MonitoringRoleArn",
-    "EnableCloudwatchLogsExports",
-    "EnableCloudwatchLogsExports.N",
-    "EnableIAMDatabaseAuthentication",
-    "EngineLifecycleSupport",
-    "KmsKeyId",
-    "LicenseModel",
-    "OptionGroupName",
+    "PerformanceInsightsKMSKeyId",
+    "PerformanceInsightsRetentionPeriod",
 ];
 
 pub(super) const DEFAULT_PORT: u16 = 5432;

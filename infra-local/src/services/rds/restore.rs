@@ -1,8 +1,8 @@
 //! New instances and clusters from snapshots.
 
 use super::instance::{OPTIONS, add, blank};
-use super::request::{self, IGNORED, SCHEDULE, SECURITY_GROUPS, STORAGE};
-use super::{TAGS, cluster, cluster_snapshot, engine, identifier, snapshot, subnet_group};
+use super::request::{self, BACKUPS, SECURITY_GROUPS};
+use super::{TAGS, cluster, cluster_snapshot, engine, identifier, resource, snapshot, subnet_group};
 use crate::model::Cloud;
 use crate::model::ids::random_hex;
 use crate::model::rds::{Account, DbInstance, Place, Seed, Snapshot, Stage};
@@ -25,25 +25,33 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
             ],
             OPTIONS,
             SECURITY_GROUPS,
-            SCHEDULE,
-            STORAGE,
+            BACKUPS,
+            &["AllocatedStorage", "Iops", "StorageThroughput", "StorageType"],
             TAGS,
         ],
     )
-    .ignoring(IGNORED),
+    .on(&[resource::INSTANCE, resource::SNAPSHOT, resource::PARAMETER_GROUP, resource::SUBNET_GROUP])
+    .ignoring(&[request::ACCESS, request::CERTIFICATE, request::LICENSE, request::LIFECYCLE, request::LOG_EXPORTS]),
     Operation::writes(
         "RestoreDBClusterFromSnapshot",
         restore_cluster,
-        &[&["SnapshotIdentifier"], cluster::CLUSTER, SECURITY_GROUPS, SCHEDULE, TAGS],
+        &[&["SnapshotIdentifier"], cluster::CLUSTER, BACKUPS, SECURITY_GROUPS, TAGS],
     )
-    .ignoring(IGNORED),
+    .on(&[resource::CLUSTER, resource::RESTORED_SNAPSHOT, resource::CLUSTER_PARAMETER_GROUP, resource::SUBNET_GROUP])
+    .ignoring(&[
+        request::ACCESS,
+        request::ENCRYPTION_KEY,
+        request::LIFECYCLE,
+        request::LOG_EXPORTS,
+        request::MONITORING,
+    ]),
 ];
 
 fn restore_instance(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let id = identifier(params, "DBInstanceIdentifier")?;
     let region = cloud.region_mut(call.region)?;
-    let from = snapshot::find(region, params.required("DBSnapshotIdentifier")?)?.clone();
+    let from = snapshot::SNAPSHOTS.find(region, params.required("DBSnapshotIdentifier")?)?.clone();
     if from.stage != Stage::Available {
         return Err(ApiError::new("InvalidDBSnapshotState", format!("The snapshot {} is not available.", from.id)));
     }
@@ -72,7 +80,7 @@ fn restore_instance(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node>
 fn restore_cluster(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let region = cloud.region_mut(call.region)?;
-    let from = cluster_snapshot::find(region, params.required("SnapshotIdentifier")?)?.clone();
+    let from = cluster_snapshot::SNAPSHOTS.find(region, params.required("SnapshotIdentifier")?)?.clone();
     if from.stage != Stage::Available {
         return Err(ApiError::new(
             "InvalidDBClusterSnapshotStateFault",

@@ -2,27 +2,56 @@
 
 use chrono::{DateTime, Utc};
 
+use super::snapshot_kind::SnapshotKind;
 use super::{
-    FILTERS, PAGES, TAGS, arn, check_identifier, engine, entries, filtered, instance, instance_mut, instance_state,
-    not_found, page, parse_tags, snapshot_named, tag_list,
+    FILTERS, PAGES, TAGS, arn, engine, instance, instance_mut, instance_state, parse_tags, resource, tag_list,
 };
 use crate::model::Cloud;
 use crate::model::ids::random_hex;
-use crate::model::rds::{DbInstance, Seed, Snapshot, Stage};
+use crate::model::rds::{DbInstance, Snapshot, Stage};
 use crate::model::{Region, Tags};
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
-    Operation::writes("CreateDBSnapshot", create, &[&["DBSnapshotIdentifier", "DBInstanceIdentifier"], TAGS]),
+    Operation::writes("CreateDBSnapshot", create, &[&["DBSnapshotIdentifier", "DBInstanceIdentifier"], TAGS])
+        .on(&[resource::INSTANCE, resource::SNAPSHOT]),
     Operation::reads(
         "DescribeDBSnapshots",
-        describe,
+        |cloud, call| SNAPSHOTS.describe(cloud, call),
         &[&["DBSnapshotIdentifier", "DBInstanceIdentifier", "DbiResourceId", "SnapshotType"], PAGES, FILTERS],
     )
-    .ignoring(&["IncludeShared", "IncludePublic"]),
-    Operation::writes("DeleteDBSnapshot", delete, &[&["DBSnapshotIdentifier"]]),
+    .on(&[resource::INSTANCE, resource::SNAPSHOT])
+    .ignoring(&[&["IncludeShared", "IncludePublic"]]),
+    Operation::writes("DeleteDBSnapshot", |cloud, call| SNAPSHOTS.delete(cloud, call), &[&["DBSnapshotIdentifier"]])
+        .on(&[resource::SNAPSHOT]),
 ];
+
+pub(super) const SNAPSHOTS: SnapshotKind = SnapshotKind {
+    noun: "snapshot",
+    name: "DBSnapshot",
+    list: "DBSnapshots",
+    identifier: "DBSnapshotIdentifier",
+    selectors: &[
+        ("DBInstanceIdentifier", |snapshot| &snapshot.source),
+        ("DbiResourceId", |snapshot| &snapshot.source_resource_id),
+        ("SnapshotType", |snapshot| &snapshot.kind),
+    ],
+    filters: &[
+        ("db-instance-id", |snapshot| vec![snapshot.source.clone()]),
+        ("db-snapshot-id", |snapshot| vec![snapshot.id.clone()]),
+        ("dbi-resource-id", |snapshot| vec![snapshot.source_resource_id.clone()]),
+        ("snapshot-type", |snapshot| vec![snapshot.kind.clone()]),
+        ("engine", |snapshot| vec![snapshot.engine.clone()]),
+    ],
+    exists: "DBSnapshotAlreadyExists",
+    unknown: "DBSnapshotNotFound",
+    invalid_state: "InvalidDBSnapshotState",
+    table: |rds| &rds.snapshots,
+    table_mut: |rds| &mut rds.snapshots,
+    is_restoring: |rds, seed| rds.instances.values().any(|one| one.stage == Stage::Creating && one.seed == *seed),
+    render,
+};
 
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
@@ -42,100 +71,40 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
             source.id
         )));
     }
-    let id = begin(region, &source, id, call.now, Some(tags))?;
+    let id = begin(region, &source, id, call.now, tags)?;
     instance_mut(region, &source.id)?.stage = Stage::BackingUp;
-    Ok(Node::new().with("DBSnapshot", render(find(region, &id)?, call.region)))
+    Ok(Node::new().with("DBSnapshot", render(SNAPSHOTS.find(region, &id)?, call.region)))
 }
 
-/// Adds a snapshot that the data plane is to make; without tags of its own it may have the instance's.
+/// Adds a snapshot, whose data the data plane copies. Without tags it may have the instance's.
 pub(super) fn begin(
     region: &mut Region,
-    source: &DbInstance,
+    instance: &DbInstance,
     id: &str,
     now: DateTime<Utc>,
-    tags: Option<Tags>,
+    tags: Tags,
 ) -> Outcome<String> {
-    let id = check_identifier(id, "DBSnapshotIdentifier", 255)?;
-    if region.rds.snapshots.contains_key(&id) {
-        return Err(ApiError::new(
-            "DBSnapshotAlreadyExists",
-            format!("Cannot create the snapshot because a snapshot with the identifier {id} already exists."),
-        ));
-    }
-    let own = tags.filter(|tags| !tags.is_empty());
-    let inherited = source.copy_tags_to_snapshot.then(|| source.tags.clone());
+    let copied = instance.copy_tags_to_snapshot && tags.is_empty();
     let snapshot = Snapshot {
-        id: id.clone(),
+        id: id.to_owned(),
         resource_id: format!("snapshot-{}", random_hex(16)),
-        source: source.id.clone(),
-        source_resource_id: source.resource_id.clone(),
+        source: instance.id.clone(),
+        source_resource_id: instance.resource_id.clone(),
         stage: Stage::Creating,
         kind: "manual".to_owned(),
-        engine: source.engine.clone(),
-        user: source.account.user.clone(),
-        password: source.account.password.clone(),
-        database: source.account.database.clone(),
-        port: source.place.port,
-        vpc_id: source.place.vpc_id.clone(),
-        zones: vec![source.zone.clone()],
-        storage: source.storage.clone(),
-        source_created: source.created,
+        engine: instance.engine.clone(),
+        user: instance.account.user.clone(),
+        password: instance.account.password.clone(),
+        database: instance.account.database.clone(),
+        port: instance.place.port,
+        vpc_id: instance.place.vpc_id.clone(),
+        zones: vec![instance.zone.clone()],
+        storage: instance.storage.clone(),
+        source_created: instance.created,
         created: now,
-        tags: own.or(inherited).unwrap_or_default(),
+        tags: if copied { instance.tags.clone() } else { tags },
     };
-    region.rds.snapshots.insert(id.clone(), snapshot);
-    Ok(id)
-}
-
-fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let params = &call.input;
-    let region = cloud.region(call.region)?;
-    let snapshots = match params.optional("DBSnapshotIdentifier") {
-        Some(id) => vec![find(region, id)?],
-        None => {
-            let said =
-                |name: &str, value: &str| params.optional(name).is_none_or(|said| said.eq_ignore_ascii_case(value));
-            let all = region.rds.snapshots.values().filter(|snapshot| {
-                said("DBInstanceIdentifier", &snapshot.source)
-                    && said("DbiResourceId", &snapshot.source_resource_id)
-                    && said("SnapshotType", &snapshot.kind)
-            });
-            filtered(
-                all,
-                params,
-                &[
-                    ("db-instance-id", |snapshot| vec![snapshot.source.clone()]),
-                    ("db-snapshot-id", |snapshot| vec![snapshot.id.clone()]),
-                    ("dbi-resource-id", |snapshot| vec![snapshot.source_resource_id.clone()]),
-                    ("snapshot-type", |snapshot| vec![snapshot.kind.clone()]),
-                    ("engine", |snapshot| vec![snapshot.engine.clone()]),
-                ],
-            )?
-        }
-    };
-    let page = page(snapshots, params, |snapshot| &snapshot.id)?;
-    let snapshots = page.items.into_iter().map(|snapshot| render(snapshot, call.region));
-    Ok(Node::new().with("DBSnapshots", entries("DBSnapshot", snapshots)).maybe("Marker", page.next))
-}
-
-fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let region = cloud.region_mut(call.region)?;
-    let found = find(region, call.input.required("DBSnapshotIdentifier")?)?.clone();
-    let seed = Seed::Snapshot(found.resource_id.clone());
-    let restoring = region.rds.instances.values().any(|one| one.stage == Stage::Creating && one.seed == seed);
-    if restoring || found.stage == Stage::Creating {
-        return Err(ApiError::new(
-            "InvalidDBSnapshotState",
-            format!("Cannot delete the snapshot {} as long as it is being made or restored from.", found.id),
-        ));
-    }
-    region.rds.snapshots.remove(&found.id);
-    Ok(Node::new().with("DBSnapshot", render(&found, call.region)))
-}
-
-pub(super) fn find<'a>(region: &'a Region, reference: &str) -> Outcome<&'a Snapshot> {
-    snapshot_named(&region.rds.snapshots, reference)
-        .ok_or_else(|| not_found("DBSnapshotNotFound", format!("DBSnapshot {reference} not found.")))
+    SNAPSHOTS.add(region, snapshot)
 }
 
 fn render(snapshot: &Snapshot, region: &str) -> Node {

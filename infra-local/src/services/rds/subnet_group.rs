@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{FILTERS, PAGES, TAGS, arn, entries, filtered, not_found, page, parse_tags};
+use super::{FILTERS, PAGES, TAGS, arn, entries, filtered, not_found, page, parse_tags, resource};
 use crate::model::Cloud;
 use crate::model::Region;
 use crate::model::rds::SubnetGroup;
@@ -12,10 +12,11 @@ use crate::wire::{ApiError, Node, Outcome, Params};
 const GROUP: &[&str] = &["DBSubnetGroupName", "DBSubnetGroupDescription", "SubnetIds.SubnetIdentifier.N"];
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
-    Operation::writes("CreateDBSubnetGroup", create, &[GROUP, TAGS]),
-    Operation::reads("DescribeDBSubnetGroups", describe, &[&["DBSubnetGroupName"], PAGES, FILTERS]),
-    Operation::writes("ModifyDBSubnetGroup", modify, &[GROUP]),
-    Operation::writes("DeleteDBSubnetGroup", delete, &[&["DBSubnetGroupName"]]),
+    Operation::writes("CreateDBSubnetGroup", create, &[GROUP, TAGS]).on(&[resource::SUBNET_GROUP]),
+    Operation::reads("DescribeDBSubnetGroups", describe, &[&["DBSubnetGroupName"], PAGES, FILTERS])
+        .on(&[resource::SUBNET_GROUP]),
+    Operation::writes("ModifyDBSubnetGroup", modify, &[GROUP]).on(&[resource::SUBNET_GROUP]),
+    Operation::writes("DeleteDBSubnetGroup", delete, &[&["DBSubnetGroupName"]]).on(&[resource::SUBNET_GROUP]),
 ];
 
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {

@@ -1,6 +1,6 @@
 //! Tags of everything, by ARN.
 
-use super::{FILTERS, TAGS, no_cluster, no_instance, not_found, parse_tags, tag_list};
+use super::{FILTERS, TAGS, no_cluster, no_instance, not_found, parse_tags, resource, tag_list};
 use crate::model::Cloud;
 use crate::model::rds::Rds;
 use crate::model::{ACCOUNT, Tags};
@@ -9,9 +9,9 @@ use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
-    Operation::reads("ListTagsForResource", list, &[&["ResourceName"], FILTERS]),
-    Operation::writes("AddTagsToResource", add, &[&["ResourceName"], TAGS]),
-    Operation::writes("RemoveTagsFromResource", remove, &[&["ResourceName", "TagKeys.N"]]),
+    Operation::reads("ListTagsForResource", list, &[&["ResourceName"], FILTERS]).on(&[resource::TAGGED]),
+    Operation::writes("AddTagsToResource", add, &[&["ResourceName"], TAGS]).on(&[resource::TAGGED]),
+    Operation::writes("RemoveTagsFromResource", remove, &[&["ResourceName", "TagKeys.N"]]).on(&[resource::TAGGED]),
 ];
 
 fn list(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {

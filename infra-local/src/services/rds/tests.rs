@@ -196,7 +196,7 @@ fn an_instance_is_made_found_and_deleted_by_the_rules() {
     let gone = world.ask("DeleteDBInstance", &format!("{delete}&FinalDBSnapshotIdentifier=last")).unwrap();
     assert_eq!(element(&gone, "DBInstanceStatus"), "deleting");
     world.refuses("DeleteDBInstance", &both, "InvalidDBInstanceState", "already being deleted");
-    world.refuses("DeleteDBSnapshot", "DBSnapshotIdentifier=last", "InvalidDBSnapshotState", "being made");
+    world.refuses("DeleteDBSnapshot", "DBSnapshotIdentifier=last", "InvalidDBSnapshotState", "being created");
 }
 
 #[test]

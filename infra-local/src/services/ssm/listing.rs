@@ -4,26 +4,22 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::parameter::{kind_name, metadata, render};
-use super::{SsmOperation, input, validation};
+use super::{PATH, SsmOperation, input, validation};
 use crate::model::Cloud;
 use crate::model::ssm::Parameter;
-use crate::services::{Call, Operation};
+use crate::services::{Call, typed};
 use crate::wire::{ApiError, Outcome, Page};
 
 pub(super) const OPERATIONS: &[SsmOperation] = &[
-    Operation::reads("DescribeParameters", describe, &[&["Filters", "ParameterFilters", "MaxResults", "NextToken"]]),
-    Operation::reads(
-        "GetParametersByPath",
-        by_path,
-        &[&["Path", "Recursive", "ParameterFilters", "WithDecryption", "MaxResults", "NextToken"]],
-    ),
+    typed!(Reads, "DescribeParameters", describe).on_any(),
+    typed!(Reads, "GetParametersByPath", by_path).on(&[PATH]),
 ];
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct Describe {
     #[serde(default)]
-    filters: Vec<Filter>,
+    filters: Vec<OlderFilter>,
     #[serde(default)]
     parameter_filters: Vec<Filter>,
     max_results: Option<usize>,
@@ -39,10 +35,22 @@ struct Filter {
     values: Vec<String>,
 }
 
-fn describe(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: Describe = input(call)?;
-    // The older form of filters means "begins with".
-    let older = request.filters.into_iter().map(|filter| Filter { option: Some("BeginsWith".to_owned()), ..filter });
+/// The older form of a filter, which selects values that begin with the given ones.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct OlderFilter {
+    key: String,
+    values: Vec<String>,
+}
+
+impl From<OlderFilter> for Filter {
+    fn from(OlderFilter { key, values }: OlderFilter) -> Filter {
+        Filter { key, option: Some("BeginsWith".to_owned()), values }
+    }
+}
+
+fn describe(cloud: &Cloud, call: &Call<'_, Value>, request: Describe) -> Outcome<Value> {
+    let older = request.filters.into_iter().map(Filter::from);
     let filters: Vec<Filter> = request.parameter_filters.into_iter().chain(older).collect();
     let found = filter(cloud.region(call.region)?.ssm.parameters.values(), &filters)?;
     let page = page(found, request.max_results, 50, request.next_token.as_deref())?;
@@ -64,8 +72,7 @@ struct ByPath {
     next_token: Option<String>,
 }
 
-fn by_path(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: ByPath = input(call)?;
+fn by_path(cloud: &Cloud, call: &Call<'_, Value>, request: ByPath) -> Outcome<Value> {
     if !request.path.starts_with('/') {
         return Err(validation("The parameter doesn't meet the parameter name requirements: a path begins with /."));
     }

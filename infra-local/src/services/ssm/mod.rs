@@ -7,8 +7,9 @@ mod tag;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::access::Resource;
 use crate::domain::ssm::{Selector, not_found};
-use crate::model::ACCOUNT;
+use crate::model::{ACCOUNT, Cloud};
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Outcome};
 
@@ -17,6 +18,20 @@ type SsmOperation = Operation<Value, Value>;
 
 /// Systems Manager's operations, by kind.
 pub(crate) const OPERATIONS: &[&[SsmOperation]] = &[parameter::OPERATIONS, listing::OPERATIONS, tag::OPERATIONS];
+
+const PARAMETER: Resource = Resource::Resolved("Name", parameter_arn);
+const PARAMETERS: Resource = Resource::Resolved("Names", parameter_arn);
+const PATH: Resource = Resource::Resolved("Path", parameter_arn);
+const TAGGED: Resource = Resource::Resolved("ResourceId", parameter_arn);
+
+/// Returns the ARN of a parameter, whose name may be followed by a version or a label: `/a/b:3`.
+#[allow(clippy::unnecessary_wraps)]
+fn parameter_arn(_: &Cloud, region: &str, name: &str) -> Option<String> {
+    if name.starts_with("arn:") {
+        return Some(name.to_owned());
+    }
+    Some(arn(region, name.split(':').next().unwrap_or(name)))
+}
 
 /// Reads a request into its type; unknown fields are refused by name.
 fn input<T: DeserializeOwned>(call: &Call<'_, Value>) -> Outcome<T> {

@@ -7,34 +7,19 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::tag::{Tag, read_tags};
-use super::{Selector, SsmOperation, arn, input, not_found, validation};
+use super::{PARAMETER, PARAMETERS, Selector, SsmOperation, arn, input, not_found, validation};
 use crate::model::Cloud;
 use crate::model::ssm::{Parameter, ParameterKind, ParameterVersion};
-use crate::services::{Call, Operation};
+use crate::services::{Call, typed};
 use crate::wire::{ApiError, Outcome};
 
 pub(super) const OPERATIONS: &[SsmOperation] = &[
-    Operation::writes(
-        "PutParameter",
-        put,
-        &[&[
-            "Name",
-            "Description",
-            "Value",
-            "Type",
-            "KeyId",
-            "Overwrite",
-            "Tags",
-            "Tier",
-            "DataType",
-            "AllowedPattern",
-        ]],
-    ),
-    Operation::reads("GetParameter", get, &[&["Name", "WithDecryption"]]),
-    Operation::reads("GetParameters", get_several, &[&["Names", "WithDecryption"]]),
-    Operation::reads("GetParameterHistory", history, &[&["Name", "WithDecryption"]]),
-    Operation::writes("DeleteParameter", delete, &[&["Name"]]),
-    Operation::writes("DeleteParameters", delete_several, &[&["Names"]]),
+    typed!(Writes, "PutParameter", put).on(&[PARAMETER]),
+    typed!(Reads, "GetParameter", get).on(&[PARAMETER]),
+    typed!(Reads, "GetParameters", get_several).on(&[PARAMETERS]),
+    typed!(Reads, "GetParameterHistory", history).on(&[PARAMETER]),
+    typed!(Writes, "DeleteParameter", delete).on(&[PARAMETER]),
+    typed!(Writes, "DeleteParameters", delete_several).on(&[PARAMETERS]),
 ];
 
 /// AWS keeps this many versions.
@@ -58,8 +43,7 @@ struct Put {
     allowed_pattern: Option<String>,
 }
 
-fn put(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: Put = input(call)?;
+fn put(cloud: &mut Cloud, call: &Call<'_, Value>, request: Put) -> Outcome<Value> {
     check_name(&request.name)?;
     let tags = read_tags(request.tags)?;
     if request.overwrite && !tags.is_empty() {
@@ -136,8 +120,7 @@ struct Get {
     with_decryption: bool,
 }
 
-fn get(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: Get = input(call)?;
+fn get(cloud: &Cloud, call: &Call<'_, Value>, request: Get) -> Outcome<Value> {
     let selector = Selector::parse(&request.name)?;
     let (parameter, number) = selector.find(cloud.region(call.region)?)?;
     Ok(json!({"Parameter": render(call.region, &parameter, number, request.with_decryption, selector.text.as_deref())}))
@@ -151,8 +134,7 @@ struct Names {
     with_decryption: bool,
 }
 
-fn get_several(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: Names = input(call)?;
+fn get_several(cloud: &Cloud, call: &Call<'_, Value>, request: Names) -> Outcome<Value> {
     if !(1..=10).contains(&request.names.len()) {
         return Err(validation("names: Member must have length less than or equal to 10 and at least 1"));
     }
@@ -169,8 +151,7 @@ fn get_several(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
     Ok(json!({"Parameters": found, "InvalidParameters": invalid}))
 }
 
-fn history(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: Get = input(call)?;
+fn history(cloud: &Cloud, call: &Call<'_, Value>, request: Get) -> Outcome<Value> {
     let parameter =
         cloud.region(call.region)?.ssm.parameters.get(&request.name).ok_or_else(|| not_found(&request.name))?;
     let versions = parameter.versions.iter().map(|(number, version)| {
@@ -184,14 +165,24 @@ fn history(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
     Ok(json!({"Parameters": versions.collect::<Vec<_>>()}))
 }
 
-fn delete(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: Get = input(call)?;
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Delete {
+    name: String,
+}
+
+fn delete(cloud: &mut Cloud, call: &Call<'_, Value>, request: Delete) -> Outcome<Value> {
     let removed = cloud.region_mut(call.region)?.ssm.parameters.remove(&request.name);
     removed.map(|_| json!({})).ok_or_else(|| not_found(&request.name))
 }
 
-fn delete_several(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request: Names = input(call)?;
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct DeleteSeveral {
+    names: Vec<String>,
+}
+
+fn delete_several(cloud: &mut Cloud, call: &Call<'_, Value>, request: DeleteSeveral) -> Outcome<Value> {
     let region = cloud.region_mut(call.region)?;
     let (deleted, invalid): (Vec<_>, Vec<_>) =
         request.names.into_iter().partition(|name| region.ssm.parameters.remove(name).is_some());

@@ -3,18 +3,18 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{SsmOperation, input, validation};
+use super::{SsmOperation, TAGGED, input, validation};
 use crate::model::Cloud;
 use crate::model::Tags;
 use crate::model::ssm::Parameter;
 use crate::services::tags;
-use crate::services::{Call, Operation};
+use crate::services::{Call, typed};
 use crate::wire::{ApiError, Outcome};
 
 pub(super) const OPERATIONS: &[SsmOperation] = &[
-    Operation::writes("AddTagsToResource", add, &[&["ResourceType", "ResourceId", "Tags"]]),
-    Operation::writes("RemoveTagsFromResource", remove, &[&["ResourceType", "ResourceId", "TagKeys"]]),
-    Operation::reads("ListTagsForResource", list, &[&["ResourceType", "ResourceId"]]),
+    typed!(Writes, "AddTagsToResource", add).on(&[TAGGED]),
+    typed!(Writes, "RemoveTagsFromResource", remove).on(&[TAGGED]),
+    typed!(Reads, "ListTagsForResource", list).on(&[TAGGED]),
 ];
 
 #[derive(Deserialize)]
@@ -26,63 +26,70 @@ pub(super) struct Tag {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct Request {
+struct Add {
     resource_type: String,
     resource_id: String,
-    #[serde(default)]
     tags: Vec<Tag>,
-    #[serde(default)]
-    tag_keys: Vec<String>,
 }
 
-impl Request {
-    fn parse(call: &Call<'_, Value>) -> Outcome<Request> {
-        let request: Request = input(call)?;
-        if request.resource_type == "Parameter" {
-            return Ok(request);
-        }
-        Err(ApiError::new(
-            "InvalidResourceType",
-            format!("The local cloud has no tags for resources of type {}, only for Parameter", request.resource_type),
-        ))
-    }
-
-    fn unknown(&self) -> ApiError {
-        ApiError::new(
-            "InvalidResourceId",
-            format!("The resource ID {} is not valid. Verify that you entered the correct ID", self.resource_id),
-        )
-    }
-
-    fn parameter<'a>(&self, cloud: &'a mut Cloud, region: &str) -> Outcome<&'a mut Parameter> {
-        cloud.region_mut(region)?.ssm.parameters.get_mut(&self.resource_id).ok_or_else(|| self.unknown())
-    }
-}
-
-fn add(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let mut request = Request::parse(call)?;
-    let added = read_tags(std::mem::take(&mut request.tags))?;
-    let parameter = request.parameter(cloud, call.region)?;
+fn add(cloud: &mut Cloud, call: &Call<'_, Value>, request: Add) -> Outcome<Value> {
+    check_type(&request.resource_type)?;
+    let added = read_tags(request.tags)?;
+    let parameter = parameter_mut(cloud, call.region, &request.resource_id)?;
     parameter.tags.extend(added);
     tags::check(&parameter.tags).map_err(too_many)?;
     Ok(json!({}))
 }
 
-fn remove(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request = Request::parse(call)?;
-    let parameter = request.parameter(cloud, call.region)?;
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Remove {
+    resource_type: String,
+    resource_id: String,
+    tag_keys: Vec<String>,
+}
+
+fn remove(cloud: &mut Cloud, call: &Call<'_, Value>, request: Remove) -> Outcome<Value> {
+    check_type(&request.resource_type)?;
+    let parameter = parameter_mut(cloud, call.region, &request.resource_id)?;
     for key in &request.tag_keys {
         parameter.tags.remove(key);
     }
     Ok(json!({}))
 }
 
-fn list(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
-    let request = Request::parse(call)?;
-    let parameter =
-        cloud.region(call.region)?.ssm.parameters.get(&request.resource_id).ok_or_else(|| request.unknown())?;
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct List {
+    resource_type: String,
+    resource_id: String,
+}
+
+fn list(cloud: &Cloud, call: &Call<'_, Value>, request: List) -> Outcome<Value> {
+    check_type(&request.resource_type)?;
+    let parameters = &cloud.region(call.region)?.ssm.parameters;
+    let parameter = parameters.get(&request.resource_id).ok_or_else(|| unknown(&request.resource_id))?;
     let tags: Vec<Value> = parameter.tags.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect();
     Ok(json!({"TagList": tags}))
+}
+
+fn check_type(resource_type: &str) -> Outcome<()> {
+    if resource_type == "Parameter" {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        "InvalidResourceType",
+        format!("The local cloud has no tags for resources of type {resource_type}, only for Parameter"),
+    ))
+}
+
+fn parameter_mut<'a>(cloud: &'a mut Cloud, region: &str, id: &str) -> Outcome<&'a mut Parameter> {
+    cloud.region_mut(region)?.ssm.parameters.get_mut(id).ok_or_else(|| unknown(id))
+}
+
+fn unknown(id: &str) -> ApiError {
+    let message = format!("The resource ID {id} is not valid. Verify that you entered the correct ID");
+    ApiError::new("InvalidResourceId", message)
 }
 
 /// Collects and checks the tags of a request.

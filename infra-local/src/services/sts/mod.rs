@@ -2,7 +2,7 @@
 
 use chrono::Duration;
 
-use crate::access::{Document, Identity};
+use crate::access::{Document, Identity, Resource};
 use crate::model::ACCOUNT;
 use crate::model::Cloud;
 use crate::model::iam::Session;
@@ -11,10 +11,13 @@ use crate::wire::{ApiError, Node, Outcome, Params};
 
 /// STS's operations.
 pub(crate) const OPERATIONS: &[&[Operation<Params, Node>]] = &[&[
-    Operation::reads("GetCallerIdentity", caller_identity, &[]),
-    Operation::reads("GetAccessKeyInfo", key_info, &[&["AccessKeyId"]]),
-    Operation::writes("AssumeRole", assume_role, &[&["RoleArn", "RoleSessionName", "DurationSeconds", "Policy"]]),
+    Operation::reads("GetCallerIdentity", caller_identity, &[]).on_any(),
+    Operation::reads("GetAccessKeyInfo", key_info, &[&["AccessKeyId"]]).on_any(),
+    Operation::writes("AssumeRole", assume_role, &[&["RoleArn", "RoleSessionName", "DurationSeconds", "Policy"]])
+        .on(&[ROLE]),
 ]];
+
+const ROLE: Resource = Resource::Arn("RoleArn");
 
 #[allow(clippy::unnecessary_wraps)]
 fn caller_identity(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {

@@ -1,0 +1,135 @@
+//! The operations of all services with their parameters, for checks against AWS's models.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::service::Service;
+use crate::services::Operation;
+
+/// Parameters of an operation, as operation tables write them: `Filter.N.Value.N`, and in JSON `Filters.Values`.
+#[derive(Debug, Serialize)]
+pub(super) struct Parameters {
+    honoured: BTreeSet<String>,
+    ignored: BTreeSet<&'static str>,
+}
+
+/// Returns the operations of each service, by the service's credential scope. S3's operations have no tables.
+pub(super) fn all() -> BTreeMap<&'static str, BTreeMap<&'static str, Parameters>> {
+    let services = Service::NAMES.iter().filter_map(|name| {
+        let operations = match Service::named(name)? {
+            Service::Query { operations, .. } => of(operations),
+            Service::Json { operations, .. } | Service::QueryCompatible { operations, .. } => of(operations),
+            Service::S3 => return None,
+        };
+        Some((*name, operations))
+    });
+    services.collect()
+}
+
+fn of<I, O>(tables: &[&'static [Operation<I, O>]]) -> BTreeMap<&'static str, Parameters> {
+    let operations = tables.iter().flat_map(|table| table.iter()).map(|operation| {
+        let honoured = operation.all_parameters();
+        (operation.name, Parameters { honoured, ignored: operation.ignored().collect() })
+    });
+    operations.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::access;
+    use crate::access::Resource;
+    use crate::model::Cloud;
+    use crate::server::endpoint::service::find_operation;
+
+    fn check_resources<I, O>(service: &str, tables: &[&'static [Operation<I, O>]]) {
+        for operation in tables.iter().flat_map(|table| table.iter()) {
+            for parameter in operation.resources.iter().filter_map(Resource::parameter) {
+                let known = operation.parameters().contains(&parameter);
+                assert!(known, "{service}:{} has no parameter {parameter}", operation.name);
+            }
+        }
+    }
+
+    #[test]
+    fn parameters_that_identify_resources_are_honoured() {
+        for name in Service::NAMES {
+            match Service::named(name) {
+                Some(Service::Query { operations, .. }) => check_resources(name, operations),
+                Some(Service::Json { operations, .. } | Service::QueryCompatible { operations, .. }) => {
+                    check_resources(name, operations);
+                }
+                Some(Service::S3) | None => panic!("{name} has no table"),
+            }
+        }
+    }
+
+    fn arns(service: &str, operation: &str, parameters: &[(&str, &str)]) -> Vec<String> {
+        let resources = match Service::named(service) {
+            Some(Service::Query { operations, .. }) => {
+                find_operation(operations, operation).map(|found| found.resources)
+            }
+            Some(Service::Json { operations, .. } | Service::QueryCompatible { operations, .. }) => {
+                find_operation(operations, operation).map(|found| found.resources)
+            }
+            Some(Service::S3) | None => panic!("{service} has no table"),
+        };
+        let parameters: Vec<_> =
+            parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        access::arns(resources.unwrap(), &Cloud::default(), "us-east-1", &parameters)
+    }
+
+    #[test]
+    fn resources_of_requests_have_arns() {
+        let launch = [
+            ("ImageId", "ami-1"),
+            ("SecurityGroupId.N", "sg-1"),
+            ("NetworkInterface.N.SubnetId", "subnet-1"),
+            ("MinCount", "1"),
+        ];
+        assert_eq!(
+            arns("ec2", "RunInstances", &launch),
+            [
+                "arn:aws:ec2:us-east-1::image/ami-1",
+                "arn:aws:ec2:us-east-1:000000000000:subnet/subnet-1",
+                "arn:aws:ec2:us-east-1:000000000000:security-group/sg-1",
+                "arn:aws:ec2:us-east-1:000000000000:instance/*",
+            ]
+        );
+        assert_eq!(
+            arns("ec2", "CreateTags", &[("ResourceId.N", "snap-1"), ("ResourceId.N", "vpc-1")]),
+            ["arn:aws:ec2:us-east-1::snapshot/snap-1", "arn:aws:ec2:us-east-1:000000000000:vpc/vpc-1"]
+        );
+        assert_eq!(
+            arns("ssm", "GetParameters", &[("Names", "/a/b:3")]),
+            ["arn:aws:ssm:us-east-1:000000000000:parameter/a/b"]
+        );
+        assert_eq!(arns("iam", "GetRole", &[("RoleName", "web")]), ["arn:aws:iam::000000000000:role/web"]);
+    }
+
+    #[test]
+    fn descriptions_in_ec2_are_about_everything() {
+        assert_eq!(arns("ec2", "DescribeInstances", &[("InstanceId.N", "i-1")]), ["*"]);
+    }
+
+    #[test]
+    fn policy_of_a_role_is_about_the_role_alone() {
+        let parameters = [("RoleName", "web"), ("PolicyArn", "arn:aws:iam::aws:policy/ReadOnlyAccess")];
+        assert_eq!(arns("iam", "AttachRolePolicy", &parameters), ["arn:aws:iam::000000000000:role/web"]);
+    }
+
+    #[test]
+    fn each_operation_is_in_its_table_once() {
+        let tables = Service::NAMES.iter().filter_map(|name| Service::named(name)).map(|service| match service {
+            Service::Query { operations, .. } => operations.iter().map(|table| table.len()).sum(),
+            Service::Json { operations, .. } | Service::QueryCompatible { operations, .. } => {
+                operations.iter().map(|table| table.len()).sum()
+            }
+            Service::S3 => 0_usize,
+        });
+        assert_eq!(tables.sum::<usize>(), all().values().map(BTreeMap::len).sum::<usize>());
+    }
+}

@@ -1,0 +1,115 @@
+//! Resources of EC2's operations, for permissions.
+
+use crate::access::Resource;
+use crate::model::{ACCOUNT, Cloud};
+
+pub(super) const ADDRESS: Resource = Resource::Named("AllocationId", "arn:aws:ec2:{region}:{account}:elastic-ip/{}");
+pub(super) const IMAGE: Resource = Resource::Named("ImageId", "arn:aws:ec2:{region}::image/{}");
+pub(super) const INSTANCE: Resource = Resource::Named("InstanceId", "arn:aws:ec2:{region}:{account}:instance/{}");
+pub(super) const INSTANCES: Resource = Resource::Named("InstanceId.N", "arn:aws:ec2:{region}:{account}:instance/{}");
+pub(super) const INSTANCES_WITH_CREDITS: Resource =
+    Resource::Named("InstanceCreditSpecification.N.InstanceId", "arn:aws:ec2:{region}:{account}:instance/{}");
+pub(super) const INTERNET_GATEWAY: Resource =
+    Resource::Named("InternetGatewayId", "arn:aws:ec2:{region}:{account}:internet-gateway/{}");
+pub(super) const KEY_PAIR: Resource = Resource::Named("KeyName", "arn:aws:ec2:{region}:{account}:key-pair/{}");
+pub(super) const LAUNCH_TEMPLATE: Resource =
+    Resource::Named("LaunchTemplateId", "arn:aws:ec2:{region}:{account}:launch-template/{}");
+pub(super) const MODIFIED_RULES: Resource =
+    Resource::Named("SecurityGroupRule.N.SecurityGroupRuleId", "arn:aws:ec2:{region}:{account}:security-group-rule/{}");
+pub(super) const NAT_GATEWAY: Resource =
+    Resource::Named("NatGatewayId", "arn:aws:ec2:{region}:{account}:natgateway/{}");
+pub(super) const NETWORK_INTERFACE: Resource =
+    Resource::Named("NetworkInterfaceId", "arn:aws:ec2:{region}:{account}:network-interface/{}");
+pub(super) const PEERING: Resource =
+    Resource::Named("VpcPeeringConnectionId", "arn:aws:ec2:{region}:{account}:vpc-peering-connection/{}");
+pub(super) const PEER_VPC: Resource = Resource::Named("PeerVpcId", "arn:aws:ec2:{region}:{account}:vpc/{}");
+pub(super) const ROUTE_TABLE: Resource =
+    Resource::Named("RouteTableId", "arn:aws:ec2:{region}:{account}:route-table/{}");
+pub(super) const SECURITY_GROUP: Resource =
+    Resource::Named("GroupId", "arn:aws:ec2:{region}:{account}:security-group/{}");
+pub(super) const SECURITY_GROUPS: Resource =
+    Resource::Named("GroupId.N", "arn:aws:ec2:{region}:{account}:security-group/{}");
+pub(super) const SNAPSHOT: Resource = Resource::Named("SnapshotId", "arn:aws:ec2:{region}::snapshot/{}");
+pub(super) const SUBNET: Resource = Resource::Named("SubnetId", "arn:aws:ec2:{region}:{account}:subnet/{}");
+pub(super) const VPC: Resource = Resource::Named("VpcId", "arn:aws:ec2:{region}:{account}:vpc/{}");
+
+pub(super) const NEW_ADDRESS: Resource = Resource::Created("arn:aws:ec2:{region}:{account}:elastic-ip/*");
+pub(super) const NEW_IMAGE: Resource = Resource::Created("arn:aws:ec2:{region}::image/*");
+pub(super) const NEW_INTERNET_GATEWAY: Resource =
+    Resource::Created("arn:aws:ec2:{region}:{account}:internet-gateway/*");
+pub(super) const NEW_LAUNCH_TEMPLATE: Resource = Resource::Created("arn:aws:ec2:{region}:{account}:launch-template/*");
+pub(super) const NEW_NAT_GATEWAY: Resource = Resource::Created("arn:aws:ec2:{region}:{account}:natgateway/*");
+pub(super) const NEW_PEERING: Resource = Resource::Created("arn:aws:ec2:{region}:{account}:vpc-peering-connection/*");
+pub(super) const NEW_ROUTE_TABLE: Resource = Resource::Created("arn:aws:ec2:{region}:{account}:route-table/*");
+pub(super) const NEW_SECURITY_GROUP: Resource = Resource::Created("arn:aws:ec2:{region}:{account}:security-group/*");
+pub(super) const NEW_SUBNET: Resource = Resource::Created("arn:aws:ec2:{region}:{account}:subnet/*");
+pub(super) const NEW_VPC: Resource = Resource::Created("arn:aws:ec2:{region}:{account}:vpc/*");
+
+pub(super) const ASSOCIATED_ADDRESS: Resource = Resource::Resolved("AssociationId", |cloud, region, association| {
+    let mut addresses = cloud.regions.get(region)?.ec2.addresses.values();
+    let address = addresses.find(|address| address.association.as_ref().is_some_and(|own| own.id == association))?;
+    arn(region, "elastic-ip", &address.allocation_id)
+});
+pub(super) const ASSOCIATED_ROUTE_TABLE: Resource =
+    Resource::Resolved("AssociationId", |cloud, region, association| {
+        let mut tables = cloud.regions.get(region)?.ec2.route_tables.values();
+        let table = tables.find(|table| table.associations.iter().any(|own| own.id == association))?;
+        arn(region, "route-table", &table.id)
+    });
+pub(super) const KEY_PAIR_BY_ID: Resource = Resource::Resolved("KeyPairId", |cloud, region, id| {
+    let mut pairs = cloud.regions.get(region)?.ec2.key_pairs.values();
+    arn(region, "key-pair", &pairs.find(|pair| pair.id == id)?.name)
+});
+pub(super) const NAMED_LAUNCH_TEMPLATE: Resource = Resource::Resolved("LaunchTemplateName", launch_template);
+pub(super) const TAGGED: Resource = Resource::Resolved("ResourceId.N", |_, region, id| {
+    let (prefix, _) = id.split_once('-')?;
+    let (_, kind) = KINDS.iter().find(|(known, _)| *known == prefix)?;
+    arn(region, kind, id)
+});
+
+/// Resources of an instance's launch.
+pub(super) const LAUNCH: &[Resource] = &[
+    IMAGE,
+    KEY_PAIR,
+    Resource::Named("LaunchTemplate.LaunchTemplateId", "arn:aws:ec2:{region}:{account}:launch-template/{}"),
+    Resource::Resolved("LaunchTemplate.LaunchTemplateName", launch_template),
+    Resource::Named("NetworkInterface.N.SecurityGroupId.N", "arn:aws:ec2:{region}:{account}:security-group/{}"),
+    Resource::Named("NetworkInterface.N.SubnetId", "arn:aws:ec2:{region}:{account}:subnet/{}"),
+    Resource::Named("SecurityGroupId.N", "arn:aws:ec2:{region}:{account}:security-group/{}"),
+    SUBNET,
+    Resource::Created("arn:aws:ec2:{region}:{account}:instance/*"),
+];
+
+/// Kinds of resources in ARNs, by the prefix of their ids.
+const KINDS: &[(&str, &str)] = &[
+    ("acl", "network-acl"),
+    ("ami", "image"),
+    ("dopt", "dhcp-options"),
+    ("eipalloc", "elastic-ip"),
+    ("eni", "network-interface"),
+    ("i", "instance"),
+    ("igw", "internet-gateway"),
+    ("key", "key-pair"),
+    ("lt", "launch-template"),
+    ("nat", "natgateway"),
+    ("pcx", "vpc-peering-connection"),
+    ("rtb", "route-table"),
+    ("sg", "security-group"),
+    ("sgr", "security-group-rule"),
+    ("snap", "snapshot"),
+    ("subnet", "subnet"),
+    ("vol", "volume"),
+    ("vpc", "vpc"),
+];
+
+fn launch_template(cloud: &Cloud, region: &str, name: &str) -> Option<String> {
+    let mut templates = cloud.regions.get(region)?.ec2.launch_templates.values();
+    arn(region, "launch-template", &templates.find(|template| template.name == name)?.id)
+}
+
+/// Images and snapshots can belong to other accounts, so their ARNs have none.
+#[allow(clippy::unnecessary_wraps)]
+fn arn(region: &str, kind: &str, id: &str) -> Option<String> {
+    let account = if ["image", "snapshot"].contains(&kind) { "" } else { ACCOUNT };
+    Some(format!("arn:aws:ec2:{region}:{account}:{kind}/{id}"))
+}
