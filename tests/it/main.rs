@@ -13,6 +13,7 @@ mod every_kind;
 mod images;
 mod import;
 mod imports;
+mod kind_pages;
 mod network;
 mod plans;
 mod refusals;
