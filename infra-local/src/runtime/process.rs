@@ -40,6 +40,7 @@ pub(crate) struct ProcessSpec {
 /// Starts a process in its own group, in the network of this machine.
 ///
 /// Must be called on a tokio runtime.
+#[cfg(test)]
 pub(crate) fn spawn(spec: &ProcessSpec) -> io::Result<ProcessIdentity> {
     spawn_in(spec, None)
 }

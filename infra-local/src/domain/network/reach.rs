@@ -63,6 +63,7 @@ impl<'a> Flow<'a> {
 }
 
 impl Path {
+    #[cfg(test)]
     pub(crate) fn is_open(&self) -> bool {
         self.blocked.is_none()
     }
@@ -77,6 +78,7 @@ impl Network {
     }
 
     /// Returns whether a TCP connection can be opened.
+    #[cfg(test)]
     pub(crate) fn reaches(&self, from: End<'_>, to: Ipv4Addr, port: u16) -> bool {
         self.path(Flow::new(from, to, Traffic::Tcp(port, port))).is_open()
     }
