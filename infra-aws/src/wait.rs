@@ -61,6 +61,23 @@ where
     until(cx, "waiting until the new resource is visible", CONSISTENCY, describe).await
 }
 
+/// Returns the description of a resource whose create request has succeeded, once it is visible.
+///
+/// Every failure is [`ErrorKind::Unsure`]: the resource exists although it could not be read, so the operation stays open
+/// and the next run finds the resource.
+pub(crate) async fn created<K>(cx: &Context<'_, Aws>, api: &K::Api, id: &str) -> Result<K::Description, ProviderError>
+where
+    K: Described<Client = Aws>,
+{
+    let describe = || K::describe(cx, api, id);
+    until(cx, "waiting until the new resource is visible", CONSISTENCY, describe).await.map_err(after_create)
+}
+
+/// Converts an error that follows a successful create request: the resource exists.
+pub(crate) fn after_create(error: ProviderError) -> ProviderError {
+    ProviderError { kind: ErrorKind::Unsure, ..error }
+}
+
 /// Repeats `call` while it fails with one of `codes`, because a resource that it refers to is too new to be visible
 /// everywhere. Reports `status` meanwhile, and returns the last error after [`CONSISTENCY`].
 pub(crate) async fn retry_while_inconsistent<T, F>(

@@ -207,7 +207,8 @@ impl Handler for Certificate {
         let response = call.customize().config_override(once).send().await.context("ImportCertificate")?;
         let arn = response.certificate_arn().unwrap_or_default().to_owned();
         let status = "waiting until the new certificate is visible";
-        let detail = wait::until(cx, status, wait::CONSISTENCY, async || Ok(describe(&acm, &arn).await?)).await?;
+        let detail = wait::until(cx, status, wait::CONSISTENCY, async || Ok(describe(&acm, &arn).await?)).await;
+        let detail = detail.map_err(wait::after_create)?;
         Ok(Created { inputs: None, ..created(&detail, inputs, &material, inputs.tags.clone()) })
     }
 

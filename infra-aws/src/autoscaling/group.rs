@@ -270,7 +270,7 @@ impl Described for AutoScalingGroup {
             call.clone().send().await.context("CreateAutoScalingGroup")
         })
         .await?;
-        Self::require(cx, client, &name).await
+        wait::created::<Self>(cx, client, &name).await
     }
 
     async fn apply(cx: &Context<'_>, client: &Client, update: Update<'_, Self>) -> Result<Self::Outputs> {

@@ -196,7 +196,7 @@ impl Described for ScalingPolicy {
         match put(client, &group, &name, inputs).await?.filter(|arn| !arn.is_empty()) {
             Some(arn) => Ok((group, types::ScalingPolicy::builder().policy_name(name).policy_arn(arn).build())),
             // Some implementations of the API do not return the ARN.
-            None => Self::require(cx, client, &id_in(&group, &name)).await,
+            None => wait::created::<Self>(cx, client, &id_in(&group, &name)).await,
         }
     }
 

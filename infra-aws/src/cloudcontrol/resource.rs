@@ -191,7 +191,8 @@ impl Handler for CloudResource {
             let status = "waiting until the new resource is visible";
             let existing =
                 wait::until(cx, status, wait::CONSISTENCY, async || Ok(read(&client, inputs, identifier).await?))
-                    .await?;
+                    .await
+                    .map_err(wait::after_create)?;
             return Ok(Created { inputs: None, ..created(inputs, identifier, &existing, None)? });
         };
         match partially_created(&client, inputs, &event).await? {

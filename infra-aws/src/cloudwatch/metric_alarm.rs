@@ -278,8 +278,7 @@ impl Described for MetricAlarm {
             return Err(ProviderError::of(ErrorKind::AlreadyExists, format!("an alarm `{name}` exists already")));
         }
         put(cloudwatch, &name, inputs, Some(tags::for_create(cx, &inputs.tags))).await?;
-        let created = Self::describe(cx, cloudwatch, &name).await?;
-        created.ok_or_else(|| ProviderError::unsure(format!("the new alarm `{name}` is not visible yet")))
+        wait::created::<Self>(cx, cloudwatch, &name).await
     }
 
     async fn apply(_: &Context<'_>, cloudwatch: &Client, update: Update<'_, Self>) -> Result<Self::Outputs> {

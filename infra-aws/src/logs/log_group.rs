@@ -111,8 +111,7 @@ impl Described for LogGroup {
         let tags = tags::for_create::<(String, String)>(cx, &inputs.tags).into_iter().collect();
         let call = logs.create_log_group().log_group_name(&name).set_tags(Some(tags));
         call.send().await.context("CreateLogGroup")?;
-        let created = Self::describe(cx, logs, &name).await?;
-        created.ok_or_else(|| ProviderError::unsure(format!("the new log group `{name}` is not visible yet")))
+        wait::created::<Self>(cx, logs, &name).await
     }
 
     async fn apply(_: &Context<'_>, logs: &Client, update: Update<'_, Self>) -> Result<Self::Outputs> {

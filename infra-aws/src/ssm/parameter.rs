@@ -127,7 +127,7 @@ impl Described for Parameter {
         let put = ssm.put_parameter().name(&name).value(inputs.value.known()?).r#type(inputs.kind()).overwrite(false);
         let call = put.set_tags(Some(tags::for_create(cx, &inputs.tags)));
         call.send().await.context("PutParameter")?;
-        Self::require(cx, ssm, &name).await
+        wait::created::<Self>(cx, ssm, &name).await
     }
 
     async fn apply(cx: &Context<'_>, ssm: &Client, update: Update<'_, Self>) -> Result<Self::Outputs> {
