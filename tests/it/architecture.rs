@@ -168,7 +168,7 @@ const FOLDERS: &[(&str, &str, &[&[&str]])] = &[
     (
         "infra-local/src/lib.rs",
         "domain",
-        &[&["elbv2", "machine", "postgres", "reachability", "ssm"], &["autoscaling", "ec2", "rds"]],
+        &[&["elbv2", "machine", "postgres", "reachability", "ssm"], &["autoscaling", "ec2", "rds"], &["network"]],
     ),
     (
         "infra-local/src/lib.rs",

@@ -37,7 +37,7 @@ pub struct Options {
     pub network: NetworkChoice,
 }
 
-/// How instances, load balancers and databases are connected.
+/// The network that connects instances, load balancers and databases.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NetworkChoice {

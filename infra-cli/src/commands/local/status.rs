@@ -337,6 +337,7 @@ mod tests {
         insta::assert_snapshot!(describe(&Status { regions, counts: BTreeMap::new(), ..status() }), @"
         http://127.0.0.1:4000 (process 7, cloud-1)
         instances are confined: files, signals; not sockets, privileges (no mount namespace)
+        instances are connected by: network namespaces
 
         it has no resources
         ");

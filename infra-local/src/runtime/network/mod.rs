@@ -173,7 +173,7 @@ impl NetworkHandle {
         if shared.read(|cloud| cloud.network_generation != generation) {
             shared.update(|cloud| disconnect(cloud, generation));
         }
-        // What could be connected is of use, whatever failed.
+        // After a partial failure, the interfaces that were connected are used.
         self.connected.send_replace(Arc::new(Connected { generation, network }));
         outcome
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::tag::{Tag, read_tags};
-use super::{AcmOperation, CERTIFICATE, find, find_mut, in_use_by, input, material, not_found, validation};
+use super::{AcmOperation, CERTIFICATE, Named, find, find_mut, in_use_by, input, material, not_found, validation};
 use crate::model::Cloud;
 use crate::model::acm::Certificate;
 use crate::model::{ACCOUNT, Region};
@@ -74,12 +74,6 @@ fn text(blob: &str, field: &str) -> Outcome<String> {
     bytes
         .and_then(|bytes| String::from_utf8(bytes).ok())
         .ok_or_else(|| validation(format!("{field} is not a PEM text in Base64")))
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub(super) struct Named {
-    pub(super) certificate_arn: String,
 }
 
 fn describe(cloud: &Cloud, call: &Call<'_, Value>, request: Named) -> Outcome<Value> {

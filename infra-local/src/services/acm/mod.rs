@@ -7,6 +7,7 @@ mod tag;
 #[cfg(test)]
 mod tests;
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -21,6 +22,13 @@ type AcmOperation = Operation<Value, Value>;
 
 /// Certificate Manager's operations, by kind.
 pub(crate) const OPERATIONS: &[&[AcmOperation]] = &[certificate::OPERATIONS, listing::OPERATIONS, tag::OPERATIONS];
+
+/// A request about one certificate.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Named {
+    certificate_arn: String,
+}
 
 const CERTIFICATE: Resource = Resource::Arn("CertificateArn");
 

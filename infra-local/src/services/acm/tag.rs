@@ -3,8 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::certificate::Named;
-use super::{AcmOperation, CERTIFICATE, find, find_mut, input, validation};
+use super::{AcmOperation, CERTIFICATE, Named, find, find_mut, input, validation};
 use crate::model::Cloud;
 use crate::model::Tags;
 use crate::services::tags;

@@ -218,7 +218,7 @@ impl Shared {
         lock(&self.process).is_some_and(|process| process.is_alive())
     }
 
-    /// Announces the current process to those who wait for its namespaces.
+    /// Announces the current process to all receivers of the generation.
     fn publish(&self) {
         let generation = lock(&self.process).map_or(0, |process| (process.started << 22) | u64::from(process.pid));
         self.generation.send_replace(generation);
