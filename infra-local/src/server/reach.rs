@@ -86,10 +86,8 @@ pub(crate) async fn reach(
     };
     let traffic = Traffic::Tcp(request.port, request.port);
     let path = declared.path(Flow::new(source, address, traffic));
-    let probed = match request.probe {
-        true => Some(probe(shared, network, place, (address, request.port).into()).await?),
-        false => None,
-    };
+    let probed =
+        if request.probe { Some(probe(shared, network, place, (address, request.port).into()).await?) } else { None };
     let hops = path.hops.into_iter().map(|hop| Component { id: hop.component, effect: hop.action });
     let blocked = path.blocked.map(|blocked| Component { id: blocked.component, effect: blocked.reason });
     Ok(Reach { hops: hops.collect(), blocked, probed })

@@ -32,20 +32,15 @@ pub(super) async fn run(session: &Session<'_>, directory: &Path, arguments: &Rea
 }
 
 fn describe(reach: &Reach) -> String {
-    let mut text = String::new();
-    for hop in &reach.hops {
-        text.extend([hop.id.as_str(), ": ", &hop.effect, "\n"]);
-    }
-    text += &match &reach.blocked {
-        Some(component) => {
-            format!("{} {}: {}", Style::new().red().apply_to("blocked by"), component.id, component.effect)
-        }
+    let mut lines: Vec<String> = reach.hops.iter().map(|hop| format!("{}: {}", hop.id, hop.effect)).collect();
+    lines.push(match &reach.blocked {
+        Some(by) => format!("{} {}: {}", Style::new().red().apply_to("blocked by"), by.id, by.effect),
         None => Style::new().green().apply_to("open").to_string(),
-    };
+    });
     match reach.probed {
-        Some(true) => text += "\nprobe: packets get through",
-        Some(false) => text += "\nprobe: packets are lost",
+        Some(true) => lines.push("probe: packets get through".into()),
+        Some(false) => lines.push("probe: packets are lost".into()),
         None => {}
     }
-    text
+    lines.join("\n")
 }

@@ -16,7 +16,7 @@ use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params
 pub(super) const OPERATIONS: &[Ec2Operation] =
     &[Operation::reads("DescribeNetworkInterfaces", describe, &[&["NetworkInterfaceId.N"], FILTERS, PAGES]).on_any()];
 
-struct Interface<'a> {
+struct Shown<'a> {
     region: &'a Region,
     interface: NetworkInterface<'a>,
     tags: Tags,
@@ -26,10 +26,10 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let region = cloud.region(call.region)?;
     let ids = params.texts("NetworkInterfaceId");
-    let all: Vec<Interface<'_>> = network_interface::all(region)
+    let all: Vec<Shown<'_>> = network_interface::all(region)
         .into_iter()
         .filter(|interface| !matches!(interface.owner, Owner::Endpoint(..)))
-        .map(|interface| Interface { region, interface, tags: Tags::new() })
+        .map(|interface| Shown { region, interface, tags: Tags::new() })
         .collect();
     if let Some(missing) = ids.iter().find(|id| !all.iter().any(|it| it.interface.id == **id)) {
         return Err(ApiError::new(
@@ -37,7 +37,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
             format!("The networkInterface ID '{missing}' does not exist"),
         ));
     }
-    let fields: &[Field<Interface<'_>>] = &[
+    let fields: &[Field<Shown<'_>>] = &[
         ("network-interface-id", |it| vec![it.interface.id.clone()]),
         ("attachment.instance-id", |it| it.instance().map(|instance| instance.id.clone()).into_iter().collect()),
         ("attachment.status", |_| vec!["attached".to_owned()]),
@@ -55,15 +55,13 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         ("requester-managed", |it| vec![it.instance().is_none().to_string()]),
         ("status", |_| vec!["in-use".to_owned()]),
     ];
-    let wanted = all.iter().filter(|it| ids.is_empty() || ids.iter().any(|id| *id == it.interface.id));
+    let wanted = all.iter().filter(|it| ids.is_empty() || ids.contains(&it.interface.id));
     let found = Filters::parse(params)?.apply(wanted, fields, |interface| &interface.tags)?;
     let page = Page::of(found, params, |it| &it.interface.id)?;
-    Ok(Node::new()
-        .list("networkInterfaceSet", page.items.into_iter().map(Interface::render))
-        .maybe("nextToken", page.next))
+    Ok(Node::new().list("networkInterfaceSet", page.items.into_iter().map(Shown::render)).maybe("nextToken", page.next))
 }
 
-impl Interface<'_> {
+impl Shown<'_> {
     fn instance(&self) -> Option<&Instance> {
         match self.interface.owner {
             Owner::Instance(instance) => Some(instance),
