@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::background::PhaseWatch;
 use super::network::{NetworkHandle, Place, Site};
-use crate::domain::network::Network;
+use crate::domain::network::{End, Network};
 use crate::domain::reachability;
 use crate::domain::reachability::Party;
 use crate::model::Cloud;
@@ -76,8 +76,8 @@ fn wanted(cloud: &Cloud) -> Forwards {
     addresses.filter_map(|(region, address)| of_address(region, address)).flatten().collect()
 }
 
-/// The ports of services that have a public address inside. Connections continue from the internet of the cloud to the
-/// same address, and the network decides which of them get through.
+/// The ports of services that clients outside reach. Connections continue from the internet of the cloud to the same
+/// address.
 fn inside(cloud: &Cloud, network: &Network) -> Forwards {
     let interfaces = network.vpcs.values().flat_map(|vpc| vpc.interfaces.values());
     let public = interfaces.filter_map(|interface| Some((&interface.owner, interface.public?)));
@@ -87,7 +87,11 @@ fn inside(cloud: &Cloud, network: &Network) -> Forwards {
         let services = instance.into_iter().flat_map(|instance| instance.runtime.services.values());
         services.filter_map(move |service| Some(SocketAddr::from((address, service.port?))))
     });
-    ports.map(|port| (port, port)).collect()
+    let is_open = |port: &SocketAddr| match port {
+        SocketAddr::V4(port) => network.reaches(End::Outside, *port.ip(), port.port()),
+        SocketAddr::V6(_) => false,
+    };
+    ports.filter(is_open).map(|port| (port, port)).collect()
 }
 
 /// The ports of a running instance's services that the internet may reach.

@@ -13,7 +13,9 @@ use tokio::net::{TcpListener, TcpStream};
 #[command(after_help = "The connections are an administrator's: security groups do not apply to them.")]
 pub(crate) struct ForwardArgs {
     /// Instance, load balancer, database or network interface, by id, name or address
-    target: String,
+    // The global `--target` has the id `target`.
+    #[arg(value_name = "TARGET")]
+    to: String,
     /// Port of the target, with a port of 127.0.0.1 after a colon [default of the latter: the same, or a free one]
     #[arg(value_name = "PORT[:LOCAL]", value_parser = ports)]
     ports: Ports,
@@ -38,22 +40,22 @@ fn ports(text: &str) -> Result<Ports, String> {
 }
 
 pub(super) async fn run(session: &Session<'_>, directory: &Path, arguments: &ForwardArgs) -> Result<(), Failure> {
-    let ForwardArgs { target, ports } = arguments;
+    let ForwardArgs { to, ports } = arguments;
     let cloud = running(directory).await?;
     // An unknown target or a closed port fails now, and not with the first client.
-    drop(cloud.tunnel(target, ports.remote).await?);
+    drop(cloud.tunnel(to, ports.remote).await?);
     let listener = listen(*ports).await?;
     let address = listener.local_addr()?;
     if session.json {
-        print_line!("{}", serde_json::json!({ "address": address, "target": target, "port": ports.remote }));
+        print_line!("{}", serde_json::json!({ "address": address, "target": to, "port": ports.remote }));
     } else {
-        print_line!("{address} is forwarded to port {} of {target}; Ctrl-C stops it", ports.remote);
+        print_line!("{address} is forwarded to port {} of {to}; Ctrl-C stops it", ports.remote);
     }
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 let (client, _) = accepted?;
-                tokio::spawn(forward(client, cloud.clone(), target.clone(), ports.remote));
+                tokio::spawn(forward(client, cloud.clone(), to.clone(), ports.remote));
             }
             interrupted = tokio::signal::ctrl_c() => return Ok(interrupted?),
         }
@@ -74,8 +76,8 @@ async fn listen(ports: Ports) -> Result<TcpListener, Failure> {
     }
 }
 
-async fn forward(mut client: TcpStream, cloud: Running, target: String, port: u16) {
-    match cloud.tunnel(&target, port).await {
+async fn forward(mut client: TcpStream, cloud: Running, to: String, port: u16) {
+    match cloud.tunnel(&to, port).await {
         Ok(mut server) => {
             // The end of the connection concerns only its two sides.
             let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;

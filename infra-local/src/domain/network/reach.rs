@@ -63,7 +63,6 @@ impl<'a> Flow<'a> {
 }
 
 impl Path {
-    #[cfg(test)]
     pub(crate) fn is_open(&self) -> bool {
         self.blocked.is_none()
     }
@@ -78,7 +77,6 @@ impl Network {
     }
 
     /// Returns whether a TCP connection can be opened.
-    #[cfg(test)]
     pub(crate) fn reaches(&self, from: End<'_>, to: Ipv4Addr, port: u16) -> bool {
         self.path(Flow::new(from, to, Traffic::Tcp(port, port))).is_open()
     }

@@ -56,7 +56,9 @@ impl Config {
             let (Some(index), Some(table)) = (links.interfaces.get(id), tables.get(&interface.subnet)) else {
                 continue;
             };
-            config.routes.insert((MAIN_TABLE, Cidr::of(interface.address)), link(*index));
+            // The router's own connections, which administrators ask for, come from the resolver's address.
+            let hop = Hop::Link { index: *index, gateway: None, source: Some(vpc.resolver()) };
+            config.routes.insert((MAIN_TABLE, Cidr::of(interface.address)), hop);
             let input = Some(interface_link(*index));
             config.rules.insert(Rule { priority: SUBNET_PRIORITY, input, action: Action::Table(*table) });
         }
