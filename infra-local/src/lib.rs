@@ -89,7 +89,7 @@ pub use access::Credentials;
 pub use runtime::confinement::{ConfinementStatus, enable_launcher};
 #[cfg(target_os = "linux")]
 #[doc(hidden)]
-pub use runtime::network::namespaces::seam;
+pub use runtime::seam;
 pub use server::capabilities::{Capabilities, Obstacle};
 pub use server::credentials::credentials;
 pub use server::daemon;

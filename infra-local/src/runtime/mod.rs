@@ -21,5 +21,8 @@ pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod rds;
+#[cfg(target_os = "linux")]
+#[doc(hidden)]
+pub mod seam;
 pub(crate) mod service;
 pub(crate) mod user;

@@ -13,7 +13,6 @@
 //! - [`space`], [`nft`], [`actual`]: one namespace, packet filters, and the reconciliation of all of them
 //! - [`protocol`], [`process`], [`client`]: the network process, and its use
 //! - [`probe`]: whether this machine can have such a network
-//! - [`seam`]: access for integration tests, whose executable is its own launcher
 
 mod actual;
 mod client;
@@ -25,8 +24,6 @@ mod process;
 mod protocol;
 mod routing;
 mod rules;
-#[doc(hidden)]
-pub mod seam;
 mod space;
 
 use std::ffi::OsString;

@@ -9,9 +9,9 @@ use std::path::Path;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 
-use super::{Namespaces, probe};
 use crate::domain::network::{End, Flow, Network, Traffic};
 use crate::runtime::confinement::Confinement;
+use crate::runtime::network::namespaces::{Namespaces, probe};
 use crate::runtime::network::{Fabric as _, Place};
 use crate::runtime::process::{self, ProcessSpec};
 use crate::runtime::user::User;
