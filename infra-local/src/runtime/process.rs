@@ -37,18 +37,10 @@ pub(crate) struct ProcessSpec {
     pub(crate) confinement: Option<Confinement>,
 }
 
-/// Starts a process in its own group, in the network of this machine.
-///
-/// Must be called on a tokio runtime.
-#[cfg(test)]
-pub(crate) fn spawn(spec: &ProcessSpec) -> io::Result<ProcessIdentity> {
-    spawn_in(spec, None)
-}
-
 /// Starts a process in its own group, in a network namespace if there is one; a background task reaps it.
 ///
 /// Must be called on a tokio runtime.
-pub(crate) fn spawn_in(spec: &ProcessSpec, namespace: Option<&Namespace>) -> io::Result<ProcessIdentity> {
+pub(crate) fn spawn(spec: &ProcessSpec, namespace: Option<&Namespace>) -> io::Result<ProcessIdentity> {
     let log = OpenOptions::new().append(true).create(true).mode(0o600).open(&spec.log)?;
     let program = fs::metadata(&spec.program)?;
     if program.permissions().mode() & 0o111 == 0 {
@@ -297,7 +289,7 @@ mod tests {
     #[tokio::test]
     async fn a_child_has_only_the_given_environment_and_a_private_log() {
         let directory = tempfile::tempdir().unwrap();
-        let identity = spawn(&shell(directory.path(), "echo $GREETING-$HOME-; pwd >&2")).unwrap();
+        let identity = spawn(&shell(directory.path(), "echo $GREETING-$HOME-; pwd >&2"), None).unwrap();
         until("the child has ended", || !identity.is_alive()).await;
         let log = directory.path().join("log");
         until("it is in the log", || fs::read_to_string(&log).unwrap().lines().count() == 2).await;
@@ -308,7 +300,7 @@ mod tests {
     #[tokio::test]
     async fn a_dead_child_is_reaped_and_not_alive() {
         let directory = tempfile::tempdir().unwrap();
-        let identity = spawn(&shell(directory.path(), "exit 3")).unwrap();
+        let identity = spawn(&shell(directory.path(), "exit 3"), None).unwrap();
         until("the child is gone", || system::look(identity.pid).is_none_or(|seen| seen.started != identity.started))
             .await;
         assert!(!identity.is_alive());
@@ -318,7 +310,7 @@ mod tests {
     #[tokio::test]
     async fn another_start_time_is_another_process() {
         let directory = tempfile::tempdir().unwrap();
-        let identity = spawn(&shell(directory.path(), "exec sleep 60")).unwrap();
+        let identity = spawn(&shell(directory.path(), "exec sleep 60"), None).unwrap();
         let stranger = ProcessIdentity { started: identity.started + 1, ..identity };
         assert!(!stranger.is_alive());
         stranger.kill();
@@ -333,7 +325,7 @@ mod tests {
     async fn a_process_that_ignores_sigterm_is_killed_with_its_children() {
         let directory = tempfile::tempdir().unwrap();
         let script = "trap '' TERM; sleep 60 & echo $! > child; while :; do sleep 0.01; done";
-        let identity = spawn(&shell(directory.path(), script)).unwrap();
+        let identity = spawn(&shell(directory.path(), script), None).unwrap();
         let file = directory.path().join("child");
         until("the child wrote its pid", || fs::read_to_string(&file).is_ok_and(|text| text.ends_with('\n'))).await;
         let child = fs::read_to_string(&file).unwrap().trim().parse().unwrap();
@@ -346,7 +338,7 @@ mod tests {
     async fn cpu_time_counts_descendants_in_other_groups() {
         let directory = tempfile::tempdir().unwrap();
         let script = "setsid sh -c 'while :; do :; done' & wait";
-        let identity = spawn(&shell(directory.path(), script)).unwrap();
+        let identity = spawn(&shell(directory.path(), script), None).unwrap();
         let roots = BTreeSet::from([identity.pid]);
         let busy = Duration::from_millis(50);
         until("time was used", || cpu_time(&roots).get(&identity.pid).is_some_and(|used| *used >= busy)).await;

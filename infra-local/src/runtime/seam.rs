@@ -107,7 +107,7 @@ impl Fabric {
             confinement: is_confined.then_some(confinement),
         };
         let namespace = self.0.namespace(interface).await?;
-        process::spawn_in(&spec, namespace.as_ref()).map(|process| process.pid)
+        process::spawn(&spec, namespace.as_ref()).map(|process| process.pid)
     }
 
     /// The pid of the network process.

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::confinement::Confinement;
 use super::network::Site;
 use super::postgres::PostgresSpec;
-use super::process::{ProcessSpec, spawn_in};
+use super::process::{ProcessSpec, spawn};
 use super::{artifact, metadata, postgres};
 use crate::domain::network;
 use crate::domain::reachability;
@@ -185,7 +185,7 @@ async fn start_service(service: &MachineService, host: &Host<'_>) -> Result<Proc
     };
     let failed = |source| UnitError::Run { program: program.clone(), source };
     let namespace = host.site.namespace().await.map_err(failed)?;
-    spawn_in(&spec, namespace.as_ref()).map_err(failed)
+    spawn(&spec, namespace.as_ref()).map_err(failed)
 }
 
 async fn install_program(service: &MachineService, shared: &Shared, directory: &Path) -> Result<PathBuf, UnitError> {

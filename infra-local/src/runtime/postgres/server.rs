@@ -233,7 +233,7 @@ impl Server {
             user: self.user,
             confinement: Some(self.confinement()),
         };
-        let identity = process::spawn_in(&spec, namespace.as_ref()).map_err(failed)?;
+        let identity = process::spawn(&spec, namespace.as_ref()).map_err(failed)?;
         self.accepting(launch, identity).await
     }
 
