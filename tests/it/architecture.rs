@@ -187,7 +187,7 @@ const FOLDERS: &[(&str, &str, &[&[&str]])] = &[
             &["network"],
             &["confinement"],
             &["process"],
-            &["artifact", "elastic", "gateways", "logs", "metadata", "postgres", "proxy", "seam"],
+            &["artifact", "public_address", "gateways", "logs", "metadata", "postgres", "proxy", "seam"],
             &["autoscaling", "elbv2", "rds", "service"],
             &["cloudwatch", "images"],
             &["host"],

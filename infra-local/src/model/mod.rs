@@ -22,6 +22,7 @@ pub(crate) mod ssm;
 pub(crate) mod table;
 pub(crate) mod tags;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -169,6 +170,16 @@ impl Cloud {
     pub(crate) fn use_private_addresses(&mut self) {
         self.private_addresses = true;
         self.regions.values_mut().for_each(|region| region.private_addresses = true);
+    }
+
+    /// Returns the cloud with private addresses, whatever connects its interfaces.
+    pub(crate) fn with_private_addresses(&self) -> Cow<'_, Cloud> {
+        if self.private_addresses {
+            return Cow::Borrowed(self);
+        }
+        let mut cloud = self.clone();
+        cloud.use_private_addresses();
+        Cow::Owned(cloud)
     }
 
     fn add_region(&mut self, (name, zones): (&str, &[&str])) {

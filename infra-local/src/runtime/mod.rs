@@ -6,7 +6,6 @@ pub(crate) mod background;
 pub(crate) mod cloudwatch;
 pub(crate) mod confinement;
 pub(crate) mod descriptors;
-pub(crate) mod elastic;
 pub(crate) mod elbv2;
 pub(crate) mod executable;
 pub(crate) mod gateways;
@@ -20,6 +19,7 @@ pub(crate) mod network;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod proxy;
+pub(crate) mod public_address;
 pub(crate) mod rds;
 #[cfg(target_os = "linux")]
 #[doc(hidden)]

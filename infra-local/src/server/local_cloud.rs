@@ -90,7 +90,7 @@ impl LocalCloud {
         background.spawn(|phase| runtime::logs::run(shared.clone(), phase));
         background.spawn(|phase| runtime::metadata::run(shared.clone(), network.clone(), phase));
         background.spawn(|phase| runtime::elbv2::run(shared.clone(), network.clone(), options.time_scale, phase));
-        background.spawn(|phase| runtime::elastic::run(shared.clone(), network.clone(), phase));
+        background.spawn(|phase| runtime::public_address::run(shared.clone(), network.clone(), phase));
         background.spawn(|phase| runtime::gateways::run(shared.clone(), options.time_scale, phase));
         background.spawn(|phase| runtime::rds::run(shared.clone(), network.clone(), phase));
         background.spawn(|phase| runtime::autoscaling::run(shared.clone(), options.time_scale, phase));

@@ -14,7 +14,6 @@ pub(crate) enum Party {
         id: String,
         vpc: String,
         private: Ipv4Addr,
-        public: Option<Ipv4Addr>,
     },
     Address(Ipv4Addr),
 }
@@ -43,7 +42,6 @@ impl Party {
                 id: interface.id.clone(),
                 vpc: interface.subnet.vpc_id.clone(),
                 private: interface.private,
-                public: interface.public,
             }),
             [] => match name.parse::<IpAddr>() {
                 Ok(IpAddr::V4(address)) => Ok(Party::Address(address)),

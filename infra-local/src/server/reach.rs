@@ -58,7 +58,7 @@ pub(crate) enum ReachError {
     Source(String),
     #[error("`internet` is a source only: name an address of the destination")]
     ToInternet,
-    #[error("a probe needs network namespaces, but {0}")]
+    #[error("a probe needs network namespaces, but {0}: `stack local start --network namespaces`")]
     NoProbe(String),
 }
 
@@ -80,9 +80,13 @@ pub(crate) async fn reach(
     let address = match to {
         Party::Internet => return Err(ReachError::ToInternet),
         Party::Address(address) => address,
-        // Clients outside of the cloud know the public address only.
-        Party::Interface { private, public, .. } if source == End::Outside => public.unwrap_or(private),
-        Party::Interface { private, .. } => private,
+        Party::Interface { id, private, .. } => match declared.interface(&id) {
+            // Clients outside of the cloud know the public address only.
+            Some((_, interface)) if source == End::Outside => interface.public.unwrap_or(interface.address),
+            Some((_, interface)) => interface.address,
+            // Its instance is stopped.
+            None => private,
+        },
     };
     let traffic = Traffic::Tcp(request.port, request.port);
     let path = declared.path(Flow::new(source, address, traffic));
@@ -103,5 +107,43 @@ async fn probe(shared: &Shared, network: &NetworkHandle, from: Place, to: Socket
         Ok(Ok(_)) => Ok(true),
         Ok(Err(error)) => Ok(error.kind() == std::io::ErrorKind::ConnectionRefused),
         Err(_) => Ok(false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::runtime::network::Loopback;
+    use crate::services::ec2;
+    use crate::testing::ControlPlane;
+
+    #[tokio::test]
+    async fn paths_have_private_addresses_on_the_loopback_interface_too() {
+        let mut plane = ControlPlane::new();
+        let image = plane.query(ec2::OPERATIONS, "DescribeImages", "").unwrap();
+        let (_, image) = image.split_once("<imageId>").unwrap();
+        let image = image.split('<').next().unwrap();
+        let form = format!("ImageId={image}&InstanceType=t3.micro&MinCount=2&MaxCount=2");
+        plane.query(ec2::OPERATIONS, "RunInstances", &form).unwrap();
+        let ids: Vec<String> = plane.cloud.regions["us-east-1"].ec2.instances.keys().cloned().collect();
+        let directory = tempfile::tempdir().unwrap();
+        let addresses = crate::state::address::AddressBlock::claim(directory.path()).unwrap();
+        let shared = Shared::load(directory.path(), addresses).unwrap();
+        shared.update(|cloud| *cloud = plane.cloud.clone());
+        let network = NetworkHandle::new(Loopback);
+        let request =
+            |from: &str, to: &str, probe| ReachRequest { from: from.to_owned(), to: to.to_owned(), port: 22, probe };
+        // The members of the default security group reach each other, and clients outside do not reach them.
+        let within = reach(&shared, &network, &request(&ids[0], &ids[1], false)).await.unwrap();
+        assert_eq!(within.blocked, None, "{within:?}");
+        assert!(within.hops.iter().any(|hop| hop.effect.starts_with("172.31.")), "{within:?}");
+        let outside = reach(&shared, &network, &request("internet", &ids[1], false)).await.unwrap();
+        assert!(outside.blocked.unwrap().effect.contains("no ingress rule permits TCP port 22 with 192.0.2.1"));
+        let probe = reach(&shared, &network, &request(&ids[0], &ids[1], true)).await.unwrap_err();
+        assert!(probe.to_string().contains("--network namespaces"), "{probe}");
+        let unknown = reach(&shared, &network, &request(&ids[0], "nothing", false)).await.unwrap_err();
+        assert!(unknown.to_string().starts_with("nothing with a network interface is called `nothing`"));
     }
 }

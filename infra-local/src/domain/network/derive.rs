@@ -14,8 +14,9 @@ use crate::model::{Cloud, Region};
 
 impl Network {
     /// Derives the network of everything that should be connected: instances that are not stopped, load balancers,
-    /// databases and NAT gateways.
+    /// databases and NAT gateways. It has private addresses, also where the loopback interface connects everything.
     pub(crate) fn of(cloud: &Cloud) -> Network {
+        let cloud = cloud.with_private_addresses();
         let mut network = Network::default();
         for region in cloud.regions.values() {
             for vpc in region.ec2.vpcs.values() {

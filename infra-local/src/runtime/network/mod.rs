@@ -260,3 +260,43 @@ pub(crate) async fn run(shared: Shared, network: NetworkHandle, mut phase: Phase
         }
     }
 }
+
+/// A fabric of tests, in which nothing is connected.
+#[cfg(test)]
+pub(crate) struct Unconnected;
+
+#[cfg(test)]
+#[async_trait]
+impl Fabric for Unconnected {
+    fn is_private(&self) -> bool {
+        true
+    }
+
+    async fn reconcile(&self, _: &Network) -> io::Result<()> {
+        Err(io::ErrorKind::NotConnected.into())
+    }
+
+    async fn listen(&self, _: &Place, _: SocketAddr) -> io::Result<TcpListener> {
+        Err(io::ErrorKind::NotConnected.into())
+    }
+
+    async fn connect(&self, _: &Place, _: SocketAddr) -> io::Result<TcpStream> {
+        Err(io::ErrorKind::NotConnected.into())
+    }
+
+    async fn bind_udp(&self, _: &Place, _: SocketAddr) -> io::Result<UdpSocket> {
+        Err(io::ErrorKind::NotConnected.into())
+    }
+
+    async fn namespace(&self, _: &str) -> io::Result<Option<Namespace>> {
+        Err(io::ErrorKind::NotConnected.into())
+    }
+
+    fn generation(&self) -> watch::Receiver<u64> {
+        watch::Sender::new(0).subscribe()
+    }
+
+    async fn shutdown(&self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -150,7 +150,7 @@ impl TargetPool {
         for (key, endpoint) in wanted {
             match targets.get(key) {
                 Some(target) if target.address() == endpoint.address && !target.is_draining() => {
-                    target.set_reachable(endpoint.reachable);
+                    target.set_path(endpoint);
                 }
                 _ => {
                     changed = true;

@@ -45,7 +45,8 @@ pub(crate) struct Endpoint {
 pub(super) struct Target {
     /// Its mark in cookies.
     pub(super) mark: Mark,
-    from: Site,
+    /// Place that connections are opened from. It changes when the target group gets another balancer.
+    from: Mutex<Site>,
     address: SocketAddr,
     transport: Transport,
     reachable: AtomicBool,
@@ -80,7 +81,7 @@ impl Target {
     pub(super) fn new(mark: Mark, endpoint: Endpoint, transport: Transport, health: TargetHealth) -> Self {
         Self {
             mark,
-            from: endpoint.from,
+            from: Mutex::new(endpoint.from),
             address: endpoint.address,
             transport,
             reachable: AtomicBool::new(endpoint.reachable),
@@ -97,8 +98,14 @@ impl Target {
         self.address
     }
 
-    pub(super) fn set_reachable(&self, reachable: bool) {
-        self.reachable.store(reachable, Ordering::Relaxed);
+    /// Opens connections as this endpoint says from now on.
+    pub(super) fn set_path(&self, endpoint: &Endpoint) {
+        self.reachable.store(endpoint.reachable, Ordering::Relaxed);
+        *lock(&self.from) = endpoint.from.clone();
+    }
+
+    fn from(&self) -> Site {
+        lock(&self.from).clone()
     }
 
     /// Checks the target from now on; `None` ends that.
@@ -153,7 +160,7 @@ impl Target {
         if !self.reachable.load(Ordering::Relaxed) {
             return Err(ConnectError::Timeout);
         }
-        let tcp = tokio::time::timeout(CONNECT_LIMIT, self.from.connect(self.address))
+        let tcp = tokio::time::timeout(CONNECT_LIMIT, self.from().connect(self.address))
             .await
             .map_err(|_| ConnectError::Timeout)?
             .map_err(|error| match error.kind() {
@@ -231,7 +238,7 @@ impl Target {
         if !self.reachable.load(Ordering::Relaxed) {
             return Err(Failure::Timeout);
         }
-        health::check(&self.from, self.address, check).await
+        health::check(&self.from(), self.address, check).await
     }
 }
 

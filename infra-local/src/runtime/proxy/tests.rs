@@ -29,7 +29,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::upload::BodyError;
 use super::*;
-use crate::runtime::network::Site;
+use crate::runtime::network::{NetworkHandle, Place, Site, Unconnected};
 
 /// Answer of the servers in these tests.
 type ServerBody = BoxBody<Bytes, BodyError>;
@@ -451,6 +451,19 @@ async fn requests_over_forbidden_paths_time_out() {
     let proxy = proxy(&pool, LONG).await;
     assert_eq!(get(&proxy, "/").await.status, StatusCode::GATEWAY_TIMEOUT);
     assert_eq!(server.connections.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn connections_to_a_registered_target_come_from_the_present_balancer() {
+    let server = Server::start("one").await;
+    let pool = pool();
+    // No network process answers, as before the target group has a balancer whose interface is connected.
+    let elsewhere = Site::Inside(NetworkHandle::new(Unconnected), Place::Internet);
+    let endpoint = |from| Endpoint { from, address: server.address, reachable: true };
+    pool.set_targets(&BTreeMap::from([(key("i-1"), endpoint(elsewhere))]));
+    until_state(&pool, "i-1", HealthState::Unhealthy).await;
+    pool.set_targets(&BTreeMap::from([(key("i-1"), endpoint(Site::Host))]));
+    until_state(&pool, "i-1", HealthState::Healthy).await;
 }
 
 #[tokio::test]

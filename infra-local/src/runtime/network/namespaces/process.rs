@@ -196,10 +196,9 @@ impl Server {
         if !is_own || self.shared.connections.load(Ordering::Relaxed) >= CONNECTIONS {
             return;
         }
-        let shared = Arc::clone(&self.shared);
-        shared.connections.fetch_add(1, Ordering::Relaxed);
+        self.shared.connections.fetch_add(1, Ordering::Relaxed);
+        let counted = Counted(Arc::clone(&self.shared));
         let spawned = thread::Builder::new().name("connection".to_owned()).spawn(move || {
-            let counted = Counted(shared);
             if let Err(error) = counted.0.converse(&stream) {
                 eprintln!("a connection failed: {error}");
             }
@@ -225,7 +224,7 @@ impl Server {
     }
 }
 
-/// Counts a connection until it is closed, even if its thread panics.
+/// Counts a connection until it is closed, even if its thread panics or cannot be started.
 struct Counted(Arc<Shared>);
 
 impl Drop for Counted {
