@@ -33,7 +33,7 @@
 //!
 //! The default target is a local cloud, which the command starts when it is needed; `--target aws` deploys to AWS.
 //! [`Cli`] adds the parts of a provider: the check of its credentials, its key service for secrets, and its object store for
-//! states. The `--help` of each command lists its options, and `docs/exit-codes.md` the exit codes.
+//! states. The `--help` of each command lists its options, and `docs/src/exit-codes.md` the exit codes.
 //!
 //! # Layout
 //! - `arguments`: argument groups that several commands share
