@@ -66,13 +66,13 @@ impl Host {
         if let Err(error) = images::unpack(&self.shared, &instance, &self.directory).await {
             self.say(&format!("what the image {} holds cannot be copied: {error}", instance.image_id));
         }
-        if !self.is_connected(&instance.network_interface_id).await {
-            return;
-        }
+        self.wait_until_connected(&instance.network_interface_id).await;
         self.units = self.plan(&instance);
-        // The user data may have changed while the instance was stopped.
-        if instance.runtime.services.keys().any(|name| !self.units.contains_key(name)) {
-            self.change(|instance| instance.runtime.services.retain(|name, _| self.units.contains_key(name)));
+        // The user data may have changed while the instance was stopped. A service that still runs is stopped later.
+        let is_stale =
+            |(name, service): (&String, &Service)| service.process.is_none() && !self.units.contains_key(name);
+        if instance.runtime.services.iter().any(is_stale) {
+            self.change(|instance| instance.runtime.services.retain(|name, service| !is_stale((name, service))));
         }
         loop {
             match self.phase.now() {
@@ -143,11 +143,21 @@ impl Host {
         }
     }
 
-    /// Waits until the instance's interface is connected. Returns false when the cloud ends before.
-    async fn is_connected(&mut self, interface: &str) -> bool {
-        tokio::select! {
-            () = self.network.wait_until_connected(interface) => true,
-            _ = self.phase.ended() => false,
+    /// Waits until the instance's interface is connected, or until nothing is to be started: the instance or the cloud
+    /// stops. Its processes may already run, started by an earlier cloud.
+    async fn wait_until_connected(&mut self, interface: &str) {
+        loop {
+            self.changes.borrow_and_update();
+            let starts =
+                |instance: &Instance| matches!(instance.state, InstanceState::Pending | InstanceState::Running);
+            if self.phase.now() != Phase::Running || !self.instance().is_some_and(|instance| starts(&instance)) {
+                return;
+            }
+            tokio::select! {
+                () = self.network.wait_until_connected(interface) => return,
+                _ = self.changes.changed() => {}
+                _ = self.phase.ended() => {}
+            }
         }
     }
 
@@ -407,4 +417,75 @@ fn write_file(root: &Path, file: &MachineFile) -> std::io::Result<()> {
     // The instance's owner is the only user of its files.
     let mode = u32::from_str_radix(&file.mode, 8).unwrap_or(0o600) & 0o700;
     inside::write(root, Path::new(&file.path), file.content.as_bytes(), mode)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::domain::ec2::launch::Launch;
+    use crate::model::ec2::image::stock;
+    use crate::model::ec2::launch_template::LaunchData;
+    use crate::runtime::background::Background;
+    use crate::runtime::network::Unconnected;
+    use crate::runtime::process::{ProcessSpec, spawn};
+    use crate::state::address::AddressBlock;
+
+    const REGION: &str = "us-east-1";
+
+    /// An instance without a connected interface, whose service `sleep` an earlier cloud started.
+    fn adopted(shared: &Shared, addresses: &AddressBlock, directory: &Path) -> (String, ProcessIdentity) {
+        let data = LaunchData {
+            image_id: Some(stock(REGION)[0].id.clone()),
+            instance_type: Some("t3.micro".to_owned()),
+            ..LaunchData::default()
+        };
+        let launch = Launch { data, template: None, min: 1, max: 1, client_token: None };
+        let sleep = ProcessSpec {
+            program: "/bin/sleep".into(),
+            arguments: vec!["60".to_owned()],
+            environment: BTreeMap::new(),
+            directory: directory.to_owned(),
+            log: directory.join("log"),
+            user: None,
+            confinement: None,
+        };
+        let process = spawn(&sleep, None).unwrap();
+        let service = Service { state: ServiceState::Running, process: Some(process), ..Service::default() };
+        let id = shared.update(|cloud| {
+            let id = launch.carry_out(cloud, REGION, addresses, Utc::now()).unwrap().remove(0);
+            let instance = cloud.region_mut(REGION).unwrap().ec2.instances.get_mut(&id).unwrap();
+            instance.state = InstanceState::Running;
+            instance.runtime.services.insert("sleep".to_owned(), service);
+            id
+        });
+        (id, process)
+    }
+
+    #[tokio::test]
+    async fn an_adopted_process_is_stopped_with_its_instance_or_cloud_before_the_network_is_connected() {
+        let directory = tempfile::tempdir().unwrap();
+        let addresses = AddressBlock::claim(directory.path()).unwrap();
+        let shared = Shared::load(directory.path(), addresses).unwrap();
+        let network = NetworkHandle::new(Unconnected);
+        let mut background = Background::new();
+        let mut host = |id: &str| {
+            let (shared, network, id) = (shared.clone(), network.clone(), id.to_owned());
+            background.spawn(|phase| Host::new(shared, network, REGION.to_owned(), id, phase).run());
+        };
+        let (id, process) = adopted(&shared, shared.addresses(), directory.path());
+        host(&id);
+        shared.update(|cloud| {
+            let region = cloud.region_mut(REGION).unwrap();
+            region.ec2.instances.get_mut(&id).unwrap().terminate("Client.UserInitiatedShutdown", "stopped by the test");
+        });
+        assert!(process.gone_within(Duration::from_secs(10)).await);
+
+        let (id, process) = adopted(&shared, shared.addresses(), directory.path());
+        host(&id);
+        assert!(process.is_alive());
+        background.end(Phase::Stopping).await;
+        assert!(!process.is_alive());
+    }
 }
