@@ -19,7 +19,9 @@ mod mounts;
 #[cfg(target_os = "linux")]
 mod restrictions;
 
+use std::collections::BTreeMap;
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -52,11 +54,13 @@ pub(super) struct Launch<'a> {
     pub(super) confinement: &'a Confinement,
     /// Whether the confinement is enforced. Without it, only its user is used.
     pub(super) is_confined: bool,
+    /// The whole environment of the program.
+    pub(super) environment: &'a BTreeMap<String, String>,
     /// The network namespace of the program. The cloud's own when absent.
     pub(super) namespace: Option<&'a Namespace>,
 }
 
-/// A [`Launch`] as the launcher receives it. The file of the network namespace is its standard input.
+/// A [`Launch`] as the launcher receives it.
 #[derive(Debug, Serialize, Deserialize)]
 struct Instructions {
     confinement: Confinement,
@@ -65,8 +69,10 @@ struct Instructions {
 }
 
 /// The network namespace that a launcher enters.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Network {
+    /// A file of the namespace, as a path through the descriptor of the process that starts the launcher.
+    file: PathBuf,
     /// The process whose user namespace owns it. `None` when that is the launcher's own.
     owner: Option<u32>,
 }
@@ -143,8 +149,8 @@ fn probe() -> io::Result<ConfinementStatus> {
     Err(io::Error::other("programs are confined on Linux alone"))
 }
 
-/// Builds the command that starts a program; the caller adds environment, directory and output, and spawns it with
-/// [`spawn`].
+/// Builds the command that starts a program; the caller adds directory, input and output. Programs of the background are
+/// spawned with [`spawn`].
 #[cfg(target_os = "linux")]
 pub(super) fn command(launch: &Launch<'_>, program: &Path, arguments: &[String]) -> io::Result<Command> {
     let needs_launcher = launch.is_confined || launch.namespace.is_some();
@@ -152,29 +158,33 @@ pub(super) fn command(launch: &Launch<'_>, program: &Path, arguments: &[String])
         let instructions = Instructions {
             confinement: launch.confinement.clone(),
             is_confined: launch.is_confined,
-            network: launch.namespace.map(|namespace| Network { owner: namespace.owner }),
+            network: launch.namespace.map(|namespace| Network {
+                file: format!("/proc/{}/fd/{}", std::process::id(), namespace.file.as_raw_fd()).into(),
+                owner: namespace.owner,
+            }),
         };
         command.arg(serde_json::to_string(&instructions)?).arg(program).args(arguments);
+        command.env_clear().envs(launch.environment).env(executable::MARK, "1");
         return Ok(command);
     }
     if launch.namespace.is_some() {
         let reason = "only a launcher enters a network namespace: see `infra_local::enable_launcher`";
         return Err(io::Error::new(io::ErrorKind::Unsupported, reason));
     }
-    Ok(plain_command(launch.confinement, program, arguments))
+    Ok(plain_command(launch, program, arguments))
 }
 
 /// Builds the command that starts a program without confinement, which is all that other systems have.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn command(launch: &Launch<'_>, program: &Path, arguments: &[String]) -> io::Result<Command> {
-    Ok(plain_command(launch.confinement, program, arguments))
+    Ok(plain_command(launch, program, arguments))
 }
 
-fn plain_command(confinement: &Confinement, program: &Path, arguments: &[String]) -> Command {
+fn plain_command(launch: &Launch<'_>, program: &Path, arguments: &[String]) -> Command {
     use std::os::unix::process::CommandExt as _;
     let mut command = Command::new(program);
-    command.args(arguments);
-    if let Some(user) = confinement.user {
+    command.args(arguments).env_clear().envs(launch.environment);
+    if let Some(user) = launch.confinement.user {
         command.uid(user.uid).gid(user.gid);
     }
     command
@@ -183,14 +193,8 @@ fn plain_command(confinement: &Confinement, program: &Path, arguments: &[String]
 /// Spawns a command of [`command`]. Must be called on a tokio runtime.
 #[cfg(target_os = "linux")]
 pub(super) fn spawn(launch: &Launch<'_>, mut command: tokio::process::Command) -> io::Result<tokio::process::Child> {
-    command.stdin(match launch.namespace {
-        Some(namespace) => namespace.file.try_clone()?.into(),
-        None => Stdio::null(),
-    });
-    if launch.namespace.is_some() || launch.is_confined && executable::is_enabled() {
-        return command.env(executable::MARK, "1").spawn();
-    }
-    if !launch.is_confined {
+    command.stdin(Stdio::null());
+    if !launch.is_confined || executable::is_enabled() {
         return command.spawn();
     }
     // Restrictions are a thread's, and its children's.

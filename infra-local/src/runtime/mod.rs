@@ -25,4 +25,5 @@ pub(crate) mod rds;
 #[doc(hidden)]
 pub mod seam;
 pub(crate) mod service;
+pub(crate) mod session;
 pub(crate) mod user;

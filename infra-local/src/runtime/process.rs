@@ -47,15 +47,10 @@ pub(crate) fn spawn(spec: &ProcessSpec, namespace: Option<&Namespace>) -> io::Re
         return Err(io::ErrorKind::PermissionDenied.into());
     }
     let confinement = Confinement { user: spec.user, ..spec.confinement.clone().unwrap_or_default() };
-    let launch = Launch { confinement: &confinement, is_confined: spec.confinement.is_some(), namespace };
+    let (environment, is_confined) = (&spec.environment, spec.confinement.is_some());
+    let launch = Launch { confinement: &confinement, is_confined, environment, namespace };
     let mut command: tokio::process::Command = confinement::command(&launch, &spec.program, &spec.arguments)?.into();
-    command
-        .env_clear()
-        .envs(&spec.environment)
-        .current_dir(&spec.directory)
-        .stdout(log.try_clone()?)
-        .stderr(log)
-        .process_group(0);
+    command.current_dir(&spec.directory).stdout(log.try_clone()?).stderr(log).process_group(0);
     let mut child = confinement::spawn(&launch, command)?;
     // Nothing reaps the child before the task below does, so its entry is there even if it is dead already.
     let pid = child.id().ok_or_else(|| io::Error::other("the process was reaped before it was looked at"))?;

@@ -50,6 +50,25 @@ impl Host<'_> {
         self.shared.read(|cloud| cloud.region(self.region).map_or(address, |region| region.private_address(address)))
     }
 
+    /// Environment of every program; no other variable of the cloud's process is passed on.
+    pub(super) fn environment(&self) -> BTreeMap<String, String> {
+        let (endpoint, metadata) = if self.site.is_inside() {
+            let endpoint = SocketAddr::from((network::ENDPOINTS, self.shared.endpoint().port()));
+            (endpoint, format!("http://{}", network::METADATA))
+        } else {
+            (self.shared.endpoint(), format!("http://{}:{}", self.address(), metadata::PORT))
+        };
+        let variables = [
+            ("HOME", self.directory.join("root").display().to_string()),
+            ("TMPDIR", self.directory.join("tmp").display().to_string()),
+            ("AWS_REGION", self.region.to_owned()),
+            ("AWS_ENDPOINT_URL", format!("http://{endpoint}")),
+            ("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata),
+        ];
+        let path = std::env::var("PATH").ok().map(|path| ("PATH", path));
+        variables.into_iter().chain(path).map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
     /// Programs and packages are downloaded from the internet, so a host needs a way there.
     fn check_way_out(&self) -> Result<(), UnitError> {
         let way_out = self.shared.read(|cloud| {
@@ -151,23 +170,15 @@ impl Unit {
 }
 
 async fn start_service(service: &MachineService, host: &Host<'_>) -> Result<ProcessIdentity, UnitError> {
-    let (shared, directory, address) = (host.shared, host.directory, host.address());
+    let (shared, directory) = (host.shared, host.directory);
     // Secrets first: without them there is no need to fetch anything.
-    let mut environment = basics(directory);
-    environment.insert("AWS_REGION".to_owned(), host.region.to_owned());
-    let (endpoint, metadata) = if host.site.is_inside() {
-        (SocketAddr::from((network::ENDPOINTS, shared.endpoint().port())), format!("http://{}", network::METADATA))
-    } else {
-        (shared.endpoint(), format!("http://{address}:{}", metadata::PORT))
-    };
-    environment.insert("AWS_ENDPOINT_URL".to_owned(), format!("http://{endpoint}"));
-    environment.insert("AWS_EC2_METADATA_SERVICE_ENDPOINT".to_owned(), metadata);
+    let mut environment = host.environment();
     environment.extend(service.environment.clone());
     for (name, reference) in &service.secrets {
         environment.insert(name.clone(), host.parameter(reference)?);
     }
     if let Some(port) = service.listen {
-        environment.insert("LISTEN".to_owned(), format!("{address}:{port}"));
+        environment.insert("LISTEN".to_owned(), format!("{}:{port}", host.address()));
     }
     let program = install_program(service, shared, directory).await?;
     let spec = ProcessSpec {
@@ -177,11 +188,7 @@ async fn start_service(service: &MachineService, host: &Host<'_>) -> Result<Proc
         directory: directory.join("root"),
         log: directory.join(format!("{}.log", service.name)),
         user: None,
-        confinement: shared.confines().then(|| Confinement {
-            writable: vec![directory.join("root"), directory.join("tmp")],
-            readable: vec![directory.join("bin")],
-            user: None,
-        }),
+        confinement: shared.confines().then(|| confinement(directory)),
     };
     let failed = |source| UnitError::Run { program: program.clone(), source };
     let namespace = host.site.namespace().await.map_err(failed)?;
@@ -196,16 +203,13 @@ async fn install_program(service: &MachineService, shared: &Shared, directory: &
     Ok(program)
 }
 
-/// Environment of every program; no other variable of the cloud's process is passed on.
-fn basics(directory: &Path) -> BTreeMap<String, String> {
-    let mut basics = BTreeMap::from([
-        ("HOME".to_owned(), directory.join("root").display().to_string()),
-        ("TMPDIR".to_owned(), directory.join("tmp").display().to_string()),
-    ]);
-    if let Ok(path) = std::env::var("PATH") {
-        basics.insert("PATH".to_owned(), path);
+/// The files of an instance, as its programs may use them.
+pub(super) fn confinement(directory: &Path) -> Confinement {
+    Confinement {
+        writable: vec![directory.join("root"), directory.join("tmp")],
+        readable: vec![directory.join("bin")],
+        user: None,
     }
-    basics
 }
 
 /// systemd's `Restart=always`: a growing pause between starts, and an end when there were too many in a short time.

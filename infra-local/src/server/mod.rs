@@ -6,7 +6,8 @@
 //! - [`options`], [`credentials`], [`usage`]: the files of the cloud's directory besides its state
 //! - [`faults`]: faults on demand
 //! - [`status`], [`inventory`], [`capabilities`]: reports on resources, their identifiers, and this machine
-//! - [`reach`]: whether a connection gets through the network; [`tunnel`]: connections of users into it
+//! - [`reach`]: whether a connection gets through the network; [`tunnel`], [`session`]: connections of
+//!   users into it, and their programs in instances
 //! - [`daemon`]: the cloud as a background process; [`running`], [`remote`]: how other processes find and administer it
 
 pub(crate) mod capabilities;
@@ -23,6 +24,7 @@ pub(crate) mod reach;
 pub(crate) mod remote;
 pub(crate) mod resource_requests;
 pub(crate) mod running;
+mod session;
 pub(crate) mod start_error;
 pub(crate) mod status;
 mod tunnel;

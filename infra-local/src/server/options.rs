@@ -41,13 +41,14 @@ pub struct Options {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NetworkChoice {
-    /// Network namespaces where the kernel allows them, else the loopback interface.
+    /// Network namespaces where the kernel allows them, else the loopback interface. [`Status`](crate::Status) contains the
+    /// reason for the latter.
+    #[default]
     Auto,
     /// Network namespaces: private addresses from the declared ranges, and rules that the kernel enforces. The cloud does
     /// not start where the kernel forbids them.
     Namespaces,
     /// The loopback interface of this machine. Nothing enforces security groups between two instances.
-    #[default]
     Loopback,
 }
 

@@ -3,7 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::domain::ec2::network_interface::{self, NetworkInterface, Owner};
-use crate::model::{Cloud, Tags};
+use crate::model::ec2::instance::Instance;
+use crate::model::{Cloud, Region, Tags};
 
 /// A source or destination.
 #[derive(Debug)]
@@ -23,6 +24,10 @@ pub(crate) enum Party {
 pub(crate) enum PartyError {
     #[error("nothing with a network interface is called `{0}`; `stack local status` shows what exists")]
     Unknown(String),
+    #[error("no instance is called `{0}`; `stack local status` shows what exists")]
+    UnknownInstance(String),
+    #[error("`{name}` stands for several instances: name one of {}", ids.join(", "))]
+    SeveralInstances { name: String, ids: Vec<String> },
     #[error("`{name}` stands for several network interfaces: name one of {}", ids.join(", "))]
     Ambiguous { name: String, ids: Vec<String> },
 }
@@ -51,6 +56,26 @@ impl Party {
                 let ids = several.iter().map(|interface| owner_id(interface).to_owned()).collect();
                 Err(PartyError::Ambiguous { name: name.to_owned(), ids })
             }
+        }
+    }
+}
+
+/// Finds an instance by its id, tag `Name` or address.
+pub(crate) fn instance<'a>(cloud: &'a Cloud, name: &str) -> Result<(&'a Region, &'a Instance), PartyError> {
+    let of_region = |region: &'a Region| {
+        let interfaces = network_interface::all(region).into_iter().filter(|interface| is_called(interface, name));
+        interfaces.filter_map(move |interface| match interface.owner {
+            Owner::Instance(instance) => Some((region, instance)),
+            _ => None,
+        })
+    };
+    let found: Vec<_> = cloud.regions.values().flat_map(of_region).collect();
+    match found.as_slice() {
+        [one] => Ok(*one),
+        [] => Err(PartyError::UnknownInstance(name.to_owned())),
+        several => {
+            let ids = several.iter().map(|(_, instance)| instance.id.clone()).collect();
+            Err(PartyError::SeveralInstances { name: name.to_owned(), ids })
         }
     }
 }

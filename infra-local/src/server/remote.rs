@@ -3,9 +3,11 @@
 use super::capabilities::Capabilities;
 use super::faults::Fault;
 use super::reach::{Reach, ReachRequest};
+use super::session;
 use super::status::Status;
 use super::tunnel::{self, TunnelRequest};
 use crate::model::process::ProcessIdentity;
+use crate::runtime::session::Session;
 use crate::server::running::Running;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty, Full};
@@ -61,6 +63,13 @@ impl Running {
     /// Examines whether a connection gets through the network. Fails for a source or destination that does not exist.
     pub async fn reach(&self, request: &ReachRequest) -> io::Result<Reach> {
         let body = self.ask(Method::POST, "/_infra/reach", serde_json::to_vec(request)?.into()).await?;
+        Ok(serde_json::from_slice(&body)?)
+    }
+
+    /// Describes a running instance for programs that run in it. It is named by its id, tag `Name` or address.
+    pub async fn session(&self, instance: &str) -> io::Result<Session> {
+        let path = format!("/_infra/session?{}", session::query_of_instance(instance));
+        let body = self.ask(Method::GET, &path, Bytes::new()).await?;
         Ok(serde_json::from_slice(&body)?)
     }
 

@@ -1,12 +1,14 @@
 //! `stack local`: one file per subcommand.
 
 mod env;
+mod exec;
 mod fault;
 mod follow;
 mod forward;
 mod logs;
 mod reach;
 mod reset;
+mod shell;
 mod start;
 mod status;
 
@@ -24,6 +26,8 @@ pub(crate) enum LocalCommand {
     Env(env::EnvArgs),
     Logs(logs::LogsArgs),
     Reach(reach::ReachArgs),
+    Exec(exec::ExecArgs),
+    Shell(shell::ShellArgs),
     Forward(forward::ForwardArgs),
     /// Stop the local cloud; the next start resumes everything in it
     Stop,
@@ -42,6 +46,8 @@ pub(super) async fn run(session: &Session<'_>, command: LocalCommand) -> Result<
         LocalCommand::Status(arguments) => status::run(session, &directory, &arguments).await?,
         LocalCommand::Env(arguments) => env::run(session, &directory, &arguments).await?,
         LocalCommand::Logs(arguments) => logs::run(session, &directory, &arguments).await?,
+        LocalCommand::Exec(arguments) => return exec::run(session, &directory, &arguments).await,
+        LocalCommand::Shell(arguments) => return shell::run(session, &directory, &arguments).await,
         LocalCommand::Forward(arguments) => forward::run(session, &directory, &arguments).await?,
         LocalCommand::Reach(arguments) => reach::run(session, &directory, &arguments).await?,
         LocalCommand::Stop => {

@@ -52,7 +52,7 @@ fn become_program(mut arguments: impl Iterator<Item = OsString>) -> io::Result<I
     if let Some(network) = instructions.network {
         let context =
             |error: io::Error| io::Error::new(error.kind(), format!("its network cannot be entered: {error}"));
-        enter_network(network).map_err(context)?;
+        enter_network(&network).map_err(context)?;
     }
     if instructions.is_confined {
         confine(&instructions.confinement);
@@ -65,14 +65,12 @@ fn become_program(mut arguments: impl Iterator<Item = OsString>) -> io::Result<I
     Err(command.exec())
 }
 
-/// Enters the network namespace that standard input is a file of.
+/// Enters a network namespace.
 ///
 /// The user namespace that is entered with it grants capabilities to this process. A program of a user other than root
 /// loses them when it is executed, and gains none from files that are not in the bounding set.
-fn enter_network(network: Network) -> io::Result<()> {
-    namespaces::enter(io::stdin(), network.owner)?;
-    let null = File::open("/dev/null")?;
-    rustix::stdio::dup2_stdin(null)?;
+fn enter_network(network: &Network) -> io::Result<()> {
+    namespaces::enter(File::open(&network.file)?, network.owner)?;
     for capability in OVER_NETWORK {
         if capability_is_in_bounding_set(*capability)? {
             remove_capability_from_bounding_set(*capability)?;

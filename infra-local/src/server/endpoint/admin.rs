@@ -16,12 +16,14 @@ use super::answer::Answer;
 use super::operations;
 use crate::access::Source;
 use crate::runtime::network::NetworkHandle;
+use crate::runtime::session::Session;
 use crate::server::capabilities::Capabilities;
 use crate::server::credentials;
 use crate::server::credentials::Token;
 use crate::server::faults::Fault;
 use crate::server::inventory;
 use crate::server::reach::{self, Reach, ReachRequest};
+use crate::server::session::{self, SessionError};
 use crate::server::status::Status;
 use crate::server::tunnel::{self, TunnelError, TunnelRequest};
 use crate::state::Shared;
@@ -30,8 +32,8 @@ use crate::state::Shared;
 const LIMIT_BYTES: usize = 64 * 1024;
 
 const PATHS: &str = "there are GET /_infra/health, GET /_infra/status, GET /_infra/inventory, GET /_infra/capabilities, \
-                     GET /_infra/operations, POST /_infra/fault, POST /_infra/reach, POST /_infra/tunnel and POST \
-                     /_infra/shutdown";
+                     GET /_infra/operations, GET /_infra/session, POST /_infra/fault, POST /_infra/reach, POST \
+                     /_infra/tunnel and POST /_infra/shutdown";
 
 /// Answers requests for the administration paths.
 pub(super) struct Admin {
@@ -79,6 +81,10 @@ impl Admin {
                 Ok(outcome) => document(StatusCode::OK, json!({ "done": outcome })),
                 Err(error) => failure(StatusCode::BAD_REQUEST, &error),
             },
+            (&Method::GET, "session") => match self.session(&request) {
+                Ok(session) => document(StatusCode::OK, session),
+                Err(error) => failure(StatusCode::BAD_REQUEST, &error.to_string()),
+            },
             (&Method::POST, "reach") => match self.reach(request).await {
                 Ok(reach) => document(StatusCode::OK, reach),
                 Err(error) => failure(StatusCode::BAD_REQUEST, &error),
@@ -101,6 +107,11 @@ impl Admin {
         let wanted = TunnelRequest::from_query(request.uri().query().unwrap_or_default());
         let stream = tunnel::connect(&self.shared, &self.network, &wanted).await?;
         Ok(tunnel::upgrade(request, stream))
+    }
+
+    fn session(&self, request: &Request<Incoming>) -> Result<Session, SessionError> {
+        let instance = session::instance_of_query(request.uri().query().unwrap_or_default());
+        session::open(&self.shared, &self.network, &instance)
     }
 
     async fn reach(&self, request: Request<Incoming>) -> Result<Reach, String> {

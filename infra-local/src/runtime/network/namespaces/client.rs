@@ -152,8 +152,7 @@ impl Fabric for Namespaces {
 
     async fn namespace(&self, interface: &str) -> io::Result<Option<Namespace>> {
         let file = self.file(Request::Namespace { interface: interface.to_owned() }).await?;
-        let owner = if geteuid().is_root() { None } else { self.process().map(|process| process.pid) };
-        Ok(Some(Namespace { file, owner }))
+        Ok(Some(Namespace { file, owner: self.process().and_then(owner) }))
     }
 
     fn generation(&self) -> watch::Receiver<u64> {
@@ -232,22 +231,8 @@ impl Shared {
         Ok((stream, identity))
     }
 
-    /// Connects to the recorded process, and to no other.
     fn connect(&self) -> io::Result<(UnixStream, ProcessIdentity)> {
-        let missing = || io::Error::new(io::ErrorKind::NotConnected, "there is no network process");
-        let identity = Record::read(&self.directory).ok_or_else(missing)?.identity;
-        if !identity.is_alive() {
-            return Err(missing());
-        }
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = rustix::fs::open(&self.directory, flags, Mode::empty())?;
-        // The path of a socket is limited to 108 bytes, and a directory's is not.
-        let stream = UnixStream::connect(format!("/proc/self/fd/{}/{SOCKET}", directory.as_raw_fd()))?;
-        let peer = rustix::net::sockopt::socket_peercred(&stream)?;
-        if peer.uid != geteuid() || peer.pid.as_raw_nonzero().get().cast_unsigned() != identity.pid {
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "another process has the network's socket"));
-        }
-        Ok((stream, identity))
+        connect(&self.directory)
     }
 
     /// Starts a network process and waits until it accepts connections.
@@ -323,6 +308,39 @@ impl Shared {
         })?;
         Ok(())
     }
+}
+
+/// Connects to the recorded network process of a cloud's directory, and to no other.
+fn connect(directory: &Path) -> io::Result<(UnixStream, ProcessIdentity)> {
+    let missing = || io::Error::new(io::ErrorKind::NotConnected, "there is no network process");
+    let identity = Record::read(directory).ok_or_else(missing)?.identity;
+    if !identity.is_alive() {
+        return Err(missing());
+    }
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory = rustix::fs::open(directory, flags, Mode::empty())?;
+    // The path of a socket is limited to 108 bytes, and a directory's is not.
+    let stream = UnixStream::connect(format!("/proc/self/fd/{}/{SOCKET}", directory.as_raw_fd()))?;
+    let peer = rustix::net::sockopt::socket_peercred(&stream)?;
+    if peer.uid != geteuid() || peer.pid.as_raw_nonzero().get().cast_unsigned() != identity.pid {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "another process has the network's socket"));
+    }
+    Ok((stream, identity))
+}
+
+/// Returns the namespace of an interface from the network process of a cloud's directory.
+pub(crate) fn namespace(directory: &Path, interface: &str) -> io::Result<Namespace> {
+    let (stream, process) = connect(directory)?;
+    let request = Request::Namespace { interface: interface.to_owned() };
+    let (response, file) = exchange(&stream, &request, PATIENCE)?;
+    response.into_result()?;
+    let file = file.ok_or_else(|| io::Error::other("the network process returned no file"))?;
+    Ok(Namespace { file, owner: owner(process) })
+}
+
+/// Returns the process whose user namespace owns the namespaces, unless that is this process's own.
+fn owner(process: ProcessIdentity) -> Option<u32> {
+    (!geteuid().is_root()).then_some(process.pid)
 }
 
 fn exchange(stream: &UnixStream, request: &Request, patience: Duration) -> io::Result<(Response, Option<OwnedFd>)> {

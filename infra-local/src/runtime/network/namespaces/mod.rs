@@ -32,7 +32,7 @@ use std::os::fd::AsFd;
 
 use nix::sched::{CloneFlags, setns};
 
-pub(crate) use client::Namespaces;
+pub(crate) use client::{Namespaces, namespace};
 pub(crate) use probe::probe;
 
 /// First argument of a network process.

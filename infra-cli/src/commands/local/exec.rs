@@ -1,0 +1,72 @@
+//! `stack local exec`
+
+use super::running;
+use crate::{failure::Failure, session::Session};
+use clap::Args;
+use infra_core::diagnostic::Diagnostic;
+use std::{
+    os::unix::process::ExitStatusExt,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+/// Exit code of a command that a signal has stopped, before the signal's number is added, as shells report it.
+const SIGNALLED: i32 = 128;
+
+/// Run a command in an instance, with the network, files and environment of its services
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The command has this terminal as its input and output, and its exit code is the exit code of `exec`."
+)]
+pub(crate) struct ExecArgs {
+    /// Instance, by id, name or address
+    instance: String,
+    /// Command and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+pub(super) async fn run(session: &Session<'_>, directory: &Path, arguments: &ExecArgs) -> Result<ExitCode, Failure> {
+    let Some((program, rest)) = arguments.command.split_first() else { return Ok(ExitCode::SUCCESS) };
+    let program = Program { path: program.into(), arguments: rest.to_vec(), environment: Vec::new() };
+    run_inside(session, directory, &arguments.instance, program).await
+}
+
+/// A program that a user runs in an instance.
+pub(super) struct Program {
+    /// Name in the search path of the instance, or a path.
+    pub(super) path: PathBuf,
+    pub(super) arguments: Vec<String>,
+    /// Variables besides those of the instance's services.
+    pub(super) environment: Vec<(String, String)>,
+}
+
+/// Runs a program in an instance and returns its exit code.
+pub(super) async fn run_inside(
+    session: &Session<'_>,
+    directory: &Path,
+    instance: &str,
+    program: Program,
+) -> Result<ExitCode, Failure> {
+    if session.json {
+        let unable = Diagnostic::error("the command in an instance prints its own output, which is not JSON");
+        return Err(Failure::wrong_use(unable.hint("leave out `--json`")));
+    }
+    let instance = running(directory).await?.session(instance).await?;
+    let mut command = instance.command(directory, &program.path, &program.arguments)?;
+    command.envs(program.environment);
+    // Programs that draw on the terminal need its type.
+    if let Some(terminal) = std::env::var_os("TERM") {
+        command.env("TERM", terminal);
+    }
+    let mut child = tokio::process::Command::from(command).spawn()?;
+    let status = loop {
+        tokio::select! {
+            status = child.wait() => break status?,
+            // The program is in the same process group, so it receives the signal as well and decides what to do.
+            interrupted = tokio::signal::ctrl_c() => interrupted?,
+        }
+    };
+    let code = status.code().or_else(|| status.signal().map(|signal| SIGNALLED + signal)).unwrap_or(1);
+    Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
+}
