@@ -90,7 +90,7 @@ pub use runtime::confinement::{ConfinementStatus, enable_launcher};
 #[cfg(target_os = "linux")]
 #[doc(hidden)]
 pub use runtime::seam;
-pub use runtime::session::Session;
+pub use runtime::session::{Program, Session};
 pub use server::capabilities::{Capabilities, Obstacle};
 pub use server::credentials::credentials;
 pub use server::daemon;

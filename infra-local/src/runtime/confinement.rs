@@ -21,6 +21,7 @@ mod restrictions;
 
 use std::collections::BTreeMap;
 use std::io;
+#[cfg(target_os = "linux")]
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -58,6 +59,8 @@ pub(super) struct Launch<'a> {
     pub(super) environment: &'a BTreeMap<String, String>,
     /// The network namespace of the program. The cloud's own when absent.
     pub(super) namespace: Option<&'a Namespace>,
+    /// Whether the program has the standard input of this process, which waits for it. A program of the background has none.
+    pub(super) is_interactive: bool,
 }
 
 /// A [`Launch`] as the launcher receives it.
@@ -71,8 +74,8 @@ struct Instructions {
 /// The network namespace that a launcher enters.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Network {
-    /// A file of the namespace, as a path through the descriptor of the process that starts the launcher.
-    file: PathBuf,
+    /// A file of the namespace. `None` if it is the launcher's standard input.
+    file: Option<PathBuf>,
     /// The process whose user namespace owns it. `None` when that is the launcher's own.
     owner: Option<u32>,
 }
@@ -149,8 +152,8 @@ fn probe() -> io::Result<ConfinementStatus> {
     Err(io::Error::other("programs are confined on Linux alone"))
 }
 
-/// Builds the command that starts a program; the caller adds directory, input and output. Programs of the background are
-/// spawned with [`spawn`].
+/// Builds the command that starts a program; the caller adds directory and output. Programs of the background are spawned
+/// with [`spawn`].
 #[cfg(target_os = "linux")]
 pub(super) fn command(launch: &Launch<'_>, program: &Path, arguments: &[String]) -> io::Result<Command> {
     let needs_launcher = launch.is_confined || launch.namespace.is_some();
@@ -159,7 +162,7 @@ pub(super) fn command(launch: &Launch<'_>, program: &Path, arguments: &[String])
             confinement: launch.confinement.clone(),
             is_confined: launch.is_confined,
             network: launch.namespace.map(|namespace| Network {
-                file: format!("/proc/{}/fd/{}", std::process::id(), namespace.file.as_raw_fd()).into(),
+                file: launch.is_interactive.then(|| path(namespace)),
                 owner: namespace.owner,
             }),
         };
@@ -180,6 +183,12 @@ pub(super) fn command(launch: &Launch<'_>, program: &Path, arguments: &[String])
     Ok(plain_command(launch, program, arguments))
 }
 
+/// Returns the file of a namespace as a path, which exists as long as the namespace's value.
+#[cfg(target_os = "linux")]
+fn path(namespace: &Namespace) -> PathBuf {
+    format!("/proc/{}/fd/{}", std::process::id(), namespace.file.as_raw_fd()).into()
+}
+
 fn plain_command(launch: &Launch<'_>, program: &Path, arguments: &[String]) -> Command {
     use std::os::unix::process::CommandExt as _;
     let mut command = Command::new(program);
@@ -193,7 +202,10 @@ fn plain_command(launch: &Launch<'_>, program: &Path, arguments: &[String]) -> C
 /// Spawns a command of [`command`]. Must be called on a tokio runtime.
 #[cfg(target_os = "linux")]
 pub(super) fn spawn(launch: &Launch<'_>, mut command: tokio::process::Command) -> io::Result<tokio::process::Child> {
-    command.stdin(Stdio::null());
+    command.stdin(match launch.namespace {
+        Some(namespace) => namespace.file.try_clone()?.into(),
+        None => Stdio::null(),
+    });
     if !launch.is_confined || executable::is_enabled() {
         return command.spawn();
     }

@@ -48,7 +48,7 @@ pub(crate) fn spawn(spec: &ProcessSpec, namespace: Option<&Namespace>) -> io::Re
     }
     let confinement = Confinement { user: spec.user, ..spec.confinement.clone().unwrap_or_default() };
     let (environment, is_confined) = (&spec.environment, spec.confinement.is_some());
-    let launch = Launch { confinement: &confinement, is_confined, environment, namespace };
+    let launch = Launch { confinement: &confinement, is_confined, environment, namespace, is_interactive: false };
     let mut command: tokio::process::Command = confinement::command(&launch, &spec.program, &spec.arguments)?.into();
     command.current_dir(&spec.directory).stdout(log.try_clone()?).stderr(log).process_group(0);
     let mut child = confinement::spawn(&launch, command)?;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::ExitStatus;
 
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,17 @@ pub struct Session {
     is_confined: bool,
 }
 
+/// A program that a user runs in an instance.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Program {
+    /// Name in the search path, or path. The directories of the system are visible in an instance.
+    pub path: PathBuf,
+    /// Command line after the program's name.
+    pub arguments: Vec<String>,
+    /// Variables besides those of the instance's services.
+    pub environment: BTreeMap<String, String>,
+}
+
 impl Session {
     pub(crate) fn new(shared: &Shared, network: &NetworkHandle, region: &str, instance: &Instance) -> Session {
         let directory = console::directory(shared.directory(), &instance.id);
@@ -39,24 +50,34 @@ impl Session {
         Session { instance: instance.id.clone(), interface, environment, is_confined: shared.confines(), directory }
     }
 
-    /// Builds the command that runs a program of the instance's search path, with the input and output of this process.
-    /// `cloud` is the directory of the local cloud.
+    /// Runs a program with the input and output of this process, and waits until it stops. `cloud` is the directory of the
+    /// local cloud. Ctrl-C reaches the program, which decides what to do.
     ///
     /// # Errors
     /// The network of the instance cannot be entered, or this executable has not called
     /// [`enable_launcher`](crate::enable_launcher).
-    pub fn command(&self, cloud: &Path, program: &Path, arguments: &[String]) -> io::Result<Command> {
+    pub async fn run(&self, cloud: &Path, program: &Program) -> io::Result<ExitStatus> {
         let confinement = service::confinement(&self.directory);
         let namespace = self.interface.as_ref().map(|interface| namespace(cloud, interface)).transpose()?;
+        let mut environment = self.environment.clone();
+        environment.extend(program.environment.clone());
         let launch = Launch {
             confinement: &confinement,
             is_confined: self.is_confined,
-            environment: &self.environment,
+            environment: &environment,
             namespace: namespace.as_ref(),
+            is_interactive: true,
         };
-        let mut command = confinement::command(&launch, program, arguments)?;
+        let mut command = confinement::command(&launch, &program.path, &program.arguments)?;
         command.current_dir(self.directory.join("root"));
-        Ok(command)
+        let mut child = tokio::process::Command::from(command).spawn()?;
+        loop {
+            tokio::select! {
+                status = child.wait() => return status,
+                // The program is in the same process group and has received the signal as well.
+                interrupted = tokio::signal::ctrl_c() => interrupted?,
+            }
+        }
     }
 }
 

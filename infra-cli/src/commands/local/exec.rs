@@ -4,11 +4,8 @@ use super::running;
 use crate::{failure::Failure, session::Session};
 use clap::Args;
 use infra_core::diagnostic::Diagnostic;
-use std::{
-    os::unix::process::ExitStatusExt,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use infra_local::Program;
+use std::{os::unix::process::ExitStatusExt, path::Path, process::ExitCode};
 
 /// Exit code of a command that a signal has stopped, before the signal's number is added, as shells report it.
 const SIGNALLED: i32 = 128;
@@ -28,17 +25,8 @@ pub(crate) struct ExecArgs {
 
 pub(super) async fn run(session: &Session<'_>, directory: &Path, arguments: &ExecArgs) -> Result<ExitCode, Failure> {
     let Some((program, rest)) = arguments.command.split_first() else { return Ok(ExitCode::SUCCESS) };
-    let program = Program { path: program.into(), arguments: rest.to_vec(), environment: Vec::new() };
+    let program = Program { path: program.into(), arguments: rest.to_vec(), ..Program::default() };
     run_inside(session, directory, &arguments.instance, program).await
-}
-
-/// A program that a user runs in an instance.
-pub(super) struct Program {
-    /// Name in the search path of the instance, or a path.
-    pub(super) path: PathBuf,
-    pub(super) arguments: Vec<String>,
-    /// Variables besides those of the instance's services.
-    pub(super) environment: Vec<(String, String)>,
 }
 
 /// Runs a program in an instance and returns its exit code.
@@ -46,27 +34,17 @@ pub(super) async fn run_inside(
     session: &Session<'_>,
     directory: &Path,
     instance: &str,
-    program: Program,
+    mut program: Program,
 ) -> Result<ExitCode, Failure> {
     if session.json {
         let unable = Diagnostic::error("the command in an instance prints its own output, which is not JSON");
         return Err(Failure::wrong_use(unable.hint("leave out `--json`")));
     }
-    let instance = running(directory).await?.session(instance).await?;
-    let mut command = instance.command(directory, &program.path, &program.arguments)?;
-    command.envs(program.environment);
     // Programs that draw on the terminal need its type.
-    if let Some(terminal) = std::env::var_os("TERM") {
-        command.env("TERM", terminal);
+    if let Ok(terminal) = std::env::var("TERM") {
+        program.environment.insert("TERM".to_owned(), terminal);
     }
-    let mut child = tokio::process::Command::from(command).spawn()?;
-    let status = loop {
-        tokio::select! {
-            status = child.wait() => break status?,
-            // The program is in the same process group, so it receives the signal as well and decides what to do.
-            interrupted = tokio::signal::ctrl_c() => interrupted?,
-        }
-    };
+    let status = running(directory).await?.session(instance).await?.run(directory, &program).await?;
     let code = status.code().or_else(|| status.signal().map(|signal| SIGNALLED + signal)).unwrap_or(1);
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
 }

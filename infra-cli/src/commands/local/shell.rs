@@ -1,8 +1,9 @@
 //! `stack local shell`
 
-use super::exec::{Program, run_inside};
+use super::exec::run_inside;
 use crate::{failure::Failure, session::Session};
 use clap::Args;
+use infra_local::Program;
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
@@ -25,5 +26,5 @@ fn shell(instance: &str) -> Program {
     let bash = PathBuf::from("/bin/bash");
     let (path, arguments) =
         if bash.exists() { (bash, vec!["--norc".to_owned()]) } else { ("/bin/sh".into(), vec!["-i".to_owned()]) };
-    Program { path, arguments, environment: vec![("PS1".to_owned(), format!("[{instance}] $ "))] }
+    Program { path, arguments, environment: [("PS1".to_owned(), format!("[{instance}] $ "))].into() }
 }

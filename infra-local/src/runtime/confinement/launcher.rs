@@ -70,7 +70,13 @@ fn become_program(mut arguments: impl Iterator<Item = OsString>) -> io::Result<I
 /// The user namespace that is entered with it grants capabilities to this process. A program of a user other than root
 /// loses them when it is executed, and gains none from files that are not in the bounding set.
 fn enter_network(network: &Network) -> io::Result<()> {
-    namespaces::enter(File::open(&network.file)?, network.owner)?;
+    match &network.file {
+        Some(file) => namespaces::enter(File::open(file)?, network.owner)?,
+        None => {
+            namespaces::enter(io::stdin(), network.owner)?;
+            rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+        }
+    }
     for capability in OVER_NETWORK {
         if capability_is_in_bounding_set(*capability)? {
             remove_capability_from_bounding_set(*capability)?;
