@@ -19,7 +19,7 @@ use crate::runtime::network::NetworkHandle;
 use crate::server::capabilities::Capabilities;
 use crate::server::credentials;
 use crate::server::credentials::Token;
-use crate::server::faults::Fault;
+use crate::server::faults::{self, Fault};
 use crate::server::inventory;
 use crate::server::reach::{self, Reach, ReachRequest};
 use crate::server::status::Status;
@@ -90,7 +90,7 @@ impl Admin {
 
     async fn inject(&self, request: Request<Incoming>) -> Result<String, String> {
         let fault: Fault = read(request).await?;
-        self.shared.inject(&fault).map_err(|error| error.to_string())
+        faults::network::inject(&self.shared, &self.network, &fault).await.map_err(|error| error.to_string())
     }
 
     /// Connects to the port that the query names, and changes the protocol of the HTTP connection.

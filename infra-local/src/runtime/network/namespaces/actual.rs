@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread;
 
 use super::config::{Config, INTERNET_LINK, Links, interface_link, peering_link};
+use super::faults::{self, Chain};
 use super::netlink::{Peer, Request};
 use super::space::{self, Space};
 use super::{nft, rules};
@@ -272,11 +273,13 @@ impl Actual {
                 peerings: peerings.map(|(id, joint)| (id.clone(), joint.index)).collect(),
                 internet: router.internet,
             };
-            work.push((id, Mutex::new(router), vpc, links));
+            let faults = faults::chains(network, id, &links);
+            work.push((id, Mutex::new(router), vpc, links, faults));
         }
-        let outcomes = in_parallel(&work, |(id, router, vpc, links)| {
+        let outcomes = in_parallel(&work, |(id, router, vpc, links, faults)| {
             let mut router = router.lock().unwrap_or_else(PoisonError::into_inner);
-            Ok(router.configure(vpc, links).into_iter().map(|error| format!("the router of {id}: {error}")).collect())
+            let errors = router.configure(vpc, links, faults);
+            Ok(errors.into_iter().map(|error| format!("the router of {id}: {error}")).collect())
         });
         for outcome in outcomes {
             errors.extend(outcome.unwrap_or_else(|error: io::Error| vec![error.to_string()]));
@@ -292,10 +295,10 @@ impl Actual {
 }
 
 impl Router {
-    fn configure(&mut self, vpc: &Vpc, links: &Links) -> Vec<String> {
+    fn configure(&mut self, vpc: &Vpc, links: &Links, faults: &[Chain]) -> Vec<String> {
         // A new link is in the rules before packets find a route to it, and its own packets are dropped until then.
         let mut errors = Vec::new();
-        let rules = rules::of_router(vpc, links);
+        let rules = rules::of_router(vpc, links, faults);
         if rules != self.rules {
             let is_new = self.rules.is_empty();
             let applied = self.node.space.enter().and_then(|()| nft::apply(&rules));
