@@ -69,9 +69,19 @@ pub enum Fault {
         /// Percentage of the packets, at random.
         percent: u8,
     },
+    /// Packets between two sides arrive later, in each direction.
+    NetworkLatency {
+        /// The sides, as of [`Fault::Partition`].
+        between: [String; 2],
+        /// Delay of each packet; 1 to 60 000.
+        milliseconds: u64,
+    },
     /// Ends all faults but lost instances; zones are back.
     Clear,
 }
+
+/// The longest delay of packets, in milliseconds.
+const LONGEST_DELAY: u16 = 60_000;
 
 /// Requests that a fault applies to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -132,6 +142,9 @@ pub enum FaultError {
     /// Something like 120% of the packets.
     #[error("{0}% of the packets cannot be lost: 1 to 100 can")]
     PacketPercent(u8),
+    /// A delay that is none, or too long.
+    #[error("packets cannot be delayed by {0} ms: 1 to {LONGEST_DELAY} can")]
+    PacketDelay(u64),
     /// The loopback interface connects everything.
     #[error(
         "network faults need network namespaces, but {0}: stop the cloud, and start it with `stack local start --network \
@@ -200,7 +213,9 @@ impl Shared {
             Fault::Latency { milliseconds, requests } => {
                 self.add(Symptom::Latency { milliseconds: *milliseconds }, requests)
             }
-            Fault::Partition { .. } | Fault::PacketLoss { .. } => Err(FaultError::NotAwaited),
+            Fault::Partition { .. } | Fault::PacketLoss { .. } | Fault::NetworkLatency { .. } => {
+                Err(FaultError::NotAwaited)
+            }
             Fault::Lag { milliseconds } => {
                 self.write(|cloud| {
                     cloud.faults.lag_milliseconds = *milliseconds;

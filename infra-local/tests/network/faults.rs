@@ -1,6 +1,6 @@
 //! Injected faults between two sides of the network.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::{join, join_all};
 use serde_json::{Value, json};
@@ -150,4 +150,52 @@ pub(crate) async fn lost_packets_slow_a_transfer_down_and_keep_its_data() {
         }
         assert_eq!((received > 0, received == 200), (some, all), "{received} of 200 arrive with a loss of {percent}%");
     }
+}
+
+pub(crate) async fn delayed_packets_arrive_later_and_unchanged() {
+    let (_directory, fabric) = fabric(&declared(network())).await;
+    for (id, port) in [("web", 80), ("peer", 9000)] {
+        echo(fabric.listen(&interface(&format!("eni-{id}")), ([0; 4], port).into()).await.unwrap());
+    }
+    echo(fabric.listen(&At::Internet, address("192.0.2.2:443")).await.unwrap());
+    let app = interface("eni-app");
+    let delay = Duration::from_millis(150);
+    let latency = |other: &[&str]| fault(json!({"latency": 150}), &["eni-app"], other);
+    // By private and public addresses, over the peering connection, and through the NAT gateway.
+    let ways: [(&[&str], &str, &str); 5] = [
+        (&["eni-web"], "10.0.1.5:80", "10.0.2.5"),
+        (&["eni-web"], "127.77.0.5:80", "127.77.0.9"),
+        (&["eni-peer"], "10.1.0.5:9000", "10.0.2.5"),
+        (&["eni-nat"], "192.0.2.2:443", "127.77.0.9"),
+        (&[], "192.0.2.2:443", "127.77.0.9"),
+    ];
+    for (other, to, client) in ways {
+        inject(&fabric, &[]).await;
+        let mut open_before = open(&fabric, &app, address(to)).await.unwrap();
+        inject(&fabric, &[latency(other)]).await;
+        let sent = Instant::now();
+        assert!(returns(&mut open_before, b"delayed\n", LONG).await, "{to}");
+        assert!(sent.elapsed() >= delay * 2, "{to}: a round trip took {:?}", sent.elapsed());
+        let opened = Instant::now();
+        let mut stream = tokio::time::timeout(LONG, fabric.connect(&app, address(to))).await.unwrap().unwrap();
+        assert!(opened.elapsed() >= delay * 2, "{to}: a connection took {:?}", opened.elapsed());
+        let greeting = format!("{client}\n");
+        let mut text = vec![0; greeting.len()];
+        stream.read_exact(&mut text).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&text), greeting, "{to}");
+    }
+    // Connections of others are not delayed, and those that rules deny are denied.
+    inject(&fabric, &[latency(&["eni-web", "eni-peer"])]).await;
+    assert!(client_seen(&fabric, &At::Internet, "127.77.0.5:80").await.is_some());
+    echo(fabric.listen(&interface("eni-web"), address("0.0.0.0:81")).await.unwrap());
+    let denied = tokio::time::timeout(delay * 4, fabric.connect(&app, address("10.0.1.5:81"))).await;
+    assert!(denied.is_err(), "a denied connection opens");
+    // Large packets are cut, and all arrive with their checksums.
+    inject(&fabric, &[fault(json!({"latency": 20}), &["eni-app"], &["eni-web"])]).await;
+    let stream = tokio::time::timeout(LONG, fabric.connect(&app, address("10.0.1.5:80"))).await.unwrap().unwrap();
+    transfer(stream, 4).await;
+    // The delay ends with the fault, for open connections too.
+    inject(&fabric, &[]).await;
+    let stream = open(&fabric, &app, address("10.0.1.5:80")).await;
+    transfer(stream.unwrap(), 4).await;
 }

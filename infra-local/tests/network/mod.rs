@@ -49,6 +49,7 @@ pub(crate) fn main() {
         behaviour::the_network_process_stops_with_its_directory,
         faults::a_partition_stops_open_and_new_connections_until_it_is_cleared,
         faults::lost_packets_slow_a_transfer_down_and_keep_its_data,
+        faults::delayed_packets_arrive_later_and_unchanged,
         agreement::packets_and_the_model_agree,
         behaviour::a_large_network_is_created_and_changed_quickly,
     ];

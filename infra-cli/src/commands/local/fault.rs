@@ -59,6 +59,17 @@ pub(crate) enum FaultCommand {
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=100))]
         percent: u8,
     },
+    /// Delay the packets between two resources or zones
+    ///
+    /// Each packet is delayed, in both directions, so a round trip takes twice the delay longer. Network faults need
+    /// network namespaces (`stack local start --network namespaces`).
+    NetworkLatency {
+        #[command(flatten)]
+        sides: Sides,
+        /// Delay, in milliseconds
+        #[arg(value_parser = clap::value_parser!(u64).range(1..=60_000))]
+        milliseconds: u64,
+    },
     /// Clear all faults and restore all zones
     Clear,
 }
@@ -117,6 +128,9 @@ fn fault(command: FaultCommand) -> Fault {
         FaultCommand::Lag { milliseconds } => Fault::Lag { milliseconds },
         FaultCommand::Partition(sides) => Fault::Partition { between: sides.into() },
         FaultCommand::PacketLoss { sides, percent } => Fault::PacketLoss { between: sides.into(), percent },
+        FaultCommand::NetworkLatency { sides, milliseconds } => {
+            Fault::NetworkLatency { between: sides.into(), milliseconds }
+        }
         FaultCommand::Clear => Fault::Clear,
     }
 }

@@ -1,6 +1,6 @@
 //! Faults between two sides of the network. They need network namespaces.
 
-use super::{Fault, FaultError};
+use super::{Fault, FaultError, LONGEST_DELAY};
 use crate::model::faults::{NetworkFault, NetworkSymptom};
 use crate::runtime::network::NetworkHandle;
 use crate::server::party;
@@ -13,6 +13,10 @@ pub(crate) async fn inject(shared: &Shared, network: &NetworkHandle, fault: &Fau
         Fault::PacketLoss { between, percent } => match percent {
             1..=100 => (NetworkSymptom::PacketLoss(*percent), between),
             _ => return Err(FaultError::PacketPercent(*percent)),
+        },
+        Fault::NetworkLatency { between, milliseconds } => match u16::try_from(*milliseconds) {
+            Ok(delay @ 1..=LONGEST_DELAY) => (NetworkSymptom::Latency(delay), between),
+            _ => return Err(FaultError::PacketDelay(*milliseconds)),
         },
         fault => {
             let done = shared.inject(fault)?;
@@ -96,8 +100,11 @@ mod tests {
         let loss = Fault::PacketLoss { between: between("internet", &ids[1]), percent: 30 };
         let done = inject(&shared, &network, &loss).await.unwrap();
         assert_eq!(done, format!("30% of the packets between internet and {} are dropped", ids[1]));
-        assert_eq!(shared.read(|cloud| cloud.describe_faults(None)).len(), 2);
-        assert_eq!(network.current().network.faults.len(), 2);
+        let latency = Fault::NetworkLatency { between: between("us-east-1a", "us-east-1b"), milliseconds: 60_000 };
+        let done = inject(&shared, &network, &latency).await.unwrap();
+        assert_eq!(done, "packets between us-east-1a and us-east-1b are delayed by 60000 ms");
+        assert_eq!(shared.read(|cloud| cloud.describe_faults(None)).len(), 3);
+        assert_eq!(network.current().network.faults.len(), 3);
         inject(&shared, &network, &Fault::Clear).await.unwrap();
         assert!(network.current().network.faults.is_empty());
         assert!(shared.read(|cloud| cloud.describe_faults(None)).is_empty());
@@ -129,6 +136,11 @@ mod tests {
         for percent in [0, 101] {
             let loss = Fault::PacketLoss { between: between(&ids[0], "internet"), percent };
             assert_eq!(refused(loss).await, format!("{percent}% of the packets cannot be lost: 1 to 100 can"));
+        }
+        for milliseconds in [0, 60_001] {
+            let latency = Fault::NetworkLatency { between: between(&ids[0], "internet"), milliseconds };
+            let expected = format!("packets cannot be delayed by {milliseconds} ms: 1 to 60000 can");
+            assert_eq!(refused(latency).await, expected);
         }
         assert!(shared.read(|cloud| cloud.faults.network.is_empty()));
     }

@@ -1,4 +1,4 @@
-//! Injected faults, as chains of a router's packet filter.
+//! Injected faults, as chains of a router's packet filter, and as another table that delays packets.
 //!
 //! Each packet between two sides is judged by one router, once, however many links it passes on its way. The router of its
 //! sender judges it, because that one knows the sender by its link and the receiver by its address. It cannot know the
@@ -9,6 +9,7 @@ use std::fmt::Display;
 use std::net::Ipv4Addr;
 
 use super::config::{INTERNET_LINK, Links, interface_link, peering_link};
+use super::delay;
 use crate::domain::network::{Fault, Interface, Network, Side};
 use crate::model::faults::NetworkSymptom;
 
@@ -31,7 +32,9 @@ pub(super) fn chains(network: &Network, vpc: &str, links: &Links) -> Vec<Chain> 
             NetworkSymptom::PacketLoss(percent) => {
                 (Some(format!("numgen random mod 100 < {percent} drop")), format!("goto effect_{position}"))
             }
-            NetworkSymptom::Latency(_) => continue,
+            NetworkSymptom::Latency(milliseconds) => {
+                (Some(format!("meta mark set {milliseconds}")), format!("goto effect_{position}"))
+            }
         };
         chains.extend(effect.map(|effect| (format!("effect_{position}"), vec![effect])));
         let rules = matches.iter().map(|matched| format!("{matched} {verdict}"));
@@ -43,6 +46,53 @@ pub(super) fn chains(network: &Network, vpc: &str, links: &Links) -> Vec<Chain> 
         chains.push(("faults".to_owned(), jumps));
     }
     chains
+}
+
+/// Name of the table that delays packets.
+const DELAYS: &str = "delays";
+
+/// The script that removes the table that delays packets.
+pub(super) const NO_DELAYS: &str = "delete table netdev delays\n";
+
+/// Returns the script that replaces the table that delays packets: marked packets that leave by a link are sent to the
+/// queue, and those that return from it leave. `None` if this router delays no packets.
+pub(super) fn delays(network: &Network, vpc: &str, links: &Links) -> Option<String> {
+    let delay = |fault: &Fault| match fault.symptom {
+        NetworkSymptom::Latency(milliseconds) if !matches(network, vpc, links, fault).is_empty() => Some(milliseconds),
+        _ => None,
+    };
+    let delays: BTreeSet<u16> = network.faults.iter().filter_map(delay).collect();
+    if delays.is_empty() {
+        return None;
+    }
+    let interfaces = links.interfaces.values().map(|index| (*index, interface_link(*index)));
+    let peerings = links.peerings.values().map(|index| (*index, peering_link(*index)));
+    let internet = links.internet.map(|index| (index, INTERNET_LINK.to_owned()));
+    let links: Vec<(u32, String)> = interfaces.chain(peerings).chain(internet).collect();
+    let mut script = format!("table netdev {DELAYS}\ndelete table netdev {DELAYS}\ntable netdev {DELAYS} {{\n");
+    for (index, link) in &links {
+        script.push_str(&format!(
+            "  chain leave_{index} {{\n    type filter hook egress device \"{link}\" priority filter; policy accept\n"
+        ));
+        for delay in &delays {
+            let tag = hardware_address(delay::tag(*delay, *index));
+            script.push_str(&format!("    meta mark {delay} ether saddr set {tag} fwd to \"{}\"\n", delay::LINK));
+        }
+        script.push_str("  }\n");
+    }
+    let returning =
+        links.iter().map(|(index, link)| format!("{} : {}", hardware_address(delay::tag(0, *index)), quoted(link)));
+    script.push_str(&format!(
+        "  chain returning {{\n    type filter hook ingress device \"{}\" priority filter; policy drop\n    fwd to ether \
+         saddr map {}\n  }}\n}}\n",
+        delay::LINK,
+        set(returning)
+    ));
+    Some(script)
+}
+
+fn hardware_address(bytes: [u8; 6]) -> String {
+    bytes.map(|byte| format!("{byte:02x}")).join(":")
 }
 
 /// Packets that are dropped are not delayed, and of several delays the longest one counts.
@@ -244,6 +294,72 @@ mod tests {
           type filter hook forward priority filter - 3; policy accept
           jump fault_0
         "#);
+    }
+
+    #[test]
+    fn delayed_packets_leave_by_the_queue() {
+        let latency = |milliseconds: u16, sides| fault(json!({"latency": milliseconds}), sides);
+        let faults = json!([
+            latency(300, [&["eni-app"], &["eni-web"]]),
+            latency(200, [&["eni-web"], &["eni-peer"]]),
+            latency(100, [&["eni-peer"], &["eni-stopped"]]),
+        ]);
+        insta::assert_snapshot!(text(faults.clone()), @r#"
+        effect_1:
+          meta mark set 200
+        fault_1:
+          iifname { "e6" } oifname "p7" ip daddr { 10.1.0.5 } goto effect_1
+          iifname { "e6" } ip daddr { 127.77.1.5 } goto effect_1
+          iifname { "e9" } oifname { "e6" } ip saddr { 127.77.1.5 } goto effect_1
+        effect_2:
+          meta mark set 300
+        fault_2:
+          iifname { "e5" } oifname { "e6" } goto effect_2
+          iifname { "e5" } ip daddr { 127.77.0.5 } goto effect_2
+          iifname { "e6" } oifname { "e5" } goto effect_2
+          iifname { "e9" } oifname { "e5" } ip saddr { 127.77.0.5 } goto effect_2
+        faults:
+          type filter hook forward priority filter - 3; policy accept
+          jump fault_1
+          jump fault_2
+        "#);
+        insta::assert_snapshot!(delays(&network(faults), "vpc-1", &links()).unwrap(), @r#"
+        table netdev delays
+        delete table netdev delays
+        table netdev delays {
+          chain leave_5 {
+            type filter hook egress device "e5" priority filter; policy accept
+            meta mark 200 ether saddr set 02:00:c8:00:00:05 fwd to "delay"
+            meta mark 300 ether saddr set 02:01:2c:00:00:05 fwd to "delay"
+          }
+          chain leave_9 {
+            type filter hook egress device "e9" priority filter; policy accept
+            meta mark 200 ether saddr set 02:00:c8:00:00:09 fwd to "delay"
+            meta mark 300 ether saddr set 02:01:2c:00:00:09 fwd to "delay"
+          }
+          chain leave_6 {
+            type filter hook egress device "e6" priority filter; policy accept
+            meta mark 200 ether saddr set 02:00:c8:00:00:06 fwd to "delay"
+            meta mark 300 ether saddr set 02:01:2c:00:00:06 fwd to "delay"
+          }
+          chain leave_7 {
+            type filter hook egress device "p7" priority filter; policy accept
+            meta mark 200 ether saddr set 02:00:c8:00:00:07 fwd to "delay"
+            meta mark 300 ether saddr set 02:01:2c:00:00:07 fwd to "delay"
+          }
+          chain leave_8 {
+            type filter hook egress device "inet" priority filter; policy accept
+            meta mark 200 ether saddr set 02:00:c8:00:00:08 fwd to "delay"
+            meta mark 300 ether saddr set 02:01:2c:00:00:08 fwd to "delay"
+          }
+          chain returning {
+            type filter hook ingress device "delay" priority filter; policy drop
+            fwd to ether saddr map { 02:00:00:00:00:05 : "e5", 02:00:00:00:00:09 : "e9", 02:00:00:00:00:06 : "e6", 02:00:00:00:00:07 : "p7", 02:00:00:00:00:08 : "inet" }
+          }
+        }
+        "#);
+        let partition = json!([fault(json!("partition"), [&["eni-app"], &["eni-web"]])]);
+        assert_eq!(delays(&network(partition), "vpc-1", &links()), None);
     }
 
     #[test]

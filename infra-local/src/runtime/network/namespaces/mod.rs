@@ -12,12 +12,15 @@
 //! - [`config`], [`rules`], [`faults`]: what a network needs, as data: addresses and routes, a script for `nft`, and its
 //!   chains for injected faults
 //! - [`space`], [`nft`], [`actual`]: one namespace, packet filters, and the reconciliation of all of them
+//! - [`delay`], [`checksum`]: the queue of delayed packets
 //! - [`protocol`], [`process`], [`client`]: the network process, and its use
 //! - [`probe`]: whether this machine can have such a network
 
 mod actual;
+mod checksum;
 mod client;
 mod config;
+mod delay;
 mod faults;
 mod netlink;
 mod nft;
