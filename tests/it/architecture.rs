@@ -201,7 +201,6 @@ const FOLDERS: &[(&str, &str, &[&[&str]])] = &[
             &[
                 "capabilities",
                 "credentials",
-                "faults",
                 "inventory",
                 "party",
                 "resource_requests",
@@ -209,7 +208,7 @@ const FOLDERS: &[(&str, &str, &[&[&str]])] = &[
                 "status",
                 "usage",
             ],
-            &["reach", "session", "tunnel"],
+            &["faults", "reach", "session", "tunnel"],
             &["endpoint", "options", "running"],
             &["directory", "remote"],
             &["local_cloud"],

@@ -8,6 +8,7 @@ pub(crate) struct Faults {
     pub(crate) requests: Vec<RequestFault>,
     /// Age of the state that control planes show, in milliseconds.
     pub(crate) lag_milliseconds: u64,
+    pub(crate) network: Vec<NetworkFault>,
 }
 
 /// Faults of requests.
@@ -31,7 +32,51 @@ pub(crate) enum Symptom {
     Latency { milliseconds: u64 },
 }
 
+/// A fault of the packets between two sides, in both directions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NetworkFault {
+    pub(crate) symptom: NetworkSymptom,
+    pub(crate) between: [Side; 2],
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum NetworkSymptom {
+    /// No packet arrives.
+    Partition,
+    /// This percentage of the packets is lost, at random.
+    PacketLoss(u8),
+    /// Packets arrive later, by this number of milliseconds.
+    Latency(u16),
+}
+
+/// One side of a network fault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Side {
+    /// Clients outside of the cloud, and AWS's endpoints.
+    Internet,
+    /// Everything in an availability zone, by the zone's full name.
+    Zone(String),
+    /// All interfaces of a resource.
+    Resource {
+        /// An id that no other resource ever has.
+        id: String,
+        /// The name that the user gave.
+        name: String,
+    },
+}
+
 impl Faults {
+    /// Adds a network fault. It replaces the one with a symptom of the same kind between the same sides, which is
+    /// returned.
+    pub(crate) fn add_to_network(&mut self, fault: NetworkFault) -> Option<NetworkFault> {
+        let position = self.network.iter().position(|earlier| earlier.is_replaced_by(&fault));
+        let replaced = position.map(|position| self.network.remove(position));
+        self.network.push(fault);
+        replaced
+    }
+
     /// Counts down the faults that have struck, and forgets those that are used up.
     pub(crate) fn use_up(&mut self, struck: &[bool]) {
         for (fault, _) in self.requests.iter_mut().zip(struck).filter(|(_, struck)| **struck) {
@@ -40,10 +85,49 @@ impl Faults {
         self.requests.retain(|fault| fault.remaining != Some(0));
     }
 
-    /// Descriptions of the active faults.
+    /// Descriptions of the active faults, besides those of the network.
     pub(crate) fn describe(&self) -> Vec<String> {
         let lag = (self.lag_milliseconds > 0).then(|| format!("answers are {} ms old", self.lag_milliseconds));
         self.requests.iter().map(RequestFault::describe).chain(lag).collect()
+    }
+}
+
+impl NetworkFault {
+    fn is_replaced_by(&self, other: &NetworkFault) -> bool {
+        let [one, two] = &self.between;
+        let sides = |one: &Side, two: &Side| one.is(&other.between[0]) && two.is(&other.between[1]);
+        let is_same_kind = std::mem::discriminant(&self.symptom) == std::mem::discriminant(&other.symptom);
+        is_same_kind && (sides(one, two) || sides(two, one))
+    }
+
+    pub(crate) fn describe(&self) -> String {
+        let [one, other] = self.between.each_ref().map(Side::name);
+        match self.symptom {
+            NetworkSymptom::Partition => format!("packets between {one} and {other} are dropped"),
+            NetworkSymptom::PacketLoss(percent) => {
+                format!("{percent}% of the packets between {one} and {other} are dropped")
+            }
+            NetworkSymptom::Latency(milliseconds) => {
+                format!("packets between {one} and {other} are delayed by {milliseconds} ms")
+            }
+        }
+    }
+}
+
+impl Side {
+    /// Returns whether both are the same side, by whatever names.
+    pub(crate) fn is(&self, other: &Side) -> bool {
+        match (self, other) {
+            (Side::Resource { id, .. }, Side::Resource { id: other, .. }) => id == other,
+            _ => self == other,
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Side::Internet => "internet",
+            Side::Zone(name) | Side::Resource { name, .. } => name,
+        }
     }
 }
 
@@ -106,8 +190,28 @@ mod tests {
     fn counted_faults_are_used_up() {
         let fault =
             |remaining| RequestFault { symptom: Symptom::Error, operation: "*".to_owned(), percent: 100, remaining };
-        let mut faults = Faults { requests: vec![fault(Some(1)), fault(None), fault(Some(2))], lag_milliseconds: 0 };
+        let mut faults = Faults { requests: vec![fault(Some(1)), fault(None), fault(Some(2))], ..Faults::default() };
         faults.use_up(&[true, true, true]);
         assert_eq!(faults.requests, [fault(None), fault(Some(1))]);
+    }
+
+    #[test]
+    fn a_network_fault_replaces_one_of_its_kind_between_the_same_sides() {
+        let resource = |name: &str| Side::Resource { id: "i-1".to_owned(), name: name.to_owned() };
+        let zone = || Side::Zone("us-east-1a".to_owned());
+        let fault = |symptom, between| NetworkFault { symptom, between };
+        let mut faults = Faults::default();
+        let loss = fault(NetworkSymptom::PacketLoss(10), [resource("app"), zone()]);
+        assert_eq!(faults.add_to_network(loss.clone()), None);
+        assert_eq!(faults.add_to_network(fault(NetworkSymptom::Latency(200), [resource("app"), Side::Internet])), None);
+        assert_eq!(faults.add_to_network(fault(NetworkSymptom::Partition, [resource("app"), zone()])), None);
+        let replaced = faults.add_to_network(fault(NetworkSymptom::PacketLoss(20), [zone(), resource("i-1")]));
+        assert_eq!(replaced, Some(loss));
+        let described: Vec<String> = faults.network.iter().map(NetworkFault::describe).collect();
+        insta::assert_snapshot!(described.join("\n"), @r"
+        packets between app and internet are delayed by 200 ms
+        packets between app and us-east-1a are dropped
+        20% of the packets between us-east-1a and i-1 are dropped
+        ");
     }
 }

@@ -1,4 +1,8 @@
 //! Faults on demand: what goes wrong on AWS now and then goes wrong here when it is asked for.
+//!
+//! - [`network`]: faults between two sides of the network
+
+pub(crate) mod network;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,6 +14,7 @@ use crate::model::ec2::instance::InstanceState;
 use crate::model::faults::{Faults, RequestFault, Symptom};
 use crate::model::process::ProcessIdentity;
 use crate::model::{Region, Tags};
+use crate::server::party::PartyError;
 use crate::state::Shared;
 use crate::wire::{ApiError, Protocol};
 
@@ -51,9 +56,32 @@ pub enum Fault {
         /// Age in milliseconds; 0 ends the fault.
         milliseconds: u64,
     },
+    /// No packet arrives between two sides: resources with a network interface by an id, name, tag `Name` or address,
+    /// zones, or `internet`.
+    Partition {
+        /// The sides.
+        between: [String; 2],
+    },
+    /// Packets between two sides are lost.
+    PacketLoss {
+        /// The sides, as of [`Fault::Partition`].
+        between: [String; 2],
+        /// Percentage of the packets, at random.
+        percent: u8,
+    },
+    /// Packets between two sides arrive later, in each direction.
+    NetworkLatency {
+        /// The sides, as of [`Fault::Partition`].
+        between: [String; 2],
+        /// Delay of each packet; 1 to 60 000.
+        milliseconds: u64,
+    },
     /// Ends all faults but lost instances; zones are back.
     Clear,
 }
+
+/// The longest delay of packets, in milliseconds.
+const LONGEST_DELAY: u16 = 60_000;
 
 /// Requests that a fault applies to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -100,6 +128,35 @@ pub enum FaultError {
     /// Something like 120 of a hundred.
     #[error("{0} of a hundred requests cannot fail: 1 to 100 can")]
     Percent(u8),
+    /// There is no such side of a network fault.
+    #[error(transparent)]
+    Party(#[from] PartyError),
+    /// Both sides of a network fault are the same.
+    #[error("`{one}` and `{other}` are the same: a fault is between two different sides")]
+    SameSide {
+        /// The first name.
+        one: String,
+        /// The second name.
+        other: String,
+    },
+    /// Something like 120% of the packets.
+    #[error("{0}% of the packets cannot be lost: 1 to 100 can")]
+    PacketPercent(u8),
+    /// A delay that is none, or too long.
+    #[error("packets cannot be delayed by {0} ms: 1 to {LONGEST_DELAY} can")]
+    PacketDelay(u64),
+    /// The loopback interface connects everything.
+    #[error(
+        "network faults need network namespaces, but {0}: stop the cloud, and start it with `stack local start --network \
+         namespaces`"
+    )]
+    NoNamespaces(String),
+    /// The kernel or the network process has refused the fault.
+    #[error("the fault could not be applied to the network, and is removed: {0}")]
+    NotApplied(std::io::Error),
+    /// The function does not wait.
+    #[error("a network fault takes effect with a delay: use `LocalCloud::inject_and_wait`")]
+    NotAwaited,
     /// The state could not be written.
     #[error("the state of the cloud could not be written: {0}")]
     State(#[from] std::io::Error),
@@ -141,7 +198,7 @@ impl Trouble {
 }
 
 impl Shared {
-    /// Injects a fault, and returns a description of its effect.
+    /// Injects a fault other than one of the network, and returns a description of its effect.
     pub(crate) fn inject(&self, fault: &Fault) -> Result<String, FaultError> {
         match fault {
             Fault::KillInstance { instance } => self.kill_instance(instance),
@@ -155,6 +212,9 @@ impl Shared {
             Fault::DropAnswers(requests) => self.add(Symptom::DropAnswer, requests),
             Fault::Latency { milliseconds, requests } => {
                 self.add(Symptom::Latency { milliseconds: *milliseconds }, requests)
+            }
+            Fault::Partition { .. } | Fault::PacketLoss { .. } | Fault::NetworkLatency { .. } => {
+                Err(FaultError::NotAwaited)
             }
             Fault::Lag { milliseconds } => {
                 self.write(|cloud| {
@@ -241,11 +301,15 @@ impl Shared {
         Ok(format!("the zone {zone} is lost, with {running} instances and {databases} databases"))
     }
 
-    fn change_zone(&self, zone: &str, change: impl FnOnce(&mut BTreeSet<String>) -> bool) -> Result<(), FaultError> {
+    /// Opens the region of a zone. Does nothing if no region has a zone of this name.
+    fn open_region_of(&self, zone: &str) {
         if let Some(region) = zone.get(..zone.len().saturating_sub(1)) {
-            // A name that is no region's is refused below.
             let _ = self.open_region(region);
         }
+    }
+
+    fn change_zone(&self, zone: &str, change: impl FnOnce(&mut BTreeSet<String>) -> bool) -> Result<(), FaultError> {
+        self.open_region_of(zone);
         self.write(|cloud| {
             let known: Vec<String> = cloud.regions.values().flat_map(Region::zone_names).collect();
             let region = cloud.regions.values_mut().find(|region| region.zone_names().any(|name| name == zone));
@@ -261,10 +325,12 @@ impl Shared {
 }
 
 impl Cloud {
-    /// Returns descriptions of the active faults.
-    pub(crate) fn describe_faults(&self) -> Vec<String> {
+    /// Returns descriptions of the active faults. `loopback` is the reason why faults of the network have no effect.
+    pub(crate) fn describe_faults(&self, loopback: Option<&str>) -> Vec<String> {
         let lost = self.regions.values().flat_map(|region| &region.lost_zones);
-        lost.map(|zone| format!("the zone {zone} is lost")).chain(self.faults.describe()).collect()
+        let suffix = loopback.map(|reason| format!(" (without effect: {reason})")).unwrap_or_default();
+        let network = self.faults.network.iter().map(|fault| format!("{}{suffix}", fault.describe()));
+        lost.map(|zone| format!("the zone {zone} is lost")).chain(self.faults.describe()).chain(network).collect()
     }
 
     /// Region and id of the instance with this id or name.

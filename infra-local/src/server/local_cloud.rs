@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::credentials::{Generated, Token};
 use super::directory::{lock, prepare_directory};
-use super::faults::{Fault, FaultError};
+use super::faults::{self, Fault, FaultError};
 use super::options::{NetworkChoice, Options};
 use super::start_error::StartError;
 use super::status::Status;
@@ -127,7 +127,13 @@ impl LocalCloud {
         inventory::of(&self.shared)
     }
 
-    /// Injects a fault, and returns a description of its effect.
+    /// Injects a fault, waits until packets are affected if it is one of the network, and returns a description of its
+    /// effect.
+    pub async fn inject_and_wait(&self, fault: &Fault) -> Result<String, FaultError> {
+        faults::network::inject(&self.shared, &self.network, fault).await
+    }
+
+    /// Injects a fault other than one of the network, and returns a description of its effect.
     pub fn inject(&self, fault: &Fault) -> Result<String, FaultError> {
         self.shared.inject(fault)
     }

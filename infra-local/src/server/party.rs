@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::domain::ec2::network_interface::{self, NetworkInterface, Owner};
 use crate::model::ec2::instance::Instance;
+use crate::model::faults::Side;
 use crate::model::{Cloud, Region, Tags};
 
 /// A source or destination.
@@ -21,13 +22,18 @@ pub(crate) enum Party {
 
 /// Reasons why a name stands for no source or destination.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum PartyError {
+pub enum PartyError {
     #[error("nothing with a network interface is called `{0}`; `stack local status` shows what exists")]
     Unknown(String),
     #[error("no instance is called `{0}`; `stack local status` shows what exists")]
     UnknownInstance(String),
     #[error("`{name}` stands for several instances: name one of {}", ids.join(", "))]
     SeveralInstances { name: String, ids: Vec<String> },
+    #[error(
+        "nothing with a network interface and no zone is called `{0}`; `stack local status` shows what exists, and zones \
+         have names such as us-east-1a"
+    )]
+    NoSide(String),
     #[error("`{name}` stands for several network interfaces: name one of {}", ids.join(", "))]
     Ambiguous { name: String, ids: Vec<String> },
 }
@@ -38,24 +44,14 @@ impl Party {
         if name == "internet" {
             return Ok(Party::Internet);
         }
-        let all = cloud.regions.values().flat_map(network_interface::all);
-        let mut found: Vec<NetworkInterface<'_>> = all.filter(|interface| is_called(interface, name)).collect();
-        // Of a load balancer or a cluster, any interface stands for all.
-        found.dedup_by(|one, other| owner_id(one) == owner_id(other));
-        match found.as_slice() {
-            [interface] => Ok(Party::Interface {
+        match (find(cloud, name)?, name.parse::<IpAddr>()) {
+            (Some(interface), _) => Ok(Party::Interface {
                 id: interface.id.clone(),
                 vpc: interface.subnet.vpc_id.clone(),
                 private: interface.private,
             }),
-            [] => match name.parse::<IpAddr>() {
-                Ok(IpAddr::V4(address)) => Ok(Party::Address(address)),
-                _ => Err(PartyError::Unknown(name.to_owned())),
-            },
-            several => {
-                let ids = several.iter().map(|interface| owner_id(interface).to_owned()).collect();
-                Err(PartyError::Ambiguous { name: name.to_owned(), ids })
-            }
+            (None, Ok(IpAddr::V4(address))) => Ok(Party::Address(address)),
+            (None, _) => Err(PartyError::Unknown(name.to_owned())),
         }
     }
 }
@@ -78,6 +74,30 @@ pub(crate) fn instance<'a>(cloud: &'a Cloud, name: &str) -> Result<(&'a Region, 
             Err(PartyError::SeveralInstances { name: name.to_owned(), ids })
         }
     }
+}
+
+/// Finds a side of a network fault: `internet`, a zone, or a resource by the names of [`Party::named`].
+pub(crate) fn side(cloud: &Cloud, name: &str) -> Result<Side, PartyError> {
+    if name == "internet" {
+        return Ok(Side::Internet);
+    }
+    if cloud.regions.values().flat_map(Region::zone_names).any(|zone| zone == name) {
+        return Ok(Side::Zone(name.to_owned()));
+    }
+    let interface = find(cloud, name)?.ok_or_else(|| PartyError::NoSide(name.to_owned()))?;
+    Ok(Side::Resource { id: interface.owner.unique_id().to_owned(), name: name.to_owned() })
+}
+
+/// Finds the interface of a resource. Of a load balancer or a cluster, any interface stands for all.
+fn find<'a>(cloud: &'a Cloud, name: &str) -> Result<Option<NetworkInterface<'a>>, PartyError> {
+    let all = cloud.regions.values().flat_map(network_interface::all);
+    let mut found: Vec<NetworkInterface<'_>> = all.filter(|interface| is_called(interface, name)).collect();
+    found.dedup_by(|one, other| one.owner.unique_id() == other.owner.unique_id());
+    if found.len() > 1 {
+        let ids = found.iter().map(|interface| owner_id(interface).to_owned()).collect();
+        return Err(PartyError::Ambiguous { name: name.to_owned(), ids });
+    }
+    Ok(found.pop())
 }
 
 fn owner_id<'a>(interface: &NetworkInterface<'a>) -> &'a str {

@@ -226,7 +226,7 @@ impl Status {
                 ("policies", cloud.iam.policies.len()),
                 ("buckets", shared.objects().count()),
             ]),
-            faults: cloud.describe_faults(),
+            faults: cloud.describe_faults(shared.loopback_reason()),
             confinement: if shared.confines() {
                 ConfinementStatus::of_this_machine().clone()
             } else {

@@ -168,7 +168,34 @@ fn random(rng: &mut Rng) -> Value {
         }
     }
     let vpcs: Map<String, Value> = vpcs.into_iter().map(|vpc| (format!("vpc-{}", vpc.number), vpc.value)).collect();
-    json!({"vpcs": vpcs, "peerings": peerings})
+    let faults = partitions(rng, &vpcs);
+    json!({"vpcs": vpcs, "peerings": peerings, "faults": faults})
+}
+
+/// Up to two faults, each between random interfaces or between them and the internet.
+fn partitions(rng: &mut Rng, vpcs: &Map<String, Value>) -> Vec<Value> {
+    let ids: Vec<&String> = vpcs.values().flat_map(|vpc| vpc["interfaces"].as_object().unwrap().keys()).collect();
+    let partition = |rng: &mut Rng| {
+        let (mut one, mut other) = (Vec::new(), Vec::new());
+        for id in &ids {
+            match rng.u8(0..5) {
+                0 => one.push(id),
+                1 => other.push(id),
+                _ => {}
+            }
+        }
+        let is_internet = rng.u8(0..4) == 0;
+        let outside: &[&str] = if is_internet { &["192.0.2.1", "192.0.2.2"] } else { &[] };
+        if is_internet {
+            one.clear();
+        }
+        let symptom = if rng.bool() { json!("partition") } else { json!({"packet_loss": 100}) };
+        json!({"symptom": symptom, "sides": [
+            {"name": "one", "interfaces": one, "outside": outside},
+            {"name": "other", "interfaces": other},
+        ]})
+    };
+    (0..rng.u8(0..3)).map(|_| partition(rng)).collect()
 }
 
 struct RandomVpc {

@@ -20,16 +20,16 @@ const PATIENCE: Duration = Duration::from_millis(400);
 
 const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 
-fn interface(id: &str) -> At {
+pub(super) fn interface(id: &str) -> At {
     At::Interface(id.to_owned())
 }
 
-fn address(text: &str) -> SocketAddr {
+pub(super) fn address(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
 
 /// A new fabric with a network. The network process stops with the directory.
-async fn fabric(network: &Declared) -> (TempDir, Fabric) {
+pub(super) async fn fabric(network: &Declared) -> (TempDir, Fabric) {
     let directory = tempfile::tempdir().unwrap();
     let fabric = Fabric::start(directory.path()).await.unwrap();
     fabric.reconcile(network).await.unwrap();
@@ -37,7 +37,7 @@ async fn fabric(network: &Declared) -> (TempDir, Fabric) {
 }
 
 /// Accepts connections and sends each the address of its client.
-fn echo(listener: TcpListener) {
+pub(super) fn echo(listener: TcpListener) {
     tokio::spawn(async move {
         while let Ok((mut stream, client)) = listener.accept().await {
             tokio::spawn(async move {
@@ -49,12 +49,12 @@ fn echo(listener: TcpListener) {
     });
 }
 
-async fn open(fabric: &Fabric, from: &At, to: SocketAddr) -> Option<TcpStream> {
+pub(super) async fn open(fabric: &Fabric, from: &At, to: SocketAddr) -> Option<TcpStream> {
     tokio::time::timeout(PATIENCE, fabric.connect(from, to)).await.ok()?.ok()
 }
 
 /// Returns the client's address as the listener sees it. `None` if the connection is blocked.
-async fn client_seen(fabric: &Fabric, from: &At, to: &str) -> Option<String> {
+pub(super) async fn client_seen(fabric: &Fabric, from: &At, to: &str) -> Option<String> {
     let mut stream = open(fabric, from, address(to)).await?;
     let mut text = [0; 32];
     let length = stream.read(&mut text).await.unwrap();

@@ -3,6 +3,7 @@
 mod agreement;
 mod behaviour;
 mod example;
+mod faults;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -46,6 +47,9 @@ pub(crate) fn main() {
         behaviour::a_stopped_cloud_finds_its_network_again,
         behaviour::a_killed_network_process_is_replaced,
         behaviour::the_network_process_stops_with_its_directory,
+        faults::a_partition_stops_open_and_new_connections_until_it_is_cleared,
+        faults::lost_packets_slow_a_transfer_down_and_keep_its_data,
+        faults::delayed_packets_arrive_later_and_unchanged,
         agreement::packets_and_the_model_agree,
         behaviour::a_large_network_is_created_and_changed_quickly,
     ];

@@ -43,8 +43,51 @@ pub(crate) enum FaultCommand {
         /// Age of the state, in milliseconds; 0 ends the lag
         milliseconds: u64,
     },
+    /// Drop the packets between two resources or zones
+    ///
+    /// Packets of open connections are dropped, too, in both directions. Network faults need network namespaces
+    /// (`stack local start --network namespaces`).
+    Partition(Sides),
+    /// Drop a part of the packets between two resources or zones
+    ///
+    /// Each packet is dropped with the given probability, in both directions. Network faults need network namespaces
+    /// (`stack local start --network namespaces`).
+    PacketLoss {
+        #[command(flatten)]
+        sides: Sides,
+        /// Drop this percentage of the packets
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=100))]
+        percent: u8,
+    },
+    /// Delay the packets between two resources or zones
+    ///
+    /// Each packet is delayed, in both directions, so a round trip takes twice the delay longer. Network faults need
+    /// network namespaces (`stack local start --network namespaces`).
+    NetworkLatency {
+        #[command(flatten)]
+        sides: Sides,
+        /// Delay, in milliseconds
+        #[arg(value_parser = clap::value_parser!(u64).range(1..=60_000))]
+        milliseconds: u64,
+    },
     /// Clear all faults and restore all zones
     Clear,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sides {
+    /// Resource by ID, name, tag `Name` or address; zone such as us-east-1a; or `internet`
+    #[arg(value_name = "A")]
+    one: String,
+    /// The other side, named likewise
+    #[arg(value_name = "B")]
+    other: String,
+}
+
+impl From<Sides> for [String; 2] {
+    fn from(Sides { one, other }: Sides) -> Self {
+        [one, other]
+    }
 }
 
 #[derive(Debug, Args)]
@@ -83,6 +126,11 @@ fn fault(command: FaultCommand) -> Fault {
         FaultCommand::Errors(requests) => Fault::Errors(requests.into()),
         FaultCommand::DropAnswers(requests) => Fault::DropAnswers(requests.into()),
         FaultCommand::Lag { milliseconds } => Fault::Lag { milliseconds },
+        FaultCommand::Partition(sides) => Fault::Partition { between: sides.into() },
+        FaultCommand::PacketLoss { sides, percent } => Fault::PacketLoss { between: sides.into(), percent },
+        FaultCommand::NetworkLatency { sides, milliseconds } => {
+            Fault::NetworkLatency { between: sides.into(), milliseconds }
+        }
         FaultCommand::Clear => Fault::Clear,
     }
 }

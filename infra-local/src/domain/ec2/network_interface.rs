@@ -33,6 +33,19 @@ pub(crate) struct NetworkInterface<'a> {
     pub(crate) groups: Option<&'a [String]>,
 }
 
+impl<'a> Owner<'a> {
+    /// Returns an id that no other resource ever has.
+    pub(crate) fn unique_id(&self) -> &'a str {
+        match self {
+            Owner::Instance(instance) => &instance.id,
+            Owner::NatGateway(gateway) => &gateway.id,
+            Owner::LoadBalancer(balancer) => &balancer.arn,
+            Owner::Database(database) => &database.resource_id,
+            Owner::Endpoint(cluster, _) => &cluster.resource_id,
+        }
+    }
+}
+
 impl NetworkInterface<'_> {
     /// Returns whether packets go in and out: the owner is not stopped.
     pub(crate) fn is_up(&self) -> bool {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use super::{Interface, Network, NetworkAcl, Peer, Permission, SecurityGroup, Subnet, Target, Traffic, Vpc};
+use super::{Interface, Network, NetworkAcl, Peer, Permission, SecurityGroup, Subnet, Target, Traffic, Vpc, faults};
 use crate::domain::ec2::network_interface::{self, NetworkInterface, Owner};
 use crate::model::cidr::Cidr;
 use crate::model::ec2::gateway::NatState;
@@ -33,6 +33,7 @@ impl Network {
         for region in cloud.regions.values() {
             add_members_of_peers(region, &mut network);
         }
+        network.faults = faults::of(&cloud);
         network
     }
 }

@@ -4,9 +4,11 @@
 //! evaluates the same data, so both answer alike.
 //!
 //! - [`derive`]: from the model to the network
+//! - [`faults`]: injected faults of the network
 //! - [`reach`]: which connections the network permits, and what blocks the others
 
 mod derive;
+mod faults;
 mod reach;
 #[cfg(test)]
 mod tests;
@@ -16,6 +18,7 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use faults::{Fault, Side};
 pub(crate) use reach::{End, Flow};
 
 use crate::model::cidr::Cidr;
@@ -37,6 +40,9 @@ pub(crate) struct Network {
     pub(crate) vpcs: BTreeMap<String, Vpc>,
     /// The two VPCs of each active peering connection, by the connection's id.
     pub(crate) peerings: BTreeMap<String, [String; 2]>,
+    /// Injected faults.
+    #[serde(default)]
+    pub(crate) faults: Vec<Fault>,
 }
 
 /// A VPC: its router and what is connected to it.

@@ -10,7 +10,8 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AclEntry, CLIENTS, ENDPOINTS, Interface, METADATA, Network, NetworkAcl, Peer, Permission, Target, Traffic, Vpc,
+    AclEntry, CLIENTS, ENDPOINTS, Fault, Interface, METADATA, Network, NetworkAcl, Peer, Permission, Target, Traffic,
+    Vpc,
 };
 
 /// Source of a connection.
@@ -71,7 +72,7 @@ impl Path {
 impl Network {
     /// Follows a connection through the network.
     pub(crate) fn path(&self, flow: Flow<'_>) -> Path {
-        let mut walk = Walk { network: self, flow, hops: Vec::new() };
+        let mut walk = Walk { network: self, flow, hops: Vec::new(), senders: Vec::new() };
         let blocked = walk.run().err();
         Path { hops: walk.hops, blocked }
     }
@@ -98,6 +99,8 @@ struct Walk<'a> {
     network: &'a Network,
     flow: Flow<'a>,
     hops: Vec<Hop>,
+    /// The source and the NAT gateway that forwards its packets: interfaces by id, or the internet (`None`).
+    senders: Vec<Option<&'a str>>,
 }
 
 type Step<T = ()> = Result<T, Blocked>;
@@ -111,6 +114,7 @@ impl<'a> Walk<'a> {
         match self.flow.from {
             End::Outside => {
                 self.hop("internet", format!("a client at {CLIENTS}"));
+                self.senders.push(None);
                 self.enter_public(CLIENTS)
             }
             End::Interface(id) => {
@@ -118,6 +122,7 @@ impl<'a> Walk<'a> {
                     return blocked(id, "the interface does not exist, or its instance is stopped");
                 };
                 self.hop(id, format!("{} of {}", source.interface.address, source.interface.owner));
+                self.senders.push(Some(source.id));
                 self.leave_interface(source)
             }
         }
@@ -170,7 +175,9 @@ impl<'a> Walk<'a> {
                 let Some(gateway) = self.place(id) else {
                     return blocked(id, "the NAT gateway does not exist");
                 };
+                self.check_faults(Some(gateway.id))?;
                 self.across_subnets(source, source.interface.address, gateway, to)?;
+                self.senders.push(Some(gateway.id));
                 let gateway_subnet = &gateway.vpc.subnets[&gateway.interface.subnet];
                 match gateway_subnet.route(to) {
                     Some((range, Target::Internet)) => {
@@ -210,6 +217,7 @@ impl<'a> Walk<'a> {
         };
         self.hop(gateway, format!("translates {} to {public}", source.interface.address));
         if self.flow.to == ENDPOINTS {
+            self.check_faults(None)?;
             self.hop("internet", "AWS's endpoints".to_owned());
             return Ok(());
         }
@@ -237,6 +245,7 @@ impl<'a> Walk<'a> {
         if to.interface.translates {
             return blocked(to.id, "a NAT gateway accepts no connections");
         }
+        self.check_faults(Some(to.id))?;
         match source {
             Some(source) => self.across_subnets(source, from, to, to.interface.address)?,
             None => self.judge_packets(to, from, Direction::In)?,
@@ -244,6 +253,21 @@ impl<'a> Walk<'a> {
         self.ingress_of_groups(to, from)?;
         self.hop(to.id, format!("{} of {}", to.interface.address, to.interface.owner));
         Ok(())
+    }
+
+    /// Injected faults separate every sender from what its packets arrive at.
+    fn check_faults(&self, receiver: Option<&str>) -> Step {
+        let is_between = |fault: &&Fault| self.senders.iter().any(|sender| fault.is_between(*sender, receiver));
+        match self.network.faults.iter().filter(|fault| fault.is_total()).find(is_between) {
+            Some(Fault { sides: [one, other], .. }) => blocked(
+                "partition",
+                format!(
+                    "an injected fault drops the packets between {} and {}: `stack local fault clear` clears it",
+                    one.name, other.name
+                ),
+            ),
+            None => Ok(()),
+        }
     }
 
     /// Network ACLs judge packets between two subnets, and none within a subnet.

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
+use crate::model::faults::{self, NetworkSymptom};
 
 fn cidr(text: &str) -> Cidr {
     Cidr::parse(text).unwrap()
@@ -77,7 +78,7 @@ impl Vpc {
 
 fn network<const N: usize>(vpcs: [Vpc; N]) -> Network {
     let vpcs = vpcs.into_iter().enumerate().map(|(number, vpc)| (format!("vpc-{number}"), vpc));
-    Network { vpcs: vpcs.collect(), peerings: BTreeMap::new() }
+    Network { vpcs: vpcs.collect(), ..Network::default() }
 }
 
 /// The path as text: a line per hop, and the component that blocks.
@@ -199,6 +200,93 @@ fn network_acls_judge_replies_and_only_between_subnets() {
     let to_reserved =
         Flow { from: End::Interface("eni-a"), to: ip("10.0.2.4"), traffic: Traffic::Tcp(80, 80), reply_port: 1500 };
     assert!(!network.path(to_reserved).is_open(), "replies to this port are denied");
+}
+
+fn partition(one: &[&str], other: &[&str]) -> Fault {
+    let side = |ids: &[&str]| Side {
+        name: if ids.is_empty() { "internet".to_owned() } else { ids.join("+") },
+        outside: if ids.is_empty() { BTreeSet::from([CLIENTS, ENDPOINTS]) } else { BTreeSet::new() },
+        interfaces: ids.iter().map(|id| (*id).to_owned()).collect(),
+    };
+    Fault { symptom: NetworkSymptom::Partition, sides: [side(one), side(other)] }
+}
+
+#[test]
+fn a_partition_blocks_paths_in_both_directions_and_through_gateways() {
+    let mut vpc = vpc(0)
+        .with("eni-nat", "10.0.1.9", Some("127.9.255.1"), "open")
+        .with("eni-app", "10.0.2.4", None, "open")
+        .with("eni-web", "10.0.1.4", Some("127.9.1.4"), "open");
+    let nat = vpc.interfaces.get_mut("eni-nat").unwrap();
+    (nat.translates, nat.groups) = (true, None);
+    vpc.route("private", "0.0.0.0/0", Target::Nat("eni-nat".to_owned()));
+    let mut network = network([vpc]);
+    network.faults = vec![partition(&["eni-app"], &["eni-web"])];
+    insta::assert_snapshot!(told(&network, End::Interface("eni-web"), "10.0.2.4", 80), @"
+    eni-web: 10.0.1.4 of i-web
+    open: an egress rule permits TCP port 80 with 10.0.2.4
+    BLOCKED by partition: an injected fault drops the packets between eni-app and eni-web: `stack local fault clear` clears it
+    ");
+    let paths = |network: &Network| {
+        let app = End::Interface("eni-app");
+        [
+            network.reaches(app, ip("10.0.1.4"), 80),
+            network.reaches(app, ip("127.9.1.4"), 80),
+            network.reaches(app, ENDPOINTS, 443),
+            network.reaches(End::Outside, ip("127.9.1.4"), 80),
+        ]
+    };
+    assert_eq!(paths(&network), [false, false, true, true]);
+    network.faults = vec![partition(&["eni-web"], &["eni-nat"])];
+    assert_eq!(paths(&network), [true, false, true, true]);
+    network.faults = vec![partition(&["eni-nat", "eni-web"], &["eni-app"])];
+    assert_eq!(paths(&network), [false, false, false, true]);
+    network.faults = vec![partition(&[], &["eni-app", "eni-web"])];
+    assert_eq!(paths(&network), [true, true, false, false]);
+    network.faults[0].symptom = NetworkSymptom::PacketLoss(99);
+    assert_eq!(paths(&network), [true; 4], "some packets arrive");
+    network.faults[0].symptom = NetworkSymptom::PacketLoss(100);
+    assert_eq!(paths(&network), [true, true, false, false]);
+}
+
+#[test]
+fn a_fault_of_a_zone_affects_the_interfaces_that_are_in_it() {
+    let mut plane = crate::testing::ControlPlane::new();
+    let image = plane.query(crate::services::ec2::OPERATIONS, "DescribeImages", "").unwrap();
+    let (_, image) = image.split_once("<imageId>").unwrap();
+    let image = image.split('<').next().unwrap().to_owned();
+    let mut launch = |zone: &str| {
+        let form = format!(
+            "ImageId={image}&InstanceType=t3.micro&MinCount=1&MaxCount=1&Placement.AvailabilityZone=us-east-1{zone}"
+        );
+        plane.query(crate::services::ec2::OPERATIONS, "RunInstances", &form).unwrap();
+        let instances = plane.cloud.regions["us-east-1"].ec2.instances.values();
+        let newest = instances.filter(|it| it.zone == format!("us-east-1{zone}")).max_by_key(|it| it.address).unwrap();
+        (newest.id.clone(), newest.network_interface_id.clone(), plane.cloud.clone())
+    };
+    let (one, one_interface, mut cloud) = launch("a");
+    let zone = |name: &str| faults::Side::Zone(name.to_owned());
+    let resource = faults::Side::Resource { id: one, name: "one".to_owned() };
+    let between = |one: &faults::Side, other: &faults::Side| faults::NetworkFault {
+        symptom: NetworkSymptom::Latency(200),
+        between: [one.clone(), other.clone()],
+    };
+    let faults = vec![
+        between(&zone("us-east-1b"), &faults::Side::Internet),
+        between(&zone("us-east-1a"), &resource),
+        between(&resource, &zone("us-east-1b")),
+    ];
+    let derived = |cloud: &mut crate::model::Cloud| {
+        cloud.faults.network = faults.clone();
+        Network::of(cloud).faults.into_iter().map(|fault| fault.sides.map(|side| side.interfaces)).collect::<Vec<_>>()
+    };
+    let set = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<BTreeSet<_>>();
+    let own = set(&[&one_interface]);
+    assert_eq!(derived(&mut cloud), [[set(&[]), set(&[])], [set(&[]), own.clone()], [own.clone(), set(&[])]]);
+    let (_, beside, _) = launch("a");
+    let (_, elsewhere, mut cloud) = launch("b");
+    let expected = [[set(&[&elsewhere]), set(&[])], [set(&[&beside]), own.clone()], [own, set(&[&elsewhere])]];
+    assert_eq!(derived(&mut cloud), expected, "instances that were launched later are affected, too");
 }
 
 #[test]

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 pub(crate) use loopback::Loopback;
 
@@ -107,6 +107,8 @@ pub(crate) struct NetworkHandle {
     fabric: Arc<dyn Fabric>,
     /// The network that the fabric was last brought in line with.
     connected: watch::Sender<Arc<Connected>>,
+    /// Held during a reconciliation, so that a later network never precedes an earlier one.
+    order: Arc<Mutex<()>>,
 }
 
 /// Pause after a failed reconciliation.
@@ -114,7 +116,7 @@ const RETRY: Duration = Duration::from_secs(1);
 
 impl NetworkHandle {
     pub(crate) fn new(fabric: impl Fabric + 'static) -> NetworkHandle {
-        NetworkHandle { fabric: Arc::new(fabric), connected: watch::Sender::new(Arc::default()) }
+        NetworkHandle { fabric: Arc::new(fabric), connected: watch::Sender::new(Arc::default()), order: Arc::default() }
     }
 
     /// Returns whether interfaces have private addresses. Otherwise all have addresses of the loopback interface.
@@ -156,8 +158,15 @@ impl NetworkHandle {
         if self.is_private() { Site::Inside(self.clone(), place) } else { Site::Host }
     }
 
+    /// Brings the packets in line with the model, and returns when they are. Otherwise this happens soon after each
+    /// change.
+    pub(crate) async fn apply(&self, shared: &Shared) -> io::Result<()> {
+        self.reconcile(shared, true).await
+    }
+
     /// Brings the packets in line with the model. `is_retry` repeats an attempt that failed in part.
     async fn reconcile(&self, shared: &Shared, is_retry: bool) -> io::Result<()> {
+        let _ordered = self.order.lock().await;
         let network = shared.read(Network::of);
         let generation = *self.fabric.generation().borrow();
         let current = self.current();
@@ -242,7 +251,8 @@ pub(crate) async fn run(shared: Shared, network: NetworkHandle, mut phase: Phase
     let services = ["ec2", "elbv2", "rds"];
     let places = REGIONS.iter().flat_map(|(region, _)| services.map(|service| ["regions", region, service]));
     let places: Vec<[&str; 3]> = places.collect();
-    let mut changes = shared.changes_below(&places.iter().map(<[&str; 3]>::as_slice).collect::<Vec<_>>());
+    let places = places.iter().map(<[&str; 3]>::as_slice).chain([&["faults"][..]]);
+    let mut changes = shared.changes_below(&places.collect::<Vec<_>>());
     let mut generation = network.fabric.generation();
     let mut failed = None;
     loop {

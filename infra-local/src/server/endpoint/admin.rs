@@ -20,7 +20,7 @@ use crate::runtime::session::Session;
 use crate::server::capabilities::Capabilities;
 use crate::server::credentials;
 use crate::server::credentials::Token;
-use crate::server::faults::Fault;
+use crate::server::faults::{self, Fault};
 use crate::server::inventory;
 use crate::server::reach::{self, Reach, ReachRequest};
 use crate::server::session::{self, SessionError};
@@ -96,7 +96,7 @@ impl Admin {
 
     async fn inject(&self, request: Request<Incoming>) -> Result<String, String> {
         let fault: Fault = read(request).await?;
-        self.shared.inject(&fault).map_err(|error| error.to_string())
+        faults::network::inject(&self.shared, &self.network, &fault).await.map_err(|error| error.to_string())
     }
 
     /// Connects to the port that the query names, and changes the protocol of the HTTP connection.

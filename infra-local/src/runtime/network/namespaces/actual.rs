@@ -9,11 +9,14 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread;
 
 use super::config::{Config, INTERNET_LINK, Links, interface_link, peering_link};
+use super::delay;
+use super::faults::{self, Chain};
 use super::netlink::{Peer, Request};
 use super::space::{self, Space};
 use super::{nft, rules};
-use crate::domain::network::{Interface, Network, Vpc};
+use crate::domain::network::{Fault, Interface, Network, Vpc};
 use crate::model::cidr::Cidr;
+use crate::model::faults::NetworkSymptom;
 use crate::runtime::network::Place;
 
 /// Threads that create namespaces and start `nft`. The kernel serialises most of the work.
@@ -33,6 +36,8 @@ pub(super) struct Actual {
     routers: BTreeMap<String, Router>,
     /// By the connection's id.
     peerings: BTreeMap<String, Joint>,
+    /// The namespace of the queue of delayed packets, if there have been any.
+    delay: Option<Arc<Space>>,
     /// Indices of links, and numbers of routing tables. No number is used twice.
     next: AtomicU32,
     places: Places,
@@ -56,6 +61,10 @@ struct Router {
     tables: BTreeMap<String, u32>,
     /// The script of the packet filter that the kernel has.
     rules: String,
+    /// Whether there is a link to the queue of delayed packets.
+    has_queue: bool,
+    /// The script of the table that delays packets, if the kernel has one.
+    delays: Option<String>,
 }
 
 /// An interface with its namespace.
@@ -107,7 +116,7 @@ impl Actual {
         }
         // The kernel assigns the first indices itself.
         let next = AtomicU32::new(1000);
-        Ok(Actual { internet, routers: BTreeMap::new(), peerings: BTreeMap::new(), next, places })
+        Ok(Actual { internet, routers: BTreeMap::new(), peerings: BTreeMap::new(), delay: None, next, places })
     }
 
     /// Creates, changes and deletes what differs from the network. Continues after a failure, and returns all of them.
@@ -116,6 +125,7 @@ impl Actual {
         let mut errors = self.create_routers(network);
         errors.extend(self.join(network));
         errors.extend(self.create_interfaces(network));
+        errors.extend(self.join_queue(network));
         errors.extend(self.configure(network));
         // Packets no longer reach these links.
         for (space, index) in obsolete {
@@ -176,6 +186,8 @@ impl Actual {
                 interfaces: BTreeMap::new(),
                 tables: BTreeMap::new(),
                 rules: String::new(),
+                has_queue: false,
+                delays: None,
             })
         });
         let mut errors = Vec::new();
@@ -219,6 +231,35 @@ impl Actual {
             match connect(&one.node.space, &other.node.space, index, names) {
                 Ok(()) => _ = self.peerings.insert(id.clone(), Joint { index, sides: sides.clone() }),
                 Err(error) => errors.push(format!("the peering connection {id}: {error}")),
+            }
+        }
+        errors
+    }
+
+    /// Connects every router with the queue of delayed packets, if a fault delays any.
+    fn join_queue(&mut self, network: &Network) -> Vec<String> {
+        let is_delay = |fault: &Fault| matches!(fault.symptom, NetworkSymptom::Latency(_));
+        if !network.faults.iter().any(is_delay) {
+            return Vec::new();
+        }
+        let queue = match &self.delay {
+            Some(queue) => queue,
+            None => match delay::start() {
+                Ok(queue) => self.delay.insert(queue),
+                Err(error) => return vec![format!("the queue of delayed packets: {error}")],
+            },
+        };
+        let mut errors = Vec::new();
+        for (id, router) in self.routers.iter_mut().filter(|(_, router)| !router.has_queue) {
+            let index = self.next.fetch_add(1, Ordering::Relaxed);
+            let names = [delay::LINK.to_owned(), format!("d{index}")];
+            // The queue receives the packets that the link would cut a large one into.
+            let cut = Request::SetSegments { index, most: 1 };
+            let joined = connect(&router.node.space, queue, index, names)
+                .and_then(|()| router.node.space.netlink().apply_all(&[cut]));
+            match joined {
+                Ok(()) => router.has_queue = true,
+                Err(error) => errors.push(format!("the queue of delayed packets of {id}: {error}")),
             }
         }
         errors
@@ -272,11 +313,15 @@ impl Actual {
                 peerings: peerings.map(|(id, joint)| (id.clone(), joint.index)).collect(),
                 internet: router.internet,
             };
-            work.push((id, Mutex::new(router), vpc, links));
+            let faults = (faults::chains(network, id, &links), faults::delays(network, id, &links));
+            work.push((id, Mutex::new(router), vpc, links, faults));
         }
-        let outcomes = in_parallel(&work, |(id, router, vpc, links)| {
+        let outcomes = in_parallel(&work, |(id, router, vpc, links, faults)| {
             let mut router = router.lock().unwrap_or_else(PoisonError::into_inner);
-            Ok(router.configure(vpc, links).into_iter().map(|error| format!("the router of {id}: {error}")).collect())
+            let (chains, delays) = faults;
+            let mut errors = router.configure_delays(delays.as_deref());
+            errors.extend(router.configure(vpc, links, chains));
+            Ok(errors.into_iter().map(|error| format!("the router of {id}: {error}")).collect())
         });
         for outcome in outcomes {
             errors.extend(outcome.unwrap_or_else(|error: io::Error| vec![error.to_string()]));
@@ -292,10 +337,28 @@ impl Actual {
 }
 
 impl Router {
-    fn configure(&mut self, vpc: &Vpc, links: &Links) -> Vec<String> {
+    /// Brings the table that delays packets in line.
+    fn configure_delays(&mut self, delays: Option<&str>) -> Vec<String> {
+        if delays == self.delays.as_deref() {
+            return Vec::new();
+        }
+        let applied = self.node.space.enter().and_then(|()| nft::apply(delays.unwrap_or(faults::NO_DELAYS)));
+        match applied {
+            Ok(()) => {
+                self.delays = delays.map(str::to_owned);
+                Vec::new()
+            }
+            Err(error) => vec![format!(
+                "packets cannot be delayed: {error}; the kernel must support packet filters for packets that leave a link \
+                 (Linux 5.16, CONFIG_NETFILTER_EGRESS, nft_fwd_netdev)"
+            )],
+        }
+    }
+
+    fn configure(&mut self, vpc: &Vpc, links: &Links, faults: &[Chain]) -> Vec<String> {
         // A new link is in the rules before packets find a route to it, and its own packets are dropped until then.
         let mut errors = Vec::new();
-        let rules = rules::of_router(vpc, links);
+        let rules = rules::of_router(vpc, links, faults);
         if rules != self.rules {
             let is_new = self.rules.is_empty();
             let applied = self.node.space.enter().and_then(|()| nft::apply(&rules));

@@ -9,14 +9,19 @@
 //! exist with it and with the programs in them, so nothing has to be cleaned up.
 //!
 //! - [`routing`], [`netlink`]: routes and rules, and the kernel's interface for links and routes
-//! - [`config`], [`rules`]: what a network needs, as data: addresses and routes, and a script for `nft`
+//! - [`config`], [`rules`], [`faults`]: what a network needs, as data: addresses and routes, a script for `nft`, and its
+//!   chains for injected faults
 //! - [`space`], [`nft`], [`actual`]: one namespace, packet filters, and the reconciliation of all of them
+//! - [`delay`], [`checksum`]: the queue of delayed packets
 //! - [`protocol`], [`process`], [`client`]: the network process, and its use
 //! - [`probe`]: whether this machine can have such a network
 
 mod actual;
+mod checksum;
 mod client;
 mod config;
+mod delay;
+mod faults;
 mod netlink;
 mod nft;
 mod probe;

@@ -46,6 +46,11 @@ pub(super) enum Request<'a> {
     DeleteLink {
         index: u32,
     },
+    /// Limits the number of packets that a link sends as one large packet.
+    SetSegments {
+        index: u32,
+        most: u32,
+    },
     AddAddress {
         index: u32,
         address: Ipv4Addr,
@@ -186,6 +191,7 @@ mod uapi {
     pub(super) const IFLA_IFNAME: u16 = 3;
     pub(super) const IFLA_LINKINFO: u16 = 18;
     pub(super) const IFLA_NET_NS_FD: u16 = 28;
+    pub(super) const IFLA_GSO_MAX_SEGS: u16 = 40;
     pub(super) const IFLA_INFO_KIND: u16 = 1;
     pub(super) const IFLA_INFO_DATA: u16 = 2;
     pub(super) const VETH_INFO_PEER: u16 = 1;
@@ -216,11 +222,11 @@ mod uapi {
 
 use uapi::{
     AF_INET, FR_ACT_BLACKHOLE, FR_ACT_TO_TBL, FRA_IIFNAME, FRA_PRIORITY, FRA_TABLE, IFA_ADDRESS, IFA_LOCAL, IFF_NOARP,
-    IFF_UP, IFLA_ADDRESS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_NET_NS_FD, NLM_F_ACK,
-    NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_NOWHERE,
-    RT_SCOPE_UNIVERSE, RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_PREFSRC, RTA_TABLE, RTM_DELADDR, RTM_DELLINK, RTM_DELROUTE,
-    RTM_DELRULE, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWROUTE, RTM_NEWRULE, RTN_BLACKHOLE, RTN_LOCAL, RTN_UNICAST,
-    RTPROT_STATIC, VETH_INFO_PEER,
+    IFF_UP, IFLA_ADDRESS, IFLA_GSO_MAX_SEGS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO,
+    IFLA_NET_NS_FD, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, RT_SCOPE_HOST, RT_SCOPE_LINK,
+    RT_SCOPE_NOWHERE, RT_SCOPE_UNIVERSE, RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_PREFSRC, RTA_TABLE, RTM_DELADDR,
+    RTM_DELLINK, RTM_DELROUTE, RTM_DELRULE, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWROUTE, RTM_NEWRULE, RTN_BLACKHOLE,
+    RTN_LOCAL, RTN_UNICAST, RTPROT_STATIC, VETH_INFO_PEER,
 };
 
 impl Request<'_> {
@@ -245,6 +251,10 @@ impl Request<'_> {
             }
             Request::SetUp { index } => header(message, RTM_NEWLINK, 0, sequence, |body| link(body, *index, IFF_UP)),
             Request::DeleteLink { index } => header(message, RTM_DELLINK, 0, sequence, |body| link(body, *index, 0)),
+            Request::SetSegments { index, most } => header(message, RTM_NEWLINK, 0, sequence, |body| {
+                link(body, *index, IFF_UP);
+                number(body, IFLA_GSO_MAX_SEGS, *most);
+            }),
             Request::AddAddress { index, address, bits } => {
                 header(message, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, sequence, |body| {
                     interface_address(body, *index, *address, *bits);

@@ -88,7 +88,7 @@ fn examine() -> Result<(), Reason> {
     }
     let (vpc, links, tables) = sample();
     let filter = |error: io::Error| Reason::PacketFilter { error: error.to_string() };
-    nft::apply(&rules::of_router(&vpc, &links)).map_err(filter)?;
+    nft::apply(&rules::of_router(&vpc, &links, &[])).map_err(filter)?;
     nft::apply(&rules::of_nat_gateway(Ipv4Addr::new(10, 0, 0, 4))).map_err(filter)?;
     let errors = space.configure(&mut Config::default(), &Config::of_router(&vpc, &links, &tables));
     if errors.is_empty() { Ok(()) } else { Err(Reason::Settings { error: errors.join("; ") }) }

@@ -9,19 +9,25 @@ use std::fmt::{Display, Write as _};
 use std::net::Ipv4Addr;
 
 use super::config::{INTERNET_LINK, Links, interface_link, peering_link};
+use super::faults::Chain;
 use crate::domain::network::{AclEntry, Interface, METADATA, Peer, Permission, SecurityGroup, Traffic, Vpc};
 
 /// Name of the only table.
 const TABLE: &str = "vpc";
 
 /// Returns the script that replaces the router's table in one transaction. Tracked connections persist.
-pub(super) fn of_router(vpc: &Vpc, links: &Links) -> String {
+///
+/// `faults` are the chains of injected faults.
+pub(super) fn of_router(vpc: &Vpc, links: &Links, faults: &[Chain]) -> String {
     let mut script = Script { text: format!("table ip {TABLE}\ndelete table ip {TABLE}\ntable ip {TABLE} {{\n") };
     let connected = Connected::of(vpc, links);
     script.sets(vpc, &connected);
     script.sources(&connected);
     script.translation(&connected);
     script.input(vpc, &connected);
+    for (name, rules) in faults {
+        script.chain(name, rules);
+    }
     script.acls(vpc, &connected);
     script.groups(vpc, &connected);
     script.text.push_str("}\n");
@@ -382,7 +388,7 @@ mod tests {
 
     #[test]
     fn the_script_of_a_router_contains_groups_and_acls() {
-        insta::assert_snapshot!(of_router(&vpc(), &links()), @r#"
+        insta::assert_snapshot!(of_router(&vpc(), &links(), &[]), @r#"
         table ip vpc
         delete table ip vpc
         table ip vpc {
@@ -504,9 +510,10 @@ mod tests {
 
     #[test]
     fn an_interface_without_a_link_is_in_no_rule() {
-        let script = of_router(&vpc(), &Links::default());
+        let script = of_router(&vpc(), &Links::default(), &[("faults".to_owned(), vec!["jump a".to_owned()])]);
         assert!(!script.contains("10.0.1.5 :") && !script.contains("dnat"), "{script}");
         assert!(script.contains("policy drop"));
+        assert!(script.contains("chain faults {\n    jump a\n  }"), "{script}");
     }
 
     #[test]
