@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::domain::ec2::network_interface::{self, NetworkInterface, Owner};
-use crate::model::{Cloud, Tags};
+use crate::model::{Cloud, Region, Tags};
 
 /// A source or destination.
 #[derive(Debug)]
@@ -28,13 +28,16 @@ pub(crate) enum PartyError {
 }
 
 impl Party {
-    /// Finds a party: `internet`, or a resource with a network interface by its id, name, tag `Name` or address.
+    /// Finds a party: `internet`, or a resource with a network interface by its id, name, DNS name, tag `Name`
+    /// or address.
     pub(crate) fn named(cloud: &Cloud, name: &str) -> Result<Party, PartyError> {
         if name == "internet" {
             return Ok(Party::Internet);
         }
-        let all = cloud.regions.values().flat_map(network_interface::all);
-        let mut found: Vec<NetworkInterface<'_>> = all.filter(|interface| is_called(interface, name)).collect();
+        let of_region = |region| network_interface::all(region).into_iter().map(move |interface| (region, interface));
+        let all = cloud.regions.values().flat_map(of_region);
+        let called = all.filter(|(region, interface)| is_called(region, interface, name));
+        let mut found: Vec<NetworkInterface<'_>> = called.map(|(_, interface)| interface).collect();
         // Of a load balancer or a cluster, any interface stands for all.
         found.dedup_by(|one, other| owner_id(one) == owner_id(other));
         match found.as_slice() {
@@ -65,7 +68,7 @@ fn owner_id<'a>(interface: &NetworkInterface<'a>) -> &'a str {
     }
 }
 
-fn is_called(interface: &NetworkInterface<'_>, name: &str) -> bool {
+fn is_called(region: &Region, interface: &NetworkInterface<'_>, name: &str) -> bool {
     let tag = |tags: &Tags| tags.get("Name").is_some_and(|tag| tag == name);
     let named = match interface.owner {
         Owner::Instance(instance) => tag(&instance.tags),
@@ -74,7 +77,20 @@ fn is_called(interface: &NetworkInterface<'_>, name: &str) -> bool {
         Owner::Database(_) | Owner::Endpoint(..) => false,
     };
     named
+        || has_dns_name(region, interface, name)
         || owner_id(interface) == name
         || interface.id == name
         || name.parse().is_ok_and(|address| interface.private == address || interface.public == Some(address))
+}
+
+/// Returns whether one of AWS's names leads to the interface.
+fn has_dns_name(region: &Region, interface: &NetworkInterface<'_>, name: &str) -> bool {
+    let private = region.private_name(interface.private);
+    let public = interface.public.and_then(|public| region.public_name(&interface.subnet.vpc_id, public));
+    let of_owner = match interface.owner {
+        Owner::LoadBalancer(balancer) => Some(region.balancer_name(balancer)),
+        _ => None,
+    };
+    let mut names = std::iter::once(private).chain(public).chain(of_owner);
+    names.any(|known| known.eq_ignore_ascii_case(name))
 }

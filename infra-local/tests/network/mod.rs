@@ -3,6 +3,9 @@
 mod agreement;
 mod behaviour;
 mod example;
+mod resolver;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -46,6 +49,7 @@ pub(crate) fn main() {
         behaviour::a_stopped_cloud_finds_its_network_again,
         behaviour::a_killed_network_process_is_replaced,
         behaviour::the_network_process_stops_with_its_directory,
+        resolver::programs_and_sockets_of_an_instance_resolve_names,
         agreement::packets_and_the_model_agree,
         behaviour::a_large_network_is_created_and_changed_quickly,
     ];

@@ -153,7 +153,7 @@ impl Fabric for Namespaces {
     async fn namespace(&self, interface: &str) -> io::Result<Option<Namespace>> {
         let file = self.file(Request::Namespace { interface: interface.to_owned() }).await?;
         let owner = if geteuid().is_root() { None } else { self.process().map(|process| process.pid) };
-        Ok(Some(Namespace { file, owner }))
+        Ok(Some(Namespace { file, owner, names: None }))
     }
 
     fn generation(&self) -> watch::Receiver<u64> {
