@@ -168,7 +168,12 @@ const FOLDERS: &[(&str, &str, &[&[&str]])] = &[
     (
         "infra-local/src/lib.rs",
         "domain",
-        &[&["elbv2", "machine", "postgres", "reachability", "ssm"], &["autoscaling", "ec2", "rds"], &["network"]],
+        &[
+            &["elbv2", "machine", "names", "postgres", "reachability", "ssm"],
+            &["autoscaling", "ec2", "rds"],
+            &["network"],
+            &["dns"],
+        ],
     ),
     (
         "infra-local/src/lib.rs",
@@ -187,7 +192,7 @@ const FOLDERS: &[(&str, &str, &[&[&str]])] = &[
             &["network"],
             &["confinement"],
             &["process"],
-            &["artifact", "public_address", "gateways", "logs", "metadata", "postgres", "proxy", "seam"],
+            &["artifact", "public_address", "gateways", "logs", "metadata", "postgres", "proxy", "resolver", "seam"],
             &["autoscaling", "elbv2", "rds", "service"],
             &["cloudwatch", "images", "session"],
             &["host"],

@@ -16,6 +16,9 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 pub(crate) struct Endpoint {
     /// Values of the `Host` header, in lower case.
     authorities: Vec<String>,
+    port: u16,
+    /// Whether a name in lower case leads to the listener in the DNS of the cloud.
+    is_name: fn(&str) -> bool,
 }
 
 /// Origin of a request, according to the browser's headers.
@@ -39,7 +42,12 @@ impl Endpoint {
         if address.port() == 80 {
             authorities.extend(names);
         }
-        Endpoint { authorities }
+        Endpoint { authorities, port: address.port(), is_name: |_| false }
+    }
+
+    /// A listener inside of the cloud, which clients also address by names. No web page reaches it.
+    pub(crate) fn inside(address: SocketAddr, is_name: fn(&str) -> bool) -> Endpoint {
+        Endpoint { is_name, ..Endpoint::new(address) }
     }
 
     /// Returns whether the request is addressed to this listener: by every `Host` header and by the URI, where it has
@@ -47,7 +55,15 @@ impl Endpoint {
     pub(crate) fn is_addressed_by(&self, request: &Parts) -> bool {
         let hosts = request.headers.get_all(HOST).iter().map(|value| value.to_str().unwrap_or_default());
         let mut given = hosts.chain(request.uri.authority().map(hyper::http::uri::Authority::as_str)).peekable();
-        given.peek().is_some() && given.all(|name| self.authorities.contains(&name.to_ascii_lowercase()))
+        given.peek().is_some() && given.all(|authority| self.is_called(&authority.to_ascii_lowercase()))
+    }
+
+    fn is_called(&self, authority: &str) -> bool {
+        let name = match authority.rsplit_once(':') {
+            Some((name, port)) => port.parse().is_ok_and(|port: u16| port == self.port).then_some(name),
+            None => (self.port == 80).then_some(authority),
+        };
+        self.authorities.iter().any(|known| known == authority) || name.is_some_and(self.is_name)
     }
 }
 
@@ -102,6 +118,17 @@ mod tests {
         let endpoint = Endpoint::new("127.80.6.4:1338".parse().unwrap());
         assert!(endpoint.is_addressed_by(&request("/", &[("host", "127.80.6.4:1338")])));
         assert!(!endpoint.is_addressed_by(&request("/", &[("host", "localhost:1338")])));
+    }
+
+    #[test]
+    fn names_address_a_listener_inside_at_its_port() {
+        let endpoint = |port: u16| Endpoint::inside(([192, 0, 2, 2], port).into(), |name| name == "iam.amazonaws.com");
+        let is_addressed = |port, host| endpoint(port).is_addressed_by(&request("/", &[("host", host)]));
+        assert!(is_addressed(4000, "192.0.2.2:4000") && is_addressed(4000, "IAM.amazonaws.com:4000"));
+        assert!(is_addressed(80, "iam.amazonaws.com") && is_addressed(80, "iam.amazonaws.com:80"));
+        for host in ["iam.amazonaws.com", "iam.amazonaws.com:4001", "evil.example:4000", "evil.example", ":4000"] {
+            assert!(!is_addressed(4000, host), "{host}");
+        }
     }
 
     #[test]

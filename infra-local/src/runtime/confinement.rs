@@ -10,12 +10,17 @@
 //! executable again, which confines itself and then becomes the program. Executables that have not called
 //! [`enable_launcher`] start programs from a confined thread instead, without a mount namespace.
 //!
+//! Programs in the namespace of an instance see the instance's `/etc/resolv.conf` and `/etc/hosts`. This needs the mount
+//! namespace; without it, and without confinement, these files are this machine's.
+//!
 //! Source: Linux, "Landlock: unprivileged access control"; `user_namespaces(7)`, `pivot_root(2)`.
 
 #[cfg(target_os = "linux")]
 mod launcher;
 #[cfg(target_os = "linux")]
 mod mounts;
+#[cfg(target_os = "linux")]
+mod name_files;
 #[cfg(target_os = "linux")]
 mod restrictions;
 
@@ -30,7 +35,7 @@ use std::sync::OnceLock;
 use serde::{Deserialize, Serialize};
 
 use crate::runtime::executable;
-use crate::runtime::network::Namespace;
+use crate::runtime::network::{NameFiles, Namespace};
 use crate::runtime::user::User;
 
 /// First argument of a launcher.
@@ -78,6 +83,8 @@ struct Network {
     file: Option<PathBuf>,
     /// The process whose user namespace owns it. `None` when that is the launcher's own.
     owner: Option<u32>,
+    /// Files of a confined program. Another one sees this machine's.
+    names: Option<NameFiles>,
 }
 
 /// The parts of the confinement that this machine enforces.
@@ -135,7 +142,7 @@ impl ConfinementStatus {
 #[cfg(target_os = "linux")]
 fn probe() -> io::Result<ConfinementStatus> {
     let Some(mut command) = executable::command(PROBE) else {
-        let restricted = std::thread::spawn(|| restrictions::restrict(&Confinement::default(), false)).join();
+        let restricted = std::thread::spawn(|| restrictions::restrict(&Confinement::default(), false, &[])).join();
         let mut status = restricted.map_err(|_| io::Error::other("the probing thread panicked"))?;
         // Resource limits are a process's, not a thread's.
         status.privileges = false;
@@ -164,6 +171,7 @@ pub(super) fn command(launch: &Launch<'_>, program: &Path, arguments: &[String])
             network: launch.namespace.map(|namespace| Network {
                 file: launch.is_interactive.then(|| path(namespace)),
                 owner: namespace.owner,
+                names: namespace.names.clone(),
             }),
         };
         command.arg(serde_json::to_string(&instructions)?).arg(program).args(arguments);
@@ -214,7 +222,7 @@ pub(super) fn spawn(launch: &Launch<'_>, mut command: tokio::process::Command) -
     let confined = std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
             let _entered = runtime.enter();
-            let status = restrictions::restrict(launch.confinement, false);
+            let status = restrictions::restrict(launch.confinement, false, &[]);
             tracing::debug!(?status, "confined");
             command.spawn()
         });

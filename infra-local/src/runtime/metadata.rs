@@ -11,7 +11,7 @@ mod tree;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -80,7 +80,8 @@ async fn run_at_instances(shared: Shared, mut phase: PhaseWatch) {
         for (key, address) in new {
             match TcpListener::bind((address, PORT)).await {
                 Ok(listener) => {
-                    let service = Arc::new(Service::new(shared.clone(), key.clone(), (address, PORT).into()));
+                    let service =
+                        Arc::new(Service::new(shared.clone(), key.clone(), Endpoint::new((address, PORT).into())));
                     let mut task = JoinSet::new();
                     task.spawn(serve(listener, service));
                     served.insert(key.1, Served { address, _task: task });
@@ -171,8 +172,7 @@ struct Service {
 }
 
 impl Service {
-    fn new(shared: Shared, key: Key, address: SocketAddr) -> Service {
-        let endpoint = Endpoint::new(address);
+    fn new(shared: Shared, key: Key, endpoint: Endpoint) -> Service {
         Service { shared, key, endpoint, tokens: Mutex::default() }
     }
 

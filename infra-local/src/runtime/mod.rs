@@ -21,6 +21,7 @@ pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod public_address;
 pub(crate) mod rds;
+pub(crate) mod resolver;
 #[cfg(target_os = "linux")]
 #[doc(hidden)]
 pub mod seam;

@@ -9,7 +9,7 @@ use std::process::ExitStatus;
 use serde::{Deserialize, Serialize};
 
 use super::confinement::{self, Launch};
-use super::network::{NetworkHandle, Place};
+use super::network::{NameFiles, Namespace, NetworkHandle, Place};
 use super::service;
 use crate::model::ec2::instance::Instance;
 use crate::state::{Shared, console};
@@ -23,6 +23,8 @@ pub struct Session {
     pub instance: String,
     /// Network interface of the programs. `None` for the network of this machine.
     interface: Option<String>,
+    /// Files by which the programs resolve names.
+    names: Option<NameFiles>,
     /// Directory of the instance.
     directory: PathBuf,
     environment: BTreeMap<String, String>,
@@ -47,7 +49,10 @@ impl Session {
         let interface = site.is_inside().then(|| instance.network_interface_id.clone());
         let host = service::Host { shared, region, instance, site, directory: &directory };
         let environment = host.environment();
-        Session { instance: instance.id.clone(), interface, environment, is_confined: shared.confines(), directory }
+        let names = NameFiles::of(&network.current().network, &instance.network_interface_id);
+        let names = names.filter(|_| interface.is_some());
+        let is_confined = shared.confines();
+        Session { instance: instance.id.clone(), interface, names, environment, is_confined, directory }
     }
 
     /// Runs a program with the input and output of this process, and waits until it stops. `cloud` is the directory of the
@@ -59,6 +64,7 @@ impl Session {
     pub async fn run(&self, cloud: &Path, program: &Program) -> io::Result<ExitStatus> {
         let confinement = service::confinement(&self.directory);
         let namespace = self.interface.as_ref().map(|interface| namespace(cloud, interface)).transpose()?;
+        let namespace = namespace.map(|namespace| Namespace { names: self.names.clone(), ..namespace });
         let mut environment = self.environment.clone();
         environment.extend(program.environment.clone());
         let launch = Launch {

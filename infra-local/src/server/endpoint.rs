@@ -32,6 +32,7 @@ use self::answer::{Answer, compatible_failure, failure, refusal, response};
 use self::request::{BODY_LIMIT_BYTES, ServiceRequest, read_body};
 use self::service::{QueryTable, Service, ValueTable, find_operation, guess_protocol};
 use crate::access::{self, Endpoint, Identity, RootKeys, Source, Wish};
+use crate::domain::dns;
 use crate::domain::network::ENDPOINTS;
 use crate::model;
 use crate::runtime::background::PhaseWatch;
@@ -88,7 +89,8 @@ impl Server {
     /// cloud.
     pub(crate) fn new(shared: Shared, network: NetworkHandle, access: Access, stop_requested: Arc<Notify>) -> Server {
         let s3 = s3::Store::new(&shared, access.enforce_iam);
-        let endpoints = vec![Endpoint::new(shared.endpoint()), Endpoint::new(inside(&shared))];
+        let endpoints =
+            vec![Endpoint::new(shared.endpoint()), Endpoint::inside(inside(&shared), dns::is_service_endpoint)];
         let admin = Admin { shared: shared.clone(), network, token: access.token.clone(), stop_requested };
         Server { shared, access, endpoints, s3, admin, head_limit: HEAD_LIMIT }
     }

@@ -39,7 +39,8 @@ pub enum PartyError {
 }
 
 impl Party {
-    /// Finds a party: `internet`, or a resource with a network interface by its id, name, tag `Name` or address.
+    /// Finds a party: `internet`, or a resource with a network interface by its id, name, DNS name, tag `Name`
+    /// or address.
     pub(crate) fn named(cloud: &Cloud, name: &str) -> Result<Party, PartyError> {
         if name == "internet" {
             return Ok(Party::Internet);
@@ -58,14 +59,11 @@ impl Party {
 
 /// Finds an instance by its id, tag `Name` or address.
 pub(crate) fn instance<'a>(cloud: &'a Cloud, name: &str) -> Result<(&'a Region, &'a Instance), PartyError> {
-    let of_region = |region: &'a Region| {
-        let interfaces = network_interface::all(region).into_iter().filter(|interface| is_called(interface, name));
-        interfaces.filter_map(move |interface| match interface.owner {
-            Owner::Instance(instance) => Some((region, instance)),
-            _ => None,
-        })
-    };
-    let found: Vec<_> = cloud.regions.values().flat_map(of_region).collect();
+    let called = called(cloud, name).filter_map(|(region, interface)| match interface.owner {
+        Owner::Instance(instance) => Some((region, instance)),
+        _ => None,
+    });
+    let found: Vec<_> = called.collect();
     match found.as_slice() {
         [one] => Ok(*one),
         [] => Err(PartyError::UnknownInstance(name.to_owned())),
@@ -90,14 +88,20 @@ pub(crate) fn side(cloud: &Cloud, name: &str) -> Result<Side, PartyError> {
 
 /// Finds the interface of a resource. Of a load balancer or a cluster, any interface stands for all.
 fn find<'a>(cloud: &'a Cloud, name: &str) -> Result<Option<NetworkInterface<'a>>, PartyError> {
-    let all = cloud.regions.values().flat_map(network_interface::all);
-    let mut found: Vec<NetworkInterface<'_>> = all.filter(|interface| is_called(interface, name)).collect();
+    let mut found: Vec<NetworkInterface<'_>> = called(cloud, name).map(|(_, interface)| interface).collect();
     found.dedup_by(|one, other| one.owner.unique_id() == other.owner.unique_id());
     if found.len() > 1 {
         let ids = found.iter().map(|interface| owner_id(interface).to_owned()).collect();
         return Err(PartyError::Ambiguous { name: name.to_owned(), ids });
     }
     Ok(found.pop())
+}
+
+/// Returns all interfaces of this name.
+fn called<'a>(cloud: &'a Cloud, name: &str) -> impl Iterator<Item = (&'a Region, NetworkInterface<'a>)> {
+    let of_region =
+        |region: &'a Region| network_interface::all(region).into_iter().map(move |interface| (region, interface));
+    cloud.regions.values().flat_map(of_region).filter(move |(region, interface)| is_called(region, interface, name))
 }
 
 fn owner_id<'a>(interface: &NetworkInterface<'a>) -> &'a str {
@@ -110,7 +114,7 @@ fn owner_id<'a>(interface: &NetworkInterface<'a>) -> &'a str {
     }
 }
 
-fn is_called(interface: &NetworkInterface<'_>, name: &str) -> bool {
+fn is_called(region: &Region, interface: &NetworkInterface<'_>, name: &str) -> bool {
     let tag = |tags: &Tags| tags.get("Name").is_some_and(|tag| tag == name);
     let named = match interface.owner {
         Owner::Instance(instance) => tag(&instance.tags),
@@ -119,7 +123,20 @@ fn is_called(interface: &NetworkInterface<'_>, name: &str) -> bool {
         Owner::Database(_) | Owner::Endpoint(..) => false,
     };
     named
+        || has_dns_name(region, interface, name)
         || owner_id(interface) == name
         || interface.id == name
         || name.parse().is_ok_and(|address| interface.private == address || interface.public == Some(address))
+}
+
+/// Returns whether one of AWS's names leads to the interface.
+fn has_dns_name(region: &Region, interface: &NetworkInterface<'_>, name: &str) -> bool {
+    let private = region.private_name(interface.private);
+    let public = interface.public.and_then(|public| region.public_name(&interface.subnet.vpc_id, public));
+    let of_owner = match interface.owner {
+        Owner::LoadBalancer(balancer) => Some(region.balancer_name(balancer)),
+        _ => None,
+    };
+    let mut names = std::iter::once(private).chain(public).chain(of_owner);
+    names.any(|known| known.eq_ignore_ascii_case(name))
 }

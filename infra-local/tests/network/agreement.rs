@@ -243,6 +243,8 @@ impl RandomVpc {
         let gateway = (rng.f32() < 0.8).then(|| format!("igw-{number}"));
         let value = json!({
             "range": format!("10.{number}.0.0/16"),
+            "domain": "ec2.internal",
+            "has_resolver": true,
             "internet_gateway": gateway,
             "subnets": {},
             "interfaces": interfaces,

@@ -32,6 +32,8 @@ pub(crate) fn network() -> Value {
         "vpcs": {
             "vpc-1": {
                 "range": "10.0.0.0/16",
+                "domain": "ec2.internal",
+                "has_resolver": true,
                 "internet_gateway": "igw-1",
                 "subnets": {
                     "subnet-a": subnet("10.0.1.0/24", json!({"0.0.0.0/0": "internet"})),
@@ -55,6 +57,8 @@ pub(crate) fn network() -> Value {
             },
             "vpc-2": {
                 "range": "10.1.0.0/16",
+                "domain": "ec2.internal",
+                "has_resolver": true,
                 "internet_gateway": null,
                 "subnets": {"subnet-p": subnet("10.1.0.0/24", json!({"10.0.0.0/16": {"peering": "pcx-1"}}))},
                 "interfaces": {"eni-peer": interface("subnet-p", "10.1.0.5", json!(null), json!(["sg-peer"]))},

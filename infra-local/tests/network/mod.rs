@@ -4,6 +4,9 @@ mod agreement;
 mod behaviour;
 mod example;
 mod faults;
+mod resolver;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -50,6 +53,7 @@ pub(crate) fn main() {
         faults::a_partition_stops_open_and_new_connections_until_it_is_cleared,
         faults::lost_packets_slow_a_transfer_down_and_keep_its_data,
         faults::delayed_packets_arrive_later_and_unchanged,
+        resolver::programs_and_sockets_of_an_instance_resolve_names,
         agreement::packets_and_the_model_agree,
         behaviour::a_large_network_is_created_and_changed_quickly,
     ];

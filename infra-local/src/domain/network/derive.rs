@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 
 use super::{Interface, Network, NetworkAcl, Peer, Permission, SecurityGroup, Subnet, Target, Traffic, Vpc, faults};
 use crate::domain::ec2::network_interface::{self, NetworkInterface, Owner};
+use crate::domain::names;
 use crate::model::cidr::Cidr;
 use crate::model::ec2::gateway::NatState;
 use crate::model::ec2::peering::PeeringState;
@@ -59,6 +60,8 @@ fn of_vpc(region: &Region, vpc: &vpc::Vpc, range: Cidr) -> Vpc {
     });
     Vpc {
         range,
+        domain: names::private_domain(&region.name),
+        has_resolver: vpc.dns_support,
         internet_gateway: region.internet_gateway_of(&vpc.id).map(|gateway| gateway.id.clone()),
         groups: groups.collect(),
         acls: subnets.values().map(|subnet| (subnet.acl.clone(), NetworkAcl::open())).collect(),

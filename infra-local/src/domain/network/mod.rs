@@ -33,6 +33,9 @@ pub(crate) const ENDPOINTS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 /// Address of the instance metadata service, as on AWS.
 pub(crate) const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 
+/// Address of the VPC's DNS resolver that is the same in every VPC, as on AWS. See [`Vpc::resolver`] for the other one.
+pub(crate) const RESOLVER: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 253);
+
 /// All VPCs of a cloud, and the peering connections between them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Network {
@@ -49,6 +52,10 @@ pub(crate) struct Network {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Vpc {
     pub(crate) range: Cidr,
+    /// Domain of the names of private addresses.
+    pub(crate) domain: String,
+    /// Whether its DNS resolver answers.
+    pub(crate) has_resolver: bool,
     /// Id of the attached internet gateway.
     pub(crate) internet_gateway: Option<String>,
     /// By id.

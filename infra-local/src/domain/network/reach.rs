@@ -10,8 +10,8 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AclEntry, CLIENTS, ENDPOINTS, Fault, Interface, METADATA, Network, NetworkAcl, Peer, Permission, Target, Traffic,
-    Vpc,
+    AclEntry, CLIENTS, ENDPOINTS, Fault, Interface, METADATA, Network, NetworkAcl, Peer, Permission, RESOLVER, Target,
+    Traffic, Vpc,
 };
 
 /// Source of a connection.
@@ -134,7 +134,7 @@ impl<'a> Walk<'a> {
             self.hop(source.id, "the destination is the source itself".to_owned());
             return Ok(());
         }
-        if to == METADATA || to == source.vpc.resolver() {
+        if [METADATA, RESOLVER, source.vpc.resolver()].contains(&to) {
             return self.enter_router(source);
         }
         self.egress_of_groups(source, to)?;
@@ -201,6 +201,9 @@ impl<'a> Walk<'a> {
         let is_metadata = self.flow.to == METADATA;
         match self.flow.traffic {
             Traffic::Tcp(80, 80) if is_metadata => self.hop(source.vpc_id, "the instance metadata service".to_owned()),
+            Traffic::Tcp(53, 53) | Traffic::Udp(53, 53) if !is_metadata && !source.vpc.has_resolver => {
+                return blocked(source.vpc_id, "the VPC has no DNS resolver, because enableDnsSupport is false");
+            }
             Traffic::Tcp(53, 53) | Traffic::Udp(53, 53) if !is_metadata => {
                 self.hop(source.vpc_id, "the DNS resolver".to_owned());
             }

@@ -38,6 +38,8 @@ fn vpc(number: u8) -> Vpc {
     };
     Vpc {
         range: cidr(&format!("10.{number}.0.0/16")),
+        domain: "ec2.internal".to_owned(),
+        has_resolver: true,
         internet_gateway: Some(format!("igw-{number}")),
         subnets: BTreeMap::from([
             ("public".to_owned(), subnet(1, &[("0.0.0.0/0", Target::Internet)])),

@@ -9,9 +9,9 @@ use std::process::{Command, exit};
 
 use rustix::thread::{CapabilitySet, capability_is_in_bounding_set, remove_capability_from_bounding_set};
 
-use super::{Confinement, ConfinementStatus, Instructions, Network, mounts, restrictions};
+use super::{Confinement, ConfinementStatus, Instructions, mounts, restrictions};
 use crate::runtime::executable::MARK;
-use crate::runtime::network::namespaces;
+use crate::runtime::network::{NameFiles, namespaces};
 
 /// Exit code of shells for a command that cannot be executed.
 const NOT_EXECUTED: i32 = 126;
@@ -39,7 +39,7 @@ pub(super) fn run(arguments: impl Iterator<Item = OsString>) -> ! {
 
 /// Prints what a program would be confined by, as JSON.
 pub(super) fn probe() -> ! {
-    let status = confine(&Confinement::default());
+    let status = confine(&Confinement::default(), None);
     let printed = serde_json::to_string(&status).map(|text| println!("{text}"));
     exit(i32::from(printed.is_err()))
 }
@@ -49,13 +49,13 @@ fn become_program(mut arguments: impl Iterator<Item = OsString>) -> io::Result<I
     let instructions = arguments.next().ok_or_else(missing)?;
     let instructions: Instructions = serde_json::from_slice(instructions.as_encoded_bytes())?;
     let program = arguments.next().ok_or_else(missing)?;
-    if let Some(network) = instructions.network {
+    if let Some(network) = &instructions.network {
         let context =
             |error: io::Error| io::Error::new(error.kind(), format!("its network cannot be entered: {error}"));
-        enter_network(&network).map_err(context)?;
+        enter_network(network).map_err(context)?;
     }
     if instructions.is_confined {
-        confine(&instructions.confinement);
+        confine(&instructions.confinement, instructions.network.and_then(|network| network.names).as_ref());
     }
     let mut command = Command::new(&program);
     command.args(arguments).env_remove(MARK);
@@ -86,13 +86,14 @@ fn enter_network(network: &Network) -> io::Result<()> {
 }
 
 /// Applies everything that the kernel offers, in the order that the parts depend on: a Landlock domain forbids mounts.
-fn confine(confinement: &Confinement) -> ConfinementStatus {
+fn confine(confinement: &Confinement, names: Option<&NameFiles>) -> ConfinementStatus {
     restrictions::limit_resources();
-    let mounted = mounts::enter(confinement);
+    let mounted = mounts::enter(confinement, names);
     drop_capabilities();
-    let mut status = restrictions::restrict(confinement, mounted.is_ok());
+    let read = mounted.as_deref().unwrap_or_default();
+    let mut status = restrictions::restrict(confinement, mounted.is_ok(), read);
     match mounted {
-        Ok(()) => status.sockets = true,
+        Ok(_) => status.sockets = true,
         Err(error) => status.reasons.push(format!("there is no mount namespace: {error}")),
     }
     status

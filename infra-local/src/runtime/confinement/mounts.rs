@@ -14,8 +14,9 @@ use rustix::mount::{
 };
 use rustix::process::{getegid, geteuid, pivot_root, umask};
 
-use super::Confinement;
 use super::restrictions::{RUNTIME, SYSTEM};
+use super::{Confinement, name_files};
+use crate::runtime::network::NameFiles;
 
 /// Directory in which the new root is assembled. Its former content is hidden from then on.
 const ROOT: &str = "/tmp";
@@ -25,21 +26,24 @@ const FORMER: &str = ".former";
 /// Enters a mount namespace whose root holds the system's directories and the program's own, and nothing else.
 ///
 /// Must be called in a process with a single thread. After an error the process may be in a namespace of its own, with
-/// the root it had.
-pub(super) fn enter(confinement: &Confinement) -> io::Result<()> {
+/// the root it had. Returns the files of `names`, which take the place of this machine's.
+pub(super) fn enter(confinement: &Confinement, names: Option<&NameFiles>) -> io::Result<Vec<PathBuf>> {
     // Every user may pass through the directories above its own.
     let mask = umask(Mode::from_raw_mode(0o022));
-    let entered = enter_root(confinement);
+    let entered = enter_root(confinement, names.is_some());
+    let replaced = entered.map(|()| names.map(name_files::replace).unwrap_or_default());
     umask(mask);
-    entered
+    let (paths, failures) = replaced?;
+    failures.iter().for_each(|failure| eprintln!("{failure}"));
+    Ok(paths)
 }
 
-fn enter_root(confinement: &Confinement) -> io::Result<()> {
+fn enter_root(confinement: &Confinement, has_names: bool) -> io::Result<()> {
     let directory = std::env::current_dir()?;
     unshare_mounts()?;
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
     // Looked up in this namespace, and before anything is hidden.
-    let sources = sources(confinement)?;
+    let sources = sources(confinement, has_names)?;
     mount("tmpfs", ROOT, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, c"mode=0755,size=25%")?;
     let root = Path::new(ROOT);
     for source in sources {
@@ -82,8 +86,10 @@ enum Source {
     Link { path: PathBuf, target: PathBuf },
 }
 
-fn sources(confinement: &Confinement) -> io::Result<Vec<Source>> {
-    let system = SYSTEM.iter().chain(RUNTIME).map(Path::new);
+fn sources(confinement: &Confinement, has_names: bool) -> io::Result<Vec<Source>> {
+    // A program with its own files has no use for this machine's resolver, which would answer over a Unix socket.
+    let runtime = if has_names { &[] } else { RUNTIME };
+    let system = SYSTEM.iter().chain(runtime).map(Path::new);
     let system = system.map(Source::of).filter(|source| !matches!(source, Err(error) if is_missing(error)));
     // The program's own directories must exist.
     let own = confinement.readable.iter().chain(&confinement.writable).map(|path| Source::of(path));

@@ -30,14 +30,15 @@ const OPEN_FILES: u64 = 65_536;
 const PROCESSES: u64 = 8192;
 const FILE_BYTES: u64 = 64 << 30;
 
-/// Restricts this thread, as far as the kernel can. `has_own_root` tells whether it is in a mount namespace of its own.
-pub(super) fn restrict(confinement: &Confinement, has_own_root: bool) -> ConfinementStatus {
+/// Restricts this thread, as far as the kernel can. `has_own_root` is true in a mount namespace of its own. The files in
+/// `read` may be read as well.
+pub(super) fn restrict(confinement: &Confinement, has_own_root: bool, read: &[PathBuf]) -> ConfinementStatus {
     let mut status = ConfinementStatus::default();
     match rustix::thread::set_no_new_privs(true) {
         Ok(()) => status.privileges = true,
         Err(error) => status.reasons.push(format!("privileges cannot be given up: {error}")),
     }
-    match landlock(confinement, has_own_root) {
+    match landlock(confinement, has_own_root, read) {
         Ok(RulesetStatus::FullyEnforced) => (status.files, status.signals) = (true, true),
         Ok(RulesetStatus::PartiallyEnforced) => {
             status.files = true;
@@ -49,7 +50,7 @@ pub(super) fn restrict(confinement: &Confinement, has_own_root: bool) -> Confine
     status
 }
 
-fn landlock(confinement: &Confinement, has_own_root: bool) -> Result<RulesetStatus, RulesetError> {
+fn landlock(confinement: &Confinement, has_own_root: bool, files: &[PathBuf]) -> Result<RulesetStatus, RulesetError> {
     let all = AccessFs::from_all(INTERFACE);
     let read = AccessFs::from_read(INTERFACE);
     let written = all & !(AccessFs::MakeChar | AccessFs::MakeBlock);
@@ -61,7 +62,7 @@ fn landlock(confinement: &Confinement, has_own_root: bool) -> Result<RulesetStat
     let rules = allow(rules, SYSTEM.iter().chain(RUNTIME), read)?;
     let rules = allow(rules, DEVICES, read | AccessFs::from_write(INTERFACE) & written)?;
     let rules = allow(rules, private(confinement, has_own_root), written)?;
-    let rules = allow(rules, &confinement.readable, read)?;
+    let rules = allow(rules, confinement.readable.iter().chain(files), read)?;
     let rules = allow(rules, &confinement.writable, written)?;
     Ok(rules.restrict_self()?.ruleset)
 }

@@ -10,6 +10,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::{RETRY, Service, answer};
+use crate::access::Endpoint;
+use crate::domain::dns;
 use crate::domain::network::METADATA;
 use crate::runtime::background::PhaseWatch;
 use crate::runtime::network::{NetworkHandle, Place};
@@ -110,7 +112,8 @@ impl Router {
             let mut regions = cloud.regions.values();
             regions.find(|region| region.ec2.instances.contains_key(id)).map(|region| region.name.clone())
         })?;
-        let service = Arc::new(Service::new(self.shared.clone(), (region, id.clone()), ADDRESS));
+        let endpoint = Endpoint::inside(ADDRESS, dns::is_metadata_service);
+        let service = Arc::new(Service::new(self.shared.clone(), (region, id.clone()), endpoint));
         services.insert(id.clone(), Arc::clone(&service));
         Some(service)
     }

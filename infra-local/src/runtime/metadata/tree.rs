@@ -43,30 +43,34 @@ pub(super) fn read(shared: &Shared, region: &str, instance: &Instance, path: &st
 }
 
 fn leaves(cloud: &Cloud, region: &str, instance: &Instance) -> BTreeMap<String, String> {
-    let private = |region: &crate::model::Region| region.private_address(instance.address);
-    let address = cloud.region(region).map_or(instance.address, private).to_string();
+    let home = cloud.regions.get(region);
+    let private = home.map_or(instance.address, |home| home.private_address(instance.address));
+    let address = private.to_string();
+    let name = home.map_or_else(|| address.clone(), |home| home.private_name(private));
+    let public = home.and_then(|home| home.public_address_of(instance));
+    let public_name = home.and_then(|home| home.public_name(&instance.vpc_id, public?));
     let mut leaves: BTreeMap<String, String> = [
         ("ami-id", instance.image_id.clone()),
         ("ami-launch-index", instance.launch_index.to_string()),
-        ("hostname", address.clone()),
+        ("hostname", name.clone()),
         ("instance-action", "none".to_owned()),
         ("instance-id", instance.id.clone()),
         ("instance-life-cycle", "on-demand".to_owned()),
         ("instance-type", instance.instance_type.clone()),
-        ("local-hostname", address.clone()),
+        ("local-hostname", name),
         ("local-ipv4", address.clone()),
         ("placement/availability-zone", instance.zone.clone()),
         ("placement/availability-zone-id", zone_id(&instance.zone)),
         ("placement/region", region.to_owned()),
         ("profile", "default-hvm".to_owned()),
-        ("public-hostname", address.clone()),
-        ("public-ipv4", address.clone()),
         ("reservation-id", instance.reservation_id.clone()),
         ("security-groups", group_names(cloud, region, instance)),
         ("services/domain", "amazonaws.com".to_owned()),
         ("services/partition", "aws".to_owned()),
     ]
     .into_iter()
+    .chain(public.map(|address| ("public-ipv4", address.to_string())))
+    .chain(public_name.map(|name| ("public-hostname", name)))
     .map(|(name, text)| (format!("meta-data/{name}"), text))
     .collect();
     if let Some(profile) = &instance.instance_profile {

@@ -2,10 +2,12 @@
 //!
 //! - [`loopback`]: everything shares this machine's loopback interface. Portable. Nothing enforces security groups between
 //!   two hosts.
+//! - [`name_files`]: the files by which programs in a namespace resolve names
 //! - `namespaces`: every interface is in a network namespace of its own, and the kernel enforces routes and rules.
 //!   Linux only.
 
 mod loopback;
+mod name_files;
 #[cfg(target_os = "linux")]
 pub(crate) mod namespaces;
 
@@ -20,6 +22,7 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{Mutex, watch};
 
 pub(crate) use loopback::Loopback;
+pub(crate) use name_files::NameFiles;
 
 use super::background::PhaseWatch;
 use crate::domain::network::Network;
@@ -46,6 +49,8 @@ pub(crate) struct Namespace {
     pub(crate) file: OwnedFd,
     /// The process whose user namespace owns it. `None` when that is this process's own.
     pub(crate) owner: Option<u32>,
+    /// The files by which a confined program resolves names. This machine's when absent.
+    pub(crate) names: Option<NameFiles>,
 }
 
 /// Connects the interfaces of a network.
@@ -226,6 +231,13 @@ impl Site {
         }
     }
 
+    pub(crate) async fn bind_udp(&self, address: SocketAddr) -> io::Result<UdpSocket> {
+        match self {
+            Site::Host => UdpSocket::bind(address).await,
+            Site::Inside(network, place) => network.fabric.bind_udp(place, address).await,
+        }
+    }
+
     pub(crate) async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
         match self {
             Site::Host => TcpStream::connect(address).await,
@@ -236,7 +248,11 @@ impl Site {
     /// Returns the namespace that programs of this site run in. `None` for the network of this machine.
     pub(crate) async fn namespace(&self) -> io::Result<Option<Namespace>> {
         match self {
-            Site::Inside(network, Place::Interface(interface)) => network.fabric.namespace(interface).await,
+            Site::Inside(network, Place::Interface(interface)) => {
+                let namespace = network.fabric.namespace(interface).await?;
+                let names = NameFiles::of(&network.current().network, interface);
+                Ok(namespace.map(|namespace| Namespace { names, ..namespace }))
+            }
             Site::Host | Site::Inside(..) => Ok(None),
         }
     }

@@ -1,6 +1,7 @@
 //! DHCP options: the set that every region has, and every VPC uses.
 
 use super::Ec2Operation;
+use crate::domain::names;
 use crate::model::Cloud;
 use crate::model::{ACCOUNT, Region};
 use crate::services::tags;
@@ -33,11 +34,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 }
 
 fn options(region: &Region) -> [(&'static str, String); 2] {
-    let domain = match region.name.as_str() {
-        "us-east-1" => "ec2.internal".to_owned(),
-        other => format!("{other}.compute.internal"),
-    };
-    [("domain-name", domain), ("domain-name-servers", "AmazonProvidedDNS".to_owned())]
+    [("domain-name", names::private_domain(&region.name)), ("domain-name-servers", "AmazonProvidedDNS".to_owned())]
 }
 
 fn render(region: &Region) -> Node {

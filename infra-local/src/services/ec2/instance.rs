@@ -50,8 +50,11 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         ("availability-zone", |it| vec![it.item.zone.clone()]),
         ("private-ip-address", |it| vec![it.region.private_address(it.item.address).to_string()]),
         ("ip-address", public),
-        ("dns-name", public),
-        ("private-dns-name", |it| vec![it.region.private_address(it.item.address).to_string()]),
+        ("dns-name", |it| {
+            let public = it.region.public_address_of(it.item);
+            public.and_then(|address| it.region.public_name(&it.item.vpc_id, address)).into_iter().collect()
+        }),
+        ("private-dns-name", |it| vec![it.region.private_name(it.region.private_address(it.item.address))]),
         ("instance.group-id", |it| it.item.security_groups.clone()),
         ("network-interface.group-id", |it| it.item.security_groups.clone()),
         ("network-interface.network-interface-id", |it| vec![it.item.network_interface_id.clone()]),
@@ -262,9 +265,8 @@ fn render(region: &Region, instance: &Instance) -> Node {
     let has_address = instance.state != InstanceState::Terminated;
     let private = has_address.then(|| region.private_address(instance.address));
     let public = region.public_address_of(instance);
-    // Public names are a matter of the VPC.
-    let named = region.ec2.vpcs.get(&instance.vpc_id).is_some_and(|vpc| vpc.dns_hostnames);
-    let name = |address: Option<std::net::Ipv4Addr>| address.map_or_else(String::new, |address| address.to_string());
+    let private_name = private.map(|address| region.private_name(address)).unwrap_or_default();
+    let public_name = public.and_then(|address| region.public_name(&instance.vpc_id, address)).unwrap_or_default();
     let reason = instance.reason.as_ref();
     let devices = instance.block_devices.iter().filter(|_| has_address).map(|device| render_device(instance, device));
     let options = &instance.metadata_options;
@@ -273,8 +275,8 @@ fn render(region: &Region, instance: &Instance) -> Node {
         .with("instanceId", &instance.id)
         .with("imageId", &instance.image_id)
         .with("instanceState", render_state(instance.state))
-        .with("privateDnsName", name(private))
-        .with("dnsName", name(public.filter(|_| named)))
+        .with("privateDnsName", private_name)
+        .with("dnsName", public_name)
         .with("reason", reason.map_or("", |reason| &reason.message))
         .maybe("keyName", instance.key_name.as_ref())
         .with("amiLaunchIndex", instance.launch_index)

@@ -48,6 +48,8 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         ("vpc-id", |it| vec![it.interface.subnet.vpc_id.clone()]),
         ("availability-zone", |it| vec![it.interface.subnet.zone.clone()]),
         ("private-ip-address", |it| vec![it.interface.private.to_string()]),
+        ("private-dns-name", |it| it.private_name().into_iter().collect()),
+        ("association.public-dns-name", |it| it.public_name().into_iter().collect()),
         ("addresses.private-ip-address", |it| vec![it.interface.private.to_string()]),
         ("description", |it| vec![it.description()]),
         ("interface-type", |it| vec![it.kind().to_owned()]),
@@ -67,6 +69,15 @@ impl Shown<'_> {
             Owner::Instance(instance) => Some(instance),
             _ => None,
         }
+    }
+
+    /// The name of its private address, which the API returns in VPCs that name their hosts.
+    fn private_name(&self) -> Option<String> {
+        private_name(self.region, &self.interface.subnet.vpc_id, self.interface.private)
+    }
+
+    fn public_name(&self) -> Option<String> {
+        self.region.public_name(&self.interface.subnet.vpc_id, self.interface.public?)
     }
 
     fn description(&self) -> String {
@@ -115,12 +126,14 @@ impl Shown<'_> {
         let association = interface.public.map(|address| {
             Node::new()
                 .with("publicIp", address)
+                .with("publicDnsName", self.public_name().unwrap_or_default())
                 .with("ipOwnerId", if gateway.is_some() { ACCOUNT } else { requester })
                 .maybe("allocationId", gateway.and_then(|gateway| gateway.allocation_id.as_ref()))
                 .maybe("associationId", gateway.and_then(|gateway| gateway.association_id.as_ref()))
         });
         let address = Node::new()
             .with("privateIpAddress", interface.private)
+            .maybe("privateDnsName", self.private_name())
             .with("primary", true)
             .maybe("association", association.clone());
         let groups = interface.groups.unwrap_or_default();
@@ -134,6 +147,7 @@ impl Shown<'_> {
             .with("status", "in-use")
             .with("macAddress", mac_address(interface.private))
             .with("privateIpAddress", interface.private)
+            .maybe("privateDnsName", self.private_name())
             .with("sourceDestCheck", gateway.is_none())
             .with("groupSet", render_groups(self.region, groups))
             .with(
@@ -152,22 +166,27 @@ impl Shown<'_> {
     }
 }
 
+fn private_name(region: &Region, vpc_id: &str, address: Ipv4Addr) -> Option<String> {
+    let vpc = region.ec2.vpcs.get(vpc_id)?;
+    vpc.dns_hostnames.then(|| region.private_name(address))
+}
+
 /// An interface as its instance shows it.
 pub(super) fn render_attached(region: &Region, instance: &Instance) -> Node {
-    let named = region.ec2.vpcs.get(&instance.vpc_id).is_some_and(|vpc| vpc.dns_hostnames);
     let private = region.private_address(instance.address);
+    let private_name = private_name(region, &instance.vpc_id, private);
     let elastic = region.elastic_address_of(&instance.id);
     let association = region.public_address_of(instance).map(|address| {
         Node::new()
             .with("publicIp", address)
-            .with("publicDnsName", if named { address.to_string() } else { String::new() })
+            .with("publicDnsName", region.public_name(&instance.vpc_id, address).unwrap_or_default())
             .with("ipOwnerId", if elastic.is_some() { ACCOUNT } else { "amazon" })
             .maybe("allocationId", elastic.map(|elastic| &elastic.allocation_id))
             .maybe("associationId", elastic.and_then(|elastic| elastic.association.as_ref()).map(|held| &held.id))
     });
     let address = Node::new()
         .with("privateIpAddress", private)
-        .with("privateDnsName", private)
+        .maybe("privateDnsName", private_name.as_ref())
         .with("primary", true)
         .maybe("association", association.clone());
     Node::new()
@@ -179,7 +198,7 @@ pub(super) fn render_attached(region: &Region, instance: &Instance) -> Node {
         .with("status", "in-use")
         .with("macAddress", mac_address(private))
         .with("privateIpAddress", private)
-        .with("privateDnsName", private)
+        .maybe("privateDnsName", private_name)
         .with("sourceDestCheck", true)
         .with("groupSet", render_groups(region, &instance.security_groups))
         .with(

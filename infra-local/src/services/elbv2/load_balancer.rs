@@ -239,7 +239,7 @@ fn render(balancer: &LoadBalancer, region: &Region) -> Node {
     };
     Node::new()
         .with("LoadBalancerArn", &balancer.arn)
-        .with("DNSName", dns_name(balancer, region))
+        .with("DNSName", region.balancer_name(balancer))
         .with("CanonicalHostedZoneId", HOSTED_ZONE)
         .with("CreatedTime", balancer.created)
         .with("LoadBalancerName", &balancer.name)
@@ -250,11 +250,6 @@ fn render(balancer: &LoadBalancer, region: &Region) -> Node {
         .with("AvailabilityZones", zones(&balancer.subnets, region))
         .list("SecurityGroups", &balancer.security_groups)
         .with("IpAddressType", "ipv4")
-}
-
-/// The name is an address: the public one, or for an internal balancer the private one of its first interface.
-fn dns_name(balancer: &LoadBalancer, region: &Region) -> std::net::Ipv4Addr {
-    if balancer.scheme == "internal" { region.private_address(balancer.address) } else { balancer.address }
 }
 
 pub(super) fn zones(subnets: &[String], region: &Region) -> Node {

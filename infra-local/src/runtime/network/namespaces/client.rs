@@ -152,7 +152,7 @@ impl Fabric for Namespaces {
 
     async fn namespace(&self, interface: &str) -> io::Result<Option<Namespace>> {
         let file = self.file(Request::Namespace { interface: interface.to_owned() }).await?;
-        Ok(Some(Namespace { file, owner: self.process().and_then(owner) }))
+        Ok(Some(Namespace { file, owner: self.process().and_then(owner), names: None }))
     }
 
     fn generation(&self) -> watch::Receiver<u64> {
@@ -335,7 +335,7 @@ pub(crate) fn namespace(directory: &Path, interface: &str) -> io::Result<Namespa
     let (response, file) = exchange(&stream, &request, PATIENCE)?;
     response.into_result()?;
     let file = file.ok_or_else(|| io::Error::other("the network process returned no file"))?;
-    Ok(Namespace { file, owner: owner(process) })
+    Ok(Namespace { file, owner: owner(process), names: None })
 }
 
 /// Returns the process whose user namespace owns the namespaces, unless that is this process's own.

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use super::netlink::{LOOPBACK, Request};
 use super::routing::{Action, Hop, MAIN_TABLE, Route, Rule};
-use crate::domain::network::{CLIENTS, ENDPOINTS, METADATA, Network, Target, Vpc};
+use crate::domain::network::{CLIENTS, ENDPOINTS, METADATA, Network, RESOLVER, Target, Vpc};
 use crate::model::cidr::Cidr;
 
 /// The VPC's own addresses precede the routes of its subnets.
@@ -48,7 +48,7 @@ impl Config {
     /// Returns the configuration of a VPC's router. `tables` contains the number of each subnet's routing table.
     pub(super) fn of_router(vpc: &Vpc, links: &Links, tables: &BTreeMap<String, u32>) -> Config {
         let mut config = Config::default();
-        config.addresses.extend([METADATA, vpc.resolver()]);
+        config.addresses.extend([METADATA, RESOLVER, vpc.resolver()]);
         config.routes.insert((MAIN_TABLE, vpc.range), Hop::Blackhole);
         config.rules.insert(Rule { priority: MAIN_PRIORITY, input: None, action: Action::Table(MAIN_TABLE) });
         config.rules.insert(Rule { priority: DROP_PRIORITY, input: None, action: Action::Blackhole });

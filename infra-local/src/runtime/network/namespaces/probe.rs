@@ -98,6 +98,8 @@ fn examine() -> Result<(), Reason> {
 fn sample() -> (Vpc, Links, std::collections::BTreeMap<String, u32>) {
     let mut vpc = Vpc {
         range: Cidr::of(Ipv4Addr::new(10, 0, 0, 0)),
+        domain: String::new(),
+        has_resolver: true,
         internet_gateway: Some("igw".to_owned()),
         subnets: [].into(),
         interfaces: [].into(),

@@ -10,7 +10,7 @@ use std::net::Ipv4Addr;
 
 use super::config::{INTERNET_LINK, Links, interface_link, peering_link};
 use super::faults::Chain;
-use crate::domain::network::{AclEntry, Interface, METADATA, Peer, Permission, SecurityGroup, Traffic, Vpc};
+use crate::domain::network::{AclEntry, Interface, METADATA, Peer, Permission, RESOLVER, SecurityGroup, Traffic, Vpc};
 
 /// Name of the only table.
 const TABLE: &str = "vpc";
@@ -169,7 +169,10 @@ impl Script {
             rules.push(format!("iifname {} drop", quoted(other)));
         }
         rules.push(format!("ip daddr {METADATA} tcp dport 80 accept"));
-        rules.push(format!("ip daddr {} meta l4proto {{ tcp, udp }} th dport 53 accept", vpc.resolver()));
+        if vpc.has_resolver {
+            let addresses = list([vpc.resolver(), RESOLVER]);
+            rules.push(format!("ip daddr {addresses} meta l4proto {{ tcp, udp }} th dport 53 accept"));
+        }
         self.chain("input", rules);
     }
 
@@ -343,6 +346,8 @@ mod tests {
         let subnet = |range: &str, acl: &str| json!({"range": range, "zone": "us-east-1a", "route_table": "rtb-1", "routes": {}, "acl": acl});
         serde_json::from_value(json!({
             "range": "10.0.0.0/16",
+            "domain": "ec2.internal",
+            "has_resolver": true,
             "internet_gateway": "igw-1",
             "subnets": {"subnet-a": subnet("10.0.1.0/24", "acl-open"), "subnet-b": subnet("10.0.2.0/24", "acl-db")},
             "interfaces": {
@@ -436,7 +441,7 @@ mod tests {
             iifname "inet" drop
             iifname "p7" drop
             ip daddr 169.254.169.254 tcp dport 80 accept
-            ip daddr 10.0.0.2 meta l4proto { tcp, udp } th dport 53 accept
+            ip daddr { 10.0.0.2, 169.254.169.253 } meta l4proto { tcp, udp } th dport 53 accept
           }
           # subnet-b, acl-db
           chain leave_1 {
@@ -514,6 +519,12 @@ mod tests {
         assert!(!script.contains("10.0.1.5 :") && !script.contains("dnat"), "{script}");
         assert!(script.contains("policy drop"));
         assert!(script.contains("chain faults {\n    jump a\n  }"), "{script}");
+    }
+
+    #[test]
+    fn a_vpc_without_dns_support_accepts_no_requests_for_names() {
+        let script = of_router(&Vpc { has_resolver: false, ..vpc() }, &links());
+        assert!(script.contains("dport 80 accept") && !script.contains("dport 53"), "{script}");
     }
 
     #[test]
