@@ -46,6 +46,7 @@ pub(crate) fn main() {
         behaviour::a_stopped_cloud_finds_its_network_again,
         behaviour::a_killed_network_process_is_replaced,
         behaviour::the_network_process_stops_with_its_directory,
+        behaviour::an_entry_of_a_network_acl_closes_connections_until_it_is_deleted,
         agreement::packets_and_the_model_agree,
         behaviour::a_large_network_is_created_and_changed_quickly,
     ];
