@@ -171,6 +171,23 @@ ec2.authorize_security_group_ingress(GroupId=closed, IpPermissions=[tcp(PORT, gr
 eventually("a group is a peer", lambda: probe(address[hidden]) == "open", seconds=5)
 print("ok  rules change while instances run")
 
+acl = ec2.create_network_acl(VpcId=site["vpc"])["NetworkAcl"]["NetworkAclId"]
+entry = lambda number, action, egress, **more: ec2.create_network_acl_entry(
+    NetworkAclId=acl, RuleNumber=number, RuleAction=action, Egress=egress, **{"Protocol": "-1", "CidrBlock": "0.0.0.0/0", **more})
+entry(100, "allow", False)
+found = ec2.describe_network_acls(Filters=[{"Name": "association.subnet-id", "Values": [site["subnets"]["private"]]}])
+association, = [it["NetworkAclAssociationId"] for it in found["NetworkAcls"][0]["Associations"]
+                if it["SubnetId"] == site["subnets"]["private"]]
+ec2.replace_network_acl_association(AssociationId=association, NetworkAclId=acl)
+eventually("replies need an entry too", lambda: probe(address[back]).startswith("lost"), seconds=5)
+entry(100, "allow", True, Protocol="tcp", PortRange={"From": 1024, "To": 65535})
+eventually("replies go to ephemeral ports", lambda: probe(address[back]) == "open", seconds=5)
+entry(90, "deny", False, CidrBlock="10.77.1.0/24")
+eventually("an entry denies the connection", lambda: probe(address[back]).startswith("lost"), seconds=5)
+ec2.delete_network_acl_entry(NetworkAclId=acl, RuleNumber=90, Egress=False)
+eventually("the entry is deleted", lambda: probe(address[back]) == "open", seconds=5)
+print("ok  network ACLs")
+
 other = network("10.78")
 ec2.create_route(RouteTableId=other["tables"]["private"], DestinationCidrBlock="0.0.0.0/0", GatewayId=other["gateway"])
 there = launch(other, "private", [group(other, "database", tcp(PORT, range="10.77.1.77/32"))], True)

@@ -1,20 +1,27 @@
-//! Access of integration tests to the fabric. A network is given as JSON, in the form that the network process receives.
+//! Access of integration tests to the fabric. A network is given as JSON, in the form that the network process receives,
+//! or derived from a model that requests change.
 #![allow(missing_docs)]
 
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use chrono::Utc;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 
 use crate::domain::network::{End, Flow, Network, Traffic};
+use crate::model::Cloud;
 use crate::runtime::confinement::Confinement;
 use crate::runtime::network::namespaces::{Namespaces, probe};
 use crate::runtime::network::{Fabric as _, Place};
 use crate::runtime::process::{self, ProcessSpec};
 use crate::runtime::user::User;
+use crate::services::operation::Run;
+use crate::services::{Call, ec2};
+use crate::state::address::AddressBlock;
+use crate::wire::{Params, xml};
 
 /// A place of the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,11 +50,62 @@ impl Declared {
         serde_json::from_value(network).map(Declared)
     }
 
+    pub fn to_json(&self) -> serde_json::Result<serde_json::Value> {
+        serde_json::to_value(&self.0)
+    }
+
     /// Returns the reason why a TCP connection cannot be opened. `from` is an interface; without it, a client outside.
     pub fn blocked(&self, from: Option<&str>, to: Ipv4Addr, port: u16, reply_port: u16) -> Option<String> {
         let from = from.map_or(End::Outside, End::Interface);
         let path = self.0.path(Flow { from, to, traffic: Traffic::Tcp(port, port), reply_port });
         path.blocked.map(|blocked| format!("{}: {}", blocked.component, blocked.reason))
+    }
+}
+
+/// A cloud without a runtime, which requests to EC2 in us-east-1 change.
+#[derive(Debug)]
+pub struct Model {
+    cloud: Cloud,
+    addresses: AddressBlock,
+    directory: PathBuf,
+}
+
+impl Model {
+    pub fn new(directory: &Path) -> io::Result<Model> {
+        let addresses = AddressBlock::claim(directory).map_err(io::Error::other)?;
+        let mut cloud = Cloud::default();
+        cloud.complete();
+        cloud.use_private_addresses();
+        Ok(Model { cloud, addresses, directory: directory.to_owned() })
+    }
+
+    /// Carries out an operation, and returns the response or the error's code and message.
+    pub fn ec2(&mut self, action: &str, parameters: &[(&str, &str)]) -> Result<String, String> {
+        let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
+        let mut rows = ec2::OPERATIONS.iter().flat_map(|rows| rows.iter());
+        let operation = rows.find(|row| row.name == action).ok_or_else(|| format!("no operation {action}"))?;
+        let input = Params::parse(form.as_bytes());
+        let told = |error: crate::wire::ApiError| format!("{}: {}", error.code, error.message);
+        operation.check(&input, ec2::ALWAYS).map_err(told)?;
+        let (addresses, directory) = (&self.addresses, &*self.directory);
+        let call = Call { input, region: "us-east-1", access_key: "key", now: Utc::now(), addresses, directory };
+        let answer = match operation.run {
+            Run::Reads(run) => run(&self.cloud, &call),
+            Run::Writes(run) => {
+                let mut draft = self.cloud.clone();
+                let answer = run(&mut draft, &call);
+                if answer.is_ok() {
+                    self.cloud = draft;
+                }
+                answer
+            }
+            Run::Performs(_) => return Err(format!("{action} needs a runtime")),
+        };
+        answer.map(|answer| xml::query_answer("urn:ec2", action, "request", &answer)).map_err(told)
+    }
+
+    pub fn network(&self) -> Declared {
+        Declared(Network::of(&self.cloud))
     }
 }
 

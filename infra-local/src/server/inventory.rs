@@ -85,6 +85,7 @@ impl Found {
             vpcs,
             subnets,
             security_groups,
+            network_acls,
             internet_gateways,
             nat_gateways,
             addresses,
@@ -108,6 +109,7 @@ impl Found {
         self.add(place, "subnets", subnets.keys());
         self.add(place, "security_groups", security_groups.keys());
         self.add(place, "security_group_rules", security_groups.values().flat_map(|group| group.rules.keys()));
+        self.add(place, "network_acls", network_acls.keys());
         self.add(place, "internet_gateways", internet_gateways.keys());
         self.add(place, "nat_gateways", nat_gateways.map(|(id, _)| id));
         self.add(place, "addresses", addresses.keys());

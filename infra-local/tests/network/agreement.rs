@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use infra_local::seam::{At, Declared, Fabric};
+use infra_local::seam::{At, Declared, Fabric, Model};
 use serde_json::{Map, Value, json};
 use tokio::task::JoinSet;
 
@@ -29,13 +29,15 @@ const ENDPOINTS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 pub(crate) async fn packets_and_the_model_agree() {
     let directory = tempfile::tempdir().unwrap();
     let fabric = std::sync::Arc::new(Fabric::start(directory.path()).await.unwrap());
+    let place = tempfile::tempdir().unwrap();
+    let mut model = Model::new(place.path()).unwrap();
     let started = Instant::now();
     let (mut networks, mut opened, mut denied) = (0, 0, 0);
     // Every connection has a source port of its own, which network ACLs judge and NAT gateways keep.
     let mut port = 33_000;
     for seed in SEEDS.take_while(|_| started.elapsed() < LIMIT) {
         let mut rng = Rng::with_seed(seed);
-        let network = random(&mut rng);
+        let network = random(&mut rng, &mut model);
         let declared = declared(network.clone());
         fabric.reconcile(&declared).await.unwrap_or_else(|error| panic!("seed {seed}: {error}\n{network:#}"));
         let mut listeners = JoinSet::new();
@@ -140,7 +142,7 @@ async fn listen(fabric: &Fabric, network: &Value, tasks: &mut JoinSet<()>) {
 }
 
 /// A random network. Ids are reused, so the next network changes this one.
-fn random(rng: &mut Rng) -> Value {
+fn random(rng: &mut Rng, model: &mut Model) -> Value {
     let count = rng.u8(1..=3);
     let mut peerings = Map::new();
     for one in 0..count {
@@ -155,7 +157,7 @@ fn random(rng: &mut Rng) -> Value {
     let addresses: Vec<Map<String, Value>> = vpcs.iter().map(|vpc| vpc.members.clone()).collect();
     for vpc in &mut vpcs {
         vpc.rules(rng, &publics);
-        vpc.acls(rng, &publics);
+        vpc.acls(rng, model, &publics);
         vpc.routes(rng, count, &peerings);
         // The members of groups in peered VPCs, which rules may name.
         for peer in 0..count {
@@ -301,22 +303,28 @@ impl RandomVpc {
         }
     }
 
-    fn acls(&mut self, rng: &mut Rng, publics: &[String]) {
+    fn acls(&mut self, rng: &mut Rng, model: &mut Model, publics: &[String]) {
         let open = json!({"100": {"allow": true, "traffic": "all", "range": "0.0.0.0/0"}});
         self.value["acls"]["acl-open"] = json!({"ingress": open, "egress": open});
-        let entries = |rng: &mut Rng| {
-            let mut entries = Map::new();
+        let mut entries = Vec::new();
+        for egress in [false, true] {
             for number in 1..=rng.u8(1..=4) {
-                let traffic = if rng.bool() { json!({"tcp": [1024, 65535]}) } else { RandomVpc::traffic(rng) };
                 let range = RandomVpc::range(rng, publics);
-                entries.insert(
-                    (number * 10).to_string(),
-                    json!({"allow": rng.u8(0..4) > 0, "traffic": traffic, "range": range}),
+                entries.push(
+                    [
+                        acl_traffic(rng),
+                        vec![
+                            ("RuleNumber", (number * 10).to_string()),
+                            ("Egress", egress.to_string()),
+                            ("RuleAction", if rng.u8(0..4) > 0 { "allow" } else { "deny" }.to_owned()),
+                            ("CidrBlock", range),
+                        ],
+                    ]
+                    .concat(),
                 );
             }
-            entries
-        };
-        self.value["acls"]["acl-strict"] = json!({"ingress": entries(rng), "egress": entries(rng)});
+        }
+        self.value["acls"]["acl-strict"] = declared_acl(model, &entries);
     }
 
     fn routes(&mut self, rng: &mut Rng, count: u8, peerings: &Map<String, Value>) {
@@ -353,4 +361,44 @@ impl RandomVpc {
             });
         }
     }
+}
+
+/// Protocol and ports of an entry of a network ACL, as parameters of a request.
+fn acl_traffic(rng: &mut Rng) -> Vec<(&'static str, String)> {
+    // Replies go to ports from 33,000 on.
+    let ports = [(1024, 65535), (80, 80), (81, 90), (0, 65535), (1024, 45_000)];
+    let (protocol, ranges) = match rng.u8(0..10) {
+        0..2 => ("-1", &[][..]),
+        2..5 => ("tcp", &ports[..1]),
+        5..8 => ("6", &ports[..]),
+        8 => ("udp", &ports[..]),
+        _ => (["icmp", "47"][rng.usize(0..2)], &[][..]),
+    };
+    let mut parameters = vec![("Protocol", protocol.to_owned())];
+    if let Some((first, last)) = rng.choice(ranges) {
+        parameters.extend([("PortRange.From", first.to_string()), ("PortRange.To", last.to_string())]);
+    }
+    if protocol == "icmp" {
+        parameters.extend([("Icmp.Type", "8".to_owned()), ("Icmp.Code", "-1".to_owned())]);
+    }
+    parameters
+}
+
+/// Creates a network ACL with these entries by requests, and returns what the network process receives about it.
+fn declared_acl(model: &mut Model, entries: &[Vec<(&str, String)>]) -> Value {
+    let element = |xml: &str, name: &str| {
+        let (_, rest) = xml.split_once(&format!("<{name}>")).unwrap();
+        rest.split_once('<').unwrap().0.to_owned()
+    };
+    let vpc = element(&model.ec2("DescribeVpcs", &[]).unwrap(), "vpcId");
+    let acl = element(&model.ec2("CreateNetworkAcl", &[("VpcId", &vpc)]).unwrap(), "networkAclId");
+    for entry in entries {
+        let mut parameters = vec![("NetworkAclId", acl.as_str())];
+        parameters.extend(entry.iter().map(|(name, value)| (*name, value.as_str())));
+        model.ec2("CreateNetworkAclEntry", &parameters).unwrap();
+    }
+    let declared = model.network().to_json().unwrap()["vpcs"][&vpc]["acls"][&acl].clone();
+    assert!(declared.is_object(), "{acl} is not in the network");
+    model.ec2("DeleteNetworkAcl", &[("NetworkAclId", &acl)]).unwrap();
+    declared
 }

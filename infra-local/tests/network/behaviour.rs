@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use infra_local::seam::{At, Declared, Fabric};
+use infra_local::seam::{At, Declared, Fabric, Model};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -142,6 +142,115 @@ pub(crate) async fn a_removed_rule_blocks_new_connections_and_keeps_open_ones() 
     fabric.reconcile(&declared(network)).await.unwrap();
     open_before.write_all(b"no more\n").await.unwrap();
     assert!(tokio::time::timeout(PATIENCE, open_before.read(&mut [0; 64])).await.is_err());
+}
+
+/// The text of the first element of this name.
+fn element(xml: &str, name: &str) -> String {
+    let (_, rest) = xml.split_once(&format!("<{name}>")).unwrap_or_else(|| panic!("no {name} in {xml}"));
+    rest.split_once('<').unwrap().0.to_owned()
+}
+
+/// A model with a VPC whose subnets `10.0.1.0/24` and `10.0.2.0/24` have an instance each. Security groups permit
+/// everything. Returns the ids of the VPC and the second subnet, and the interface and address of both instances.
+fn two_instances(model: &mut Model) -> (String, String, [(String, Ipv4Addr); 2]) {
+    let mut ec2 = |action: &str, parameters: &[(&str, &str)]| model.ec2(action, parameters).unwrap();
+    let vpc = element(&ec2("CreateVpc", &[("CidrBlock", "10.0.0.0/16")]), "vpcId");
+    let group = [("GroupName", "open"), ("GroupDescription", "open"), ("VpcId", &vpc)];
+    let group = element(&ec2("CreateSecurityGroup", &group), "groupId");
+    let everything = [
+        ("GroupId", &*group),
+        ("IpPermissions.1.IpProtocol", "-1"),
+        ("IpPermissions.1.IpRanges.1.CidrIp", "0.0.0.0/0"),
+    ];
+    ec2("AuthorizeSecurityGroupIngress", &everything);
+    let image = element(&ec2("DescribeImages", &[]), "imageId");
+    let mut launch = |range: &str| {
+        let subnet = element(&ec2("CreateSubnet", &[("VpcId", &vpc), ("CidrBlock", range)]), "subnetId");
+        let launched = ec2(
+            "RunInstances",
+            &[
+                ("ImageId", &image),
+                ("InstanceType", "t3.micro"),
+                ("MinCount", "1"),
+                ("MaxCount", "1"),
+                ("SubnetId", &subnet),
+                ("SecurityGroupId.1", &group),
+            ],
+        );
+        let address = element(&launched, "privateIpAddress").parse().unwrap();
+        (subnet, (element(&launched, "networkInterfaceId"), address))
+    };
+    let ((_, one), (subnet, other)) = (launch("10.0.1.0/24"), launch("10.0.2.0/24"));
+    (vpc, subnet, [one, other])
+}
+
+pub(crate) async fn an_entry_of_a_network_acl_closes_connections_until_it_is_deleted() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut model = Model::new(directory.path()).unwrap();
+    let (vpc, subnet, [(client, _), (server, to)]) = two_instances(&mut model);
+    let (_fabric_directory, fabric) = fabric(&model.network()).await;
+    echo(fabric.listen(&interface(&server), address("0.0.0.0:80")).await.unwrap());
+    /// Returns whether a connection from this source port opens. The model must say the same.
+    async fn opens(model: &Model, fabric: &Fabric, from: &str, source: u16, to: Ipv4Addr) -> bool {
+        let network = model.network();
+        fabric.reconcile(&network).await.unwrap();
+        let blocked = network.blocked(Some(from), to, 80, source);
+        let socket = fabric.socket(&interface(from)).await.unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind(([0; 4], source).into()).unwrap();
+        let opened = tokio::time::timeout(PATIENCE, socket.connect((to, 80).into())).await;
+        let opened = opened.is_ok_and(|result| result.is_ok());
+        assert_eq!(blocked.is_none(), opened, "from port {source}: {blocked:?}");
+        opened
+    }
+    assert!(opens(&model, &fabric, &client, 40_000, to).await);
+
+    let acl = element(&model.ec2("CreateNetworkAcl", &[("VpcId", &vpc)]).unwrap(), "networkAclId");
+    let described =
+        model.ec2("DescribeNetworkAcls", &[("Filter.1.Name", "vpc-id"), ("Filter.1.Value.1", &vpc)]).unwrap();
+    let (before, _) = described.split_once(&format!("<subnetId>{subnet}")).unwrap();
+    let (_, association) = before.rsplit_once("<networkAclAssociationId>").unwrap();
+    let association = association.split('<').next().unwrap().to_owned();
+    let replaced = [("AssociationId", &*association), ("NetworkAclId", &acl)];
+    model.ec2("ReplaceNetworkAclAssociation", &replaced).unwrap();
+    assert!(!opens(&model, &fabric, &client, 40_001, to).await, "a new ACL allows nothing");
+
+    let change = |model: &mut Model, action: &str, number: &str, egress: &str, rest: &[(&str, &str)]| {
+        let place = [("NetworkAclId", &*acl), ("RuleNumber", number), ("Egress", egress)];
+        model.ec2(action, &[&place, rest].concat()).unwrap();
+    };
+    let allow = [("RuleAction", "allow"), ("Protocol", "-1"), ("CidrBlock", "0.0.0.0/0")];
+    change(&mut model, "CreateNetworkAclEntry", "100", "false", &allow);
+    assert!(!opens(&model, &fabric, &client, 40_002, to).await, "no entry allows the replies");
+    change(&mut model, "CreateNetworkAclEntry", "100", "true", &allow);
+    assert!(opens(&model, &fabric, &client, 40_003, to).await);
+
+    let deny = |from, to| {
+        [
+            ("RuleAction", "deny"),
+            ("Protocol", "tcp"),
+            ("CidrBlock", "10.0.1.0/24"),
+            ("PortRange.From", from),
+            ("PortRange.To", to),
+        ]
+    };
+    change(&mut model, "CreateNetworkAclEntry", "90", "false", &deny("80", "80"));
+    assert!(!opens(&model, &fabric, &client, 40_004, to).await);
+    change(&mut model, "ReplaceNetworkAclEntry", "90", "false", &deny("81", "81"));
+    assert!(opens(&model, &fabric, &client, 40_005, to).await);
+    change(&mut model, "ReplaceNetworkAclEntry", "90", "false", &deny("80", "80"));
+    assert!(!opens(&model, &fabric, &client, 40_006, to).await);
+    change(&mut model, "DeleteNetworkAclEntry", "90", "false", &[]);
+    assert!(opens(&model, &fabric, &client, 40_007, to).await);
+
+    // Replies go to the client's ephemeral port.
+    change(&mut model, "CreateNetworkAclEntry", "90", "true", &deny("40000", "49999"));
+    assert!(!opens(&model, &fabric, &client, 40_008, to).await);
+    assert!(opens(&model, &fabric, &client, 50_000, to).await);
+    change(&mut model, "DeleteNetworkAclEntry", "90", "true", &[]);
+    assert!(opens(&model, &fabric, &client, 40_009, to).await);
+    let refused = model.ec2("DeleteNetworkAcl", &[("NetworkAclId", &acl)]).unwrap_err();
+    assert!(refused.starts_with("DependencyViolation"), "{refused}");
 }
 
 pub(crate) async fn the_router_answers_requests_for_metadata_and_names() {

@@ -54,6 +54,7 @@ pub(crate) fn main() {
         faults::lost_packets_slow_a_transfer_down_and_keep_its_data,
         faults::delayed_packets_arrive_later_and_unchanged,
         resolver::programs_and_sockets_of_an_instance_resolve_names,
+        behaviour::an_entry_of_a_network_acl_closes_connections_until_it_is_deleted,
         agreement::packets_and_the_model_agree,
         behaviour::a_large_network_is_created_and_changed_quickly,
     ];

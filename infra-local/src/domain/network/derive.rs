@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use super::{Interface, Network, NetworkAcl, Peer, Permission, SecurityGroup, Subnet, Target, Traffic, Vpc, faults};
+use super::{
+    AclEntry, Interface, Network, NetworkAcl, Peer, Permission, SecurityGroup, Subnet, Target, Traffic, Vpc, faults,
+};
 use crate::domain::ec2::network_interface::{self, NetworkInterface, Owner};
 use crate::domain::names;
 use crate::model::cidr::Cidr;
 use crate::model::ec2::gateway::NatState;
+use crate::model::ec2::network_acl;
 use crate::model::ec2::peering::PeeringState;
 use crate::model::ec2::route_table::{Route, RouteTarget};
 use crate::model::ec2::vpc::{self, Rule};
@@ -44,7 +47,7 @@ fn of_vpc(region: &Region, vpc: &vpc::Vpc, range: Cidr) -> Vpc {
     let interfaces: BTreeMap<String, Interface> = interfaces.filter_map(interface).collect();
     let subnets = region.ec2.subnets.values().filter(|subnet| subnet.vpc_id == vpc.id);
     let subnets: BTreeMap<String, Subnet> = subnets
-        .filter_map(|subnet| Some((subnet.id.clone(), of_subnet(region, vpc, subnet, Cidr::parse(&subnet.cidr)?))))
+        .filter_map(|subnet| Some((subnet.id.clone(), of_subnet(region, subnet, Cidr::parse(&subnet.cidr)?))))
         .collect();
     let groups = region.ec2.security_groups.values().filter(|group| group.vpc_id == vpc.id);
     let groups = groups.map(|group| {
@@ -64,7 +67,7 @@ fn of_vpc(region: &Region, vpc: &vpc::Vpc, range: Cidr) -> Vpc {
         has_resolver: vpc.dns_support,
         internet_gateway: region.internet_gateway_of(&vpc.id).map(|gateway| gateway.id.clone()),
         groups: groups.collect(),
-        acls: subnets.values().map(|subnet| (subnet.acl.clone(), NetworkAcl::open())).collect(),
+        acls: region.ec2.network_acls.values().filter(|acl| acl.vpc_id == vpc.id).map(acl).collect(),
         subnets,
         interfaces,
     }
@@ -74,16 +77,17 @@ fn is_in(interface: &Interface, group: &str) -> bool {
     interface.groups.as_ref().is_some_and(|groups| groups.contains(group))
 }
 
-fn of_subnet(region: &Region, vpc: &vpc::Vpc, subnet: &vpc::Subnet, range: Cidr) -> Subnet {
+fn of_subnet(region: &Region, subnet: &vpc::Subnet, range: Cidr) -> Subnet {
     let table = region.route_table_of(&subnet.id);
     let routes = table.into_iter().flat_map(|table| &table.routes);
-    let routes = routes.filter_map(|route| Some((Cidr::parse(&route.destination)?, target(region, &vpc.id, route))));
+    let routes =
+        routes.filter_map(|route| Some((Cidr::parse(&route.destination)?, target(region, &subnet.vpc_id, route))));
     Subnet {
         range,
         zone: subnet.zone.clone(),
         route_table: table.map(|table| table.id.clone()).unwrap_or_default(),
         routes: routes.collect(),
-        acl: vpc.network_acl_id(),
+        acl: subnet.acl.network_acl_id.clone(),
     }
 }
 
@@ -149,6 +153,27 @@ fn permission(rule: &Rule) -> Option<Permission> {
         number => Traffic::Protocol(number.parse().ok()?),
     };
     Some(Permission { traffic, peer })
+}
+
+fn acl(acl: &network_acl::NetworkAcl) -> (String, NetworkAcl) {
+    let entries = |egress| {
+        let entries = acl.entries(egress).iter();
+        entries.filter_map(|(number, entry)| Some((*number, acl_entry(entry)?))).collect()
+    };
+    (acl.id.clone(), NetworkAcl { ingress: entries(false), egress: entries(true) })
+}
+
+fn acl_entry(entry: &network_acl::AclEntry) -> Option<AclEntry> {
+    let (first, last) = entry.ports.unwrap_or((0, u16::MAX));
+    let (kind, code) = entry.icmp.unwrap_or((None, None));
+    let traffic = match entry.protocol {
+        None => Traffic::All,
+        Some(1) => Traffic::Icmp(kind, code),
+        Some(6) => Traffic::Tcp(first, last),
+        Some(17) => Traffic::Udp(first, last),
+        Some(number) => Traffic::Protocol(number),
+    };
+    Some(AclEntry { allow: entry.allow, traffic, range: Cidr::parse(&entry.cidr)? })
 }
 
 /// Adds the groups of peered VPCs that rules of this region name. AWS permits such rules within a region.

@@ -64,7 +64,7 @@ pub(crate) struct Vpc {
     pub(crate) interfaces: BTreeMap<String, Interface>,
     /// The security groups of the interfaces, and those that their rules name, by id.
     pub(crate) groups: BTreeMap<String, SecurityGroup>,
-    /// The network ACLs of the subnets, by id.
+    /// Its network ACLs, by id.
     pub(crate) acls: BTreeMap<String, NetworkAcl>,
 }
 

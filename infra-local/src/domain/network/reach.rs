@@ -290,6 +290,8 @@ impl<'a> Walk<'a> {
         let back = match there {
             Traffic::Tcp(..) => Traffic::Tcp(self.flow.reply_port, self.flow.reply_port),
             Traffic::Udp(..) => Traffic::Udp(self.flow.reply_port, self.flow.reply_port),
+            // Echo requests, RFC 792.
+            Traffic::Icmp(Some(8), _) => Traffic::Icmp(Some(0), Some(0)),
             other => other,
         };
         let (ingress, egress) = match direction {

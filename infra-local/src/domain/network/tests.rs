@@ -202,6 +202,15 @@ fn network_acls_judge_replies_and_only_between_subnets() {
     let to_reserved =
         Flow { from: End::Interface("eni-a"), to: ip("10.0.2.4"), traffic: Traffic::Tcp(80, 80), reply_port: 1500 };
     assert!(!network.path(to_reserved).is_open(), "replies to this port are denied");
+    let mut network = network;
+    let echo = |kind: u8| AclEntry { allow: true, traffic: Traffic::Icmp(Some(kind), None), range: Cidr::EVERYWHERE };
+    let ping = Flow::new(End::Interface("eni-a"), ip("10.0.2.4"), Traffic::Icmp(Some(8), Some(0)));
+    for (reply, open) in [(8, false), (0, true)] {
+        let acl =
+            NetworkAcl { ingress: BTreeMap::from([(100, echo(8))]), egress: BTreeMap::from([(100, echo(reply))]) };
+        network.vpcs.get_mut("vpc-0").unwrap().acls.insert("acl-0-2".to_owned(), acl);
+        assert_eq!(network.path(ping).is_open(), open, "the type of the reply is 0");
+    }
 }
 
 fn partition(one: &[&str], other: &[&str]) -> Fault {

@@ -8,6 +8,7 @@ pub(crate) mod instance;
 pub(crate) mod instance_type;
 pub(crate) mod key_pair;
 pub(crate) mod launch_template;
+pub(crate) mod network_acl;
 pub(crate) mod peering;
 pub(crate) mod route_table;
 pub(crate) mod vpc;
@@ -26,6 +27,7 @@ pub(crate) struct Ec2 {
     pub(crate) vpcs: BTreeMap<String, vpc::Vpc>,
     pub(crate) subnets: Table<vpc::Subnet>,
     pub(crate) security_groups: Table<vpc::SecurityGroup>,
+    pub(crate) network_acls: BTreeMap<String, network_acl::NetworkAcl>,
     pub(crate) internet_gateways: BTreeMap<String, gateway::InternetGateway>,
     pub(crate) nat_gateways: BTreeMap<String, gateway::NatGateway>,
     /// Elastic addresses by allocation id.
@@ -54,6 +56,7 @@ changes::record_by_field!(Ec2 {
         vpcs,
         subnets,
         security_groups,
+        network_acls,
         internet_gateways,
         nat_gateways,
         addresses,
@@ -76,6 +79,12 @@ impl Ec2 {
     /// Removes a launch template, and the client tokens of the requests that created it.
     pub(crate) fn remove_launch_template(&mut self, id: &str) {
         self.launch_templates.remove(id);
+        self.client_tokens.retain(|created| created != id);
+    }
+
+    /// Removes a network ACL, and the client tokens of the requests that created it.
+    pub(crate) fn remove_network_acl(&mut self, id: &str) {
+        self.network_acls.remove(id);
         self.client_tokens.retain(|created| created != id);
     }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::gateway::InternetGateway;
 use super::instance::InstanceState;
+use super::network_acl::{AclAssociation, NetworkAcl};
 use super::route_table::{Route, RouteTable, RouteTarget};
 use crate::model::cidr::Cidr;
 use crate::model::{Region, Tags, new_id};
@@ -24,8 +25,8 @@ pub(crate) struct Vpc {
     #[serde(default)]
     pub(crate) address_usage_metrics: bool,
     pub(crate) tags: Tags,
-    /// Of the network ACL that every VPC has.
-    #[serde(default)]
+    /// Tags of the default network ACL, in states of earlier versions only.
+    #[serde(default, skip_serializing_if = "Tags::is_empty")]
     pub(crate) network_acl_tags: Tags,
 }
 
@@ -38,6 +39,8 @@ pub(crate) struct Subnet {
     pub(crate) zone: String,
     pub(crate) default_for_zone: bool,
     pub(crate) map_public_ip: bool,
+    #[serde(default)]
+    pub(crate) acl: AclAssociation,
     pub(crate) tags: Tags,
     /// Index of the subnet's 256 addresses in the cloud's block.
     pub(crate) index: u8,
@@ -116,9 +119,9 @@ impl Vpc {
         }
     }
 
-    /// The id of the network ACL that it has.
+    /// Returns the id of its default network ACL.
     pub(crate) fn network_acl_id(&self) -> String {
-        self.id.replacen("vpc-", "acl-", 1)
+        NetworkAcl::default_id(&self.id)
     }
 }
 
@@ -231,8 +234,8 @@ impl Region {
 /// Index of the range of elastic addresses.
 pub(crate) const ELASTIC_INDEX: u8 = 255;
 
-/// Adds a VPC with what AWS gives every one: a main route table, and the group `default`, whose members may reach each
-/// other.
+/// Adds a VPC with what AWS gives every one: a main route table, a network ACL that allows everything, and the group
+/// `default`, whose members may reach each other.
 pub(crate) fn add_vpc(region: &mut Region, vpc: Vpc) {
     let mut group = SecurityGroup::new("default", "default VPC security group", &vpc.id);
     let among_themselves = Rule {
@@ -247,6 +250,8 @@ pub(crate) fn add_vpc(region: &mut Region, vpc: Vpc) {
     region.ec2.security_groups.insert(group.id.clone(), group);
     let table = RouteTable::main(&vpc.id);
     region.ec2.route_tables.insert(table.id.clone(), table);
+    let acl = NetworkAcl::default_of(&vpc.id);
+    region.ec2.network_acls.insert(acl.id.clone(), acl);
     region.ec2.vpcs.insert(vpc.id.clone(), vpc);
 }
 
@@ -261,6 +266,7 @@ pub(crate) fn add_default_network(region: &mut Region, indexes: &[u8]) {
             zone,
             default_for_zone: true,
             map_public_ip: true,
+            acl: AclAssociation::new(&vpc.network_acl_id()),
             tags: Tags::new(),
             index: *index,
             hosts: BTreeMap::new(),
@@ -273,7 +279,8 @@ pub(crate) fn add_default_network(region: &mut Region, indexes: &[u8]) {
     open_to_internet(region, &id);
 }
 
-/// Adds what a state of an older version does not have: DHCP options, main route tables, and the default VPC's gateway.
+/// Adds what a state of an older version does not have: DHCP options, main route tables, the default VPC's gateway, and
+/// network ACLs.
 pub(crate) fn complete_networks(region: &mut Region) {
     if region.ec2.dhcp_options.is_empty() {
         region.ec2.dhcp_options = new_id("dopt");
@@ -286,6 +293,25 @@ pub(crate) fn complete_networks(region: &mut Region) {
         if vpc.default {
             open_to_internet(region, &vpc.id);
         }
+    }
+    complete_network_acls(region);
+}
+
+/// Adds default network ACLs and their associations. Earlier versions derived the ids of both.
+fn complete_network_acls(region: &mut Region) {
+    for vpc in region.ec2.vpcs.values_mut() {
+        let acl =
+            region.ec2.network_acls.entry(vpc.network_acl_id()).or_insert_with(|| NetworkAcl::default_of(&vpc.id));
+        acl.tags.append(&mut vpc.network_acl_tags);
+    }
+    let defaults = &region.ec2.vpcs;
+    let without = |subnet: &&Subnet| subnet.acl == AclAssociation::default();
+    let without: Vec<Subnet> = region.ec2.subnets.values().filter(without).cloned().collect();
+    for mut subnet in without {
+        let Some(vpc) = defaults.get(&subnet.vpc_id) else { continue };
+        let id = subnet.id.replacen("subnet-", "aclassoc-", 1);
+        subnet.acl = AclAssociation { id, network_acl_id: vpc.network_acl_id() };
+        region.ec2.subnets.insert(subnet.id.clone(), subnet);
     }
 }
 
@@ -302,6 +328,30 @@ fn open_to_internet(region: &mut Region, vpc_id: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_state_without_network_acls_gets_the_default_ones() {
+        let mut region = Region { name: "r".to_owned(), zones: vec!["a".to_owned()], ..Region::default() };
+        add_default_network(&mut region, &[0]);
+        region.ec2.network_acls.clear();
+        let vpc = region.ec2.vpcs.values_mut().next().expect("a VPC");
+        let (vpc_id, acl_id) = (vpc.id.clone(), vpc.network_acl_id());
+        vpc.network_acl_tags.insert("name".to_owned(), "open".to_owned());
+        let mut subnet = region.ec2.subnets.values().next().cloned().expect("a subnet per zone");
+        subnet.acl = AclAssociation::default();
+        let subnet_id = subnet.id.clone();
+        region.ec2.subnets.insert(subnet_id.clone(), subnet);
+        complete_networks(&mut region);
+        let acl = &region.ec2.network_acls[&acl_id];
+        assert!(acl.default && acl.vpc_id == vpc_id && acl.ingress.contains_key(&100));
+        assert_eq!(acl.tags.get("name").map(String::as_str), Some("open"));
+        let association = &region.ec2.subnets[&subnet_id].acl;
+        assert_eq!(association.network_acl_id, acl_id);
+        assert_eq!(association.id, subnet_id.replacen("subnet-", "aclassoc-", 1));
+        let before = region.clone();
+        complete_networks(&mut region);
+        assert_eq!(region, before, "a complete state stays as it is");
+    }
 
     #[test]
     fn a_host_number_is_not_given_again_at_once() {

@@ -14,6 +14,7 @@ mod launch_data;
 pub(crate) mod launch_template;
 mod nat_gateway;
 mod network_acl;
+mod network_acl_entry;
 mod network_interface;
 mod peering;
 mod permission;
@@ -56,6 +57,7 @@ pub(crate) const OPERATIONS: &[&[Ec2Operation]] = &[
     launch_template::OPERATIONS,
     nat_gateway::OPERATIONS,
     network_acl::OPERATIONS,
+    network_acl_entry::OPERATIONS,
     network_interface::OPERATIONS,
     peering::OPERATIONS,
     route::OPERATIONS,

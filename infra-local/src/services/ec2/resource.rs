@@ -18,6 +18,8 @@ pub(super) const MODIFIED_RULES: Resource =
     Resource::Named("SecurityGroupRule.N.SecurityGroupRuleId", "arn:aws:ec2:{region}:{account}:security-group-rule/{}");
 pub(super) const NAT_GATEWAY: Resource =
     Resource::Named("NatGatewayId", "arn:aws:ec2:{region}:{account}:natgateway/{}");
+pub(super) const NETWORK_ACL: Resource =
+    Resource::Named("NetworkAclId", "arn:aws:ec2:{region}:{account}:network-acl/{}");
 pub(super) const NETWORK_INTERFACE: Resource =
     Resource::Named("NetworkInterfaceId", "arn:aws:ec2:{region}:{account}:network-interface/{}");
 pub(super) const PEERING: Resource =
@@ -39,6 +41,7 @@ pub(super) const NEW_INTERNET_GATEWAY: Resource =
     Resource::Created("arn:aws:ec2:{region}:{account}:internet-gateway/*");
 pub(super) const NEW_LAUNCH_TEMPLATE: Resource = Resource::Created("arn:aws:ec2:{region}:{account}:launch-template/*");
 pub(super) const NEW_NAT_GATEWAY: Resource = Resource::Created("arn:aws:ec2:{region}:{account}:natgateway/*");
+pub(super) const NEW_NETWORK_ACL: Resource = Resource::Created("arn:aws:ec2:{region}:{account}:network-acl/*");
 pub(super) const NEW_PEERING: Resource = Resource::Created("arn:aws:ec2:{region}:{account}:vpc-peering-connection/*");
 pub(super) const NEW_ROUTE_TABLE: Resource = Resource::Created("arn:aws:ec2:{region}:{account}:route-table/*");
 pub(super) const NEW_SECURITY_GROUP: Resource = Resource::Created("arn:aws:ec2:{region}:{account}:security-group/*");
@@ -56,6 +59,11 @@ pub(super) const ASSOCIATED_ROUTE_TABLE: Resource =
         let table = tables.find(|table| table.associations.iter().any(|own| own.id == association))?;
         arn(region, "route-table", &table.id)
     });
+/// The subnet of a network ACL's association.
+pub(super) const ASSOCIATED_SUBNET: Resource = Resource::Resolved("AssociationId", |cloud, region, association| {
+    let mut subnets = cloud.regions.get(region)?.ec2.subnets.values();
+    arn(region, "subnet", &subnets.find(|subnet| subnet.acl.id == association)?.id)
+});
 pub(super) const KEY_PAIR_BY_ID: Resource = Resource::Resolved("KeyPairId", |cloud, region, id| {
     let mut pairs = cloud.regions.get(region)?.ec2.key_pairs.values();
     arn(region, "key-pair", &pairs.find(|pair| pair.id == id)?.name)

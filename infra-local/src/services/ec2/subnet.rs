@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{Ec2Operation, TAG_SPECIFICATIONS, check_id, needed, resource, select, tags_for, vpc};
 use crate::model::Cloud;
 use crate::model::cidr::Cidr;
+use crate::model::ec2::network_acl::AclAssociation;
 use crate::model::ec2::vpc::Subnet;
 use crate::model::{ACCOUNT, Region, new_id, zone_id};
 use crate::services::tags;
@@ -35,6 +36,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region(call.region)?;
     let vpc = vpc::find(region, params.required("VpcId")?)?;
     let (vpc_id, range) = (vpc.id.clone(), Cidr::parse(&vpc.cidr));
+    let acl = AclAssociation::new(&vpc.network_acl_id());
     if !(16..=28).contains(&cidr.bits()) || !range.is_some_and(|range| range.contains(cidr)) {
         return Err(ApiError::new("InvalidSubnet.Range", format!("The CIDR '{cidr}' is invalid.")));
     }
@@ -65,6 +67,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         zone,
         default_for_zone: false,
         map_public_ip: false,
+        acl,
         tags,
         index,
         hosts: BTreeMap::new(),

@@ -81,10 +81,7 @@ fn tags_mut<'a>(region: &'a mut Region, id: &str) -> Outcome<&'a mut Tags> {
         "nat" => (region.ec2.nat_gateways.get_mut(id).map(|it| &mut it.tags), "NatGatewayNotFound"),
         "eipalloc" => (region.ec2.addresses.get_mut(id).map(|it| &mut it.tags), "InvalidAllocationID.NotFound"),
         "pcx" => (region.ec2.peerings.get_mut(id).map(|it| &mut it.tags), "InvalidVpcPeeringConnectionID.NotFound"),
-        "acl" => (
-            region.ec2.vpcs.values_mut().find(|vpc| vpc.network_acl_id() == id).map(|vpc| &mut vpc.network_acl_tags),
-            "InvalidNetworkAclID.NotFound",
-        ),
+        "acl" => (region.ec2.network_acls.get_mut(id).map(|it| &mut it.tags), "InvalidNetworkAclID.NotFound"),
         "dopt" => (
             Some(&mut region.ec2.dhcp_options_tags).filter(|_| region.ec2.dhcp_options == id),
             "InvalidDhcpOptionID.NotFound",
@@ -141,9 +138,7 @@ fn all_tags(region: &Region) -> Vec<Tagged<'_>> {
     owners.extend(region.ec2.nat_gateways.values().map(|it| (it.id.as_str(), "natgateway", &it.tags)));
     owners.extend(region.ec2.addresses.values().map(|it| (it.allocation_id.as_str(), "elastic-ip", &it.tags)));
     owners.extend(region.ec2.peerings.values().map(|it| (it.id.as_str(), "vpc-peering-connection", &it.tags)));
-    let acls: Vec<(String, &Tags)> =
-        region.ec2.vpcs.values().map(|it| (it.network_acl_id(), &it.network_acl_tags)).collect();
-    owners.extend(acls.iter().map(|(id, tags)| (id.as_str(), "network-acl", *tags)));
+    owners.extend(region.ec2.network_acls.values().map(|it| (it.id.as_str(), "network-acl", &it.tags)));
     owners.push((&region.ec2.dhcp_options, "dhcp-options", &region.ec2.dhcp_options_tags));
     let all = owners.into_iter().flat_map(|(id, kind, tags)| {
         tags.iter().map(move |(key, value)| Tagged {

@@ -71,6 +71,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     region.ec2.vpcs.remove(id);
     region.ec2.security_groups.retain(|_, group| group.vpc_id != id);
     region.ec2.route_tables.retain(|_, table| table.vpc_id != id);
+    region.ec2.network_acls.retain(|_, acl| acl.vpc_id != id);
     let peerings: Vec<String> = region
         .ec2
         .peerings
@@ -93,6 +94,7 @@ fn is_needed(region: &Region, id: &str) -> bool {
         || region.internet_gateway_of(id).is_some()
         || region.ec2.nat_gateways.values().any(|gateway| gateway.vpc_id == id && !gateway.state.is_over())
         || region.ec2.route_tables.values().any(|table| table.vpc_id == id && !table.is_main())
+        || region.ec2.network_acls.values().any(|acl| acl.vpc_id == id && !acl.default)
         || region.ec2.security_groups.values().any(|group| group.vpc_id == id && group.name != "default")
 }
 
