@@ -168,12 +168,7 @@ const FOLDERS: &[(&str, &str, &[&[&str]])] = &[
     (
         "infra-local/src/lib.rs",
         "domain",
-        &[
-            &["elbv2", "machine", "names", "postgres", "reachability", "ssm"],
-            &["autoscaling", "ec2", "rds"],
-            &["network"],
-            &["dns"],
-        ],
+        &[&["elbv2", "machine", "names", "postgres", "ssm"], &["autoscaling", "ec2", "rds"], &["network"], &["dns"]],
     ),
     (
         "infra-local/src/lib.rs",

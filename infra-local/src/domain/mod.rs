@@ -9,7 +9,6 @@
 //! - [`network`]: VPCs, interfaces, routes and rules as plain data, and which connections they permit
 //! - [`postgres`]: the PostgreSQL that this machine has
 //! - [`rds`]: parameters of database servers
-//! - [`reachability`]: which sources reach which destinations
 //! - [`ssm`]: values of parameters
 
 pub(crate) mod autoscaling;
@@ -21,5 +20,4 @@ pub(crate) mod names;
 pub(crate) mod network;
 pub(crate) mod postgres;
 pub(crate) mod rds;
-pub(crate) mod reachability;
 pub(crate) mod ssm;

@@ -14,9 +14,11 @@ use super::proxy::{
     Endpoint, ListenError, PoolSettings, ProxyListener, Route, TargetHealth, TargetKey, TargetPool, Tls, Workers,
 };
 use crate::domain::ec2::network_interface;
-use crate::domain::reachability;
+use crate::domain::ec2::security_group;
+use crate::domain::network::End;
 use crate::model::Cloud;
 use crate::model::Region;
+use crate::model::ec2::instance::Instance;
 use crate::model::ec2::instance::InstanceState;
 use crate::model::elbv2::{BalancerState, Health, LoadBalancer, TargetGroup, TargetType};
 use crate::state::Shared;
@@ -299,8 +301,7 @@ fn addresses(
     port: u16,
 ) -> Vec<(Option<InterfacePort>, Site, Ipv4Addr)> {
     let mut addresses = Vec::new();
-    let is_inside = network.is_private() && balancer.scheme == "internal";
-    if !is_inside && reachability::clients_reach(region, balancer, port) {
+    if clients_reach(region, network, balancer, port) {
         addresses.push((None, Site::Host, balancer.address));
     }
     if network.is_private() {
@@ -312,6 +313,18 @@ fn addresses(
         }
     }
     addresses
+}
+
+/// Returns whether clients on this machine, which are clients on the internet, may connect to a port of a balancer.
+///
+/// On the loopback interface they have the address of all clients, so in front of an internal balancer one of them passes
+/// for a member of any security group.
+fn clients_reach(region: &Region, network: &NetworkHandle, balancer: &LoadBalancer, port: u16) -> bool {
+    match balancer.scheme.as_str() {
+        "internal" if network.is_private() => false,
+        "internal" => security_group::admit_any(region, &balancer.security_groups, port),
+        _ => network.current().network.reaches(End::Outside, balancer.address, port),
+    }
 }
 
 /// The registered targets whose instances run, or are about to; and those that are addresses.
@@ -336,10 +349,11 @@ fn endpoints(region: &Region, network: &NetworkHandle, group: &TargetGroup) -> B
         // Between private addresses, the network decides. An address that is no instance has no security groups.
         let reachable = network.is_private()
             || instance.is_none_or(|instance| {
-                balancers.iter().all(|balancer| reachability::balancer_reaches(region, balancer, instance, target.port))
+                balancers.iter().all(|balancer| reaches(region, network, balancer, instance, target.port))
             });
         let subnet = instance.map(|instance| instance.subnet_id.as_str());
-        let from = balancers.first().map_or(Site::Host, |balancer| source(region, network, balancer, subnet));
+        let source = balancers.first().and_then(|balancer| source(region, balancer, subnet));
+        let from = source.map_or(Site::Host, |interface| network.site(Place::Interface(interface)));
         let endpoint = Endpoint { from, address: SocketAddr::from((address, target.port)), reachable };
         Some((TargetKey { id: target.id.clone(), port: target.port }, endpoint))
     });
@@ -347,11 +361,18 @@ fn endpoints(region: &Region, network: &NetworkHandle, group: &TargetGroup) -> B
 }
 
 /// The interface of a balancer that connects to a target: the one in the target's subnet, else the first.
-fn source(region: &Region, network: &NetworkHandle, balancer: &LoadBalancer, subnet: Option<&str>) -> Site {
+fn source(region: &Region, balancer: &LoadBalancer, subnet: Option<&str>) -> Option<String> {
     let interfaces: Vec<_> = network_interface::of_balancer(region, balancer).collect();
     let same = interfaces.iter().find(|interface| Some(interface.subnet.id.as_str()) == subnet);
-    match same.or(interfaces.first()) {
-        Some(interface) => network.site(Place::Interface(interface.id.clone())),
-        None => Site::Host,
-    }
+    same.or(interfaces.first()).map(|interface| interface.id.clone())
+}
+
+/// Returns whether a balancer may connect to a port of an instance.
+fn reaches(region: &Region, network: &NetworkHandle, balancer: &LoadBalancer, instance: &Instance, port: u16) -> bool {
+    let declared = &network.current().network;
+    let source = source(region, balancer, Some(&instance.subnet_id));
+    let target = declared.interface(&instance.network_interface_id);
+    source
+        .zip(target)
+        .is_some_and(|(source, (_, target))| declared.reaches(End::Interface(&source), target.address, port))
 }

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::background::{Phase, PhaseWatch};
-use super::network::{NetworkHandle, Place};
+use super::network::NetworkHandle;
 use super::service::POSTGRES;
 use super::service::{Restarts, Unit};
 use super::{images, inside, postgres, service};
@@ -237,9 +237,13 @@ impl Host {
 
     /// Fetches what is run, without running it; false, and a line on the console, when that fails.
     async fn install(&self, instance: &Instance) -> bool {
-        let site = self.network.site(Place::Interface(instance.network_interface_id.clone()));
-        let host =
-            service::Host { shared: &self.shared, region: &self.region, instance, site, directory: &self.directory };
+        let host = service::Host {
+            shared: &self.shared,
+            network: &self.network,
+            region: &self.region,
+            instance,
+            directory: &self.directory,
+        };
         for (name, (unit, _)) in &self.units {
             if let Err(error) = unit.install(&host).await {
                 self.say(&format!("infra-setup failed: {name}: {error}"));
@@ -304,10 +308,14 @@ impl Host {
     async fn start(&mut self, name: &str, instance: &Instance) {
         let Some((unit, restarts)) = self.units.get_mut(name) else { return };
         restarts.starts(Instant::now());
-        let site = self.network.site(Place::Interface(instance.network_interface_id.clone()));
         let (port, log) = (unit.port(), unit.log(&self.directory));
-        let host =
-            service::Host { shared: &self.shared, region: &self.region, instance, site, directory: &self.directory };
+        let host = service::Host {
+            shared: &self.shared,
+            network: &self.network,
+            region: &self.region,
+            instance,
+            directory: &self.directory,
+        };
         match unit.start(&host).await {
             Ok(process) => {
                 restarts.started();

@@ -12,12 +12,7 @@ use tokio::task::JoinSet;
 use super::background::PhaseWatch;
 use super::network::{NetworkHandle, Place, Site};
 use crate::domain::network::{End, Network};
-use crate::domain::reachability;
-use crate::domain::reachability::Party;
 use crate::model::Cloud;
-use crate::model::Region;
-use crate::model::ec2::gateway::{ElasticAddress, Holder};
-use crate::model::ec2::instance::InstanceState;
 use crate::state::Shared;
 
 /// Interval of attempts to listen on an occupied port.
@@ -43,8 +38,7 @@ pub(crate) async fn run(shared: Shared, network: NetworkHandle, mut phase: Phase
     loop {
         changes.borrow_and_update();
         connected.borrow_and_update();
-        let wanted = shared
-            .read(|cloud| if from.is_inside() { inside(cloud, &network.current().network) } else { wanted(cloud) });
+        let wanted = shared.read(|cloud| wanted(cloud, &network.current().network, from.is_inside()));
         running.retain(|port, forward| wanted.get(port) == Some(&forward.target));
         let mut complete = true;
         for (port, target) in wanted {
@@ -70,37 +64,24 @@ pub(crate) async fn run(shared: Shared, network: NetworkHandle, mut phase: Phase
     }
 }
 
-fn wanted(cloud: &Cloud) -> Forwards {
-    let regions = cloud.regions.values();
-    let addresses = regions.flat_map(|region| region.ec2.addresses.values().map(move |address| (region, address)));
-    addresses.filter_map(|(region, address)| of_address(region, address)).flatten().collect()
-}
-
-/// The ports of services that clients outside reach. Connections continue from the internet of the cloud to the same
-/// address.
-fn inside(cloud: &Cloud, network: &Network) -> Forwards {
+/// The ports of services that clients outside reach. `is_inside` forwards connections to the same address on the internet of
+/// the cloud; otherwise they lead to the instance, whose own address may be its public one.
+fn wanted(cloud: &Cloud, network: &Network, is_inside: bool) -> Forwards {
     let interfaces = network.vpcs.values().flat_map(|vpc| vpc.interfaces.values());
     let public = interfaces.filter_map(|interface| Some((&interface.owner, interface.public?)));
     let ports = public.flat_map(|(owner, address)| {
         let mut regions = cloud.regions.values();
         let instance = regions.find_map(|region| region.ec2.instances.get(owner));
-        let services = instance.into_iter().flat_map(|instance| instance.runtime.services.values());
-        services.filter_map(move |service| Some(SocketAddr::from((address, service.port?))))
+        let ports = instance.into_iter().flat_map(move |instance| {
+            let target = if is_inside { address } else { instance.address };
+            instance.runtime.services.values().filter_map(move |service| Some((target, service.port?)))
+        });
+        ports.map(move |(target, port)| (address, target, port))
     });
-    let is_open = |port: &SocketAddr| match port {
-        SocketAddr::V4(port) => network.reaches(End::Outside, *port.ip(), port.port()),
-        SocketAddr::V6(_) => false,
-    };
-    ports.filter(is_open).map(|port| (port, port)).collect()
-}
-
-/// The ports of a running instance's services that the internet may reach.
-fn of_address(region: &Region, address: &ElasticAddress) -> Option<Forwards> {
-    let Holder::Instance(id) = &address.association.as_ref()?.holder else { return None };
-    let instance = region.ec2.instances.get(id).filter(|instance| instance.state == InstanceState::Running)?;
-    let ports = instance.runtime.services.values().filter_map(|service| service.port);
-    let reached = ports.filter(|port| reachability::internet_reaches(Party::instance(region, instance), *port));
-    Some(reached.map(|port| ((address.address, port).into(), (instance.address, port).into())).collect())
+    let forwarded = ports.filter(|(address, target, port)| {
+        (is_inside || address != target) && network.reaches(End::Outside, *address, *port)
+    });
+    forwarded.map(|(address, target, port)| ((address, port).into(), (target, port).into())).collect()
 }
 
 impl Forward {

@@ -8,13 +8,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::confinement::Confinement;
-use super::network::Site;
+use super::network::{NetworkHandle, Place, Site};
 use super::postgres::PostgresSpec;
 use super::process::{ProcessSpec, spawn};
 use super::{artifact, metadata, postgres};
-use crate::domain::network;
-use crate::domain::reachability;
-use crate::domain::reachability::Party;
+use crate::domain::network::{self, End, Flow, Traffic};
 use crate::domain::ssm;
 use crate::model::Cloud;
 use crate::model::ec2::instance::Instance;
@@ -37,13 +35,17 @@ pub(super) struct Host<'a> {
     pub(super) shared: &'a Shared,
     pub(super) region: &'a str,
     pub(super) instance: &'a Instance,
-    /// The instance's interface.
-    pub(super) site: Site,
+    pub(super) network: &'a NetworkHandle,
     /// Directory of the instance.
     pub(super) directory: &'a Path,
 }
 
 impl Host<'_> {
+    /// The instance's interface.
+    fn site(&self) -> Site {
+        self.network.site(Place::Interface(self.instance.network_interface_id.clone()))
+    }
+
     /// The address that programs listen on.
     fn address(&self) -> Ipv4Addr {
         let address = self.instance.address;
@@ -52,7 +54,7 @@ impl Host<'_> {
 
     /// Environment of every program; no other variable of the cloud's process is passed on.
     pub(super) fn environment(&self) -> BTreeMap<String, String> {
-        let (endpoint, metadata) = if self.site.is_inside() {
+        let (endpoint, metadata) = if self.site().is_inside() {
             let endpoint = SocketAddr::from((network::ENDPOINTS, self.shared.endpoint().port()));
             (endpoint, format!("http://{}", network::METADATA))
         } else {
@@ -69,14 +71,16 @@ impl Host<'_> {
         variables.into_iter().chain(path).map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
-    /// Programs and packages are downloaded from the internet, so a host needs a way there.
+    /// Programs and packages are downloaded from the internet, so a host needs a way there. AWS's endpoints are asked over
+    /// HTTPS.
     fn check_way_out(&self) -> Result<(), UnitError> {
-        let way_out = self.shared.read(|cloud| {
-            let Ok(region) = cloud.region(self.region) else { return false };
-            let public = region.public_address_of(self.instance).is_some();
-            reachability::reaches_internet(Party::instance(region, self.instance), public)
-        });
-        if way_out { Ok(()) } else { Err(UnitError::NoWayOut { subnet: self.instance.subnet_id.clone() }) }
+        let interface = End::Interface(&self.instance.network_interface_id);
+        let path =
+            self.network.current().network.path(Flow::new(interface, network::ENDPOINTS, Traffic::Tcp(443, 443)));
+        match path.blocked {
+            None => Ok(()),
+            Some(by) => Err(UnitError::NoWayOut { component: by.component, reason: by.reason }),
+        }
     }
 
     fn parameter(&self, reference: &ParameterReference) -> Result<String, UnitError> {
@@ -97,9 +101,11 @@ pub(super) enum UnitError {
     #[error("the parameter {name} cannot be read: {message}")]
     Parameter { name: String, message: String },
     #[error(
-        "nothing can be fetched: subnet {subnet} has no way to the internet that this instance can use; route 0.0.0.0/0 to an internet gateway and give it a public address, or to a NAT gateway, and let its security groups send to port 443"
+        "nothing can be fetched, because the instance has no way to the internet: {component}: {reason}; route 0.0.0.0/0 to \
+         an internet gateway and give the instance a public address, or to a NAT gateway, and let its security groups send \
+         to port 443"
     )]
-    NoWayOut { subnet: String },
+    NoWayOut { component: String, reason: String },
     #[error("{} cannot be run: {source}", program.display())]
     Run { program: PathBuf, source: std::io::Error },
 }
@@ -156,7 +162,7 @@ impl Unit {
             Unit::Postgres(database) => {
                 let spec = PostgresSpec {
                     directory: host.directory.join(POSTGRES),
-                    site: host.site.clone(),
+                    site: host.site(),
                     address: host.address(),
                     port: database.port,
                     database: database.database.clone(),
@@ -191,7 +197,7 @@ async fn start_service(service: &MachineService, host: &Host<'_>) -> Result<Proc
         confinement: shared.confines().then(|| confinement(directory)),
     };
     let failed = |source| UnitError::Run { program: program.clone(), source };
-    let namespace = host.site.namespace().await.map_err(failed)?;
+    let namespace = host.site().namespace().await.map_err(failed)?;
     spawn(&spec, namespace.as_ref()).map_err(failed)
 }
 

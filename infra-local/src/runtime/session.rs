@@ -9,7 +9,7 @@ use std::process::ExitStatus;
 use serde::{Deserialize, Serialize};
 
 use super::confinement::{self, Launch};
-use super::network::{NameFiles, Namespace, NetworkHandle, Place};
+use super::network::{NameFiles, Namespace, NetworkHandle};
 use super::service;
 use crate::model::ec2::instance::Instance;
 use crate::state::{Shared, console};
@@ -45,9 +45,8 @@ pub struct Program {
 impl Session {
     pub(crate) fn new(shared: &Shared, network: &NetworkHandle, region: &str, instance: &Instance) -> Session {
         let directory = console::directory(shared.directory(), &instance.id);
-        let site = network.site(Place::Interface(instance.network_interface_id.clone()));
-        let interface = site.is_inside().then(|| instance.network_interface_id.clone());
-        let host = service::Host { shared, region, instance, site, directory: &directory };
+        let interface = network.is_private().then(|| instance.network_interface_id.clone());
+        let host = service::Host { shared, network, region, instance, directory: &directory };
         let environment = host.environment();
         let names = NameFiles::of(&network.current().network, &instance.network_interface_id);
         let names = names.filter(|_| interface.is_some());

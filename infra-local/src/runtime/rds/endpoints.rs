@@ -6,9 +6,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use super::backend;
 use super::door::{Door, Targets};
 use crate::domain::ec2::network_interface::{self, Owner};
-use crate::domain::reachability;
+use crate::domain::ec2::security_group;
+use crate::domain::network::End;
 use crate::model::Region;
-use crate::model::rds::{DbCluster, DbInstance, Stage, Trouble};
+use crate::model::rds::{self, DbCluster, DbInstance, Stage, Trouble};
 use crate::runtime::network::{InterfacePort, NetworkHandle, Place, Site};
 use crate::state::Shared;
 
@@ -59,8 +60,12 @@ fn collect(region: &Region, network: &NetworkHandle, wanted: &mut BTreeMap<Endpo
         if !matches!(instance.stage, Stage::Stopped | Stage::Deleting) {
             let targets = Targets { turn: target(instance).into_iter().collect(), fallback: None };
             let (owner, place) = (Owner::Database(instance), &instance.place);
-            let is_public = instance.public || !network.is_private();
-            if is_public && reachability::clients_reach_database(region, place) {
+            let is_open = if network.is_private() {
+                network.current().network.reaches(End::Outside, place.address, place.port)
+            } else {
+                admits_clients(region, place)
+            };
+            if is_open {
                 wanted.insert((None, SocketAddr::from((place.address, place.port))), targets.clone());
             }
             wanted.extend(inside(region, network, owner, place.address, place.port).map(|it| (it, targets)));
@@ -72,7 +77,7 @@ fn collect(region: &Region, network: &NetworkHandle, wanted: &mut BTreeMap<Endpo
             let writers = Targets { turn: writer.into_iter().collect(), fallback: None };
             let readers = Targets { turn: readers, fallback: writer };
             let port = cluster.place.port;
-            let is_open = !network.is_private() && reachability::clients_reach_database(region, &cluster.place);
+            let is_open = !network.is_private() && admits_clients(region, &cluster.place);
             for (address, targets, writes) in
                 [(cluster.place.address, writers, true), (cluster.reader_address, readers, false)]
             {
@@ -84,6 +89,12 @@ fn collect(region: &Region, network: &NetworkHandle, wanted: &mut BTreeMap<Endpo
             }
         }
     }
+}
+
+/// Returns whether clients on this machine may connect to a database on the loopback interface. They are in its network and
+/// have the address of all clients, so one of them passes for a member of any security group and of any range.
+fn admits_clients(region: &Region, place: &rds::Place) -> bool {
+    security_group::admit_any(region, &place.security_groups, place.port)
 }
 
 /// The endpoint at an interface, once the interface is connected. There, the network decides which clients get through.
