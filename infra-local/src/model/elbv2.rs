@@ -42,7 +42,7 @@ pub(crate) struct LoadBalancer {
     pub(crate) security_groups: Vec<String>,
     pub(crate) created: DateTime<Utc>,
     pub(crate) state: BalancerState,
-    /// Address of its listeners; also its DNS name.
+    /// Address of its listeners. An internet-facing balancer has it as its DNS name.
     pub(crate) address: Ipv4Addr,
     /// Those that were changed from their defaults.
     pub(crate) attributes: BTreeMap<String, String>,

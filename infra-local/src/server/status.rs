@@ -121,7 +121,7 @@ pub struct ServiceStatus {
 pub struct BalancerStatus {
     /// Its name.
     pub name: String,
-    /// Address of its listeners; also its DNS name.
+    /// Address of its listeners.
     pub address: Ipv4Addr,
     /// `provisioning`, `active` or `failed`.
     pub state: String,

@@ -313,3 +313,18 @@ fn a_new_cloud_has_the_default_networks() {
     let text = serde_json::to_string(&network).unwrap();
     assert_eq!(serde_json::from_str::<Network>(&text).unwrap(), network);
 }
+
+#[test]
+fn the_resolver_is_reached_without_rules_unless_the_vpc_has_none() {
+    let mut vpc = vpc(0).with("eni-a", "10.0.2.5", None, "closed");
+    for has_resolver in [true, false] {
+        vpc.has_resolver = has_resolver;
+        let network = network([vpc.clone()]);
+        for (to, traffic) in [("10.0.0.2", Traffic::Udp(53, 53)), ("169.254.169.253", Traffic::Tcp(53, 53))] {
+            let path = network.path(Flow::new(End::Interface("eni-a"), ip(to), traffic));
+            assert_eq!(path.is_open(), has_resolver, "{to}: {:?}", path.blocked);
+            let closed = network.path(Flow::new(End::Interface("eni-a"), ip(to), Traffic::Tcp(54, 54)));
+            assert!(!closed.is_open(), "{to}");
+        }
+    }
+}

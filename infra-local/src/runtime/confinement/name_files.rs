@@ -64,3 +64,24 @@ fn write(path: &Path, content: &str) -> io::Result<()> {
     fs::write(path, content)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o644))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn symbolic_links_are_followed_to_a_file_that_need_not_exist() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        symlink("../run/file", path("relative")).unwrap();
+        symlink(path("relative"), path("absolute")).unwrap();
+        assert_eq!(follow(&path("absolute")).unwrap(), path("../run/file"));
+        assert_eq!(follow(&path("missing")).unwrap(), path("missing"));
+        symlink("circle", path("circle")).unwrap();
+        assert!(follow(&path("circle")).is_err());
+    }
+}
