@@ -249,7 +249,7 @@ fn run_at_a_terminal(project: &Project, command: &str, answers: &str) -> String 
     text
 }
 
-/// Returns the listening addresses of the local cloud, its balancer and its services.
+/// Returns the listening addresses of the local cloud, its balancer and its services that this machine reaches.
 fn addresses(project: &Project) -> Vec<SocketAddr> {
     let status = project.status().unwrap();
     let endpoint = status["endpoint"].as_str().unwrap().trim_start_matches("http://").parse().unwrap();
@@ -259,7 +259,10 @@ fn addresses(project: &Project) -> Vec<SocketAddr> {
         for instance in region["instances"].as_array().unwrap() {
             for service in instance["services"].as_array().unwrap() {
                 let port = service["port"].as_u64().unwrap();
-                addresses.push(format!("{}:{port}", instance["address"].as_str().unwrap()).parse().unwrap());
+                let known = ["address", "public_address"].map(|field| instance[field].as_str());
+                // Addresses in a VPC have no meaning outside of it.
+                let reachable = known.into_iter().flatten().filter(|address| address.starts_with("127."));
+                addresses.extend(reachable.map(|address| format!("{address}:{port}").parse::<SocketAddr>().unwrap()));
             }
         }
     }

@@ -9,7 +9,8 @@ fn preview_shows_the_changes_of_the_default_program() {
     let preview = |arguments: &[&str]| {
         let completed = project.run(&[&["preview"], arguments].concat());
         completed.expect(0);
-        stable(&completed.out)
+        // Where the kernel permits no network namespaces, the database has an address of the loopback interface.
+        stable(&completed.out).replace("10.2.0.4:5432", "127.x.x.x:5432")
     };
     assert_snapshot!(preview(&[]), @"
     preview multicloud-orm stack dev

@@ -13,7 +13,7 @@ import urllib.request
 import boto3
 from botocore.config import Config
 
-# Ports of SSH and HTTP, which somebody may open by mistake.
+# Ports of SSH and HTTP, which are tested even if no rule names them.
 ALWAYS = {22, 80}
 WORKERS = 64
 
