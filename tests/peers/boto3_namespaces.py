@@ -142,6 +142,21 @@ public = instances[front]["PublicIpAddress"]
 assert address[front] == "10.77.1.77" and address[back].startswith("10.77.2.") and public.startswith("127."), address
 print("ok  private addresses are from the subnets' ranges")
 
+interface = ec2.create_network_interface(SubnetId=site["subnets"]["private"], PrivateIpAddress="10.77.2.99", Groups=[closed])
+interface = interface["NetworkInterface"]["NetworkInterfaceId"]
+prepared = ec2.run_instances(
+    ImageId=IMAGE, InstanceType="t3.micro", MinCount=1, MaxCount=1, UserData=user_data(),
+    NetworkInterfaces=[{"DeviceIndex": 0, "NetworkInterfaceId": interface}])["Instances"][0]["InstanceId"]
+assert running(prepared)[prepared]["PrivateIpAddress"] == "10.77.2.99"
+assert from_outside(public, f"10.77.2.99/{PORT}").startswith("lost"), "the interface's group permits nothing"
+ec2.modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=[app])
+eventually("another group takes effect", lambda: from_outside(public, f"10.77.2.99/{PORT}") == "open", seconds=5)
+ec2.terminate_instances(InstanceIds=[prepared])
+eventually("the interface is available again", lambda: ec2.describe_network_interfaces(
+    NetworkInterfaceIds=[interface])["NetworkInterfaces"][0]["Status"] == "available")
+ec2.delete_network_interface(NetworkInterfaceId=interface)
+print("ok  an interface that was created before its instance")
+
 assert from_outside(public) == "192.0.2.1", "clients outside have one address"
 probe = lambda to, port=PORT: fetch(f"http://{public}:{PORT}/{to}/{port}")
 assert probe(address[back]) == "open"

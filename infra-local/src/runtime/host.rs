@@ -373,9 +373,7 @@ impl Host {
             if let Some(instance) = region.ec2.instances.get_mut(&id) {
                 instance.state = InstanceState::Terminated;
                 instance.terminated_at = Some(Utc::now());
-                if let Some(subnet) = region.ec2.subnets.get_mut(&instance.subnet_id) {
-                    subnet.release_hosts(&id);
-                }
+                region.detach_from_terminated(&id);
                 region.take_addresses_from(&Holder::Instance(id.clone()));
             }
         });

@@ -86,6 +86,7 @@ impl Found {
             subnets,
             security_groups,
             network_acls,
+            network_interfaces,
             internet_gateways,
             nat_gateways,
             addresses,
@@ -105,11 +106,14 @@ impl Found {
         let nat_gateways = nat_gateways.iter().filter(|(_, gateway)| !gateway.state.is_over());
         let peerings = peerings.iter().filter(|(_, peering)| !peering.state.is_over());
         let instances = instances.iter().filter(|(_, instance)| !instance.state.is_ending());
+        // The others are parts of instances.
+        let unattached = network_interfaces.iter().filter(|(_, interface)| interface.attachment.is_none());
         self.add(place, "vpcs", vpcs.keys());
         self.add(place, "subnets", subnets.keys());
         self.add(place, "security_groups", security_groups.keys());
         self.add(place, "security_group_rules", security_groups.values().flat_map(|group| group.rules.keys()));
         self.add(place, "network_acls", network_acls.keys());
+        self.add(place, "network_interfaces", unattached.map(|(id, _)| id));
         self.add(place, "internet_gateways", internet_gateways.keys());
         self.add(place, "nat_gateways", nat_gateways.map(|(id, _)| id));
         self.add(place, "addresses", addresses.keys());

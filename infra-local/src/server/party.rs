@@ -111,6 +111,7 @@ fn owner_id<'a>(interface: &NetworkInterface<'a>) -> &'a str {
         Owner::LoadBalancer(balancer) => &balancer.name,
         Owner::Database(database) => &database.id,
         Owner::Endpoint(cluster, _) => &cluster.id,
+        Owner::Unattached(interface) => &interface.id,
     }
 }
 
@@ -120,6 +121,7 @@ fn is_called(region: &Region, interface: &NetworkInterface<'_>, name: &str) -> b
         Owner::Instance(instance) => tag(&instance.tags),
         Owner::NatGateway(gateway) => tag(&gateway.tags),
         Owner::LoadBalancer(balancer) => balancer.arn == name,
+        Owner::Unattached(interface) => tag(&interface.tags),
         Owner::Database(_) | Owner::Endpoint(..) => false,
     };
     named

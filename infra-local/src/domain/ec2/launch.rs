@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use chrono::{DateTime, Utc};
 
-use super::{check_user_data, launch_template, unknown_image, unknown_security_group};
+use super::{check_user_data, unknown_image, unknown_network_interface, unknown_security_group};
 use crate::domain::postgres;
 use crate::model::Cloud;
 use crate::model::cidr::Cidr;
@@ -12,7 +12,9 @@ use crate::model::ec2::block_device::BlockDevice;
 use crate::model::ec2::image::{ImageState, ROOT_DEVICE};
 use crate::model::ec2::instance::{Instance, InstanceState, LaunchRecord, MetadataOptions, ProfileReference, Runtime};
 use crate::model::ec2::instance_type::InstanceType;
+use crate::model::ec2::launch_template;
 use crate::model::ec2::launch_template::{LaunchData, TemplateReference};
+use crate::model::ec2::network_interface::{Attachment, NetworkInterface};
 use crate::model::ec2::vpc::Subnet;
 use crate::model::machine::MachineDocument;
 use crate::model::{Region, new_id};
@@ -57,7 +59,9 @@ impl Launch {
         }
         let asked = self.data.clone();
         let data = match &self.template {
-            Some(reference) => self.data.over(launch_template::resolve(cloud.region(region_name)?, reference)?.2),
+            Some(reference) => {
+                self.data.over(super::launch_template::resolve(cloud.region(region_name)?, reference)?.2)
+            }
             None => self.data,
         };
         if let Some(token) = &self.client_token
@@ -74,13 +78,23 @@ impl Launch {
         let profile = profile(cloud, &data)?;
         let region = cloud.region_mut(region_name)?;
         let checked = Checked::new(region, &data)?;
+        if let (Some(interface), true) = (&checked.interface, self.max > 1) {
+            return Err(ApiError::new(
+                "InvalidParameterCombination",
+                format!(
+                    "The network interface '{}' can be attached to one instance only, not {}",
+                    interface.id, self.max
+                ),
+            ));
+        }
         let reservation = new_id("r");
         let mut ids = Vec::new();
         for index in 0..self.max {
             let id = new_id("i");
-            let Some(address) = checked.take_address(region, &id, addresses)? else { break };
-            let instance = checked.instance(id.clone(), &reservation, index, address, &data, profile.clone(), now);
+            let Some(interface) = checked.take_interface(region, &id, &data, addresses)? else { break };
+            let instance = checked.instance(id.clone(), &reservation, index, &interface, &data, profile.clone(), now);
             let instance = Instance { client_token: self.client_token.clone(), ..instance };
+            region.ec2.network_interfaces.insert(interface.id.clone(), interface);
             region.ec2.instances.insert(id.clone(), instance);
             ids.push(id);
         }
@@ -113,6 +127,9 @@ struct Checked {
     public_ip: bool,
     private_address: Option<Ipv4Addr>,
     security_groups: Vec<String>,
+    /// An existing interface, for one instance.
+    interface: Option<NetworkInterface>,
+    delete_interface_on_termination: bool,
 }
 
 /// Refuses a Machine that this computer cannot run, before other resources wait for it.
@@ -145,7 +162,12 @@ impl Checked {
             return Err(ApiError::new("InvalidKeyPair.NotFound", format!("The key pair '{key}' does not exist")));
         }
         let interface = data.network_interface.clone().unwrap_or_default();
-        let wanted = data.subnet_id.as_ref().or(interface.subnet_id.as_ref());
+        let existing = match &interface.network_interface_id {
+            Some(id) => Some(available_interface(region, data, &interface, id)?),
+            None => None,
+        };
+        let own_subnet = existing.map(|existing| &existing.subnet_id);
+        let wanted = own_subnet.or(data.subnet_id.as_ref()).or(interface.subnet_id.as_ref());
         let subnet = match wanted {
             Some(id) => region.ec2.subnets.get(id).ok_or_else(|| {
                 ApiError::new("InvalidSubnetID.NotFound", format!("The subnet ID '{id}' does not exist"))
@@ -158,9 +180,11 @@ impl Checked {
             return Err(ApiError::invalid(format!("The subnet {} is in {}, not in {zone}", subnet.id, subnet.zone)));
         }
         check_capacity(region, instance_type, &subnet.zone)?;
-        let public_ip = interface.associate_public_ip.unwrap_or(subnet.map_public_ip);
+        // As on AWS, only a new interface gets a public address.
+        let public_ip = existing.is_none() && interface.associate_public_ip.unwrap_or(subnet.map_public_ip);
         let mut security_groups = data.security_group_ids.clone();
         security_groups.extend(interface.security_group_ids);
+        security_groups.extend(existing.into_iter().flat_map(|existing| existing.groups.clone()));
         check_security_groups(region, &mut security_groups, &subnet.vpc_id)?;
         check_machine(image.machine.as_ref(), data)?;
         Ok(Checked {
@@ -173,19 +197,32 @@ impl Checked {
             public_ip,
             private_address: data.private_address.or(interface.private_address),
             security_groups,
+            interface: existing.cloned(),
+            delete_interface_on_termination: interface.delete_on_termination.unwrap_or(existing.is_none()),
         })
     }
 
-    /// Takes the requested address, or any. `None` when none is left.
-    fn take_address(&self, region: &mut Region, owner: &str, addresses: &AddressBlock) -> Outcome<Option<Ipv4Addr>> {
-        let is_private = region.private_addresses;
-        let Some(subnet) = region.ec2.subnets.get_mut(&self.subnet_id) else { return Ok(None) };
-        let host = match self.private_address {
-            Some(address) if is_private => Some(take_this_address(subnet, address, owner)?),
-            Some(_) => return Err(no_private_addresses()),
-            None => subnet.take_host(owner),
+    /// Takes the existing interface, or creates one. `None` when the subnet has no address left.
+    fn take_interface(
+        &self,
+        region: &mut Region,
+        instance: &str,
+        data: &LaunchData,
+        addresses: &AddressBlock,
+    ) -> Outcome<Option<NetworkInterface>> {
+        let interface = if let Some(existing) = &self.interface {
+            NetworkInterface { groups: Vec::new(), ..existing.clone() }
+        } else {
+            let id = instance.replacen("i-", "eni-", 1);
+            let address = take_address(region, &self.subnet_id, self.private_address, &id, addresses)?;
+            let Some(address) = address else { return Ok(None) };
+            NetworkInterface {
+                tags: data.interface_tags.clone(),
+                ..NetworkInterface::new(id, &self.subnet_id, address)
+            }
         };
-        Ok(host.map(|host| addresses.address(subnet.index, host)))
+        let attachment = Attachment::new(instance, self.delete_interface_on_termination);
+        Ok(Some(NetworkInterface { attachment: Some(attachment), ..interface }))
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -194,7 +231,7 @@ impl Checked {
         id: String,
         reservation: &str,
         index: u32,
-        address: Ipv4Addr,
+        interface: &NetworkInterface,
         data: &LaunchData,
         profile: Option<ProfileReference>,
         now: DateTime<Utc>,
@@ -208,7 +245,7 @@ impl Checked {
             device.volume_id = new_id("vol");
         }
         Instance {
-            network_interface_id: id.replacen("i-", "eni-", 1),
+            network_interface_id: interface.id.clone(),
             id,
             reservation_id: reservation.to_owned(),
             state: InstanceState::Pending,
@@ -220,7 +257,7 @@ impl Checked {
             vpc_id: self.vpc_id.clone(),
             subnet_id: self.subnet_id.clone(),
             zone: self.zone.clone(),
-            address,
+            address: interface.address,
             public_ip: self.public_ip,
             security_groups: self.security_groups.clone(),
             user_data: data.user_data.clone(),
@@ -246,6 +283,54 @@ impl Checked {
             runtime: Runtime::default(),
         }
     }
+}
+
+/// Finds the existing interface of a launch, which has its own subnet, address and groups.
+fn available_interface<'a>(
+    region: &'a Region,
+    data: &LaunchData,
+    given: &launch_template::NetworkInterface,
+    id: &str,
+) -> Outcome<&'a NetworkInterface> {
+    let interface = region.ec2.network_interfaces.get(id).ok_or_else(|| unknown_network_interface(id))?;
+    if interface.attachment.is_some() {
+        return Err(ApiError::new("InvalidNetworkInterface.InUse", format!("Interface: [{id}] in use.")));
+    }
+    let bare = launch_template::NetworkInterface {
+        network_interface_id: given.network_interface_id.clone(),
+        delete_on_termination: given.delete_on_termination,
+        ..Default::default()
+    };
+    let has_others = data.subnet_id.is_some() || data.private_address.is_some() || !data.security_group_ids.is_empty();
+    if has_others || *given != bare {
+        return Err(ApiError::new(
+            "InvalidParameterCombination",
+            format!(
+                "The network interface '{id}' has a subnet, an address and security groups: leave out SubnetId, \
+                 PrivateIpAddress, SecurityGroupId and AssociatePublicIpAddress"
+            ),
+        ));
+    }
+    Ok(interface)
+}
+
+/// Takes the requested private address of a subnet, or any, for `owner`. Returns the address in the cloud's range, or
+/// `None` when none is left.
+pub(crate) fn take_address(
+    region: &mut Region,
+    subnet_id: &str,
+    private: Option<Ipv4Addr>,
+    owner: &str,
+    addresses: &AddressBlock,
+) -> Outcome<Option<Ipv4Addr>> {
+    let is_private = region.private_addresses;
+    let Some(subnet) = region.ec2.subnets.get_mut(subnet_id) else { return Ok(None) };
+    let host = match private {
+        Some(address) if is_private => Some(take_this_address(subnet, address, owner)?),
+        Some(_) => return Err(no_private_addresses()),
+        None => subnet.take_host(owner),
+    };
+    Ok(host.map(|host| addresses.address(subnet.index, host)))
 }
 
 /// Takes a particular address of a subnet, and returns its host number.

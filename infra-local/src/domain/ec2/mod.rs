@@ -19,6 +19,11 @@ pub(crate) fn unknown_security_group(group: &str) -> ApiError {
     ApiError::new("InvalidGroup.NotFound", format!("The security group '{group}' does not exist"))
 }
 
+/// AWS's error for an interface that is not there.
+pub(crate) fn unknown_network_interface(id: &str) -> ApiError {
+    ApiError::new("InvalidNetworkInterfaceID.NotFound", format!("The networkInterface ID '{id}' does not exist"))
+}
+
 /// Decodes user data and checks its size.
 pub(crate) fn check_user_data(encoded: &str) -> Outcome<Vec<u8>> {
     let compact: String = encoded.split_ascii_whitespace().collect();

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use crate::model::Region;
 use crate::model::ec2::gateway::NatGateway;
 use crate::model::ec2::instance::{Instance, InstanceState};
+use crate::model::ec2::network_interface as model;
 use crate::model::ec2::vpc::Subnet;
 use crate::model::elbv2::LoadBalancer;
 use crate::model::ids;
@@ -19,6 +20,8 @@ pub(crate) enum Owner<'a> {
     Database(&'a DbInstance),
     /// An endpoint of a cluster: true for the writer's. AWS implements these as names, so it lists no interface.
     Endpoint(&'a DbCluster, bool),
+    /// An interface that no instance has, by itself.
+    Unattached(&'a model::NetworkInterface),
 }
 
 /// An interface of a VPC.
@@ -47,10 +50,11 @@ impl<'a> Owner<'a> {
 }
 
 impl NetworkInterface<'_> {
-    /// Returns whether packets go in and out: the owner is not stopped.
+    /// Returns whether packets go in and out: it has an owner, which is not stopped.
     pub(crate) fn is_up(&self) -> bool {
         match self.owner {
             Owner::Instance(instance) => !matches!(instance.state, InstanceState::Stopped | InstanceState::Terminated),
+            Owner::Unattached(_) => false,
             _ => true,
         }
     }
@@ -68,6 +72,17 @@ pub(crate) fn all(region: &Region) -> Vec<NetworkInterface<'_>> {
             private: region.private_address(instance.address),
             public: region.public_address_of(instance),
             groups: Some(&instance.security_groups),
+        });
+    }
+    for interface in region.ec2.network_interfaces.values().filter(|interface| interface.attachment.is_none()) {
+        let Some(subnet) = region.ec2.subnets.get(&interface.subnet_id) else { continue };
+        all.push(NetworkInterface {
+            id: interface.id.clone(),
+            owner: Owner::Unattached(interface),
+            subnet,
+            private: region.private_address(interface.address),
+            public: None,
+            groups: Some(&interface.groups),
         });
     }
     for gateway in region.ec2.nat_gateways.values().filter(|gateway| !gateway.state.is_over()) {
@@ -128,7 +143,7 @@ pub(crate) fn at_address<'a>(
         Owner::Database(database) => (database.resource_id.clone(), &database.place.security_groups),
         Owner::Endpoint(cluster, true) => (cluster.resource_id.clone(), &cluster.place.security_groups),
         Owner::Endpoint(cluster, false) => (format!("{} ro", cluster.resource_id), &cluster.place.security_groups),
-        Owner::Instance(_) | Owner::NatGateway(_) | Owner::LoadBalancer(_) => return None,
+        Owner::Instance(_) | Owner::NatGateway(_) | Owner::LoadBalancer(_) | Owner::Unattached(_) => return None,
     };
     let subnet = region.subnet_of_address(address)?;
     let private = region.private_address(address);

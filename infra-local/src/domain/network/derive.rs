@@ -113,7 +113,7 @@ fn interface(interface: NetworkInterface<'_>) -> Option<(String, Interface)> {
     let owner = match interface.owner {
         Owner::Instance(instance) => &instance.id,
         Owner::NatGateway(gateway) if gateway.state == NatState::Available => &gateway.id,
-        Owner::NatGateway(_) => return None,
+        Owner::NatGateway(_) | Owner::Unattached(_) => return None,
         Owner::LoadBalancer(balancer) => &balancer.name,
         Owner::Database(database) => &database.id,
         Owner::Endpoint(cluster, _) => &cluster.id,

@@ -9,6 +9,7 @@ pub(crate) mod instance_type;
 pub(crate) mod key_pair;
 pub(crate) mod launch_template;
 pub(crate) mod network_acl;
+pub(crate) mod network_interface;
 pub(crate) mod peering;
 pub(crate) mod route_table;
 pub(crate) mod vpc;
@@ -28,6 +29,8 @@ pub(crate) struct Ec2 {
     pub(crate) subnets: Table<vpc::Subnet>,
     pub(crate) security_groups: Table<vpc::SecurityGroup>,
     pub(crate) network_acls: BTreeMap<String, network_acl::NetworkAcl>,
+    /// Of instances, and those that no instance has. Other interfaces are derived from their resources.
+    pub(crate) network_interfaces: Table<network_interface::NetworkInterface>,
     pub(crate) internet_gateways: BTreeMap<String, gateway::InternetGateway>,
     pub(crate) nat_gateways: BTreeMap<String, gateway::NatGateway>,
     /// Elastic addresses by allocation id.
@@ -57,6 +60,7 @@ changes::record_by_field!(Ec2 {
         subnets,
         security_groups,
         network_acls,
+        network_interfaces,
         internet_gateways,
         nat_gateways,
         addresses,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::gateway::InternetGateway;
 use super::instance::InstanceState;
 use super::network_acl::{AclAssociation, NetworkAcl};
+use super::network_interface::{Attachment, NetworkInterface};
 use super::route_table::{Route, RouteTable, RouteTarget};
 use crate::model::cidr::Cidr;
 use crate::model::{Region, Tags, new_id};
@@ -226,6 +227,12 @@ impl Region {
         let balancers = balancers.filter(|balancer| balancer.security_groups.iter().any(|group| group == id));
         let referring = referring.map(|group| group.id.clone());
         let interfaces = instances.map(|instance| instance.network_interface_id.clone());
+        let unattached = self
+            .ec2
+            .network_interfaces
+            .values()
+            .filter(|interface| interface.attachment.is_none() && interface.groups.iter().any(|group| group == id));
+        let interfaces = interfaces.chain(unattached.map(|interface| interface.id.clone()));
         let databases = self.databases_in_security_group(id);
         referring.chain(interfaces).chain(balancers.map(|balancer| balancer.arn.clone())).chain(databases).collect()
     }
@@ -279,8 +286,8 @@ pub(crate) fn add_default_network(region: &mut Region, indexes: &[u8]) {
     open_to_internet(region, &id);
 }
 
-/// Adds what a state of an older version does not have: DHCP options, main route tables, the default VPC's gateway, and
-/// network ACLs.
+/// Adds what a state of an older version does not have: DHCP options, main route tables, the default VPC's gateway,
+/// network ACLs, and the interfaces of instances.
 pub(crate) fn complete_networks(region: &mut Region) {
     if region.ec2.dhcp_options.is_empty() {
         region.ec2.dhcp_options = new_id("dopt");
@@ -295,6 +302,29 @@ pub(crate) fn complete_networks(region: &mut Region) {
         }
     }
     complete_network_acls(region);
+    complete_network_interfaces(region);
+}
+
+/// Adds the interfaces of instances, which earlier versions derived.
+fn complete_network_interfaces(region: &mut Region) {
+    let instances = region.ec2.instances.values().filter(|instance| instance.state != InstanceState::Terminated);
+    let known = &region.ec2.network_interfaces;
+    let without = instances.filter(|instance| known.get(&instance.network_interface_id).is_none());
+    let missing: Vec<NetworkInterface> = without
+        .map(|instance| {
+            let id = instance.network_interface_id.clone();
+            let attachment = Attachment {
+                id: id.replacen("eni-", "eni-attach-", 1),
+                instance_id: instance.id.clone(),
+                delete_on_termination: true,
+            };
+            let interface = NetworkInterface::new(id, &instance.subnet_id, instance.address);
+            NetworkInterface { attachment: Some(attachment), ..interface }
+        })
+        .collect();
+    for interface in missing {
+        region.ec2.network_interfaces.insert(interface.id.clone(), interface);
+    }
 }
 
 /// Adds default network ACLs and their associations. Earlier versions derived the ids of both.

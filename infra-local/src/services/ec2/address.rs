@@ -1,6 +1,7 @@
 //! Elastic IP addresses.
 
 use super::{Ec2Operation, Located, TAG_SPECIFICATIONS, check_id, instance, resource, tags_for};
+use crate::domain::ec2::unknown_network_interface;
 use crate::model::Cloud;
 use crate::model::ec2::gateway::{Association, ElasticAddress, Holder};
 use crate::model::ec2::instance::InstanceState;
@@ -111,12 +112,14 @@ fn holder(region: &Region, params: &Params) -> Outcome<String> {
         (None, Some(id)) => {
             check_id(id, "eni", "InvalidNetworkInterfaceId.Malformed")?;
             let mut all = region.ec2.instances.values();
-            all.find(|instance| instance.network_interface_id == id).ok_or_else(|| {
-                ApiError::new(
-                    "InvalidNetworkInterfaceID.NotFound",
-                    format!("The networkInterface ID '{id}' does not exist"),
-                )
-            })?
+            all.find(|instance| instance.network_interface_id == id && instance.state != InstanceState::Terminated)
+                .ok_or_else(|| match region.ec2.network_interfaces.get(id) {
+                    Some(_) => super::not_honoured(format!(
+                        "The network interface {id} is not attached to an instance; the local cloud associates addresses \
+                         with attached interfaces only"
+                    )),
+                    None => unknown_network_interface(id),
+                })?
         }
         (None, None) => return Err(ApiError::missing("InstanceId or NetworkInterfaceId")),
         (Some(_), Some(_)) => {

@@ -267,6 +267,7 @@ fn render(region: &Region, instance: &Instance) -> Node {
     let public = region.public_address_of(instance);
     let private_name = private.map(|address| region.private_name(address)).unwrap_or_default();
     let public_name = public.and_then(|address| region.public_name(&instance.vpc_id, address)).unwrap_or_default();
+    let interface = region.ec2.network_interfaces.get(&instance.network_interface_id);
     let reason = instance.reason.as_ref();
     let devices = instance.block_devices.iter().filter(|_| has_address).map(|device| render_device(instance, device));
     let options = &instance.metadata_options;
@@ -296,7 +297,7 @@ fn render(region: &Region, instance: &Instance) -> Node {
         .maybe("vpcId", has_address.then_some(&instance.vpc_id))
         .maybe("privateIpAddress", private)
         .maybe("ipAddress", public)
-        .with("sourceDestCheck", true)
+        .with("sourceDestCheck", interface.is_none_or(|interface| interface.source_dest_check))
         .with(
             "groupSet",
             if has_address { render_groups(region, &instance.security_groups) } else { Node::Items(Vec::new()) },

@@ -61,7 +61,10 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         "rootDeviceName" => answer.with("rootDeviceName", value(ROOT_DEVICE)),
         "groupSet" => answer.with("groupSet", render_groups(region, &instance.security_groups)),
         "ebsOptimized" => answer.with("ebsOptimized", flag(instance.ebs_optimized)),
-        "sourceDestCheck" => answer.with("sourceDestCheck", flag(true)),
+        "sourceDestCheck" => {
+            let interface = region.ec2.network_interfaces.get(&instance.network_interface_id);
+            answer.with("sourceDestCheck", flag(interface.is_none_or(|interface| interface.source_dest_check)))
+        }
         "enaSupport" => answer.with("enaSupport", flag(true)),
         "kernel" => answer.with("kernel", Node::new()),
         "ramdisk" => answer.with("ramdisk", Node::new()),

@@ -35,6 +35,7 @@ macro_rules! names {
             concat!($prefix, "NetworkInterface.N.AssociatePublicIpAddress"),
             concat!($prefix, "NetworkInterface.N.DeleteOnTermination"),
             concat!($prefix, "NetworkInterface.N.SecurityGroupId.N"),
+            concat!($prefix, "NetworkInterface.N.NetworkInterfaceId"),
             concat!($prefix, "NetworkInterface.N.SubnetId"),
             concat!($prefix, "NetworkInterface.N.PrivateIpAddress"),
             concat!($prefix, "DisableApiTermination"),
@@ -149,10 +150,11 @@ fn network_interface(params: &Params) -> Outcome<Option<NetworkInterface>> {
     if interfaces.next().is_some() || !matches!(interface.parsed("DeviceIndex")?, None | Some(0)) {
         return Err(ApiError::new(
             "UnsupportedParameter",
-            "An instance of the local cloud has one network interface, with device index 0",
+            "An instance of the local cloud has one network interface, with device index 0: leave out the others, or use AWS",
         ));
     }
     Ok(Some(NetworkInterface {
+        network_interface_id: interface.optional("NetworkInterfaceId").map(str::to_owned),
         associate_public_ip: interface.parsed("AssociatePublicIpAddress")?,
         delete_on_termination: interface.parsed("DeleteOnTermination")?,
         security_group_ids: interface.texts("SecurityGroupId"),
@@ -161,7 +163,8 @@ fn network_interface(params: &Params) -> Outcome<Option<NetworkInterface>> {
     }))
 }
 
-fn private_address(params: &Params) -> Outcome<Option<Ipv4Addr>> {
+/// Reads `PrivateIpAddress`.
+pub(super) fn private_address(params: &Params) -> Outcome<Option<Ipv4Addr>> {
     let Some(text) = params.optional("PrivateIpAddress") else { return Ok(None) };
     let address = text.parse().map_err(|_| {
         let message = format!("Value ({text}) for parameter privateIpAddress is invalid. Invalid IPv4 address.");
@@ -201,6 +204,7 @@ pub(super) fn render(data: &LaunchData) -> Node {
             .with("deviceIndex", 0)
             .maybe("associatePublicIpAddress", interface.associate_public_ip)
             .maybe("deleteOnTermination", interface.delete_on_termination)
+            .maybe("networkInterfaceId", interface.network_interface_id.as_ref())
             .list("groupSet", &interface.security_group_ids)
             .maybe("subnetId", interface.subnet_id.as_ref())
     });

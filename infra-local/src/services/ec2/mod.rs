@@ -16,6 +16,7 @@ mod nat_gateway;
 mod network_acl;
 mod network_acl_entry;
 mod network_interface;
+mod network_interface_lifecycle;
 mod peering;
 mod permission;
 mod resource;
@@ -59,6 +60,7 @@ pub(crate) const OPERATIONS: &[&[Ec2Operation]] = &[
     network_acl::OPERATIONS,
     network_acl_entry::OPERATIONS,
     network_interface::OPERATIONS,
+    network_interface_lifecycle::OPERATIONS,
     peering::OPERATIONS,
     route::OPERATIONS,
     route_table::OPERATIONS,

@@ -1,17 +1,19 @@
-//! Network interfaces: of instances, NAT gateways, load balancers and databases.
+//! Descriptions of network interfaces: of instances, NAT gateways, load balancers and databases, and unattached ones.
 
 use std::net::Ipv4Addr;
 
 use super::Ec2Operation;
 use crate::domain::ec2::network_interface::{self, NetworkInterface, Owner};
+use crate::domain::ec2::unknown_network_interface;
 use crate::model::Cloud;
 use crate::model::ec2::instance::Instance;
+use crate::model::ec2::network_interface as model;
 use crate::model::{ACCOUNT, Region, Tags, zone_id};
 use crate::services::ec2::security_group::render_groups;
 use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::filter::Field;
-use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params};
+use crate::wire::{FILTERS, Filters, Node, Outcome, PAGES, Page, Params};
 
 pub(super) const OPERATIONS: &[Ec2Operation] =
     &[Operation::reads("DescribeNetworkInterfaces", describe, &[&["NetworkInterfaceId.N"], FILTERS, PAGES]).on_any()];
@@ -29,19 +31,27 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let all: Vec<Shown<'_>> = network_interface::all(region)
         .into_iter()
         .filter(|interface| !matches!(interface.owner, Owner::Endpoint(..)))
-        .map(|interface| Shown { region, interface, tags: Tags::new() })
+        .map(|interface| {
+            let tags = region.ec2.network_interfaces.get(&interface.id).map(|held| held.tags.clone());
+            Shown { region, interface, tags: tags.unwrap_or_default() }
+        })
         .collect();
     if let Some(missing) = ids.iter().find(|id| !all.iter().any(|it| it.interface.id == **id)) {
-        return Err(ApiError::new(
-            "InvalidNetworkInterfaceID.NotFound",
-            format!("The networkInterface ID '{missing}' does not exist"),
-        ));
+        return Err(unknown_network_interface(missing));
     }
     let fields: &[Field<Shown<'_>>] = &[
         ("network-interface-id", |it| vec![it.interface.id.clone()]),
         ("attachment.instance-id", |it| it.instance().map(|instance| instance.id.clone()).into_iter().collect()),
-        ("attachment.status", |_| vec!["attached".to_owned()]),
-        ("attachment.device-index", |it| vec![if it.instance().is_some() { "0" } else { "1" }.to_owned()]),
+        ("attachment.status", |it| it.is_attached().then(|| "attached".to_owned()).into_iter().collect()),
+        ("attachment.attachment-id", |it| it.attachment().map(|held| held.id.clone()).into_iter().collect()),
+        ("attachment.delete-on-termination", |it| {
+            let deletes = it.attachment().map(|held| held.delete_on_termination.to_string());
+            deletes.or_else(|| it.is_attached().then(|| "false".to_owned())).into_iter().collect()
+        }),
+        ("attachment.device-index", |it| {
+            let index = if it.instance().is_some() { "0" } else { "1" };
+            it.is_attached().then(|| index.to_owned()).into_iter().collect()
+        }),
         ("association.public-ip", |it| it.interface.public.map(|ip| ip.to_string()).into_iter().collect()),
         ("group-id", |it| it.interface.groups.map_or_else(Vec::new, <[String]>::to_vec)),
         ("subnet-id", |it| vec![it.interface.subnet.id.clone()]),
@@ -54,8 +64,9 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         ("description", |it| vec![it.description()]),
         ("interface-type", |it| vec![it.kind().to_owned()]),
         ("owner-id", |_| vec![ACCOUNT.to_owned()]),
-        ("requester-managed", |it| vec![it.instance().is_none().to_string()]),
-        ("status", |_| vec!["in-use".to_owned()]),
+        ("requester-managed", |it| vec![it.is_managed().to_string()]),
+        ("status", |it| vec![if it.is_attached() { "in-use" } else { "available" }.to_owned()]),
+        ("source-dest-check", |it| vec![it.source_dest_check().to_string()]),
     ];
     let wanted = all.iter().filter(|it| ids.is_empty() || ids.contains(&it.interface.id));
     let found = Filters::parse(params)?.apply(wanted, fields, |interface| &interface.tags)?;
@@ -80,9 +91,30 @@ impl Shown<'_> {
         self.region.public_name(&self.interface.subnet.vpc_id, self.interface.public?)
     }
 
+    fn is_attached(&self) -> bool {
+        !matches!(self.interface.owner, Owner::Unattached(_))
+    }
+
+    /// Returns whether a service created it.
+    fn is_managed(&self) -> bool {
+        !matches!(self.interface.owner, Owner::Instance(_) | Owner::Unattached(_))
+    }
+
+    fn attachment(&self) -> Option<&model::Attachment> {
+        self.region.ec2.network_interfaces.get(&self.interface.id)?.attachment.as_ref()
+    }
+
+    fn source_dest_check(&self) -> bool {
+        let held = self.region.ec2.network_interfaces.get(&self.interface.id);
+        held.map_or(!matches!(self.interface.owner, Owner::NatGateway(_)), |held| held.source_dest_check)
+    }
+
     fn description(&self) -> String {
         match self.interface.owner {
-            Owner::Instance(_) => String::new(),
+            Owner::Instance(_) | Owner::Unattached(_) => {
+                let held = self.region.ec2.network_interfaces.get(&self.interface.id);
+                held.map_or_else(String::new, |held| held.description.clone())
+            }
             Owner::NatGateway(gateway) => format!("Interface for NAT Gateway {}", gateway.id),
             Owner::LoadBalancer(balancer) => {
                 let path = balancer.arn.split_once(":loadbalancer/").map_or(&*balancer.name, |(_, path)| path);
@@ -102,12 +134,13 @@ impl Shown<'_> {
     fn render(&self) -> Node {
         let node = match self.interface.owner {
             Owner::Instance(instance) => render_attached(self.region, instance),
+            Owner::Unattached(interface) => return render_unattached(self.region, interface, "available"),
             _ => self.render_managed(),
         };
         let zone = &self.interface.subnet.zone;
         node.with("availabilityZone", zone)
             .with("availabilityZoneId", zone_id(zone))
-            .with("requesterManaged", self.instance().is_none())
+            .with("requesterManaged", self.is_managed())
             .with("tagSet", tags::set(&self.tags))
     }
 
@@ -171,11 +204,41 @@ fn private_name(region: &Region, vpc_id: &str, address: Ipv4Addr) -> Option<Stri
     vpc.dns_hostnames.then(|| region.private_name(address))
 }
 
+/// An interface that no instance has.
+pub(super) fn render_unattached(region: &Region, interface: &model::NetworkInterface, status: &str) -> Node {
+    let private = region.private_address(interface.address);
+    let subnet = region.ec2.subnets.get(&interface.subnet_id);
+    let name = subnet.and_then(|subnet| private_name(region, &subnet.vpc_id, private));
+    let zone = subnet.map(|subnet| &subnet.zone);
+    let address =
+        Node::new().with("privateIpAddress", private).maybe("privateDnsName", name.clone()).with("primary", true);
+    Node::new()
+        .with("networkInterfaceId", &interface.id)
+        .with("subnetId", &interface.subnet_id)
+        .maybe("vpcId", subnet.map(|subnet| &subnet.vpc_id))
+        .maybe("availabilityZone", zone)
+        .maybe("availabilityZoneId", zone.map(|zone| zone_id(zone)))
+        .with("description", &interface.description)
+        .with("ownerId", ACCOUNT)
+        .with("requesterManaged", false)
+        .with("status", status)
+        .with("macAddress", mac_address(private))
+        .with("privateIpAddress", private)
+        .maybe("privateDnsName", name)
+        .with("sourceDestCheck", interface.source_dest_check)
+        .with("groupSet", render_groups(region, &interface.groups))
+        .list("privateIpAddressesSet", [address])
+        .with("interfaceType", "interface")
+        .with("tagSet", tags::set(&interface.tags))
+}
+
 /// An interface as its instance shows it.
 pub(super) fn render_attached(region: &Region, instance: &Instance) -> Node {
     let private = region.private_address(instance.address);
     let private_name = private_name(region, &instance.vpc_id, private);
     let elastic = region.elastic_address_of(&instance.id);
+    let interface = region.ec2.network_interfaces.get(&instance.network_interface_id);
+    let attachment = interface.and_then(|interface| interface.attachment.as_ref());
     let association = region.public_address_of(instance).map(|address| {
         Node::new()
             .with("publicIp", address)
@@ -193,25 +256,25 @@ pub(super) fn render_attached(region: &Region, instance: &Instance) -> Node {
         .with("networkInterfaceId", &instance.network_interface_id)
         .with("subnetId", &instance.subnet_id)
         .with("vpcId", &instance.vpc_id)
-        .with("description", "")
+        .with("description", interface.map_or("", |interface| &interface.description))
         .with("ownerId", ACCOUNT)
         .with("status", "in-use")
         .with("macAddress", mac_address(private))
         .with("privateIpAddress", private)
         .maybe("privateDnsName", private_name)
-        .with("sourceDestCheck", true)
+        .with("sourceDestCheck", interface.is_none_or(|interface| interface.source_dest_check))
         .with("groupSet", render_groups(region, &instance.security_groups))
         .with(
             "attachment",
             Node::new()
-                .with("attachmentId", instance.network_interface_id.replacen("eni-", "eni-attach-", 1))
+                .maybe("attachmentId", attachment.map(|attachment| &attachment.id))
                 .with("instanceId", &instance.id)
                 .with("instanceOwnerId", ACCOUNT)
                 .with("deviceIndex", 0)
                 .with("networkCardIndex", 0)
                 .with("status", "attached")
                 .with("attachTime", instance.launch_time)
-                .with("deleteOnTermination", true),
+                .with("deleteOnTermination", attachment.is_none_or(|attachment| attachment.delete_on_termination)),
         )
         .maybe("association", association)
         .list("privateIpAddressesSet", [address])

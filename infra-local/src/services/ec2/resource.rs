@@ -1,6 +1,7 @@
 //! Resources of EC2's operations, for permissions.
 
 use crate::access::Resource;
+use crate::model::ec2::network_interface::NetworkInterface;
 use crate::model::{ACCOUNT, Cloud};
 
 pub(super) const ADDRESS: Resource = Resource::Named("AllocationId", "arn:aws:ec2:{region}:{account}:elastic-ip/{}");
@@ -9,6 +10,8 @@ pub(super) const INSTANCE: Resource = Resource::Named("InstanceId", "arn:aws:ec2
 pub(super) const INSTANCES: Resource = Resource::Named("InstanceId.N", "arn:aws:ec2:{region}:{account}:instance/{}");
 pub(super) const INSTANCES_WITH_CREDITS: Resource =
     Resource::Named("InstanceCreditSpecification.N.InstanceId", "arn:aws:ec2:{region}:{account}:instance/{}");
+pub(super) const INTERFACE_GROUPS: Resource =
+    Resource::Named("SecurityGroupId.N", "arn:aws:ec2:{region}:{account}:security-group/{}");
 pub(super) const INTERNET_GATEWAY: Resource =
     Resource::Named("InternetGatewayId", "arn:aws:ec2:{region}:{account}:internet-gateway/{}");
 pub(super) const KEY_PAIR: Resource = Resource::Named("KeyName", "arn:aws:ec2:{region}:{account}:key-pair/{}");
@@ -42,6 +45,8 @@ pub(super) const NEW_INTERNET_GATEWAY: Resource =
 pub(super) const NEW_LAUNCH_TEMPLATE: Resource = Resource::Created("arn:aws:ec2:{region}:{account}:launch-template/*");
 pub(super) const NEW_NAT_GATEWAY: Resource = Resource::Created("arn:aws:ec2:{region}:{account}:natgateway/*");
 pub(super) const NEW_NETWORK_ACL: Resource = Resource::Created("arn:aws:ec2:{region}:{account}:network-acl/*");
+pub(super) const NEW_NETWORK_INTERFACE: Resource =
+    Resource::Created("arn:aws:ec2:{region}:{account}:network-interface/*");
 pub(super) const NEW_PEERING: Resource = Resource::Created("arn:aws:ec2:{region}:{account}:vpc-peering-connection/*");
 pub(super) const NEW_ROUTE_TABLE: Resource = Resource::Created("arn:aws:ec2:{region}:{account}:route-table/*");
 pub(super) const NEW_SECURITY_GROUP: Resource = Resource::Created("arn:aws:ec2:{region}:{account}:security-group/*");
@@ -59,6 +64,18 @@ pub(super) const ASSOCIATED_ROUTE_TABLE: Resource =
         let table = tables.find(|table| table.associations.iter().any(|own| own.id == association))?;
         arn(region, "route-table", &table.id)
     });
+/// The interface of an attachment.
+pub(super) const ATTACHED_INTERFACE: Resource = Resource::Resolved("AttachmentId", |cloud, region, attachment| {
+    let mut interfaces = cloud.regions.get(region)?.ec2.network_interfaces.values();
+    let is_attached = |it: &&NetworkInterface| it.attachment.as_ref().is_some_and(|held| held.id == attachment);
+    arn(region, "network-interface", &interfaces.find(is_attached)?.id)
+});
+/// The instance of an attachment.
+pub(super) const ATTACHED_INSTANCE: Resource = Resource::Resolved("AttachmentId", |cloud, region, attachment| {
+    let interfaces = cloud.regions.get(region)?.ec2.network_interfaces.values();
+    let mut attachments = interfaces.filter_map(|interface| interface.attachment.as_ref());
+    arn(region, "instance", &attachments.find(|held| held.id == attachment)?.instance_id)
+});
 /// The subnet of a network ACL's association.
 pub(super) const ASSOCIATED_SUBNET: Resource = Resource::Resolved("AssociationId", |cloud, region, association| {
     let mut subnets = cloud.regions.get(region)?.ec2.subnets.values();
@@ -81,6 +98,7 @@ pub(super) const LAUNCH: &[Resource] = &[
     KEY_PAIR,
     Resource::Named("LaunchTemplate.LaunchTemplateId", "arn:aws:ec2:{region}:{account}:launch-template/{}"),
     Resource::Resolved("LaunchTemplate.LaunchTemplateName", launch_template),
+    Resource::Named("NetworkInterface.N.NetworkInterfaceId", "arn:aws:ec2:{region}:{account}:network-interface/{}"),
     Resource::Named("NetworkInterface.N.SecurityGroupId.N", "arn:aws:ec2:{region}:{account}:security-group/{}"),
     Resource::Named("NetworkInterface.N.SubnetId", "arn:aws:ec2:{region}:{account}:subnet/{}"),
     Resource::Named("SecurityGroupId.N", "arn:aws:ec2:{region}:{account}:security-group/{}"),

@@ -82,6 +82,9 @@ fn tags_mut<'a>(region: &'a mut Region, id: &str) -> Outcome<&'a mut Tags> {
         "eipalloc" => (region.ec2.addresses.get_mut(id).map(|it| &mut it.tags), "InvalidAllocationID.NotFound"),
         "pcx" => (region.ec2.peerings.get_mut(id).map(|it| &mut it.tags), "InvalidVpcPeeringConnectionID.NotFound"),
         "acl" => (region.ec2.network_acls.get_mut(id).map(|it| &mut it.tags), "InvalidNetworkAclID.NotFound"),
+        "eni" => {
+            (region.ec2.network_interfaces.get_mut(id).map(|it| &mut it.tags), "InvalidNetworkInterfaceID.NotFound")
+        }
         "dopt" => (
             Some(&mut region.ec2.dhcp_options_tags).filter(|_| region.ec2.dhcp_options == id),
             "InvalidDhcpOptionID.NotFound",
@@ -139,6 +142,8 @@ fn all_tags(region: &Region) -> Vec<Tagged<'_>> {
     owners.extend(region.ec2.addresses.values().map(|it| (it.allocation_id.as_str(), "elastic-ip", &it.tags)));
     owners.extend(region.ec2.peerings.values().map(|it| (it.id.as_str(), "vpc-peering-connection", &it.tags)));
     owners.extend(region.ec2.network_acls.values().map(|it| (it.id.as_str(), "network-acl", &it.tags)));
+    let interfaces = region.ec2.network_interfaces.values();
+    owners.extend(interfaces.map(|it| (it.id.as_str(), "network-interface", &it.tags)));
     owners.push((&region.ec2.dhcp_options, "dhcp-options", &region.ec2.dhcp_options_tags));
     let all = owners.into_iter().flat_map(|(id, kind, tags)| {
         tags.iter().map(move |(key, value)| Tagged {
