@@ -184,25 +184,26 @@ fn two_instances(model: &mut Model) -> (String, String, [(String, Ipv4Addr); 2])
     (vpc, subnet, [one, other])
 }
 
+/// Returns whether a connection from this source port opens. The model must say the same.
+async fn opens(model: &Model, fabric: &Fabric, from: &str, source: u16, to: Ipv4Addr) -> bool {
+    let network = model.network();
+    fabric.reconcile(&network).await.unwrap();
+    let blocked = network.blocked(Some(from), to, 80, source);
+    let socket = fabric.socket(&interface(from)).await.unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(([0; 4], source).into()).unwrap();
+    let opened = tokio::time::timeout(PATIENCE, socket.connect((to, 80).into())).await;
+    let opened = opened.is_ok_and(|result| result.is_ok());
+    assert_eq!(blocked.is_none(), opened, "from port {source}: {blocked:?}");
+    opened
+}
+
 pub(crate) async fn an_entry_of_a_network_acl_closes_connections_until_it_is_deleted() {
     let directory = tempfile::tempdir().unwrap();
     let mut model = Model::new(directory.path()).unwrap();
     let (vpc, subnet, [(client, _), (server, to)]) = two_instances(&mut model);
     let (_fabric_directory, fabric) = fabric(&model.network()).await;
     echo(fabric.listen(&interface(&server), address("0.0.0.0:80")).await.unwrap());
-    /// Returns whether a connection from this source port opens. The model must say the same.
-    async fn opens(model: &Model, fabric: &Fabric, from: &str, source: u16, to: Ipv4Addr) -> bool {
-        let network = model.network();
-        fabric.reconcile(&network).await.unwrap();
-        let blocked = network.blocked(Some(from), to, 80, source);
-        let socket = fabric.socket(&interface(from)).await.unwrap();
-        socket.set_reuseaddr(true).unwrap();
-        socket.bind(([0; 4], source).into()).unwrap();
-        let opened = tokio::time::timeout(PATIENCE, socket.connect((to, 80).into())).await;
-        let opened = opened.is_ok_and(|result| result.is_ok());
-        assert_eq!(blocked.is_none(), opened, "from port {source}: {blocked:?}");
-        opened
-    }
     assert!(opens(&model, &fabric, &client, 40_000, to).await);
 
     let acl = element(&model.ec2("CreateNetworkAcl", &[("VpcId", &vpc)]).unwrap(), "networkAclId");
