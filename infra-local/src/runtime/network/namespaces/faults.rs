@@ -69,26 +69,24 @@ pub(super) fn delays(network: &Network, vpc: &str, links: &Links) -> Option<Stri
     let peerings = links.peerings.values().map(|index| (*index, peering_link(*index)));
     let internet = links.internet.map(|index| (index, INTERNET_LINK.to_owned()));
     let links: Vec<(u32, String)> = interfaces.chain(peerings).chain(internet).collect();
-    let mut script = format!("table netdev {DELAYS}\ndelete table netdev {DELAYS}\ntable netdev {DELAYS} {{\n");
+    let mut lines = vec![format!("table netdev {DELAYS}"), format!("delete table netdev {DELAYS}")];
+    lines.push(format!("table netdev {DELAYS} {{"));
     for (index, link) in &links {
-        script.push_str(&format!(
-            "  chain leave_{index} {{\n    type filter hook egress device \"{link}\" priority filter; policy accept\n"
-        ));
-        for delay in &delays {
+        lines.push(format!("  chain leave_{index} {{"));
+        lines.push(format!("    type filter hook egress device \"{link}\" priority filter; policy accept"));
+        lines.extend(delays.iter().map(|delay| {
             let tag = hardware_address(delay::tag(*delay, *index));
-            script.push_str(&format!("    meta mark {delay} ether saddr set {tag} fwd to \"{}\"\n", delay::LINK));
-        }
-        script.push_str("  }\n");
+            format!("    meta mark {delay} ether saddr set {tag} fwd to \"{}\"", delay::LINK)
+        }));
+        lines.push("  }".to_owned());
     }
     let returning =
         links.iter().map(|(index, link)| format!("{} : {}", hardware_address(delay::tag(0, *index)), quoted(link)));
-    script.push_str(&format!(
-        "  chain returning {{\n    type filter hook ingress device \"{}\" priority filter; policy drop\n    fwd to ether \
-         saddr map {}\n  }}\n}}\n",
-        delay::LINK,
-        set(returning)
-    ));
-    Some(script)
+    lines.push("  chain returning {".to_owned());
+    lines.push(format!("    type filter hook ingress device \"{}\" priority filter; policy drop", delay::LINK));
+    lines.push(format!("    fwd to ether saddr map {}", set(returning)));
+    lines.push("  }\n}\n".to_owned());
+    Some(lines.join("\n"))
 }
 
 fn hardware_address(bytes: [u8; 6]) -> String {
@@ -243,7 +241,7 @@ mod tests {
 
     fn text(faults: serde_json::Value) -> String {
         let chains = chains(&network(faults), "vpc-1", &links());
-        chains.iter().map(|(name, rules)| format!("{name}:\n  {}\n", rules.join("\n  "))).collect()
+        chains.iter().map(|(name, rules)| format!("{name}:\n  {}", rules.join("\n  "))).collect::<Vec<_>>().join("\n")
     }
 
     fn fault(symptom: serde_json::Value, sides: [&[&str]; 2]) -> serde_json::Value {
