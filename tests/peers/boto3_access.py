@@ -6,18 +6,19 @@ Usage: boto3_access.py ENDPOINT          (needs: pip install boto3; the programs
 """
 
 import datetime
+import hashlib
 import json
 import os
 import subprocess
 import tempfile
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import boto3
 from botocore.config import Config
 
-from common import ENDPOINT, SUFFIX, refused
+from common import ENDPOINT, SERVER, SUFFIX, eventually, fabric, forwarded, get, has_private_addresses, refused
 
 ACCOUNT = "000000000000"
 ONCE = Config(retries={"total_max_attempts": 1}, signature_version="v4")
@@ -139,8 +140,61 @@ def roles(iam):
     iam.delete_role(RoleName=name)
 
 
+# Answers with what the metadata service of its instance answers. The service has an address that exists on the instance only.
+RELAY = SERVER + b"""
+import http.client
+
+class Relay(BaseHTTPRequestHandler):
+    def do_GET(self):
+        headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+        connection = http.client.HTTPConnection("169.254.169.254", timeout=10)
+        connection.request(self.command, self.path, headers=headers)
+        answer = connection.getresponse()
+        body = answer.read()
+        self.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in ("connection", "content-length", "transfer-encoding"):
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_PUT = do_GET
+
+serve(Relay)
+"""
+PORT = 8080
+
+
+@contextmanager
+def relay():
+    """Stores the relay in a bucket and yields the user data of an instance that runs it."""
+    s3, bucket = client("s3"), f"access-{SUFFIX}"
+    s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key="relay", Body=RELAY)
+    service = {"name": "relay", "listen": PORT, "artifact": {
+        "bucket": bucket, "key": "relay", "sha256": hashlib.sha256(RELAY).hexdigest()}}
+    machine = {"machine": 1, "image": "debian-12", "services": [service]}
+    files = [{"path": "/etc/infra/machine.json", "content": json.dumps(machine)}]
+    yield "#cloud-config\n" + json.dumps({"write_files": files})
+    s3.delete_object(Bucket=bucket, Key="relay")
+    s3.delete_bucket(Bucket=bucket)
+
+
+def relays(address):
+    try:
+        return get(address, "/latest/meta-data/", PORT, timeout=10)[0] == 401
+    except OSError:
+        return False
+
+
 def metadata(iam):
     """The instance metadata service, read by botocore as on an instance."""
+    with relay() if has_private_addresses() else nullcontext("#!/bin/sh") as user_data:
+        check_metadata(iam, user_data)
+
+
+def check_metadata(iam, user_data):
     name = f"worker-{SUFFIX}"
     trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}
     iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy(trust))
@@ -154,14 +208,29 @@ def metadata(iam):
         MinCount=1,
         MaxCount=1,
         IamInstanceProfile={"Name": name},
-        UserData="#!/bin/sh",
+        UserData=user_data,
         MetadataOptions={"HttpTokens": "required", "InstanceMetadataTags": "enabled"},
         TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "colour", "Value": "red"}]}],
     )["Instances"][0]
     identifier = launched["InstanceId"]
     ec2.get_waiter("instance_running").wait(InstanceIds=[identifier], WaiterConfig={"Delay": 1})
     address = ec2.describe_instances(InstanceIds=[identifier])["Reservations"][0]["Instances"][0]["PrivateIpAddress"]
-    endpoint = f"http://{address}:1338"
+    if has_private_addresses():
+        eventually("the relay runs", lambda: relays(address))
+        with forwarded(address, PORT) as (host, port):
+            read_metadata(f"http://{host}:{port}", user_data, launched, name)
+    else:
+        read_metadata(f"http://{address}:1338", user_data, launched, name)
+
+    ec2.terminate_instances(InstanceIds=[identifier])
+    ec2.get_waiter("instance_terminated").wait(InstanceIds=[identifier], WaiterConfig={"Delay": 1})
+    iam.remove_role_from_instance_profile(InstanceProfileName=name, RoleName=name)
+    iam.delete_instance_profile(InstanceProfileName=name)
+    iam.delete_role(RoleName=name)
+
+
+def read_metadata(endpoint, user_data, launched, role):
+    identifier = launched["InstanceId"]
 
     def ask(path, method="GET", **headers):
         request = urllib.request.Request(endpoint + path, method=method, headers=headers)
@@ -177,7 +246,7 @@ def metadata(iam):
     assert ask("/latest/meta-data/placement/availability-zone", **token) == launched["Placement"]["AvailabilityZone"]
     assert ask("/latest/meta-data/tags/instance/colour", **token) == "red"
     assert "placement/" in ask("/latest/meta-data/", **token).split()
-    assert ask("/latest/user-data", **token) == "#!/bin/sh"
+    assert ask("/latest/user-data", **token) == user_data
     assert ask("/latest/meta-data/nothing", **token) == 404
     assert json.loads(ask("/latest/dynamic/instance-identity/document", **token))["instanceId"] == identifier
 
@@ -188,13 +257,7 @@ def metadata(iam):
     session = boto3.Session(region_name="us-east-1")
     assert session.get_credentials().method == "iam-role"
     caller = session.client("sts", endpoint_url=ENDPOINT, config=ONCE).get_caller_identity()
-    assert caller["Arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}/{identifier}", caller
-
-    ec2.terminate_instances(InstanceIds=[identifier])
-    ec2.get_waiter("instance_terminated").wait(InstanceIds=[identifier], WaiterConfig={"Delay": 1})
-    iam.remove_role_from_instance_profile(InstanceProfileName=name, RoleName=name)
-    iam.delete_instance_profile(InstanceProfileName=name)
-    iam.delete_role(RoleName=name)
+    assert caller["Arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{identifier}", caller
 
 
 @contextmanager
@@ -204,7 +267,7 @@ def strict_cloud():
     with tempfile.TemporaryDirectory() as directory:
         stack = [program, "--directory", directory, "--json", "local"]
         environment = {**os.environ, "AWS_SECRET_ACCESS_KEY": "of-the-root"}
-        start = [*stack, "start", "--access-key", "ROOT", "--enforce-iam"]
+        start = [*stack, "start", "--access-key", "ROOT", "--enforce-iam", "--network", fabric()]
         running = json.loads(subprocess.run(start, env=environment, check=True, capture_output=True).stdout)
         try:
             yield running["endpoint"], lambda *words: subprocess.run([*stack, "fault", *words], check=True, capture_output=True)

@@ -8,7 +8,6 @@ All resources that it creates have a random suffix and are deleted again. The in
 
 import base64
 import hashlib
-import http.client
 import json
 import socket
 import threading
@@ -17,19 +16,16 @@ from contextlib import contextmanager
 
 from botocore.exceptions import ClientError
 
-from common import SUFFIX, client, eventually, refused
+from common import SERVER, SUFFIX, client, eventually, get, refused
 
 PORT = 8080
 
 # The service on the instances: returns its version and instance, waits, uses CPU time, or exits with an error message.
-PROGRAM = rb"""#!/usr/bin/env python3
-import os, sys, time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
+PROGRAM = SERVER + rb"""
 version = os.environ["VERSION"]
 if version == "crash":
     sys.exit("migration 7 failed: relation tasks does not exist")
-host, port = os.environ["LISTEN"].rsplit(":", 1)
+host = os.environ["LISTEN"].rsplit(":", 1)[0]
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -55,21 +51,10 @@ class Handler(BaseHTTPRequestHandler):
 
 if version == "sick":
     print("the database does not answer", flush=True)
-ThreadingHTTPServer((host, int(port)), Handler).serve_forever()
+serve(Handler)
 """
 
 ec2, elb, scaling, s3 = client("ec2"), client("elbv2"), client("autoscaling"), client("s3")
-
-
-def get(address, path="/", port=80, headers=None):
-    """Sends a request to a load balancer and returns the status and the body."""
-    connection = http.client.HTTPConnection(address, port, timeout=30)
-    try:
-        connection.request("GET", path, headers=headers or {})
-        answer = connection.getresponse()
-        return answer.status, answer.read().decode()
-    finally:
-        connection.close()
 
 
 class Network:

@@ -3,37 +3,43 @@
 
 Usage: boto3_certificates.py ENDPOINT          (needs: pip install boto3, and openssl on the PATH)
 
-All resources that it creates have a random suffix and are deleted again. The targets are small servers in this process.
+All resources that it creates have a random suffix and are deleted again. The targets are instances with small servers.
 """
 
 import base64
 import hashlib
 import http.client
+import json
 import socket
 import ssl
 import struct
 import subprocess
 import tempfile
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from botocore.exceptions import ClientError
 
-from common import SUFFIX, client, eventually, refused
+from common import SERVER, SUFFIX, client, eventually, get, refused
 
-ec2, elb, acm = client("ec2"), client("elbv2"), client("acm")
+PORT = 8080
 
+ec2, elb, acm, s3 = client("ec2"), client("elbv2"), client("acm"), client("s3")
+
+
+# The service on the instances: responds with its name and properties of the request, supports WebSocket, and sets a session
+# cookie on /login.
+PROGRAM = SERVER + rb"""
+import base64, hashlib, struct
 
 class Handler(BaseHTTPRequestHandler):
-    """Responds with its name and properties of the request, supports WebSocket, and sets a session cookie on /login."""
-
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
         if self.headers.get("Upgrade") == "websocket":
             return self.echo()
-        body = f"{self.server.name} {self.headers['X-Forwarded-Proto']} {self.headers['X-Forwarded-Port']}".encode()
+        name, protocol, port = (
+            os.environ["NAME"], self.headers["X-Forwarded-Proto"], self.headers["X-Forwarded-Port"])
+        body = f"{name} {protocol} {port}".encode()
         self.send_response(200)
         if self.path == "/login":
             self.send_header("Set-Cookie", "session=1; Path=/")
@@ -42,7 +48,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def echo(self):
-        """Receives a text frame and returns it in upper case."""
+        # Receives a text frame and returns it in upper case.
         seed = self.headers["Sec-WebSocket-Key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
         accept = base64.b64encode(hashlib.sha1(seed.encode()).digest()).decode()
         self.send_response(101)
@@ -59,12 +65,16 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *arguments):
         pass
 
+serve(Handler)
+"""
 
-def server(name):
-    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    listening.name, listening.daemon_threads = name, True
-    threading.Thread(target=listening.serve_forever, daemon=True).start()
-    return listening
+
+def user_data(bucket, name):
+    service = {"name": "program", "listen": PORT, "environment": {"NAME": name}, "artifact": {
+        "bucket": bucket, "key": "program", "sha256": hashlib.sha256(PROGRAM).hexdigest()}}
+    machine = {"machine": 1, "image": "debian-12", "packages": [], "files": [], "services": [service]}
+    files = [{"path": "/etc/infra/machine.json", "content": json.dumps(machine)}]
+    return "#cloud-config\n" + json.dumps({"write_files": files})
 
 
 class Authority:
@@ -130,8 +140,12 @@ def check_certificates(authority):
     return arns
 
 
+# Targets that do not exist: AWS has no private addresses in 192.0.2.0/24.
+ABSENT = {"instance": "i-0123456789abcdef0", "ip": "192.0.2.1"}
+
+
 class Balancer:
-    """A load balancer with two target groups of one server each."""
+    """A load balancer with two target groups of one instance each, one by its id and one by its private address."""
 
     def __init__(self):
         vpc = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]["VpcId"]
@@ -143,16 +157,24 @@ class Balancer:
             Name=f"tls-{SUFFIX}", Subnets=[subnet["SubnetId"] for subnet in subnets[:2]],
             SecurityGroups=[self.access])["LoadBalancers"][0]
         self.arn, self.address = made["LoadBalancerArn"], made["DNSName"]
-        self.servers = {name: server(name) for name in ("one", "two")}
-        self.groups = {}
-        for name, listening in self.servers.items():
+        self.bucket = f"certificates-{SUFFIX}"
+        s3.create_bucket(Bucket=self.bucket)
+        s3.put_object(Bucket=self.bucket, Key="program", Body=PROGRAM)
+        image = ec2.describe_images(Owners=["136693071363"])["Images"][0]["ImageId"]
+        instances = [ec2.run_instances(
+            ImageId=image, InstanceType="t3.micro", MinCount=1, MaxCount=1, SecurityGroupIds=[self.access],
+            UserData=user_data(self.bucket, name))["Instances"][0] for name in ("one", "two")]
+        self.instances, self.groups = [instance["InstanceId"] for instance in instances], {}
+        for instance, name, kind in zip(instances, ("one", "two"), ("instance", "ip")):
+            eventually(f"the program {name} answers", lambda: serves(instance["PrivateIpAddress"]))
+            ec2.get_waiter("instance_running").wait(InstanceIds=[instance["InstanceId"]], WaiterConfig={"Delay": 1})
             group = elb.create_target_group(
-                Name=f"{name}-{SUFFIX}", Protocol="HTTP", Port=80, VpcId=vpc, TargetType="ip")["TargetGroups"][0]
+                Name=f"{name}-{SUFFIX}", Protocol="HTTP", Port=80, VpcId=vpc, TargetType=kind)["TargetGroups"][0]
             self.groups[name] = group["TargetGroupArn"]
+            target = {"instance": instance["InstanceId"], "ip": instance["PrivateIpAddress"]}[kind]
             with refused("InvalidTarget"):
-                elb.register_targets(TargetGroupArn=group["TargetGroupArn"], Targets=[{"Id": "192.0.2.1"}])
-            elb.register_targets(TargetGroupArn=group["TargetGroupArn"], Targets=[
-                {"Id": "127.0.0.1", "Port": listening.server_address[1]}])
+                elb.register_targets(TargetGroupArn=group["TargetGroupArn"], Targets=[{"Id": ABSENT[kind]}])
+            elb.register_targets(TargetGroupArn=group["TargetGroupArn"], Targets=[{"Id": target, "Port": PORT}])
 
     def listen(self, port, certificate=None, **more):
         secure = {"Certificates": [{"CertificateArn": certificate}]} if certificate else {}
@@ -165,6 +187,9 @@ class Balancer:
         elb.delete_load_balancer(LoadBalancerArn=self.arn)
         for group in self.groups.values():
             elb.delete_target_group(TargetGroupArn=group)
+        ec2.terminate_instances(InstanceIds=self.instances)
+        s3.delete_object(Bucket=self.bucket, Key="program")
+        s3.delete_bucket(Bucket=self.bucket)
 
         def gone():
             try:
@@ -174,6 +199,13 @@ class Balancer:
                 assert error.response["Error"]["Code"] == "DependencyViolation", error
                 return False
         eventually("the security group is free", gone)
+
+
+def serves(address):
+    try:
+        return get(address, port=PORT, timeout=5)[0] == 200
+    except OSError:
+        return False
 
 
 def secured(address, name, authority, port=8443, alpn=("http/1.1",)):

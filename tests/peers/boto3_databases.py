@@ -10,12 +10,11 @@ import glob
 import os
 import shutil
 import signal
-import socket
 import subprocess
 
 from botocore.exceptions import ClientError
 
-from common import ENDPOINT, SUFFIX, client, eventually, refused
+from common import SUFFIX, client, connect, eventually, forwarded, has_private_addresses, reaches, refused
 from common import status as cloud_status
 
 REGION = "us-east-1"
@@ -31,18 +30,33 @@ def name(text):
 
 def sql(endpoint, statement, password=PASSWORD, database="tasks"):
     """Executes a statement and returns its result; the text of an error starts with an exclamation mark."""
-    ran = subprocess.run(
-        [PSQL, "-X", "-Atq", "-h", endpoint[0], "-p", str(endpoint[1]), "-U", "cloud", "-d", database, "-c", statement],
-        env={**os.environ, "PGPASSWORD": password, "PGCONNECT_TIMEOUT": "10"}, capture_output=True, text=True)
+    with forwarded(*endpoint) as (address, port):
+        ran = subprocess.run(
+            [PSQL, "-X", "-Atq", "-h", address, "-p", str(port), "-U", "cloud", "-d", database, "-c", statement],
+            env={**os.environ, "PGPASSWORD": password, "PGCONNECT_TIMEOUT": "10"}, capture_output=True, text=True)
     return ran.stdout.strip() if ran.returncode == 0 else "!" + ran.stderr.strip()
 
 
 def listens(endpoint):
     try:
-        socket.create_connection(endpoint, timeout=1).close()
+        connect(*endpoint, timeout=1).close()
         return True
     except OSError:
         return False
+
+
+def admits(endpoint, visitor):
+    """Returns whether the security groups of a database admit an instance. On loopback, the endpoint listens only while they
+    admit somebody."""
+    return reaches(visitor, *endpoint) if has_private_addresses() else listens(endpoint)
+
+
+def launch_visitor():
+    """Launches an instance without programs in the default VPC and its default security group."""
+    image = ec2.describe_images(Owners=["136693071363"])["Images"][0]["ImageId"]
+    made = ec2.run_instances(ImageId=image, InstanceType="t3.micro", MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
+    ec2.get_waiter("instance_running").wait(InstanceIds=[made], WaiterConfig={"Delay": 1})
+    return made
 
 
 def instance(id):
@@ -184,10 +198,15 @@ def one_instance(security_group, parameter_group):
     endpoint = endpoint_of(found)
     assert endpoint[1] == 5432 and found["TagList"] == [{"Key": "team", "Value": "a"}]
     assert found["DBParameterGroups"] == [{"DBParameterGroupName": parameter_group, "ParameterApplyStatus": "in-sync"}]
-    assert not listens(endpoint), "the security group has no ingress rule"
+    assert endpoint[0].startswith("172.31." if has_private_addresses() else "127."), endpoint
+    visitor = launch_visitor()
+    assert not admits(endpoint, visitor), "the security group has no ingress rule"
     ec2.authorize_security_group_ingress(GroupId=security_group, IpPermissions=[
         {"IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}])
-    eventually("the endpoint opens", lambda: listens(endpoint))
+    eventually("the endpoint opens", lambda: admits(endpoint, visitor) and listens(endpoint))
+    if has_private_addresses():
+        assert not reaches("internet", *endpoint), "the database is not publicly accessible"
+    ec2.terminate_instances(InstanceIds=[visitor])
     assert sql(endpoint, "CREATE TABLE t AS SELECT 1 AS x; SELECT x FROM t") == "1"
     assert sql(endpoint, "SHOW work_mem") == "1MB" and sql(endpoint, "SHOW max_connections") == "30"
     assert sql(endpoint, "SELECT rolsuper, pg_has_role('rds_superuser', 'member') FROM pg_roles WHERE rolname = current_user") == "f|t"
@@ -269,6 +288,20 @@ def changes(id, endpoint, parameter_group):
     os.kill(pid, signal.SIGKILL)
     eventually("a new server runs", lambda: pid_of(id) not in (pid, None))
     eventually("the database answers again", lambda: sql(endpoint, "SELECT x FROM t") == "1")
+
+
+def publicity(id, endpoint):
+    """The endpoint of a publicly accessible instance is an address that clients outside of the VPC reach."""
+    rds.modify_db_instance(DBInstanceIdentifier=id, PubliclyAccessible=True, ApplyImmediately=True)
+    public = endpoint_of(available(id))
+    assert instance(id)["PubliclyAccessible"] and public[0].startswith("127."), public
+    assert (public == endpoint) != has_private_addresses(), (public, endpoint)
+    eventually("the database answers at its public address", lambda: sql(public, "SELECT x FROM t") == "1")
+    assert reaches("internet", *public)
+    rds.modify_db_instance(DBInstanceIdentifier=id, PubliclyAccessible=False, ApplyImmediately=True)
+    assert endpoint_of(available(id)) == endpoint
+    if has_private_addresses():
+        eventually("the public address is closed", lambda: not listens(public))
 
 
 def replicas(id, endpoint, security_group):
@@ -469,6 +502,7 @@ def main():
     parameter_group = parameters(major)
     id, endpoint = one_instance(security_group, parameter_group)
     changes(id, endpoint, parameter_group)
+    publicity(id, endpoint)
     replicas(id, endpoint, security_group)
     snapshots(id, endpoint, security_group)
     clusters(major, security_group)

@@ -8,25 +8,21 @@ All resources that it creates have a random suffix and are deleted again. The in
 
 import hashlib
 import json
-import sys
-import urllib.request
 
-from common import ENDPOINT, SUFFIX, client, eventually, refused, status
+from common import SERVER, SUFFIX, client, eventually, get, refused, status
 
 ec2, s3 = client("ec2"), client("s3")
 BUCKET, PORT = f"images-{SUFFIX}", 8080
 
-SERVICE = b"""#!/usr/bin/env python3
-import http.server, os
-host, port = os.environ["LISTEN"].split(":")
-class Handler(http.server.BaseHTTPRequestHandler):
+SERVICE = SERVER + b"""
+class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         body = (os.environ["COLOUR"] + " " + open("etc/greeting").read()).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-http.server.HTTPServer((host, int(port)), Handler).serve_forever()
+serve(Handler)
 """
 
 
@@ -66,8 +62,7 @@ def greeting(instance):
     """Returns the response of the service on the instance."""
     def ask():
         try:
-            with urllib.request.urlopen(f"http://{described(instance)['PrivateIpAddress']}:{PORT}/", timeout=2) as answer:
-                return answer.read().decode()
+            return get(described(instance)["PrivateIpAddress"], port=PORT, timeout=2)[1]
         except OSError:
             return None
     return eventually(f"the service of {instance} answers", ask)

@@ -13,15 +13,12 @@ import http.client
 import io
 import json
 import os
-import socket
-import sys
-import time
 import urllib.error
 import urllib.request
 import zlib
 
 import keys
-from common import ENDPOINT, SUFFIX, client, eventually, refused
+from common import ENDPOINT, SERVER, SUFFIX, client, connect, eventually, get, has_private_addresses, refused
 from common import status as cloud_status
 
 TRUST = json.dumps({
@@ -202,6 +199,24 @@ def state(ec2, identifier):
     return ec2.describe_instances(InstanceIds=[identifier])["Reservations"][0]["Instances"][0]["State"]["Name"]
 
 
+def private_addresses(ec2, image):
+    """A particular address within the range of the subnet, which is refused where instances have loopback addresses."""
+    subnet = ec2.describe_subnets(Filters=[{"Name": "cidr-block", "Values": ["172.31.0.0/20"]}])["Subnets"][0]["SubnetId"]
+    launch = dict(ImageId=image, InstanceType="t3.micro", MinCount=1, MaxCount=1, SubnetId=subnet)
+    if not has_private_addresses():
+        with refused("UnsupportedParameter", "--network namespaces"):
+            ec2.run_instances(**launch, PrivateIpAddress="172.31.0.99")
+        return
+    made = ec2.run_instances(**launch, PrivateIpAddress="172.31.0.99")["Instances"][0]
+    assert made["PrivateIpAddress"] == made["NetworkInterfaces"][0]["PrivateIpAddress"] == "172.31.0.99", made
+    for address, code in (("172.31.0.99", "InvalidIPAddress.InUse"), ("172.31.0.3", "InvalidParameterValue"),
+                          ("172.31.16.9", "InvalidParameterValue")):
+        with refused(code, address):
+            ec2.run_instances(**launch, PrivateIpAddress=address)
+    ec2.terminate_instances(InstanceIds=[made["InstanceId"]])
+    eventually("the instance is terminated", lambda: state(ec2, made["InstanceId"]) == "terminated")
+
+
 def instances():
     ec2 = client("ec2")
     template = ec2.create_launch_template(LaunchTemplateName=f"instances-{SUFFIX}", LaunchTemplateData={
@@ -211,8 +226,7 @@ def instances():
         LaunchTemplate={"LaunchTemplateId": template["LaunchTemplateId"], "Version": "$Latest"}, MinCount=1, MaxCount=2,
         ClientToken=f"token-{SUFFIX}", UserData="#!/bin/sh\n",
         TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": "one of two"}]}])
-    with refused("UnsupportedParameter"):
-        ec2.run_instances(**dict(launch, PrivateIpAddress="172.31.0.9"))
+    private_addresses(ec2, image(ec2))
     with refused("DryRunOperation"):
         ec2.run_instances(**dict(launch, DryRun=True))
     made = ec2.run_instances(**launch)
@@ -229,7 +243,9 @@ def instances():
         {"Name": "client-token", "Values": [f"token-{SUFFIX}"]}])["Reservations"]
     assert len(found) == 1 and len(found[0]["Instances"]) == 2
     instance = found[0]["Instances"][0]
-    assert instance["PrivateIpAddress"] == instance["PublicIpAddress"] and instance["PrivateIpAddress"].startswith("127.")
+    private, public = instance["PrivateIpAddress"], instance["PublicIpAddress"]
+    assert private.startswith("172.31." if has_private_addresses() else "127.") and public.startswith("127."), instance
+    assert (private == public) != has_private_addresses(), instance
     assert instance["PrivateDnsName"] == instance["PrivateIpAddress"]
     assert {tag["Key"] for tag in instance["Tags"]} == {"peer", "Name"}
     statuses = ec2.describe_instance_status(InstanceIds=identifiers)["InstanceStatuses"]
@@ -630,10 +646,9 @@ def streamed_bodies():
     s3.delete_bucket(Bucket=name)
 
 
-SERVICE = b"""#!/usr/bin/env python3
-import http.server, os, signal, sys
-host, port = os.environ["LISTEN"].split(":")
-class Handler(http.server.BaseHTTPRequestHandler):
+SERVICE = SERVER + b"""
+import signal
+class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path == "/die":
             os._exit(3)
@@ -642,8 +657,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             body = open("etc/greeting").read().encode()
         self.send_response(200); self.send_header("Content-Length", str(len(body))); self.end_headers(); self.wfile.write(body)
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-print("listening on", host, port, flush=True)
-http.server.HTTPServer((host, int(port)), Handler).serve_forever()
+print("listening on", os.environ["LISTEN"], flush=True)
+serve(Handler)
 """
 
 
@@ -667,16 +682,20 @@ def machines():
 
     def ask(path="/"):
         try:
-            with urllib.request.urlopen(f"http://{address}:8080{path}", timeout=2) as answer:
-                return answer.read().decode()
+            return get(address, path, 8080, timeout=2)[1]
         except OSError:
             return None
 
     environment = dict(line.split("=", 1) for line in eventually("the service answers", ask).split("\n"))
     assert environment["SECRET"] == "hush" and environment["COLOUR"] == "green" and environment["AWS_REGION"] == "us-east-1"
     assert environment["LISTEN"] == f"{address}:8080"
-    assert environment["AWS_ENDPOINT_URL"] == ENDPOINT
-    assert environment["AWS_EC2_METADATA_SERVICE_ENDPOINT"] == f"http://{address}:1338"
+    if has_private_addresses():
+        # AWS's endpoints are outside of the VPC, at an address of the internet; the metadata service is at AWS's address.
+        aws, metadata = f"http://192.0.2.2:{ENDPOINT.rsplit(':', 1)[1]}", "http://169.254.169.254"
+    else:
+        aws, metadata = ENDPOINT, f"http://{address}:1338"
+    assert environment["AWS_ENDPOINT_URL"] == aws, environment
+    assert environment["AWS_EC2_METADATA_SERVICE_ENDPOINT"] == metadata, environment
     expected = {"SECRET", "COLOUR", "AWS_REGION", "AWS_ENDPOINT_URL", "AWS_EC2_METADATA_SERVICE_ENDPOINT", "LISTEN", "HOME",
                 "TMPDIR", "PATH"}
     assert set(environment) - {"LC_CTYPE"} == expected, environment  # Python sets LC_CTYPE itself
@@ -720,7 +739,7 @@ def database(ec2, secret):
 
     def accepts():
         try:
-            with socket.create_connection((address, 5432), timeout=2) as connection:
+            with connect(address, 5432, timeout=2) as connection:
                 connection.sendall(b"\x00\x00\x00\x08\x04\xd2\x16\x2f")  # SSLRequest: the server answers with one byte
                 return connection.recv(1) in (b"N", b"S")
         except OSError:

@@ -1,6 +1,6 @@
 """Tests with boto3 that the network of a running local cloud enforces what is declared: instances probe each other.
 
-The cloud must run with `--network namespaces`.
+The cloud must run with `--network namespaces`. All resources that the script creates are deleted again.
 """
 
 import hashlib
@@ -8,13 +8,12 @@ import json
 import urllib.error
 import urllib.request
 
-from common import SUFFIX, client, eventually, status
+from common import SERVER, SUFFIX, client, eventually, fabric, status
 
 # Answers requests for connections from its own instance: GET /ADDRESS/PORT returns open, refused or lost.
-PROBE = b"""#!/usr/bin/python3
-import http.server, os, socket, urllib.request
-host, port = os.environ["LISTEN"].split(":")
-class Handler(http.server.BaseHTTPRequestHandler):
+PROBE = SERVER + b"""
+import socket, urllib.request
+class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         parts = self.path.strip("/").split("/")
         try:
@@ -36,7 +35,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(text.encode())
     def log_message(self, *_):
         pass
-http.server.ThreadingHTTPServer((host, int(port)), Handler).serve_forever()
+serve(Handler)
 """
 PORT = 8080
 
@@ -65,6 +64,29 @@ def network(block):
         ec2.associate_route_table(RouteTableId=tables[name], SubnetId=subnets[name])
     ec2.create_route(RouteTableId=tables["public"], DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
     return {"vpc": vpc, "gateway": gateway, "subnets": subnets, "tables": tables}
+
+
+def delete(site):
+    """Deletes a network in which no instance runs any more."""
+    of_vpc = [{"Name": "vpc-id", "Values": [site["vpc"]]}]
+    for subnet in site["subnets"].values():
+        ec2.delete_subnet(SubnetId=subnet)
+    for table in site["tables"].values():
+        ec2.delete_route_table(RouteTableId=table)
+    for acl in ec2.describe_network_acls(Filters=of_vpc)["NetworkAcls"]:
+        if not acl["IsDefault"]:
+            ec2.delete_network_acl(NetworkAclId=acl["NetworkAclId"])
+    groups = ec2.describe_security_groups(Filters=of_vpc)["SecurityGroups"]
+    groups = [group for group in groups if group["GroupName"] != "default"]
+    for group in groups:
+        # A group to which a rule refers cannot be deleted.
+        if group["IpPermissions"]:
+            ec2.revoke_security_group_ingress(GroupId=group["GroupId"], IpPermissions=group["IpPermissions"])
+    for group in groups:
+        ec2.delete_security_group(GroupId=group["GroupId"])
+    ec2.detach_internet_gateway(InternetGatewayId=site["gateway"], VpcId=site["vpc"])
+    ec2.delete_internet_gateway(InternetGatewayId=site["gateway"])
+    ec2.delete_vpc(VpcId=site["vpc"])
 
 
 def group(site, name, *permissions):
@@ -117,7 +139,7 @@ def attempt(url):
         return None
 
 
-assert status()["network"]["namespaces"], "the cloud has no network namespaces"
+assert fabric() == "namespaces", "the cloud has no network namespaces"
 
 IMAGE = ssm.get_parameter(Name="/aws/service/debian/release/12/latest/amd64")["Parameter"]["Value"]
 s3.create_bucket(Bucket=BUCKET)
@@ -231,4 +253,13 @@ eventually("the instances are terminated", lambda: all(
     for entry in ec2.describe_instances(InstanceIds=[front, back, hidden, there])["Reservations"]
     for instance in entry["Instances"]))
 assert attempt(f"http://{public}:{PORT}/peer") is None
+
+ec2.delete_nat_gateway(NatGatewayId=nat)
+eventually("the NAT gateway is deleted", lambda: ec2.describe_nat_gateways(NatGatewayIds=[nat])[
+    "NatGateways"][0]["State"] == "deleted")
+ec2.release_address(AllocationId=allocation)
+for unused in (site, other):
+    delete(unused)
+s3.delete_object(Bucket=BUCKET, Key="probe")
+s3.delete_bucket(Bucket=BUCKET)
 print("ok  network namespaces")

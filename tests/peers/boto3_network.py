@@ -8,13 +8,12 @@ three more VPCs in us-east-1 and one in us-east-2).
 """
 
 import hashlib
+import ipaddress
 import json
-import socket
 import time
-import urllib.request
 from contextlib import contextmanager
 
-from common import SUFFIX, client, eventually, refused
+from common import SERVER, SUFFIX, client, eventually, get, has_private_addresses, reaches, refused
 
 EC2 = client("ec2")
 OHIO = client("ec2", "us-east-2")
@@ -345,20 +344,18 @@ def image():
 def machine(script):
     """Returns the user data of an instance that runs this script as a service on port 8080."""
     s3 = client("s3")
-    bucket, body = f"network-{SUFFIX}", script.encode()
+    bucket = f"network-{SUFFIX}"
     s3.create_bucket(Bucket=bucket)
-    s3.put_object(Bucket=bucket, Key="service", Body=body)
+    s3.put_object(Bucket=bucket, Key="service", Body=script)
     document = {"machine": 1, "image": "debian-12", "services": [{
         "name": "service", "listen": 8080,
-        "artifact": {"bucket": bucket, "key": "service", "sha256": hashlib.sha256(body).hexdigest()}}]}
+        "artifact": {"bucket": bucket, "key": "service", "sha256": hashlib.sha256(script).hexdigest()}}]}
     file = {"path": "/etc/infra/machine.json", "content": json.dumps(document)}
     return "#cloud-config\n" + json.dumps({"write_files": [file]})
 
 
-SERVICE = """#!/usr/bin/env python3
-import http.server, os
-host, port = os.environ["LISTEN"].rsplit(":", 1)
-class Hello(http.server.BaseHTTPRequestHandler):
+SERVICE = SERVER + b"""
+class Hello(BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200)
         self.send_header("content-length", "5")
@@ -366,19 +363,23 @@ class Hello(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b"hello")
     def log_message(self, *_):
         pass
-http.server.ThreadingHTTPServer((host, int(port)), Hello).serve_forever()
+serve(Hello)
 """
 
 
 def says_hello(address):
     try:
-        return urllib.request.urlopen(f"http://{address}:8080/", timeout=5).read() == b"hello"
-    except (OSError, socket.timeout):
+        return get(address, port=8080, timeout=5)[1] == "hello"
+    except OSError:
         return False
 
 
 def shown(identifier):
     return EC2.describe_instances(InstanceIds=[identifier])["Reservations"][0]["Instances"][0]
+
+
+def is_within(address, cidr):
+    return ipaddress.ip_address(address) in ipaddress.ip_network(cidr)
 
 
 def instances_and_addresses():
@@ -390,10 +391,18 @@ def instances_and_addresses():
         private = EC2.run_instances(SubnetId=net["private"], **launch)["Instances"][0]["InstanceId"]
         running = [{"Name": "vpc-id", "Values": [net["vpc"]]}, {"Name": "instance-state-name", "Values": ["running"]}]
         eventually("both instances run", lambda: len(EC2.describe_instances(Filters=running)["Reservations"]) == 2)
-        assert shown(public)["PublicIpAddress"] == shown(public)["PrivateIpAddress"]
+        ip, address = shown(public)["PublicIpAddress"], shown(public)["PrivateIpAddress"]
+        if has_private_addresses():
+            ranges = ((public, "10.0.0.0/24"), (private, "10.0.1.0/24"))
+            assert all(is_within(shown(one)["PrivateIpAddress"], cidr) for one, cidr in ranges), (address, shown(private))
+            assert ip.startswith("127.") and shown(public)["NetworkInterfaces"][0]["Association"]["PublicIp"] == ip, ip
+        else:
+            assert ip == address and ip.startswith("127.")
         assert "PublicIpAddress" not in shown(private) and "Association" not in shown(private)["NetworkInterfaces"][0]
         assert shown(public)["PublicDnsName"] == "", "the VPC assigns no public DNS names"
-        assert says_hello(shown(public)["PublicIpAddress"]) or eventually("the public instance answers", lambda: says_hello(shown(public)["PublicIpAddress"]))
+        eventually("the public instance answers", lambda: says_hello(address))
+        if has_private_addresses():
+            assert not says_hello(ip), "the security group has no ingress rule"
 
         # The private instance cannot download its program without a route to the internet.
         def console():
@@ -422,9 +431,10 @@ def instances_and_addresses():
             assert [it["AllocationId"] for it in EC2.describe_addresses(Filters=found)["Addresses"]] == [identifier]
         attributes = EC2.describe_addresses_attribute(AllocationIds=[identifier], Attribute="domain-name")["Addresses"]
         assert attributes == [{"PublicIp": ip, "AllocationId": identifier}]
-        assert not says_hello(ip)
+        assert not says_hello(ip) and not reaches("internet", public, 8080) and not reaches(public, private, 8080)
         EC2.authorize_security_group_ingress(GroupId=group, IpProtocol="tcp", FromPort=8080, ToPort=8080, CidrIp="0.0.0.0/0")
         eventually("the address answers", lambda: says_hello(ip))
+        assert reaches("internet", public, 8080) and reaches(public, private, 8080)
         EC2.delete_route(RouteTableId=net["table"], DestinationCidrBlock="0.0.0.0/0")
         eventually("the instance is unreachable without a route", lambda: not says_hello(ip))
         EC2.create_route(RouteTableId=net["table"], DestinationCidrBlock="0.0.0.0/0", GatewayId=net["gateway"])

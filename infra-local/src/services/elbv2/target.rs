@@ -6,6 +6,7 @@ use super::limits::{self, TARGETS_PER_GROUP};
 use super::{no_target_group, port, required, resource, target_group, validation};
 use crate::model::Cloud;
 use crate::model::Region;
+use crate::model::cidr::Cidr;
 use crate::model::ec2::instance::InstanceState;
 use crate::model::elbv2::{Health, Target, TargetGroup, TargetType};
 use crate::services::{Call, Operation};
@@ -33,7 +34,7 @@ fn register(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     for (id, _) in &targets {
         match group.target_type {
             TargetType::Instance => check_instance(region, id, &group.vpc_id)?,
-            TargetType::Ip => check_address(id)?,
+            TargetType::Ip => check_address(region, id, &group.vpc_id)?,
         }
     }
     let group = find(region, arn)?;
@@ -55,16 +56,30 @@ fn check_instance(region: &Region, id: &str, vpc_id: &str) -> Outcome<()> {
     Err(invalid(&format!("The following targets are not in a running state and cannot be registered: '{id}'")))
 }
 
-/// Refuses addresses that are not on this machine: everything that the cloud runs is.
-fn check_address(id: &str) -> Outcome<()> {
+/// Ranges outside of the VPC that may contain targets: those of RFC 1918 and RFC 6598.
+const PRIVATE: [&str; 4] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"];
+
+/// Refuses addresses that no target has. On the loopback interface, everything that the cloud runs has a loopback address.
+fn check_address(region: &Region, id: &str, vpc_id: &str) -> Outcome<()> {
     let Ok(address) = id.parse::<Ipv4Addr>() else {
         return Err(validation(format!("The IP address '{id}' is not a valid IPv4 address")));
     };
-    if address.is_loopback() {
+    if !region.private_addresses {
+        if address.is_loopback() {
+            return Ok(());
+        }
+        return Err(invalid(&format!(
+            "The IP address '{id}' cannot be a target: everything that the local cloud runs has an address in 127.0.0.0/8"
+        )));
+    }
+    let vpc = region.ec2.vpcs.get(vpc_id).map(|vpc| vpc.cidr.as_str());
+    let mut ranges = PRIVATE.into_iter().chain(vpc).filter_map(Cidr::parse);
+    if ranges.any(|range| range.covers(address)) {
         return Ok(());
     }
     Err(invalid(&format!(
-        "The IP address '{id}' cannot be a target: everything that the local cloud runs has an address in 127.0.0.0/8"
+        "The IP address '{id}' cannot be a target: it is neither in the VPC {vpc_id} nor in {}",
+        PRIVATE.join(", ")
     )))
 }
 

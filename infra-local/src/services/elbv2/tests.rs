@@ -352,6 +352,13 @@ fn a_group_serves_one_balancer_and_takes_what_its_type_says() {
     assert_eq!(code(world.ask("RegisterTargets", &register(&targets, "127.0.0.1"))), "InvalidTarget");
     let health = world.ask("DescribeTargetHealth", &format!("TargetGroupArn={addresses}")).unwrap();
     assert_eq!((element(&health, "Id"), element(&health, "Port")), ("127.0.0.1", "80"));
+    world.plane.cloud.use_private_addresses();
+    for private in ["172.31.0.9", "10.0.0.1", "100.64.0.1"] {
+        world.ask("RegisterTargets", &register(&addresses, private)).unwrap();
+    }
+    for public in ["127.0.0.1", "192.0.2.1", "100.128.0.1"] {
+        assert_eq!(code(world.ask("RegisterTargets", &register(&addresses, public))), "InvalidTarget");
+    }
     let limits = world.ask("DescribeAccountLimits", "").unwrap();
     assert!(limits.contains("<Name>rules-per-application-load-balancer</Name><Max>100</Max>"), "{limits}");
 }
