@@ -45,6 +45,7 @@ impl<'a> Owner<'a> {
             Owner::LoadBalancer(balancer) => &balancer.arn,
             Owner::Database(database) => &database.resource_id,
             Owner::Endpoint(cluster, _) => &cluster.resource_id,
+            Owner::Unattached(interface) => &interface.id,
         }
     }
 }
