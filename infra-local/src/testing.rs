@@ -34,12 +34,12 @@ impl ControlPlane {
         Self { cloud, now: None, addresses, directory }
     }
 
-    /// The cloud's directory.
+    /// Returns the cloud's directory.
     pub(crate) fn directory(&self) -> &std::path::Path {
         self.directory.path()
     }
 
-    /// The addresses it may hand out.
+    /// Returns the addresses that the cloud can assign.
     pub(crate) fn addresses(&self) -> &AddressBlock {
         &self.addresses
     }
@@ -64,7 +64,7 @@ impl ControlPlane {
         answer.map_err(told)
     }
 
-    /// A failed operation changes nothing, as in the server.
+    /// Executes an operation. A failed operation changes nothing, as in the server.
     fn carry_out<I, O>(&mut self, operation: &Operation<I, O>, input: I) -> Outcome<O> {
         let call = Call {
             input,
@@ -95,21 +95,21 @@ fn told(error: ApiError) -> String {
     format!("{}: {}", error.code, error.message)
 }
 
-/// The code of a refusal.
+/// Returns the code of a refusal.
 #[track_caller]
 pub(crate) fn code<T: std::fmt::Debug>(answer: Result<T, String>) -> String {
     answer.unwrap_err().split(':').next().unwrap_or_default().to_owned()
 }
 
-/// The text of the first element of this name.
+/// Returns the text of the first element with this name.
 #[track_caller]
 pub(crate) fn element<'a>(xml: &'a str, name: &str) -> &'a str {
     let (_, rest) = xml.split_once(&format!("<{name}>")).unwrap_or_else(|| panic!("no {name} in {xml}"));
     rest.split_once('<').unwrap().0
 }
 
-/// An answer in XML with a line for each element, for snapshots. Ids, times, addresses, zones and
-/// versions are redacted.
+/// Formats a response in XML with a line for each element, for snapshots. Ids, times, addresses, zones and versions are
+/// redacted.
 pub(crate) fn outline(xml: &str) -> String {
     let (mut lines, mut depth, mut rest) = (Vec::new(), 0, xml);
     while let Some((_, tag)) = rest.split_once('<') {

@@ -144,7 +144,7 @@ async fn check(unconfined: bool) {
     cloud.shutdown().await;
 }
 
-/// The line about core files in a process's limits.
+/// Returns the line about core files in a process's limits.
 fn limits(pid: u32) -> String {
     let mut text = String::new();
     fs::File::open(format!("/proc/{pid}/limits")).unwrap().read_to_string(&mut text).unwrap();

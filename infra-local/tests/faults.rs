@@ -192,7 +192,7 @@ impl Application {
         .await;
     }
 
-    /// The processes of all services by the ids of their instances.
+    /// Returns the processes of all services by the ids of their instances.
     async fn processes(&self) -> BTreeMap<String, u32> {
         let status = self.status().await;
         let running = status.instances.into_iter().filter_map(|it| Some((it.id, it.services.first()?.pid?)));

@@ -321,7 +321,7 @@ async fn a_dropped_answer_was_carried_out_and_lag_hides_it() {
     cloud.shutdown().await;
 }
 
-/// The same user data for a host that powers itself off once it is configured.
+/// Returns the user data with an instruction to power the host off once it is configured.
 fn built(user_data: &str) -> String {
     let text = String::from_utf8(STANDARD.decode(user_data).unwrap()).unwrap();
     let (first, config) = text.split_once('\n').unwrap();

@@ -26,7 +26,7 @@ async fn start(directory: &tempfile::TempDir) -> LocalCloud {
     LocalCloud::start(Options::new(directory.path())).await.unwrap()
 }
 
-/// The status of a request to EC2 with these headers on top.
+/// Returns the status of a request to EC2 with these additional headers.
 async fn asked(api: &Api, headers: &[(&str, &str)]) -> u16 {
     let headers = [&[FORM], headers].concat();
     api.send("ec2", Method::POST, "/", &headers, DESCRIBE).await.unwrap().0
@@ -218,7 +218,7 @@ async fn a_cached_program_that_has_changed_is_fetched_again() {
     cloud.shutdown().await;
 }
 
-/// The body of a form upload with a policy for the bucket `forms`.
+/// Returns the body of a form upload with a policy for the bucket `forms`.
 fn form(key: &Credentials, file: &[u8], greatest: usize) -> Vec<u8> {
     let day = chrono::Utc::now().format("%Y%m%d").to_string();
     let credential = format!("{}/{day}/us-east-1/s3/aws4_request", key.access_key_id);

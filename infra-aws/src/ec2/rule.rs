@@ -68,22 +68,22 @@ impl PortRange for RangeInclusive<u16> {
 }
 
 impl Rule {
-    /// TCP to a port or a range of ports: `443`, `8000..=8010`.
+    /// Returns TCP with a port or a range of ports: `443`, `8000..=8010`.
     pub fn tcp(ports: impl PortRange) -> Ports {
         Ports { protocol: "tcp", range: Some(ports.bounds()) }
     }
 
-    /// UDP to a port or a range of ports.
+    /// Returns UDP with a port or a range of ports.
     pub fn udp(ports: impl PortRange) -> Ports {
         Ports { protocol: "udp", range: Some(ports.bounds()) }
     }
 
-    /// ICMP of all types, such as echo requests.
+    /// Returns ICMP of all types, such as echo requests.
     pub fn icmp() -> Ports {
         Ports { protocol: "icmp", range: None }
     }
 
-    /// All protocols.
+    /// Returns all protocols.
     pub fn all() -> Ports {
         Ports { protocol: "-1", range: None }
     }
@@ -197,7 +197,7 @@ pub(super) fn to_set(rules: &[Rule], group_id: &str) -> Result<RuleSet, Unresolv
     rules.iter().map(|rule| Ok((rule.key(group_id)?, rule.description.clone()))).collect()
 }
 
-/// The egress rules of a new group: all traffic to every IPv4 address.
+/// Returns the egress rules of a new group: all traffic to every IPv4 address.
 pub(super) fn default_egress() -> RuleSet {
     to_set(&[Rule::all().to_anywhere()], "").unwrap_or_default()
 }

@@ -115,7 +115,7 @@ pub(crate) fn secret<'a>(cloud: &'a Cloud, root: &'a RootKeys, key: &str) -> Opt
 }
 
 impl Identity {
-    /// The identity of a key whose signature was verified before.
+    /// Returns the identity of a key whose signature has been verified.
     pub(crate) fn of_key(iam: &Iam, key: &str) -> Identity {
         if let Some(session) = iam.sessions.get(key) {
             let Session { role, name, .. } = session.clone();
@@ -139,7 +139,7 @@ impl Identity {
         }
     }
 
-    /// The unique id that `GetCallerIdentity` tells.
+    /// Returns the unique id that `GetCallerIdentity` reports.
     pub(crate) fn user_id(&self, iam: &Iam) -> String {
         match self {
             Identity::Root { .. } => ACCOUNT.to_owned(),
@@ -150,7 +150,7 @@ impl Identity {
         }
     }
 
-    /// The sets of policies that must each allow what it does; `None` for the root user, who needs none.
+    /// Returns the sets of policies that must each allow an action, or `None` for the root user, who needs none.
     pub(super) fn policies(&self, iam: &Iam) -> Option<Vec<Vec<Document>>> {
         match self {
             Identity::Root { .. } => None,
@@ -169,7 +169,7 @@ impl Identity {
         }
     }
 
-    /// The keys that every request has.
+    /// Returns the condition keys that every request has.
     pub(super) fn context(&self, wish: &Wish<'_>) -> Context {
         let kind = match self {
             Identity::Root { .. } => "Account",
@@ -201,7 +201,8 @@ impl Identity {
     }
 }
 
-/// The documents of inline and attached policies. What cannot be read, or is not known here, allows nothing.
+/// Returns the documents of inline and attached policies. A document that is invalid or unknown to the local cloud
+/// allows nothing.
 fn documents<'a>(
     iam: &Iam,
     inline: impl IntoIterator<Item = &'a String>,

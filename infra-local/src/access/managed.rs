@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// The document of a policy of AWS's own; `None` for one that is not known here.
+/// Returns the document of an AWS managed policy, or `None` if the local cloud does not know it.
 pub(crate) fn document(arn: &str) -> Option<String> {
     let name = arn.strip_prefix("arn:aws:iam::aws:policy/")?.rsplit('/').next()?;
     let reads = |services: &[&str]| -> Vec<String> {

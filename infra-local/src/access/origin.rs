@@ -28,7 +28,7 @@ pub(crate) enum Source {
 }
 
 impl Endpoint {
-    /// The listener's own address, and `localhost` for 127.0.0.1.
+    /// Returns an endpoint with the listener's address, and `localhost` for 127.0.0.1.
     pub(crate) fn new(address: SocketAddr) -> Endpoint {
         let mut names = vec![address.ip().to_string()];
         if names[0] == "127.0.0.1" {

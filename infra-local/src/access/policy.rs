@@ -238,7 +238,7 @@ fn in_range(range: &str, address: &str) -> bool {
     width == other && (network ^ address).checked_shr(128 - bits).unwrap_or(0) == 0
 }
 
-/// `ec2:Describe*` and the like; letter case does not count in actions.
+/// Matches an action, such as `ec2:RunInstances`, with a pattern, such as `ec2:Describe*`, without regard to case.
 fn matches_action(pattern: &str, action: &str) -> bool {
     like(&pattern.to_ascii_lowercase(), &action.to_ascii_lowercase())
 }

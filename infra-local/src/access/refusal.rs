@@ -36,7 +36,7 @@ impl From<BadSignature> for Refusal {
 }
 
 impl Refusal {
-    /// The error that a client of this protocol is given.
+    /// Converts the refusal into an error of the client's protocol.
     pub(crate) fn in_words_of(&self, protocol: Protocol) -> ApiError {
         let [ec2, query, json, s3] = self.codes();
         let ((code, status), message) = match protocol {

@@ -59,7 +59,7 @@ impl MachineDocument {
         })
     }
 
-    /// Both together; where they say something of the same file, service or database, this one holds.
+    /// Merges two configurations. `self` wins where both declare the same file, service or database.
     fn over(self, base: Self) -> Self {
         let MachineDocument { mut packages, mut files, mut services, .. } = base;
         packages.retain(|package| !self.packages.contains(package));
@@ -205,7 +205,7 @@ impl CloudConfigFile {
     }
 }
 
-/// The last entry wins, as the last write does on a host.
+/// Returns the file with the Machine document. Of several, the last one counts, because a host writes them in order.
 fn document_file(user_data: &[u8]) -> Option<CloudConfigFile> {
     cloud_config(user_data)?.write_files.into_iter().rfind(|file| file.path == DOCUMENT_PATH)
 }

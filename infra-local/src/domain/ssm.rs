@@ -51,7 +51,7 @@ impl<'a> Selector<'a> {
     }
 }
 
-/// A parameter that another account publishes for all accounts.
+/// Returns a public parameter, which another account publishes for all accounts.
 fn public(region: &Region, name: &str) -> Option<Parameter> {
     let (name, image) = public_parameters(&region.name).into_iter().find(|(known, _)| known == name)?;
     Some(Parameter {

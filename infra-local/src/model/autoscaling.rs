@@ -210,7 +210,7 @@ pub(crate) enum ActivityStatus {
 const ACTIVITIES: usize = 500;
 
 impl Lifecycle {
-    /// AWS's word.
+    /// Returns the name in AWS's API.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Pending => "Pending",
@@ -232,14 +232,14 @@ impl Lifecycle {
         matches!(self, Self::Draining | Self::TerminatingWait | Self::Terminating | Self::Detaching)
     }
 
-    /// On standby, or on the way there.
+    /// Returns whether the instance is on standby or about to enter it.
     pub(crate) fn is_aside(self) -> bool {
         matches!(self, Self::EnteringStandby | Self::Standby)
     }
 }
 
 impl Group {
-    /// The refresh that is under way.
+    /// Returns the refresh that is in progress.
     pub(crate) fn active_refresh(&self) -> Option<&Refresh> {
         self.refreshes.iter().find(|refresh| refresh.status.is_active())
     }
@@ -294,12 +294,12 @@ impl Group {
     }
 }
 
-/// Upper limit of a hook's wait: a hundred heartbeat timeouts, at most two days.
+/// Returns the upper limit of a hook's wait: a hundred heartbeat timeouts, at most two days.
 pub(crate) fn global_timeout(heartbeat_seconds: u32) -> u32 {
     heartbeat_seconds.saturating_mul(100).min(172_800)
 }
 
-/// A time as activities' causes write it.
+/// Formats a time as the causes of activities do.
 pub(crate) fn moment(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }

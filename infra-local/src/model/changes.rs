@@ -56,12 +56,12 @@ impl Record {
         record
     }
 
-    /// The places that changed.
+    /// Returns the places that changed.
     pub(crate) fn places(&self) -> &[Place] {
         &self.places
     }
 
-    /// The record as one line of text.
+    /// Serialises the record as one line of text.
     pub(crate) fn line(&self) -> std::io::Result<Vec<u8>> {
         if let Some(error) = &self.failure {
             return Err(std::io::Error::other(error.to_string()));

@@ -24,22 +24,22 @@ impl Cidr {
         Some(Cidr { network: address.to_bits() & mask(bits), bits })
     }
 
-    /// The length of the prefix.
+    /// Returns the length of the prefix.
     pub(crate) fn bits(self) -> u32 {
         self.bits
     }
 
-    /// The range of one address.
+    /// Returns the range that contains only this address.
     pub(crate) fn of(address: Ipv4Addr) -> Cidr {
         Cidr { network: address.to_bits(), bits: 32 }
     }
 
-    /// Number of addresses.
+    /// Returns the number of addresses.
     pub(crate) fn size(self) -> u64 {
         1 << (32 - self.bits)
     }
 
-    /// The address at a position, counted from the first one.
+    /// Returns the address at a position, counted from the first one.
     pub(crate) fn address(self, position: u32) -> Ipv4Addr {
         Ipv4Addr::from_bits(self.network.wrapping_add(position))
     }

@@ -13,7 +13,7 @@ impl Default for TimeScale {
 }
 
 impl TimeScale {
-    /// A waiting period of so many of AWS's seconds, in real time.
+    /// Converts a waiting period of AWS, in seconds, to real time.
     pub(crate) fn scaled(self, seconds: f64) -> TimeDelta {
         TimeDelta::milliseconds((seconds * 1000.0 / self.0.max(1e-3)) as i64)
     }

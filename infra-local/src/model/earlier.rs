@@ -73,7 +73,7 @@ mod tests {
     use crate::model::Cloud;
     use crate::model::changes::apply;
 
-    /// The state as an earlier version wrote it.
+    /// Returns the state as an earlier version wrote it.
     fn earlier(cloud: &Cloud) -> Value {
         let mut state = serde_json::to_value(cloud).unwrap();
         for region in state["regions"].as_object_mut().unwrap().values_mut() {

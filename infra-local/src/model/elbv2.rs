@@ -166,24 +166,24 @@ pub(crate) struct Health {
 }
 
 impl Listener {
-    /// AWS's word for what it speaks.
+    /// Returns the protocol's name in AWS's API.
     pub(crate) fn protocol(&self) -> &'static str {
         if self.tls.is_some() { "HTTPS" } else { "HTTP" }
     }
 
-    /// Every action, the default one last.
+    /// Returns the actions of all rules, the default action last.
     pub(crate) fn actions(&self) -> impl Iterator<Item = &Action> {
         self.rules.values().map(|rule| &rule.action).chain([&self.default_action])
     }
 
-    /// Every certificate it shows, by ARN; the default one first.
+    /// Returns the ARNs of the listener's certificates, the default one first.
     pub(crate) fn certificates(&self) -> impl Iterator<Item = &String> {
         self.tls.iter().flat_map(|tls| [&tls.certificate].into_iter().chain(&tls.others))
     }
 }
 
 impl Protocol {
-    /// AWS's word.
+    /// Returns the name in AWS's API.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Protocol::Http => "HTTP",
@@ -193,7 +193,7 @@ impl Protocol {
 }
 
 impl TargetType {
-    /// AWS's word.
+    /// Returns the name in AWS's API.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Instance => "instance",
@@ -256,7 +256,7 @@ impl Health {
 }
 
 impl Region {
-    /// The balancers that lead to a target group.
+    /// Returns the balancers that forward to a target group.
     pub(crate) fn balancers_of(&self, target_group: &str) -> Vec<&LoadBalancer> {
         let listeners = self.elbv2.listeners.values();
         let mut arns: Vec<&String> = listeners

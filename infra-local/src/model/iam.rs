@@ -89,7 +89,7 @@ pub(crate) struct PolicyVersion {
 }
 
 impl ManagedPolicy {
-    /// The document that is in force.
+    /// Returns the document of the default version.
     pub(crate) fn document(&self) -> &str {
         self.versions.get(&self.default_version).map_or("", |version| &version.document)
     }
@@ -112,7 +112,7 @@ impl Iam {
 }
 
 impl Session {
-    /// A session with a secret and a token of its own.
+    /// Returns a session with a new secret and a new token.
     pub(crate) fn new(role: &str, name: &str, policy: Option<String>, expires: DateTime<Utc>) -> Session {
         let token = format!("{}{}", ids::random_hex(32), ids::random_hex(32));
         Session { secret: ids::secret_key(), token, role: role.to_owned(), name: name.to_owned(), policy, expires }

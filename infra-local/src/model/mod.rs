@@ -228,13 +228,13 @@ impl Cloud {
 }
 
 impl Region {
-    /// The zones' full names: `us-east-1a`…
+    /// Returns the zones' full names: `us-east-1a`…
     pub(crate) fn zone_names(&self) -> impl Iterator<Item = String> + '_ {
         self.zones.iter().map(|zone| format!("{}{zone}", self.name))
     }
 }
 
-/// The zone's id, which AWS uses where names differ between accounts: `use1-az1`.
+/// Returns the zone's id, such as `use1-az1`, which AWS uses because names differ between accounts.
 pub(crate) fn zone_id(zone: &str) -> String {
     let (region, letter) = zone.split_at(zone.len().saturating_sub(1));
     let mut parts = region.split('-');

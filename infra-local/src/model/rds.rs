@@ -313,7 +313,7 @@ impl DbInstance {
 }
 
 impl Rds {
-    /// The instances of a cluster.
+    /// Returns the instances of a cluster.
     pub(crate) fn members<'a>(&'a self, cluster: &'a str) -> impl Iterator<Item = &'a DbInstance> {
         self.instances.values().filter(move |instance| instance.cluster.as_deref() == Some(cluster))
     }
@@ -327,7 +327,7 @@ impl Rds {
         self.instances.get(id).filter(|upstream| upstream.id != instance.id)
     }
 
-    /// The account of an instance's data.
+    /// Returns the master account of an instance's data.
     pub(crate) fn account<'a>(&'a self, instance: &'a DbInstance) -> &'a Account {
         let cluster = instance.cluster.as_ref().and_then(|cluster| self.clusters.get(cluster));
         cluster.map_or(&instance.account, |cluster| &cluster.account)

@@ -54,7 +54,7 @@ impl std::fmt::Debug for ParameterVersion {
 }
 
 impl Parameter {
-    /// A version, or the latest, and its number.
+    /// Returns the version with the given number, or the latest, together with its number.
     pub(crate) fn version(&self, number: Option<u64>) -> Option<(u64, &ParameterVersion)> {
         match number {
             Some(number) => self.versions.get(&number).map(|version| (number, version)),

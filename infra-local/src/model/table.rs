@@ -31,7 +31,7 @@ impl<T> Table<T> {
         self.0.get(key).map(Arc::as_ref)
     }
 
-    /// The entry itself, which later changes leave as it is.
+    /// Returns a shared reference to the entry. Later changes copy the entry and leave this one unchanged.
     pub(crate) fn share(&self, key: &str) -> Option<Arc<T>> {
         self.0.get(key).cloned()
     }
@@ -53,7 +53,7 @@ impl<T> Table<T> {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// The entries with what identifies them among copies.
+    /// Returns the entries with their allocations, which identify an entry among copies of the table.
     pub(super) fn entries(&self) -> btree_map::Iter<'_, String, Arc<T>> {
         self.0.iter()
     }
@@ -78,7 +78,8 @@ impl<T: Clone> Table<T> {
         Arc::make_mut(&mut self.0).remove(key).map(Arc::unwrap_or_clone)
     }
 
-    /// Every entry, to be changed: copies every one. Where few are meant, their keys are looked for first.
+    /// Returns all entries for modification, which copies each of them. A change of a few entries should find their
+    /// keys first.
     pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
         Arc::make_mut(&mut self.0).values_mut().map(Arc::make_mut)
     }

@@ -101,13 +101,13 @@ fn copy_verified(
     if found == wanted { Ok(()) } else { Err(wrong(artifact, found)) }
 }
 
-/// The file that holds the hash of an installed program. No service's name begins with a dot.
+/// Returns the file that holds the hash of an installed program. No service's name begins with a dot.
 fn note(program: &Path) -> PathBuf {
     let name = program.file_name().unwrap_or_default().to_string_lossy();
     program.with_file_name(format!(".{name}.sha256"))
 }
 
-/// The hashes of all programs that instances and images have.
+/// Returns the hashes of the programs that instances and images use.
 fn used(directory: &Path) -> io::Result<BTreeSet<String>> {
     let mut used = BTreeSet::new();
     for holders in ["instances", "images"] {

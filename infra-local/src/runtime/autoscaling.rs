@@ -106,7 +106,7 @@ impl Env<'_> {
     }
 }
 
-/// One of AWS's waiting periods in real time.
+/// Converts a waiting period of AWS to real time.
 pub(crate) fn scaled(seconds: f64, time_scale: f64) -> TimeDelta {
     TimeScale(time_scale).scaled(seconds)
 }

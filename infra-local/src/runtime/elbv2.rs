@@ -234,7 +234,7 @@ impl Plane {
     }
 }
 
-/// A pool's health of a target that is not just draining out of it.
+/// Returns the health of a target that is registered in a pool, and not only draining.
 fn in_pool<'a>(health: &'a BTreeMap<TargetKey, TargetHealth>, key: &TargetKey) -> Option<&'a TargetHealth> {
     health.get(key).filter(|health| health.state != super::proxy::HealthState::Draining)
 }
@@ -290,8 +290,8 @@ fn collect(region: &Region, network: &NetworkHandle, wanted: &mut Wanted) {
     }
 }
 
-/// The addresses that a balancer listens on: the public one, where its security groups let clients in, and those of its
-/// connected interfaces, where the network decides who gets through.
+/// Returns the addresses that a balancer listens on: the public one, if its security groups admit clients, and those of
+/// its connected interfaces, where the network filters the traffic.
 fn addresses(
     region: &Region,
     network: &NetworkHandle,
@@ -314,7 +314,7 @@ fn addresses(
     addresses
 }
 
-/// The registered targets whose instances run, or are about to; and those that are addresses.
+/// Returns the registered targets: instances that run or are about to, and addresses.
 fn endpoints(region: &Region, network: &NetworkHandle, group: &TargetGroup) -> BTreeMap<TargetKey, Endpoint> {
     let balancers = region.balancers_of(&group.arn);
     let registered = group.targets.iter().filter(|target| !target.draining);
@@ -346,7 +346,7 @@ fn endpoints(region: &Region, network: &NetworkHandle, group: &TargetGroup) -> B
     running.collect()
 }
 
-/// The interface of a balancer that connects to a target: the one in the target's subnet, else the first.
+/// Returns the balancer's interface that connects to a target: the one in the target's subnet, or else the first.
 fn source(region: &Region, network: &NetworkHandle, balancer: &LoadBalancer, subnet: Option<&str>) -> Site {
     let interfaces: Vec<_> = network_interface::of_balancer(region, balancer).collect();
     let same = interfaces.iter().find(|interface| Some(interface.subnet.id.as_str()) == subnet);

@@ -169,7 +169,7 @@ impl Host {
         runs && self.shared.read(lost)
     }
 
-    /// Everything in it ends at once, as when a machine loses power.
+    /// Kills all processes of the instance at once, as a power failure would.
     fn lose(&self, instance: &Instance) {
         if instance.runtime.impaired {
             return;
@@ -191,7 +191,7 @@ impl Host {
         }
     }
 
-    /// Until there is something to look at again.
+    /// Waits until the host has to check its instance again.
     async fn wait(&mut self) {
         // An instance without services has nothing that could die.
         let pause = if self.units.is_empty() { Duration::from_hours(1) } else { WATCH_EVERY };
@@ -249,7 +249,7 @@ impl Host {
         true
     }
 
-    /// The host's own way to its end.
+    /// Powers the instance off, as a shutdown from inside of it does.
     fn power_off(&self) {
         self.say("the host has configured itself and powers off");
         self.change(|instance| {
@@ -434,7 +434,7 @@ mod tests {
 
     const REGION: &str = "us-east-1";
 
-    /// An instance without a connected interface, whose service `sleep` an earlier cloud started.
+    /// Returns an instance without a connected interface, whose service `sleep` was started by an earlier cloud.
     fn adopted(shared: &Shared, addresses: &AddressBlock, directory: &Path) -> (String, ProcessIdentity) {
         let data = LaunchData {
             image_id: Some(stock(REGION)[0].id.clone()),

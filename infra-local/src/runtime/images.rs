@@ -45,7 +45,7 @@ pub(crate) async fn run(shared: Shared, mut phase: PhaseWatch) {
     }
 }
 
-/// The images that are to be made of this instance.
+/// Returns the pending images of this instance.
 pub(super) fn due(shared: &Shared, region: &str, instance: &str) -> Vec<Image> {
     shared.read(|cloud| {
         let images = cloud.region(region).map(|region| region.ec2.images.values()).into_iter().flatten();
@@ -83,7 +83,7 @@ fn directory(cloud: &Path, image: &str) -> PathBuf {
     cloud.join("images").join(image)
 }
 
-/// `root` comes last, so that it stands for everything.
+/// Returns whether a disk is complete: `root` is written last.
 fn is_whole(disk: &Path) -> bool {
     disk.join("root").exists()
 }
@@ -140,7 +140,7 @@ fn copy_tree(from: &Path, to: &Path, copy_file: &dyn Fn(&Path, &Path) -> io::Res
     fs::set_permissions(to, fs::Permissions::from_mode(fs::metadata(from)?.permissions().mode() & 0o700))
 }
 
-/// Pending images whose instance has no host that could make them.
+/// Returns the pending images whose instance has no host that could create them.
 fn without_host(shared: &Shared) -> Vec<(String, Image)> {
     shared.read(|cloud| {
         let all =

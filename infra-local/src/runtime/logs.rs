@@ -56,13 +56,13 @@ pub(crate) fn remove_deleted_streams(cloud: &Path, kept: impl FnOnce() -> BTreeS
     }
 }
 
-/// The names of the files of all log streams.
+/// Returns the names of the files of all log streams.
 pub(crate) fn stream_files(cloud: &Cloud) -> BTreeSet<String> {
     let groups = cloud.regions.values().flat_map(|region| region.logs.groups.values());
     groups.flat_map(|group| group.streams.values().map(|stream| stream.file.clone())).collect()
 }
 
-/// The logs of the cloud, of instances and of their services.
+/// Returns the log files of the cloud, of instances and of their services.
 fn written(shared: &Shared) -> Vec<PathBuf> {
     let directory = shared.directory();
     let mut logs = vec![directory.join(OWN)];

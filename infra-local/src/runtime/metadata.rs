@@ -100,8 +100,8 @@ async fn run_at_instances(shared: Shared, mut phase: PhaseWatch) {
     }
 }
 
-/// The ids of instances that are served and should not be, and the instances that are not and should be. Both are few
-/// among many that stay as they are.
+/// Returns the ids of instances to stop serving, and the instances to start serving. Both lists are short compared to
+/// all instances.
 fn differences(cloud: &Cloud, served: &HashMap<String, Served>) -> (Vec<String>, Vec<(Key, Ipv4Addr)>) {
     let asks = |instance: &Instance| {
         matches!(instance.state, InstanceState::Pending | InstanceState::Running) && !instance.runtime.impaired
@@ -231,7 +231,7 @@ impl Service {
         answer
     }
 
-    /// With a token that is good; without any only where the instance's options allow it.
+    /// Returns whether a request has a valid token, or needs none by the instance's options.
     fn is_admitted(&self, request: &Request<()>, instance: &Instance) -> bool {
         let Some(given) = request.headers().get(&TOKEN) else {
             return instance.metadata_options.http_tokens != "required";

@@ -167,12 +167,12 @@ pub(crate) fn sweep() {
     home::sweep_all();
 }
 
-/// Text as SQL's identifier.
+/// Quotes a text as an SQL identifier.
 pub(crate) fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// Text as SQL's literal.
+/// Quotes a text as an SQL literal.
 pub(crate) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }

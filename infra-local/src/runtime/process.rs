@@ -70,7 +70,7 @@ pub(crate) fn spawn(spec: &ProcessSpec, namespace: Option<&Namespace>) -> io::Re
     identity
 }
 
-/// CPU time used so far by these processes, each with its descendants and the children it has reaped.
+/// Returns the CPU time used so far by these processes, each with its descendants and the children it has reaped.
 ///
 /// Descendants count wherever they are grouped: a database server puts each of its processes into a session of its own.
 pub(crate) fn cpu_time(roots: &BTreeSet<u32>) -> BTreeMap<u32, Duration> {
@@ -94,7 +94,7 @@ pub(crate) fn cpu_time(roots: &BTreeSet<u32>) -> BTreeMap<u32, Duration> {
 }
 
 impl ProcessIdentity {
-    /// The live process with this pid, if there is one.
+    /// Returns the running process with this pid, if there is one.
     pub(crate) fn of(pid: u32) -> Option<Self> {
         system::look(pid).filter(|seen| !seen.zombie).map(|seen| Self { pid, started: seen.started })
     }
@@ -139,7 +139,8 @@ impl ProcessIdentity {
         true
     }
 
-    /// While the leader exists, even as a zombie, its pid names this group and no other.
+    /// Sends a signal to the process group. While the leader exists, even as a zombie, its pid identifies only this
+    /// group.
     fn signal_group(&self, signal: Signal) -> bool {
         let ours = system::look(self.pid).is_some_and(|seen| seen.started == self.started);
         ours && self.raw().is_some_and(|pid| rustix::process::kill_process_group(pid, signal).is_ok())
@@ -156,7 +157,8 @@ impl ProcessIdentity {
         true
     }
 
-    /// The system does not reuse a pid while a group has its number, and the group existed a moment ago.
+    /// Kills the remaining processes of the group. The system does not reuse a pid while a group has its number, and
+    /// the group existed a moment ago.
     fn signal_remains(&self) {
         if system::look(self.pid).is_none_or(|seen| seen.started == self.started)
             && let Some(pid) = self.raw()
@@ -215,7 +217,8 @@ mod system {
         processes.collect()
     }
 
-    /// The fields of `/proc/<pid>/stat` after the command's name, which may contain anything; the first is the state.
+    /// Returns the fields of `/proc/<pid>/stat` after the command's name, which may contain any character; the first is
+    /// the state.
     fn stat(pid: &str) -> Option<Vec<String>> {
         let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         let (_, rest) = text.rsplit_once(')')?;

@@ -76,8 +76,8 @@ fn wanted(cloud: &Cloud) -> Forwards {
     addresses.filter_map(|(region, address)| of_address(region, address)).flatten().collect()
 }
 
-/// The ports of services that clients outside reach. Connections continue from the internet of the cloud to the same
-/// address.
+/// Returns the ports of services that clients outside of the cloud reach. Connections continue from the internet of the
+/// cloud to the same address.
 fn inside(cloud: &Cloud, network: &Network) -> Forwards {
     let interfaces = network.vpcs.values().flat_map(|vpc| vpc.interfaces.values());
     let public = interfaces.filter_map(|interface| Some((&interface.owner, interface.public?)));
@@ -94,7 +94,7 @@ fn inside(cloud: &Cloud, network: &Network) -> Forwards {
     ports.filter(is_open).map(|port| (port, port)).collect()
 }
 
-/// The ports of a running instance's services that the internet may reach.
+/// Returns the ports of a running instance's services that the internet may reach.
 fn of_address(region: &Region, address: &ElasticAddress) -> Option<Forwards> {
     let Holder::Instance(id) = &address.association.as_ref()?.holder else { return None };
     let instance = region.ec2.instances.get(id).filter(|instance| instance.state == InstanceState::Running)?;

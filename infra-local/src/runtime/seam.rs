@@ -110,7 +110,7 @@ impl Fabric {
         process::spawn(&spec, namespace.as_ref()).map(|process| process.pid)
     }
 
-    /// The pid of the network process.
+    /// Returns the pid of the network process.
     pub fn process(&self) -> Option<u32> {
         self.0.process().map(|process| process.pid)
     }

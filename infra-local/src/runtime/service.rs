@@ -44,7 +44,7 @@ pub(super) struct Host<'a> {
 }
 
 impl Host<'_> {
-    /// The address that programs listen on.
+    /// Returns the address that programs listen on.
     fn address(&self) -> Ipv4Addr {
         let address = self.instance.address;
         self.shared.read(|cloud| cloud.region(self.region).map_or(address, |region| region.private_address(address)))
@@ -94,7 +94,7 @@ impl Unit {
         Unit::Postgres(database)
     }
 
-    /// The port it listens on.
+    /// Returns the port that the service listens on.
     pub(super) fn port(&self) -> Option<u16> {
         match self {
             Unit::Service(service) => service.listen,
@@ -196,7 +196,7 @@ async fn install_program(service: &MachineService, shared: &Shared, directory: &
     Ok(program)
 }
 
-/// Environment of every program; no other variable of the cloud's process is passed on.
+/// Returns the environment of every program. No other variable of the cloud's process is inherited.
 fn basics(directory: &Path) -> BTreeMap<String, String> {
     let mut basics = BTreeMap::from([
         ("HOME".to_owned(), directory.join("root").display().to_string()),
@@ -234,7 +234,7 @@ impl Restarts {
         !self.exhausted && self.not_before.is_none_or(|time| time <= now)
     }
 
-    /// It is being started.
+    /// Records that the service is being started.
     pub(super) fn starts(&mut self, now: Instant) {
         while self.starts.front().is_some_and(|start| now - *start > INTERVAL) {
             self.starts.pop_front();
@@ -245,26 +245,27 @@ impl Restarts {
         }
     }
 
-    /// The start worked.
+    /// Records a successful start.
     pub(super) fn started(&mut self) {
         self.started = true;
         self.last_words = None;
     }
 
-    /// It could not even be started, because something it needs is not there: that is tried again for ever.
+    /// Records that the program could not be started because a requirement is missing. Such starts are retried
+    /// indefinitely.
     pub(super) fn failed_to_start(&mut self, now: Instant) {
         self.starts.pop_back();
         self.back_off(now);
     }
 
-    /// It runs: after a while, what was before is forgotten.
+    /// Records that the service runs; after a while, earlier failures no longer count.
     pub(super) fn runs(&mut self, now: Instant) {
         if self.starts.back().is_none_or(|start| now - *start > INTERVAL) {
             self.pause = Duration::ZERO;
         }
     }
 
-    /// It ended.
+    /// Records that the process has exited.
     pub(super) fn ended(&mut self, now: Instant) {
         self.started = true;
         let recent = self.starts.iter().filter(|start| now - **start <= INTERVAL).count();
@@ -277,7 +278,7 @@ impl Restarts {
         self.exhausted
     }
 
-    /// Number of restarts.
+    /// Returns the number of restarts.
     pub(super) fn count(&self) -> u32 {
         self.count
     }

@@ -22,7 +22,7 @@ pub(crate) fn unprivileged_user() -> Option<User> {
     ["postgres", "nobody"].iter().find_map(|name| user_in(&passwd, name)).or(Some(User { uid: 65534, gid: 65534 }))
 }
 
-/// The user of [`unprivileged_user`] in words.
+/// Describes the user of [`unprivileged_user`].
 pub(crate) fn unprivileged_name() -> String {
     let uid = unprivileged_user().map_or_else(|| rustix::process::geteuid().as_raw(), |user| user.uid);
     let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();

@@ -74,8 +74,8 @@ fn lowest_port() -> u16 {
     setting.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(USUAL)
 }
 
-/// The ports in one of the kernel's tables that are listened on at the unspecified address. There are none where the
-/// system has no such table.
+/// Returns the ports in one of the kernel's tables that are listened on at the unspecified address. Returns none on
+/// systems without such a table.
 fn occupied_ports(table: &str) -> Vec<u16> {
     std::fs::read_to_string(table).map(|text| listened_on(&text)).unwrap_or_default()
 }

@@ -67,7 +67,7 @@ pub(crate) struct Access {
     pub(crate) enforce_iam: bool,
 }
 
-/// The address of the endpoint for programs of instances that have a network of their own.
+/// Returns the address of the endpoint for programs of instances that have a network namespace.
 fn inside(shared: &Shared) -> SocketAddr {
     (ENDPOINTS, shared.endpoint().port()).into()
 }
@@ -84,8 +84,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// The server of the endpoint that `shared` is bound to, and of the same port at AWS's address on the internet of the
-    /// cloud.
+    /// Returns the server of the endpoint that `shared` is bound to, and of the same port at AWS's address on the
+    /// internet of the cloud.
     pub(crate) fn new(shared: Shared, network: NetworkHandle, access: Access, stop_requested: Arc<Notify>) -> Server {
         let s3 = s3::Store::new(&shared, access.enforce_iam);
         let endpoints = vec![Endpoint::new(shared.endpoint()), Endpoint::new(inside(&shared))];

@@ -100,17 +100,17 @@ impl LocalCloud {
         Ok(LocalCloud { shared, network, background, root_key, stop_requested, lock })
     }
 
-    /// The URL any AWS client takes as its endpoint.
+    /// Returns the URL of the cloud's endpoint, for any AWS client.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.shared.endpoint())
     }
 
-    /// The access key of the account's root user, generated at the first start in this directory.
+    /// Returns the access key of the account's root user, generated at the first start in this directory.
     pub fn credentials(&self) -> Credentials {
         self.root_key.clone()
     }
 
-    /// The id of the cloud: random, and kept until the directory is [`reset`](crate::reset).
+    /// Returns the id of the cloud: random, and kept until the directory is [`reset`](crate::reset).
     pub fn id(&self) -> String {
         self.shared.read(|cloud| cloud.id.clone())
     }
@@ -182,7 +182,7 @@ async fn connect(shared: &Shared, choice: NetworkChoice) -> Result<NetworkHandle
     Ok(NetworkHandle::new(Loopback))
 }
 
-/// The network of namespaces, or the reason why this machine has none.
+/// Starts the network of namespaces, or returns the reason why this machine cannot have one.
 #[cfg(target_os = "linux")]
 async fn namespaces(shared: &Shared) -> Result<NetworkHandle, String> {
     let probed = tokio::task::spawn_blocking(namespaces::probe).await.map_err(|error| error.to_string())?;

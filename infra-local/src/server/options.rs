@@ -67,12 +67,13 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The usual options for a cloud in this directory.
+    /// Returns the default options for a cloud in this directory.
     pub fn new(directory: impl Into<PathBuf>) -> Options {
         Options { directory: directory.into(), ..Options::default() }
     }
 
-    /// The options that `<directory>/options.json` remembers; the usual ones when there is no such file.
+    /// Returns the options that are recorded in `<directory>/options.json`, or the default options if there is no such
+    /// file.
     pub fn remembered(directory: impl Into<PathBuf>) -> io::Result<Options> {
         let directory = directory.into();
         let path = directory.join(FILE);

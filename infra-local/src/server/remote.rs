@@ -104,7 +104,7 @@ impl Running {
     }
 }
 
-/// The cloud's reason for a refusal.
+/// Converts a refusal of the cloud into an error.
 fn refused(status: StatusCode, body: &[u8]) -> io::Error {
     let said: Option<serde_json::Value> = serde_json::from_slice(body).ok();
     let why = said.as_ref().and_then(|said| said["error"].as_str());

@@ -45,7 +45,7 @@ pub async fn find(directory: &Path) -> Option<Running> {
     matches!(answers, Ok(Ok(()))).then_some(running)
 }
 
-/// The process that wrote `<directory>/daemon.json`, when it still exists. It may be stopping; see [`find`].
+/// Returns the process that wrote `<directory>/daemon.json`, if it still exists. It may be stopping; see [`find`].
 pub fn recorded(directory: &Path) -> Option<Running> {
     let running: Running = serde_json::from_slice(&files::read(&file(directory)).ok()??).ok()?;
     // A cloud of an earlier version has no token, and asks for none.
@@ -53,7 +53,7 @@ pub fn recorded(directory: &Path) -> Option<Running> {
     running.is_alive().then_some(Running { token, ..running })
 }
 
-/// Path of the file that describes the running process.
+/// Returns the path of the file that describes the running process.
 pub(super) fn file(directory: &Path) -> PathBuf {
     directory.join("daemon.json")
 }

@@ -153,7 +153,7 @@ impl<I, O> Undeclared<I, O> {
 }
 
 impl<I, O> Operation<I, O> {
-    /// An operation that only looks.
+    /// Declares an operation that only reads the state.
     pub(crate) const fn reads(
         name: &'static str,
         run: fn(&Cloud, &Call<'_, I>) -> Outcome<O>,
@@ -162,7 +162,7 @@ impl<I, O> Operation<I, O> {
         Operation::undeclared(name, Run::Reads(run), honoured)
     }
 
-    /// An operation that may change the state.
+    /// Declares an operation that may change the state.
     pub(crate) const fn writes(
         name: &'static str,
         run: fn(&mut Cloud, &Call<'_, I>) -> Outcome<O>,
@@ -171,7 +171,7 @@ impl<I, O> Operation<I, O> {
         Operation::undeclared(name, Run::Writes(run), honoured)
     }
 
-    /// An operation that performs I/O.
+    /// Declares an operation that performs I/O.
     pub(crate) const fn performs(
         name: &'static str,
         run: fn(&State<'_>, &Call<'_, I>) -> Outcome<O>,
@@ -253,7 +253,7 @@ impl<O> Operation<Params, O> {
 }
 
 impl Operation<Value, Value> {
-    /// An operation on a type of requests; see [`typed!`].
+    /// Declares an operation with a type of requests; see [`typed!`].
     pub(crate) const fn typed(
         name: &'static str,
         run: Run<Value, Value>,
@@ -262,7 +262,8 @@ impl Operation<Value, Value> {
         Undeclared(Operation { name, run, honoured: Honoured::Typed(request), ignored: &[], resources: &[] })
     }
 
-    /// The same for the top level of a JSON request; below it, the typed requests refuse unknown fields themselves.
+    /// Refuses unknown parameters at the top level of a JSON request; below it, the typed requests refuse unknown
+    /// fields themselves.
     pub(crate) fn check(&self, input: &mut Value) -> Outcome<()> {
         let Value::Object(fields) = input else {
             return Err(ApiError::new("SerializationException", "the request is not a JSON object"));

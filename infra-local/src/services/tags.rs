@@ -17,12 +17,12 @@ pub(crate) fn parse(params: &Params, name: &str) -> Outcome<Tags> {
     Ok(tags)
 }
 
-/// EC2's `tagSet`.
+/// Renders EC2's `tagSet`.
 pub(crate) fn set(tags: &Tags) -> Node {
     Node::items(tags.iter().map(|(key, value)| Node::new().with("key", key).with("value", value)))
 }
 
-/// The Query services' `Tags`.
+/// Renders the `Tags` of the Query services.
 pub(crate) fn members(tags: &Tags) -> Node {
     Node::items(tags.iter().map(|(key, value)| Node::new().with("Key", key).with("Value", value)))
 }

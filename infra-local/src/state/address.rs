@@ -90,12 +90,12 @@ impl AddressBlock {
         Err(AddressError::Exhausted)
     }
 
-    /// The second number of every address in this range.
+    /// Returns the second octet of every address in this range.
     pub(crate) fn number(&self) -> u8 {
         self.block
     }
 
-    /// An address of one subnet.
+    /// Returns an address of a subnet.
     pub(crate) fn address(&self, subnet_index: u8, host: u8) -> Ipv4Addr {
         Ipv4Addr::new(127, self.block, subnet_index, host)
     }
@@ -128,7 +128,7 @@ fn remember(path: &Path, block: u8) -> Result<(), AddressError> {
     fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, path)).map_err(failed)
 }
 
-/// `None` when another process holds the range.
+/// Claims the range, or returns `None` if another process holds it.
 fn try_claim(block: u8) -> Result<Option<TcpListener>, AddressError> {
     match TcpListener::bind((Ipv4Addr::new(127, block, 0, 1), CLAIM_PORT)) {
         Ok(listener) => Ok(Some(listener)),

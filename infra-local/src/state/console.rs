@@ -8,17 +8,17 @@ use std::path::{Path, PathBuf};
 /// As much as EC2 keeps.
 const LIMIT_BYTES: usize = 64 * 1024;
 
-/// The directory of an instance.
+/// Returns the directory of an instance.
 pub(crate) fn directory(cloud: &Path, instance: &str) -> PathBuf {
     cloud.join("instances").join(instance)
 }
 
-/// Path of the output of a service of an instance.
+/// Returns the path of the output of an instance's service.
 pub(crate) fn log(cloud: &Path, instance: &str, service: &str) -> PathBuf {
     directory(cloud, instance).join(format!("{service}.log"))
 }
 
-/// Path of the cloud's own messages about an instance.
+/// Returns the path of the cloud's messages about an instance.
 pub(crate) fn own(cloud: &Path, instance: &str) -> PathBuf {
     log(cloud, instance, BOOT)
 }

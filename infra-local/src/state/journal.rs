@@ -203,7 +203,8 @@ enum Damage {
     Line(usize, String),
 }
 
-/// The state of a snapshot after these lines. A last line that is not whole was never answered for.
+/// Returns the state of a snapshot after these lines. An incomplete last line belongs to a request that was not
+/// answered.
 fn read(snapshot: &[u8], lines: &[u8]) -> Result<Cloud, Damage> {
     if lines.is_empty()
         && let Ok(cloud) = parse(snapshot)

@@ -60,7 +60,7 @@ struct Inner {
 /// Replaced states, each with the time of its replacement, the oldest first.
 type Past = VecDeque<(Instant, Cloud)>;
 
-/// Age of the state that control planes show, when a fault delays it.
+/// Returns the age of the state that control planes show while a fault delays it.
 fn lag(cloud: &Cloud) -> Option<Duration> {
     let milliseconds = cloud.faults.lag_milliseconds;
     (milliseconds > 0).then(|| Duration::from_millis(milliseconds))
@@ -102,7 +102,7 @@ impl Shared {
         self.0.confines.store(false, Ordering::Relaxed);
     }
 
-    /// The reason why the loopback interface connects instances. `None` where they have network namespaces.
+    /// Returns the reason why the loopback interface connects instances, or `None` if they have network namespaces.
     pub(crate) fn loopback_reason(&self) -> Option<&str> {
         self.0.loopback_reason.get().map(String::as_str)
     }
@@ -213,7 +213,7 @@ impl Shared {
         &self.0.addresses
     }
 
-    /// The buckets and what is in them.
+    /// Returns the buckets and their objects.
     pub(crate) fn objects(&self) -> &Objects {
         &self.0.objects
     }

@@ -52,19 +52,19 @@ impl Objects {
         Ok(Objects { root, buckets: Mutex::new(buckets) })
     }
 
-    /// The file with an object's content.
+    /// Returns the file with an object's content.
     pub(crate) fn file(&self, bucket: &str, key: &str) -> Option<PathBuf> {
         let buckets = self.lock();
         let object = buckets.get(bucket)?.objects.get(key)?;
         Some(self.blob_path(bucket, &object.blob))
     }
 
-    /// Number of buckets.
+    /// Returns the number of buckets.
     pub(crate) fn count(&self) -> usize {
         self.lock().len()
     }
 
-    /// The buckets, their objects and their uploads, as `BUCKET` and `BUCKET/KEY`.
+    /// Returns the buckets, their objects and their uploads, as `BUCKET` and `BUCKET/KEY`.
     pub(crate) fn paths(&self) -> Vec<String> {
         let buckets = self.lock();
         let parts = buckets.iter().flat_map(|(name, bucket)| {
@@ -82,7 +82,7 @@ impl Objects {
         self.root.join(bucket).join("data").join(&blob.file)
     }
 
-    /// A place for new content.
+    /// Returns an unused path for new content.
     pub(crate) fn new_blob_path(&self, bucket: &str) -> PathBuf {
         self.root.join(bucket).join("data").join(Uuid::new_v4().simple().to_string())
     }
@@ -186,7 +186,7 @@ pub(crate) fn no_such_bucket(name: &str) -> s3s::S3Error {
     s3_error!(NoSuchBucket, "The specified bucket does not exist: {name}")
 }
 
-/// An error of the disk. The client may try again, unless the disk is full.
+/// Returns S3's error for a failure of the disk. The client may retry, unless the disk is full.
 pub(crate) fn internal(error: impl std::error::Error + Send + Sync + 'static) -> s3s::S3Error {
     tracing::error!(%error, "object storage");
     let cause = std::iter::successors(Some(&error as &(dyn std::error::Error + 'static)), |error| error.source())

@@ -45,7 +45,7 @@ impl Recorder {
         self.microseconds.fetch_add(took.as_micros() as u64, Ordering::Relaxed);
     }
 
-    /// The counts so far.
+    /// Returns the counts so far.
     pub(crate) fn times(&self) -> Times {
         Times {
             counts: self.counts.each_ref().map(|count| count.load(Ordering::Relaxed)),

@@ -54,7 +54,7 @@ fn from_cbor(value: Cbor) -> Outcome<Value> {
     })
 }
 
-/// `member` is the name under which the value stands.
+/// Converts a value; `member` is its name in the structure.
 fn to_cbor(member: &str, value: &Value) -> Cbor {
     match value {
         Value::Null => Cbor::Null,

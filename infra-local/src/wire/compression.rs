@@ -9,7 +9,7 @@ use hyper::header::CONTENT_ENCODING;
 
 use super::{ApiError, Outcome};
 
-/// The body as it was before it was compressed; it may not be larger than `limit` bytes.
+/// Decompresses a body of at most `limit` bytes.
 pub(crate) fn decoded(headers: &HeaderMap, body: Bytes, limit: usize) -> Outcome<Bytes> {
     let encodings = headers.get_all(CONTENT_ENCODING).iter().map(|value| value.to_str().unwrap_or("?"));
     let encodings = encodings.flat_map(|value| value.split(',')).map(str::trim);

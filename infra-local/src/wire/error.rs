@@ -25,7 +25,7 @@ pub(crate) fn is_full(error: &std::io::Error) -> bool {
 pub(crate) type Outcome<T> = Result<T, ApiError>;
 
 impl ApiError {
-    /// A client's fault with the usual status 400.
+    /// Returns an error of the client with the usual status 400.
     pub(crate) fn new(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         ApiError { status: 400, code: code.into(), message: message.into() }
     }
@@ -35,17 +35,17 @@ impl ApiError {
         self
     }
 
-    /// A required parameter is not there.
+    /// Returns the error for a missing required parameter.
     pub(crate) fn missing(name: &str) -> Self {
         ApiError::new("MissingParameter", format!("The request must contain the parameter {name}"))
     }
 
-    /// A parameter's value is wrong.
+    /// Returns the error for an invalid value of a parameter.
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         ApiError::new("InvalidParameterValue", message)
     }
 
-    /// Our own fault: AWS answers 500 and clients try again.
+    /// Returns an internal error with status 500, after which clients retry.
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         ApiError::new("InternalError", message).with_status(500)
     }

@@ -53,7 +53,7 @@ impl Filters {
         Ok(accepted.collect())
     }
 
-    /// The same for things that carry no tags.
+    /// Applies the filters to items without tags.
     pub(crate) fn apply_untagged<T>(&self, items: impl Iterator<Item = T>, fields: &[Field<T>]) -> Outcome<Vec<T>> {
         self.require_known(fields, false)?;
         let accepted = items.filter(|item| {
@@ -130,7 +130,7 @@ impl<T> Page<T> {
         Ok(Page { items, next })
     }
 
-    /// EC2's pages: `MaxResults` (5 to 1000) and `NextToken`.
+    /// Returns a page of EC2's form: `MaxResults` (5 to 1000) and `NextToken`.
     pub(crate) fn of(items: Vec<T>, params: &Params, key: impl Fn(&T) -> &str) -> Outcome<Page<T>> {
         let limit: Option<usize> = params.parsed("MaxResults")?;
         if let Some(limit) = limit

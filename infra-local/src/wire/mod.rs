@@ -99,7 +99,7 @@ impl Protocol {
     }
 }
 
-/// The texts of a JSON request by the names of their fields.
+/// Returns the texts of a JSON request by the names of their fields.
 pub(crate) fn leaves(value: &Value) -> Vec<(String, String)> {
     fn walk(name: &str, value: &Value, out: &mut Vec<(String, String)>) {
         match value {

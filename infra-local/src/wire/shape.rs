@@ -26,7 +26,7 @@ pub(super) fn is_timestamp(member: &str) -> bool {
     member.ends_with("Timestamp") || member.ends_with("Timestamps")
 }
 
-/// A time in an answer: seconds since 1970.
+/// Converts a time to seconds since 1970.
 pub(crate) fn timestamp(time: DateTime<Utc>) -> Value {
     Value::from(time.timestamp_millis() as f64 / 1000.0)
 }
@@ -34,7 +34,7 @@ pub(crate) fn timestamp(time: DateTime<Utc>) -> Value {
 /// The most levels that a form's names can have. AWS's deepest request has about ten.
 const DEPTH_LIMIT: usize = 32;
 
-/// The tree that a form's dotted names describe.
+/// Converts the dotted names of a form to a tree.
 pub(super) fn from_form(params: &Params) -> Outcome<Value> {
     if let Some(name) = params.names().find(|name| name.split('.').count() > DEPTH_LIMIT) {
         let start: String = name.chars().take(40).collect();

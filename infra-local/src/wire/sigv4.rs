@@ -190,7 +190,7 @@ impl Signed {
         })
     }
 
-    /// `None` when a header that is said to be signed is not there.
+    /// Returns the canonical request, or `None` if a header in `SignedHeaders` is missing.
     fn canonical_request(&self, request: &Parts, payload: &str) -> Option<String> {
         let path = request.uri.path();
         let path = if self.scope.service == "s3" { encode(&decode(path), true) } else { encode(path.as_bytes(), true) };
@@ -257,7 +257,7 @@ impl ChunkSignatures {
     }
 }
 
-/// The digest of a body, as signatures have it.
+/// Returns the digest of a body in the form that signatures contain.
 pub(crate) fn digest(body: &[u8]) -> String {
     hex::encode(Sha256::digest(body))
 }
@@ -344,7 +344,7 @@ mod tests {
     use super::*;
     use hyper::Request;
 
-    /// The example of AWS's documentation: `GET /?Param2=value2&Param1=value1` of the service `service`.
+    /// Returns the example of AWS's documentation: `GET /?Param2=value2&Param1=value1` of the service `service`.
     fn example(query: &str) -> Parts {
         let authorization = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, \
              SignedHeaders=host;x-amz-date, Signature=b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500";

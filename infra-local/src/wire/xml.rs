@@ -15,17 +15,17 @@ pub(crate) enum Node {
 }
 
 impl Node {
-    /// An element without children yet.
+    /// Returns an element without children.
     pub(crate) fn new() -> Node {
         Node::Fields(Vec::new())
     }
 
-    /// EC2's answer without content.
+    /// Returns EC2's response without content.
     pub(crate) fn success() -> Node {
         Node::new().with("return", true)
     }
 
-    /// A leaf, written with `Display`.
+    /// Returns an element with a text, written with `Display`.
     pub(crate) fn text(value: impl Display) -> Node {
         Node::Text(value.to_string())
     }
@@ -55,7 +55,7 @@ impl Node {
         self.with(name, Node::items(nodes))
     }
 
-    /// The text at the end of a path of names.
+    /// Returns the text at the end of a path of names.
     pub(crate) fn at(&self, path: &[&str]) -> Option<&str> {
         match (self, path) {
             (Node::Text(text), []) => Some(text),
@@ -97,7 +97,7 @@ pub(crate) fn query_answer(namespace: &str, operation: &str, request_id: &str, f
     query_envelope(namespace, operation, request_id, &out)
 }
 
-/// The same around what is XML already.
+/// Returns the envelope around content that is already XML.
 pub(crate) fn query_envelope(namespace: &str, operation: &str, request_id: &str, content: &str) -> String {
     format!(
         "<{operation}Response xmlns=\"{namespace}\"><{operation}Result>{content}</{operation}Result><ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{operation}Response>"

@@ -33,7 +33,7 @@ pub(crate) async fn ec2(cloud: &LocalCloud, form: &[(&str, &str)]) -> (u16, Stri
         .await
 }
 
-/// The text of the first element with this name.
+/// Returns the text of the first element with this name.
 pub(crate) fn element(xml: &str, name: &str) -> String {
     let (_, rest) = xml.split_once(&format!("<{name}>")).unwrap_or_else(|| panic!("no {name} in {xml}"));
     rest.split_once(&format!("</{name}>")).unwrap().0.to_owned()
@@ -85,7 +85,7 @@ pub(crate) async fn run(cloud: &LocalCloud, image: &str, user_data: Option<Strin
     element(&answer, "instanceId")
 }
 
-/// The user data of a machine with one service that is this shell script; it is put into a bucket.
+/// Uploads a shell script to a bucket and returns the user data of a machine that runs it as a service.
 pub(crate) async fn user_data(api: &Api, script: &str, port: Option<u16>) -> String {
     api.send("s3", Method::PUT, "/programs", &[], b"").await;
     let (status, text) = api.send("s3", Method::PUT, "/programs/service", &[], script.as_bytes()).await.unwrap();

@@ -54,8 +54,8 @@ pub(crate) fn execute(
     Ok(changes)
 }
 
-/// The capacity that a step asks for. Instances that still warm up count as what was added already, and while there are
-/// any, nothing is taken away.
+/// Returns the capacity that a step adjustment calls for. Instances that still warm up count as added capacity, and
+/// prevent a scale-in.
 fn step(
     group: &Group,
     policy: &Policy,
@@ -95,13 +95,14 @@ fn aggregate(values: &[f64], how: Option<&str>) -> Option<f64> {
     })
 }
 
-/// Above the threshold the lower bound belongs to a step, below it the upper one does.
+/// Returns whether a step contains a distance from the threshold. Above the threshold the lower bound is inclusive,
+/// below it the upper one.
 fn contains(step: &Step, beyond: f64) -> bool {
     let (lower, upper) = (step.lower.unwrap_or(f64::NEG_INFINITY), step.upper.unwrap_or(f64::INFINITY));
     if beyond >= 0.0 { beyond >= lower && beyond < upper } else { beyond > lower && beyond <= upper }
 }
 
-/// The capacity after an adjustment of `base`, within the group's bounds.
+/// Returns the capacity after an adjustment of `base`, within the group's bounds.
 fn adjusted(group: &Group, adjustment: &Adjustment, by: i32, base: u32) -> u32 {
     let by = i64::from(by);
     let base = i64::from(base);

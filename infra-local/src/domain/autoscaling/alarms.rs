@@ -45,7 +45,7 @@ pub(crate) fn remove_all(region: &mut Region, group: &Group) {
 
 const SIDES: [&str; 2] = ["AlarmHigh", "AlarmLow"];
 
-/// The names of a policy's alarms.
+/// Returns the names of a policy's alarms.
 pub(crate) fn names(tracking: &Tracking, group: &str) -> Vec<String> {
     let sides = if tracking.disable_scale_in { &SIDES[..1] } else { &SIDES[..] };
     sides.iter().map(|side| name(tracking, group, side)).collect()
@@ -55,7 +55,7 @@ fn name(tracking: &Tracking, group: &str, side: &str) -> String {
     format!("TargetTracking-{group}-{side}-{}", tracking.alarm)
 }
 
-/// The ARN of an alarm.
+/// Returns the ARN of an alarm.
 pub(crate) fn arn(region: &str, name: &str) -> String {
     format!("arn:aws:cloudwatch:{region}:{ACCOUNT}:alarm:{name}")
 }
@@ -92,7 +92,7 @@ fn alarm(name: &str, region: &str, group: &str, policy: &Policy, tracking: &Trac
 
 type Watched = (String, String, BTreeMap<String, String>, String, Option<String>);
 
-/// Namespace, name, dimensions, statistic and unit of what a policy follows.
+/// Returns namespace, name, dimensions, statistic and unit of a policy's metric.
 fn watched(metric: &Metric, group: &str) -> Watched {
     match metric {
         Metric::Cpu => (

@@ -271,7 +271,7 @@ fn take_this_address(subnet: &mut Subnet, address: Ipv4Addr, owner: &str) -> Out
     Err(ApiError::new("InvalidIPAddress.InUse", format!("Address {address} is in use.")))
 }
 
-/// The error for a particular address where all instances are on the loopback interface.
+/// Returns the error for a requested private address where all instances use the loopback interface.
 fn no_private_addresses() -> ApiError {
     ApiError::new(
         "UnsupportedParameter",
@@ -307,7 +307,7 @@ pub(crate) fn check_security_groups(region: &Region, ids: &mut Vec<String>, vpc_
     Ok(())
 }
 
-/// A zone that is lost has no room for anything.
+/// Checks that the zone has capacity. A zone that failed has none.
 fn check_capacity(region: &Region, instance_type: &str, zone: &str) -> Outcome<()> {
     if !region.lost_zones.contains(zone) {
         return Ok(());

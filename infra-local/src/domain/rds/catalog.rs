@@ -65,7 +65,7 @@ const MANAGED: &[&str] = &[
 /// The service's own parameter for `wal_level`.
 pub(crate) const LOGICAL_REPLICATION: &str = "rds.logical_replication";
 
-/// Every parameter of the installed PostgreSQL by name, and the service's own.
+/// Returns the parameters of the installed PostgreSQL, and those of RDS, by name.
 pub(crate) fn known() -> &'static BTreeMap<String, Known> {
     static OWN: LazyLock<BTreeMap<String, Known>> = LazyLock::new(|| parse(""));
     postgres::installed().map_or(&OWN, |installed| &installed.parameters)

@@ -26,7 +26,7 @@ const NOT_LESS: &[&str] = &[
     "max_worker_processes",
 ];
 
-/// The parameters that an instance is to have: its cluster's, and above them its own.
+/// Returns the parameters that an instance should have: those of its cluster, overridden by its own.
 pub(crate) fn wanted(region: &Region, instance: &DbInstance) -> BTreeMap<String, Wanted> {
     let databases = &region.rds;
     let cluster = instance.cluster.as_ref().and_then(|cluster| databases.clusters.get(cluster));
@@ -58,7 +58,7 @@ pub(crate) fn cluster_group_in_effect(region: &Region, cluster: &DbCluster) -> b
     region.rds.members(&cluster.id).all(|member| in_effect(region, member))
 }
 
-/// The parameters that come into effect: all of them at a start, else those that can on a running server.
+/// Returns the parameters that take effect: all at a start; on a running server, those that need no restart.
 pub(crate) fn effective(
     wanted: &BTreeMap<String, Wanted>,
     before: &BTreeMap<String, String>,
@@ -104,7 +104,7 @@ pub(crate) struct Following {
     pub(crate) restore_command: Option<String>,
 }
 
-/// `postgresql.conf`.
+/// Returns the content of `postgresql.conf`.
 pub(crate) fn file(parameters: &BTreeMap<String, String>, following: &Following) -> String {
     let logical =
         parameters.get(LOGICAL_REPLICATION).is_some_and(|value| ["1", "on", "true"].contains(&value.as_str()));

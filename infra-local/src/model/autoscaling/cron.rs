@@ -41,7 +41,7 @@ impl Cron {
         })
     }
 
-    /// The first time after `after`; none when there is no such day.
+    /// Returns the first matching time after `after`, or `None` if no day matches.
     pub(crate) fn next(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let first = after + TimeDelta::minutes(1);
         let mut day = first.date_naive();

@@ -96,7 +96,7 @@ pub(crate) enum RefreshStatus {
 }
 
 impl RefreshStatus {
-    /// AWS's word.
+    /// Returns the name in AWS's API.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Pending => "Pending",

@@ -92,7 +92,7 @@ pub(crate) enum HistoryKind {
 }
 
 impl AlarmState {
-    /// AWS's word.
+    /// Returns the name in AWS's API.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Ok => "OK",
@@ -112,7 +112,7 @@ impl Comparison {
         }
     }
 
-    /// Text of the comparison in reasons.
+    /// Returns the text of the comparison in reasons.
     pub(crate) fn words(self) -> &'static str {
         match self {
             Self::GreaterThanOrEqualToThreshold => "greater than or equal to",
@@ -124,7 +124,7 @@ impl Comparison {
 }
 
 impl Alarm {
-    /// The actions of its present state.
+    /// Returns the actions of the current state.
     pub(crate) fn due_actions(&self) -> &[String] {
         let actions = self.actions.get(&self.state).filter(|_| self.actions_enabled);
         actions.map(Vec::as_slice).unwrap_or_default()

@@ -112,7 +112,7 @@ struct Series {
 }
 
 impl Sample {
-    /// A single value.
+    /// Returns a datum with a single value.
     pub(crate) fn value(time: DateTime<Utc>, unit: &'static str, value: f64) -> Self {
         Self { time, unit, count: 1.0, sum: value, min: value, max: value }
     }
@@ -126,7 +126,7 @@ impl Sample {
 }
 
 impl Statistic {
-    /// CloudWatch's word: `Average`, `p99.9`.
+    /// Parses a statistic in CloudWatch's form: `Average`, `p99.9`.
     pub(crate) fn parse(word: &str) -> Option<Self> {
         Some(match word {
             "SampleCount" => Self::SampleCount,
@@ -157,7 +157,7 @@ impl Period {
         }
     }
 
-    /// The statistic of the period; none where there are no single values to take a percentile from.
+    /// Returns a statistic of the period, or `None` for a percentile of a period without single values.
     pub(crate) fn statistic(&self, statistic: Statistic) -> Option<f64> {
         Some(match statistic {
             Statistic::SampleCount => self.count,
@@ -193,7 +193,8 @@ impl Metrics {
         all.entry(name.clone()).or_default().push(sample);
     }
 
-    /// The periods from `from` to `to` that have values, oldest first. Periods begin at multiples of their length.
+    /// Returns the periods from `from` to `to` that have values, oldest first. Periods begin at multiples of their
+    /// length.
     pub(crate) fn periods(
         &self,
         name: &MetricName,
@@ -217,7 +218,7 @@ impl Metrics {
         periods.into_values().collect()
     }
 
-    /// The names that `wanted` accepts, each with the time of its last sample.
+    /// Returns the names that `wanted` accepts, each with the time of its last sample.
     pub(crate) fn names(&self, wanted: impl Fn(&MetricName) -> bool) -> Vec<(MetricName, DateTime<Utc>)> {
         let all = self.lock();
         let named = all.iter().filter(|(name, _)| wanted(name));

@@ -90,19 +90,19 @@ impl NatState {
 }
 
 impl InternetGateway {
-    /// A gateway of its own, or attached to a VPC.
+    /// Returns a new gateway, detached or attached to a VPC.
     pub(crate) fn new(vpc_id: Option<String>) -> InternetGateway {
         InternetGateway { id: new_id("igw"), vpc_id, tags: Tags::new() }
     }
 }
 
 impl Region {
-    /// The internet gateway of a VPC.
+    /// Returns the internet gateway of a VPC.
     pub(crate) fn internet_gateway_of(&self, vpc_id: &str) -> Option<&InternetGateway> {
         self.ec2.internet_gateways.values().find(|gateway| gateway.vpc_id.as_deref() == Some(vpc_id))
     }
 
-    /// The elastic address that an instance holds.
+    /// Returns the elastic address that is associated with an instance.
     pub(crate) fn elastic_address_of(&self, instance: &str) -> Option<&ElasticAddress> {
         self.ec2.addresses.values().find(|address| {
             address

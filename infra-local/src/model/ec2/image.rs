@@ -120,12 +120,12 @@ impl Stock {
     }
 }
 
-/// The stock images of a region.
+/// Returns the stock images of a region.
 pub(crate) fn stock(region: &str) -> Vec<Image> {
     STOCK.iter().map(|stock| stock.image(region)).collect()
 }
 
-/// The public parameters that Debian publishes: the id of a release's latest image.
+/// Returns the public parameters of Debian, which contain the id of a release's latest image.
 pub(crate) fn public_parameters(region: &str) -> Vec<(String, Image)> {
     let named =
         |stock: &Stock| (format!("/aws/service/debian/release/{}/latest/amd64", stock.release), stock.image(region));
@@ -133,12 +133,12 @@ pub(crate) fn public_parameters(region: &str) -> Vec<(String, Image)> {
 }
 
 impl Region {
-    /// Every image that can be seen here.
+    /// Returns the images that the account can see.
     pub(crate) fn all_images(&self) -> Vec<Image> {
         stock(&self.name).into_iter().chain(self.ec2.images.values().cloned()).collect()
     }
 
-    /// The image of this id.
+    /// Returns the image with this id.
     pub(crate) fn image(&self, id: &str) -> Option<Image> {
         self.ec2.images.get(id).cloned().or_else(|| stock(&self.name).into_iter().find(|image| image.id == id))
     }

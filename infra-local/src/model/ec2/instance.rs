@@ -212,7 +212,7 @@ impl Instance {
         Some(self.cpu_credits.as_deref().unwrap_or(own))
     }
 
-    /// The user data as the host sees it.
+    /// Returns the decoded user data, as the host receives it.
     pub(crate) fn decoded_user_data(&self) -> Vec<u8> {
         let compact: String = self.user_data.as_deref().unwrap_or_default().split_ascii_whitespace().collect();
         STANDARD.decode(compact).unwrap_or_default()

@@ -65,7 +65,7 @@ impl PeeringState {
 }
 
 impl Peering {
-    /// The VPC at the other end of one of the two.
+    /// Returns the other VPC of the connection.
     pub(crate) fn other_side(&self, vpc_id: &str) -> Option<&Side> {
         if self.requester.vpc_id == vpc_id {
             Some(&self.accepter)

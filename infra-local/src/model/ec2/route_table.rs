@@ -51,7 +51,7 @@ impl RouteTable {
         }
     }
 
-    /// The main table of a new VPC.
+    /// Returns the main table of a new VPC.
     pub(crate) fn main(vpc_id: &str) -> RouteTable {
         RouteTable { associations: vec![TableAssociation::new(None)], ..RouteTable::new(vpc_id) }
     }
@@ -68,7 +68,7 @@ impl TableAssociation {
 }
 
 impl Region {
-    /// The table that a subnet's packets are routed by: its own, else the VPC's main one.
+    /// Returns the route table of a subnet: the associated one, or else the VPC's main table.
     pub(crate) fn route_table_of(&self, subnet_id: &str) -> Option<&RouteTable> {
         let own = self.ec2.route_tables.values().find(|table| {
             table.associations.iter().any(|association| association.subnet_id.as_deref() == Some(subnet_id))

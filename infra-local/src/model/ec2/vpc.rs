@@ -83,7 +83,7 @@ pub(crate) enum Peer {
 }
 
 impl Peer {
-    /// The range or the group's id.
+    /// Returns the range or the group's id.
     pub(crate) fn text(&self) -> &str {
         match self {
             Peer::Ipv4(text) | Peer::Ipv6(text) | Peer::Group(text) => text,
@@ -102,7 +102,7 @@ impl Rule {
 }
 
 impl Vpc {
-    /// A VPC as `CreateVpc` makes it.
+    /// Returns a new VPC, as `CreateVpc` creates it.
     pub(crate) fn new(cidr: &str) -> Vpc {
         Vpc {
             id: new_id("vpc"),
@@ -116,7 +116,7 @@ impl Vpc {
         }
     }
 
-    /// The id of the network ACL that it has.
+    /// Returns the id of the VPC's network ACL.
     pub(crate) fn network_acl_id(&self) -> String {
         self.id.replacen("vpc-", "acl-", 1)
     }
@@ -148,12 +148,12 @@ impl Subnet {
         free
     }
 
-    /// The host number that `owner` holds.
+    /// Returns the host number that is assigned to `owner`.
     pub(crate) fn host_of(&self, owner: &str) -> Option<u8> {
         self.hosts.iter().find(|(_, holder)| *holder == owner).map(|(host, _)| *host)
     }
 
-    /// The highest host number: the last address of a range is reserved.
+    /// Returns the highest assignable host number. The last address of a range is reserved.
     fn last_address(&self) -> u8 {
         let size = Cidr::parse(&self.cidr).map_or(256, Cidr::size);
         u8::try_from(size - 2).unwrap_or(254).min(254)
@@ -164,7 +164,7 @@ impl Subnet {
         self.hosts.retain(|_, holder| holder != owner);
     }
 
-    /// The addresses of the declared range that are still free.
+    /// Returns the number of free addresses in the declared range.
     pub(crate) fn available_addresses(&self) -> u32 {
         let prefix = Cidr::parse(&self.cidr).map_or(24, Cidr::bits);
         (1_u32 << (32 - prefix.clamp(16, 28))).saturating_sub(5 + self.hosts.len() as u32)
@@ -172,7 +172,7 @@ impl Subnet {
 }
 
 impl SecurityGroup {
-    /// A new group with the rule that every new group has: everything may go out.
+    /// Returns a new group with the default rule, which allows all outbound traffic.
     pub(crate) fn new(name: &str, description: &str, vpc_id: &str) -> SecurityGroup {
         let everything_out = Rule {
             egress: true,
@@ -211,7 +211,7 @@ impl Region {
         self.ec2.subnets.values().find(|subnet| subnet.index == index)
     }
 
-    /// Everything that keeps a security group from being deleted.
+    /// Returns the resources that prevent the deletion of a security group.
     pub(crate) fn users_of_security_group(&self, id: &str) -> Vec<String> {
         let referring = self.ec2.security_groups.values().filter(|group| {
             group.id != id && group.rules.values().any(|rule| matches!(&rule.peer, Peer::Group(peer) if peer == id))

@@ -116,10 +116,10 @@ pub(crate) const OF_TLS_LISTENERS: &[Attribute] = &[
 
 /// Something whose attributes are known.
 pub(crate) trait Attributed {
-    /// Every attribute it has.
+    /// Returns the attributes of the resource's type.
     fn known(&self) -> Vec<Attribute>;
 
-    /// Those that were changed from their defaults.
+    /// Returns the attributes that differ from their defaults.
     fn changed(&self) -> &BTreeMap<String, String>;
 
     /// Returns the value of an attribute, or its default; empty for an unknown one.
@@ -128,12 +128,12 @@ pub(crate) trait Attributed {
         self.changed().get(name).map_or_else(default, String::as_str).to_owned()
     }
 
-    /// An attribute that is a number.
+    /// Returns the value of a numeric attribute.
     fn number(&self, name: &str) -> u64 {
         self.attribute(name).parse().unwrap_or_default()
     }
 
-    /// An attribute that is `true` or `false`.
+    /// Returns the value of a boolean attribute.
     fn is(&self, name: &str) -> bool {
         self.attribute(name) == "true"
     }

@@ -88,7 +88,7 @@ pub(crate) struct FixedResponse {
 }
 
 impl Action {
-    /// The target groups it leads to, by ARN.
+    /// Returns the ARNs of the target groups of the action.
     pub(crate) fn target_groups(&self) -> impl Iterator<Item = &str> {
         let groups = match self {
             Action::Forward(forward) => forward.target_groups.as_slice(),

@@ -32,7 +32,7 @@ pub(crate) const POLICIES: &[Policy] = &[
     policy("ELBSecurityPolicy-TLS13-1-3-2021-06", false, true),
 ];
 
-/// The policy of a name.
+/// Returns the policy with this name.
 pub(crate) fn find(name: &str) -> Option<Policy> {
     POLICIES.iter().find(|policy| policy.name == name).copied()
 }

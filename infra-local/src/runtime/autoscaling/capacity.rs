@@ -96,7 +96,7 @@ fn grow(group: &mut Group, cloud: &mut Cloud, region_name: &str, missing: usize,
     group.next_launch = None;
 }
 
-/// In AWS's words.
+/// Returns the cause of a launch activity, in AWS's form.
 fn why_grow(group: &Group, missing: usize, env: &Env<'_>) -> String {
     let now = moment(env.now);
     if group.active_refresh().is_some() {

@@ -37,7 +37,7 @@ pub(super) fn serves(group: &Group, region: &Region, member: &Member) -> bool {
         })
 }
 
-/// Reason of a target group to consider a member unhealthy.
+/// Returns the reason for which a target group considers a member unhealthy.
 pub(super) fn complaint(group: &Group, region: &Region, id: &str) -> Option<String> {
     let groups = group.target_groups.iter().filter_map(|arn| region.elbv2.target_groups.get(arn));
     let mut targets = groups.filter_map(|target_group| target_group.target(id));

@@ -42,7 +42,7 @@ pub(super) struct Sources {
 #[derive(Default)]
 struct Series(VecDeque<(DateTime<Utc>, f64)>);
 
-/// The members' processes and target groups of all groups that follow a metric.
+/// Returns the members' processes and target groups of all groups that follow a metric.
 pub(super) fn sources(cloud: &Cloud) -> Sources {
     let mut sources = Sources::default();
     for region in cloud.regions.values() {
@@ -71,7 +71,7 @@ impl Metrics {
         self.sampled.is_none_or(|sampled| now - sampled >= interval)
     }
 
-    /// Measures.
+    /// Takes a sample of all sources.
     pub(super) fn sample(&mut self, sources: &Sources, traffic: &Traffic, now: DateTime<Utc>) {
         self.sampled = Some(now);
         let roots = sources.instances.values().flat_map(|(pids, _)| pids.iter().copied()).collect();
@@ -97,7 +97,8 @@ impl Metrics {
         series.push(now, count as f64, self.time_scale);
     }
 
-    /// CPU utilisation of an instance in percent over the last period; `None` before it has been measured that long.
+    /// Returns the CPU utilisation of an instance in percent over the last period; `None` before a whole period has
+    /// been measured.
     pub(super) fn cpu(&self, instance: &str, period: TimeDelta) -> Option<f64> {
         Some((self.cpu.get(instance)?.rate(period)? * 100.0).min(100.0))
     }
@@ -121,7 +122,7 @@ impl Series {
         }
     }
 
-    /// Growth per second over the last period; at least most of the period must have been measured.
+    /// Returns the growth per second over the last period; `None` unless most of the period has been measured.
     fn rate(&self, period: TimeDelta) -> Option<f64> {
         let (now, last) = self.0.back()?;
         let from = *now - period;

@@ -133,7 +133,7 @@ fn replace(
     any
 }
 
-/// The staying members that the refresh, or its way back, has to replace.
+/// Returns the active members that the refresh, or its rollback, has to replace.
 fn outdated(group: &Group, region: &Region, refresh: &Refresh) -> Vec<Member> {
     let target = refresh.desired.as_ref().unwrap_or(&group.template);
     let target = super::resolve(region, target).ok().map(|(template, number)| (template.id.clone(), number));

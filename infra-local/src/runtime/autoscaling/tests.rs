@@ -89,7 +89,7 @@ impl World {
         self.region().autoscaling.groups.get_mut("g").unwrap()
     }
 
-    /// One step of the group, and what the other reconcilers would do after it.
+    /// Executes one step of the group, and simulates the other reconcilers.
     fn tick(&mut self) {
         self.now += TimeDelta::seconds(1);
         let env = Env {

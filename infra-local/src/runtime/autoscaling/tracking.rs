@@ -105,7 +105,7 @@ fn warm<'a>(group: &'a Group, policy: &Policy, env: &Env<'_>) -> Vec<&'a Member>
     in_service.filter(|member| member.in_service.is_some_and(|since| env.over(since, warmup))).collect()
 }
 
-/// The metric over the last period.
+/// Returns the metric over the last period.
 fn value(
     warm: &[&Member],
     group: &Group,

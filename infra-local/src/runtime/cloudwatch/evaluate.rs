@@ -31,7 +31,7 @@ pub(super) fn end(alarm: &Alarm, now: DateTime<Utc>, time_scale: f64) -> DateTim
     DateTime::from_timestamp_millis(end).unwrap_or(now)
 }
 
-/// The periods before `end`, newest first.
+/// Returns the periods before `end`, newest first.
 pub(super) fn window(
     alarm: &Alarm,
     region: &str,
@@ -57,12 +57,12 @@ pub(super) fn window(
         .collect()
 }
 
-/// The values of the evaluated periods, newest first.
+/// Returns the values of the evaluated periods, newest first.
 pub(super) fn recent(alarm: &Alarm, window: &[Point]) -> Vec<f64> {
     window.iter().flatten().map(|(_, value)| *value).take(alarm.evaluation_periods as usize).collect()
 }
 
-/// The state that a window calls for; none when the present one is to stay.
+/// Returns the state that a window calls for; `None` when the alarm keeps its state.
 pub(super) fn verdict(alarm: &Alarm, window: &[Point]) -> Option<Verdict> {
     let evaluated = alarm.evaluation_periods as usize;
     let needed = alarm.datapoints_to_alarm.unwrap_or(alarm.evaluation_periods) as usize;
@@ -92,7 +92,7 @@ fn length(alarm: &Alarm, time_scale: f64) -> TimeDelta {
     TimeDelta::milliseconds((scaled as i64).max(SHORTEST_MILLISECONDS))
 }
 
-/// In AWS's words.
+/// Returns the reason of a state change, in AWS's form.
 fn reason(alarm: &Alarm, state: AlarmState, present: &[(DateTime<Utc>, f64)], missing: usize, needed: usize) -> String {
     let plural = |count: usize| if count == 1 { "datapoint was" } else { "datapoints were" };
     if state == AlarmState::InsufficientData {

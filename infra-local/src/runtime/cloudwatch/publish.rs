@@ -118,7 +118,7 @@ fn balancers(region: &Region, traffic: &Traffic, sources: &mut Sources) {
     }
 }
 
-/// The metrics that `EnableMetricsCollection` switches on.
+/// Adds the metrics that `EnableMetricsCollection` enables.
 fn capacities(region: &Region, group: &Group, sources: &mut Sources) {
     let count =
         |wanted: fn(&Lifecycle) -> bool| group.members.iter().filter(|member| wanted(&member.lifecycle)).count();

@@ -18,7 +18,7 @@ fn metric() -> MetricName {
     MetricName { region: REGION.into(), namespace: "N".into(), name: "m".into(), dimensions: BTreeMap::new() }
 }
 
-/// Two of the last three minutes above 5.
+/// Returns an alarm for two of the last three minutes above 5.
 fn alarm(missing: Option<Missing>) -> Alarm {
     Alarm {
         name: "a".into(),
@@ -47,7 +47,8 @@ fn alarm(missing: Option<Missing>) -> Alarm {
     }
 }
 
-/// The verdict on five minutes, oldest first: `0` and `X` are values below and above the threshold, `-` is none.
+/// Returns the verdict on five minutes, oldest first: `0` and `X` are values below and above the threshold, `-` is a
+/// missing value.
 fn verdict(pattern: &str, alarm: &Alarm) -> Option<AlarmState> {
     let metrics = Metrics::default();
     for (minute, value) in (0..).zip(pattern.chars()) {

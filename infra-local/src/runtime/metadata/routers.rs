@@ -96,7 +96,7 @@ impl Router {
         }
     }
 
-    /// The service of the instance that has a private address.
+    /// Returns the metadata service of the instance with a private address.
     fn service(&self, services: &Services, address: IpAddr) -> Option<Arc<Service>> {
         let IpAddr::V4(address) = address else { return None };
         let connected = self.network.current();

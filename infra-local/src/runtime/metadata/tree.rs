@@ -105,7 +105,7 @@ fn group_names(cloud: &Cloud, region: &str, instance: &Instance) -> String {
     names.collect::<Vec<_>>().join("\n")
 }
 
-/// The role of an instance's profile, if EC2 may take it on.
+/// Returns the role of an instance's profile, if EC2 may assume it.
 fn role(cloud: &Cloud, instance: &Instance) -> Option<String> {
     let profile = cloud.iam.instance_profiles.get(&instance.instance_profile.as_ref()?.name)?;
     let role = cloud.iam.roles.get(profile.role.as_ref()?)?;
@@ -113,7 +113,7 @@ fn role(cloud: &Cloud, instance: &Instance) -> Option<String> {
     trust.trusts("sts:AssumeRole", "ec2.amazonaws.com", ACCOUNT).then(|| role.name.clone())
 }
 
-/// Temporary credentials of the instance's role: the same until they are about to end.
+/// Returns temporary credentials of the instance's role. They stay the same until they are about to expire.
 fn credentials(shared: &Shared, instance: &Instance, wanted: &str) -> Option<String> {
     let role = shared.read(|cloud| role(cloud, instance)).filter(|role| role == wanted)?;
     let now = Utc::now();

@@ -29,7 +29,7 @@ pub(crate) fn find_binaries() -> Result<Binaries, PostgresError> {
     directories.iter().find_map(|directory| binaries_in(directory)).ok_or_else(|| NotInstalled.into())
 }
 
-/// `<root>/<prefix><version>/bin`, the highest version first.
+/// Returns the directories `<root>/<prefix><version>/bin`, the highest version first.
 fn versioned(root: &Path, prefix: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(root).into_iter().flatten().flatten();
     let mut found: Vec<(Vec<u32>, PathBuf)> = entries
@@ -43,7 +43,7 @@ fn versioned(root: &Path, prefix: &str) -> Vec<PathBuf> {
     found.into_iter().map(|(_, path)| path).collect()
 }
 
-/// The programs in a directory, or beside what a link there leads to.
+/// Returns the programs in a directory, or next to the target of a symbolic link there.
 fn binaries_in(directory: &Path) -> Option<Binaries> {
     let beside = |directory: &Path| {
         let (initdb, postgres) = (directory.join("initdb"), directory.join("postgres"));

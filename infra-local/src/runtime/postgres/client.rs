@@ -37,12 +37,13 @@ impl Login {
         Err(PostgresError::Setup { step: "asking the server", output: output.text() })
     }
 
-    /// For PostgreSQL's own programs.
+    /// Returns the environment variables for PostgreSQL's own programs.
     pub(crate) fn environment(&self) -> [(&str, &str); 3] {
         [("PGPASSWORD", &self.password), ("PGCONNECT_TIMEOUT", "5"), ("PGSSLMODE", "disable")]
     }
 
-    /// For a standby that follows this server; what holds it has to be kept private.
+    /// Returns the connection string of a standby that follows this server. It contains a password, so the file that
+    /// holds it must be private.
     pub(crate) fn following(&self, name: &str) -> String {
         format!(
             "host={} port={} user={} password={} sslmode=disable connect_timeout=5 application_name={name}",

@@ -71,7 +71,7 @@ fn admit_user(directory: &Path, user: User) -> io::Result<()> {
     fs::set_permissions(directory, Permissions::from_mode(mode & !0o070 | 0o010))
 }
 
-/// The directory closest to the root that keeps the user of the database servers from entering this one.
+/// Returns the directory closest to the root that denies the user of the database servers access to this one.
 pub(crate) fn closed_above(directory: &Path) -> Option<PathBuf> {
     let user = user::unprivileged_user()?;
     closed(&directory.join("server"), user)

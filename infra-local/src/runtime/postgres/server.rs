@@ -57,7 +57,7 @@ pub(crate) struct Finished {
 }
 
 impl Finished {
-    /// Everything it said.
+    /// Returns the complete output.
     pub(crate) fn text(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
     }
@@ -74,7 +74,7 @@ impl Server {
         })
     }
 
-    /// Directory of the data, once it exists.
+    /// Returns the directory of the data, if it exists.
     pub(crate) fn data(&self) -> PathBuf {
         self.home.join("data")
     }
@@ -84,7 +84,7 @@ impl Server {
         self.data().join("PG_VERSION").exists()
     }
 
-    /// A server that outlived a killed cloud still holds the data directory: end it.
+    /// Stops a server that survived a killed cloud and still holds the data directory.
     pub(crate) async fn end_leftover(&self) {
         let Ok(text) = fs::read_to_string(self.data().join("postmaster.pid")) else {
             return;
@@ -128,7 +128,7 @@ impl Server {
         self.become_data(&partial)
     }
 
-    /// A name in the home that is free to be made.
+    /// Returns an unused path in the home.
     pub(crate) fn empty(&self, name: &str) -> Result<PathBuf, PostgresError> {
         let path = self.home.join(name);
         if path.exists() {
@@ -263,7 +263,7 @@ impl Server {
         }
     }
 
-    /// The server writes to its own directory; superusers can make it run programs.
+    /// Returns the confinement. The server writes to its own directory; superusers can make it run programs.
     fn confinement(&self) -> Confinement {
         let installation = self.binaries.postgres.parent().and_then(Path::parent);
         let readable = installation.map(Path::to_owned).into_iter().collect();

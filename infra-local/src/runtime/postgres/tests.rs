@@ -23,7 +23,7 @@ async fn a_password_that_would_end_the_statement_is_refused() {
     assert!(matches!(start(&spec).await, Err(PostgresError::Unusable { what: "password" })));
 }
 
-/// A directory that the server's user may enter, so that the data is kept there and goes with it.
+/// Returns a directory that the server's user may enter. The data is kept there and deleted with it.
 fn open_directory() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();

@@ -25,7 +25,7 @@ impl Alarm {
         }
     }
 
-    /// Ready once the moment has come.
+    /// Returns ready once the deadline has passed.
     pub(super) fn poll_rings(&mut self, context: &mut Context<'_>) -> Poll<()> {
         while self.sleep.as_mut().poll(context).is_ready() {
             if self.due <= Instant::now() {

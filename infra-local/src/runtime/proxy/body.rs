@@ -62,12 +62,12 @@ pub(super) struct Download {
 }
 
 impl Download {
-    /// A body that arrives as this drives the connection, which is used again once the body is through.
+    /// Returns a body that drives its connection while it is read. The connection is reused after the end of the body.
     pub(super) fn driving(inner: Incoming, connection: Box<Connection>, limit: Duration, in_flight: InFlight) -> Self {
         Self { inner, connection: Some(connection), alarm: None, limit, in_flight, waits: false }
     }
 
-    /// A body whose connection is driven by another task.
+    /// Returns a body whose connection is driven by another task.
     pub(super) fn driven(inner: Incoming, limit: Duration, in_flight: InFlight) -> Self {
         let alarm = Alarm::at(Instant::now() + limit);
         Self { inner, connection: None, alarm: Some(alarm), limit, in_flight, waits: true }

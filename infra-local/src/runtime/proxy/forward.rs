@@ -105,7 +105,7 @@ struct Errand {
 type Answered = (Response<AnswerBody>, Mark);
 
 impl Errand {
-    /// `None` when no target can take it.
+    /// Returns `None` when no target is available.
     fn new(
         mut request: Request<Incoming>,
         forward: &Forward,
@@ -255,7 +255,7 @@ impl Errand {
         (response.map(|incoming| AnswerBody::Target(Download::driving(incoming, connection, limit, in_flight))), target)
     }
 
-    /// The same for a request that may turn the connection into another one: it gets one of its own.
+    /// Sends a request that may upgrade the connection, over a new connection.
     async fn send_upgrading(&mut self, client_side: OnUpgrade) -> Result<Answered, StatusCode> {
         let mut status = StatusCode::SERVICE_UNAVAILABLE;
         for step in 0..self.usable.len() {

@@ -37,7 +37,7 @@ const LINE_BYTES: usize = 16 * 1024;
 /// AWS's limit for the addresses in `X-Forwarded-For`.
 const HOPS: usize = 30;
 
-/// The status for requests that AWS's balancer answers itself, whatever its rules say.
+/// Returns the status for requests that an AWS load balancer answers itself, regardless of its rules.
 pub(super) fn refusal(parts: &Parts) -> Option<StatusCode> {
     if [Method::TRACE, Method::CONNECT].contains(&parts.method) {
         return Some(StatusCode::METHOD_NOT_ALLOWED);
@@ -112,7 +112,7 @@ fn rewrite_host(parts: &mut Parts, client: &Client, preserve: bool) {
     }
 }
 
-/// HTTP/2 clients may send a cookie header for each cookie; older targets know only one for all of them.
+/// Joins the cookie headers. HTTP/2 clients may send one header per cookie; older targets accept only one header.
 fn join_cookies(headers: &mut HeaderMap) {
     let cookies: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
     if cookies.len() > 1
@@ -158,7 +158,7 @@ fn trace(headers: &mut HeaderMap) {
     }
 }
 
-/// A new id behind a field's name: `1-`, the seconds since 1970, and 96 random bits, in hexadecimal.
+/// Returns a new trace id after a field's name: `1-`, the seconds since 1970, and 96 random bits, in hexadecimal.
 fn trace_id(field: &str) -> String {
     let mut id = String::with_capacity(field.len() + 35);
     id.push_str(field);
@@ -170,7 +170,7 @@ fn trace_id(field: &str) -> String {
     id
 }
 
-/// The last digits of a number.
+/// Appends the last digits of a number, in hexadecimal.
 fn push_hexadecimal(text: &mut String, number: u64, digits: u32) {
     for place in (0..digits).rev() {
         let digit = (number >> (place * 4)) & 0xf;
@@ -178,7 +178,7 @@ fn push_hexadecimal(text: &mut String, number: u64, digits: u32) {
     }
 }
 
-/// The protocol a client wants to change to.
+/// Returns the protocol to which the client wants to upgrade.
 pub(super) fn upgrade_protocol(headers: &HeaderMap) -> Option<HeaderValue> {
     let protocol = headers.get(header::UPGRADE)?;
     tokens(headers).any(|token| token.eq_ignore_ascii_case("upgrade")).then(|| protocol.clone())

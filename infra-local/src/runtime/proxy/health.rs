@@ -72,7 +72,7 @@ pub(crate) enum HealthState {
 }
 
 impl HealthState {
-    /// AWS's word.
+    /// Returns the name in AWS's API.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Initial => "initial",
@@ -105,7 +105,7 @@ impl TargetHealth {
         )
     }
 
-    /// A state with AWS's reason code and text.
+    /// Returns a health with AWS's reason code and description.
     pub(crate) fn because(state: HealthState, reason: &'static str, description: impl Into<String>) -> Self {
         Self { state, reason: Some(reason), description: Some(description.into()) }
     }
@@ -180,7 +180,7 @@ impl Verdict {
         Self { registered: Instant::now(), successes: 0, failures: 0 }
     }
 
-    /// The health after one more answer; `None` when it stays as it is.
+    /// Returns the health after one more response; `None` when it does not change.
     ///
     /// A new target becomes healthy with its first success. It is asked more often than AWS would, so that it turns
     /// unhealthy not by count but once AWS would have counted enough: after `patience`, which no time scale shortens,

@@ -80,7 +80,7 @@ pub(super) fn host(parts: &Parts) -> Option<&str> {
     named.or_else(|| parts.headers.get(header::HOST).map(HeaderValue::to_str)?.ok())
 }
 
-/// A host without its port.
+/// Returns a host without its port.
 pub(super) fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => name,

@@ -96,7 +96,8 @@ pub(super) struct Usable {
 }
 
 impl TargetPool {
-    /// An empty pool for the target group of this ARN. `changes` is bumped whenever the health of a target changes.
+    /// Returns an empty pool for the target group with this ARN. `changes` is incremented whenever the health of a
+    /// target changes.
     ///
     /// `time_scale` divides the health interval, the slow start and the deregistration delay, but not the time a new
     /// target has to become healthy.
@@ -165,7 +166,7 @@ impl TargetPool {
         }
     }
 
-    /// Every target, registered or draining, with its health.
+    /// Returns all targets, registered or draining, with their health.
     pub(crate) fn health(&self) -> BTreeMap<TargetKey, TargetHealth> {
         self.targets().iter().map(|(key, target)| (key.clone(), target.health().clone())).collect()
     }
@@ -210,7 +211,7 @@ impl TargetPool {
         self.0.mark
     }
 
-    /// The targets that a request may go to now.
+    /// Returns the targets that can receive requests now.
     pub(super) fn usable(&self) -> Arc<Usable> {
         Arc::clone(&lock(&self.0.usable))
     }
@@ -261,12 +262,12 @@ impl Usable {
         self.targets.len()
     }
 
-    /// The target at a place, counted on from the end to the beginning.
+    /// Returns the target at a position, modulo the number of targets.
     pub(super) fn target(&self, place: usize) -> &Arc<Target> {
         &self.targets[place % self.targets.len()]
     }
 
-    /// The place of the target with this mark.
+    /// Returns the position of the target with this mark.
     pub(super) fn find(&self, mark: Mark) -> Option<usize> {
         self.targets.iter().position(|target| target.mark == mark)
     }
@@ -296,7 +297,7 @@ impl Inner {
         period.div_f64(self.time_scale.max(1e-3))
     }
 
-    /// Healthy targets take requests; when there are none, all do that are not on their way out.
+    /// Selects the healthy targets; without any, all targets that are not draining.
     fn choose_usable(&self, targets: &BTreeMap<TargetKey, Arc<Target>>) {
         let in_state = |wanted: &[HealthState]| -> Vec<Arc<Target>> {
             let usable = targets.values().filter(|target| wanted.contains(&target.health().state));
@@ -315,7 +316,7 @@ impl Inner {
         });
     }
 
-    /// A target beside healthy ones takes its share little by little; the first ones have to take it at once.
+    /// Starts the slow start of a target next to healthy ones. The first targets receive their full share at once.
     fn begin_slow_start(&self, target: &Arc<Target>) {
         let Some(period) = self.settings.borrow().slow_start.map(|period| self.scaled(period)) else {
             return;

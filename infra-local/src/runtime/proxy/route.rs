@@ -92,7 +92,7 @@ impl Route {
 }
 
 impl Forward {
-    /// One of the pools, in proportion to their weights; none when all weigh nothing.
+    /// Chooses a pool in proportion to the weights; `None` when all weights are 0.
     pub(super) fn choose(&self) -> Option<&TargetPool> {
         let total: u64 = self.pools.iter().map(|(_, weight)| u64::from(*weight)).sum();
         match self.pools.as_slice() {

@@ -29,7 +29,7 @@ const OF_APPLICATIONS: &str = "AWSALBAPP-0";
 pub(super) struct Mark([u8; 16]);
 
 impl Mark {
-    /// The mark of what these words name; the same in every run.
+    /// Returns the mark of an entity that these words name. It is the same in every run.
     pub(super) fn of(words: &[&str]) -> Self {
         let digest = Sha256::digest(words.join("\0").as_bytes());
         let mut mark = [0; 16];
@@ -52,7 +52,7 @@ impl Mark {
     }
 }
 
-/// The target group a client is to stay with.
+/// Returns the target group to which the client's session is bound.
 pub(super) fn group(headers: &HeaderMap) -> Option<Mark> {
     mark(headers, OF_GROUPS).or_else(|| mark(headers, "AWSALBTGCORS"))
 }
@@ -63,7 +63,7 @@ pub(super) fn keep_with_group(headers: &mut HeaderMap, group: Mark, period: Dura
 }
 
 impl Stickiness {
-    /// The target a client is to stay with.
+    /// Returns the target to which the client's session is bound.
     pub(super) fn target(&self, headers: &HeaderMap) -> Option<Mark> {
         match self {
             Self::Duration(_) => mark(headers, OF_TARGETS).or_else(|| mark(headers, "AWSALBCORS")),
@@ -93,7 +93,7 @@ fn mark(headers: &HeaderMap, name: &str) -> Option<Mark> {
     Mark::read(value(headers, name)?, Utc::now())
 }
 
-/// The value of a cookie.
+/// Returns the value of a cookie.
 fn value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let mut cookies = lines.flat_map(|line| line.split(';')).filter_map(|cookie| cookie.trim().split_once('='));
@@ -120,7 +120,7 @@ mod tests {
 
     use super::*;
 
-    /// The request headers of a client that has kept the cookies of an answer.
+    /// Returns the request headers of a client that has stored the cookies of a response.
     fn kept(answer: &HeaderMap) -> HeaderMap {
         let set = answer.get_all(header::SET_COOKIE).iter().map(|value| value.to_str().unwrap());
         let cookies: Vec<&str> = set.map(|cookie| cookie.split(';').next().unwrap()).collect();

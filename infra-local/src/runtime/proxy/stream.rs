@@ -97,7 +97,7 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// One for all targets, so that sessions are taken up again.
+/// Returns the configuration, which all targets share so that TLS sessions are resumed.
 fn config() -> io::Result<Arc<ClientConfig>> {
     static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     if let Some(config) = CONFIG.get() {

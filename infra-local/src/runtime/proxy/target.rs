@@ -113,7 +113,7 @@ impl Target {
         *lock(&self.checker) = checker.map(Checker);
     }
 
-    /// A connection that was used before and is still open, if there is one.
+    /// Returns an idle connection that is still open, if there is one.
     pub(super) fn idle_connection(&self, now: Instant, context: &mut Context<'_>) -> Option<Box<Connection>> {
         loop {
             let mut connection = self.own_idle()?.pop_back()?;
@@ -138,7 +138,7 @@ impl Target {
         }
     }
 
-    /// The connections of the worker that asks.
+    /// Returns the idle connections of the calling worker.
     fn own_idle(&self) -> Option<MutexGuard<'_, Idle>> {
         self.idle.get(workers::number()).map(lock)
     }
@@ -205,7 +205,7 @@ impl Target {
         lock(&self.health)
     }
 
-    /// False when nothing changes; what drains stays so.
+    /// Sets the health and returns whether it changed. A draining target stays draining.
     pub(super) fn becomes(&self, next: TargetHealth) -> bool {
         let mut health = self.health();
         let changes = *health != next && !self.is_draining();
@@ -221,7 +221,7 @@ impl Target {
         *lock(&self.warming) = Some(Instant::now());
     }
 
-    /// The part of its share that the target takes, from 0 to 1, when warming up takes so long.
+    /// Returns the share of requests during the slow start, from 0 to 1.
     pub(super) fn warmth(&self, period: Duration) -> f64 {
         let mut warming = lock(&self.warming);
         let Some(since) = *warming else {
@@ -257,7 +257,7 @@ impl Drop for InFlight {
     }
 }
 
-/// Nothing here panics while it holds a lock, so a poisoned one is as good as any.
+/// Locks a mutex and ignores poisoning: no code panics while it holds one of these locks.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -61,7 +61,7 @@ fn settings() -> PoolSettings {
     }
 }
 
-/// A pool whose periods pass quickly.
+/// Returns a pool with short intervals.
 fn pool() -> TargetPool {
     TargetPool::new("arn:targets", settings(), 100.0, watch::Sender::new(0))
 }
@@ -100,13 +100,13 @@ async fn listener(route: Route) -> ProxyListener {
     ProxyListener::new(listener, route, None, &workers()).unwrap()
 }
 
-/// All tests are carried by the same threads.
+/// Returns the worker threads that all tests share.
 fn workers() -> Workers {
     static WORKERS: OnceLock<Workers> = OnceLock::new();
     WORKERS.get_or_init(|| Workers::start().unwrap()).clone()
 }
 
-/// A route without rules.
+/// Returns a route without rules.
 fn forwards<'a>(pools: impl IntoIterator<Item = (&'a TargetPool, u32)>) -> Route {
     let pools = pools.into_iter().map(|(pool, weight)| (pool.clone(), weight)).collect();
     Route {
@@ -136,7 +136,7 @@ impl Server {
         Self::speaking(name, None).await
     }
 
-    /// The same by TLS, with this certificate.
+    /// Starts a server that uses TLS with this certificate.
     async fn start_tls(name: &'static str, identity: Identity) -> Self {
         let tls = Tls { identities: vec![identity], tls12: true, tls13: true, http2: false };
         Self::speaking(name, Some(tls.config().unwrap().into())).await
@@ -209,7 +209,7 @@ async fn serve(
     Ok(response)
 }
 
-/// One frame, and then nothing until released.
+/// Streams one frame, and then nothing until `released`.
 fn async_frames(released: watch::Receiver<bool>) -> impl futures::Stream<Item = Result<Frame<Bytes>, BodyError>> {
     futures::stream::unfold((0, released), |(step, mut released)| async move {
         if step == 1 {

@@ -74,7 +74,7 @@ impl Tls {
     }
 }
 
-/// AWS's policies have ChaCha20 in TLS 1.3 alone.
+/// Returns the cipher suites. AWS's policies have ChaCha20 only in TLS 1.3.
 fn suites() -> Vec<rustls::SupportedCipherSuite> {
     let mut suites = ring::default_provider().cipher_suites;
     suites.retain(|suite| {
@@ -128,7 +128,7 @@ pub(super) fn spoken(connection: &ServerConnection) -> Spoken {
     Spoken { version: HeaderValue::from_static(version), cipher: cipher.unwrap_or(HeaderValue::from_static("")) }
 }
 
-/// OpenSSL's name of a cipher suite.
+/// Returns OpenSSL's name of a cipher suite.
 fn cipher_name(suite: CipherSuite) -> String {
     let name = format!("{suite:?}");
     match name.strip_prefix("TLS13_") {

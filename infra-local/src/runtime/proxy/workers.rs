@@ -60,7 +60,7 @@ pub(super) fn count() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// The number of the thread that asks; 0 for one that is no worker.
+/// Returns the number of the current thread; 0 for a thread that is not a worker.
 pub(super) fn number() -> usize {
     NUMBER.get()
 }

@@ -73,7 +73,7 @@ async fn listen(listener: TcpListener, targets: watch::Receiver<Targets>) {
     }
 }
 
-/// A client that no server takes in time is hung up on, as by a host that is just going down.
+/// Forwards a connection. A client that no server accepts in time is disconnected, as by a host that is shutting down.
 async fn pass_on(mut client: TcpStream, mut targets: watch::Receiver<Targets>, turn: usize) {
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {
@@ -91,7 +91,7 @@ async fn pass_on(mut client: TcpStream, mut targets: watch::Receiver<Targets>, t
     }
 }
 
-/// A connection to the first server that takes it.
+/// Connects to the first server that accepts.
 async fn connect(targets: &Targets, turn: usize) -> Option<TcpStream> {
     let count = targets.turn.len();
     let in_turn = (0..count).map(|step| targets.turn[(turn + step) % count]);
@@ -110,7 +110,7 @@ mod tests {
 
     use super::*;
 
-    /// A server that says its name to everybody; ends with the runtime.
+    /// Starts a server that sends its name to every client; it stops with the runtime.
     async fn says(name: &'static str) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

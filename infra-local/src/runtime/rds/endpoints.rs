@@ -86,7 +86,8 @@ fn collect(region: &Region, network: &NetworkHandle, wanted: &mut BTreeMap<Endpo
     }
 }
 
-/// The endpoint at an interface, once the interface is connected. There, the network decides which clients get through.
+/// Returns the endpoint at an interface, once the interface is connected. There, the network decides which clients can
+/// connect.
 fn inside(
     region: &Region,
     network: &NetworkHandle,

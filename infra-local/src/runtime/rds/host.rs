@@ -212,7 +212,7 @@ impl Host {
         Ok(())
     }
 
-    /// The data of the cluster, when no instance has it yet.
+    /// Returns the data of the cluster while no instance uses it.
     fn volume(&self, view: &View) -> Result<Option<Server>, PostgresError> {
         let directory = view.cluster_resource_id.as_ref().map(|id| directory(self.shared.directory(), id));
         let Some(directory) = directory.filter(|directory| directory.exists()) else { return Ok(None) };
@@ -347,7 +347,7 @@ impl Host {
         }
     }
 
-    /// The process has ended without having been asked to. A writer that has readers leaves its place to one of them.
+    /// Handles an unexpected exit of the process. A writer with readers fails over to one of them.
     fn died(&mut self, view: &View) {
         tracing::warn!(instance = view.instance.id, "a database server has ended unexpectedly");
         self.change(|instance| {
@@ -358,8 +358,8 @@ impl Host {
         self.give_up_writing(view);
     }
 
-    /// The machine has no power any more: an instance with a second zone goes on there, a writer that has readers leaves
-    /// its place to one of them, and anything else waits for its zone.
+    /// Handles the failure of the machine: a Multi-AZ instance fails over to its second zone, a writer with readers
+    /// fails over to one of them, and any other instance waits for its zone.
     async fn lose(&mut self, view: &View) -> Result<Flow, PostgresError> {
         if let Some(process) = view.instance.runtime.process {
             process.kill();
@@ -423,7 +423,7 @@ impl Host {
         }
     }
 
-    /// The server's directory and programs.
+    /// Returns the server's directory and programs.
     pub(super) fn server(&mut self) -> Result<Arc<Server>, PostgresError> {
         if let Some(server) = &self.server {
             return Ok(Arc::clone(server));
@@ -446,7 +446,7 @@ impl Host {
         });
     }
 
-    /// Until something may have changed.
+    /// Waits until something may have changed.
     async fn wait(&mut self) {
         tokio::select! {
             () = tokio::time::sleep(WATCH_EVERY) => {}
@@ -455,7 +455,7 @@ impl Host {
         }
     }
 
-    /// Until what failed may be tried again.
+    /// Waits until a failed step may be retried.
     async fn pause(&mut self, pause: Duration) {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}

@@ -56,8 +56,8 @@ pub(super) async fn rejoin(server: &Server, successor: &Login) -> Result<(), Pos
     copy(server, successor).await
 }
 
-/// Command by which a standby reads the end of a dead primary's log from the primary's directory, so that nothing that was
-/// committed is lost.
+/// Returns the command by which a standby reads the end of a dead primary's log from the primary's directory, so that
+/// no committed transaction is lost.
 pub(super) fn drain(former: &Path) -> String {
     let log = former.join("pg_wal");
     let quoted = log.to_string_lossy().replace('%', "%%").replace('\'', "'\\''");

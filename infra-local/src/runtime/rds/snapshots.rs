@@ -7,7 +7,7 @@ use crate::runtime::postgres::{Login, PostgresError, Server};
 use crate::state::Shared;
 use crate::state::paths::database as directory;
 
-/// The snapshots that are to be made of an instance or a cluster.
+/// Returns the pending snapshots of an instance or a cluster.
 pub(super) fn due(databases: &Rds, source_resource_id: &str) -> Vec<Snapshot> {
     let all = databases.snapshots.values().chain(databases.cluster_snapshots.values());
     let due = all.filter(|one| one.stage == Stage::Creating && one.source_resource_id == source_resource_id);

@@ -100,12 +100,12 @@ impl View {
         !pending.is_empty() && (pending.now || is_within(&self.instance.schedule.maintenance_window, Utc::now()))
     }
 
-    /// The service's login on the instance's own server.
+    /// Returns the service's login on the instance's own server.
     pub(super) fn own_login(&self) -> Login {
         View::login(&self.instance, &self.account)
     }
 
-    /// The service's login on an instance's server.
+    /// Returns the service's login on an instance's server.
     fn login(instance: &DbInstance, account: &Account) -> Login {
         let (address, port) = backend(&instance.place);
         Login { address, port, user: roles::SERVICE.to_owned(), password: account.service_password.clone() }

@@ -20,7 +20,7 @@ enum What {
     Remove,
 }
 
-/// The next step.
+/// Returns the pending step of each cluster volume.
 pub(super) fn due(shared: &Shared) -> Vec<Work> {
     shared.read(|cloud| {
         let regions = cloud.regions.values();
@@ -124,7 +124,7 @@ pub(super) fn settle(shared: &Shared) {
     });
 }
 
-/// The stage that follows.
+/// Returns the next stage.
 fn settled(databases: &Rds, cluster: &DbCluster) -> Option<Stage> {
     let writer = cluster.writer.as_ref().and_then(|writer| databases.instances.get(writer));
     let all = |stage| databases.members(&cluster.id).all(|member| member.stage == stage);

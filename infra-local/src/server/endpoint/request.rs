@@ -21,7 +21,7 @@ pub(super) struct ServiceRequest<'a> {
 }
 
 impl ServiceRequest<'_> {
-    /// The operation it names, if any.
+    /// Returns the operation that the request names, or an empty name.
     pub(super) fn operation(&self, service: Service) -> String {
         match (service, self.protocol) {
             (
@@ -32,7 +32,7 @@ impl ServiceRequest<'_> {
         }
     }
 
-    /// The form in its body, or in its URL.
+    /// Returns the form parameters of the body or of the URL.
     pub(super) fn params(&self) -> Params {
         match self.head.uri.query() {
             Some(query) if self.body.is_empty() => Params::parse(query.as_bytes()),
@@ -41,7 +41,7 @@ impl ServiceRequest<'_> {
     }
 }
 
-/// The operation that a request names outside of its body.
+/// Returns the operation that a request names outside of its body.
 fn named_operation(request: &Parts, protocol: Protocol, target: &str) -> String {
     let name = if protocol == Protocol::Cbor {
         let path = request.uri.path().strip_prefix("/service/").and_then(|path| path.strip_prefix(target));

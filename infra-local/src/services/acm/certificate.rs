@@ -68,7 +68,7 @@ fn import(cloud: &mut Cloud, call: &Call<'_, Value>, request: Import) -> Outcome
     Ok(json!({"CertificateArn": arn}))
 }
 
-/// The text in a blob.
+/// Decodes a Base64 blob that contains a text in PEM.
 fn text(blob: &str, field: &str) -> Outcome<String> {
     let bytes = STANDARD.decode(blob).ok();
     bytes

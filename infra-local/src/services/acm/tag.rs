@@ -39,7 +39,7 @@ fn add(cloud: &mut Cloud, call: &Call<'_, Value>, request: Request) -> Outcome<V
     Ok(json!({}))
 }
 
-/// A tag that is named with a value goes only when it has this value.
+/// Removes tags. A tag that is given with a value is removed only if it has this value.
 fn remove(cloud: &mut Cloud, call: &Call<'_, Value>, request: Request) -> Outcome<Value> {
     let removed = some(request.tags)?;
     let certificate = find_mut(cloud.region_mut(call.region)?, &request.certificate_arn)?;

@@ -17,7 +17,7 @@ impl World {
         Self { plane }
     }
 
-    /// The answer, or the error's code and message.
+    /// Returns the response, or the error's code and message.
     fn ask(&mut self, name: &str, input: Value) -> Result<Value, String> {
         self.plane.values(OPERATIONS, name, input)
     }
@@ -36,7 +36,7 @@ fn blob(text: &str) -> String {
     base64::engine::general_purpose::STANDARD.encode(text)
 }
 
-/// A certificate that vouches for itself, and its key.
+/// Returns a self-signed certificate and its key.
 fn own(name: &str) -> (String, String) {
     let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
     (made.cert.pem(), made.signing_key.serialize_pem())

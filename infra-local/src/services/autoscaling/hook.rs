@@ -128,7 +128,7 @@ fn heartbeat(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(Node::new())
 }
 
-/// The wait that a request means, by its token or by hook and instance.
+/// Returns the wait that a request identifies by its token, or by hook and instance.
 fn waiting<'a>(cloud: &'a mut Cloud, call: &Call<'_, Params>) -> Outcome<&'a mut Wait> {
     let params = &call.input;
     let name = required(params, "LifecycleHookName")?;

@@ -94,7 +94,7 @@ pub(super) fn settings(group: &mut Group, region: &Region, params: &Params) -> O
     Ok(())
 }
 
-/// The capacity that a request demands, within the group's bounds.
+/// Returns the requested capacity, within the group's bounds.
 pub(super) fn desired(group: &Group, params: &Params) -> Outcome<Option<u32>> {
     let Some(desired) = number(params, "DesiredCapacity", 0, 10_000)? else { return Ok(None) };
     check_desired(group, desired)?;
@@ -117,7 +117,7 @@ pub(super) fn check_desired(group: &Group, desired: u32) -> Outcome<()> {
     Ok(())
 }
 
-/// A reference to a version of a template that exists.
+/// Returns a reference to an existing version of a template.
 pub(super) fn template(region: &Region, params: &Params) -> Outcome<TemplateReference> {
     let text = |name| params.optional(name).filter(|text: &&str| !text.is_empty()).map(str::to_owned);
     let reference =
@@ -141,7 +141,7 @@ pub(super) fn template(region: &Region, params: &Params) -> Outcome<TemplateRefe
     })
 }
 
-/// The subnets and zones where the group launches.
+/// Returns the subnets and zones in which the group launches instances.
 fn places(region: &Region, params: &Params) -> Outcome<(Vec<String>, Vec<String>)> {
     let given = params.texts("AvailabilityZones");
     let mut zones = given.clone();

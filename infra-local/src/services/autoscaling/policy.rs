@@ -397,7 +397,7 @@ fn render(policy: &Policy, group: &Group, region: &str) -> Node {
     }
 }
 
-/// The alarms of a policy as answers show them.
+/// Renders the alarms of a policy.
 fn render_alarms(policy: &Policy, group: &str, region: &str) -> Node {
     let names = match &policy.kind {
         PolicyKind::TargetTracking(tracking) => alarms::names(tracking, group),

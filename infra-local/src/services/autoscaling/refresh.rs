@@ -236,7 +236,7 @@ fn render(refresh: &Refresh, group: &Group) -> Node {
         .with("Strategy", "Rolling")
 }
 
-/// A reference as answers show it.
+/// Renders a reference to a template.
 pub(super) fn template(reference: &TemplateReference) -> Node {
     Node::new()
         .maybe("LaunchTemplateId", reference.id.as_ref())

@@ -14,7 +14,7 @@ struct World {
 }
 
 impl World {
-    /// With the launch template `template`, versions 1 and 2, and the empty group `g`.
+    /// Creates a cloud with the launch template `template`, versions 1 and 2, and the empty group `g`.
     fn new() -> Self {
         let mut plane = ControlPlane::new();
         let region = plane.cloud.regions.get_mut("us-east-1").unwrap();

@@ -74,7 +74,7 @@ fn disable(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(Node::new())
 }
 
-/// The named metrics; all of them when none is named.
+/// Returns the named metrics; all of them when none is named.
 fn metrics(params: &Params) -> Outcome<Vec<String>> {
     let named = params.texts("Metrics");
     if let Some(other) = named.iter().find(|metric| !METRICS.contains(&metric.as_str())) {

@@ -105,7 +105,7 @@ impl<I, O> Of<I, O> {
             .ok_or_else(|| ApiError::internal(format!("{} has no operation {name}", self.name)))
     }
 
-    /// An error as the handlers of types pass it on.
+    /// Converts an error to the form in which the handlers of types report it.
     fn told(&self, error: ApiError) -> ApiError {
         let message = format!("{} (Service: {}, Status Code: {})", error.message, self.name, error.status);
         ApiError { message, ..error }

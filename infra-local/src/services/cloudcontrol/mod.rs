@@ -38,8 +38,8 @@ type ControlOperation = Operation<Value, Value>;
 /// The operations.
 pub(crate) const OPERATIONS: &[&[ControlOperation]] = &[request::OPERATIONS, status::OPERATIONS, resource::OPERATIONS];
 
-/// IAM actions that an operation on a type needs at the type's own service while it is answered. Only reads are answered
-/// from there; everything else is carried out later, with the rights of the identity.
+/// Returns the IAM actions that an operation on a type needs at the type's own service before it is answered. Only
+/// reads are answered from that service; all other operations are executed later, with the permissions of the identity.
 pub(crate) fn needed_actions(operation: &str, type_name: &str) -> &'static [&'static str] {
     match (operation, kinds::named(type_name)) {
         ("GetResource" | "ListResources" | "UpdateResource", Ok(kind)) => kind.reading,

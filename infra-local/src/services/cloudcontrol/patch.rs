@@ -77,13 +77,13 @@ fn remove(document: &mut Value, path: &str) -> Outcome<Value> {
     removed.ok_or_else(|| nothing(path))
 }
 
-/// The pointer to what holds something, and its name there.
+/// Splits a pointer into the pointer to the parent and the last name.
 fn split(path: &str) -> Outcome<(&str, String)> {
     let (parent, last) = path.rsplit_once('/').ok_or_else(|| nothing(path))?;
     Ok((parent, last.replace("~1", "/").replace("~0", "~")))
 }
 
-/// RFC 6901 writes indexes without leading zeros.
+/// Parses an index. RFC 6901 writes indexes without leading zeros.
 fn index(text: &str) -> Option<usize> {
     let plain = text == "0" || (!text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit()));
     text.parse().ok().filter(|_| plain)

@@ -26,7 +26,7 @@ impl World {
         self.plane.values(OPERATIONS, name, input)
     }
 
-    /// One step of everything that waits.
+    /// Executes one step of all pending requests.
     fn step(&mut self) {
         let mut cloud = self.plane.cloud.clone();
         let addresses: &AddressBlock = self.plane.addresses();

@@ -103,7 +103,7 @@ fn put(cloud: &mut Cloud, call: &Call<'_, Value>, request: Put) -> Outcome<Value
     Ok(json!({}))
 }
 
-/// The statistic and the dimensions of an alarm, once everything about it is checked.
+/// Validates the request and returns the statistic and the dimensions of the alarm.
 fn checked(request: &Put) -> Outcome<(String, BTreeMap<String, String>)> {
     let length = request.alarm_name.chars().count();
     if !(1..=255).contains(&length) {
@@ -150,7 +150,8 @@ pub(super) fn check_unit(unit: Option<&str>) -> Outcome<()> {
     }
 }
 
-/// Only scaling policies can be told here; whatever else an alarm could do is refused by name.
+/// Checks that the action is a scaling policy, the only kind that the local cloud supports; other actions are refused
+/// by name.
 fn check_action(region: &Region, arn: &str) -> Outcome<()> {
     let mut parts = arn.splitn(6, ':');
     let service = (parts.next() == Some("arn")).then(|| parts.nth(1)).flatten().unwrap_or_default();
@@ -278,7 +279,7 @@ struct SetState {
     state_reason_data: Option<String>,
 }
 
-/// Until the next evaluation. The actions of a new state are taken by the data plane.
+/// Sets the state until the next evaluation. The data plane executes the actions of the new state.
 fn set_state(cloud: &mut Cloud, call: &Call<'_, Value>, request: SetState) -> Outcome<Value> {
     if let Some(data) = &request.state_reason_data
         && serde_json::from_str::<Value>(data).is_err()

@@ -104,7 +104,7 @@ fn associate(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(answer)
 }
 
-/// The instance that a request gives an address to, itself or by its network interface.
+/// Returns the instance with which a request associates an address, given directly or by its network interface.
 fn holder(region: &Region, params: &Params) -> Outcome<String> {
     let found = match (params.optional("InstanceId"), params.optional("NetworkInterfaceId")) {
         (Some(id), None) => instance::find(region, id)?,
@@ -184,7 +184,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(Node::new().list("addressesSet", found.into_iter().map(|it| render(region, it.item))))
 }
 
-/// The one attribute there is: the reverse name, which no address of the local cloud has.
+/// Returns the only attribute: the reverse name, which no address of the local cloud has.
 fn describe_attribute(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let region = cloud.region(call.region)?;
@@ -204,7 +204,7 @@ fn describe_attribute(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(Node::new().list("addressSet", nodes).maybe("nextToken", page.next))
 }
 
-/// The address with this allocation id.
+/// Returns the address with this allocation id.
 pub(super) fn find<'a>(region: &'a Region, id: &str) -> Outcome<&'a ElasticAddress> {
     check_id(id, "eipalloc", "InvalidAllocationID.Malformed")?;
     region.ec2.addresses.get(id).ok_or_else(|| {
@@ -219,7 +219,7 @@ fn already_associated(allocation: &str, association: &str) -> ApiError {
     )
 }
 
-/// AWS's error for the address of a NAT gateway.
+/// Returns AWS's error for the address of a NAT gateway.
 fn managed() -> ApiError {
     ApiError::new("OperationNotPermitted", "You are not allowed to manage 'ela-attach' attachments.")
 }
@@ -235,7 +235,7 @@ fn holding_instance(address: &ElasticAddress) -> Option<&str> {
     }
 }
 
-/// The network interface that has an address, and its private address.
+/// Returns the network interface with which an address is associated, and its private address.
 fn interface(region: &Region, address: &ElasticAddress) -> Option<(String, String)> {
     match &address.association.as_ref()?.holder {
         Holder::Instance(id) => {

@@ -96,7 +96,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(answer)
 }
 
-/// AWS's rule for names of images.
+/// Checks AWS's rule for names of images.
 fn check_name(name: &str) -> Outcome<&str> {
     let valid = |c: char| c.is_ascii_alphanumeric() || "()[] ./-'@_".contains(c);
     if (3..=128).contains(&name.len()) && name.chars().all(valid) {
@@ -109,7 +109,7 @@ fn check_name(name: &str) -> Outcome<&str> {
     ))
 }
 
-/// The tags of the image, and those of its snapshot.
+/// Returns the tags of the image, and those of its snapshot.
 fn tags_of(params: &Params) -> Outcome<(Tags, Tags)> {
     let (mut image, mut snapshot) = (Tags::new(), Tags::new());
     for specification in params.structures("TagSpecification") {

@@ -229,7 +229,7 @@ pub(super) fn by_ids<'a>(region: &'a Region, ids: &[String]) -> Outcome<Vec<&'a 
     }
 }
 
-/// AWS's error for an instance that is not there.
+/// Returns AWS's error for an instance that does not exist.
 fn not_found(id: &str) -> ApiError {
     ApiError::new("InvalidInstanceID.NotFound", format!("The instance ID '{id}' does not exist"))
 }

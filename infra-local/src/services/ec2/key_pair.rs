@@ -80,7 +80,7 @@ const FIELDS: &[Field<KeyPair>] = &[
     ("fingerprint", |pair| vec![pair.fingerprint.clone()]),
 ];
 
-/// Deleting a key pair that is not there succeeds, as on AWS.
+/// Deletes a key pair. As on AWS, the deletion of a missing key pair succeeds.
 fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let (name, id) = (params.optional("KeyName"), params.optional("KeyPairId"));

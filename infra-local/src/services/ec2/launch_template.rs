@@ -219,7 +219,7 @@ fn parse_data(params: &Params) -> Outcome<LaunchData> {
     launch_data::parse(&params.structure("LaunchTemplateData").unwrap_or_default())
 }
 
-/// AWS checks what a template refers to when it is made, as far as it knows the kinds.
+/// Checks the references of a template. AWS checks those of the kinds that it knows when the template is created.
 fn check_references(region: &Region, data: &LaunchData) -> Outcome<()> {
     let interface_groups = data.network_interface.iter().flat_map(|interface| &interface.security_group_ids);
     for id in data.security_group_ids.iter().chain(interface_groups) {

@@ -77,7 +77,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(answer)
 }
 
-/// The elastic address that a public gateway must be given, and a private one must not.
+/// Returns the elastic address, which a public gateway requires and a private one must not have.
 fn allocation(region: &Region, params: &Params) -> Outcome<Option<String>> {
     let given = params.optional("AllocationId");
     match (params.optional("ConnectivityType").unwrap_or("public"), given) {

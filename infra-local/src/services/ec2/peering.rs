@@ -45,7 +45,7 @@ const LIMIT: usize = 50;
 /// Time after which a request expires.
 const EXPIRES_AFTER: Duration = Duration::days(7);
 
-/// The data plane looks at the request: whether there is such a VPC, and whether the ranges overlap.
+/// Creates a request. The data plane checks later whether the accepter VPC exists, and whether the ranges overlap.
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let tags = tags_for(params, "vpc-peering-connection")?;
@@ -181,7 +181,7 @@ fn end(cloud: &mut Cloud, id: &str, state: PeeringState, now: DateTime<Utc>) {
     });
 }
 
-/// The connection of a request, which is answered in the accepter's region only.
+/// Returns the connection of a request, which is accepted in the accepter's region only.
 fn at_accepter<'a>(cloud: &'a Cloud, call: &Call<'_, Params>, verb: &str) -> Outcome<&'a Peering> {
     let peering = find(cloud.region(call.region)?, call.input.required("VpcPeeringConnectionId")?)?;
     if peering.accepter.region != call.region {
@@ -227,7 +227,7 @@ fn find<'a>(region: &'a Region, id: &str) -> Outcome<&'a Peering> {
     region.ec2.peerings.get(id).ok_or_else(|| not_found(id))
 }
 
-/// AWS's error for a connection that is not there.
+/// Returns AWS's error for a connection that does not exist.
 pub(super) fn not_found(id: &str) -> ApiError {
     ApiError::new(
         "InvalidVpcPeeringConnectionID.NotFound",
@@ -267,7 +267,7 @@ fn render(peering: &Peering) -> Node {
         .with("tagSet", tags::set(&peering.tags))
 }
 
-/// Before it has accepted, little is said of the other side.
+/// Renders a side of the connection. Before the acceptance, AWS shows few details of the other side.
 fn render_side(side: &Side, known: bool) -> Node {
     let node = Node::new().with("ownerId", &side.owner).with("vpcId", &side.vpc_id).with("region", &side.region);
     let Some(cidr) = side.cidr.as_ref().filter(|_| known) else { return node };

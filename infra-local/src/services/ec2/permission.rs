@@ -105,7 +105,7 @@ pub(super) fn parse(region: &Region, group_id: &str, params: &Params, egress: bo
     Ok(rules)
 }
 
-/// A group of the same VPC, or of one that is peered with it in this region.
+/// Returns the id of a group in the same VPC, or in one that is peered with it in this region.
 fn group_in_reach(region: &Region, near: &str, id: &str) -> Outcome<String> {
     let group = region.ec2.security_groups.get(id).ok_or_else(|| not_found(id))?;
     let vpc_id = region.ec2.security_groups.get(near).map_or("", |group| &group.vpc_id);
@@ -175,7 +175,7 @@ fn ipv6_cidr(text: &str) -> Outcome<String> {
     Ok(format!("{}/{bits}", std::net::Ipv6Addr::from(u128::from(address) & mask)))
 }
 
-/// A rule in AWS's words, for messages.
+/// Describes a rule as AWS's messages do.
 pub(super) fn describe(rule: &Rule) -> String {
     let ports = rule.ports.map_or_else(|| "ALL".to_owned(), |(from, to)| format!("from port: {from}, to port: {to}"));
     format!("peer: {}, {}, {ports}, ALLOW", rule.peer.text(), rule.protocol.to_uppercase())

@@ -88,13 +88,13 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(Node::success())
 }
 
-/// The table and the destination that a request speaks of.
+/// Returns the table and the destination of a request.
 fn place<'a>(region: &'a Region, params: &Params) -> Outcome<(&'a RouteTable, Cidr)> {
     let table = route_table::find(region, params.required("RouteTableId")?)?;
     Ok((table, vpc::parse_cidr(params, "DestinationCidrBlock")?))
 }
 
-/// The one target of a request; it is there, and in reach of the table's VPC.
+/// Returns the only target of a request. It exists and can be reached from the table's VPC.
 fn target(region: &Region, table: &RouteTable, params: &Params) -> Outcome<RouteTarget> {
     let given = |name| params.optional(name).filter(|id: &&str| !id.is_empty());
     match (given("GatewayId"), given("NatGatewayId"), given("VpcPeeringConnectionId")) {

@@ -125,7 +125,7 @@ fn take_association(region: &mut Region, table: &str, id: &str) -> Outcome<Table
     position.map(|position| associations.remove(position)).ok_or_else(|| no_association(id))
 }
 
-/// The table that has this association.
+/// Returns the table that has this association.
 fn holder<'a>(region: &'a Region, association: &str) -> Outcome<&'a RouteTable> {
     check_id(association, "rtbassoc", "InvalidAssociationID.Malformed")?;
     let mut tables = region.ec2.route_tables.values();
@@ -141,13 +141,13 @@ fn associated(name: &'static str, id: &str) -> Node {
     Node::new().with(name, id).with("associationState", Node::new().with("state", "associated"))
 }
 
-/// The table with this id.
+/// Returns the table with this id.
 pub(super) fn find<'a>(region: &'a Region, id: &str) -> Outcome<&'a RouteTable> {
     check_id(id, "rtb", "InvalidRouteTableId.Malformed")?;
     region.ec2.route_tables.get(id).ok_or_else(|| not_found(id))
 }
 
-/// The table with this id, to change it.
+/// Returns the table with this id for modification.
 pub(super) fn find_mut<'a>(region: &'a mut Region, id: &str) -> Outcome<&'a mut RouteTable> {
     region.ec2.route_tables.get_mut(id).ok_or_else(|| not_found(id))
 }
@@ -219,7 +219,7 @@ fn target_id(target: &RouteTarget) -> &str {
     }
 }
 
-/// The range that is routed within the VPC itself.
+/// Returns the range that is routed within the VPC.
 fn local_range(region: &Region, table: &RouteTable) -> Option<String> {
     region.ec2.vpcs.get(&table.vpc_id).map(|vpc| vpc.cidr.clone())
 }

@@ -23,7 +23,8 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     })
 }
 
-/// A tag with a value is deleted only when it has that value; without any tag given, all are deleted.
+/// Deletes tags. A tag that is given with a value is deleted only if it has that value; without any tags in the
+/// request, all are deleted.
 fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let unwanted = call.input.structures("Tag");
     change(cloud, call, |tags| {

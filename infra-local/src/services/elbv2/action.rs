@@ -34,7 +34,7 @@ pub(super) const ACTIONS: &[&str] = parameters!("Actions");
 
 const CONTENT_TYPES: &[&str] = &["text/plain", "text/css", "text/html", "application/javascript", "application/json"];
 
-/// The action of the request's list of this name; `None` when the list is empty.
+/// Parses the action in the request's list of this name; `None` when the list is empty.
 pub(super) fn parse(region: &Region, params: &Params, list: &str) -> Outcome<Option<Action>> {
     let actions = params.structures(list);
     let Some(action) = actions.first() else {
@@ -188,7 +188,7 @@ fn invalid(message: impl Into<String>) -> ApiError {
     ApiError::new("InvalidLoadBalancerAction", message)
 }
 
-/// The list that AWS shows an action as.
+/// Renders an action as a list.
 pub(super) fn render(action: &Action) -> Node {
     Node::items([match action {
         Action::Forward(forward) => render_forward(forward),

@@ -12,7 +12,7 @@ use crate::wire::{Node, Outcome, Params};
 /// The parameters of attributes, for operation tables.
 pub(super) const ATTRIBUTES: &[&str] = &["Attributes.N.Key", "Attributes.N.Value"];
 
-/// Every attribute with its value, as the Describe operations show them.
+/// Renders all attributes with their values.
 pub(super) fn render(of: &impl Attributed) -> Node {
     let attributes = of.known().into_iter().map(|Attribute(key, ..)| {
         let value = of.attribute(key);

@@ -22,7 +22,7 @@ pub(super) const CONDITIONS: &[&str] = &[
 /// The longest pattern.
 const LONGEST: usize = 128;
 
-/// The conditions of a request.
+/// Parses the conditions of a request.
 pub(super) fn parse(params: &Params) -> Outcome<Vec<Condition>> {
     let mut conditions: Vec<Condition> = Vec::new();
     for entry in params.structures("Conditions") {
@@ -138,7 +138,7 @@ fn printable(character: char) -> bool {
     (' '..='~').contains(&character)
 }
 
-/// AWS's word for what a condition looks at.
+/// Returns the name of the condition's field in AWS's API.
 fn field(condition: &Condition) -> &'static str {
     match condition {
         Condition::PathPattern(_) => "path-pattern",

@@ -128,7 +128,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     listeners.remove(arn).map(|_| Node::new()).ok_or_else(|| no_listener(arn))
 }
 
-/// TLS settings of the listener after the request; `None` is plain HTTP.
+/// Returns the TLS settings of the listener after the request; `None` for plain HTTP.
 fn parse_tls(region: &Region, params: &Params, current: Option<&Listener>) -> Outcome<Option<Tls>> {
     if let Some(mode) = params.optional("MutualAuthentication.Mode").filter(|mode| *mode != "off") {
         return Err(not_honoured(format!(

@@ -17,7 +17,7 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
 const ARN: &[&str] = &["ListenerArn"];
 pub(super) const CERTIFICATES: &[&str] = &["Certificates.N.CertificateArn", "Certificates.N.IsDefault"];
 
-/// The ARNs of a request's certificates, all of which exist.
+/// Returns the ARNs of a request's certificates, all of which exist.
 pub(super) fn parse(region: &Region, params: &Params) -> Outcome<Vec<String>> {
     let mut arns = Vec::new();
     for entry in params.structures("Certificates") {

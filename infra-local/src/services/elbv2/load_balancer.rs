@@ -126,7 +126,7 @@ pub(super) fn check_ip_address_type(params: &Params) -> Outcome<()> {
     }
 }
 
-/// At least two subnets of one VPC in different zones.
+/// Returns the subnets: at least two subnets of one VPC in different zones.
 pub(super) fn parse_subnets(region: &Region, params: &Params) -> Outcome<Vec<String>> {
     let mut ids = params.texts("Subnets");
     let mappings = params.structures("SubnetMappings");
@@ -160,7 +160,7 @@ pub(super) fn parse_subnets(region: &Region, params: &Params) -> Outcome<Vec<Str
     Ok(ids)
 }
 
-/// Security groups of the VPC; its default group when none is named.
+/// Returns security groups of the VPC; its default group when none is named.
 pub(super) fn parse_security_groups(region: &Region, params: &Params, vpc_id: &str) -> Outcome<Vec<String>> {
     let mut ids = params.texts("SecurityGroups");
     for id in &ids {
@@ -252,7 +252,8 @@ fn render(balancer: &LoadBalancer, region: &Region) -> Node {
         .with("IpAddressType", "ipv4")
 }
 
-/// The name is an address: the public one, or for an internal balancer the private one of its first interface.
+/// Returns the DNS name, which is an address here: the public one, or for an internal balancer the private one of its
+/// first interface.
 fn dns_name(balancer: &LoadBalancer, region: &Region) -> std::net::Ipv4Addr {
     if balancer.scheme == "internal" { region.private_address(balancer.address) } else { balancer.address }
 }

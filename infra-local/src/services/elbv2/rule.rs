@@ -141,7 +141,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(Node::new())
 }
 
-/// The listener and the priority of a rule that is not a default one.
+/// Returns the listener and the priority of a rule other than a default rule.
 fn place(region: &Region, arn: &str, change: &str) -> Outcome<(String, u32)> {
     for listener in region.elbv2.listeners.values() {
         if default_arn(listener) == arn {
@@ -187,7 +187,7 @@ fn render_default(listener: &Listener) -> Node {
         .with("IsDefault", true)
 }
 
-/// The default rule's ARN follows from its listener's, whose last part it repeats.
+/// Returns the default rule's ARN, which is derived from its listener's and repeats its last part.
 pub(super) fn default_arn(listener: &Listener) -> String {
     let id = listener.arn.rsplit('/').next().unwrap_or_default();
     format!("{}/{id}", listener.arn.replacen(":listener/", ":listener-rule/", 1))

@@ -45,7 +45,7 @@ const CHECK: &[&str] = &[
     "Matcher.HttpCode",
 ];
 
-/// AWS's defaults for an HTTP target group with instances.
+/// Returns AWS's default health check for an HTTP target group with instances.
 fn default_check() -> Check {
     Check {
         protocol: Protocol::Http,
@@ -139,7 +139,7 @@ fn protocol(params: &Params, parameter: &str) -> Outcome<Option<Protocol>> {
     }
 }
 
-/// The check that `current` becomes when the request changes it.
+/// Returns `current` with the changes of the request.
 fn parse_check(params: &Params, current: Check) -> Outcome<Check> {
     let protocol = protocol(params, "HealthCheckProtocol")?.unwrap_or(current.protocol);
     only_value(params, "HealthCheckEnabled", "true")?;

@@ -23,7 +23,7 @@ impl World {
         Self { plane, subnets, vpc }
     }
 
-    /// The answer as XML, or the error's code and message.
+    /// Returns the response as XML, or the error's code and message.
     fn ask(&mut self, name: &str, form: &str) -> Result<String, String> {
         self.plane.query(OPERATIONS, name, form)
     }
@@ -169,7 +169,7 @@ fn attributes_are_honoured_or_refused_and_shown_with_their_defaults() {
     assert!(shown.contains("<Key>load_balancing.algorithm.type</Key><Value>round_robin</Value>"), "{shown}");
 }
 
-/// A listener that forwards to a group, and both of them.
+/// Creates a listener that forwards to a group, and returns both ARNs.
 fn listening(world: &mut World) -> (String, String) {
     let (balancer, targets) = (world.balancer("web"), world.targets("app"));
     let address: std::net::Ipv4Addr =
@@ -185,7 +185,7 @@ fn listening(world: &mut World) -> (String, String) {
 const PATH: &str = "Conditions.member.1.Field=path-pattern&Conditions.member.1.Values.member.1=/a*";
 const FIXED: &str = "Actions.member.1.Type=fixed-response&Actions.member.1.FixedResponseConfig.StatusCode=404";
 
-/// The priorities of a listener's rules, in the order they are shown.
+/// Returns the priorities of a listener's rules, in the order of the response.
 fn priorities(world: &mut World, listener: &str) -> Vec<String> {
     let shown = world.ask("DescribeRules", &format!("ListenerArn={listener}")).unwrap();
     shown.split("<Priority>").skip(1).map(|rest| rest.split('<').next().unwrap().to_owned()).collect()

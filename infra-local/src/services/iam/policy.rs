@@ -179,7 +179,7 @@ fn list_entities(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(with_page(node.list("PolicyGroups", Vec::<Node>::new()), None))
 }
 
-/// The ARN of a policy that can be attached: one of the customer's own, or one of AWS's.
+/// Returns the ARN of a policy that can be attached: a customer managed or an AWS managed policy.
 pub(super) fn attachable<'a>(iam: &Iam, params: &'a Params) -> Outcome<&'a str> {
     let arn = params.required("PolicyArn")?;
     if arn.starts_with("arn:aws:iam::aws:policy/") || iam.policies.contains_key(arn) {
@@ -188,7 +188,7 @@ pub(super) fn attachable<'a>(iam: &Iam, params: &'a Params) -> Outcome<&'a str> 
     Err(ApiError::new("NoSuchEntity", format!("Policy {arn} does not exist or is not attachable.")).with_status(404))
 }
 
-/// The answer of `ListAttached…Policies`.
+/// Renders the response of `ListAttached…Policies`.
 pub(super) fn render_attached(attached: &BTreeSet<String>, params: &Params) -> Outcome<Node> {
     let prefix = params.optional("PathPrefix").unwrap_or("/");
     let wanted =
@@ -201,7 +201,7 @@ pub(super) fn render_attached(attached: &BTreeSet<String>, params: &Params) -> O
     Ok(with_page(Node::new().list("AttachedPolicies", nodes), page.next))
 }
 
-/// A policy of the customer's, to change it; AWS's own cannot be.
+/// Returns a customer managed policy for modification; an AWS managed policy cannot be changed.
 fn own<'a>(iam: &'a mut Iam, arn: &str) -> Outcome<&'a mut ManagedPolicy> {
     if arn.starts_with("arn:aws:iam::aws:") {
         return Err(ApiError::new("AccessDenied", format!("{arn} is managed by AWS")).with_status(403));
@@ -230,7 +230,7 @@ fn policy(iam: &Iam, arn: &str) -> Outcome<ManagedPolicy> {
     iam.policies.get(arn).cloned().or_else(of_aws).ok_or_else(|| no_such_entity(&format!("Policy {arn}")))
 }
 
-/// The version that a request names.
+/// Returns the version that a request names.
 fn version(policy: &ManagedPolicy, params: &Params) -> Outcome<u32> {
     let text = params.required("VersionId")?;
     let number = text.strip_prefix('v').and_then(|digits| digits.parse().ok());

@@ -104,7 +104,7 @@ fn list_tags(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(with_page(Node::new().list("Tags", nodes), page.next))
 }
 
-/// There are no groups of users here, and so no user is in one.
+/// Returns no groups: the local cloud has no groups of users.
 fn no_groups(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     user(&cloud.iam, call.input.required("UserName")?)?;
     Ok(with_page(Node::new().list("Groups", Vec::<Node>::new()), None))
@@ -150,7 +150,7 @@ fn list_keys(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(with_page(Node::new().list("AccessKeyMetadata", nodes), page.next))
 }
 
-/// The user a request names; the caller when it names none.
+/// Returns the user that a request names; the caller when it names none.
 fn meant(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<String> {
     if let Some(name) = call.input.optional("UserName") {
         return Ok(name.to_owned());

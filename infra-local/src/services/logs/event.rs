@@ -206,7 +206,7 @@ fn filter(state: &State<'_>, call: &Call<'_, Value>, request: Filter) -> Outcome
     Ok(answer)
 }
 
-/// From the start, and before the end.
+/// Returns whether an event is at or after the start and before the end.
 fn in_time(event: &Event, start: Option<i64>, end: Option<i64>) -> bool {
     start.is_none_or(|start| event.timestamp >= start) && end.is_none_or(|end| event.timestamp < end)
 }

@@ -30,13 +30,13 @@ pub(super) struct Event {
 }
 
 impl Event {
-    /// Sort key.
+    /// Returns the sort key.
     pub(super) fn key(&self) -> String {
         format!("{:016}{:020}", self.timestamp, self.id)
     }
 }
 
-/// The events that are kept, in the order of their times.
+/// Returns the events within the retention period, in the order of their times.
 pub(super) fn read(cloud: &Path, file: &str, days: Option<u32>, now: DateTime<Utc>) -> io::Result<Vec<Event>> {
     let bytes = match std::fs::read(path(cloud, file)) {
         Ok(bytes) => bytes,
@@ -90,7 +90,7 @@ pub(super) fn append(
     Ok(())
 }
 
-/// Size of a stream on disk.
+/// Returns the size of a stream on disk.
 pub(super) fn bytes(cloud: &Path, file: &str) -> u64 {
     std::fs::metadata(path(cloud, file)).map_or(0, |metadata| metadata.len())
 }

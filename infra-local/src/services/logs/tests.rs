@@ -13,7 +13,7 @@ struct World {
 }
 
 impl World {
-    /// With the stream `s` in the group `g`.
+    /// Creates a cloud with the stream `s` in the group `g`.
     fn new() -> Self {
         let plane = ControlPlane::new();
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();

@@ -27,7 +27,7 @@ pub(super) const POSTGRES: &str = "postgres";
 pub(super) const AURORA: &str = "aurora-postgresql";
 pub(super) const LICENSE: &str = "postgresql-license";
 
-/// The version of the PostgreSQL on this machine: `15.18`.
+/// Returns the version of the PostgreSQL on this machine: `15.18`.
 pub(super) fn version() -> Outcome<&'static str> {
     let missing = |why: String| {
         let message = format!("The local cloud runs PostgreSQL of this machine: {why}");
@@ -41,12 +41,12 @@ pub(super) fn major() -> Outcome<&'static str> {
     Ok(version()?.split('.').next().unwrap_or_default())
 }
 
-/// The family of parameter groups of an engine: `postgres15`.
+/// Returns the family of parameter groups of an engine: `postgres15`.
 pub(super) fn family(engine: &str) -> Outcome<String> {
     Ok(format!("{engine}{}", major()?))
 }
 
-/// The engine of a request, and that its version is the one there is.
+/// Returns the engine of a request, and checks that its version is the installed one.
 pub(super) fn parse(params: &Params, known: &[&str]) -> Outcome<String> {
     let engine = params.required("Engine")?;
     if !known.contains(&engine) {

@@ -96,7 +96,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(answer)
 }
 
-/// An instance with data of its own.
+/// Returns a new instance outside of any cluster.
 fn alone(region: &Region, params: &Params, engine: &str) -> Outcome<DbInstance> {
     let group = subnet_group::of_request(region, params)?;
     let place = Place {
@@ -114,7 +114,7 @@ fn alone(region: &Region, params: &Params, engine: &str) -> Outcome<DbInstance> 
     })
 }
 
-/// A member of a cluster, which has what the cluster has.
+/// Returns a new member of a cluster, which inherits the cluster's settings.
 fn member(region: &Region, params: &Params, of: &str, engine: &str) -> Outcome<DbInstance> {
     let cluster = cluster(region, of)?;
     if engine != cluster.engine {
@@ -172,7 +172,7 @@ fn member(region: &Region, params: &Params, of: &str, engine: &str) -> Outcome<D
     })
 }
 
-/// An instance of which only engine and place are known.
+/// Returns an instance with only engine and placement set.
 pub(super) fn blank(engine: &str, place: Place) -> DbInstance {
     DbInstance {
         id: String::new(),
@@ -261,8 +261,8 @@ pub(super) fn add(region: &mut Region, call: &Call<'_, Params>, id: &str, base: 
     Ok(Node::new().with("DBInstance", render(instance, region)))
 }
 
-/// The subnets that an instance may have its address from: those with the fewest databases first, so that the members of
-/// a cluster are spread over the zones.
+/// Returns the subnets that an instance may have its address from: those with the fewest databases first, so that the
+/// members of a cluster are spread over the zones.
 fn subnets_in_zone(region: &Region, group: &str, params: &Params) -> Outcome<Vec<String>> {
     let group = match group {
         "default" => subnet_group::of_request(region, &Params::default())?,

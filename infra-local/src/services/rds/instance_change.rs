@@ -95,7 +95,7 @@ fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     answer(region, &found.id)
 }
 
-/// The changes that AWS makes at once, whatever `ApplyImmediately` says.
+/// Applies the changes that AWS makes immediately, regardless of `ApplyImmediately`.
 fn at_once(region: &Region, params: &Params, instance: &mut DbInstance) -> Outcome<()> {
     if let Some(password) = request::password(params)? {
         instance.account.password = password;
@@ -122,7 +122,7 @@ fn at_once(region: &Region, params: &Params, instance: &mut DbInstance) -> Outco
     Ok(())
 }
 
-/// The changes that wait for the maintenance window, unless they are to be made now.
+/// Applies the changes that wait for the maintenance window, unless the request applies them immediately.
 fn in_time(params: &Params, instance: &mut DbInstance) -> Outcome<()> {
     let pending = &mut instance.pending;
     pending.now |= params.flag("ApplyImmediately")?;
@@ -194,7 +194,7 @@ fn start(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     answer(region, &id)
 }
 
-/// The instance of a request, which has to be available.
+/// Returns the instance of a request, which has to be available.
 fn available<'a>(region: &'a Region, params: &Params) -> Outcome<&'a DbInstance> {
     let found = instance(region, params.required("DBInstanceIdentifier")?)?;
     if found.stage != Stage::Available {

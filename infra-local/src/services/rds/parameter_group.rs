@@ -124,12 +124,13 @@ const CLUSTER: Kind = Kind {
     groups_mut: |region| &mut region.rds.cluster_parameter_groups,
 };
 
-/// The group that an instance of this engine has: the given one, which must be of its family, else the default.
+/// Returns the parameter group of an instance: the given one, which must be of the engine's family, or else the
+/// default.
 pub(super) fn of_instance(region: &Region, name: Option<&str>, engine: &str) -> Outcome<String> {
     choose(region, name, engine, INSTANCE)
 }
 
-/// The same for a cluster.
+/// Returns the parameter group of a cluster, in the same way.
 pub(super) fn of_cluster(region: &Region, name: Option<&str>, engine: &str) -> Outcome<String> {
     choose(region, name, engine, CLUSTER)
 }
@@ -148,7 +149,7 @@ fn choose(region: &Region, name: Option<&str>, engine: &str, kind: Kind) -> Outc
     Ok(group.name)
 }
 
-/// The default groups.
+/// Returns the default groups.
 fn defaults(kind: Kind) -> Outcome<Vec<ParameterGroup>> {
     let group = |engine: &&str| {
         let family = engine::family(engine)?;

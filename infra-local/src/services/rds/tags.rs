@@ -38,7 +38,7 @@ fn own<'a>(databases: &'a mut Rds, call: &Call<'_, Params>) -> Outcome<&'a mut T
     of(databases, call)?.ok_or_else(|| ApiError::invalid("What the service itself has made takes no tags"))
 }
 
-/// The tags of what an ARN names; none for what the service brings itself.
+/// Returns the tags of the resource with this ARN; `None` for the service's default groups.
 fn of<'a>(databases: &'a mut Rds, call: &Call<'_, Params>) -> Outcome<Option<&'a mut Tags>> {
     let name = call.input.required("ResourceName")?;
     let parts: Vec<&str> = name.splitn(7, ':').collect();

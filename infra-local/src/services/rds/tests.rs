@@ -22,7 +22,7 @@ impl World {
         Self { plane }
     }
 
-    /// The answer as XML, or the error's code and message.
+    /// Returns the response as XML, or the error's code and message.
     fn ask(&mut self, name: &str, form: &str) -> Result<String, String> {
         self.plane.query(OPERATIONS, name, form)
     }
@@ -48,7 +48,7 @@ impl World {
     }
 }
 
-/// The family of this machine's PostgreSQL.
+/// Returns the family of this machine's PostgreSQL.
 fn family() -> String {
     engine::family(engine::POSTGRES).unwrap()
 }

@@ -76,7 +76,7 @@ impl S3Access for Policies {
         Ok(())
     }
 
-    /// A copy needs the permission to read its source.
+    /// Checks the permission for the copy, and the one to read its source.
     async fn copy_object(&self, request: &mut S3Request<CopyObjectInput>) -> S3Result<()> {
         let s3s::dto::CopySource::Bucket { bucket, key, .. } = &request.input.copy_source else {
             return Ok(());

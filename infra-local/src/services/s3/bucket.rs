@@ -248,7 +248,7 @@ impl Service {
         self.objects().change_settings(bucket, |settings| settings.encryption = encryption)
     }
 
-    /// A bucket's settings, when the request came to the bucket's own region.
+    /// Returns a bucket's settings if the request was sent to the bucket's region.
     pub(super) fn settings<T>(&self, request: &S3Request<T>, bucket: &str) -> S3Result<Settings> {
         let settings = self.objects().bucket(bucket, |bucket| Ok(bucket.settings.clone()))?;
         let region = Service::context(request)?.region;

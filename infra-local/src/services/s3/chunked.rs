@@ -89,7 +89,7 @@ impl Signed {
         self.signatures.check(&data, &self.given).map_err(|_| forged())
     }
 
-    /// The last trailer is the signature of those before it.
+    /// Reads a trailer. The last one is the signature of those before it.
     fn trailer(&mut self, line: &[u8]) -> io::Result<()> {
         let line = line.trim_ascii_end();
         if let Some(signature) = line.strip_prefix(b"x-amz-trailer-signature:") {
@@ -260,8 +260,8 @@ mod tests {
         assert_eq!(run(&["0\r\n\r\n"]).await.0.unwrap(), b"");
     }
 
-    /// The examples of "Signature calculations for the Authorization header: transferring a payload in multiple chunks"
-    /// in the S3 API reference: 65,536 and 1,024 times an `a`.
+    /// Returns the examples of "Signature calculations for the Authorization header: transferring a payload in multiple
+    /// chunks" in the S3 API reference: 65,536 and 1,024 times an `a`.
     fn example(payload: &str, seed: &str) -> ChunkSignatures {
         let credential = "AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request";
         let authorization = format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature={seed}");

@@ -5,7 +5,7 @@ use s3s::{S3Result, s3_error};
 
 use super::service::timestamp;
 
-/// `If-Match` and `If-None-Match` of writes.
+/// Checks `If-Match` and `If-None-Match` of writes.
 pub(super) fn write_conditions(
     held: Option<&crate::model::s3::Object>,
     if_match: Option<&ETagCondition>,
@@ -23,7 +23,7 @@ pub(super) fn write_conditions(
     }
 }
 
-/// The conditions of reads, with HTTP's precedence: ETags before dates.
+/// Checks the conditions of reads, with HTTP's precedence: ETags before dates.
 pub(super) fn read_conditions(
     object: &crate::model::s3::Object,
     if_match: Option<&ETagCondition>,

@@ -76,7 +76,7 @@ fn tags(xml: &[u8]) -> Outcome<TagSet> {
     }
 }
 
-/// A key or a value may come in several pieces.
+/// Appends a piece of a key or value; the parser may split a text into several.
 fn add(path: &[String], tag: Option<&mut Tag>, text: &str) {
     let Some(tag) = tag else { return };
     match names(path)[..] {

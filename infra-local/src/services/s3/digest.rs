@@ -8,7 +8,7 @@ use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::{Body, Frame};
 use sha2::{Digest as _, Sha256};
 
-/// A body that fails at its end when its SHA-256 is not `expected`, in hexadecimal digits.
+/// Wraps a body so that it fails at its end if its SHA-256 is not `expected`, in hexadecimal digits.
 pub(super) fn verify<B>(body: B, expected: String) -> s3s::Body
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,

@@ -193,7 +193,7 @@ impl Policy {
         self.conditions.push(Condition { field, value, is_prefix });
     }
 
-    /// Every condition holds, and every field has one.
+    /// Checks that every condition holds and that every field has a condition.
     fn check(&self, fields: &Fields, now: DateTime<Utc>) -> Outcome<()> {
         if self.expires <= now {
             return Err(denied("Invalid according to Policy: Policy expired."));
@@ -260,7 +260,7 @@ impl Content {
     }
 }
 
-/// The same upload as a `PutObject`.
+/// Converts the upload to a `PutObject` request.
 fn put_request(bucket: &str, key: &str, fields: &Fields, body: s3s::Body) -> Outcome<Request<s3s::Body>> {
     let request = Request::put(format!("/{bucket}/{}", utf8_percent_encode(key, KEY)));
     let mut request = request.body(body).map_err(|_| invalid("the field key cannot be a key"))?;
@@ -282,7 +282,7 @@ fn put_request(bucket: &str, key: &str, fields: &Fields, body: s3s::Body) -> Out
     Ok(request)
 }
 
-/// The answer that the form asked for by `success_action_redirect` or `success_action_status`.
+/// Returns the response that the form requested by `success_action_redirect` or `success_action_status`.
 fn answer(bucket: &str, key: &str, fields: &Fields, stored: &HeaderMap, request_id: &str) -> Response<s3s::Body> {
     let e_tag = stored.get("etag").cloned().unwrap_or(HeaderValue::from_static(""));
     let location = format!("/{bucket}/{}", utf8_percent_encode(key, KEY));

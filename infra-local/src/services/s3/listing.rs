@@ -162,7 +162,7 @@ impl Service {
 }
 
 impl Service {
-    /// Every object in its only version, whose id is `null`.
+    /// Lists every object in its only version, whose id is `null`.
     pub(super) fn list_versions(
         &self,
         request: S3Request<ListObjectVersionsInput>,

@@ -122,7 +122,7 @@ impl Store {
     }
 }
 
-/// The bucket in a path-style URI; empty when there is none.
+/// Returns the bucket in a path-style URI; empty when there is none.
 pub(crate) fn bucket_of(uri: &hyper::Uri) -> &str {
     uri.path().trim_start_matches('/').split('/').next().unwrap_or_default()
 }
@@ -151,7 +151,7 @@ fn undo_chunking(headers: &mut HeaderMap) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// A presigned URL without what belongs to the signature.
+/// Removes the parameters of the signature from a presigned URL.
 fn without_signature(uri: &hyper::Uri) -> Option<hyper::Uri> {
     let signing = [
         "X-Amz-Algorithm",

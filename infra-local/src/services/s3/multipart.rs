@@ -262,7 +262,7 @@ fn unknown_upload() -> s3s::S3Error {
     )
 }
 
-/// The parts that the client lists, checked.
+/// Returns the parts that the client lists, after validation.
 fn chosen(upload: &Upload, listed: &[CompletedPart]) -> S3Result<Vec<Blob>> {
     let mut parts = Vec::new();
     let mut last = 0;

@@ -308,7 +308,7 @@ pub(super) fn parse_tagging(header: Option<&str>) -> S3Result<Tags> {
     )
 }
 
-/// Everything is stored alike; that another class was asked for is logged.
+/// Logs a requested storage class: all objects are stored alike.
 pub(super) fn note_storage_class(operation: &str, class: Option<&StorageClass>) {
     if let Some(class) = class
         && class.as_str() != StorageClass::STANDARD

@@ -146,7 +146,7 @@ fn checksum_type(object: &Object) -> Option<ChecksumType> {
     Some(ChecksumType::from_static(name))
 }
 
-/// So many bytes of a file as a body.
+/// Returns a body of `length` bytes of a file.
 fn file_body(file: tokio::fs::File, length: u64) -> StreamingBlob {
     let frames = stream::try_unfold((file, length), |(mut file, left)| async move {
         if left == 0 {

@@ -272,7 +272,7 @@ pub(super) fn refuse(operation: &str, parameters: &[(bool, &str)]) -> S3Result<(
     }
 }
 
-/// The account as owner of buckets and objects.
+/// Returns the account as owner of buckets and objects.
 pub(super) fn owner() -> Owner {
     Owner { id: Some(format!("{ACCOUNT:0>64}")), display_name: Some("local".to_owned()) }
 }

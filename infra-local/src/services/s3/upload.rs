@@ -41,7 +41,7 @@ pub(super) struct NewBlob {
 }
 
 impl NewBlob {
-    /// The content, from now on the caller's to delete.
+    /// Returns the content without deleting it when the upload is dropped; the caller must delete it.
     pub(super) fn keep(mut self) -> Blob {
         self.blob.take().unwrap_or_default()
     }
@@ -106,7 +106,7 @@ fn unread(error: &(dyn std::error::Error + 'static)) -> S3Error {
 }
 
 impl Claims {
-    /// The algorithms to compute: those that are claimed, or what S3 computes on its own.
+    /// Returns the algorithms to compute: those in the request, or the ones that S3 computes by default.
     fn hashers(&self) -> ChecksumHasher {
         let announced = self.announced.as_deref().unwrap_or_default().to_ascii_lowercase();
         let wanted = |name: &str| {
@@ -152,7 +152,7 @@ impl Claims {
     }
 }
 
-/// The checksums of a request's headers by algorithm.
+/// Returns the checksums of a request's headers by algorithm.
 pub(super) fn claimed(checksum: Checksum) -> BTreeMap<&'static str, String> {
     let all = [
         ("crc32", checksum.checksum_crc32),

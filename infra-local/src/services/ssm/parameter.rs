@@ -209,7 +209,7 @@ pub(super) fn render(region: &str, parameter: &Parameter, number: u64, decrypt: 
     node
 }
 
-/// A secure value that is not to be decrypted shows as something that stands for it and does not give it away.
+/// Returns the value of a response. Without decryption, a placeholder replaces a secure value.
 fn shown_value(parameter: &Parameter, number: u64, value: &str, decrypt: bool) -> String {
     use base64::Engine as _;
     if decrypt || parameter.kind != ParameterKind::SecureString {
@@ -219,7 +219,7 @@ fn shown_value(parameter: &Parameter, number: u64, value: &str, decrypt: bool) -
     format!("AQICAH{}", base64::engine::general_purpose::STANDARD.encode(digest))
 }
 
-/// JSON services write times as seconds since 1970 with a fraction.
+/// Returns a time in the form of JSON services: seconds since 1970 with a fraction.
 pub(super) fn timestamp(time: DateTime<Utc>) -> Value {
     json!(time.timestamp_millis() as f64 / 1000.0)
 }
@@ -259,7 +259,7 @@ pub(super) fn metadata(region: &str, parameter: &Parameter) -> Value {
     node
 }
 
-/// A value has to match a pattern as a whole.
+/// Checks that a value matches a pattern as a whole.
 fn check_pattern(pattern: &str, value: &str) -> Outcome<()> {
     let invalid = |why: String| ApiError::new("InvalidAllowedPatternException", why);
     if pattern.chars().count() > 1024 {
@@ -283,7 +283,8 @@ fn check_pattern(pattern: &str, value: &str) -> Outcome<()> {
     ))
 }
 
-/// Standard parameters hold 4 KiB, advanced ones 8 KiB; an advanced one does not go back.
+/// Returns the tier of a value. Standard parameters hold 4 KiB, advanced ones 8 KiB; an advanced parameter keeps its
+/// tier.
 fn tier(wanted: Option<&str>, known: Option<&Parameter>, value: &str) -> Outcome<String> {
     if value.is_empty() {
         return Err(validation("value: Member must have length greater than or equal to 1"));

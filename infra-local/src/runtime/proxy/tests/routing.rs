@@ -14,7 +14,7 @@ use super::*;
 use crate::model::elbv2::routing;
 use crate::model::elbv2::routing::{FixedResponse, Redirect};
 
-/// Two servers, each in a pool of its own, both healthy.
+/// Starts two servers, each in its own pool, both healthy.
 async fn two_pools() -> ([Server; 2], [TargetPool; 2]) {
     let servers = [Server::start("one").await, Server::start("two").await];
     let pools = [pool(), pool()];
@@ -33,7 +33,7 @@ fn path(pattern: &str) -> routing::Condition {
     routing::Condition::PathPattern(vec![pattern.to_owned()])
 }
 
-/// The server that has answered.
+/// Returns the name of the server that responded.
 fn name(answer: &Answer) -> &str {
     answer.text.split(' ').next().unwrap()
 }
@@ -186,7 +186,7 @@ async fn a_target_that_comes_late_takes_its_share_little_by_little() {
     assert_eq!(count().await, 10, "without a slow start both have the same share");
 }
 
-/// A certificate for a name, and what is shown with it.
+/// Returns a certificate for a name, and the identity that presents it.
 pub(super) fn identity(name: &str) -> (CertificateDer<'static>, Identity) {
     let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
     let (chain, private_key) = (made.cert.pem(), made.signing_key.serialize_pem());

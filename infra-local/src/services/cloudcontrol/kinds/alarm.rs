@@ -67,7 +67,7 @@ fn update(cloud: &mut Cloud, caller: &Caller<'_>, name: &str, living: &Value, wa
     Ok(())
 }
 
-/// The type's properties are called like the operation's parameters.
+/// Creates or updates the alarm. The type's properties have the names of the operation's parameters.
 fn put(cloud: &mut Cloud, caller: &Caller<'_>, name: &str, wanted: &Value) -> Outcome<()> {
     let mut alarm = wanted.clone();
     if let Value::Object(properties) = &mut alarm {

@@ -27,7 +27,7 @@ const LOGS: Of<Value, Value> = Of { name: "logs", operations: logs::OPERATIONS }
 const SSM: Of<Value, Value> = Of { name: "ssm", operations: ssm::OPERATIONS };
 const CLOUDWATCH: Of<Value, Value> = Of { name: "cloudwatch", operations: cloudwatch::OPERATIONS };
 
-/// The type of this name.
+/// Returns the type with this name.
 pub(super) fn named(name: &str) -> Outcome<&'static Kind> {
     if let Some(kind) = KINDS.iter().find(|kind| kind.name == name) {
         return Ok(kind);
@@ -52,7 +52,7 @@ pub(super) fn named(name: &str) -> Outcome<&'static Kind> {
     ))
 }
 
-/// The text that a property holds, if it is there.
+/// Returns the text of a property, if it is set.
 fn text(properties: &Value, name: &str) -> Outcome<Option<String>> {
     match properties.get(name) {
         None => Ok(None),
@@ -63,7 +63,7 @@ fn text(properties: &Value, name: &str) -> Outcome<Option<String>> {
     }
 }
 
-/// The items of a property, none if it is not there.
+/// Returns the items of a property; none if it is not set.
 fn items<'a>(properties: &'a Value, name: &str) -> Outcome<&'a [Value]> {
     match properties.get(name) {
         None => Ok(&[]),
@@ -85,7 +85,7 @@ fn only(item: &Value, list: &str, known: &[&str]) -> Outcome<()> {
     }
 }
 
-/// The tags that the property `Tags` lists.
+/// Returns the tags of the property `Tags`.
 fn tags(properties: &Value) -> Outcome<Tags> {
     let mut all = Tags::new();
     for tag in items(properties, "Tags")? {
@@ -102,14 +102,14 @@ fn tag_list(tags: &Tags) -> Value {
     tags.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect()
 }
 
-/// The tags to set, and the keys to take away, so that `old` becomes `new`.
+/// Returns the tags to set and the keys to remove, so that `old` becomes `new`.
 fn tag_changes(old: &Tags, new: &Tags) -> (Tags, Vec<String>) {
     let set = new.iter().filter(|(key, value)| old.get(*key) != Some(value));
     let gone = old.keys().filter(|key| !new.contains_key(*key));
     (set.map(|(key, value)| (key.clone(), value.clone())).collect(), gone.cloned().collect())
 }
 
-/// The properties without those that are null or empty lists.
+/// Returns the properties without those that are null or empty lists.
 fn known(properties: Value) -> Value {
     match properties {
         Value::Object(properties) => properties
@@ -120,7 +120,7 @@ fn known(properties: Value) -> Value {
     }
 }
 
-/// A name for what is given none.
+/// Generates a name for a resource that is declared without one.
 fn made_up(prefix: &str) -> String {
     format!("{prefix}-{}", ids::random_hex(12))
 }

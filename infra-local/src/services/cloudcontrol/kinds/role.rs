@@ -103,7 +103,7 @@ fn policies(cloud: &mut Cloud, caller: &Caller<'_>, role: &str, living: &Value, 
     Ok(())
 }
 
-/// The names and documents of inline policies.
+/// Returns the names and documents of inline policies.
 fn inline(properties: &Value) -> Outcome<Vec<(String, String)>> {
     let policy = |policy: &Value| {
         only(policy, "Policies", &["PolicyName", "PolicyDocument"])?;
@@ -115,7 +115,7 @@ fn inline(properties: &Value) -> Outcome<Vec<(String, String)>> {
     items(properties, "Policies")?.iter().map(policy).collect()
 }
 
-/// A policy, which may be given as a text or as JSON, as IAM takes it.
+/// Returns a policy as text. IAM's types accept it as text or as JSON.
 fn document(policy: &Value) -> String {
     policy.as_str().map_or_else(|| policy.to_string(), str::to_owned)
 }

@@ -67,7 +67,7 @@ fn rules(cloud: &mut Cloud, caller: &Caller<'_>, id: &str, living: &Value, wante
     Ok(())
 }
 
-/// A rule as the operations take it.
+/// Converts a rule to the parameters of the operations.
 fn permission(rule: &Value, list: &str) -> Outcome<Vec<(String, String)>> {
     const PEERS: [(&str, &str); 4] = [
         ("CidrIp", "IpRanges.1.CidrIp"),
