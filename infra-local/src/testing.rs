@@ -12,10 +12,10 @@ use crate::services::{Call, Operation, State};
 use crate::state::address::AddressBlock;
 use crate::wire::{ApiError, Node, Outcome, Params, xml};
 
-/// A new cloud that is asked in us-east-1.
+/// A new cloud that receives requests for us-east-1.
 pub(crate) struct ControlPlane {
     pub(crate) cloud: Cloud,
-    /// Time of the operations; the real time when none is set.
+    /// Time of the operations; the current time when `None`.
     pub(crate) now: Option<DateTime<Utc>>,
     addresses: AddressBlock,
     directory: tempfile::TempDir,
@@ -44,7 +44,7 @@ impl ControlPlane {
         &self.addresses
     }
 
-    /// Asks a Query service; the answer as XML, or the error's code and message.
+    /// Calls a Query service; returns the response as XML, or the error's code and message.
     pub(crate) fn query(&mut self, tables: Tables<Params, Node>, name: &str, form: &str) -> Result<String, String> {
         let params = Params::parse(form.as_bytes());
         let operation = named(tables, name);
@@ -52,7 +52,7 @@ impl ControlPlane {
         answer.map(|answer| xml::query_answer("urn:n", name, "r", &answer)).map_err(told)
     }
 
-    /// Asks a service that works on values; the answer, or the error's code and message.
+    /// Calls a service that uses JSON values; returns the response, or the error's code and message.
     pub(crate) fn values(
         &mut self,
         tables: Tables<Value, Value>,

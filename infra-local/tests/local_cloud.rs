@@ -1,4 +1,4 @@
-//! A local cloud in this process, driven over HTTP the way an AWS client would.
+//! A local cloud in this process, which the tests call over HTTP as an AWS client does.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod support;
@@ -65,7 +65,7 @@ async fn a_dry_run_and_a_failed_request_change_nothing() {
         [("Action", "CreateSecurityGroup"), ("GroupName", "web"), ("GroupDescription", "d"), ("DryRun", "true")];
     let (status, answer) = ec2(&cloud, &create).await;
     assert_eq!((status, element(&answer, "Code").as_str()), (412, "DryRunOperation"));
-    // The first rule is good, the second is not: neither is added.
+    // The first rule is valid, the second is not: neither is added.
     let (_, answer) = ec2(&cloud, &[("Action", "DescribeSecurityGroups")]).await;
     let group = element(&answer, "groupId");
     let authorize = [
@@ -167,7 +167,7 @@ async fn a_daemon_says_where_it_is_and_stops_when_asked() {
     assert_eq!(found.pid, std::process::id());
     let file = directory.path().join("daemon.json");
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-    // A file left behind by another process does not count.
+    // A file of another process is ignored.
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, text.replace(&found.start_time.to_string(), "1")).unwrap();
     assert_eq!(daemon::find(directory.path()).await, None);
@@ -345,7 +345,7 @@ async fn an_image_holds_what_its_builder_had() {
         })
         .await
     };
-    // It configures itself, without running anything, and powers off.
+    // The host configures itself, without starting its services, and powers off.
     assert!(stopped(&builder).await.services.iter().all(|service| service.pid.is_none()));
     let (_, described) = ec2(&cloud, &[("Action", "DescribeInstances"), ("InstanceId.1", &builder)]).await;
     assert!(described.contains("Client.InstanceInitiatedShutdown"), "{described}");
@@ -363,7 +363,7 @@ async fn an_image_holds_what_its_builder_had() {
     })
     .await;
     ec2(&cloud, &[("Action", "TerminateInstances"), ("InstanceId.1", &builder)]).await;
-    // Nothing but the image may be needed.
+    // The instance must need only the image.
     send(&cloud, "s3", Method::DELETE, "/programs/service", &[], b"").await;
     std::fs::remove_dir_all(directory.path().join("artifacts")).unwrap();
 
@@ -371,7 +371,7 @@ async fn an_image_holds_what_its_builder_had() {
     let service = running_service(&cloud, &launched, None).await;
     assert_eq!(service.name, "service");
 
-    // The image can go, what runs stays; its snapshot is held by the image.
+    // Deregistering the image does not stop the instance; the image holds its snapshot.
     let delete_snapshot = [("Action", "DeleteSnapshot"), ("SnapshotId", snapshot.as_str())];
     let (_, answer) = ec2(&cloud, &delete_snapshot).await;
     assert_eq!(element(&answer, "Code"), "InvalidSnapshot.InUse");

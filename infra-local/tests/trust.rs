@@ -1,4 +1,4 @@
-//! Callers that the endpoint answers: those with the cloud's key, and web pages that a bucket admits.
+//! Callers that the endpoint accepts: those with the cloud's key, and web pages that a bucket's CORS rules permit.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod support;
@@ -93,7 +93,7 @@ async fn a_form_of_a_web_page_with_the_signature_in_the_url_launches_nothing() {
     );
     let launch = "Action=RunInstances&Version=2016-11-15&ImageId=ami-1&MinCount=1&MaxCount=1";
     let page = [("origin", "http://evil.example"), ("host", "evil.example"), ("content-type", "text/plain")];
-    // Each header alone would already be refused; without any, the signature is wrong.
+    // Each header alone is refused; without any, the signature is wrong.
     for headers in [&page[..], &page[..1], &page[1..2], &page[2..]] {
         let mut request = Request::post(format!("{}/?{signed}", cloud.endpoint()));
         for (name, value) in headers {
@@ -154,7 +154,7 @@ async fn a_bucket_s_cors_configuration_admits_pages_to_s3_alone() {
     let other = ("origin", "http://evil.example");
     assert_eq!(send(&cloud, "s3", Method::PUT, "/photos/a", &[other], b"y").await.0, 403);
     assert_eq!(send(&cloud, "s3", Method::GET, "/photos/a", &[], b"").await, (200, "x".to_owned()));
-    // The grant is for S3, and does not replace the signature.
+    // The CORS permission is for S3, and does not replace the signature.
     let smuggled = [FORM, page];
     assert_eq!(api.send("ec2", Method::PUT, "/photos", &smuggled, DESCRIBE).await.unwrap().0, 403);
     let stranger = Api { key: Credentials { secret_access_key: "no".into(), ..api.key.clone() }, ..api.clone() };

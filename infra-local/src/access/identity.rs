@@ -33,7 +33,7 @@ pub(crate) enum Identity {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RootKeys {
     pub(crate) known: Vec<Credentials>,
-    /// True when an unknown key passes for the root user's, with any signature.
+    /// True when a request with an unknown key is accepted as the root user's, with any signature.
     pub(crate) accept_any: bool,
 }
 
@@ -68,7 +68,7 @@ pub(crate) fn identify_form(
     holder(cloud, root, &signed.scope, token, now, |secret| signed.check(secret))
 }
 
-/// Returns the identity that holds an access key, if `check` accepts the key's secret.
+/// Returns the identity to which an access key belongs, if `check` accepts the key's secret.
 fn holder(
     cloud: &Cloud,
     root: &RootKeys,
@@ -127,7 +127,7 @@ impl Identity {
         }
     }
 
-    /// Its Amazon Resource Name.
+    /// Returns the identity's ARN.
     pub(crate) fn arn(&self, iam: &Iam) -> String {
         match self {
             Identity::Root { .. } => format!("arn:aws:iam::{ACCOUNT}:root"),

@@ -1,4 +1,4 @@
-//! The policies that AWS manages, as far as they speak of services that are here.
+//! AWS managed policies, restricted to the services of the local cloud.
 
 use serde_json::{Value, json};
 

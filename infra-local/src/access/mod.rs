@@ -35,17 +35,17 @@ use chrono::{DateTime, Utc};
 use crate::model::Cloud;
 use policy::Verdict;
 
-/// A wanted action on resources.
+/// An action on resources that the caller requests.
 pub(crate) struct Wish<'a> {
     /// `ec2:RunInstances`
     pub(crate) action: &'a str,
-    /// ARNs; `*` stands for what has none.
+    /// ARNs, or `*` for actions without a resource.
     pub(crate) resources: &'a [String],
     pub(crate) region: &'a str,
     pub(crate) now: DateTime<Utc>,
 }
 
-/// Checks that the policies of an identity allow the action on all resources. The root user may do everything.
+/// Checks that the policies of an identity allow the action on all resources. The root user is allowed all actions.
 pub(crate) fn authorise(cloud: &Cloud, identity: &Identity, wish: &Wish<'_>) -> Result<(), Refusal> {
     let Some(policies) = identity.policies(&cloud.iam) else {
         return Ok(());

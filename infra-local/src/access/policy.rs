@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// Keys of the request that conditions and variables may look at, in lower case.
+/// Context keys of a request, in lower case, for conditions and variables.
 pub(crate) type Context = BTreeMap<String, String>;
 
 /// The versions of the policy language.
@@ -73,7 +73,7 @@ pub(crate) enum Verdict {
     Allows,
 }
 
-/// Combines the policies of a set.
+/// Evaluates a set of policies.
 pub(super) fn judge(documents: &[Document], question: &Question<'_>) -> Verdict {
     let statements = documents.iter().flat_map(|document| &document.statement);
     let applying: Vec<Effect> =
@@ -88,7 +88,7 @@ pub(super) fn judge(documents: &[Document], question: &Question<'_>) -> Verdict 
 }
 
 impl Document {
-    /// Reads a document; what it has and IAM does not know is an error.
+    /// Parses a document. Elements that IAM does not define are errors.
     pub(crate) fn parse(text: &str) -> Result<Document, String> {
         let document: Document = serde_json::from_str(text).map_err(|error| error.to_string())?;
         if let Some(version) = document.version.as_deref().filter(|version| !VERSIONS.contains(version)) {
@@ -103,8 +103,8 @@ impl Document {
         Ok(document)
     }
 
-    /// Returns whether a trust policy lets this principal (an ARN, or `service` as `ec2.amazonaws.com`) take the role
-    /// on.
+    /// Returns whether a trust policy allows this principal (an ARN, or a service such as `ec2.amazonaws.com`) to
+    /// assume the role.
     pub(crate) fn trusts(&self, action: &str, principal: &str, account: &str) -> bool {
         let applying = self.statement.iter().filter(|statement| {
             let actions = statement.action.as_deref().unwrap_or_default();
@@ -148,7 +148,7 @@ impl Statement {
             })
     }
 
-    /// Returns whether its `Principal` means this one.
+    /// Returns whether the `Principal` element matches this principal.
     fn names(&self, principal: &str, account: &str) -> bool {
         let texts = |value: &Value| Texts::from_value(value).map(|texts| texts.0).unwrap_or_default();
         let means = |text: &str| {
@@ -165,7 +165,7 @@ impl Statement {
     }
 }
 
-/// A condition operator: how values are compared, and how several and absent ones count.
+/// A condition operator: the comparison of values, and the treatment of multiple and of missing values.
 struct Operator {
     compare: fn(&str, &str) -> bool,
     negated: bool,
@@ -272,7 +272,7 @@ fn like(pattern: &str, text: &str) -> bool {
     pattern[at..].iter().all(|character| *character == '*')
 }
 
-/// Puts values in the place of variables such as `${aws:username}`; an unknown one matches nothing.
+/// Replaces variables such as `${aws:username}` by their values; an unknown one matches nothing.
 fn substitute<'a>(text: &'a str, context: &Context) -> Cow<'a, str> {
     if !text.contains("${") {
         return Cow::Borrowed(text);

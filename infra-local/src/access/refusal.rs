@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use crate::wire::sigv4::BadSignature;
 use crate::wire::{ApiError, Protocol};
 
-/// Reasons why a request is not carried out.
+/// Reasons why a request is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// The key is unknown, or does not belong to this session token.
@@ -48,7 +48,7 @@ impl Refusal {
         ApiError::new(code, message).with_status(status)
     }
 
-    /// Codes and statuses of EC2, the Query services, the JSON services and S3.
+    /// Returns the codes and statuses of EC2, the Query services, the JSON services and S3.
     fn codes(&self) -> [(&'static str, u16); 4] {
         match self {
             Refusal::UnknownKey => [

@@ -52,8 +52,8 @@ impl<'a> Party<'a> {
     }
 }
 
-/// Returns whether `from` may connect to this TCP port of `to`: packets find the way in both directions, and may go out
-/// of the groups of the one and into those of the other.
+/// Returns whether `from` may connect to this TCP port of `to`: routes exist in both directions, and the security
+/// groups of both permit the connection.
 pub(crate) fn reaches(from: Party<'_>, to: Party<'_>, port: u16) -> bool {
     is_routed(from, to) && is_routed(to, from) && permits(from, true, port, to) && permits(to, false, port, from)
 }
@@ -64,8 +64,8 @@ pub(crate) fn internet_reaches(to: Party<'_>, port: u16) -> bool {
     routed && to.rules(false).any(|rule| covers(rule, port) && !matches!(rule.peer, Peer::Group(_)))
 }
 
-/// Returns whether a host in this subnet may connect to the internet: by an internet gateway, for which it needs a
-/// public address, or by a NAT gateway that has got one.
+/// Returns whether a host in this subnet may connect to the internet: by an internet gateway, which requires a public
+/// address, or by a public NAT gateway.
 pub(crate) fn reaches_internet(from: Party<'_>, has_public_address: bool) -> bool {
     let out = |subnet: &String| match way_out(from.region, subnet) {
         Some(RouteTarget::InternetGateway(_)) => has_public_address,
@@ -75,15 +75,15 @@ pub(crate) fn reaches_internet(from: Party<'_>, has_public_address: bool) -> boo
         }
         _ => false,
     };
-    // Services are asked over HTTPS.
+    // The APIs of AWS are called over HTTPS.
     let allowed = from.rules(true).any(|rule| covers(rule, 443) && !matches!(rule.peer, Peer::Group(_)));
     allowed && from.subnets.iter().any(out)
 }
 
 /// Returns whether clients may connect to this port of a balancer.
 ///
-/// All that is known of a client is that it is on this machine: it counts as a client on the internet. In front of an
-/// internal balancer it passes for a member of any security group as well, wherever that is.
+/// Clients run on this machine, and count as clients on the internet. For an internal balancer, they also count as
+/// members of all security groups.
 pub(crate) fn clients_reach(region: &Region, balancer: &LoadBalancer, port: u16) -> bool {
     let party = Party::balancer(region, balancer);
     match balancer.scheme.as_str() {
@@ -94,13 +94,13 @@ pub(crate) fn clients_reach(region: &Region, balancer: &LoadBalancer, port: u16)
 
 /// Returns whether clients may connect to a database's endpoint.
 ///
-/// Its clients are in its network: one on this machine passes for a member of any security group and any range.
+/// Clients run on this machine, and count as members of all security groups and all ranges.
 pub(crate) fn clients_reach_database(region: &Region, place: &Place) -> bool {
     let party = Party { region, vpc_id: "", subnets: &[], security_groups: &place.security_groups };
     party.rules(false).any(|rule| covers(rule, place.port))
 }
 
-/// Returns whether a balancer may connect to this port of an instance: out of its own groups and into the instance's.
+/// Returns whether the security groups of a balancer and an instance permit connections of the balancer to this port.
 pub(crate) fn balancer_reaches(region: &Region, balancer: &LoadBalancer, instance: &Instance, port: u16) -> bool {
     reaches(Party::balancer(region, balancer), Party::instance(region, instance), port)
 }
@@ -117,7 +117,7 @@ fn way_out<'a>(region: &'a Region, subnet_id: &str) -> Option<&'a RouteTarget> {
     region.is_alive(vpc_id, &route.target).then_some(&route.target)
 }
 
-/// Returns whether packets from one find the other: within a VPC always, between two by a peering connection.
+/// Returns whether routes connect the two: always within a VPC, and between VPCs by a peering connection.
 fn is_routed(from: Party<'_>, to: Party<'_>) -> bool {
     if from.vpc_id == to.vpc_id {
         return true;
@@ -138,8 +138,7 @@ fn is_routed(from: Party<'_>, to: Party<'_>) -> bool {
     from.subnets.iter().any(|subnet| ranges.iter().any(|range| leads_there(subnet, *range)))
 }
 
-/// Returns whether one side's groups permit this port with the other. Groups of a peered VPC are known in one region
-/// only.
+/// Returns whether the groups of `side` permit this port with `other`. Groups of a VPC in another region are unknown.
 fn permits(side: Party<'_>, egress: bool, port: u16, other: Party<'_>) -> bool {
     let ranges = other.ranges();
     let same_region = side.region.name == other.region.name;
@@ -342,7 +341,7 @@ mod tests {
         region.ec2.nat_gateways.insert(nat.id.clone(), nat);
         site.route(&mut cloud, "0.0.0.0/0", RouteTarget::NatGateway("nat-1".to_owned()));
         assert!(reaches_internet(site.party(&cloud), false) && !internet_reaches(site.party(&cloud), 5432));
-        // Another table takes the gateway's own subnet off the internet.
+        // A second route table disconnects the gateway's subnet from the internet.
         let region = cloud.regions.get_mut("us-east-1").unwrap();
         let vpc = region.ec2.subnets[&default].vpc_id.clone();
         let closed =

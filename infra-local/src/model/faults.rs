@@ -1,4 +1,4 @@
-//! Faults that are in force.
+//! Active faults.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[serde(default)]
 pub(crate) struct Faults {
     pub(crate) requests: Vec<RequestFault>,
-    /// Age of the state that control planes show, in milliseconds.
+    /// Age of the state that control planes return, in milliseconds.
     pub(crate) lag_milliseconds: u64,
 }
 
@@ -16,9 +16,9 @@ pub(crate) struct RequestFault {
     pub(crate) symptom: Symptom,
     /// A pattern such as `ec2:Run*`.
     pub(crate) operation: String,
-    /// Of a hundred requests, how many.
+    /// Percentage of the matching requests.
     pub(crate) percent: u8,
-    /// For how many more requests.
+    /// Remaining number of requests that the fault affects; `None` for no limit.
     pub(crate) remaining: Option<u32>,
 }
 
@@ -32,7 +32,7 @@ pub(crate) enum Symptom {
 }
 
 impl Faults {
-    /// Counts down the faults that have struck, and forgets those that are used up.
+    /// Counts down the faults that affected a request, and drops those that are used up.
     pub(crate) fn use_up(&mut self, struck: &[bool]) {
         for (fault, _) in self.requests.iter_mut().zip(struck).filter(|(_, struck)| **struck) {
             fault.remaining = fault.remaining.map(|remaining| remaining.saturating_sub(1));
@@ -40,7 +40,7 @@ impl Faults {
         self.requests.retain(|fault| fault.remaining != Some(0));
     }
 
-    /// Descriptions of the active faults.
+    /// Describes the active faults.
     pub(crate) fn describe(&self) -> Vec<String> {
         let lag = (self.lag_milliseconds > 0).then(|| format!("answers are {} ms old", self.lag_milliseconds));
         self.requests.iter().map(RequestFault::describe).chain(lag).collect()
@@ -48,7 +48,7 @@ impl Faults {
 }
 
 impl RequestFault {
-    /// Returns whether it is about this operation.
+    /// Returns whether the fault affects this operation.
     pub(crate) fn concerns(&self, operation: &str) -> bool {
         let mut rest = operation;
         let mut parts = self.operation.split('*').enumerate().peekable();

@@ -1,4 +1,4 @@
-//! Identifiers and secrets as AWS writes them.
+//! Identifiers and secrets in AWS's form.
 
 use uuid::Uuid;
 
@@ -17,8 +17,8 @@ pub(crate) fn derived_id(prefix: &str, name: &str) -> String {
 /// Returns the first `digits` (at most 32) hexadecimal digits of a random number.
 pub(crate) fn random_hex(digits: usize) -> String {
     let mut text = Uuid::new_v4().simple().to_string();
-    // The version and variant of a UUID are fixed bits; taking the end of it leaves them out for up to 15 digits, and
-    // one fixed bit of 64 does no harm to uniqueness.
+    // The version and variant of a UUID are fixed bits. The end of the UUID contains none of them for up to 15 digits;
+    // at 16 digits, one fixed bit of 64 keeps the identifier unique enough.
     text.split_off(32 - digits.min(32))
 }
 

@@ -1,4 +1,4 @@
-//! Maps whose copies share what they have in common.
+//! Maps with structural sharing between copies.
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A map by id or name. A copy costs nothing; the first change of a copy costs the keys, and each change one entry. Two
-/// copies are compared by what they do not share.
+/// A map by id or name. A copy costs nothing; the first change of a copy copies the keys, and each change copies one
+/// entry. A comparison of two copies skips the entries that they share.
 pub(crate) struct Table<T>(Arc<BTreeMap<String, Arc<T>>>);
 
 /// The entries in the order of their keys.
@@ -84,7 +84,7 @@ impl<T: Clone> Table<T> {
         Arc::make_mut(&mut self.0).values_mut().map(Arc::make_mut)
     }
 
-    /// Keeps the entries that this says `true` of.
+    /// Keeps the entries for which `keeps` returns true.
     pub(crate) fn retain(&mut self, mut keeps: impl FnMut(&String, &T) -> bool) {
         if self.iter().all(|(key, value)| keeps(key, value)) {
             return;

@@ -1,4 +1,5 @@
-//! Runs the declared balancers: a proxy per listener, a pool per target group; tells the model what it found.
+//! Runs the declared balancers: a proxy per listener and a pool per target group. Reports their observations to the
+//! model.
 
 mod settings;
 
@@ -25,10 +26,10 @@ use crate::state::traffic::Counts;
 /// Interval of attempts to listen on an occupied port.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Interval of checks on draining targets: the end of a request causes no other event.
+/// Interval of checks on draining targets, because the end of a request causes no event.
 const DRAINING: Duration = Duration::from_millis(50);
 
-/// Keeps the balancers running until the cloud ends; then their ports are closed.
+/// Runs the balancers until the cloud stops; then their ports are closed.
 ///
 /// `time_scale` divides health intervals and deregistration delays.
 pub(crate) async fn run(shared: Shared, network: NetworkHandle, time_scale: f64, mut phase: PhaseWatch) {
@@ -61,7 +62,7 @@ pub(crate) async fn run(shared: Shared, network: NetworkHandle, time_scale: f64,
     }
 }
 
-/// Moves balancers to the addresses that are this cloud's now.
+/// Moves balancers to this cloud's current address range.
 fn rehome(cloud: &mut Cloud, block: u8) {
     for balancer in cloud.regions.values_mut().flat_map(|region| region.elbv2.load_balancers.values_mut()) {
         let [first, old, subnet, host] = balancer.address.octets();
@@ -78,13 +79,13 @@ struct Plane {
     network: NetworkHandle,
     workers: Workers,
     health: watch::Sender<u64>,
-    /// By ARN of the target group.
+    /// Pools by ARN of the target group.
     pools: BTreeMap<String, TargetPool>,
     listeners: BTreeMap<ListenerKey, ProxyListener>,
 }
 
-/// A port of a listener: the listener's ARN, and the interface whose address it is. `None` is the public address, to
-/// which clients on this machine connect.
+/// A port on which a listener listens: the listener's ARN, and the interface whose address is used. `None` is the
+/// public address, to which clients on this machine connect.
 type ListenerKey = (String, Option<InterfacePort>);
 
 /// The declared pools and listeners.
@@ -105,7 +106,7 @@ struct WantedListener {
 }
 
 impl Plane {
-    /// Makes what runs what should run; says when to look again although nothing has changed.
+    /// Reconciles pools and listeners with the model. Returns the time until the next check without a change.
     async fn reconcile(&mut self, shared: &Shared) -> Duration {
         let wanted = shared.read(|cloud| {
             let mut wanted = Wanted::default();
@@ -156,7 +157,7 @@ impl Plane {
         }
     }
 
-    /// Returns the reasons of balancers that cannot listen.
+    /// Reconciles the listeners. Returns the reasons of balancers that cannot listen.
     async fn reconcile_listeners(&mut self, wanted: &Wanted) -> BTreeMap<String, String> {
         self.listeners.retain(|key, running| {
             wanted.listeners.get(key).is_some_and(|listener| listener.address == running.address())
@@ -333,7 +334,8 @@ fn endpoints(region: &Region, network: &NetworkHandle, group: &TargetGroup) -> B
                 (address, instances.find(|instance| region.private_address(instance.address) == address))
             }
         };
-        // Between private addresses, the network decides. An address that is no instance has no security groups.
+        // Between private addresses, the network filters the connections. A target that is an address has no security
+        // groups here.
         let reachable = network.is_private()
             || instance.is_none_or(|instance| {
                 balancers.iter().all(|balancer| reachability::balancer_reaches(region, balancer, instance, target.port))

@@ -1,4 +1,4 @@
-//! State changes of gateways and peering connections over time: they become available, expire, and are forgotten.
+//! State transitions of gateways and peering connections over time: they become available, expire, and are forgotten.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -22,7 +22,7 @@ const EXPIRES_AFTER: Duration = Duration::from_hours(7 * 24);
 /// Interval of checks, at time scale 1.
 const FORGET_EVERY: Duration = Duration::from_mins(1);
 
-/// Runs until the cloud ends; `time_scale` divides the times above.
+/// Runs until the cloud stops; `time_scale` divides the times above.
 pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) {
     shared.update(|cloud| rehome(cloud, shared.addresses().number()));
     let mut changes = shared.changes();
@@ -40,7 +40,7 @@ pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) 
     }
 }
 
-/// Moves elastic addresses and NAT gateways to the addresses that are this cloud's now.
+/// Moves elastic addresses and NAT gateways to this cloud's current address range.
 fn rehome(cloud: &mut Cloud, block: u8) {
     let moved = |address: &mut Ipv4Addr| {
         let [first, _, part, host] = address.octets();
@@ -65,7 +65,7 @@ fn is_unsettled(cloud: &Cloud) -> bool {
     })
 }
 
-/// Brings what is on its way to where it goes.
+/// Completes pending transitions.
 fn settle(cloud: &mut Cloud, now: DateTime<Utc>) {
     for region in cloud.regions.values_mut() {
         settle_nat_gateways(region, now);
@@ -103,7 +103,7 @@ fn settle_nat_gateways(region: &mut Region, now: DateTime<Utc>) {
     }
 }
 
-/// Returns whether both VPCs are there and their ranges apart.
+/// Returns whether both VPCs exist and their ranges do not overlap.
 fn can_be(peering: &Peering) -> bool {
     let range = |cidr: &Option<String>| cidr.as_deref().and_then(Cidr::parse);
     match (range(&peering.requester.cidr), range(&peering.accepter.cidr)) {
@@ -112,7 +112,7 @@ fn can_be(peering: &Peering) -> bool {
     }
 }
 
-/// Lets old requests expire, and forgets what has ended long ago.
+/// Expires old requests, and forgets resources that were deleted long ago.
 fn grow_old(cloud: &mut Cloud, time_scale: f64, now: DateTime<Utc>) {
     let older = |since: DateTime<Utc>, age: Duration| {
         (now - since).to_std().is_ok_and(|passed| passed > age.div_f64(time_scale))

@@ -1,4 +1,4 @@
-//! One instance as a host: boots it, keeps its services running like systemd would, and ends it.
+//! One instance as a host: boots it, keeps its services running as systemd would, and stops it.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -31,7 +31,7 @@ const SHUTDOWN: &str = "Client.InstanceInitiatedShutdown: Instance initiated shu
 /// Interval of checks on processes.
 const WATCH_EVERY: Duration = Duration::from_millis(100);
 
-/// Limit for the orderly end of services.
+/// Time limit for services to exit after SIGTERM.
 const END_GRACE: Duration = Duration::from_secs(10);
 
 /// The task of one instance.
@@ -59,7 +59,7 @@ impl Host {
         Host { shared, network, region, id, phase, changes, directory, units: BTreeMap::new(), reboots: 0 }
     }
 
-    /// Returns when the instance is stopped, terminated or gone, or the cloud ends.
+    /// Runs until the instance is stopped, terminated or forgotten, or the cloud stops.
     pub(crate) async fn run(mut self) {
         let Some(instance) = self.instance() else { return };
         self.reboots = instance.runtime.reboots;
@@ -143,8 +143,8 @@ impl Host {
         }
     }
 
-    /// Waits until the instance's interface is connected, or until nothing is to be started: the instance or the cloud
-    /// stops. Its processes may already run, started by an earlier cloud.
+    /// Waits until the instance's interface is connected, or until the instance or the cloud stops. Its processes may
+    /// already run, started by an earlier cloud.
     async fn wait_until_connected(&mut self, interface: &str) {
         loop {
             self.changes.borrow_and_update();
@@ -161,7 +161,7 @@ impl Host {
         }
     }
 
-    /// Returns whether the zone is lost under an instance that should run.
+    /// Returns whether the instance should run, but its zone has failed.
     fn is_lost(&self, instance: &Instance) -> bool {
         let runs = matches!(instance.state, InstanceState::Pending | InstanceState::Running);
         let lost =
@@ -193,7 +193,7 @@ impl Host {
 
     /// Waits until the host has to check its instance again.
     async fn wait(&mut self) {
-        // An instance without services has nothing that could die.
+        // An instance without services has no process that could exit.
         let pause = if self.units.is_empty() { Duration::from_hours(1) } else { WATCH_EVERY };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
@@ -202,8 +202,8 @@ impl Host {
         }
     }
 
-    /// Reads the Machine and prepares what it needs on disk. An instance whose user data cannot be used is up and idle,
-    /// as on AWS, and its console says why.
+    /// Reads the Machine document and prepares the instance's directory. As on AWS, an instance with invalid user data
+    /// runs without services, and its console output contains the error.
     fn plan(&self, instance: &Instance) -> BTreeMap<String, (Unit, Restarts)> {
         if let Err(error) = prepare_directory(&self.directory) {
             tracing::error!(instance = self.id, %error, "an instance's directory cannot be made");
@@ -235,7 +235,8 @@ impl Host {
         units
     }
 
-    /// Fetches what is run, without running it; false, and a line on the console, when that fails.
+    /// Downloads the programs without running them. Returns false, with a message in the console output, when that
+    /// fails.
     async fn install(&self, instance: &Instance) -> bool {
         let site = self.network.site(Place::Interface(instance.network_interface_id.clone()));
         let host =
@@ -264,7 +265,7 @@ impl Host {
         });
     }
 
-    /// Starts what does not run. `at_boot`, the database comes up before services that may want it.
+    /// Starts services that do not run. `at_boot`, the database starts before services that may need it.
     async fn look_after_services(&mut self, at_boot: bool) {
         let Some(instance) = self.instance() else { return };
         let now = Instant::now();
@@ -275,7 +276,7 @@ impl Host {
             match process {
                 Some(process) if process.is_alive() => restarts.runs(now),
                 Some(_) => {
-                    // Its end is noticed once.
+                    // The exit is recorded once.
                     restarts.ended(now);
                     console::write(self.shared.directory(), &self.id, &format!("{name} ended"));
                     note(&self.shared, &self.region, &self.id, name, |service| {
@@ -392,7 +393,7 @@ impl Host {
     }
 }
 
-/// Changes what is known of a service.
+/// Updates the record of a service in the model.
 fn note(shared: &Shared, region: &str, id: &str, name: &str, change: impl FnOnce(&mut Service)) {
     shared.update(|cloud| {
         if let Some(instance) = cloud.region_mut(region).ok().and_then(|region| region.ec2.instances.get_mut(id)) {
@@ -412,9 +413,10 @@ fn prepare_directory(directory: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Writes a Machine's file below the instance's own root: `/etc/x` is `etc/x` in the services' working directory.
+/// Writes a file of the Machine document below the instance's root: `/etc/x` is `etc/x` in the services' working
+/// directory.
 fn write_file(root: &Path, file: &MachineFile) -> std::io::Result<()> {
-    // The instance's owner is the only user of its files.
+    // Only the owner uses the files of an instance.
     let mode = u32::from_str_radix(&file.mode, 8).unwrap_or(0o600) & 0o700;
     inside::write(root, Path::new(&file.path), file.content.as_bytes(), mode)
 }

@@ -1,7 +1,7 @@
 //! The instance metadata service.
 //!
-//! It answers at 169.254.169.254, port 80, as on AWS, where instances have a network of their own ([`routers`]). On the
-//! loopback interface it answers at each instance's address and [`PORT`], which the SDKs read from
+//! Where instances have network namespaces, it listens on 169.254.169.254, port 80, as on AWS ([`routers`]). On the
+//! loopback interface it listens on each instance's address and [`PORT`], which the SDKs read from
 //! `AWS_EC2_METADATA_SERVICE_ENDPOINT`.
 //!
 //! Source: EC2 User Guide, "Use instance metadata", versions 1 and 2.
@@ -34,13 +34,13 @@ use crate::model::Cloud;
 use crate::model::ec2::instance::{Instance, InstanceState};
 use crate::state::Shared;
 
-/// Its port, which AWS's own mock of the service uses as well.
+/// Port of the service, as in AWS's mock of the service.
 pub(crate) const PORT: u16 = 1338;
 
 /// Interval of attempts to listen on an unavailable address.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Limit for the head of a connection's next request.
+/// Time limit for the head of a connection's next request.
 const HEAD_LIMIT: Duration = Duration::from_mins(1);
 
 const TTL: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds");
@@ -52,13 +52,13 @@ const TOKENS_LIMIT: usize = 1024;
 /// An instance's region and id.
 type Key = (String, String);
 
-/// The service of one instance; it ends when this is dropped.
+/// The service of one instance, which stops when this is dropped.
 struct Served {
     address: Ipv4Addr,
     _task: JoinSet<()>,
 }
 
-/// Answers for all running instances until the cloud ends.
+/// Serves the metadata of all running instances until the cloud stops.
 pub(crate) async fn run(shared: Shared, network: NetworkHandle, phase: PhaseWatch) {
     if network.is_private() {
         routers::run(shared, network, phase).await;
@@ -67,10 +67,10 @@ pub(crate) async fn run(shared: Shared, network: NetworkHandle, phase: PhaseWatc
     }
 }
 
-/// Answers at the addresses of instances.
+/// Serves at the addresses of instances.
 async fn run_at_instances(shared: Shared, mut phase: PhaseWatch) {
     let mut changes = shared.changes_of_instances();
-    // By the ids of instances.
+    // Services by the ids of instances.
     let mut served: HashMap<String, Served> = HashMap::new();
     loop {
         changes.borrow_and_update();
@@ -127,7 +127,7 @@ fn differences(cloud: &Cloud, served: &HashMap<String, Served>) -> (Vec<String>,
     (gone.collect(), new)
 }
 
-/// Ends, with its connections, when it is dropped.
+/// Accepts connections, which are closed when the future is dropped.
 async fn serve(listener: TcpListener, service: Arc<Service>) {
     let mut connections = JoinSet::new();
     loop {
@@ -144,7 +144,7 @@ async fn serve(listener: TcpListener, service: Arc<Service>) {
     }
 }
 
-/// Answers the requests of one connection.
+/// Serves a connection.
 async fn answer(stream: TcpStream, service: Arc<Service>) {
     let answer = service_fn(move |request| {
         let answer = service.answer(request);
@@ -166,7 +166,7 @@ struct Service {
     shared: Shared,
     key: Key,
     endpoint: Endpoint,
-    /// Tokens, and until when they are good; in the order they were given.
+    /// Tokens with their expiry, in the order of their creation.
     tokens: Mutex<Vec<(String, Instant)>>,
 }
 
@@ -210,7 +210,7 @@ impl Service {
     }
 
     fn give_token(&self, request: &Request<()>) -> Response<Full<Bytes>> {
-        // A request that came through a proxy of the instance is not its own.
+        // A proxy on the instance may have forwarded the request of another host.
         if request.headers().contains_key("x-forwarded-for") {
             return status(StatusCode::FORBIDDEN);
         }

@@ -1,4 +1,4 @@
-//! Real processes: started in a group of their own, known by pid *and* start time.
+//! Operating system processes: started in a separate process group, and identified by pid *and* start time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, OpenOptions};
@@ -23,17 +23,17 @@ const POLL: Duration = Duration::from_millis(10);
 pub(crate) struct ProcessSpec {
     /// Path of the executable.
     pub(crate) program: PathBuf,
-    /// Command line after the program's name.
+    /// Arguments after the program's name.
     pub(crate) arguments: Vec<String>,
-    /// The child's whole environment: nothing is inherited.
+    /// The complete environment of the child: nothing is inherited.
     pub(crate) environment: BTreeMap<String, String>,
     /// Working directory.
     pub(crate) directory: PathBuf,
     /// File that standard output and error are appended to; created with mode 0600.
     pub(crate) log: PathBuf,
-    /// Runs as this user; as the cloud's own when absent.
+    /// User of the process; that of the cloud when `None`.
     pub(crate) user: Option<User>,
-    /// Directories it may touch; without any it is not confined.
+    /// Directories that the process may access; `None` for an unconfined process.
     pub(crate) confinement: Option<Confinement>,
 }
 
@@ -57,7 +57,7 @@ pub(crate) fn spawn(spec: &ProcessSpec, namespace: Option<&Namespace>) -> io::Re
         .stderr(log)
         .process_group(0);
     let mut child = confinement::spawn(&launch, command)?;
-    // Nothing reaps the child before the task below does, so its entry is there even if it is dead already.
+    // No other code reaps the child before the task below, so its entry exists even if it is a zombie.
     let pid = child.id().ok_or_else(|| io::Error::other("the process was reaped before it was looked at"))?;
     let identity = system::look(pid)
         .map(|seen| ProcessIdentity { pid, started: seen.started })
@@ -77,7 +77,7 @@ pub(crate) fn cpu_time(roots: &BTreeSet<u32>) -> BTreeMap<u32, Duration> {
     let all = system::usage();
     let mut used = BTreeMap::<u32, Duration>::new();
     for (pid, usage) in &all {
-        // Parents change while the list is read: a chain of more steps than there are processes is a circle.
+        // Parents can change while the list is read: a chain that is longer than the number of processes is a cycle.
         let mut ancestor = *pid;
         for _ in 0..all.len() {
             if roots.contains(&ancestor) {
@@ -99,12 +99,12 @@ impl ProcessIdentity {
         system::look(pid).filter(|seen| !seen.zombie).map(|seen| Self { pid, started: seen.started })
     }
 
-    /// Returns whether this very process still runs; a zombie does not.
+    /// Returns whether the process still runs; a zombie does not count.
     pub(crate) fn is_alive(&self) -> bool {
         system::look(self.pid).is_some_and(|seen| seen.started == self.started && !seen.zombie)
     }
 
-    /// Asks the whole group to end, kills what is left after `grace`, and returns when the process is gone.
+    /// Sends SIGTERM to the process group, kills it after `grace`, and returns when the process has exited.
     pub(crate) async fn terminate(&self, grace: Duration) {
         if !self.signal_group(Signal::TERM) {
             return;
@@ -117,17 +117,17 @@ impl ProcessIdentity {
         }
     }
 
-    /// Kills the whole group at once.
+    /// Kills the process group.
     pub(crate) fn kill(&self) {
         self.signal_group(Signal::KILL);
     }
 
-    /// Sends a signal to the process alone; false when it is gone.
+    /// Sends a signal to the process only; returns false when it has exited.
     pub(crate) fn signal(&self, signal: Signal) -> bool {
         self.is_alive() && self.raw().is_some_and(|pid| rustix::process::kill_process(pid, signal).is_ok())
     }
 
-    /// Waits until the process is gone; false when it outlives `limit`.
+    /// Waits until the process has exited; returns false after `limit`.
     pub(crate) async fn gone_within(&self, limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
         while self.is_alive() {
@@ -172,7 +172,7 @@ impl ProcessIdentity {
     }
 }
 
-/// Description of a process by the system.
+/// Information of the operating system about a process.
 struct Seen {
     started: u64,
     zombie: bool,
@@ -192,7 +192,7 @@ mod system {
 
     use super::{Seen, Usage};
 
-    /// The unit of times in `/proc`, part of the kernel's interface on every architecture we run on.
+    /// Unit of times in `/proc`: a constant of the kernel's interface on all supported architectures.
     const TICKS_PER_SECOND: u64 = 100;
 
     pub(super) fn look(pid: u32) -> Option<Seen> {

@@ -25,19 +25,20 @@ use crate::state::Shared;
 use endpoints::Endpoints;
 use host::Host;
 
-/// Interval of attempts to do what failed before.
+/// Interval of retries after a failure.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// The port that servers listen on at their addresses; clients come through the endpoints.
+/// The port of the servers. Clients connect to the endpoints instead.
 const BACKEND_PORT: u16 = 17018;
 
 /// Region and resource of a task.
 type Key = (String, String);
 
-/// Runs until the cloud ends; then the endpoints are closed, and servers are stopped or left alone.
+/// Runs until the cloud stops; then the endpoints are closed, and servers are stopped or left running, depending on the
+/// phase.
 pub(crate) async fn run(shared: Shared, network: NetworkHandle, mut phase: PhaseWatch) {
     shared.update(|cloud| rehome(cloud, shared.addresses().number()));
-    // Hosts look up parameters while they hold the state.
+    // Hosts read the parameters while they hold the state's lock.
     let _ended_early = tokio::task::spawn_blocking(postgres::discover).await;
     let (mut changes, mut connected) = (shared.changes(), network.changes());
     let mut tasks: JoinSet<Key> = JoinSet::new();
@@ -82,7 +83,7 @@ pub(crate) async fn run(shared: Shared, network: NetworkHandle, mut phase: Phase
     }
 }
 
-/// Moves endpoints to the addresses that are this cloud's now.
+/// Moves endpoints to this cloud's current address range.
 fn rehome(cloud: &mut Cloud, block: u8) {
     let moved = |address: &mut Ipv4Addr| {
         let [first, _, subnet, host] = address.octets();
@@ -110,7 +111,7 @@ fn instances(shared: &Shared) -> Vec<Key> {
     })
 }
 
-/// Removes the directories of what there is no more, such as deleted snapshots.
+/// Removes the directories of deleted resources, such as snapshots.
 fn remove_forgotten(shared: &Shared) {
     let known: BTreeSet<String> = shared.read(|cloud| {
         let databases = cloud.regions.values().map(|region| &region.rds);

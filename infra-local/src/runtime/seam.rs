@@ -16,7 +16,7 @@ use crate::runtime::network::{Fabric as _, Place};
 use crate::runtime::process::{self, ProcessSpec};
 use crate::runtime::user::User;
 
-/// A place of the network.
+/// An endpoint of the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum At {
     Interface(String),
@@ -43,7 +43,8 @@ impl Declared {
         serde_json::from_value(network).map(Declared)
     }
 
-    /// Returns the reason why a TCP connection cannot be opened. `from` is an interface; without it, a client outside.
+    /// Returns the reason why a TCP connection would be blocked. `from` is an interface, or `None` for a client
+    /// outside.
     pub fn blocked(&self, from: Option<&str>, to: Ipv4Addr, port: u16, reply_port: u16) -> Option<String> {
         let from = from.map_or(End::Outside, End::Interface);
         let path = self.0.path(Flow { from, to, traffic: Traffic::Tcp(port, port), reply_port });

@@ -1,4 +1,4 @@
-//! One process of an instance: how it is started, and how often it may be.
+//! One process of an instance: its start and its restarts.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -23,7 +23,7 @@ use crate::model::process::ProcessIdentity;
 use crate::state::Shared;
 use crate::wire::ApiError;
 
-/// The name of the database among an instance's services, and of its directory.
+/// Name of the database among an instance's services, and of its directory.
 pub(crate) const POSTGRES: &str = "postgres";
 
 /// The program of a unit.
@@ -50,7 +50,7 @@ impl Host<'_> {
         self.shared.read(|cloud| cloud.region(self.region).map_or(address, |region| region.private_address(address)))
     }
 
-    /// Programs and packages are downloaded from the internet, so a host needs a way there.
+    /// Checks that the host reaches the internet, from which programs and packages are downloaded.
     fn check_way_out(&self) -> Result<(), UnitError> {
         let way_out = self.shared.read(|cloud| {
             let Ok(region) = cloud.region(self.region) else { return false };
@@ -102,7 +102,7 @@ impl Unit {
         }
     }
 
-    /// Returns the path of its output.
+    /// Returns the path of the unit's output.
     pub(super) fn log(&self, directory: &Path) -> PathBuf {
         match self {
             Unit::Service(service) => directory.join(format!("{}.log", service.name)),
@@ -110,7 +110,7 @@ impl Unit {
         }
     }
 
-    /// Returns whether what it needs from elsewhere has been fetched.
+    /// Returns whether the unit's programs are installed.
     fn is_installed(&self, directory: &Path) -> bool {
         match self {
             Unit::Service(service) => directory.join("bin").join(&service.name).exists(),
@@ -118,7 +118,7 @@ impl Unit {
         }
     }
 
-    /// Fetches what it runs.
+    /// Downloads the unit's program.
     pub(super) async fn install(&self, host: &Host<'_>) -> Result<(), UnitError> {
         host.check_way_out()?;
         match self {
@@ -127,7 +127,7 @@ impl Unit {
         }
     }
 
-    /// Starts it; a database accepts connections when this returns.
+    /// Starts the unit. A database accepts connections when this returns.
     pub(super) async fn start(&self, host: &Host<'_>) -> Result<ProcessIdentity, UnitError> {
         if !self.is_installed(host.directory) {
             host.check_way_out()?;
@@ -152,7 +152,7 @@ impl Unit {
 
 async fn start_service(service: &MachineService, host: &Host<'_>) -> Result<ProcessIdentity, UnitError> {
     let (shared, directory, address) = (host.shared, host.directory, host.address());
-    // Secrets first: without them there is no need to fetch anything.
+    // Secrets first: if one is missing, the program need not be downloaded.
     let mut environment = basics(directory);
     environment.insert("AWS_REGION".to_owned(), host.region.to_owned());
     let (endpoint, metadata) = if host.site.is_inside() {
@@ -208,7 +208,7 @@ fn basics(directory: &Path) -> BTreeMap<String, String> {
     basics
 }
 
-/// systemd's `Restart=always`: a growing pause between starts, and an end when there were too many in a short time.
+/// systemd's `Restart=always`: a growing pause between restarts, and no further restart after too many in a short time.
 #[derive(Default)]
 pub(super) struct Restarts {
     starts: VecDeque<Instant>,
@@ -222,14 +222,14 @@ pub(super) struct Restarts {
 
 /// The first pause, `RestartSec`.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// Pauses do not grow beyond this.
+/// Upper bound of the pauses.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// `StartLimitBurst` in `StartLimitIntervalSec`.
 const BURST: usize = 5;
 const INTERVAL: Duration = Duration::from_secs(10);
 
 impl Restarts {
-    /// Returns whether it may be started now.
+    /// Returns whether a start is due.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         !self.exhausted && self.not_before.is_none_or(|time| time <= now)
     }
@@ -273,7 +273,7 @@ impl Restarts {
         self.back_off(now);
     }
 
-    /// Returns whether it is not started again.
+    /// Returns whether the unit will not be restarted.
     pub(super) fn exhausted(&self) -> bool {
         self.exhausted
     }
@@ -283,7 +283,7 @@ impl Restarts {
         self.count
     }
 
-    /// Returns whether this was not just said.
+    /// Returns whether a message differs from the previous one.
     pub(super) fn says_again(&mut self, line: &str) -> bool {
         let new = self.last_words.as_deref() != Some(line);
         self.last_words = Some(line.to_owned());

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde::{Deserialize, Serialize};
 
-/// A user by number.
+/// A user by uid and gid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct User {
     /// User id.
@@ -13,7 +13,8 @@ pub(crate) struct User {
     pub(crate) gid: u32,
 }
 
-/// Returns the user that services run as when the cloud runs as root: `postgres`, else `nobody`. `None` when it does not.
+/// Returns the user that services run as when the cloud runs as root: `postgres`, or else `nobody`. `None` when the
+/// cloud does not run as root.
 pub(crate) fn unprivileged_user() -> Option<User> {
     if !rustix::process::geteuid().is_root() {
         return None;

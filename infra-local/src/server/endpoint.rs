@@ -47,23 +47,23 @@ use crate::wire::body::RequestBody;
 use crate::wire::sigv4::{self, Scope, Signed, SignedPolicy};
 use crate::wire::{ApiError, Outcome, Protocol, compression, leaves, xml};
 
-/// Limit for the requests of open connections when the server stops.
+/// Time limit for requests in progress when the server stops.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Limit for the head of a connection's next request, and for its idle time before it.
+/// Time limit for the head of a connection's next request, including the idle time before it.
 const HEAD_LIMIT: Duration = Duration::from_mins(1);
 
 /// Interval of attempts to listen on the internet of the cloud.
 const LISTEN_RETRY: Duration = Duration::from_millis(50);
 
-/// Conditions under which requests are carried out.
+/// Conditions under which requests are authorised.
 #[derive(Clone)]
 pub(crate) struct Access {
     /// The keys of the account's root user.
     pub(crate) root: RootKeys,
-    /// Required for the paths below `/_infra/`.
+    /// Token for the paths below `/_infra/`.
     pub(crate) token: Token,
-    /// True when the policies of users and roles decide.
+    /// True when the policies of users and roles are enforced.
     pub(crate) enforce_iam: bool,
 }
 
@@ -76,7 +76,7 @@ fn inside(shared: &Shared) -> SocketAddr {
 pub(crate) struct Server {
     shared: Shared,
     access: Access,
-    /// The addresses that clients call it by.
+    /// The addresses at which clients reach the endpoint.
     endpoints: Vec<Endpoint>,
     s3: s3::Store,
     admin: Admin,
@@ -93,7 +93,7 @@ impl Server {
         Server { shared, access, endpoints, s3, admin, head_limit: HEAD_LIMIT }
     }
 
-    /// Accepts connections until the cloud ends, then lets running requests finish.
+    /// Accepts connections until the cloud stops, and then finishes the requests in progress.
     pub(crate) async fn run(self: Arc<Self>, listener: TcpListener, mut phase: PhaseWatch) {
         let head_limit = self.head_limit;
         let server = self;
@@ -143,7 +143,7 @@ impl Server {
             match site.listen(inside(&self.shared)).await {
                 Ok(listener) => tokio::select! {
                     () = Arc::clone(&self).run(listener, phase.clone()) => return,
-                    // The namespaces were created again: a new one needs a new socket.
+                    // The namespaces were created again, so a new socket is needed.
                     Ok(()) = generation.changed() => continue,
                 },
                 Err(error) => tracing::debug!(%error, "the endpoint cannot listen on the internet of the cloud yet"),
@@ -155,7 +155,7 @@ impl Server {
         }
     }
 
-    /// Answers, unless a fault drops the response.
+    /// Responds to a request, unless a fault drops the response.
     async fn answer(&self, request: Request<Incoming>) -> Result<Answer, Lost> {
         let request_id = Uuid::new_v4().to_string();
         let (head, body) = request.into_parts();
@@ -178,7 +178,7 @@ impl Server {
         self.answer_program(Request::from_parts(head, body), &request_id).await
     }
 
-    /// Answers a request that a web page sent: only S3, and only where the bucket's CORS configuration admits the page.
+    /// Responds to a request of a web page: only for S3, and only if the bucket's CORS configuration admits the page.
     async fn answer_page(&self, request: Request<Incoming>, source: Source, request_id: &str) -> Result<Answer, Lost> {
         let Source::Page { origin: Some(origin) } = source else {
             tracing::warn!(path = request.uri().path(), "refused a request of a web page");
@@ -352,7 +352,7 @@ impl Server {
         found.map_err(|refusal| refusal.in_words_of(protocol))
     }
 
-    /// Checks the identity's policies, when IAM is enforced.
+    /// Checks the identity's policies, if IAM is enforced.
     fn permit<I, O>(
         &self,
         identity: &Identity,
@@ -386,7 +386,7 @@ impl Server {
 
     fn execute<I, O>(&self, run: Run<I, O>, input: I, scope: &Scope, dry_run: bool) -> Outcome<O> {
         self.shared.open_region(&scope.region)?;
-        // Launches and databases depend on what this machine has.
+        // Launches and databases depend on the programs of this machine.
         if ["ec2", "rds"].contains(&scope.service.as_str()) {
             postgres::discover();
         }
@@ -407,7 +407,7 @@ impl Server {
     }
 }
 
-/// A response that the client does not get: the connection is closed instead.
+/// A response that a fault drops: the connection is closed instead.
 #[derive(Debug, thiserror::Error)]
 #[error("an injected fault drops the response")]
 struct Lost;
@@ -422,9 +422,9 @@ fn is_for_s3(request: &Request<Incoming>) -> bool {
         || Signed::of(request.headers(), request.uri()).is_ok_and(|signed| signed.scope.service == "s3")
 }
 
-/// The outcome of a request.
+/// Result of a request.
 struct Done {
-    /// `None` when a fault drops it.
+    /// `None` when a fault drops the response.
     answer: Option<Answer>,
     operation: String,
 }
@@ -435,7 +435,7 @@ impl Done {
     }
 }
 
-/// Binds the loopback address: the demanded port, else the remembered one, else any.
+/// Binds the loopback address with the requested port, or else the recorded one, or else any.
 pub(crate) async fn bind(demanded: Option<u16>, remembered: Option<u16>) -> std::io::Result<TcpListener> {
     let loopback = |port| SocketAddr::from(([127, 0, 0, 1], port));
     if let Some(port) = demanded {

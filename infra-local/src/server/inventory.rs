@@ -1,5 +1,5 @@
-//! The identifiers of everything that the cloud holds. The model is taken apart field by field, so that a new table does
-//! not compile before it is listed here or left out on purpose.
+//! The identifiers of all resources. The model is destructured field by field, so that a new table does not compile
+//! until it is listed here or explicitly left out.
 
 use std::collections::BTreeSet;
 

@@ -20,21 +20,21 @@ use std::{error::Error, io, time::Duration};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-/// Limit for an answer.
+/// Time limit for a response.
 const LIMIT: Duration = Duration::from_secs(10);
 
 impl Running {
-    /// Returns whether the process lives.
+    /// Returns whether the process exists.
     pub fn is_alive(&self) -> bool {
         ProcessIdentity { pid: self.pid, started: self.start_time }.is_alive()
     }
 
-    /// Returns whether the cloud answers at all.
+    /// Checks that the cloud responds.
     pub(crate) async fn is_healthy(&self) -> io::Result<()> {
         self.ask(Method::GET, "/_infra/health", Bytes::new()).await.map(drop)
     }
 
-    /// Returns the status of the cloud. Fails when it does not answer, or not as this version does.
+    /// Returns the status of the cloud. Fails when it does not respond, or responds in the form of another version.
     pub async fn status(&self) -> io::Result<Status> {
         let body = self.ask(Method::GET, "/_infra/status", Bytes::new()).await?;
         Ok(serde_json::from_slice(&body)?)
@@ -46,19 +46,19 @@ impl Running {
         Ok(serde_json::from_slice(&body)?)
     }
 
-    /// Asks the cloud to stop; it ends a little later, see [`Running::is_alive`].
+    /// Requests that the cloud stops, which takes a moment; see [`Running::is_alive`].
     pub async fn stop(&self) -> io::Result<()> {
         self.ask(Method::POST, "/_infra/shutdown", Bytes::new()).await.map(drop)
     }
 
-    /// Injects a fault, and returns what it has come to. What cannot be done fails with the reason.
+    /// Injects a fault, and returns a description of its effect. Fails with the reason if the fault is impossible.
     pub async fn inject(&self, fault: &Fault) -> io::Result<String> {
         let body = self.ask(Method::POST, "/_infra/fault", serde_json::to_vec(fault)?.into()).await?;
         let said: serde_json::Value = serde_json::from_slice(&body)?;
         Ok(said["done"].as_str().unwrap_or_default().to_owned())
     }
 
-    /// Examines whether a connection gets through the network. Fails for a source or destination that does not exist.
+    /// Analyses whether a connection gets through the network. Fails for a source or destination that does not exist.
     pub async fn reach(&self, request: &ReachRequest) -> io::Result<Reach> {
         let body = self.ask(Method::POST, "/_infra/reach", serde_json::to_vec(request)?.into()).await?;
         Ok(serde_json::from_slice(&body)?)
@@ -120,7 +120,7 @@ fn failed(error: &(dyn Error + 'static)) -> io::Error {
 }
 
 impl Status {
-    /// Returns whether nothing is in the cloud but what every account has from the start.
+    /// Returns whether the cloud contains no resource besides those that every account has from the start.
     pub fn is_empty(&self) -> bool {
         self.counts
             .values()

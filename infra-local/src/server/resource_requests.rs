@@ -1,4 +1,4 @@
-//! Carries out Cloud Control's requests after their answers, one step at a time.
+//! Executes Cloud Control's requests after their responses, one step at a time.
 
 use chrono::Utc;
 
@@ -6,7 +6,7 @@ use crate::runtime::background::PhaseWatch;
 use crate::services::cloudcontrol::{Surroundings, carry_out, is_waiting};
 use crate::state::Shared;
 
-/// Runs until the cloud ends. With `enforce_iam`, the policies of the requests' identities apply.
+/// Runs until the cloud stops. With `enforce_iam`, the policies of the requests' identities apply.
 pub(crate) async fn run(shared: Shared, enforce_iam: bool, mut phase: PhaseWatch) {
     let mut changes = shared.changes();
     loop {

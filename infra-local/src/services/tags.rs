@@ -1,9 +1,9 @@
-//! Tags in requests and answers of the Query services.
+//! Tags in requests and responses of the Query services.
 
 pub(crate) use crate::model::tags::{Tags, check};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
-/// Reads `name.N.Key`, `name.N.Value`.
+/// Parses `name.N.Key`, `name.N.Value`.
 pub(crate) fn parse(params: &Params, name: &str) -> Outcome<Tags> {
     let mut tags = Tags::new();
     for entry in params.structures(name) {

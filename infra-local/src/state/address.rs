@@ -1,4 +1,4 @@
-//! A range of loopback addresses that belongs to one local cloud on this machine.
+//! The range of loopback addresses of a local cloud.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -8,16 +8,17 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// The process that listens on this port of `127.N.0.1` owns `127.N.0.0/16`. Below the ephemeral range, above the privileged one.
+/// The process that listens on this port of `127.N.0.1` owns `127.N.0.0/16`. The port is unprivileged and outside of
+/// the ephemeral range.
 const CLAIM_PORT: u16 = 17016;
 
 const FIRST: u8 = 16;
 const LAST: u8 = 250;
 
-/// File that remembers the range over restarts.
+/// File that records the range, so that a restart uses it again.
 const FILE: &str = "addresses.json";
 
-/// A claimed range `127.N.0.0/16`; freed when dropped, or when the process dies.
+/// A claimed range `127.N.0.0/16`. It is released when dropped, or when the process exits.
 #[derive(Debug)]
 pub(crate) struct AddressBlock {
     block: u8,
@@ -27,13 +28,13 @@ pub(crate) struct AddressBlock {
 /// Reasons why no range could be claimed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AddressError {
-    /// All ranges are taken.
+    /// All ranges are in use.
     #[error(
         "every range 127.{FIRST}.0.0/16 to 127.{LAST}.0.0/16 is in use (port {CLAIM_PORT} of its first address is taken): \
          stop another local cloud, or whatever listens on 0.0.0.0:{CLAIM_PORT}"
     )]
     Exhausted,
-    /// The system has only 127.0.0.1, as macOS.
+    /// The system has only 127.0.0.1, as macOS does.
     #[error(
         "this system does not answer on 127.{block}.0.1: add the loopback aliases the local cloud uses, e.g. \
          `for host in $(seq 1 40); do for subnet in 0 1 2 3 4 5; do sudo ifconfig lo0 alias 127.{block}.$subnet.$host up; done; done`"
@@ -51,7 +52,7 @@ pub(crate) enum AddressError {
         #[source]
         source: io::Error,
     },
-    /// The choice cannot be remembered.
+    /// The range could not be recorded.
     #[error("{} cannot be written: {source}", path.display())]
     Remember {
         /// The file.
@@ -63,11 +64,11 @@ pub(crate) enum AddressError {
 }
 
 impl AddressBlock {
-    /// Claims the range this cloud had before, else a free one, and remembers it in `directory`.
+    /// Claims the range that is recorded in `directory`, or else a free one, and records it.
     pub(crate) fn claim(directory: &Path) -> Result<Self, AddressError> {
         let path = directory.join(FILE);
         let remembered = remembered(&path);
-        // Clouds that start at the same moment look in different places first.
+        // Clouds that start at the same moment begin their search at different ranges.
         let mut hasher = DefaultHasher::new();
         directory.hash(&mut hasher);
         let count = u64::from(LAST - FIRST) + 1;
@@ -168,11 +169,11 @@ mod tests {
     #[test]
     fn the_remembered_block_is_preferred() {
         let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        // A block of a cloud elsewhere, so that the preference and not the directory's own order decides.
+        // The preferred range, not the one derived from the directory's path, must decide.
         let number = AddressBlock::claim(one.path()).unwrap().number();
         remember(&two.path().join(FILE), number).unwrap();
         let again = AddressBlock::claim(two.path()).unwrap();
-        // Another test may take the freed block in between; then it must have been replaced in the file.
+        // Another test may claim the released range in between; then the file must contain the new one.
         assert_eq!(remembered(&two.path().join(FILE)), Some(again.number()));
     }
 

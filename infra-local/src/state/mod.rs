@@ -67,7 +67,7 @@ fn lag(cloud: &Cloud) -> Option<Duration> {
 }
 
 impl Shared {
-    /// Loads the state of the directory, or begins an empty one.
+    /// Loads the state of the directory, or starts an empty one.
     pub(crate) fn load(directory: &Path, addresses: AddressBlock) -> io::Result<Shared> {
         let (mut journal, found) = Journal::open(directory)?;
         let found = found.unwrap_or_default();
@@ -92,12 +92,12 @@ impl Shared {
         })))
     }
 
-    /// Returns whether services are confined. They are, unless the user who starts the cloud decides otherwise.
+    /// Returns whether services are confined, which is the default.
     pub(crate) fn confines(&self) -> bool {
         self.0.confines.load(Ordering::Relaxed)
     }
 
-    /// Starts services with all rights of the user who started the cloud.
+    /// Lets services run with all rights of the user who started the cloud.
     pub(crate) fn unconfine(&self) {
         self.0.confines.store(false, Ordering::Relaxed);
     }
@@ -107,7 +107,7 @@ impl Shared {
         self.0.loopback_reason.get().map(String::as_str)
     }
 
-    /// Records why the loopback interface connects instances; the first reason is kept.
+    /// Records why the loopback interface connects instances; later reasons are ignored.
     pub(crate) fn set_loopback_reason(&self, reason: String) {
         let _ = self.0.loopback_reason.set(reason);
     }
@@ -117,21 +117,21 @@ impl Shared {
         look(&self.lock())
     }
 
-    /// Reads the state as control planes show it: an earlier one while answers lag.
+    /// Reads the state as control planes return it: an earlier one while a fault delays it.
     pub(crate) fn read_late<T>(&self, look: impl FnOnce(&Cloud) -> T) -> T {
         let cloud = self.lock();
         let Some(then) = lag(&cloud).and_then(|lag| Instant::now().checked_sub(lag)) else {
             return look(&cloud);
         };
         let past = self.past();
-        // The first state that was replaced after that moment was in force at that moment.
+        // The first state that was replaced after that moment was the current one at that moment.
         match past.iter().find(|(replaced, _)| *replaced > then) {
             Some((_, state)) => look(state),
             None => look(&cloud),
         }
     }
 
-    /// Changes the state as a whole or, when `change` fails, not at all. A change is on disk before this returns.
+    /// Changes the state completely or, when `change` fails, not at all. The change is on disk before this returns.
     pub(crate) fn write<T, E: From<io::Error>>(&self, change: impl FnOnce(&mut Cloud) -> Result<T, E>) -> Result<T, E> {
         let mut cloud = self.lock();
         let mut draft = cloud.clone();
@@ -144,7 +144,7 @@ impl Shared {
     }
 
     /// Changes the state from a reconciler, which cannot report a full disk to a client: the error is logged, and the
-    /// change holds in memory.
+    /// change is kept in memory.
     pub(crate) fn update<T>(&self, change: impl FnOnce(&mut Cloud) -> T) -> T {
         let mut cloud = self.lock();
         let before = cloud.clone();
@@ -157,7 +157,7 @@ impl Shared {
         value
     }
 
-    /// Adds one of AWS's regions to the state, unless it is there. Control planes whose answers lag show it at once.
+    /// Adds one of AWS's regions to the state, unless it exists. Control planes with a delayed state show it at once.
     pub(crate) fn open_region(&self, name: &str) -> Outcome<()> {
         if self.read(|cloud| cloud.regions.contains_key(name)) {
             return Ok(());
@@ -172,29 +172,30 @@ impl Shared {
         Ok(())
     }
 
-    /// Runs `change` on a copy and throws the copy away.
+    /// Executes `change` on a copy, which is discarded.
     pub(crate) fn rehearse<T>(&self, change: impl FnOnce(&mut Cloud) -> T) -> T {
         let mut draft = self.lock().clone();
         change(&mut draft)
     }
 
-    /// Becomes ready after every change of the state; reconcilers wait on it.
+    /// Returns a receiver that is notified after every change of the state; reconcilers wait for it.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.0.revision.subscribe()
     }
 
-    /// Becomes ready after changes at or below these places, such as `["regions", "us-east-1", "ec2", "instances"]`.
+    /// Returns a receiver that is notified after changes at or below these places, such as `["regions", "us-east-1",
+    /// "ec2", "instances"]`.
     pub(crate) fn changes_below(&self, places: &[&[&str]]) -> watch::Receiver<u64> {
         self.0.topics.subscribe(places)
     }
 
-    /// Becomes ready after changes of any instance.
+    /// Returns a receiver that is notified after changes of any instance.
     pub(crate) fn changes_of_instances(&self) -> watch::Receiver<u64> {
         let places = REGIONS.iter().map(|(region, _)| ["regions", region, "ec2", "instances"]);
         self.changes_below(&places.collect::<Vec<_>>().iter().map(<[&str; 4]>::as_slice).collect::<Vec<_>>())
     }
 
-    /// Puts the whole state into one file that people can read.
+    /// Writes the complete state to one readable file.
     pub(crate) fn fold(&self) -> io::Result<()> {
         let cloud = self.lock();
         self.journal().fold(&cloud)
@@ -218,12 +219,12 @@ impl Shared {
         &self.0.objects
     }
 
-    /// Counts of the requests that went through load balancers since the cloud was started.
+    /// Returns the counts of the requests to load balancers since the start of the cloud.
     pub(crate) fn traffic(&self) -> &Traffic {
         &self.0.traffic
     }
 
-    /// Address of the endpoint; unspecified until the server is bound.
+    /// Returns the address of the endpoint, which is unspecified until the server is bound.
     pub(crate) fn endpoint(&self) -> SocketAddr {
         self.0.endpoint.get().copied().unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)))
     }
@@ -232,7 +233,7 @@ impl Shared {
         self.0.endpoint.get_or_init(|| endpoint);
     }
 
-    /// Keeps a replaced state for as long as control planes may still show it.
+    /// Keeps a replaced state while control planes may still return it.
     fn keep(&self, before: Cloud, now: &Cloud) {
         let mut past = self.past();
         match lag(now) {
@@ -268,7 +269,7 @@ impl Shared {
     }
 
     fn lock(&self) -> MutexGuard<'_, Cloud> {
-        // Writers work on drafts and reconcilers make small changes: a panic leaves nothing half done.
+        // Writers work on drafts and reconcilers make small changes, so a panic leaves no inconsistent state.
         self.0.cloud.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

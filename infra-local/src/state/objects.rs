@@ -1,8 +1,8 @@
 //! Buckets and objects as files.
 //!
-//! `<root>/<bucket>/bucket.json` holds a bucket's settings, `meta/<sha256 of the key>.json` the description of an object,
-//! and `data/<random>` its content. Content is written first and never changed; replacing the small file in `meta` makes
-//! an object appear or change in one step. An index of everything is kept in memory.
+//! `<root>/<bucket>/bucket.json` contains a bucket's settings, `meta/<sha256 of the key>.json` the description of an
+//! object, and `data/<random>` its content. Content is written first and never changed; the replacement of the small
+//! file in `meta` creates or changes an object atomically. An index of all buckets and objects is kept in memory.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -26,22 +26,22 @@ pub(crate) struct Objects {
     buckets: Mutex<BTreeMap<String, Bucket>>,
 }
 
-/// A bucket and what is in it.
+/// A bucket and its objects.
 pub(crate) struct Bucket {
     pub(crate) settings: Settings,
     pub(crate) objects: BTreeMap<String, Object>,
-    /// Multipart uploads under way; they end with the process.
+    /// Multipart uploads in progress, which do not survive the process.
     pub(crate) uploads: BTreeMap<String, Upload>,
 }
 
 impl Objects {
-    /// Reads what is in the directory and clears away content that no object has.
+    /// Reads the directory, and removes content that does not belong to an object.
     pub(crate) fn load(root: PathBuf) -> io::Result<Objects> {
         files::create_directory(&root)?;
         let mut buckets = BTreeMap::new();
         for entry in std::fs::read_dir(&root)? {
             let path = entry?.path();
-            // A directory without settings is a bucket that was not created or deleted to the end.
+            // A directory without settings belongs to a bucket whose creation or deletion was interrupted.
             let Some(settings) = read_json::<Settings>(&path.join("bucket.json"))? else {
                 let _ = std::fs::remove_dir_all(&path);
                 continue;
@@ -112,7 +112,7 @@ impl Objects {
         Ok(())
     }
 
-    /// Looks at a bucket.
+    /// Reads a bucket.
     pub(crate) fn bucket<T>(&self, name: &str, look: impl FnOnce(&Bucket) -> S3Result<T>) -> S3Result<T> {
         look(self.lock().get(name).ok_or_else(|| no_such_bucket(name))?)
     }
@@ -137,7 +137,7 @@ impl Objects {
         Ok(())
     }
 
-    /// Replaces an object if `check` accepts the present one. Check and change are one step.
+    /// Replaces an object if `check` accepts the current one. Check and change are atomic.
     pub(crate) fn commit(
         &self,
         bucket: &str,
@@ -158,7 +158,7 @@ impl Objects {
         Ok(())
     }
 
-    /// Removes an object, if `check` agrees. Removing what is not there succeeds.
+    /// Removes an object, if `check` accepts it. Removing a missing object succeeds.
     pub(crate) fn remove(
         &self,
         bucket: &str,

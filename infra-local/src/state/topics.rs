@@ -12,7 +12,7 @@ use crate::model::changes::Place;
 pub(super) struct Topics(Mutex<BTreeMap<Place, Vec<watch::Sender<u64>>>>);
 
 impl Topics {
-    /// Becomes ready after changes at or below one of these places.
+    /// Returns a receiver that is notified after changes at or below one of these places.
     pub(super) fn subscribe(&self, places: &[&[&str]]) -> watch::Receiver<u64> {
         let (sender, receiver) = watch::channel(0);
         let mut topics = self.0.lock().unwrap_or_else(PoisonError::into_inner);

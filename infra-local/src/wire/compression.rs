@@ -1,4 +1,5 @@
-//! Requests whose body is compressed, as SDKs send large ones of some operations (the model's `requestCompression`).
+//! Compressed request bodies, which SDKs send for large requests of some operations (`requestCompression` in the
+//! service model).
 
 use std::io::Read as _;
 
@@ -14,7 +15,7 @@ pub(crate) fn decoded(headers: &HeaderMap, body: Bytes, limit: usize) -> Outcome
     let encodings = headers.get_all(CONTENT_ENCODING).iter().map(|value| value.to_str().unwrap_or("?"));
     let encodings = encodings.flat_map(|value| value.split(',')).map(str::trim);
     let encodings: Vec<&str> = encodings.filter(|encoding| !encoding.eq_ignore_ascii_case("identity")).collect();
-    // The encodings are undone in reverse order.
+    // Encodings are decoded in reverse order.
     encodings.iter().rev().try_fold(body, |body, encoding| {
         if !encoding.eq_ignore_ascii_case("gzip") {
             return Err(unreadable(format!("the encoding '{encoding}' is not supported: gzip is")));

@@ -5,9 +5,9 @@ use std::str::FromStr;
 
 use super::error::{ApiError, Outcome};
 
-/// The parameters of one request, or of one entry of a list or structure inside it.
+/// The parameters of a request, or of an entry of a list or structure inside it.
 ///
-/// Names here are relative: an entry of `Filter` knows `Name`, not `Filter.1.Name`.
+/// Names are relative: an entry of `Filter` has `Name`, not `Filter.1.Name`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Params {
     values: BTreeMap<String, String>,
@@ -115,7 +115,7 @@ impl Params {
     }
 }
 
-/// Writes a parameter's name the way operation tables do: every number becomes `N`, `member.` disappears.
+/// Returns a parameter's name in the form of operation tables: every number becomes `N`, and `member.` is removed.
 pub(crate) fn pattern_of(name: &str) -> String {
     let parts: Vec<&str> = name
         .split('.')

@@ -1,11 +1,11 @@
-//! Answers as a small tree, and how EC2 and the Query services write it as XML.
+//! Responses as a tree, which EC2 and the Query services render as XML.
 
 use std::fmt::{Display, Write as _};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use quick_xml::escape::escape;
 
-/// A value in an answer. The root of an answer is always `Fields`.
+/// A node of a response. The root is always `Fields`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Node {
     Text(String),
@@ -42,7 +42,7 @@ impl Node {
         self
     }
 
-    /// Adds a child element when there is a value.
+    /// Adds a child element if there is a value.
     pub(crate) fn maybe<N: Into<Node>>(self, name: &'static str, value: Option<N>) -> Node {
         match value {
             Some(value) => self.with(name, value),
@@ -78,7 +78,7 @@ impl From<DateTime<Utc>> for Node {
     }
 }
 
-/// Writes EC2's envelope: `<XResponse><requestId/>…</XResponse>`.
+/// Renders EC2's envelope: `<XResponse><requestId/>…</XResponse>`.
 pub(crate) fn ec2_answer(operation: &str, request_id: &str, fields: &Node) -> String {
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let _ = write!(
@@ -90,7 +90,7 @@ pub(crate) fn ec2_answer(operation: &str, request_id: &str, fields: &Node) -> St
     out
 }
 
-/// Writes the Query services' envelope: `<XResponse><XResult>…</XResult><ResponseMetadata/></XResponse>`.
+/// Renders the Query services' envelope: `<XResponse><XResult>…</XResult><ResponseMetadata/></XResponse>`.
 pub(crate) fn query_answer(namespace: &str, operation: &str, request_id: &str, fields: &Node) -> String {
     let mut out = String::new();
     write_content(&mut out, fields, "member");
@@ -104,7 +104,7 @@ pub(crate) fn query_envelope(namespace: &str, operation: &str, request_id: &str,
     )
 }
 
-/// Writes EC2's error envelope.
+/// Renders EC2's error envelope.
 pub(crate) fn ec2_error(code: &str, message: &str, request_id: &str) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response><Errors><Error><Code>{}</Code><Message>{}</Message></Error></Errors><RequestID>{request_id}</RequestID></Response>",
@@ -113,7 +113,7 @@ pub(crate) fn ec2_error(code: &str, message: &str, request_id: &str) -> String {
     )
 }
 
-/// Writes the Query services' error envelope; also what an unsigned request gets.
+/// Renders the Query services' error envelope, which unsigned requests get, too.
 pub(crate) fn query_error(namespace: &str, kind: &str, code: &str, message: &str, request_id: &str) -> String {
     format!(
         "<ErrorResponse xmlns=\"{namespace}\"><Error><Type>{kind}</Type><Code>{}</Code><Message>{}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>",

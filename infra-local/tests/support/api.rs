@@ -1,4 +1,4 @@
-//! A client that signs requests as AWS's do.
+//! A client that signs requests as AWS's clients do.
 
 use std::path::Path;
 

@@ -63,7 +63,7 @@ pub(crate) async fn running_service(cloud: &LocalCloud, id: &str, not: Option<u3
     .await
 }
 
-/// Launches an instance with one service that is this shell script.
+/// Launches an instance with a service that runs this shell script.
 pub(crate) async fn launch(cloud: &LocalCloud, script: &str) -> String {
     let user_data = user_data(&Api::of(cloud), script, None).await;
     let (_, images) = ec2(cloud, &[("Action", "DescribeImages")]).await;
@@ -103,7 +103,7 @@ pub(crate) async fn user_data(api: &Api, script: &str, port: Option<u16>) -> Str
 }
 
 pub(crate) fn lives(pid: u32) -> bool {
-    // A zombie of ours is no longer alive.
+    // A zombie does not count as running.
     std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat"))
         .is_ok_and(|stat| !stat.contains(") Z "))
 }

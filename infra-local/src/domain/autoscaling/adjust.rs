@@ -8,14 +8,14 @@ use crate::wire::{ApiError, Outcome};
 
 /// The cause of an execution of a policy.
 pub(crate) struct Trigger {
-    /// In AWS's words, before "changing the desired capacity".
+    /// Cause in AWS's form, before "changing the desired capacity".
     pub(crate) who: String,
     /// Differences between metric and threshold, newest first; they select the step.
     pub(crate) values: Vec<f64>,
     pub(crate) honours_cooldown: bool,
 }
 
-/// Executes a step or simple scaling policy; says whether that changed the capacity.
+/// Executes a step or simple scaling policy, and returns whether it changed the capacity.
 pub(crate) fn execute(
     group: &mut Group,
     name: &str,
@@ -110,7 +110,7 @@ fn adjusted(group: &Group, adjustment: &Adjustment, by: i32, base: u32) -> u32 {
         "ExactCapacity" => by,
         "PercentChangeInCapacity" => {
             let change = base as f64 * by as f64 / 100.0;
-            // Less than one whole instance is one; more is rounded towards none.
+            // A change of less than one instance is rounded away from zero, a larger one towards zero, as on AWS.
             let whole = if change.abs() < 1.0 && change != 0.0 { change.signum() } else { change.trunc() } as i64;
             let least = i64::from(adjustment.min_magnitude.unwrap_or(0));
             base + if whole.abs() < least { least * by.signum() } else { whole }

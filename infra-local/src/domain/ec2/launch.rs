@@ -19,26 +19,26 @@ use crate::model::{Region, new_id};
 use crate::state::address::AddressBlock;
 use crate::wire::{ApiError, Outcome};
 
-/// Instances per request, as AWS's default quota has it.
+/// AWS's default quota of instances per request.
 const COUNT_LIMIT: u32 = 100;
 
-/// Security groups of a network interface, as AWS's default quota has it.
+/// AWS's default quota of security groups per network interface.
 const GROUPS_LIMIT: usize = 5;
 
-/// A launch of equal instances.
+/// A launch of identical instances.
 pub(crate) struct Launch {
     /// Overrides the data of the template.
     pub(crate) data: LaunchData,
     pub(crate) template: Option<TemplateReference>,
-    /// As many as there are addresses for, at least `min`.
+    /// Minimum number of instances. More are launched, up to `max`, while addresses are available.
     pub(crate) min: u32,
     pub(crate) max: u32,
     pub(crate) client_token: Option<String>,
 }
 
 impl Launch {
-    /// Creates the instances as `pending`; the runtime starts them. The same client token with the same
-    /// request gives the same instances, even terminated ones; with another request it is an error.
+    /// Creates the instances as `pending`; the runtime starts them. A repeated request with the same client token
+    /// returns the same instances, even terminated ones; another request with the token is an error.
     pub(crate) fn carry_out(
         self,
         cloud: &mut Cloud,
@@ -102,7 +102,7 @@ impl Launch {
     }
 }
 
-/// A launch whose references all exist.
+/// A launch whose references have been checked.
 struct Checked {
     image_id: String,
     image_machine: Option<MachineDocument>,
@@ -115,7 +115,7 @@ struct Checked {
     security_groups: Vec<String>,
 }
 
-/// Refuses a Machine that this computer cannot run, before other resources wait for it.
+/// Refuses a Machine document that this computer cannot run, before other resources depend on it.
 fn check_machine(of_image: Option<&MachineDocument>, data: &LaunchData) -> Outcome<()> {
     let own = match &data.user_data {
         Some(encoded) => MachineDocument::from_user_data(&check_user_data(encoded)?)
@@ -176,7 +176,7 @@ impl Checked {
         })
     }
 
-    /// Takes the requested address, or any. `None` when none is left.
+    /// Assigns the requested address, or any free one. `None` when none is free.
     fn take_address(&self, region: &mut Region, owner: &str, addresses: &AddressBlock) -> Outcome<Option<Ipv4Addr>> {
         let is_private = region.private_addresses;
         let Some(subnet) = region.ec2.subnets.get_mut(&self.subnet_id) else { return Ok(None) };
@@ -248,7 +248,7 @@ impl Checked {
     }
 }
 
-/// Takes a particular address of a subnet, and returns its host number.
+/// Assigns the given address of a subnet, and returns its host number.
 fn take_this_address(subnet: &mut Subnet, address: Ipv4Addr, owner: &str) -> Outcome<u8> {
     let range = Cidr::parse(&subnet.cidr).filter(|range| range.covers(address));
     let Some(range) = range else {
@@ -280,7 +280,7 @@ fn no_private_addresses() -> ApiError {
     )
 }
 
-/// Checks that the groups exist in this VPC; no group means the VPC's default one.
+/// Checks that the groups exist in this VPC. Without any, the VPC's default group is used.
 pub(crate) fn check_security_groups(region: &Region, ids: &mut Vec<String>, vpc_id: &str) -> Outcome<()> {
     if ids.is_empty() {
         let default =

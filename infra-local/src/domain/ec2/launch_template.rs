@@ -1,4 +1,4 @@
-//! Launch templates and versions that references mean.
+//! Resolution of references to launch templates and their versions.
 
 use crate::model::Region;
 use crate::model::ec2::launch_template::{LaunchData, LaunchTemplate, TemplateReference, TemplateVersion};

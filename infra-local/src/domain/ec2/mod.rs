@@ -1,4 +1,4 @@
-//! Rules about instances and what they are launched from.
+//! Rules for launches of instances.
 
 pub(crate) mod launch;
 pub(crate) mod launch_template;

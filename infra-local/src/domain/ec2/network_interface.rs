@@ -34,7 +34,7 @@ pub(crate) struct NetworkInterface<'a> {
 }
 
 impl NetworkInterface<'_> {
-    /// Returns whether packets go in and out: the owner is not stopped.
+    /// Returns whether the interface can send and receive packets: its owner is not stopped.
     pub(crate) fn is_up(&self) -> bool {
         match self.owner {
             Owner::Instance(instance) => !matches!(instance.state, InstanceState::Stopped | InstanceState::Terminated),

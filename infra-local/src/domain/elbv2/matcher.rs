@@ -7,7 +7,7 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Matcher(Vec<RangeInclusive<u16>>);
 
-/// A matcher that is not one.
+/// Error for an invalid matcher.
 #[derive(Debug, thiserror::Error)]
 #[error("'{0}' is not a list of status codes between 200 and 499 like 200, 200,302 or 200-399")]
 pub(crate) struct MatcherError(String);

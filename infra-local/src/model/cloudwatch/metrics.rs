@@ -1,24 +1,24 @@
-//! Metrics: time series, kept in memory alone and bounded.
+//! Metrics: time series, kept only in memory, with limits.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// The most series there are; the one that was silent longest makes room.
+/// Limit of the time series. The series without a new sample for the longest time is dropped first.
 const SERIES: usize = 1000;
 
-/// Samples of a series kept as they came; older ones are merged minute by minute.
+/// Number of recent samples per series; older samples are merged by minute.
 const SAMPLES: usize = 1200;
 
-/// Merged minutes of a series: a day.
+/// Number of merged minutes per series: a day.
 const MINUTES: usize = 1440;
 
-/// Values of a period that percentiles are taken from.
+/// Number of distinct values per period that percentiles are computed from.
 const VALUES: usize = 4096;
 
-/// A handle on all series. Its copies share them, so it is part of the state without being in its file: states compare
-/// equal whatever was measured.
+/// A handle on all series. Clones share them, so metrics are part of the state without being written to its file. All
+/// handles compare as equal.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Metrics(Arc<Mutex<BTreeMap<MetricName, Series>>>);
 
@@ -101,7 +101,7 @@ pub(crate) struct Period {
     sum: f64,
     min: f64,
     max: f64,
-    /// Single values and how often each came.
+    /// Distinct values and their counts.
     values: Vec<(f64, f64)>,
 }
 

@@ -1,4 +1,4 @@
-//! Instance types: a handful, as data.
+//! The supported instance types, as constants.
 
 use crate::wire::{ApiError, Outcome};
 

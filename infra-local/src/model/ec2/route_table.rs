@@ -1,4 +1,4 @@
-//! Route tables: where packets of a subnet go.
+//! Route tables, which route the packets of subnets.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ pub(crate) struct RouteTable {
     pub(crate) id: String,
     pub(crate) vpc_id: String,
     pub(crate) associations: Vec<TableAssociation>,
-    /// Besides the one that every table has: the VPC's own range is local.
+    /// Routes besides the local route of the VPC's range, which every table has.
     pub(crate) routes: Vec<Route>,
     pub(crate) tags: Tags,
 }
@@ -20,7 +20,7 @@ pub(crate) struct RouteTable {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TableAssociation {
     pub(crate) id: String,
-    /// The subnet; none makes the table the main one, which all other subnets of the VPC use.
+    /// The associated subnet. `None` makes the table the main one, which all other subnets of the VPC use.
     pub(crate) subnet_id: Option<String>,
 }
 
@@ -79,7 +79,8 @@ impl Region {
         })
     }
 
-    /// Returns the target of a subnet's packets to this range: the longest prefix that covers it wins. `None` is no target, or local.
+    /// Returns the route of a subnet's packets to this range, by the longest prefix. `None` for no route, or the local
+    /// one.
     pub(crate) fn route(&self, subnet_id: &str, destination: Cidr) -> Option<&Route> {
         let table = self.route_table_of(subnet_id)?;
         let covering = table.routes.iter().filter_map(|route| Some((Cidr::parse(&route.destination)?, route)));
@@ -87,7 +88,7 @@ impl Region {
         covering.max_by_key(|(range, _)| range.bits()).map(|(_, route)| route)
     }
 
-    /// Returns whether what a route of this VPC leads to is there and works.
+    /// Returns whether a route's target exists and works. Otherwise the route is a blackhole.
     pub(crate) fn is_alive(&self, vpc_id: &str, target: &RouteTarget) -> bool {
         match target {
             RouteTarget::InternetGateway(id) => {

@@ -12,7 +12,7 @@ use crate::model::cidr::Cidr;
 use crate::model::{Region, Tags, new_id};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-// The number of its switches is AWS's.
+// The flags are those of AWS's API.
 #[allow(clippy::struct_excessive_bools)]
 pub(crate) struct Vpc {
     pub(crate) id: String,
@@ -24,7 +24,7 @@ pub(crate) struct Vpc {
     #[serde(default)]
     pub(crate) address_usage_metrics: bool,
     pub(crate) tags: Tags,
-    /// Of the network ACL that every VPC has.
+    /// Tags of the network ACL, which every VPC has.
     #[serde(default)]
     pub(crate) network_acl_tags: Tags,
 }
@@ -41,9 +41,9 @@ pub(crate) struct Subnet {
     pub(crate) tags: Tags,
     /// Index of the subnet's 256 addresses in the cloud's block.
     pub(crate) index: u8,
-    /// Holders of the host numbers of those addresses.
+    /// Owners of the assigned host numbers.
     pub(crate) hosts: BTreeMap<u8, String>,
-    /// The number that was given last.
+    /// The host number that was assigned last.
     pub(crate) last_host: u8,
 }
 
@@ -63,7 +63,7 @@ pub(crate) struct Rule {
     pub(crate) egress: bool,
     /// `tcp`, `udp`, `icmp`, `icmpv6`, a number, or `-1` for all.
     pub(crate) protocol: String,
-    /// Absent for all protocols.
+    /// `None` for all protocols.
     pub(crate) ports: Option<Ports>,
     pub(crate) peer: Peer,
     pub(crate) description: Option<String>,
@@ -73,7 +73,7 @@ pub(crate) struct Rule {
 /// The first and the last port; for ICMP, type and code.
 pub(crate) type Ports = (i32, i32);
 
-/// The other side of a rule.
+/// Source or destination of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Peer {
@@ -92,7 +92,7 @@ impl Peer {
 }
 
 impl Rule {
-    /// Returns whether two rules permit the same: AWS refuses to have both.
+    /// Returns whether two rules permit the same traffic: AWS refuses duplicates.
     pub(crate) fn same_permission(&self, other: &Rule) -> bool {
         self.egress == other.egress
             && self.protocol == other.protocol
@@ -123,9 +123,8 @@ impl Vpc {
 }
 
 impl Subnet {
-    /// Takes a free host number, as long as the declared range has an address left. As on AWS, the first four and the
-    /// last are reserved. A number that was given back is reused last, so that a new host is not mistaken for a previous
-    /// one.
+    /// Assigns a free host number, as long as the declared range has an address left. As on AWS, the first four and the
+    /// last are reserved. A released number is reused last, so that a new host is not mistaken for a previous one.
     pub(crate) fn take_host(&mut self, owner: &str) -> Option<u8> {
         if self.available_addresses() == 0 {
             return None;
@@ -139,7 +138,7 @@ impl Subnet {
         Some(host)
     }
 
-    /// Takes a particular host number. Returns whether it was free.
+    /// Assigns the given host number. Returns false when it is in use.
     pub(crate) fn take_this_host(&mut self, host: u8, owner: &str) -> bool {
         let free = (4..=self.last_address()).contains(&host) && !self.hosts.contains_key(&host);
         if free {
@@ -159,7 +158,7 @@ impl Subnet {
         u8::try_from(size - 2).unwrap_or(254).min(254)
     }
 
-    /// Gives back everything that `owner` holds.
+    /// Releases all host numbers of `owner`.
     pub(crate) fn release_hosts(&mut self, owner: &str) {
         self.hosts.retain(|_, holder| holder != owner);
     }
@@ -194,8 +193,8 @@ impl SecurityGroup {
 }
 
 impl Region {
-    /// Returns the private address of an interface that has this address in the cloud's range: the same host number in
-    /// the range of the interface's subnet. Where the loopback interface connects everything, it is the same address.
+    /// Returns the private address of the interface with this address in the cloud's range: the same host number in the
+    /// range of the interface's subnet. Where the loopback interface connects instances, it is the same address.
     pub(crate) fn private_address(&self, address: Ipv4Addr) -> Ipv4Addr {
         if !self.private_addresses {
             return address;
@@ -205,7 +204,7 @@ impl Region {
         range.map_or(address, |range| range.address(u32::from(host)))
     }
 
-    /// Finds the subnet that an address in the cloud's range belongs to.
+    /// Returns the subnet of an address in the cloud's range.
     pub(crate) fn subnet_of_address(&self, address: Ipv4Addr) -> Option<&Subnet> {
         let [.., index, _] = address.octets();
         self.ec2.subnets.values().find(|subnet| subnet.index == index)
@@ -228,11 +227,10 @@ impl Region {
     }
 }
 
-/// Index of the range of elastic addresses.
+/// Subnet index of the elastic addresses.
 pub(crate) const ELASTIC_INDEX: u8 = 255;
 
-/// Adds a VPC with what AWS gives every one: a main route table, and the group `default`, whose members may reach each
-/// other.
+/// Adds a VPC with a main route table, and the group `default`, whose members may connect to each other, as AWS does.
 pub(crate) fn add_vpc(region: &mut Region, vpc: Vpc) {
     let mut group = SecurityGroup::new("default", "default VPC security group", &vpc.id);
     let among_themselves = Rule {
@@ -250,7 +248,7 @@ pub(crate) fn add_vpc(region: &mut Region, vpc: Vpc) {
     region.ec2.vpcs.insert(vpc.id.clone(), vpc);
 }
 
-/// Gives a new region what AWS gives it: a VPC 172.31.0.0/16 with an internet gateway, and a subnet per zone.
+/// Adds the default network of a region: a VPC 172.31.0.0/16 with an internet gateway, and a subnet per zone.
 pub(crate) fn add_default_network(region: &mut Region, indexes: &[u8]) {
     let vpc = Vpc { default: true, dns_hostnames: true, ..Vpc::new("172.31.0.0/16") };
     for (position, (zone, index)) in region.zone_names().zip(indexes).collect::<Vec<_>>().into_iter().enumerate() {
@@ -273,7 +271,8 @@ pub(crate) fn add_default_network(region: &mut Region, indexes: &[u8]) {
     open_to_internet(region, &id);
 }
 
-/// Adds what a state of an older version does not have: DHCP options, main route tables, and the default VPC's gateway.
+/// Adds resources that are missing in states of an older version: DHCP options, main route tables, and the default
+/// VPC's gateway.
 pub(crate) fn complete_networks(region: &mut Region) {
     if region.ec2.dhcp_options.is_empty() {
         region.ec2.dhcp_options = new_id("dopt");
@@ -289,7 +288,7 @@ pub(crate) fn complete_networks(region: &mut Region) {
     }
 }
 
-/// Attaches a new internet gateway to a VPC, and routes everything to it by the VPC's main table.
+/// Attaches a new internet gateway to a VPC, and adds a default route to it in the VPC's main table.
 fn open_to_internet(region: &mut Region, vpc_id: &str) {
     let gateway = InternetGateway::new(Some(vpc_id.to_owned()));
     let target = RouteTarget::InternetGateway(gateway.id.clone());

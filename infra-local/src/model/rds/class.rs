@@ -4,7 +4,7 @@
 pub(crate) struct DbClass {
     pub(crate) name: String,
     pub(crate) memory_bytes: u64,
-    /// True when members of clusters may have it.
+    /// True when members of clusters may have the class.
     pub(crate) clustered: bool,
 }
 
@@ -22,7 +22,7 @@ const FAMILIES: &[(&str, u64, bool)] = &[
     ("r7g", 16, false),
 ];
 
-/// Sizes with what they have of a `large`, in eighths.
+/// Sizes, with their share of a `large` in eighths.
 const SMALL: &[(&str, u64)] = &[("micro", 1), ("small", 2), ("medium", 4)];
 const LARGE: &[(&str, u64)] = &[("large", 8), ("xlarge", 16), ("2xlarge", 32)];
 const HUGE: &[(&str, u64)] = &[("4xlarge", 64), ("8xlarge", 128), ("12xlarge", 192), ("16xlarge", 256)];

@@ -1,4 +1,4 @@
-//! Launches and ends instances until a group has its number.
+//! Launches and terminates instances until a group has its desired capacity.
 
 use std::cmp::Reverse;
 
@@ -12,7 +12,7 @@ use crate::model::autoscaling::{Activity, ActivityStatus, Group, Lifecycle, Memb
 use crate::model::ec2::launch_template::{LaunchData, TemplateReference};
 use crate::wire::{ApiError, Outcome};
 
-/// Launches what is missing and ends what is too many.
+/// Launches missing members, and terminates surplus ones.
 pub(super) fn balance(group: &mut Group, cloud: &mut Cloud, region_name: &str, env: &Env<'_>) {
     if group.deleting
         && let Some(region) = cloud.regions.get_mut(region_name)
@@ -33,7 +33,7 @@ pub(super) fn balance(group: &mut Group, cloud: &mut Cloud, region_name: &str, e
     }
 }
 
-/// Terminates the members in standby of a group that is deleted. They do not count towards its capacity.
+/// Terminates the standby members of a group that is being deleted. They do not count towards its capacity.
 fn end_those_aside(group: &mut Group, region: &mut Region, env: &Env<'_>) {
     let aside = group.members.iter().filter(|member| member.lifecycle.is_aside());
     for id in aside.map(|member| member.instance.clone()).collect::<Vec<_>>() {
@@ -42,8 +42,8 @@ fn end_those_aside(group: &mut Group, region: &mut Region, env: &Env<'_>) {
     }
 }
 
-/// Returns whether one more instance than desired is to be there, so that one of a fuller zone can go: from when zones
-/// are uneven until the new one serves.
+/// Returns whether to launch one instance more than desired, so that one in a fuller zone can be terminated: from when
+/// zones are unbalanced until the new instance serves.
 fn rebalances(group: &mut Group, region: &Region) -> bool {
     let quiet = !group.deleting
         && group.active_refresh().is_none()
@@ -55,7 +55,7 @@ fn rebalances(group: &mut Group, region: &Region) -> bool {
         return group.rebalancing;
     }
     let count = |zone: &String| group.staying().filter(|member| member.zone == *zone).count();
-    // Nothing can be launched in a zone that is lost.
+    // A failed zone has no capacity.
     let usable = group.zones.iter().filter(|zone| !region.lost_zones.contains(*zone));
     let counts: Vec<usize> = usable.map(count).collect();
     let elsewhere = group.staying().any(|member| !group.zones.contains(&member.zone));
@@ -156,7 +156,7 @@ fn launch(group: &mut Group, cloud: &mut Cloud, region_name: &str, reason: &str,
 /// Errors after which another subnet is tried.
 const NO_ROOM: &[&str] = &["InsufficientFreeAddressesInSubnet", "InsufficientInstanceCapacity"];
 
-/// Launches in the subnet with the fewest members that has room.
+/// Launches in the subnet with the fewest members that has capacity.
 fn launch_somewhere(
     group: &Group,
     cloud: &mut Cloud,
@@ -171,7 +171,7 @@ fn launch_somewhere(
     subnets.sort_by_cached_key(|subnet| {
         let zone = zone(subnet);
         let there = || group.staying().filter(|member| Some(&member.zone) == zone.as_ref());
-        // Members that a refresh replaces do not count.
+        // Members that a refresh will replace do not count.
         let lasting = there().filter(|member| renewal.is_none() || member.refresh == renewal);
         (lasting.count(), there().count())
     });
@@ -226,11 +226,12 @@ fn shrink(group: &mut Group, region: &mut Region, surplus: usize, env: &Env<'_>)
     }
 }
 
-/// Selects the next member to terminate: one that does not serve, then by the fullest zone, then by the group's policies.
+/// Selects the next member to terminate: one that does not serve, then one in the fullest zone, then by the group's
+/// policies.
 fn victim(group: &Group, region: &Region) -> Option<String> {
     let candidates: Vec<&Member> = group.staying().filter(|member| !member.protected || group.deleting).collect();
     let in_zone = |zone: &str| {
-        // A zone that the group has left is emptied first.
+        // A zone that is no longer in the group's list is emptied first.
         let left = !group.zones.iter().any(|own| own == zone);
         if left { usize::MAX } else { group.staying().filter(|member| member.zone == zone).count() }
     };

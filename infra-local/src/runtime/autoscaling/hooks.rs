@@ -1,9 +1,9 @@
-//! Lifecycle hooks: instances wait after their launch and before their termination for an answer or the timeout.
+//! Lifecycle hooks: an instance waits after its launch and before its termination for the completion or the timeout.
 
 use super::Env;
 use crate::model::autoscaling::{Group, Hook, Member, Wait, global_timeout};
 
-/// Result of the answers to a member's hooks.
+/// Result of a member's hooks.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Word {
     Waiting,
@@ -11,7 +11,7 @@ pub(super) enum Word {
     Abandon,
 }
 
-/// Combines the answers. Once a hook has timed out, its default result is its answer.
+/// Combines the results of a member's hooks. A hook that has timed out has its default result.
 pub(super) fn word(group: &Group, member: &Member, env: &Env<'_>) -> Word {
     let answers =
         member.waits.iter().map(|wait| wait.goes_on.or_else(|| silence(group.hooks.get(&wait.hook), wait, env)));

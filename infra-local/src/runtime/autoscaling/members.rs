@@ -1,4 +1,4 @@
-//! The members of a group: how each advances with the state of its instance.
+//! Lifecycle of the members of a group, driven by the state of their instances.
 
 use super::Env;
 use super::hooks::{self, Word};
@@ -11,7 +11,7 @@ use crate::model::ec2::instance::InstanceState;
 /// Message of the activity of a launch that a hook has abandoned.
 const ABANDONED: &str = "Instance failed to complete user's Lifecycle Action: Lifecycle Action was abandoned";
 
-/// Advances the members with the states of their instances: in service, unhealthy, gone.
+/// Advances the members by the states of their instances.
 pub(super) fn observe(group: &mut Group, region: &mut Region, env: &Env<'_>) {
     let ids: Vec<String> = group.members.iter().map(|member| member.instance.clone()).collect();
     for id in ids {
@@ -27,7 +27,7 @@ pub(super) fn observe(group: &mut Group, region: &mut Region, env: &Env<'_>) {
     }
 }
 
-/// Returns whether a member serves: in service, well, and healthy for every target group that is in use.
+/// Returns whether a member serves: it is in service, healthy, and healthy in every target group that is in use.
 pub(super) fn serves(group: &Group, region: &Region, member: &Member) -> bool {
     member.lifecycle == Lifecycle::InService
         && member.healthy
@@ -79,7 +79,7 @@ fn arrive(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>
     }
 }
 
-/// Brings a member into service.
+/// Puts a member into service.
 fn serve(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
     if let Some(member) = group.member_mut(&member.instance) {
         member.lifecycle = Lifecycle::InService;
@@ -114,7 +114,7 @@ fn examine(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_
     if let Some(member) = group.member_mut(id) {
         member.healthy = healthy;
     }
-    // A refresh judges the failures of the instances that it has launched.
+    // The refresh handles the failures of the instances that it launched.
     let under_refresh = group.active_refresh().is_some_and(|refresh| member.refresh.as_ref() == Some(&refresh.id));
     let stays = healthy || group.is_suspended("ReplaceUnhealthy") || (under_refresh && runs);
     if !stays {
@@ -122,7 +122,7 @@ fn examine(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_
     }
 }
 
-/// Lets a member stand by once it has left its target groups; what is gone meanwhile leaves the group.
+/// Puts a member into standby once it has left its target groups; a terminated one leaves the group.
 fn stand_by(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
     let id = &member.instance;
     if region.ec2.instances.get(id).is_none_or(|instance| instance.state.is_ending()) {
@@ -159,7 +159,7 @@ fn drain(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>)
     }
 }
 
-/// Waits for hooks before the end; either answer leads to it.
+/// Waits for termination hooks, whose result does not matter.
 fn linger(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
     let id = &member.instance;
     let runs = region.ec2.instances.get(id).is_some_and(|instance| instance.state == InstanceState::Running);
@@ -176,7 +176,7 @@ fn linger(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>
 fn depart(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
     match region.ec2.instances.get(&member.instance) {
         Some(instance) if instance.state != InstanceState::Terminated => {
-            // Also ends what was stopped.
+            // Also terminates stopped instances.
             membership::end_instance(region, &member.instance);
         }
         _ => {

@@ -1,4 +1,4 @@
-//! Instance refreshes: replace the instances of an old version, and go back when the new one does not work.
+//! Instance refreshes: replace the instances of a previous template version, and roll back if the new version fails.
 
 use super::Env;
 use super::members;
@@ -11,7 +11,7 @@ use crate::model::ec2::instance::ServiceState;
 use crate::model::ec2::launch_template::TemplateReference;
 use crate::state::console;
 
-/// Limit for a refresh without progress. It bounds real processes, so no time scale shortens it.
+/// Limit for a refresh without progress. It measures real processes, so the time scale does not shorten it.
 const STALLED: chrono::TimeDelta = chrono::TimeDelta::minutes(10);
 
 /// Number of restarts after which a service that never became healthy counts as failed.
@@ -20,7 +20,7 @@ const RESTARTS: u32 = 3;
 /// Lines of an instance's log in the reason of a failure.
 const LOG_LINES: usize = 8;
 
-/// Returns the wanted number of instances: during a refresh it exceeds the desired capacity.
+/// Returns the number of instances to run: during a refresh it can exceed the desired capacity.
 pub(super) fn wanted(group: &Group) -> u32 {
     let Some(refresh) = group.active_refresh() else { return group.desired };
     if refresh.status == RefreshStatus::Pending || refresh.paused.is_some() {
@@ -39,11 +39,11 @@ pub(super) fn template(group: &Group) -> (TemplateReference, Option<String>) {
     }
 }
 
-/// Allowed deviation of a group from its desired capacity.
+/// Bounds of a group's size during a refresh.
 struct Room {
-    /// So many have to serve all the time.
+    /// Minimum number of instances in service.
     least: u32,
-    /// So many more there may be.
+    /// Maximum number of additional instances.
     surge: u32,
 }
 
@@ -58,7 +58,7 @@ impl Room {
     }
 }
 
-/// Brings the active refresh a step further.
+/// Advances the active refresh by one step.
 pub(super) fn advance(group: &mut Group, region: &mut Region, env: &Env<'_>) {
     let Some(refresh) = group.active_refresh().cloned() else { return };
     if group.deleting {
@@ -97,7 +97,7 @@ pub(super) fn advance(group: &mut Group, region: &mut Region, env: &Env<'_>) {
         return;
     }
     if replace(group, region, &refresh, outdated, env) {
-        // A leaving member needs no additional instance any more.
+        // A leaving member needs no additional instance.
         let remaining = self::outdated(group, region, &refresh).len() as u32;
         if let Some(active) = group.active_refresh_mut() {
             active.remaining = remaining;
@@ -106,7 +106,8 @@ pub(super) fn advance(group: &mut Group, region: &mut Region, env: &Env<'_>) {
     }
 }
 
-/// Ends outdated members as long as enough others serve; what does not serve goes at once. True when any left.
+/// Terminates outdated members as long as enough others serve, and members that do not serve at once. Returns whether
+/// any left.
 fn replace(
     group: &mut Group,
     region: &mut Region,
@@ -168,7 +169,7 @@ fn is_at_last_checkpoint(refresh: &Refresh) -> bool {
     count > 0 && refresh.checkpoints >= count && refresh.status != RefreshStatus::RollbackInProgress
 }
 
-/// Returns whether the refresh waits at a checkpoint: from when it is reached until its delay is over.
+/// Returns whether the refresh waits at a checkpoint, until its delay is over.
 fn pauses(group: &mut Group, env: &Env<'_>) -> bool {
     let Some(active) = group.active_refresh_mut().filter(|active| active.status == RefreshStatus::InProgress) else {
         return false;
@@ -185,7 +186,7 @@ fn pauses(group: &mut Group, env: &Env<'_>) -> bool {
     let reached = next.is_some_and(|percentage| active.percentage() >= percentage);
     let is_last = active.checkpoints + 1 >= active.preferences.checkpoints.len();
     if reached && is_last {
-        // Nothing comes after it that would have to wait.
+        // The last checkpoint has nothing to wait for.
         active.checkpoints += 1;
     } else if reached {
         active.paused = Some(env.now);
@@ -198,7 +199,7 @@ fn pauses(group: &mut Group, env: &Env<'_>) -> bool {
     reached && !is_last
 }
 
-/// Returns whether the refresh was watched for long enough since everything is replaced.
+/// Returns whether the bake time after the last replacement is over.
 fn has_baked(group: &mut Group, env: &Env<'_>) -> bool {
     let Some(active) = group.active_refresh_mut().filter(|active| active.status != RefreshStatus::RollbackInProgress)
     else {
@@ -211,7 +212,7 @@ fn has_baked(group: &mut Group, env: &Env<'_>) -> bool {
     env.over(since, seconds)
 }
 
-/// Returns whether a member serves and, when new, has done so for the warm-up.
+/// Returns whether a member serves and, if it is new, has done so for the warm-up time.
 fn is_ready(group: &Group, region: &Region, member: &Member, env: &Env<'_>) -> bool {
     let warmup = group.active_refresh().and_then(|refresh| refresh.preferences.warmup_seconds);
     let warmup = warmup.or(group.warmup_seconds).unwrap_or(group.grace_seconds);
@@ -259,7 +260,7 @@ fn trouble(group: &Group, region: &Region, member: &Member, env: &Env<'_>) -> Op
     };
     if instance.state.is_ending() {
         let reason = instance.reason.as_ref()?;
-        // A user terminated it: it is only replaced.
+        // A termination by the user is not a failure: the instance is only replaced.
         return (!reason.code.starts_with("Client.User")).then(|| reason.message.clone());
     }
     if member.lifecycle.is_leaving() {
@@ -290,7 +291,7 @@ fn describe(member: &Member, why: &str, env: &Env<'_>) -> String {
     )
 }
 
-/// Goes back when that was asked for, else ends here.
+/// Starts a rollback if the refresh requests it; otherwise the refresh fails.
 fn fail(group: &mut Group, refresh: &Refresh, reason: String, env: &Env<'_>) {
     tracing::warn!(group = group.name, reason, "an instance refresh failed");
     if refresh.status == RefreshStatus::RollbackInProgress {

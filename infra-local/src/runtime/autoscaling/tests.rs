@@ -1,4 +1,4 @@
-//! Groups step by step, with instances and health checks played by the test.
+//! Tests of groups step by step, with simulated instances and health checks.
 #![allow(clippy::unwrap_used)]
 
 mod lifecycle;
@@ -17,14 +17,14 @@ use crate::model::elbv2::{Check, Protocol, TargetGroup, TargetType};
 const REGION: &str = "us-east-1";
 const TARGETS: &str = "arn:targets";
 
-/// A cloud with one group `g` and one target group, and a clock that the test moves.
+/// A cloud with a group `g`, a target group, and a simulated clock.
 struct World {
     cloud: Cloud,
     now: DateTime<Utc>,
     metrics: Metrics,
     addresses: AddressBlock,
     directory: tempfile::TempDir,
-    /// True when instances that boot are healthy.
+    /// True when new instances become healthy.
     boots_well: bool,
 }
 
@@ -124,7 +124,7 @@ impl World {
         }
     }
 
-    /// Ids of the members that serve.
+    /// Returns the ids of the members that serve.
     fn serving(&mut self) -> Vec<String> {
         let region = self.region();
         let group = &region.autoscaling.groups["g"];
@@ -428,7 +428,7 @@ fn follow_cpu(world: &mut World, target: f64) {
     world.group().policies.insert(policy.name.clone(), policy);
 }
 
-/// Lets time pass with every member at this utilisation, from 0 to 1.
+/// Advances the clock with this utilisation of every member, from 0 to 1.
 fn load(world: &mut World, used: &mut BTreeMap<String, f64>, utilisation: f64, seconds: usize) {
     for _ in 0..seconds {
         world.tick();

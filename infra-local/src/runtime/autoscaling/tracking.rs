@@ -1,4 +1,4 @@
-//! Target tracking: scales out as soon as a metric is above its target, and in with caution.
+//! Target tracking: scales out as soon as a metric is above its target, and scales in slowly.
 
 use chrono::TimeDelta;
 
@@ -10,23 +10,24 @@ use crate::model::cloudwatch::metrics::{MetricName, Statistic};
 /// Period above the target after which a group scales out, in AWS's seconds.
 const OUT_SECONDS: f64 = 60.0;
 
-/// Period below the target after which a group scales in, and the time between two such steps.
+/// Period below the target after which a group scales in, and minimum time between two scale-ins, in AWS's seconds.
 const IN_SECONDS: f64 = 900.0;
 
 /// Share of the target below which a group scales in.
 const IN_MARGIN: f64 = 0.9;
 
-/// The shortest periods of real time that say anything about a process.
+/// Lower bounds of the periods in real time, so that processes can be measured.
 const SHORTEST_OUT: TimeDelta = TimeDelta::seconds(2);
 const SHORTEST_IN: TimeDelta = TimeDelta::seconds(10);
 
-/// The wanted change of a policy.
+/// Requested change of a policy.
 struct Wish {
     desired: u32,
     who: String,
 }
 
-/// Follows the group's target tracking policies: the one that wants most wins, and all have to agree to less.
+/// Applies the group's target tracking policies: the highest capacity wins, so all policies have to agree to a
+/// scale-in.
 pub(super) fn scale(group: &mut Group, region: &Region, env: &Env<'_>) {
     if group.deleting || group.is_suspended("AlarmNotification") {
         return;
@@ -79,7 +80,7 @@ fn less(group: &Group, region: &Region, policy: &Policy, tracking: &Tracking, en
     if value >= tracking.target * IN_MARGIN {
         return None;
     }
-    // One at a time, and never fewer than the load would bring above the target again.
+    // Removes one instance at a time, and none if the load would exceed the target again.
     let needed = proportional(warm.len(), value, tracking.target * IN_MARGIN);
     let desired = needed.max(group.desired.saturating_sub(1)).max(group.min);
     let who = who(group, policy, tracking, "AlarmLow");
@@ -98,7 +99,7 @@ fn who(group: &Group, policy: &Policy, tracking: &Tracking, side: &str) -> Strin
     )
 }
 
-/// Members that have been in service for the warm-up: the others count neither as capacity nor as load.
+/// Returns the members that have been in service for the warm-up time. Others count neither as capacity nor as load.
 fn warm<'a>(group: &'a Group, policy: &Policy, env: &Env<'_>) -> Vec<&'a Member> {
     let warmup = policy.warmup_seconds.or(group.warmup_seconds).unwrap_or(group.cooldown_seconds);
     let in_service = group.staying().filter(|member| member.lifecycle == Lifecycle::InService);
@@ -139,7 +140,7 @@ fn value(
                 name: name.clone(),
                 dimensions: dimensions.clone(),
             };
-            // One period that ends now: multiples of its length would begin elsewhere.
+            // One period that ends now. Periods of stored metrics begin at multiples of their length.
             let found = env.custom.periods(&name, unit.as_deref(), env.now - period, env.now, TimeDelta::days(36_500));
             found.first()?.statistic(Statistic::parse(statistic)?)
         }

@@ -6,13 +6,13 @@ use serde_json::json;
 use crate::model::cloudwatch::alarm::{Alarm, AlarmState, Missing};
 use crate::model::cloudwatch::metrics::{MetricName, Metrics, Statistic};
 
-/// Periods looked at beyond those that are evaluated, because values may come late.
+/// Additional periods that are read because values may arrive late.
 const MARGIN: u32 = 2;
 
-/// The shortest period of real time, whatever the time scale.
+/// Lower bound of a period in real time, regardless of the time scale.
 const SHORTEST_MILLISECONDS: i64 = 1000;
 
-/// A period: its beginning, and its value when there is one.
+/// A period: its start and its value. `None` is a missing value.
 pub(super) type Point = Option<(DateTime<Utc>, f64)>;
 
 /// The state that the metric calls for.
@@ -67,7 +67,7 @@ pub(super) fn verdict(alarm: &Alarm, window: &[Point]) -> Option<Verdict> {
     let evaluated = alarm.evaluation_periods as usize;
     let needed = alarm.datapoints_to_alarm.unwrap_or(alarm.evaluation_periods) as usize;
     let breaches = |value: f64| alarm.comparison.breaches(value, alarm.threshold);
-    // With late values counted in, there may be enough of them without looking at what is missing.
+    // AWS ignores missing periods if the window, with the late values, contains enough values.
     let present: Vec<(DateTime<Utc>, f64)> = window.iter().flatten().copied().take(evaluated).collect();
     let missing = evaluated - present.len();
     let breaching = present.iter().filter(|(_, value)| breaches(*value)).count();
@@ -78,7 +78,7 @@ pub(super) fn verdict(alarm: &Alarm, window: &[Point]) -> Option<Verdict> {
         _ if breaching >= needed => AlarmState::Alarm,
         Missing::Missing if present.is_empty() => AlarmState::InsufficientData,
         _ if breaching < present.len() || missing == 0 => AlarmState::Ok,
-        // Everything there is breaches, but is too little: only what is old enough raises the alarm.
+        // All present values breach, but there are too few of them: only an old enough one triggers the alarm.
         Missing::Missing if window.iter().rposition(Option::is_some).is_some_and(|age| age + 1 >= needed) => {
             AlarmState::Alarm
         }

@@ -1,4 +1,4 @@
-//! The metrics that the cloud itself publishes: of instances, balancers and groups.
+//! Metrics that the cloud publishes for instances, balancers and groups.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,19 +15,19 @@ use crate::runtime::autoscaling::{CORES_PER_VCPU, scaled};
 use crate::runtime::process;
 use crate::state::traffic::{Counts, Traffic};
 
-/// Samples that AWS's minute is made of.
+/// Samples per minute of AWS's time.
 const PER_MINUTE: f64 = 4.0;
 
-/// The shortest pause between two samples.
+/// Lower bound of the interval between samples.
 const SHORTEST: TimeDelta = TimeDelta::milliseconds(500);
 
-/// Turns counters into samples.
+/// Converts counters to samples.
 pub(super) struct Publisher {
     time_scale: f64,
     published: Option<DateTime<Utc>>,
     /// CPU time used so far, by instance, in seconds.
     cpu: BTreeMap<String, f64>,
-    /// By ARN of the target group.
+    /// Counts by ARN of the target group.
     traffic: BTreeMap<String, Counts>,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct Publisher {
 pub(super) struct Sources {
     instances: Vec<Instance>,
     targets: Vec<TargetGroup>,
-    /// Values that are known already: metric, unit, value.
+    /// Values that need no counter: metric, unit, value.
     gauges: Vec<(MetricName, &'static str, f64)>,
 }
 
@@ -53,13 +53,13 @@ struct TargetGroup {
     region: String,
     /// Name in CloudWatch: `targetgroup/name/id`.
     label: String,
-    /// The balancers that lead to it: `app/name/id`.
+    /// Names of the balancers that forward to it: `app/name/id`.
     balancers: Vec<String>,
     counts: Counts,
     targets: u32,
 }
 
-/// Looks at the state.
+/// Returns the sources of metrics in the state.
 pub(super) fn sources(cloud: &Cloud, traffic: &Traffic) -> Sources {
     let mut sources = Sources::default();
     for region in cloud.regions.values() {
@@ -143,13 +143,13 @@ impl Publisher {
         Self { time_scale, published: None, cpu: BTreeMap::new(), traffic: BTreeMap::new() }
     }
 
-    /// Returns whether it is time for the next samples.
+    /// Returns whether the next samples are due.
     pub(super) fn is_due(&self, now: DateTime<Utc>) -> bool {
         let interval = scaled(60.0 / PER_MINUTE, self.time_scale).max(SHORTEST);
         self.published.is_none_or(|published| now - published >= interval)
     }
 
-    /// Records what happened since the last time.
+    /// Records the differences since the previous samples.
     pub(super) fn publish(&mut self, sources: &Sources, metrics: &Metrics, now: DateTime<Utc>) {
         let since = self.published.replace(now).map(|published| now - published);
         for (name, unit, value) in &sources.gauges {
@@ -159,7 +159,7 @@ impl Publisher {
         let before = std::mem::take(&mut self.traffic);
         for group in &sources.targets {
             let old = before.get(&group.arn).copied().unwrap_or_default();
-            // A counter that decreases has started again.
+            // A counter that decreases has been reset.
             let old = if old.requests > group.counts.requests { Counts::default() } else { old };
             self.traffic.insert(group.arn.clone(), group.counts);
             requests(group, &old, metrics, now);
@@ -194,7 +194,7 @@ impl Publisher {
     }
 }
 
-/// Returns the requests and answers of targets since `old`. As on AWS, metrics without events have no value.
+/// Records the requests and responses of targets since `old`. As on AWS, metrics without events have no value.
 fn requests(group: &TargetGroup, old: &Counts, metrics: &Metrics, now: DateTime<Utc>) {
     let alone = BTreeMap::from([("TargetGroup".to_owned(), group.label.clone())]);
     let mut series = vec![alone.clone()];
@@ -262,7 +262,7 @@ mod tests {
         DateTime::from_timestamp(1_800_000_000 + second, 0).unwrap()
     }
 
-    /// Counts of a target group with two healthy targets behind one balancer.
+    /// Returns the counts of a target group with two healthy targets behind one balancer.
     fn counted(requests: u64, responses: [u64; 4], seconds: &[f64]) -> Sources {
         let counts = Counts { requests, responses, times: Times::of(seconds), ..Counts::default() };
         let group = TargetGroup {

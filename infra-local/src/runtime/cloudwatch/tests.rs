@@ -1,4 +1,4 @@
-//! Alarms over time, with metrics played by the test.
+//! Tests of alarms over time, with simulated metrics.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
@@ -66,7 +66,7 @@ fn verdict(pattern: &str, alarm: &Alarm) -> Option<AlarmState> {
 #[test]
 fn missing_values_count_as_awss_documentation_has_it() {
     use AlarmState::{Alarm as A, InsufficientData as I, Ok as O};
-    // By treatment: missing, ignore, breaching, notBreaching; "keep" is None.
+    // One column per treatment: missing, ignore, breaching, notBreaching; "keep" is None.
     for (pattern, needed, expected) in [
         ("0-X-X", 2, [Some(A), Some(A), Some(A), Some(A)]),
         ("00X0X", 2, [Some(A), Some(A), Some(A), Some(A)]),

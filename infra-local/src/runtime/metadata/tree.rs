@@ -1,4 +1,4 @@
-//! Metadata of an instance, as a tree of texts.
+//! Metadata of an instance, as a tree of text values.
 
 use std::collections::BTreeMap;
 
@@ -14,11 +14,11 @@ use crate::model::iam::Session;
 use crate::model::{ACCOUNT, zone_id};
 use crate::state::Shared;
 
-/// For how long the credentials of an instance's role are good, and how long before their end there are new ones.
+/// Lifetime of the credentials of an instance's role, and the time before their expiry at which new ones are created.
 const CREDENTIALS: Duration = Duration::hours(6);
 const RENEWAL: Duration = Duration::minutes(15);
 
-/// Returns the text at a path, or the entries of a folder.
+/// Returns the value at a path, or the entries of a folder.
 pub(super) fn read(shared: &Shared, region: &str, instance: &Instance, path: &str) -> Option<String> {
     let path = path.strip_prefix("/latest").or_else(|| (path == "/").then_some(""))?.trim_matches('/');
     if path == "user-data" {

@@ -15,7 +15,7 @@ pub(crate) struct Binaries {
     pub(crate) postgres: PathBuf,
 }
 
-/// Finds `initdb` and `postgres` side by side: a wrapper alone in PATH does not count.
+/// Finds `initdb` and `postgres` in the same directory; a wrapper script in PATH does not count.
 pub(crate) fn find_binaries() -> Result<Binaries, PostgresError> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut directories: Vec<PathBuf> = std::env::split_paths(&path).collect();
@@ -49,7 +49,7 @@ fn binaries_in(directory: &Path) -> Option<Binaries> {
         let (initdb, postgres) = (directory.join("initdb"), directory.join("postgres"));
         (initdb.is_file() && postgres.is_file()).then_some(Binaries { initdb, postgres })
     };
-    // initdb looks for its libraries relative to itself, so links are followed first.
+    // initdb looks for its libraries relative to its own path, so symbolic links are resolved first.
     let real = ["initdb", "postgres", "pg_ctl"]
         .iter()
         .filter_map(|program| fs::canonicalize(directory.join(program)).ok())

@@ -1,4 +1,4 @@
-//! Asking a running server, with the client that comes with it.
+//! Queries to a running server, by the `psql` of the same installation.
 
 use std::ffi::OsStr;
 use std::net::Ipv4Addr;
@@ -15,8 +15,8 @@ pub(crate) struct Login {
 }
 
 impl Login {
-    /// Runs statements in the database `postgres`, with nothing of them in the server's log, and returns what the last
-    /// one answers. The password and the statements show in no command line.
+    /// Executes statements in the database `postgres` without logging them, and returns the result of the last one.
+    /// Neither the password nor the statements are part of a command line.
     pub(crate) async fn query(&self, server: &Server, statements: &str) -> Result<String, PostgresError> {
         let quiet = "SET log_statement = 'none'; SET log_min_error_statement = 'panic'; \
                      SET log_min_duration_statement = -1;\n";

@@ -1,4 +1,4 @@
-//! Against the real server.
+//! Tests with a real server.
 
 #![allow(clippy::unwrap_used)]
 
@@ -44,7 +44,7 @@ fn spec(directory: &Path, password: &str) -> PostgresSpec {
     }
 }
 
-/// Runs a query with the client that comes with the server, over TCP and with the password.
+/// Runs a query with `psql`, over TCP and with the password.
 async fn query(spec: &PostgresSpec, password: &str, sql: &str) -> Result<String, String> {
     let psql = find_binaries().unwrap().postgres.with_file_name("psql");
     let output = Command::new(psql)
@@ -87,7 +87,7 @@ async fn data_survives_a_restart_and_the_password_changes() {
     let log = fs::read_to_string(first.directory.join("postgres.log")).unwrap();
     assert!(!log.contains("o'ne") && !log.contains("PASSWORD"), "{log}");
 
-    // As after a crash of the cloud: the server still runs, and no record of it exists.
+    // As after a crash of the cloud: the server still runs, but is not recorded.
     let again = start(&second).await.unwrap();
     assert!(!identity.is_alive());
     assert_eq!(query(&second, "two", "SELECT answer FROM t").await.unwrap(), "42");

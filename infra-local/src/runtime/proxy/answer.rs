@@ -1,4 +1,4 @@
-//! Answers of the balancer itself, as AWS's look.
+//! Responses that the balancer generates, in AWS's form.
 
 use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
@@ -46,7 +46,7 @@ fn with_charset(kind: &str) -> &str {
     }
 }
 
-/// Sends the client elsewhere.
+/// Returns the redirect of a rule.
 pub(super) fn redirect(declared: &Redirect, parts: &Parts, client: &Client) -> Response<AnswerBody> {
     let asked_host = without_port(host(parts).unwrap_or_default());
     let own_host = client.local.ip().to_string();

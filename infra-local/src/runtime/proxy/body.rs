@@ -1,4 +1,4 @@
-//! The body of an answer on its way to the client.
+//! Response bodies on the way to the client.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -13,7 +13,7 @@ use super::connection::Connection;
 use super::target::InFlight;
 use super::upload::BodyError;
 
-/// The body of an answer.
+/// The body of a response.
 pub(super) enum AnswerBody {
     Own(Option<Bytes>),
     Target(Download),
@@ -48,16 +48,16 @@ impl Body for AnswerBody {
     }
 }
 
-/// A target's body on its way to the client; breaks off when nothing moves for `limit`.
+/// A target's response body. It fails when no data arrives for `limit`.
 pub(super) struct Download {
     inner: Incoming,
-    /// The connection that has to be driven for the body to arrive, unless a task of its own drives it.
+    /// The connection to drive while the body is read, unless a separate task drives it.
     connection: Option<Box<Connection>>,
-    /// Present when another task drives the connection.
+    /// Idle timer; `None` unless another task drives the connection.
     alarm: Option<Alarm>,
     limit: Duration,
     in_flight: InFlight,
-    /// True when the alarm is set for what is to come next.
+    /// True when the timer runs for the next piece.
     waits: bool,
 }
 

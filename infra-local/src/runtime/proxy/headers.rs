@@ -1,4 +1,4 @@
-//! Changes of the headers of requests to targets, and of their answers.
+//! Changes of the headers of requests and responses.
 
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
@@ -20,7 +20,7 @@ const HOP_BY_HOP: [HeaderName; 9] = [
     header::TRANSFER_ENCODING,
     header::UPGRADE,
 ];
-/// Headers that a request needs to mean the same to the target. `Connection` cannot name them as options (RFC 9110, 7.6.1).
+/// Headers that keep their meaning up to the target. `Connection` cannot name them as options (RFC 9110, 7.6.1).
 const END_TO_END: [HeaderName; 5] =
     [header::HOST, header::CONTENT_LENGTH, header::CONTENT_TYPE, header::AUTHORIZATION, header::COOKIE];
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -28,13 +28,13 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 
-/// Number of headers that a request gets here.
+/// Maximum number of headers that the balancer adds to a request.
 const ADDED: usize = 6;
 
-/// AWS's limits for one line of a request.
+/// AWS's limits for lines of a request.
 const LINE_BYTES: usize = 16 * 1024;
 
-/// AWS's limit for the addresses in `X-Forwarded-For`.
+/// AWS's limit for the number of addresses in `X-Forwarded-For`.
 const HOPS: usize = 30;
 
 /// Returns the status for requests that an AWS load balancer answers itself, regardless of its rules.
@@ -53,10 +53,10 @@ pub(super) fn refusal(parts: &Parts) -> Option<StatusCode> {
     (hops > HOPS).then(|| StatusCode::from_u16(463).unwrap_or(StatusCode::BAD_REQUEST))
 }
 
-/// Makes a client's request one of ours.
+/// Converts a client's request to a request for a target.
 pub(super) fn rewrite(parts: &mut Parts, client: &Client, settings: &Settings, upgrade: Option<HeaderValue>) {
     rewrite_host(parts, client, settings.preserve_host);
-    // Targets are asked for the path alone, in the version that we speak to them.
+    // Requests to targets use the origin form, and the balancer's HTTP version.
     if parts.uri.authority().is_some() || parts.uri.scheme().is_some() {
         parts.uri = parts.uri.path_and_query().cloned().map_or_else(|| Uri::from_static("/"), Uri::from);
     }
@@ -67,7 +67,7 @@ pub(super) fn rewrite(parts: &mut Parts, client: &Client, settings: &Settings, u
 
     let headers = &mut parts.headers;
     remove_hop_by_hop(headers);
-    // Our own server has told the client to go on.
+    // The balancer's server has already sent `100 Continue`.
     headers.remove(header::EXPECT);
     if settings.drop_invalid_headers {
         let valid = |name: &HeaderName| name.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
@@ -142,7 +142,7 @@ fn rewrite_forwarded_for(headers: &mut HeaderMap, client: &Client, settings: &Se
     }
 }
 
-/// Gives a request a trace, or its place in the trace that it has.
+/// Adds a trace id to a request, or extends the existing one.
 fn trace(headers: &mut HeaderMap) {
     let known = headers.get(&TRACE_ID).and_then(|value| value.to_str().ok());
     let value = match known {
@@ -185,7 +185,7 @@ pub(super) fn upgrade_protocol(headers: &HeaderMap) -> Option<HeaderValue> {
 }
 
 pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    // Most requests have none of them, and comparing names is cheaper than looking them up.
+    // Most requests have none of these headers, and comparing names is cheaper than a lookup of each.
     if !headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
         return;
     }

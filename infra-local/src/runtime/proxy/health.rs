@@ -1,4 +1,4 @@
-//! Health checks: what is asked of a target, and what the answers make of it.
+//! Health checks: requests to targets, and the health that follows from the responses.
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -22,15 +22,15 @@ pub(crate) struct HealthCheck {
     pub(crate) port: CheckPort,
     /// Over what.
     pub(crate) transport: Transport,
-    /// Path and query of the GET.
+    /// Path and query of the check's GET request.
     pub(crate) path: String,
     /// Time between checks, before the time scale.
     pub(crate) interval: Duration,
     /// Limit for one check; never scaled.
     pub(crate) timeout: Duration,
-    /// Successes in a row that make an unhealthy target healthy.
+    /// Number of consecutive successes after which an unhealthy target is healthy.
     pub(crate) healthy_threshold: u32,
-    /// Failures in a row that make a healthy target unhealthy.
+    /// Number of consecutive failures after which a healthy target is unhealthy.
     pub(crate) unhealthy_threshold: u32,
     /// Status codes that count as success.
     pub(crate) matcher: Matcher,
@@ -39,7 +39,7 @@ pub(crate) struct HealthCheck {
 /// Port of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CheckPort {
-    /// The one the target takes traffic on.
+    /// The port that receives the traffic.
     Traffic,
     /// This one.
     Fixed(u16),
@@ -50,24 +50,24 @@ pub(crate) enum CheckPort {
 pub(crate) struct TargetHealth {
     /// State of the target.
     pub(crate) state: HealthState,
-    /// AWS's reason code; absent when healthy.
+    /// AWS's reason code; `None` when healthy.
     pub(crate) reason: Option<&'static str>,
-    /// The same for people.
+    /// AWS's description of the reason.
     pub(crate) description: Option<String>,
 }
 
 /// The states of a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HealthState {
-    /// Registered, not yet found healthy.
+    /// Registered, before the first result.
     Initial,
     /// Takes requests.
     Healthy,
-    /// Takes requests only when no target is healthy.
+    /// Receives requests only when no target is healthy.
     Unhealthy,
-    /// Finishes what it has and takes nothing new.
+    /// Finishes its requests and receives no new ones.
     Draining,
-    /// No listener leads here, so nothing is asked.
+    /// No listener forwards to the target group, so the target is not checked.
     Unused,
 }
 
@@ -134,7 +134,7 @@ impl Failure {
     }
 }
 
-/// Asks a target once.
+/// Checks a target once.
 pub(super) async fn check(from: &Site, target: SocketAddr, check: &HealthCheck) -> Result<(), Failure> {
     let port = match check.port {
         CheckPort::Traffic => target.port(),
@@ -161,13 +161,13 @@ async fn status(stream: Stream, address: SocketAddr, path: &str) -> Option<u16> 
     let mut answer = pin!(sender.send_request(request));
     let response = tokio::select! {
         response = answer.as_mut() => response,
-        // The connection may be through before the answer it brought is looked at.
+        // The connection may finish before its response is polled.
         _closed = connection => answer.await,
     };
     response.ok().map(|response| response.status().as_u16())
 }
 
-/// Counts answers in a row and says which state they make.
+/// Counts consecutive results and derives the health from them.
 #[derive(Debug)]
 pub(super) struct Verdict {
     registered: Instant,

@@ -1,4 +1,4 @@
-//! Conditions of rules, and the requests that meet them.
+//! Conditions of rules, and their evaluation.
 
 use std::net::IpAddr;
 
@@ -17,7 +17,7 @@ pub(crate) enum Condition {
     Method(Vec<String>),
     Query(Vec<(Option<Pattern>, Pattern)>),
     Source(Vec<AddressRange>),
-    /// An unreadable condition; no request meets it.
+    /// An invalid condition, which matches no request.
     Never,
 }
 
@@ -88,7 +88,7 @@ pub(super) fn without_port(host: &str) -> &str {
     }
 }
 
-/// A text in which `*` stands for anything and `?` for any one character.
+/// A pattern in which `*` matches any text and `?` any character.
 #[derive(Debug, Clone)]
 pub(crate) struct Pattern {
     text: Vec<u8>,
@@ -110,7 +110,7 @@ impl Pattern {
             wanted == b'?' || wanted == if self.ignore_case { found.to_ascii_lowercase() } else { found }
         };
         let (mut at, mut place) = (0, 0);
-        // Position of the last star, and the end of the text that it covers so far.
+        // Position of the last `*`, and the end of the text that it covers so far.
         let mut star: Option<(usize, usize)> = None;
         while at < text.len() {
             match pattern.get(place) {

@@ -1,4 +1,4 @@
-//! Random numbers for spreading and naming, not for secrets: one per request must cost nothing.
+//! Fast random numbers for load balancing and identifiers. They are not cryptographically secure.
 
 use std::cell::Cell;
 use std::hash::{BuildHasher as _, RandomState};

@@ -1,4 +1,4 @@
-//! Cookies that keep a client with a target or a target group.
+//! Stickiness cookies, which bind a client to a target or a target group.
 
 use std::time::Duration;
 
@@ -11,20 +11,20 @@ use sha2::{Digest as _, Sha256};
 /// Stickiness of a target group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Stickiness {
-    /// For this long since the last request.
+    /// Duration since the last request.
     Duration(Duration),
-    /// As long as the application's own cookie of this name is there, and at most so long.
+    /// Bound to the application's cookie with this name, for at most the given duration.
     Application { cookie: String, most: Duration },
 }
 
-/// The cookies of target groups.
+/// Cookie for target groups.
 pub(super) const OF_GROUPS: &str = "AWSALBTG";
-/// The cookies of targets, for as long as a duration.
+/// Cookie for targets with a duration.
 const OF_TARGETS: &str = "AWSALB";
-/// The cookie that goes with an application's own.
+/// Cookie for targets with an application's cookie.
 const OF_APPLICATIONS: &str = "AWSALBAPP-0";
 
-/// Mark of a target or a target group in a cookie.
+/// Identifier of a target or a target group in a cookie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mark([u8; 16]);
 
@@ -43,7 +43,7 @@ impl Mark {
         STANDARD.encode(bytes)
     }
 
-    /// Reads a cookie's value; `None` when it has expired.
+    /// Parses a cookie's value; `None` when it has expired.
     fn read(value: &str, now: DateTime<Utc>) -> Option<Self> {
         let bytes = STANDARD.decode(value).ok()?;
         let (mark, expires) = bytes.split_first_chunk::<16>()?;
@@ -57,7 +57,7 @@ pub(super) fn group(headers: &HeaderMap) -> Option<Mark> {
     mark(headers, OF_GROUPS).or_else(|| mark(headers, "AWSALBTGCORS"))
 }
 
-/// Keeps a client with a target group.
+/// Binds a client to a target group.
 pub(super) fn keep_with_group(headers: &mut HeaderMap, group: Mark, period: Duration) {
     set(headers, OF_GROUPS, group, period);
 }
@@ -74,7 +74,7 @@ impl Stickiness {
         }
     }
 
-    /// Keeps a client with the target that answered; `stayed` says that it came to it by its cookie.
+    /// Binds a client to the target that responded; `stayed` is true when its cookie selected the target.
     pub(super) fn keep_with_target(&self, headers: &mut HeaderMap, target: Mark, stayed: bool) {
         match self {
             Self::Duration(period) => set(headers, OF_TARGETS, target, *period),
@@ -100,7 +100,7 @@ fn value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     cookies.find(|(found, _)| *found == name).map(|(_, value)| value)
 }
 
-/// Sets a cookie, and its double for requests that come from other sites.
+/// Sets a cookie, and its duplicate for cross-site requests.
 fn set(headers: &mut HeaderMap, name: &str, mark: Mark, period: Duration) {
     set_one(headers, name, mark, period, "");
     set_one(headers, &format!("{name}CORS"), mark, period, "; SameSite=None; Secure");

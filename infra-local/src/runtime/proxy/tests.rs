@@ -1,4 +1,4 @@
-//! The proxy between real clients and tiny real servers.
+//! Tests of the proxy with real clients and small servers.
 #![allow(clippy::unwrap_used)]
 
 mod hostile;
@@ -31,7 +31,7 @@ use super::upload::BodyError;
 use super::*;
 use crate::runtime::network::{NetworkHandle, Place, Site, Unconnected};
 
-/// Answer of the servers in these tests.
+/// Response body of the servers in these tests.
 type ServerBody = BoxBody<Bytes, BodyError>;
 
 fn text(text: impl Into<Bytes>) -> ServerBody {
@@ -248,7 +248,7 @@ async fn requests_go_round_and_connections_are_used_again() {
     pool.set_targets(&targets([("i-1", one.address), ("i-2", two.address)]));
     until_state(&pool, "i-1", HealthState::Healthy).await;
     until_state(&pool, "i-2", HealthState::Healthy).await;
-    // Only the checks' own connections so far; from here on the checks stand still for all a test can tell.
+    // Only connections of the checks so far. From here on, no further check is due during the test.
     pool.configure(PoolSettings {
         check: HealthCheck { interval: Duration::from_secs(1_000_000), ..settings().check },
         ..settings()
@@ -457,7 +457,7 @@ async fn requests_over_forbidden_paths_time_out() {
 async fn connections_to_a_registered_target_come_from_the_present_balancer() {
     let server = Server::start("one").await;
     let pool = pool();
-    // No network process answers, as before the target group has a balancer whose interface is connected.
+    // No network process responds, as before the target group has a balancer whose interface is connected.
     let elsewhere = Site::Inside(NetworkHandle::new(Unconnected), Place::Internet);
     let endpoint = |from| Endpoint { from, address: server.address, reachable: true };
     pool.set_targets(&BTreeMap::from([(key("i-1"), endpoint(elsewhere))]));

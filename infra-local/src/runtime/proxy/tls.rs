@@ -15,7 +15,7 @@ use super::client::Spoken;
 /// Certificates and versions of TLS of a listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Tls {
-    /// The first is for clients that ask for no name, or for one that no certificate stands for.
+    /// The first identity is the default: for clients without a server name, or with one that matches no certificate.
     pub(crate) identities: Vec<Identity>,
     pub(crate) tls12: bool,
     pub(crate) tls13: bool,
@@ -26,9 +26,9 @@ pub(crate) struct Tls {
 /// A certificate and its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Identity {
-    /// The names it stands for.
+    /// Domain names in the certificate.
     pub(crate) names: Vec<String>,
-    /// PEM, the certificate itself first.
+    /// Certificate chain in PEM, the server's certificate first.
     pub(crate) chain: String,
     /// PEM.
     pub(crate) private_key: String,
@@ -45,7 +45,7 @@ pub(crate) enum TlsError {
     Missing,
 }
 
-/// The protocols' names in ALPN.
+/// Protocol names in ALPN.
 const HTTP2: &[u8] = b"h2";
 const HTTP1: &[u8] = b"http/1.1";
 
@@ -103,7 +103,7 @@ impl ResolvesServerCert for Shown {
     }
 }
 
-/// Returns whether a certificate's name, perhaps with a star for its first part, stands for a host.
+/// Returns whether a certificate's name, which may begin with `*.`, matches a host.
 fn stands_for(own: &str, host: &str) -> bool {
     match (own.strip_prefix("*."), host.split_once('.')) {
         (Some(domain), Some((first, rest))) => !first.is_empty() && domain == rest,
@@ -112,12 +112,12 @@ fn stands_for(own: &str, host: &str) -> bool {
     }
 }
 
-/// Returns whether a client has chosen HTTP/2.
+/// Returns whether a client has negotiated HTTP/2.
 pub(super) fn speaks_http2(connection: &ServerConnection) -> bool {
     connection.alpn_protocol() == Some(HTTP2)
 }
 
-/// Returns the negotiated version and cipher, by AWS's names.
+/// Returns the negotiated version and cipher suite, by AWS's names.
 pub(super) fn spoken(connection: &ServerConnection) -> Spoken {
     let version = match connection.protocol_version() {
         Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",

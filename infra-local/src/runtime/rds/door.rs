@@ -1,4 +1,4 @@
-//! An endpoint: takes TCP connections and passes them on to a server.
+//! An endpoint: accepts TCP connections and forwards them to a server.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,16 +10,16 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-/// Limit for opening a connection to a server.
+/// Time limit for opening a connection to a server.
 const CONNECT: Duration = Duration::from_secs(2);
 
-/// Limit for the wait of a client for a server, for example during a failover.
+/// Maximum time that a client waits for a server, for example during a failover.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Interval of attempts to connect a client.
 const RETRY: Duration = Duration::from_millis(50);
 
-/// Servers that connections are passed on to.
+/// Servers to which connections are forwarded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Targets {
     /// In turn.
@@ -28,7 +28,7 @@ pub(super) struct Targets {
     pub(super) fallback: Option<SocketAddr>,
 }
 
-/// A port that is listened on until this is dropped; connections that are open then go on.
+/// A listening port, which is closed when this is dropped; open connections continue.
 pub(super) struct Door {
     targets: watch::Sender<Targets>,
     listening: AbortHandle,
@@ -41,7 +41,7 @@ impl Door {
         Door { targets, listening }
     }
 
-    /// Sends connections elsewhere from now on.
+    /// Sets the targets of future connections.
     pub(super) fn lead_to(&self, targets: Targets) {
         self.targets.send_if_modified(|current| {
             let changes = *current != targets;
@@ -80,7 +80,7 @@ async fn pass_on(mut client: TcpStream, mut targets: watch::Receiver<Targets>, t
         let now = targets.borrow_and_update().clone();
         if let Some(mut server) = connect(&now, turn).await {
             let _ = (client.set_nodelay(true), server.set_nodelay(true));
-            // The end of a connection concerns only client and server.
+            // An error of the copy concerns only client and server.
             let _ended = tokio::io::copy_bidirectional(&mut client, &mut server).await;
             return;
         }

@@ -1,4 +1,4 @@
-//! One instance: makes its server be what the model says, and looks after it.
+//! Reconciles one instance: starts, configures, watches and stops its server.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,10 +27,10 @@ const WATCH_EVERY: Duration = Duration::from_millis(100);
 /// Interval of checks on the replication of a standby.
 const ASK_EVERY: Duration = Duration::from_secs(5);
 
-/// Number of failed checks in a row after which a standby's data is copied again.
+/// Number of consecutive failed checks after which a standby's data is copied again.
 const PATIENCE: u32 = 6;
 
-/// Number of failures in a row before the instance reports trouble: some problems pass within seconds.
+/// Number of consecutive failures before the instance reports a problem: some problems last only seconds.
 const FAILURES: u32 = 6;
 
 /// The task of one instance.
@@ -49,13 +49,13 @@ pub(super) struct Host {
     unheard: u32,
 }
 
-/// Result of a check.
+/// Result of a step.
 pub(super) enum Flow {
     /// No further step for now.
     Wait,
-    /// Something was done: look again.
+    /// The step changed something, so another one follows at once.
     Again,
-    /// The instance is gone.
+    /// The instance no longer exists.
     Ended,
 }
 
@@ -77,7 +77,7 @@ impl Host {
         }
     }
 
-    /// Returns when the instance is gone, or the cloud ends.
+    /// Runs until the instance is deleted, or the cloud stops.
     pub(super) async fn run(mut self) {
         loop {
             match self.phase.now() {
@@ -101,7 +101,7 @@ impl Host {
 
     async fn look(&mut self, view: &View) -> Result<Flow, PostgresError> {
         match view.instance.stage {
-            // A writer that goes has to be one first.
+            // A writer with readers fails over before its deletion.
             Stage::Deleting if !(view.is_writer() && view.demoted.is_some()) => return self.delete(view).await,
             Stage::Stopping => {
                 self.halt().await;
@@ -219,7 +219,7 @@ impl Host {
         Ok(Some(Server::open(&directory)?).filter(Server::has_data))
     }
 
-    /// Looks after a server that runs.
+    /// Watches and configures a running server.
     async fn keep(&mut self, view: &View, process: ProcessIdentity) -> Result<Flow, PostgresError> {
         let server = self.server()?;
         let instance = &view.instance;
@@ -264,7 +264,7 @@ impl Host {
         Ok(Flow::Wait)
     }
 
-    /// Gives a running server its settings.
+    /// Applies the settings to a running server.
     fn configure(&mut self, server: &Server, process: ProcessIdentity, text: String) -> Result<(), PostgresError> {
         if self.settings.as_ref() != Some(&text) {
             server.write("postgresql.conf", &text)?;
@@ -274,7 +274,7 @@ impl Host {
         Ok(())
     }
 
-    /// Takes the place of the primary, once that one cannot write any more and everything it wrote is here.
+    /// Promotes the standby, once the primary cannot write any more and all of its writes have been received.
     async fn promote(&mut self, view: &View, server: &Server, process: ProcessIdentity) -> Result<Flow, PostgresError> {
         let mut following = Following::default();
         if let Some(demoted) = &view.demoted {
@@ -310,7 +310,7 @@ impl Host {
         self.unheard >= PATIENCE
     }
 
-    /// Makes the changes that were waiting. Another class is another host: the server is started there.
+    /// Applies pending changes. A new class means a new host, on which the server is started.
     async fn apply_pending(&mut self, view: &View) -> Flow {
         let moves = view.instance.pending.class.is_some();
         if moves {
@@ -333,7 +333,7 @@ impl Host {
         Flow::Again
     }
 
-    /// Ends what the instance is doing when it is done.
+    /// Completes the instance's current transition when it has finished.
     fn settle(&mut self, view: &View) {
         let done = match view.instance.stage {
             Stage::Creating | Stage::Starting | Stage::Modifying | Stage::BackingUp | Stage::Rebooting => {
@@ -387,7 +387,7 @@ impl Host {
         Ok(Flow::Wait)
     }
 
-    /// Leaves the writer's place to a reader, if there is one that serves.
+    /// Fails over to a reader, if one serves.
     fn give_up_writing(&self, view: &View) {
         if let Some(cluster) = view.instance.cluster.as_ref().filter(|_| view.is_writer() && view.demoted.is_none()) {
             self.shared.update(|cloud| {

@@ -1,4 +1,4 @@
-//! The volume of a cluster: its data as long as no instance has it, and its state.
+//! The volume of a cluster: its data while no instance uses it, and its state.
 
 use super::{Key, snapshots};
 use crate::model::ACCOUNT;
@@ -7,7 +7,7 @@ use crate::runtime::postgres::{PostgresError, Server};
 use crate::state::Shared;
 use crate::state::paths::database as directory;
 
-/// Something to do for a cluster that no instance does.
+/// A step for a cluster that no instance executes.
 pub(super) struct Work {
     region: String,
     cluster: DbCluster,
@@ -49,7 +49,7 @@ impl Work {
         (self.region.clone(), self.cluster.resource_id.clone())
     }
 
-    /// Does it; what fails is said in the model.
+    /// Executes the step; a failure is recorded in the model.
     pub(super) async fn run(self, shared: &Shared) -> Key {
         let done = match &self.what {
             What::Restore(resource_id) => self.restore(shared, resource_id).await,
@@ -81,7 +81,7 @@ impl Work {
         Ok(())
     }
 
-    /// Its directory is removed with those of everything else that is not there any more.
+    /// Removes the cluster from the model. Its directory is removed with those of other deleted resources.
     fn forget(&self, shared: &Shared) {
         let arn = format!("arn:aws:rds:{}:{ACCOUNT}:cluster:{}", self.region, self.cluster.id);
         shared.update(|cloud| {
@@ -101,7 +101,7 @@ impl Work {
     }
 }
 
-/// Ends what clusters are doing when their instances have done it.
+/// Completes the transitions of clusters whose instances have completed theirs.
 pub(super) fn settle(shared: &Shared) {
     let settled: Vec<(String, String, Stage)> = shared.read(|cloud| {
         let regions = cloud.regions.values();

@@ -1,4 +1,4 @@
-//! Answers of the endpoint, in the protocols of AWS.
+//! Responses of the endpoint, in the protocols of AWS.
 
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
@@ -8,7 +8,7 @@ use hyper::{Response, StatusCode};
 use super::service::guess_protocol;
 use crate::wire::{ApiError, Protocol};
 
-/// An answer on its way out. S3's bodies are streams.
+/// A response. S3's bodies are streams.
 pub(super) type Answer = Response<s3s::Body>;
 
 /// Returns the response to a request that is refused before its signature is read.

@@ -1,4 +1,5 @@
-//! Every request has a response in AWS's form: all operations with parameters of all kinds, and random bytes.
+//! Fuzz test: every request has a response in AWS's form. All operations with parameters of all kinds, and random
+//! bytes.
 #![allow(clippy::unwrap_used)]
 
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
@@ -21,7 +22,7 @@ const CASES: usize = 20;
 const QUERY: &[&str] = &["ec2", "iam", "sts", "autoscaling", "elasticloadbalancing", "rds"];
 const VALUES: &[&str] = &["ssm", "logs", "acm", "monitoring", "cloudcontrolapi"];
 
-/// A cloud of its own, and texts that name what is in it.
+/// A cloud with resources, and texts that identify them.
 struct World {
     server: Server,
     known: Vec<String>,
@@ -44,7 +45,7 @@ impl World {
         World { server, known, _directory: directory }
     }
 
-    /// Texts that a client may send.
+    /// Generates texts that a client may send.
     fn texts(&self) -> impl Strategy<Value = String> + use<> {
         const ODD: &[&str] = &[
             "",
@@ -88,7 +89,7 @@ impl World {
         prop_oneof![6 => select(odd), 1 => any::<String>(), 1 => Just("x".repeat(70_000))]
     }
 
-    /// Asks, and returns the answer's status; a panic fails the test.
+    /// Sends a request, and returns the response's status; a panic fails the test.
     fn ask(&self, service: &str, operation: &str, content_type: &str, body: &[u8]) -> u16 {
         let credential = format!("test/20250101/us-east-1/{service}/aws4_request");
         let signature =
@@ -170,7 +171,7 @@ fn every_operation_answers_whatever_its_parameters_are() {
             }
         }
     }
-    // Most of it is nonsense, and some of it happens to be right.
+    // Most requests are invalid, and some are valid by chance.
     assert!(answers[2] > 100 && answers[4] > 1000, "{answers:?}");
 }
 
@@ -207,7 +208,7 @@ fn every_operation_answers_whatever_its_document_is() {
     }
 }
 
-/// Forms whose names are made of segments in any order and to any depth.
+/// Generates forms whose names consist of segments in any order and to any depth.
 fn nested_form() -> impl Strategy<Value = String> {
     const SEGMENTS: &[&str] =
         &["member", "1", "2", "0", "", "entry", "key", "MetricData", "Dimensions", "Filter", "Name", "Tag", "N"];
@@ -233,7 +234,7 @@ fn every_operation_answers_whatever_the_structure_of_its_form() {
         for (operation, parameters) in operations {
             for _ in 0..CASES {
                 let form = sample(&mut runner, &forms);
-                // Half of them begin as the operation's own parameters do.
+                // Half of the inputs begin with a parameter of the operation.
                 let own = parameters.first().map(|name| format!("&{}.{form}", name.replace(".N", ".1")));
                 for form in [form, own.unwrap_or_default()] {
                     world.ask(service, operation, kind, format!("Action={operation}&{form}").as_bytes());

@@ -1,4 +1,4 @@
-//! The operations of all services with their parameters, for checks against AWS's models.
+//! The operations of all services with their parameters, for checks against AWS's service models.
 
 use std::collections::{BTreeMap, BTreeSet};
 

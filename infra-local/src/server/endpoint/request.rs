@@ -1,4 +1,4 @@
-//! A request of any service but S3, and the operation that it names.
+//! Requests of all services except S3, and the operations that they name.
 
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Bytes;
@@ -9,12 +9,12 @@ use crate::wire::body::RequestBody;
 use crate::wire::sigv4::Signed;
 use crate::wire::{ApiError, Outcome, Params, Protocol};
 
-/// A request of any service but S3.
+/// A request of a service other than S3.
 pub(super) struct ServiceRequest<'a> {
     pub(super) signed: &'a Signed,
     pub(super) head: &'a Parts,
     pub(super) body: &'a [u8],
-    /// Of the body as it was sent.
+    /// SHA-256 of the body as it was sent.
     pub(super) digest: String,
     pub(super) protocol: Protocol,
     pub(super) request_id: &'a str,
@@ -64,5 +64,5 @@ pub(super) async fn read_body(body: RequestBody) -> Outcome<Bytes> {
     }
 }
 
-/// The largest request of any service but S3.
+/// Maximum size of a request of a service other than S3.
 pub(super) const BODY_LIMIT_BYTES: usize = 4 * 1024 * 1024;

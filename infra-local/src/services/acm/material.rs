@@ -1,4 +1,4 @@
-//! Material of an import: a certificate, its private key and its chain, parsed and checked.
+//! Parsing and validation of an imported certificate, its private key and its chain.
 
 use chrono::{DateTime, Utc};
 use rustls::crypto::ring;

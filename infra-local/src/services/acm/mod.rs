@@ -32,7 +32,7 @@ struct Named {
 
 const CERTIFICATE: Resource = Resource::Arn("CertificateArn");
 
-/// Reads a request into its type; unknown fields are refused by name.
+/// Parses a request; unknown fields are refused by name.
 fn input<T: DeserializeOwned>(call: &Call<'_, Value>) -> Outcome<T> {
     T::deserialize(&call.input).map_err(|error| validation(error.to_string()))
 }

@@ -59,7 +59,7 @@ fn some(tags: Vec<Tag>) -> Outcome<Vec<Tag>> {
     if tags.is_empty() { Err(validation("At least one tag must be specified")) } else { Ok(tags) }
 }
 
-/// Collects and checks the tags of a request.
+/// Parses and validates the tags of a request.
 pub(super) fn read_tags(list: Vec<Tag>) -> Outcome<Tags> {
     let mut all = Tags::new();
     for tag in list {

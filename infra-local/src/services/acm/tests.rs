@@ -1,4 +1,4 @@
-//! Tests of the checks of an import, and of its result.
+//! Tests of imports and their validation.
 #![allow(clippy::unwrap_used)]
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};

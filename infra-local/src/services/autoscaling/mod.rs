@@ -100,7 +100,7 @@ fn not_found(name: &str) -> ApiError {
     validation(format!("AutoScalingGroup name not found - AutoScalingGroup '{name}' not found"))
 }
 
-/// The groups that `Filters` accept: by name and by tags.
+/// Filter of groups by name and tags.
 struct Filter {
     name: String,
     values: Vec<String>,

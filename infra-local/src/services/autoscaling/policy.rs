@@ -94,7 +94,7 @@ fn put(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         warmup_seconds: number(params, "EstimatedInstanceWarmup", 0, 172_800)?,
         kind,
     };
-    // An update keeps the alarms.
+    // An update keeps the names of the alarms.
     if let Some(PolicyKind::TargetTracking(before)) = before.as_ref().map(|before| &before.kind)
         && let PolicyKind::TargetTracking(tracking) = &mut policy.kind
     {
@@ -111,7 +111,7 @@ fn put(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(node)
 }
 
-/// Returns whether a parameter says something: some clients send nothing and zero for what they leave out.
+/// Returns whether a parameter is set: some clients send an empty text or zero for one that is not.
 fn is_said(params: &Params, name: &str) -> bool {
     params.optional(name).is_some_and(|value| !["", "0"].contains(&value))
 }
@@ -243,7 +243,7 @@ fn adjustment(params: &Params, steps: bool) -> Outcome<Adjustment> {
     })
 }
 
-/// Steps leave no gaps and do not overlap, and only the outermost ones are open.
+/// Checks that steps have no gaps, do not overlap, and that only the outermost ones are unbounded.
 fn check_steps(steps: &[Step]) -> Outcome<()> {
     let mut sorted: Vec<&Step> = steps.iter().collect();
     let from = |step: &Step| step.lower.unwrap_or(f64::NEG_INFINITY);
@@ -252,7 +252,7 @@ fn check_steps(steps: &[Step]) -> Outcome<()> {
     if sorted.iter().any(|step| from(step) >= to(step)) {
         return Err(validation("The lower bound of a step must be less than its upper bound"));
     }
-    // Bounds are compared as they were sent: a gap however small would be one.
+    // Bounds are compared exactly as they were sent, because any gap is an error.
     let joined = sorted.windows(2).all(|pair| to(pair[0]).total_cmp(&from(pair[1])).is_eq());
     if !joined {
         return Err(validation("StepAdjustments must leave no gaps and must not overlap"));
@@ -260,7 +260,7 @@ fn check_steps(steps: &[Step]) -> Outcome<()> {
     Ok(())
 }
 
-/// Executes a policy now, as its alarm would.
+/// Executes a policy immediately, as its alarm would.
 fn execute(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let name = required(params, "PolicyName")?;

@@ -39,7 +39,7 @@ const START: &[&str] = &[
 /// AWS's default of `CheckpointDelay`.
 const CHECKPOINT_DELAY_SECONDS: u32 = 3600;
 
-/// Refreshes kept of a group.
+/// Number of refreshes that are kept per group.
 const KEPT: usize = 50;
 
 fn start(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
@@ -94,7 +94,7 @@ fn start(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     });
     let surplus = group.refreshes.len().saturating_sub(KEPT);
     group.refreshes.drain(..surplus);
-    // Launches that failed before say nothing about the new version.
+    // Earlier failed launches do not concern the new version.
     group.failures = 0;
     group.next_launch = None;
     Ok(Node::new().with("InstanceRefreshId", id))
@@ -138,7 +138,7 @@ fn preferences_of(params: &Params) -> Outcome<Preferences> {
     Ok(preferences)
 }
 
-/// Percentages that grow, from 1 to 100.
+/// Parses checkpoints: ascending percentages, from 1 to 100.
 fn checkpoints(params: &Params) -> Outcome<Vec<u32>> {
     let given = params.texts("CheckpointPercentages");
     let parsed: Option<Vec<u32>> = given.iter().map(|text| text.parse().ok()).collect();

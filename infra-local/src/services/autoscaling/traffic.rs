@@ -1,4 +1,4 @@
-//! Target groups of a group: attached, detached, and the same as traffic sources.
+//! Target groups of a group: attached, detached, and as traffic sources.
 
 use super::group::attach;
 use super::{NAME, PAGES, named, named_mut, page, required, resource, validation};

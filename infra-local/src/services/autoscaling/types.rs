@@ -1,4 +1,4 @@
-//! Names that the other operations accept, and metrics of groups.
+//! Valid names for other operations, and metrics of groups.
 
 use super::group_settings::KNOWN_PROCESSES;
 use super::parse::TERMINATION_POLICIES;
@@ -18,10 +18,10 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
     Operation::writes("DisableMetricsCollection", disable, &[NAME, &["Metrics.N"]]).on(&[resource::GROUP]),
 ];
 
-/// The only granularity there is.
+/// The only granularity.
 pub(super) const GRANULARITY: &str = "1Minute";
 
-/// Metrics of a group itself.
+/// Metrics of groups.
 const METRICS: &[&str] = &[
     "GroupMinSize",
     "GroupMaxSize",

@@ -1,4 +1,4 @@
-//! Calls of the operations of a type's own service, with the rights of the identity that made the request.
+//! Calls of the operations of a type's own service, with the permissions of the identity that made the request.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ use crate::wire::{ApiError, JsonVersion, Node, Outcome, Params, Protocol, leaves
 pub(crate) struct Surroundings<'a> {
     pub(crate) addresses: &'a AddressBlock,
     pub(crate) directory: &'a Path,
-    /// True when the policies of users and roles decide.
+    /// True when the policies of users and roles are enforced.
     pub(crate) enforce_iam: bool,
     pub(crate) now: DateTime<Utc>,
 }
@@ -36,7 +36,7 @@ pub(super) struct Of<I: 'static, O: 'static> {
 }
 
 impl Caller<'_> {
-    /// Calls a service that works on values. Members that are null are not sent.
+    /// Calls a service that uses JSON values. Members that are null are not sent.
     pub(super) fn ask(
         &self,
         cloud: &mut Cloud,
@@ -92,7 +92,7 @@ impl Caller<'_> {
         match run {
             Run::Reads(run) => run(cloud, &call),
             Run::Writes(run) => run(cloud, &call),
-            // Requests are carried out while the state is locked.
+            // Requests are executed while the state is locked.
             Run::Performs(_) => Err(ApiError::internal("Cloud Control cannot call an operation that performs I/O")),
         }
     }

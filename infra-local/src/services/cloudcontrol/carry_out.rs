@@ -1,4 +1,4 @@
-//! Carries out requests by the operations of each type's own service, with the rights of the requests' identities.
+//! Executes requests by the operations of each type's own service, with the permissions of the requests' identities.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::model::Cloud;
 use crate::model::cloudcontrol::{ErrorCode, Operation as Verb, ResourceRequest, Status};
 use crate::wire::{ApiError, Outcome};
 
-/// Returns whether a request waits for something to be done.
+/// Returns whether any request has not finished.
 pub(crate) fn is_waiting(cloud: &Cloud) -> bool {
     let mut requests = cloud.regions.values().flat_map(|region| region.cloudcontrol.requests.values());
     requests.any(|request| !request.status.is_over())
@@ -38,7 +38,7 @@ fn step(cloud: &mut Cloud, surroundings: Surroundings<'_>, region: &str, token: 
         }
         Status::CancelInProgress => request.end(Status::CancelComplete, surroundings.now),
         _ => {
-            // An operation that fails half-way changes nothing.
+            // An operation that fails part-way changes nothing.
             let mut draft = cloud.clone();
             match perform(&mut draft, surroundings, region, &request) {
                 Ok(identifier) => {
@@ -67,7 +67,7 @@ fn step(cloud: &mut Cloud, surroundings: Surroundings<'_>, region: &str, token: 
     }
 }
 
-/// Carries out a request, and returns the identifier of the resource.
+/// Executes a request, and returns the identifier of the resource.
 fn perform(
     cloud: &mut Cloud,
     surroundings: Surroundings<'_>,
@@ -91,7 +91,7 @@ fn perform(
     Ok(identifier)
 }
 
-/// Converts an error of a service to a code of Cloud Control.
+/// Returns the code of Cloud Control for an error of a service.
 fn code(error: &ApiError) -> ErrorCode {
     let code = error.code.as_ref();
     let means = |words: &[&str]| words.iter().any(|word| code.contains(word));

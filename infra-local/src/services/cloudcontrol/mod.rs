@@ -47,7 +47,7 @@ pub(crate) fn needed_actions(operation: &str, type_name: &str) -> &'static [&'st
     }
 }
 
-/// Reads a request into its type; unknown members are refused by name.
+/// Parses a request; unknown members are refused by name.
 fn input<T: DeserializeOwned>(call: &Call<'_, Value>) -> Outcome<T> {
     T::deserialize(&call.input).map_err(|error| validation(error.to_string()))
 }

@@ -1,4 +1,4 @@
-//! JSON Patch (RFC 6902): how changes of a resource are written.
+//! JSON Patch (RFC 6902), the form of updates.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -17,7 +17,7 @@ enum Step {
     Test { path: String, value: Value },
 }
 
-/// Applies a whole patch to a document, or returns an error.
+/// Applies a complete patch to a document, or returns an error.
 pub(super) fn apply(document: &Value, patch: &str) -> Outcome<Value> {
     let steps: Vec<Step> = serde_json::from_str(patch)
         .map_err(|error| invalid(format!("The patch document is not one of RFC 6902: {error}")))?;

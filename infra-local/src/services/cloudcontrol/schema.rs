@@ -1,4 +1,4 @@
-//! Checks of properties against the schema of their type.
+//! Validation of properties against the schema of their type.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use super::{invalid, validation};
 use crate::services::cloudcontrol::kind::Kind;
 use crate::wire::{ApiError, Outcome};
 
-/// Refuses properties that the type does not have, and lacks of required ones.
+/// Refuses unknown properties, and missing required ones.
 pub(super) fn check(kind: &Kind, wanted: &Value) -> Outcome<()> {
     let Value::Object(properties) = wanted else {
         return Err(validation("Model validation failed (#: expected type: JSONObject)"));

@@ -35,7 +35,7 @@ impl World {
         self.plane.cloud = cloud;
     }
 
-    /// Asks for a change and returns what it came to.
+    /// Requests a change, and returns its result.
     fn done(&mut self, name: &str, input: Value) -> Value {
         let answer = self.ask(name, input).unwrap();
         let token = answer["ProgressEvent"]["RequestToken"].clone();

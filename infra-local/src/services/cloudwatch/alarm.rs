@@ -1,4 +1,4 @@
-//! Alarms on metrics: put, describe, delete, switch.
+//! Alarms on metrics: put, describe, delete, enable and disable.
 
 use std::collections::BTreeMap;
 
@@ -87,7 +87,7 @@ fn put(cloud: &mut Cloud, call: &Call<'_, Value>, request: Put) -> Outcome<Value
         threshold: request.threshold,
         comparison: request.comparison_operator,
         missing: request.treat_missing_data,
-        // Tags are taken at creation alone.
+        // Tags are accepted only at creation.
         tags: before.map_or(tags, |alarm| alarm.tags.clone()),
         state: before.map_or(AlarmState::InsufficientData, |alarm| alarm.state),
         reason: kept("Unchecked: Initial alarm creation"),
@@ -256,7 +256,7 @@ struct Names {
     alarm_names: Vec<String>,
 }
 
-/// Deletes all of them, or none when one does not exist.
+/// Deletes all alarms, or none if one does not exist.
 fn delete(cloud: &mut Cloud, call: &Call<'_, Value>, request: Names) -> Outcome<Value> {
     let watching = &mut cloud.region_mut(call.region)?.cloudwatch;
     if let Some(absent) = request.alarm_names.iter().find(|name| !watching.alarms.contains_key(*name)) {
@@ -306,7 +306,7 @@ fn disable(cloud: &mut Cloud, call: &Call<'_, Value>, request: Names) -> Outcome
 fn switch(cloud: &mut Cloud, call: &Call<'_, Value>, request: &Names, enabled: bool) -> Outcome<Value> {
     let watching = &mut cloud.region_mut(call.region)?.cloudwatch;
     for name in &request.alarm_names {
-        // AWS says nothing of names that it does not know.
+        // AWS ignores unknown names.
         if let Some(alarm) = watching.alarms.get_mut(name).filter(|alarm| alarm.actions_enabled != enabled) {
             alarm.actions_enabled = enabled;
             alarm.configured = call.now;

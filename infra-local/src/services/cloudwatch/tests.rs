@@ -17,7 +17,7 @@ impl World {
         Self { plane }
     }
 
-    /// Asks as the server does, and answers as a value.
+    /// Executes a request as the server does, and returns the response as a value.
     fn carry(&mut self, protocol: Protocol, name: &str, body: &[u8]) -> Result<Value, String> {
         let input = protocol.read(body).map_err(|error| error.to_string())?;
         self.plane.values(OPERATIONS, name, input)

@@ -27,7 +27,7 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
         .on_any(),
 ];
 
-/// AWS's default quota in a region.
+/// AWS's default quota per region.
 const LIMIT: usize = 5;
 
 fn allocate(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {

@@ -1,4 +1,4 @@
-//! Client tokens: the same request sent twice is carried out once.
+//! Client tokens: a repeated request is executed only once.
 
 use crate::model::Region;
 use crate::services::Call;

@@ -199,7 +199,7 @@ fn describe_versions(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     } else {
         wanted.iter().map(|text| version(template, Some(text))).collect::<Outcome<_>>()?
     };
-    // Newest first, as AWS lists them; the key sorts that way.
+    // Newest first, as on AWS: the key is sorted that way.
     let keyed = versions.into_iter().map(|found| (format!("{:020}", u64::MAX - found.0), found)).collect();
     let page = Page::of(keyed, params, |(key, _): &(String, _)| key)?;
     Ok(Node::new()

@@ -70,10 +70,10 @@ pub(crate) const OPERATIONS: &[&[Ec2Operation]] = &[
     zone::OPERATIONS,
 ];
 
-/// Parameters every EC2 request may carry.
+/// Parameters that all EC2 requests may contain.
 pub(crate) const ALWAYS: &[&str] = &["Action", "Version", "DryRun"];
 
-/// The parameters of tags at creation, for operation tables.
+/// Parameters of tags at creation, for operation tables.
 const TAG_SPECIFICATIONS: &[&str] =
     &["TagSpecification.N.ResourceType", "TagSpecification.N.Tag.N.Key", "TagSpecification.N.Tag.N.Value"];
 
@@ -98,7 +98,7 @@ fn default_vpc(region: &Region) -> Outcome<&Vpc> {
     vpc.ok_or_else(|| ApiError::new("VPCIdNotSpecified", "No default VPC for this user"))
 }
 
-/// Refuses an identifier that does not look like one of its kind.
+/// Refuses an identifier without the prefix of its kind.
 fn check_id<'a>(id: &'a str, prefix: &str, code: &'static str) -> Outcome<&'a str> {
     let digits = id.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('-'));
     match digits {
@@ -107,7 +107,7 @@ fn check_id<'a>(id: &'a str, prefix: &str, code: &'static str) -> Outcome<&'a st
     }
 }
 
-/// A thing together with its region, which filters may have to ask.
+/// A resource with its region, for filters that need the region.
 struct Located<'a, T> {
     region: &'a Region,
     item: &'a T,

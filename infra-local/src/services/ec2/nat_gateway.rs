@@ -1,4 +1,4 @@
-//! NAT gateways: the route to the internet for subnets that are unreachable from there.
+//! NAT gateways: the route to the internet for subnets that clients on the internet cannot reach.
 
 use super::client_token::{known_answer, remember};
 use super::{Ec2Operation, TAG_SPECIFICATIONS, address, check_id, resource, subnet, tags_for};
@@ -21,7 +21,7 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
     Operation::reads("DescribeNatGateways", describe, &[&["NatGatewayId.N"], FILTERS, PAGES]).on_any(),
 ];
 
-/// AWS's default quota in a zone.
+/// AWS's default quota per zone.
 const LIMIT: usize = 5;
 
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
@@ -104,7 +104,7 @@ fn allocation(region: &Region, params: &Params) -> Outcome<Option<String>> {
     }
 }
 
-/// Asks for the end; the data plane takes it from there. The end of what has ended is a success.
+/// Requests the deletion by the data plane. The deletion of a deleted gateway succeeds.
 fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let id = call.input.required("NatGatewayId")?;
     check_id(id, "nat", "NatGatewayMalformed")?;

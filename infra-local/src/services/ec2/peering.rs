@@ -39,7 +39,7 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
 
 const ID: &[&str] = &["VpcPeeringConnectionId"];
 
-/// AWS's default quota of peering connections of a VPC.
+/// AWS's default quota of peering connections per VPC.
 const LIMIT: usize = 50;
 
 /// Time after which a request expires.

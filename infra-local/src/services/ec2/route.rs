@@ -18,7 +18,7 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
 const ROUTE: &[&str] = &["RouteTableId", "DestinationCidrBlock"];
 const TARGET: &[&str] = &["GatewayId", "NatGatewayId", "VpcPeeringConnectionId"];
 
-/// AWS's default quota of routes in a table, the local one not counted.
+/// AWS's default quota of routes per table, without the local route.
 const LIMIT: usize = 50;
 
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
@@ -33,7 +33,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     }
     let destination = destination.to_string();
     if let Some(existing) = table.routes.iter().find(|route| route.destination == destination) {
-        // The same route again is a success, as on AWS; one to elsewhere is not.
+        // As on AWS, creating an identical route succeeds, and one with another target fails.
         if existing.target == target {
             return Ok(Node::success());
         }
@@ -124,7 +124,7 @@ fn internet_gateway(region: &Region, table: &RouteTable, id: &str) -> Outcome<Ro
 
 fn nat_gateway(region: &Region, table: &RouteTable, id: &str) -> Outcome<RouteTarget> {
     check_id(id, "nat", "InvalidNatGatewayID.Malformed")?;
-    // Like AWS, one that is not available yet is not known here.
+    // As on AWS, a gateway that is not available yet does not exist for routes.
     let gateway = region.ec2.nat_gateways.get(id).filter(|gateway| gateway.state == NatState::Available);
     let gateway = gateway.ok_or_else(|| {
         ApiError::new("InvalidNatGatewayID.NotFound", format!("The natGateway ID '{id}' does not exist"))

@@ -1,4 +1,4 @@
-//! Route tables, and which subnets use them.
+//! Route tables, and their associations with subnets.
 
 use super::client_token::{known_answer, remember};
 use super::{Ec2Operation, Located, TAG_SPECIFICATIONS, check_id, needed, resource, select, subnet, tags_for, vpc};
@@ -23,7 +23,7 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
     Operation::reads("DescribeRouteTables", describe, &[&["RouteTableId.N"], FILTERS, PAGES]).on_any(),
 ];
 
-/// AWS's default quota of route tables in a VPC.
+/// AWS's default quota of route tables per VPC.
 const LIMIT: usize = 200;
 
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
@@ -72,7 +72,7 @@ fn associate(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let taken = |table: &RouteTable| {
         table.associations.iter().find(|held| held.subnet_id.as_ref() == Some(&subnet_id)).map(|held| held.id.clone())
     };
-    // Asking again for what is so already is answered with what is so.
+    // A repeated association returns the existing one.
     if let Some(id) = taken(table) {
         return Ok(associated("associationId", &id));
     }
@@ -88,7 +88,7 @@ fn associate(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(answer)
 }
 
-/// Gives the subnet of an association, or the place of the main table, to another table.
+/// Moves an association, or the role of the main table, to another table.
 fn replace(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let region = cloud.region_mut(call.region)?;

@@ -23,7 +23,7 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
     Operation::reads("DescribeSecurityGroups", describe, &[&["GroupId.N", "GroupName.N"], FILTERS, PAGES]).on_any(),
 ];
 
-/// AWS's default quota of groups in a region.
+/// AWS's default quota of groups per region.
 const LIMIT: usize = 2500;
 
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
@@ -186,7 +186,7 @@ fn render(group: &SecurityGroup, region: &str) -> Node {
         .with("securityGroupArn", arn(region, &group.id))
 }
 
-/// Rules with the same protocol and ports are one permission in AWS's answer.
+/// Renders rules. As on AWS, rules with the same protocol and ports are one permission.
 fn render_permissions(group: &SecurityGroup, egress: bool) -> Node {
     let mut permissions: BTreeMap<(&str, Option<Ports>), Vec<&Rule>> = BTreeMap::new();
     for rule in group.rules.values().filter(|rule| rule.egress == egress) {

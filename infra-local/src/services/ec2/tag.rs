@@ -1,4 +1,4 @@
-//! Tags of everything in EC2 that has an id.
+//! Tags of all EC2 resources with an id.
 
 use super::{Ec2Operation, resource};
 use crate::model::Cloud;
@@ -100,7 +100,7 @@ struct Tagged<'a> {
     kind: &'static str,
     key: &'a str,
     value: &'a str,
-    /// Sort key; pages need one key per entry.
+    /// Sort key, which pages need.
     position: String,
 }
 

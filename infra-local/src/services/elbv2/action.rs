@@ -1,4 +1,4 @@
-//! Actions of listeners and rules: how they are read, checked and shown.
+//! Actions of listeners and rules: parsing, validation and rendering.
 
 use super::limits::{self, TARGET_GROUPS_PER_ACTION};
 use super::{not_honoured, number, required, target_group, validation};
@@ -6,7 +6,7 @@ use crate::model::Region;
 use crate::model::elbv2::routing::{Action, FixedResponse, Forward, Redirect, WeightedGroup};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
-/// The parameters of a list of actions, for operation tables.
+/// Parameters of a list of actions, for operation tables.
 macro_rules! parameters {
     ($list:literal) => {
         &[

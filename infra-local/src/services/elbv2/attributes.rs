@@ -70,7 +70,7 @@ fn check(key: &str, value: &str, default: &str, allowed: Allowed) -> Outcome<()>
     }
 }
 
-/// Returns whether the attributes of a target group go together.
+/// Checks that the attributes of a target group are compatible with each other.
 pub(super) fn check_together(group: &TargetGroup) -> Outcome<()> {
     if group.number("slow_start.duration_seconds") > 0
         && group.attribute("load_balancing.algorithm.type") != "round_robin"

@@ -34,7 +34,7 @@ fn create(state: &State<'_>, call: &Call<'_, Params>) -> Outcome<Node> {
     state.write(|cloud| add(cloud, call)).map(|(node, _)| node)
 }
 
-/// Adds the listener. Returns the answer, and the address that it listens on.
+/// Adds a listener. Returns the response, and the address on which it listens.
 fn add(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<(Node, SocketAddrV4)> {
     let params = &call.input;
     let balancer_arn = required(params, "LoadBalancerArn")?;
@@ -97,7 +97,7 @@ fn modify(state: &State<'_>, call: &Call<'_, Params>) -> Outcome<Node> {
     state.write(|cloud| change(cloud, call)).map(|(node, _)| node)
 }
 
-/// Changes the listener. Returns the answer, and the address that it newly listens on.
+/// Changes a listener. Returns the response, and the new address if the port changed.
 fn change(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<(Node, Option<SocketAddrV4>)> {
     let params = &call.input;
     let arn = required(params, "ListenerArn")?;
@@ -173,7 +173,7 @@ fn parse_tls(region: &Region, params: &Params, current: Option<&Listener>) -> Ou
     }
 }
 
-/// Refuses an address that another program of this machine listens on.
+/// Refuses an address on which another program of this machine listens.
 fn check_free(address: SocketAddrV4) -> Outcome<()> {
     match TcpListener::bind(address) {
         Ok(_) => Ok(()),

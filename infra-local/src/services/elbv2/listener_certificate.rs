@@ -39,7 +39,7 @@ fn add(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region_mut(call.region)?;
     let arns = some(parse(region, &call.input)?)?;
     let tls = tls(region, &call.input)?;
-    // The default certificate may be in the list as well, but it stays one certificate.
+    // The default certificate may also be in the list, and is not added to the additional ones.
     tls.others.extend(arns.iter().filter(|arn| **arn != tls.certificate).cloned());
     limits::check(MOST, tls.others.len(), "TooManyCertificates")?;
     let added = arns.iter().map(|arn| render(arn, *arn == tls.certificate));

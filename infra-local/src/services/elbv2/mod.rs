@@ -1,4 +1,4 @@
-//! Elastic Load Elbv2 (version 2015-12-01): application balancers, one file per kind.
+//! Elastic Load Balancing (version 2015-12-01): application load balancers, one file per kind.
 
 mod action;
 mod attributes;

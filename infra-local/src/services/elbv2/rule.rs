@@ -1,4 +1,4 @@
-//! Rules of listeners. The default one is the listener's own action, and can only be looked at.
+//! Rules of listeners. The default rule is the listener's default action, and is read-only.
 
 use std::collections::BTreeMap;
 
@@ -109,7 +109,7 @@ fn set_priorities(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         return Err(validation("At least one rule priority must be specified"));
     }
     let region = cloud.region_mut(call.region)?;
-    // All of them leave their places before any takes its new one, so that two can change places.
+    // All rules are removed before they are inserted, so that two can swap priorities.
     let mut moved: Vec<(String, u32, Rule)> = Vec::new();
     for entry in &entries {
         let new = priority(entry)?;

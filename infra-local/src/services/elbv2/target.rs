@@ -17,7 +17,7 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
     Operation::reads("DescribeTargetHealth", describe, &[TARGETS]).on_any().ignoring(&[ZONE]),
 ];
 
-/// Requests go to the targets of all zones alike.
+/// The local cloud ignores the zone: requests are distributed over the targets of all zones.
 const ZONE: &[&str] = &["Targets.N.AvailabilityZone"];
 
 const TARGETS: &[&str] = &["TargetGroupArn", "Targets.N.Id", "Targets.N.Port"];
@@ -55,7 +55,7 @@ fn check_instance(region: &Region, id: &str, vpc_id: &str) -> Outcome<()> {
     Err(invalid(&format!("The following targets are not in a running state and cannot be registered: '{id}'")))
 }
 
-/// Refuses addresses that are not on this machine: everything that the cloud runs is.
+/// Refuses addresses outside of the cloud.
 fn check_address(id: &str) -> Outcome<()> {
     let Ok(address) = id.parse::<Ipv4Addr>() else {
         return Err(validation(format!("The IP address '{id}' is not a valid IPv4 address")));

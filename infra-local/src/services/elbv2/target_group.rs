@@ -119,10 +119,10 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(node)
 }
 
-/// Refuses every value but the one that is served here.
+/// Refuses all values except for the supported one.
 fn only_value(params: &Params, parameter: &str, only: &str) -> Outcome<()> {
     match params.optional(parameter) {
-        // Some clients send an empty one.
+        // Some clients send an empty value.
         Some(value) if !value.is_empty() && value != only => {
             Err(not_honoured(format!("The local cloud has {parameter} '{only}', not '{value}'")))
         }

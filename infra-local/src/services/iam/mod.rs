@@ -66,7 +66,7 @@ fn arn(kind: &str, path: &str, name: &str) -> String {
     format!("arn:aws:iam::{ACCOUNT}:{kind}{path}{name}")
 }
 
-/// Reads and checks a name: letters, digits and `+=,.@-_`.
+/// Returns a name, which consists of letters, digits and `+=,.@-_`.
 fn name<'a>(params: &'a Params, parameter: &str, limit: usize) -> Outcome<&'a str> {
     let name = params.optional(parameter).unwrap_or_default();
     let valid = |character: char| character.is_ascii_alphanumeric() || "+=,.@-_".contains(character);
@@ -88,7 +88,7 @@ fn path(params: &Params) -> Outcome<&str> {
     ))
 }
 
-/// Refuses a document that is no policy.
+/// Refuses an invalid policy document.
 fn check_policy(document: &str) -> Outcome<()> {
     let malformed = |why| ApiError::new("MalformedPolicyDocument", format!("Syntax errors in policy: {why}"));
     Document::parse(document).map(drop).map_err(malformed)

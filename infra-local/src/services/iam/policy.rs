@@ -1,4 +1,4 @@
-//! Managed policies: customers' own with their versions, and those of AWS that are known here.
+//! Managed policies: customer managed ones with their versions, and the supported AWS managed ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,7 +33,7 @@ pub(super) const OPERATIONS: &[IamOperation] = &[
         .on(&[resource::POLICY]),
 ];
 
-/// AWS's quota of versions of one policy.
+/// AWS's quota of versions per policy.
 const VERSIONS_LIMIT: usize = 5;
 
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {

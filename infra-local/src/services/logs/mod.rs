@@ -26,7 +26,7 @@ type LogOperation = Operation<Value, Value>;
 pub(crate) const OPERATIONS: &[&[LogOperation]] =
     &[group::OPERATIONS, stream::OPERATIONS, event::OPERATIONS, tag::OPERATIONS];
 
-/// Reads a request into its type; unknown members are refused by name.
+/// Parses a request; unknown members are refused by name.
 fn input<T: DeserializeOwned>(call: &Call<'_, Value>) -> Outcome<T> {
     T::deserialize(&call.input).map_err(|error| invalid(error.to_string()))
 }
@@ -43,7 +43,7 @@ fn no_stream() -> ApiError {
     ApiError::new("ResourceNotFoundException", "The specified log stream does not exist.")
 }
 
-/// Milliseconds since 1970, as this service writes times.
+/// Returns milliseconds since 1970, the form of times in this service.
 fn milliseconds(time: DateTime<Utc>) -> i64 {
     time.timestamp_millis()
 }

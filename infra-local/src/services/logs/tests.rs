@@ -28,7 +28,7 @@ impl World {
         self.plane.values(OPERATIONS, name, input)
     }
 
-    /// Logs messages, a second apart, from `seconds` before now on.
+    /// Puts events with one second between them, beginning `seconds` before now.
     fn log(&mut self, seconds: i64, messages: &[&str]) -> Value {
         let from = self.now.timestamp_millis() - seconds * 1000;
         let events: Vec<Value> = (0..)

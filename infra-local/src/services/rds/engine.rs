@@ -1,4 +1,4 @@
-//! Engines, their versions, and the classes of instances.
+//! Engines, their versions, and instance classes.
 
 use super::{FILTERS, PAGES, combination, entries, filtered, page};
 use crate::domain::postgres;
@@ -59,11 +59,11 @@ pub(super) fn parse(params: &Params, known: &[&str]) -> Outcome<String> {
     Ok(engine.to_owned())
 }
 
-/// Checks that a requested version is the installed one, whole or by its major number.
+/// Checks that a requested version is the installed one, given completely or as the major version.
 pub(super) fn check_version(params: &Params, engine: &str) -> Outcome<()> {
     let there = version()?;
     match params.optional("EngineVersion") {
-        // Some clients send an empty one.
+        // Some clients send an empty version.
         Some(demanded) if !demanded.is_empty() && demanded != there && demanded != major()? => {
             Err(combination(format!(
                 "Cannot find version {demanded} for {engine}. Available is {there}, the PostgreSQL of this machine"
@@ -73,7 +73,7 @@ pub(super) fn check_version(params: &Params, engine: &str) -> Outcome<()> {
     }
 }
 
-/// Checks a class for an engine.
+/// Checks that an engine supports a class.
 pub(super) fn check_class(class: &str, engine: &str) -> Outcome<()> {
     let Some(known) = class::all().find(|known| known.name == class) else {
         return Err(ApiError::invalid(format!("Invalid DB Instance class: {class}")));

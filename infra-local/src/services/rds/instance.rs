@@ -1,4 +1,4 @@
-//! DB instances: creation, description, deletion.
+//! Creation, description and deletion of DB instances.
 
 use super::request::{self, BACKUPS, DEFAULT_PORT, MAINTENANCE, SECURITY_GROUPS, STORAGE};
 use super::{
@@ -214,7 +214,7 @@ pub(super) fn blank(engine: &str, place: Place) -> DbInstance {
     }
 }
 
-/// Gives an instance its class, options and address, and adds it.
+/// Adds an instance with the class and options of the request, and assigns its address.
 pub(super) fn add(region: &mut Region, call: &Call<'_, Params>, id: &str, base: DbInstance) -> Outcome<Node> {
     let params = &call.input;
     if region.rds.instances.contains_key(id) {
@@ -447,5 +447,5 @@ fn render_pending(instance: &DbInstance) -> Node {
         .maybe("MultiAZ", pending.multi_az)
 }
 
-/// The zone of the DNS names of databases in us-east-1; only alias records would need another one per region.
+/// Hosted zone of the DNS names of databases in us-east-1. Only alias records would need the zones of other regions.
 pub(super) const HOSTED_ZONE: &str = "Z2R2ITUGPM61AM";

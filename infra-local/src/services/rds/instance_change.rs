@@ -1,4 +1,4 @@
-//! DB instances: changes, reboots, stop and start.
+//! Modification, reboot, stop and start of DB instances.
 
 use super::request::{self, BACKUPS, MAINTENANCE, SECURITY_GROUPS, STORAGE};
 use super::{combination, engine, instance, instance_mut, instance_state, parameter_group, resource};
@@ -52,7 +52,7 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
     Operation::writes("StartDBInstance", start, &[&["DBInstanceIdentifier"]]).on(&[resource::INSTANCE]),
 ];
 
-/// Parameters that only the cluster of a member can change.
+/// Parameters that members of a cluster inherit from it.
 const OF_THE_CLUSTER: &[(&str, &str)] = &[
     ("MasterUserPassword", "master password"),
     ("DBPortNumber", "port"),
@@ -132,7 +132,7 @@ fn in_time(params: &Params, instance: &mut DbInstance) -> Outcome<()> {
     }
     if STORAGE.iter().any(|parameter| params.optional(parameter).is_some()) {
         let storage = request::storage(params, Some(&instance.storage), &instance.engine)?;
-        // The limit of storage autoscaling takes effect at once.
+        // The limit of storage autoscaling takes effect immediately.
         instance.storage.max_allocated_gib = storage.max_allocated_gib;
         pending.storage = Some(storage).filter(|storage| *storage != instance.storage);
     }

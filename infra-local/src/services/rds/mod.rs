@@ -51,7 +51,7 @@ const PAGES: &[&str] = &["Marker", "MaxRecords"];
 const FILTERS: &[&str] = &["Filters", "Filters.Filter.N.Name", "Filters.Filter.N.Values.Value.N"];
 const TAGS: &[&str] = &["Tags", "Tags.Tag.N.Key", "Tags.Tag.N.Value"];
 
-/// A filter a kind knows: its name, and the values an item has for it.
+/// A filter of a kind: its name, and the values of an item for it.
 type Field<T> = (&'static str, fn(&T) -> Vec<String>);
 
 /// Checks the identifier of an instance, cluster, snapshot or group.

@@ -1,4 +1,4 @@
-//! Values of parameters, checked as the server will check them.
+//! Values of parameters, validated as the server does.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,7 +10,7 @@ use crate::domain::rds::catalog::LOGICAL_REPLICATION;
 use crate::domain::rds::formula;
 use crate::wire::{ApiError, Outcome};
 
-/// Checks a value the way the server will, by letting the server's program look at it.
+/// Validates a value by running `postgres` with it.
 pub(super) fn check(name: &str, value: &str, directory: &Path) -> Outcome<&'static Known> {
     let known = catalog::known()
         .get(&name.to_lowercase())
@@ -21,7 +21,7 @@ pub(super) fn check(name: &str, value: &str, directory: &Path) -> Outcome<&'stat
     let refused = |allowed: &str| {
         Err(ApiError::invalid(format!("Invalid parameter value: {value} for: {name} allowed values are: {allowed}")))
     };
-    // Checked for a small instance: what fits there fits everywhere.
+    // Formulas are checked for a small instance: a value that fits there fits any instance.
     let Some(plain) = formula::evaluate(value, 1 << 30) else {
         return refused("a number, or a formula of DBInstanceClassMemory with LEAST, GREATEST and SUM");
     };
@@ -44,7 +44,7 @@ pub(super) fn check(name: &str, value: &str, directory: &Path) -> Outcome<&'stat
     }
 }
 
-/// Returns the objection of the server's program to a value.
+/// Returns the error message of `postgres` about a value.
 fn complaint(name: &str, value: &str, directory: &Path) -> Option<String> {
     let output = Command::new(&postgres::installed().ok()?.program)
         .args(["-C", name, "--config-file=/dev/null", "-c", &format!("{name}={value}"), "-D"])

@@ -83,10 +83,10 @@ const SET: &[&str] = &[
     "Parameters.Parameter.N.ApplyMethod",
 ];
 
-/// The most parameters of one request.
+/// AWS's limit of parameters per request.
 const AT_ONCE: usize = 20;
 
-/// Names of the groups of instances and of clusters.
+/// Names in the API of the parameter groups of instances or clusters.
 #[derive(Clone, Copy)]
 struct Kind {
     name: &'static str,
@@ -250,7 +250,7 @@ fn modify(state: &State<'_>, call: &Call<'_, Params>, kind: Kind) -> Outcome<Nod
             "A maximum of {AT_ONCE} parameters can be modified in a single request."
         )));
     }
-    // The server's program checks each value.
+    // The `postgres` program validates each value.
     let mut settings = Vec::new();
     for entry in parameters {
         let (parameter, value) =
@@ -266,7 +266,7 @@ fn modify(state: &State<'_>, call: &Call<'_, Params>, kind: Kind) -> Outcome<Nod
     })
 }
 
-/// Returns whether a change waits for a reboot: a static parameter's has to.
+/// Returns whether a change waits for a reboot, as changes of static parameters must.
 fn pending_reboot(entry: &Params, known: &Known) -> Outcome<bool> {
     match entry.required("ApplyMethod")? {
         "pending-reboot" => Ok(true),

@@ -1,4 +1,4 @@
-//! Parameters that requests about instances and about clusters share.
+//! Parameters that requests for instances and for clusters share.
 
 use super::{combination, number};
 use crate::model::Region;
@@ -12,7 +12,7 @@ pub(super) const MAINTENANCE: &[&str] = &["PreferredMaintenanceWindow"];
 pub(super) const STORAGE: &[&str] =
     &["AllocatedStorage", "MaxAllocatedStorage", "StorageType", "Iops", "StorageThroughput"];
 
-// Parameters of features that the local cloud does not have. Each operation ignores those that AWS has for it.
+// Parameters of features that the local cloud does not have. Each operation ignores those that it has on AWS.
 
 pub(super) const ACCESS: &[&str] = &["EnableIAMDatabaseAuthentication", "OptionGroupName"];
 pub(super) const CERTIFICATE: &[&str] = &["CACertificateIdentifier"];
@@ -198,7 +198,7 @@ pub(super) fn storage(params: &Params, current: Option<&Storage>, engine: &str) 
     let throughput = params.parsed("StorageThroughput")?.or(current.and_then(|current| current.throughput));
     Ok(Storage {
         allocated_gib: allocated,
-        // AWS's way to end autoscaling is to ask for the size there is.
+        // On AWS, a limit that equals the allocated storage disables autoscaling.
         max_allocated_gib: most.filter(|most| *most != allocated),
         iops: iops.or(current.and_then(|current| current.iops)),
         throughput,

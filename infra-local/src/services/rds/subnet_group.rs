@@ -77,7 +77,7 @@ fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(answer)
 }
 
-/// Returns whether an endpoint of a database has its address out of this subnet.
+/// Returns whether an endpoint of a database has its address in this subnet.
 fn in_use(region: &Region, subnet: &str) -> bool {
     region
         .ec2

@@ -1,4 +1,4 @@
-//! Tags of everything, by ARN.
+//! Tags of all RDS resources, by ARN.
 
 use super::{FILTERS, TAGS, no_cluster, no_instance, not_found, parse_tags, resource, tag_list};
 use crate::model::Cloud;

@@ -33,13 +33,13 @@ impl World {
         assert!(error.starts_with(&format!("{code}: ")) && error.contains(words), "{error}");
     }
 
-    /// Makes everything available, as the runtime does after a while.
+    /// Makes all resources available, as the runtime does after a while.
     fn settle(&mut self) {
         let databases = &mut self.plane.cloud.regions.get_mut("us-east-1").unwrap().rds;
         for instance in databases.instances.values_mut() {
             instance.stage = Stage::Available;
             instance.runtime.ready = true;
-            // Any process serves as the server's.
+            // Any process can stand for the server's.
             instance.runtime.process = ProcessIdentity::of(std::process::id());
         }
         databases.clusters.values_mut().for_each(|cluster| cluster.stage = Stage::Available);

@@ -12,7 +12,8 @@ use crate::access::{Wish, authorise};
 use crate::state::Shared;
 use crate::wire::Protocol;
 
-/// Knows no secrets: signatures are verified before s3s sees a request, but it checks access only with an `S3Auth`.
+/// Authentication for s3s that knows no secrets: signatures are verified before s3s receives a request, but s3s checks
+/// access only if there is an `S3Auth`.
 pub(super) struct Nobody;
 
 #[async_trait::async_trait]
@@ -46,7 +47,7 @@ impl Policies {
 impl S3Access for Policies {
     async fn check(&self, request: &mut S3AccessContext<'_>) -> S3Result<()> {
         let operation = request.s3_op().name();
-        // The body names the deleted objects: they are checked below, key by key.
+        // The body contains the keys of the deleted objects, which are checked below one by one.
         if operation == "DeleteObjects" {
             return Ok(());
         }

@@ -11,10 +11,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::wire::sigv4::ChunkSignatures;
 
-/// The longest line between chunks; a signature fits in easily.
+/// Maximum length of a line between chunks, which can contain a signature.
 const LINE_LIMIT: usize = 4096;
 
-/// Headers that came behind the body.
+/// Trailing headers of a body.
 #[derive(Clone, Default)]
 pub(super) struct Trailers(Arc<Mutex<Vec<(String, String)>>>);
 
@@ -33,8 +33,8 @@ impl Trailers {
     }
 }
 
-/// Decodes a body; its trailers are in `trailers` once it was read to its end. It fails with
-/// [`io::ErrorKind::PermissionDenied`] behind a chunk whose signature is wrong.
+/// Decodes a body; `trailers` contains its trailers once it has been read to its end. It fails with
+/// [`io::ErrorKind::PermissionDenied`] after a chunk with a wrong signature.
 pub(super) fn decode<B>(body: B, trailers: Trailers, signatures: Option<ChunkSignatures>) -> s3s::Body
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
@@ -59,7 +59,7 @@ struct Decoder<B> {
     buffer: BytesMut,
     state: State,
     trailers: Trailers,
-    /// Present when signatures are verified.
+    /// State of the verification; `None` when chunks are not signed.
     signed: Option<Signed>,
 }
 
@@ -67,9 +67,9 @@ struct Decoder<B> {
 struct Signed {
     signatures: ChunkSignatures,
     data: Sha256,
-    /// The signature that stood in front of the chunk.
+    /// The signature before the chunk's data.
     given: String,
-    /// Trailers as they are signed.
+    /// Trailers in the form in which they are signed.
     lines: Vec<u8>,
 }
 
@@ -102,18 +102,18 @@ impl Signed {
         Ok(())
     }
 
-    /// Returns whether there are unsigned trailers.
+    /// Returns whether trailers have not been verified by a signature.
     fn is_open(&self) -> bool {
         !self.lines.is_empty()
     }
 }
 
 enum State {
-    /// In front of a chunk's size.
+    /// Before a chunk's size.
     Size,
-    /// In a chunk with so many bytes to come.
+    /// Inside of a chunk, with the number of remaining bytes.
     Data(usize),
-    /// Behind a chunk's data.
+    /// After a chunk's data.
     DataEnd,
     Trailers,
     Done,
@@ -181,7 +181,7 @@ where
                 return Err(malformed("a line between chunks is too long"));
             }
             if !self.fill().await? {
-                // Some clients leave out the last line end.
+                // Some clients omit the last line end.
                 let rest = self.buffer.split().freeze();
                 return Ok((!rest.is_empty()).then_some(rest));
             }

@@ -31,7 +31,7 @@ pub(super) fn read_conditions(
     if_modified_since: Option<&Timestamp>,
     if_unmodified_since: Option<&Timestamp>,
 ) -> S3Result<()> {
-    // HTTP dates have whole seconds.
+    // HTTP dates have a resolution of one second.
     let modified =
         timestamp(chrono::DateTime::from_timestamp(object.modified.timestamp(), 0).unwrap_or(object.modified));
     let holds = match (if_match, if_unmodified_since) {

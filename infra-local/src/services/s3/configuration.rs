@@ -1,4 +1,4 @@
-//! The part of a new bucket's configuration that s3s does not read: its tags.
+//! The tags in the configuration of a new bucket, which s3s does not parse.
 
 use http_body_util::{BodyExt as _, Limited};
 use hyper::Method;
@@ -10,7 +10,7 @@ use s3s::dto::{Tag, TagSet};
 
 use crate::wire::{ApiError, Outcome};
 
-/// More than fifty of the longest tags.
+/// Enough for fifty of the longest tags.
 const LIMIT_BYTES: usize = 256 * 1024;
 
 /// Returns whether a request is CreateBucket.
@@ -20,14 +20,14 @@ pub(super) fn creates_bucket(head: &Parts) -> bool {
     head.method == Method::PUT && plain && !path.is_empty() && !path.contains('/')
 }
 
-/// Reads the tags in a configuration, and gives the body on as it was.
+/// Reads the tags in a configuration, and returns them with the unchanged body.
 pub(super) async fn read(body: s3s::Body) -> Outcome<(TagSet, s3s::Body)> {
     let whole = Limited::new(body, LIMIT_BYTES).collect().await;
     let whole: Bytes = whole.map_err(|error| malformed(&error.to_string()))?.to_bytes();
     Ok((tags(&whole)?, s3s::Body::from(whole)))
 }
 
-/// Reads `CreateBucketConfiguration/Tags/Tag/Key` and `…/Value`. Buckets of other kinds than this one are refused.
+/// Parses `CreateBucketConfiguration/Tags/Tag/Key` and `…/Value`. Directory buckets are refused.
 fn tags(xml: &[u8]) -> Outcome<TagSet> {
     let mut reader = Reader::from_reader(xml);
     let (mut path, mut tags) = (Vec::<String>::new(), TagSet::new());

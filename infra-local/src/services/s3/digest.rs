@@ -1,4 +1,4 @@
-//! Bodies that must be those that were signed.
+//! Bodies that are compared with their signed digest.
 
 use std::io;
 

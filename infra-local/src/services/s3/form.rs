@@ -1,4 +1,4 @@
-//! Uploads by HTML forms. The file is streamed to disk once the policy in the fields before it is verified.
+//! Uploads by HTML forms. The file is streamed to disk after the policy in the preceding fields has been verified.
 //!
 //! Source: Amazon S3 API Reference, "POST Object" and "Creating a POST policy".
 
@@ -29,13 +29,13 @@ use crate::wire::body::RequestBody;
 use crate::wire::sigv4::SignedPolicy;
 use crate::wire::{ApiError, Outcome};
 
-/// The most bytes that everything before the file may have.
+/// Maximum size of the fields before the file.
 const FIELDS_LIMIT: u64 = 64 * 1024;
 
-/// Object keys in URLs.
+/// Characters that object keys in URLs need not escape.
 const KEY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
-/// Fields that need no condition in the policy.
+/// Fields that the policy need not contain.
 const FREE_FIELDS: &[&str] = &["policy", "x-amz-signature", "file"];
 
 /// Returns whether a request is an upload by a form.
@@ -100,14 +100,14 @@ impl Store {
     }
 }
 
-/// The rest of a form behind its fields.
+/// The file of a form, after its fields.
 struct Form {
     file: Option<Field<'static>>,
     /// Limit of the bytes of the request.
     limit: Arc<AtomicU64>,
 }
 
-/// Reads everything before the file.
+/// Reads the fields before the file.
 async fn read_fields(request: Request<RequestBody>) -> Outcome<(Fields, Form)> {
     let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let boundary = multer::parse_boundary(content_type).map_err(|error| malformed(&error))?;
@@ -135,11 +135,11 @@ async fn read_fields(request: Request<RequestBody>) -> Outcome<(Fields, Form)> {
     Ok((fields, Form { file: None, limit }))
 }
 
-/// Conditions on the fields of a form.
+/// The policy of a form: conditions on its fields.
 struct Policy {
     expires: DateTime<Utc>,
     conditions: Vec<Condition>,
-    /// The least and the greatest number of bytes of the file.
+    /// Minimum and maximum size of the file.
     length: (u64, u64),
 }
 
@@ -217,7 +217,7 @@ impl Policy {
     }
 }
 
-/// The file on its way to disk.
+/// The stream of the file's content.
 struct Content {
     file: Field<'static>,
     read: u64,
@@ -252,7 +252,7 @@ impl Content {
         Ok(piece)
     }
 
-    /// Ends the upload; the caller answers with the error.
+    /// Stops the upload with an error, which the caller returns to the client.
     fn refuse(&self, error: ApiError) -> io::Error {
         let message = error.message.clone();
         *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);

@@ -8,19 +8,19 @@ use s3s::{S3Request, S3Response, S3Result, s3_error};
 use super::service::{Service, owner, timestamp};
 use crate::state::objects::Bucket as StoredBucket;
 
-/// The most entries of one answer.
+/// AWS's limit of entries per response.
 const LIMIT: usize = 1000;
 
 /// Parameters of a list.
 struct Query<'a> {
     prefix: &'a str,
     delimiter: Option<&'a str>,
-    /// Entries come strictly after this.
+    /// The list contains only entries after this key.
     after: Option<&'a str>,
     limit: usize,
 }
 
-/// An entry: an object, or the common beginning of several.
+/// An entry: an object, or a common prefix.
 enum Entry<'a> {
     Object(&'a crate::model::s3::Object),
     Prefix(String),
@@ -226,7 +226,7 @@ fn limit(wanted: Option<i32>) -> S3Result<usize> {
         .map_err(|_| s3_error!(InvalidArgument, "Argument max-keys must be an integer between 0 and 2147483647"))
 }
 
-/// Keys may hold what XML cannot: clients ask for them URL-encoded.
+/// Returns the encoder of keys. Keys may contain characters that XML does not allow, so clients request URL encoding.
 fn encoder(encoding: Option<&EncodingType>) -> fn(&str) -> String {
     match encoding.map(EncodingType::as_str) {
         Some("url") => |text| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace("%2F", "/"),

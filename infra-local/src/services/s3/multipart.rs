@@ -1,4 +1,4 @@
-//! Uploads in parts, which clients use for large objects.
+//! Multipart uploads, which clients use for large objects.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ use super::upload::{Claims, claimed, receive};
 use crate::model::s3::{Blob, Headers, Upload};
 use crate::state::objects::internal;
 
-/// Every part but the last has this size at least.
+/// Minimum size of every part but the last.
 const SMALLEST_PART: u64 = 5 * 1024 * 1024;
 
 impl Service {
@@ -184,7 +184,7 @@ impl Service {
         Ok(S3Response::new(AbortMultipartUploadOutput::default()))
     }
 
-    /// Writes the parts one behind the other.
+    /// Concatenates the parts.
     async fn join(&self, bucket: &str, parts: &[Blob]) -> S3Result<Blob> {
         let path = self.objects().new_blob_path(bucket);
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
@@ -201,7 +201,8 @@ impl Service {
         let mut file =
             tokio::fs::File::options().create_new(true).write(true).mode(0o600).open(path).await.map_err(internal)?;
         let mut of_parts = Md5::new();
-        // SHA checksums of an upload in parts are those of the parts' checksums; CRCs can be of the whole content.
+        // The SHA checksum of a multipart upload is that of the parts' checksums; a CRC can be that of the whole
+        // content.
         let algorithms: Vec<&String> = parts.first().map(|part| part.checksums.keys().collect()).unwrap_or_default();
         let wants = |name: &str| algorithms.iter().any(|algorithm| *algorithm == name);
         let mut whole = ChecksumHasher {

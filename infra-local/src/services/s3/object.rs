@@ -1,4 +1,4 @@
-//! Single objects: put, delete, copy, tags. Reads are in a file of their own.
+//! Single objects: put, delete, copy, tags. Reads are in a separate file.
 
 use chrono::Utc;
 use s3s::dto::*;
@@ -68,7 +68,7 @@ impl Service {
             cache_control: input.cache_control,
             metadata: input.metadata.unwrap_or_default().into_iter().collect(),
         };
-        // A refusal that is certain already need not wait for the content.
+        // A failed condition is refused before the content is received.
         let (if_match, if_none_match) = (input.if_match, input.if_none_match);
         self.objects().bucket(&input.bucket, |bucket| {
             write_conditions(bucket.objects.get(&input.key), if_match.as_ref(), if_none_match.as_ref())
@@ -127,7 +127,7 @@ impl Service {
         for identifier in input.delete.objects {
             let condition = identifier.e_tag.map(ETagCondition::ETag);
             let version_id = identifier.version_id;
-            // The one version of an object is called `null`.
+            // The only version of an object is called `null`.
             if version_id.as_ref().is_some_and(|version| version != "null") {
                 errors.push(Error {
                     key: Some(identifier.key),
@@ -284,7 +284,7 @@ impl Service {
     }
 }
 
-/// Returns the encryption that the request declares, else the bucket's default.
+/// Returns the encryption in the request, or else the bucket's default.
 pub(super) fn encryption(
     algorithm: Option<ServerSideEncryption>,
     key_id: Option<String>,
@@ -299,7 +299,7 @@ pub(super) fn encryption(
     }
 }
 
-/// Reads tags as a query string: `a=1&b=2`.
+/// Parses tags in the form of a query string: `a=1&b=2`.
 pub(super) fn parse_tagging(header: Option<&str>) -> S3Result<Tags> {
     let pairs = form_urlencoded::parse(header.unwrap_or_default().as_bytes());
     read_tags(

@@ -1,4 +1,4 @@
-//! The operations: which there are, and where they are done.
+//! The supported operations, which the other modules implement.
 
 use chrono::{DateTime, Utc};
 use s3s::dto::*;
@@ -261,7 +261,7 @@ impl S3 for Service {
     }
 }
 
-/// Refuses the parameters that were sent and are not honoured.
+/// Refuses parameters that are set and not honoured.
 pub(super) fn refuse(operation: &str, parameters: &[(bool, &str)]) -> S3Result<()> {
     match parameters.iter().find(|(sent, _)| *sent) {
         Some((_, name)) => Err(s3_error!(

@@ -35,7 +35,7 @@ struct Filter {
     values: Vec<String>,
 }
 
-/// The older form of a filter, which selects values that begin with the given ones.
+/// The older form of a filter, which selects values by their prefixes.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct OlderFilter {
@@ -133,7 +133,7 @@ impl Filter {
             tag => tag.strip_prefix("tag:").and_then(|key| parameter.tags.get(key)).map(String::as_str),
         };
         let Some(held) = held else { return false };
-        // A tag filter without values asks for the key alone.
+        // A tag filter without values matches the key alone.
         self.values.is_empty()
             || self.values.iter().any(|value| match self.option.as_deref() {
                 Some("BeginsWith") => held.starts_with(value.as_str()),

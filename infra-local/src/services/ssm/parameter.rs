@@ -22,7 +22,7 @@ pub(super) const OPERATIONS: &[SsmOperation] = &[
     typed!(Writes, "DeleteParameters", delete_several).on(&[PARAMETERS]),
 ];
 
-/// AWS keeps this many versions.
+/// AWS's limit of versions per parameter.
 const VERSIONS: usize = 100;
 
 #[derive(Deserialize)]
@@ -39,7 +39,7 @@ struct Put {
     tags: Vec<Tag>,
     tier: Option<String>,
     data_type: Option<String>,
-    /// Some clients send an empty one for none.
+    /// Some clients send an empty pattern for none.
     allowed_pattern: Option<String>,
 }
 
@@ -189,7 +189,7 @@ fn delete_several(cloud: &mut Cloud, call: &Call<'_, Value>, request: DeleteSeve
     Ok(json!({"DeletedParameters": deleted, "InvalidParameters": invalid}))
 }
 
-/// Writes one version of a parameter with its value.
+/// Renders a version of a parameter with its value.
 pub(super) fn render(region: &str, parameter: &Parameter, number: u64, decrypt: bool, selector: Option<&str>) -> Value {
     let version = parameter.versions.get(&number);
     let mut node = json!({
@@ -232,7 +232,7 @@ pub(super) fn kind_name(kind: ParameterKind) -> &'static str {
     }
 }
 
-/// Writes what DescribeParameters shows: everything but values.
+/// Renders a parameter for DescribeParameters: without its values.
 pub(super) fn metadata(region: &str, parameter: &Parameter) -> Value {
     let mut node = json!({
         "Name": parameter.name,

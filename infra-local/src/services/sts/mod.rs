@@ -1,4 +1,4 @@
-//! AWS Security Token Service: who is calling, and roles taken on.
+//! AWS Security Token Service: the identity of the caller, and assumed roles.
 
 use chrono::Duration;
 

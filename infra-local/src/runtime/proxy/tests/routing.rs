@@ -112,7 +112,7 @@ async fn settings_change_what_is_sent_and_answered() {
     assert!(!own.headers.contains_key("server") && own.headers.contains_key("date"));
 }
 
-/// Asks with the cookies of an earlier answer.
+/// Sends a request with the cookies of an earlier response.
 async fn get_with(proxy: &ProxyListener, earlier: &Answer) -> Answer {
     let set = earlier.headers.get_all(SET_COOKIE).iter().map(|cookie| cookie.to_str().unwrap());
     let cookies: Vec<&str> = set.map(|cookie| cookie.split(';').next().unwrap()).collect();
@@ -147,7 +147,7 @@ async fn clients_with_cookies_stay_with_their_target_as_long_as_it_takes_request
 #[tokio::test]
 async fn clients_stay_with_their_target_group() {
     let (servers, [one, _]) = two_pools().await;
-    // The pools of two groups have different names.
+    // Two target groups have different marks.
     let other = TargetPool::new("arn:other", settings(), 100.0, watch::Sender::new(0));
     other.set_targets(&targets([("i-2", servers[1].address)]));
     until_state(&other, "i-2", HealthState::Healthy).await;
@@ -221,7 +221,7 @@ async fn by_tls_each_name_has_its_certificate_and_http2_is_spoken() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut proxy = ProxyListener::new(listener, route, Some(tls.clone()), &workers()).unwrap();
 
-    // The certificate of a name is shown to who asks for it; others would not be trusted.
+    // A client that requests a name receives its certificate; the client would not trust another one.
     let stream = connect(&proxy, "x.b.example.org", &second, b"http/1.1").await;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
@@ -280,7 +280,7 @@ async fn thousands_of_clients_stay_connected() {
     crate::runtime::descriptors::raise();
     let (_servers, [one, _]) = two_pools().await;
     let proxy = listener(forwards([(&one, 1)])).await;
-    // Both ends of every connection are in this process, beside all other tests.
+    // This process has both ends of every connection, besides the other tests.
     let open = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
     let count = usize::try_from(open.saturating_sub(4096) / 2).unwrap().min(10_000);
     let mut clients = Vec::new();
@@ -313,7 +313,7 @@ async fn an_early_answer_does_not_stop_the_upload() {
                 stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
                 continue;
             }
-            // The answer begins before the body is heard, and says in the end how long that was.
+            // The response begins before the body is read, and its end contains the length of the body.
             stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n").await.unwrap();
             let mut body = vec![0; 1 << 20];
             stream.read_exact(&mut body).await.unwrap();

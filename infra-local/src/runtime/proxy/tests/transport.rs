@@ -1,4 +1,4 @@
-//! Targets that are spoken to by TLS.
+//! Targets with TLS.
 
 use super::routing::identity;
 use super::*;

@@ -46,7 +46,7 @@ pub(super) const KIND: Kind = Kind {
 
 fn create(cloud: &mut Cloud, caller: &Caller<'_>, wanted: &Value) -> Outcome<String> {
     let name = text(wanted, "AlarmName")?.unwrap_or_else(|| made_up("Alarm"));
-    // Putting an existing alarm changes it, but a create must make a new one.
+    // `PutMetricAlarm` would change an existing alarm, but a create must fail.
     if cloud.region(caller.region)?.cloudwatch.alarms.contains_key(&name) {
         return Err(crate::wire::ApiError::new("AlreadyExists", format!("The alarm {name} already exists.")));
     }

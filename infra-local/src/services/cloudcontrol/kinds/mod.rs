@@ -1,4 +1,4 @@
-//! The types of resources there are here, each with what CloudFormation's registry says of it.
+//! The supported resource types, with the properties of CloudFormation's registry.
 
 mod alarm;
 mod log_group;
@@ -72,7 +72,7 @@ fn items<'a>(properties: &'a Value, name: &str) -> Outcome<&'a [Value]> {
     }
 }
 
-/// Refuses members of an item of a list that are not among `known`, rather than to pass over them.
+/// Refuses members of a list's item that are not in `known`, instead of ignoring them.
 fn only(item: &Value, list: &str, known: &[&str]) -> Outcome<()> {
     let Value::Object(members) = item else {
         return Err(invalid(format!("Model validation failed (#/{list}: expected type: JSONObject)")));
@@ -97,7 +97,7 @@ fn tags(properties: &Value) -> Outcome<Tags> {
     Ok(all)
 }
 
-/// Tags as properties have them.
+/// Returns tags in the form of properties.
 fn tag_list(tags: &Tags) -> Value {
     tags.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect()
 }
@@ -125,7 +125,7 @@ fn made_up(prefix: &str) -> String {
     format!("{prefix}-{}", ids::random_hex(12))
 }
 
-/// A form of the Query protocols.
+/// A request in the form of the Query protocols.
 #[derive(Default)]
 struct Form(Vec<(String, String)>);
 
@@ -146,7 +146,7 @@ impl Form {
         }
     }
 
-    /// Tags as `name.1.Key`, `name.1.Value`…
+    /// Adds tags as `name.1.Key`, `name.1.Value`…
     fn tags(mut self, name: &str, tags: &Tags) -> Self {
         for (number, (key, value)) in (1..).zip(tags) {
             self = self.with(format!("{name}.{number}.Key"), key).with(format!("{name}.{number}.Value"), value);
@@ -155,7 +155,7 @@ impl Form {
     }
 }
 
-/// Gives something in EC2 other tags.
+/// Replaces the tags of an EC2 resource.
 fn retag_ec2(cloud: &mut Cloud, caller: &Caller<'_>, id: &str, old: &Value, new: &Value) -> Outcome<()> {
     let (set, gone) = tag_changes(&tags(old)?, &tags(new)?);
     if !set.is_empty() {

@@ -10,7 +10,7 @@ use crate::services::cloudcontrol::invalid;
 use crate::services::cloudcontrol::kind::Kind;
 use crate::wire::Outcome;
 
-/// Its tags, description and tier are taken and not told.
+/// Tags, description and tier are accepted and not returned.
 pub(super) const KIND: Kind = Kind {
     name: "AWS::SSM::Parameter",
     identifier: "Name",
@@ -69,7 +69,7 @@ fn request(name: &str, wanted: &Value) -> Outcome<Value> {
     }))
 }
 
-/// This type writes tags as a map.
+/// Returns the tags, which are a map in this type.
 fn tags(wanted: &Value) -> Outcome<Vec<Value>> {
     match wanted.get("Tags") {
         None => Ok(Vec::new()),

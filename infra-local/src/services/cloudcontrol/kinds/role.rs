@@ -79,7 +79,7 @@ fn update(cloud: &mut Cloud, caller: &Caller<'_>, name: &str, living: &Value, wa
     Ok(())
 }
 
-/// Brings inline and attached policies in order.
+/// Reconciles inline and attached policies.
 fn policies(cloud: &mut Cloud, caller: &Caller<'_>, role: &str, living: &Value, wanted: &Value) -> Outcome<()> {
     let (old, new) = (inline(living)?, inline(wanted)?);
     for (policy, text) in new.iter().filter(|wanted| !old.contains(wanted)) {

@@ -47,7 +47,7 @@ fn update(cloud: &mut Cloud, caller: &Caller<'_>, id: &str, living: &Value, want
     retag_ec2(cloud, caller, id, living, wanted)
 }
 
-/// Brings the rules in order; without any outward ones said, AWS's own stays.
+/// Reconciles the rules. Without egress rules in the properties, AWS's default rule is kept.
 fn rules(cloud: &mut Cloud, caller: &Caller<'_>, id: &str, living: &Value, wanted: &Value) -> Outcome<()> {
     for (property, direction) in [("SecurityGroupIngress", "Ingress"), ("SecurityGroupEgress", "Egress")] {
         if direction == "Egress" && wanted.get(property).is_none() {

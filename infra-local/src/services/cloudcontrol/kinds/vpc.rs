@@ -24,7 +24,7 @@ pub(super) const KIND: Kind = Kind {
     list,
 };
 
-/// The switches, and what AWS has them be.
+/// Boolean attributes with their defaults.
 const SWITCHES: [(&str, &str); 2] = [("EnableDnsSupport", "true"), ("EnableDnsHostnames", "false")];
 
 fn create(cloud: &mut Cloud, caller: &Caller<'_>, wanted: &Value) -> Outcome<String> {
