@@ -201,7 +201,7 @@ impl Application {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_machine_is_replaced_behind_its_balancer() {
+async fn an_instance_on_a_killed_machine_is_replaced() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = LocalCloud::start(options(directory.path())).await.unwrap();
     let application = Application::deploy(&cloud.endpoint(), directory.path()).await;
@@ -219,7 +219,7 @@ async fn a_killed_machine_is_replaced_behind_its_balancer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_zone_is_left_and_taken_again() {
+async fn instances_leave_a_failed_zone_and_return_after_its_recovery() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = LocalCloud::start(options(directory.path())).await.unwrap();
     let application = Application::deploy(&cloud.endpoint(), directory.path()).await;
@@ -233,7 +233,7 @@ async fn a_lost_zone_is_left_and_taken_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_target_that_hangs_costs_its_own_requests_and_is_replaced() {
+async fn a_hanging_target_delays_only_its_own_requests_and_is_replaced() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = LocalCloud::start(options(directory.path())).await.unwrap();
     let application = Application::deploy(&cloud.endpoint(), directory.path()).await;
@@ -252,7 +252,7 @@ async fn a_target_that_hangs_costs_its_own_requests_and_is_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_cloud_is_taken_up_where_it_was() {
+async fn a_killed_cloud_resumes_where_it_stopped() {
     let directory = tempfile::tempdir().unwrap();
     let child = Process::start(directory.path());
     let endpoint = eventually(async || daemon::find(directory.path()).await).await.endpoint;
@@ -283,7 +283,7 @@ async fn a_killed_cloud_is_taken_up_where_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn databases_go_with_their_zone_and_others_take_their_place() {
+async fn databases_of_a_failed_zone_fail_over_to_other_zones() {
     let directory = tempfile::tempdir().unwrap();
     // The server runs as a separate user.
     std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).unwrap();

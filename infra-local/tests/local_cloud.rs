@@ -36,7 +36,7 @@ async fn the_state_survives_a_restart_and_so_does_the_endpoint() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_silently_dropped() {
+async fn unsupported_parameters_and_operations_are_refused_by_name() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
     let (status, answer) = ec2(&cloud, &[("Action", "DescribeVpcs"), ("Colour", "green")]).await;
@@ -85,7 +85,7 @@ async fn a_dry_run_and_a_failed_request_change_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_cloud_adopts_what_a_detached_one_left_running() {
+async fn a_new_cloud_adopts_the_processes_of_a_detached_one() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
     let id = launch(&cloud, WAITS).await;
@@ -110,7 +110,7 @@ async fn a_new_cloud_adopts_what_a_detached_one_left_running() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_that_dies_is_started_again_until_it_dies_too_often() {
+async fn a_crashing_service_is_restarted_until_it_crashes_too_often() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
     let id = launch(&cloud, "#!/bin/sh\necho last words\nexit 7\n").await;
@@ -128,7 +128,7 @@ async fn a_service_that_dies_is_started_again_until_it_dies_too_often() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_service_comes_back_as_another_process() {
+async fn a_killed_service_is_restarted_as_another_process() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
     let id = launch(&cloud, WAITS).await;
@@ -158,7 +158,7 @@ async fn objects_survive_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_daemon_says_where_it_is_and_stops_when_asked() {
+async fn a_daemon_publishes_its_address_and_stops_on_request() {
     let directory = tempfile::tempdir().unwrap();
     assert_eq!(daemon::find(directory.path()).await, None);
     let options = Options::new(directory.path());
@@ -181,7 +181,7 @@ async fn a_daemon_says_where_it_is_and_stops_when_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_daemon_waits_for_the_previous_one_and_does_not_remove_its_successors_file() {
+async fn a_daemon_waits_for_the_previous_one_and_keeps_its_successors_file() {
     let directory = tempfile::tempdir().unwrap();
     let previous = LocalCloud::start(Options::new(directory.path())).await.unwrap();
     let mut next = Box::pin(daemon::run(Options::new(directory.path())));
@@ -261,7 +261,7 @@ async fn a_service_outlives_a_full_disk_under_its_log() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_machine_and_a_lost_zone_take_everything_in_them() {
+async fn a_killed_machine_and_a_failed_zone_stop_all_their_processes() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
     let (one, other) = (launch(&cloud, WAITS).await, launch(&cloud, WAITS).await);
@@ -289,7 +289,7 @@ async fn a_killed_machine_and_a_lost_zone_take_everything_in_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dropped_answer_was_carried_out_and_lag_hides_it() {
+async fn a_request_with_a_dropped_response_is_executed_and_lag_hides_it() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
     let requests =
@@ -331,7 +331,7 @@ fn built(user_data: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_image_holds_what_its_builder_had() {
+async fn an_image_contains_the_files_of_its_builder() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
     let user_data = built(&user_data(&Api::of(&cloud), WAITS, None).await);
@@ -386,7 +386,7 @@ async fn an_image_holds_what_its_builder_had() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_builder_that_cannot_configure_itself_says_so_and_stays() {
+async fn a_builder_that_cannot_configure_itself_reports_it_and_keeps_running() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
     let user_data = built(&user_data(&Api::of(&cloud), WAITS, None).await);

@@ -46,7 +46,7 @@ async fn only_the_cloud_s_own_key_signs_requests() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn added_keys_work_beside_the_generated_one_and_any_key_only_on_demand() {
+async fn added_keys_work_besides_the_generated_one_and_any_key_only_on_request() {
     let directory = tempfile::tempdir().unwrap();
     let chosen = Credentials { access_key_id: "chosen".into(), secret_access_key: "secret".into() };
     let options = Options { access_keys: vec![chosen.clone()], ..Options::new(directory.path()) };
@@ -134,7 +134,7 @@ async fn the_administration_paths_need_the_token_of_the_directory() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bucket_s_cors_configuration_admits_pages_to_s3_alone() {
+async fn a_bucket_s_cors_configuration_admits_pages_only_to_s3() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = start(&directory).await;
     let api = Api::of(&cloud);
@@ -200,7 +200,7 @@ async fn a_service_name_that_is_a_path_is_refused_and_deletes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cached_program_that_has_changed_is_fetched_again() {
+async fn a_changed_cached_program_is_downloaded_again() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = start(&directory).await;
     let script = "#!/bin/sh\nexec sleep 600\n";
@@ -285,7 +285,7 @@ async fn form_uploads_are_verified_by_their_policy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nested_parameters_are_bounded() {
+async fn the_nesting_of_parameters_is_limited() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = start(&directory).await;
     let nested = format!("Action=PutMetricData&Namespace=n&MetricData.{}Value=1", "member.1.".repeat(1000));
@@ -296,7 +296,7 @@ async fn nested_parameters_are_bounded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_daemon_is_asked_with_its_token_alone() {
+async fn a_daemon_answers_only_requests_with_its_token() {
     let directory = tempfile::tempdir().unwrap();
     let options = Options::new(directory.path());
     let running = tokio::spawn(async move { daemon::run(options).await });

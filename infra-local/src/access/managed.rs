@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn they_are_policies() {
+    fn managed_policies_are_valid_documents() {
         for name in ["AdministratorAccess", "PowerUserAccess", "ReadOnlyAccess", "AmazonS3ReadOnlyAccess"] {
             let text = document(&format!("arn:aws:iam::aws:policy/{name}"));
             assert!(text.is_some_and(|text| Document::parse(&text).is_ok()), "{name}");

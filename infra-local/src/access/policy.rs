@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_allowed_unless_a_statement_says_so() {
+    fn actions_are_denied_without_a_matching_statement() {
         let read = json!({"Effect": "Allow", "Action": "s3:Get*", "Resource": "arn:aws:s3:::mine/*"});
         assert_eq!(verdict(read.clone(), "s3:GetObject", "arn:aws:s3:::mine/a/b", &[]), Verdict::Allows);
         assert_eq!(verdict(read.clone(), "s3:PutObject", "arn:aws:s3:::mine/a", &[]), Verdict::Silent);
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_denial_wins_over_everything() {
+    fn an_explicit_deny_overrides_every_allow() {
         let both = json!([
             {"Effect": "Allow", "Action": "*", "Resource": "*"},
             {"Effect": "Deny", "NotAction": ["ec2:Describe*"], "NotResource": "arn:aws:ec2:*:*:vpc/*"},
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn conditions_look_at_the_request() {
+    fn conditions_evaluate_the_request() {
         let only =
             |condition: Value| json!({"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": condition});
         let region = only(json!({"StringEquals": {"aws:RequestedRegion": ["us-east-1", "us-east-2"]}}));
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_stand_for_who_asks() {
+    fn variables_are_replaced_by_properties_of_the_caller() {
         let own = json!({"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::home/${aws:username}/*"});
         let eve = [("aws:username", "eve")];
         assert_eq!(verdict(own.clone(), "s3:GetObject", "arn:aws:s3:::home/eve/x", &eve), Verdict::Allows);
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn trust_names_services_roles_and_accounts() {
+    fn trust_policies_match_services_roles_and_accounts() {
         let trust = |principal: Value| {
             let statement = json!({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal});
             Document::parse(&json!({"Statement": [statement]}).to_string()).unwrap()
@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn wildcards_cross_everything() {
+    fn wildcards_match_separators() {
         assert!(like("arn:aws:s3:::a*z/?", "arn:aws:s3:::abc/yz/1"));
         assert!(!like("a?c", "ac"));
         assert!(like("*", ""));

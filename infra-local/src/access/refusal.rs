@@ -121,7 +121,7 @@ mod tests {
     use crate::wire::JsonVersion;
 
     #[test]
-    fn each_protocol_has_its_own_words() {
+    fn each_protocol_has_its_own_error_codes() {
         let refusal = Refusal::Denied {
             who: "arn:aws:iam::0:user/eve".to_owned(),
             action: "ec2:RunInstances".to_owned(),

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn request_without_a_resource_is_about_everything() {
+    fn request_without_a_resource_is_authorised_on_all_resources() {
         assert_eq!(arns(&[Resource::Arn("RoleArn")], &Cloud::default(), "us-east-1", &[]), ["*"]);
     }
 }

@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn user_data_goes_on_top_of_the_image() {
+    fn user_data_overrides_the_image() {
         let machine = |document: Value| -> MachineDocument { serde_json::from_value(document).unwrap() };
         let own = machine(json!({
             "machine": 1, "image": "debian-13", "packages": ["postgresql", "vim"],
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_boots_idle() {
+    fn other_user_data_runs_no_services() {
         for data in [
             &b""[..],
             b"#!/bin/sh\necho hi",
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_version_is_named() {
+    fn a_newer_version_is_reported() {
         let data = user_data(&json!({"machine": 7, "image": "debian-19", "orbit": "low"}));
         let error = MachineDocument::from_user_data(&data).unwrap_err();
         assert!(matches!(error, MachineError::UnsupportedVersion { found: 7 }));

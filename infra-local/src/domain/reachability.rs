@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_of_a_peer_are_known_within_one_region() {
+    fn groups_of_a_peer_are_known_only_within_a_region() {
         for (region, known) in [("us-east-1", true), ("us-east-2", false)] {
             let mut cloud = cloud();
             let ours = Site::new(&mut cloud, "us-east-1", "10.0.0.0", Peer::Ipv4("0.0.0.0/0".to_owned()));
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_need_no_route_but_a_rule() {
+    fn instances_of_a_vpc_need_a_rule_and_no_route() {
         let mut cloud = cloud();
         let site = Site::new(&mut cloud, "us-east-1", "10.0.0.0", Peer::Ipv4("10.0.0.0/24".to_owned()));
         assert!(reaches(site.party(&cloud), site.party(&cloud), 5432));
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn the_internet_comes_by_a_gateway_that_is_attached_and_routed_to() {
+    fn internet_clients_need_an_attached_gateway_and_a_route() {
         let mut cloud = cloud();
         let site = Site::new(&mut cloud, "us-east-1", "10.0.0.0", Peer::Ipv4("1.2.3.4/32".to_owned()));
         let gateway = InternetGateway::new(Some(site.vpc.clone()));
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_nat_gateway_leads_out_when_its_own_subnet_is_public() {
+    fn a_nat_gateway_reaches_the_internet_if_its_subnet_is_public() {
         let mut cloud = cloud();
         let site = Site::new(&mut cloud, "us-east-1", "10.0.0.0", Peer::Ipv4("0.0.0.0/0".to_owned()));
         let default =

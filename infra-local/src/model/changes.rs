@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_makes_the_later_state_out_of_the_earlier_one() {
+    fn a_record_converts_the_earlier_state_into_the_later_one() {
         let before = cloud();
         let mut now = before.clone();
         let region = now.regions.get_mut("us-east-1").unwrap();

@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn every_state_has_an_id_of_its_own() {
+    fn every_state_has_a_unique_id() {
         let (mut one, mut other) = (Cloud::default(), Cloud::default());
         one.complete();
         other.complete();

@@ -381,7 +381,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stages_are_called_as_aws_calls_them() {
+    fn stages_have_the_names_of_the_aws_api() {
         for stage in [Stage::BackingUp, Stage::FailingOver, Stage::Available] {
             assert_eq!(serde_json::to_value(stage).ok(), Some(stage.name().into()));
         }

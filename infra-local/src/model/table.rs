@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_copy_shares_what_nobody_changed() {
+    fn a_copy_shares_unchanged_entries() {
         let before: Table<u32> = [("a", 1), ("b", 2)].into_iter().collect();
         let mut after = before.clone();
         assert!(after.is_copy_of(&before));

@@ -204,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cached_program_is_kept_while_an_instance_or_image_has_it() {
+    fn a_cached_program_is_kept_while_an_instance_or_image_uses_it() {
         let directory = tempfile::tempdir().unwrap();
         forget_unused(directory.path()).unwrap();
         let cache = directory.path().join(CACHE);

@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_expire_and_ends_are_forgotten() {
+    fn requests_expire_and_deleted_resources_are_forgotten() {
         let mut cloud = Cloud::default();
         cloud.complete();
         let waiting = Peering { state: PeeringState::PendingAcceptance, ..peering("10.0.0.0/16", Some("10.1.0.0/16")) };
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn every_subnet_has_a_part_of_the_addresses_of_its_own() {
+    fn every_subnet_has_a_separate_address_range() {
         let mut cloud = Cloud::default();
         cloud.complete();
         let mut taken: Vec<u8> =

@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn symbolic_links_lead_nowhere() {
+    fn symbolic_links_are_not_followed() {
         let (root, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let secret = outside.path().join("secret");
         fs::write(&secret, "kept").unwrap();

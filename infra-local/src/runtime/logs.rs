@@ -95,7 +95,7 @@ mod tests {
     use std::io::Write as _;
 
     #[test]
-    fn appending_continues_in_the_emptied_log() {
+    fn appending_continues_in_the_truncated_log() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("service.log");
         let mut log = std::fs::File::options().append(true).create(true).open(&path).unwrap();

@@ -301,7 +301,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn five_ends_in_ten_seconds_are_enough() {
+    fn five_exits_in_ten_seconds_stop_the_restarts() {
         let mut restarts = Restarts::default();
         let mut now = Instant::now();
         for number in 0..BURST {
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_that_ends_now_and_then_is_started_for_ever() {
+    fn a_service_that_exits_occasionally_is_always_restarted() {
         let mut restarts = Restarts::default();
         let mut now = Instant::now();
         for _ in 0..20 {

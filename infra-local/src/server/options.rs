@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn options_are_remembered_and_secrets_not_shown() {
+    fn options_are_recorded_and_secrets_are_not_printed() {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(Options::remembered(directory.path()).unwrap(), Options::new(directory.path()));
         let credentials = Credentials { access_key_id: "AK".to_owned(), secret_access_key: "hidden".to_owned() };

@@ -76,7 +76,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
-    fn only_the_last_user_may_stop_the_cloud_and_nobody_begins_meanwhile() {
+    fn only_the_last_command_may_stop_the_cloud_and_none_can_start_meanwhile() {
         let directory = tempfile::tempdir().unwrap();
         let one = Usage::begin(directory.path()).unwrap().unwrap();
         let other = Usage::begin(directory.path()).unwrap().unwrap();
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn of_the_last_users_that_end_together_one_may_stop_the_cloud() {
+    fn one_of_several_commands_that_finish_together_may_stop_the_cloud() {
         let directory = tempfile::tempdir().unwrap();
         for _ in 0..500 {
             let users: Vec<Usage> = (0..4).map(|_| Usage::begin(directory.path()).unwrap().unwrap()).collect();

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn the_remembered_block_is_preferred() {
+    fn the_recorded_block_is_preferred() {
         let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         // The preferred range, not the one derived from the directory's path, must decide.
         let number = AddressBlock::claim(one.path()).unwrap().number();
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_memory_is_written_anew() {
+    fn a_damaged_record_is_replaced() {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join(FILE), "{\"block\":3}").unwrap();
         let block = AddressBlock::claim(directory.path()).unwrap();

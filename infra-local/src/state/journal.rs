@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_line_is_refused_and_nothing_behind_it_is_dropped() {
+    fn a_damaged_line_is_refused_and_no_later_line_is_dropped() {
         let mut written = Written::new();
         for port in 1..=4 {
             written.change(|cloud| cloud.port = Some(port));
@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_folded_when_they_have_outgrown_the_snapshot() {
+    fn the_journal_is_folded_when_it_has_outgrown_the_snapshot() {
         let mut written = Written::new();
         let (mut folds, mut longest) = (0, 0);
         for number in 0..3000 {

@@ -281,7 +281,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_region_that_was_opened_is_kept_and_shown_at_once_by_control_planes_that_lag() {
+    fn an_opened_region_is_kept_and_shown_at_once_by_delayed_control_planes() {
         let directory = tempfile::tempdir().unwrap();
         let load = || {
             let addresses = AddressBlock::claim(directory.path()).unwrap();

@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_difference_of_two_looks_is_what_was_between() {
+    fn the_difference_of_two_readings_covers_the_time_between_them() {
         let recorder = Recorder::default();
         recorder.count(Duration::from_millis(10));
         let earlier = recorder.times();

@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_those_hear_whom_it_concerns() {
+    fn only_subscribers_of_the_changed_place_are_notified() {
         let topics = Topics::default();
         let mut one = topics.subscribe(&[&["regions", "a", "instances", "i-1"], &["regions", "a", "lost_zones"]]);
         let mut all = topics.subscribe(&[&["regions"]]);

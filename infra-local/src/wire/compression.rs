@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_are_unpacked_as_they_were_packed() {
+    fn compressed_bodies_are_decompressed() {
         let text = b"Action=PutMetricData".to_vec();
         assert_eq!(read("gzip", gzip(&text)), Ok(text.clone()));
         assert_eq!(read("gzip, GZIP", gzip(&gzip(&text))), Ok(text.clone()));

@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_forget_numbers() {
+    fn patterns_replace_numbers() {
         assert_eq!(pattern_of("Filter.1.Value.22"), "Filter.N.Value.N");
         assert_eq!(pattern_of("Tags.member.3.Key"), "Tags.N.Key");
     }

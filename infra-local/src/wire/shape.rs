@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_form_says_the_same_as_json() {
+    fn a_form_is_equivalent_to_json() {
         let form = Params::parse(
             b"Action=Put&Name=12&Period=60&Threshold=1.5&Enabled=true&Actions=&Dimensions.member.2.Name=b&Dimensions.member.1.Name=a",
         );
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_written_as_query_has_them() {
+    fn responses_are_rendered_in_the_form_of_query() {
         let value = json!({"Alarms": [{"Name": "a<b", "StateUpdatedTimestamp": 0.5, "Absent": null}], "Count": 2.0});
         assert_eq!(
             to_xml(&value),

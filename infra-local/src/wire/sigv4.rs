@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn another_secret_body_or_query_is_not() {
+    fn another_secret_body_or_query_is_refused() {
         let parts = example("Param2=value2&Param1=value1");
         let signed = Signed::of(&parts.headers, &parts.uri).unwrap();
         assert_eq!(signed.check("other", &parts, &digest(b"")), Err(BadSignature::Wrong));
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_is_good_for_a_quarter_of_an_hour() {
+    fn a_signature_is_valid_for_fifteen_minutes() {
         let parts = example("");
         let signed = Signed::of(&parts.headers, &parts.uri).unwrap();
         let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn presigned_urls_carry_it_in_the_query() {
+    fn presigned_urls_are_verified_by_their_query() {
         let signature = "a".repeat(64);
         let uri: Uri = format!(
             "/bucket/key?X-Amz-Credential=K%2F20250101%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20250101T000000Z\
@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused() {
+    fn malformed_signatures_are_refused() {
         let mut headers = HeaderMap::new();
         let uri = Uri::from_static("/");
         assert_eq!(Signed::of(&headers, &uri).unwrap_err().status, 403);

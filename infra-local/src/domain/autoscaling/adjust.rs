@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_belong_to_the_side_of_the_threshold() {
+    fn bounds_are_inclusive_towards_the_threshold() {
         assert!(contains(&step(Some(0.0), Some(10.0)), 0.0));
         assert!(!contains(&step(Some(0.0), Some(10.0)), 10.0));
         assert!(contains(&step(Some(10.0), None), 10.0));
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_aggregated_as_the_policy_says() {
+    fn values_are_aggregated_by_the_type_of_the_policy() {
         let values = [1.0, 5.0, 3.0];
         assert_eq!(aggregate(&values, None), Some(3.0));
         assert_eq!(aggregate(&values, Some("Minimum")), Some(1.0));

@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn matchers_read_as_aws_writes_them() {
+    fn matchers_are_parsed_in_the_form_of_aws() {
         let matcher: Matcher = "200,301-302".parse().unwrap();
         assert!(matcher.admits(200) && matcher.admits(302) && !matcher.admits(303));
         for wrong in ["", "abc", "399-200", "100", "200-599", "200,"] {

@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_start_brings_static_parameters_into_effect() {
+    fn static_parameters_take_effect_only_at_a_start() {
         crate::runtime::postgres::discover();
         let wanted: BTreeMap<String, Wanted> = [("max_connections", "50", true), ("work_mem", "128", false)]
             .map(|(name, value, at_start)| (name.to_owned(), Wanted { value: value.to_owned(), at_start }))
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_standby_has_as_much_as_its_primary() {
+    fn parameters_of_a_standby_are_not_lower_than_on_its_primary() {
         let primary = map(&[("max_connections", "50"), ("work_mem", "128")]);
         let mut standby = map(&[("max_connections", "20")]);
         assert!(too_small(&standby, &primary));

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn next_times() {
+    fn a_recurrence_returns_its_next_time() {
         for (cron, after, expected) in [
             ("* * * * *", "2026-11-21T12:00:30Z", "2026-11-21T12:01"),
             ("0 9 * * *", "2026-11-21T09:00:00Z", "2026-11-22T09:00"),

@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn series_are_bounded_and_the_silent_one_goes() {
+    fn series_are_limited_and_the_stalest_one_is_dropped() {
         let metrics = Metrics::default();
         for (number, second) in (0..=SERIES).zip(0..) {
             metrics.record(&name(&format!("m{number}")), Sample::value(at(second), "None", 1.0));

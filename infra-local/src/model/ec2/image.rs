@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_differ_between_regions_and_stay() {
+    fn image_ids_differ_between_regions_and_are_stable() {
         assert_eq!(stock("us-east-1"), stock("us-east-1"));
         assert_ne!(stock("us-east-1")[0].id, stock("us-east-2")[0].id);
         assert_eq!(stock("us-east-1")[0].id.len(), 21);

@@ -303,7 +303,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_number_is_not_given_again_at_once() {
+    fn a_released_host_number_is_not_reused_immediately() {
         let mut region = Region { name: "r".to_owned(), zones: vec!["a".to_owned()], ..Region::default() };
         add_default_network(&mut region, &[0]);
         let mut subnet = region.ec2.subnets.values().next().cloned().expect("a subnet per zone");

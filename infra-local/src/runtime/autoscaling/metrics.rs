@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn utilisation_is_the_average_of_the_period_and_at_most_all() {
+    fn utilisation_is_the_average_of_the_period_and_at_most_100_percent() {
         let mut metrics = Metrics::new(1.0);
         let minute = TimeDelta::minutes(1);
         for second in 0..=20 {
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_counter_that_begins_anew_is_measured_anew() {
+    fn a_reset_counter_is_measured_from_zero() {
         let mut metrics = Metrics::new(1.0);
         for second in 0..=20_u32 {
             metrics.record_requests("arn", u64::from(second) * 100, at(i64::from(second) * 3));

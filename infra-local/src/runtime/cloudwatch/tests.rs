@@ -64,7 +64,7 @@ fn verdict(pattern: &str, alarm: &Alarm) -> Option<AlarmState> {
 }
 
 #[test]
-fn missing_values_count_as_awss_documentation_has_it() {
+fn missing_values_are_treated_as_aws_documents() {
     use AlarmState::{Alarm as A, InsufficientData as I, Ok as O};
     // One column per treatment: missing, ignore, breaching, notBreaching; "keep" is None.
     for (pattern, needed, expected) in [
@@ -88,7 +88,7 @@ fn missing_values_count_as_awss_documentation_has_it() {
 }
 
 #[test]
-fn comparisons_and_percentiles() {
+fn comparisons_and_percentiles_are_evaluated() {
     for (comparison, at_threshold) in [
         (Comparison::GreaterThanThreshold, false),
         (Comparison::GreaterThanOrEqualToThreshold, true),
@@ -130,7 +130,7 @@ impl World {
 }
 
 #[test]
-fn an_alarm_is_evaluated_when_a_period_is_over_and_tells_why() {
+fn an_alarm_is_evaluated_at_the_end_of_a_period_and_records_its_reason() {
     let mut world = World::new(1.0);
     world.record(10, 9.0);
     assert_eq!(world.look(30), AlarmState::InsufficientData, "the period is not over");
@@ -148,7 +148,7 @@ fn an_alarm_is_evaluated_when_a_period_is_over_and_tells_why() {
 }
 
 #[test]
-fn time_passes_faster_at_a_scale() {
+fn the_time_scale_shortens_periods() {
     let mut world = World::new(30.0);
     world.record(10, 9.0);
     assert_eq!(world.look(11), AlarmState::InsufficientData);
@@ -156,7 +156,7 @@ fn time_passes_faster_at_a_scale() {
 }
 
 #[test]
-fn the_clouds_own_metrics_are_differences_of_counters() {
+fn published_metrics_are_differences_of_counters() {
     let mut cloud = Cloud::default();
     cloud.complete();
     let mut publisher = Publisher::new(1.0);

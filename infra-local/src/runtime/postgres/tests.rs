@@ -95,7 +95,7 @@ async fn data_survives_a_restart_and_the_password_changes() {
 }
 
 #[tokio::test]
-async fn a_used_port_is_named() {
+async fn a_port_in_use_is_reported() {
     let directory = open_directory();
     let spec = spec(directory.path(), "secret");
     let _taken = std::net::TcpListener::bind((spec.address, spec.port)).unwrap();

@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_success_is_enough_and_failures_need_patience() {
+    fn the_first_success_is_sufficient_and_failures_need_the_threshold() {
         let check = settings();
         let after = |answer, patience| Verdict::new().after(HealthState::Initial, &answer, &check, patience);
         assert_eq!(after(Err(Failure::Refused), Duration::from_hours(1)), None);
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn thresholds_count_answers_in_a_row() {
+    fn thresholds_count_consecutive_results() {
         let check = settings();
         let mut verdict = Verdict::new();
         let mut state = HealthState::Healthy;

@@ -146,7 +146,7 @@ mod tests {
     use crate::model::elbv2::routing::Parameter;
 
     #[test]
-    fn stars_cover_anything_and_marks_one_character() {
+    fn stars_match_any_text_and_question_marks_one_character() {
         for (pattern, text, matches) in [
             ("/img/*", "/img/", true),
             ("/img/*", "/img/a/b.png", true),
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn conditions_look_where_they_say() {
+    fn conditions_match_their_part_of_the_request() {
         let request = Request::get("/a?Version=2&x").header("host", "Shop.example.org:8080").header("x-kind", "Test");
         let (parts, ()) = request.body(()).unwrap().into_parts();
         let met =

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_comes_back_until_its_time_is_over() {
+    fn a_stickiness_cookie_is_valid_until_it_expires() {
         let (one, other) = (Mark::of(&["arn", "i-1"]), Mark::of(&["arn", "i-2"]));
         assert_ne!(one, other);
         let mut answer = HeaderMap::new();
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn an_application_decides_when_its_clients_stay() {
+    fn an_application_cookie_controls_stickiness() {
         let most = Duration::from_mins(1);
         let stickiness = Stickiness::Application { cookie: "session".to_owned(), most };
         let mark = Mark::of(&["i-1"]);

@@ -242,7 +242,7 @@ async fn get(proxy: &ProxyListener, path: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn requests_go_round_and_connections_are_used_again() {
+async fn requests_alternate_between_targets_and_connections_are_reused() {
     let (one, two) = (Server::start("one").await, Server::start("two").await);
     let pool = pool();
     pool.set_targets(&targets([("i-1", one.address), ("i-2", two.address)]));
@@ -321,7 +321,7 @@ async fn without_targets_the_service_is_unavailable() {
 }
 
 #[tokio::test]
-async fn a_dead_target_is_passed_over_and_then_unhealthy() {
+async fn a_dead_target_is_skipped_and_then_unhealthy() {
     let (one, two) = (Server::start("one").await, Server::start("two").await);
     let pool = TargetPool::new("arn:targets", settings(), 10.0, watch::Sender::new(0));
     pool.set_targets(&targets([("i-1", one.address), ("i-2", two.address)]));
@@ -342,7 +342,7 @@ async fn a_dead_target_is_passed_over_and_then_unhealthy() {
 }
 
 #[tokio::test]
-async fn a_wrong_answer_is_unhealthy_until_it_is_right_and_all_unhealthy_means_all() {
+async fn a_wrong_status_is_unhealthy_and_if_all_are_unhealthy_all_receive_requests() {
     let server = Server::start("one").await;
     server.health.store(500, Ordering::SeqCst);
     let pool = pool();
@@ -359,7 +359,7 @@ async fn a_wrong_answer_is_unhealthy_until_it_is_right_and_all_unhealthy_means_a
 }
 
 #[tokio::test]
-async fn a_draining_target_finishes_and_takes_nothing_new() {
+async fn a_draining_target_finishes_and_receives_no_new_requests() {
     let server = Server::start("one").await;
     let pool = TargetPool::new("arn:targets", settings(), 1.0, watch::Sender::new(0));
     pool.set_targets(&targets([("i-1", server.address)]));
@@ -380,7 +380,7 @@ async fn a_draining_target_finishes_and_takes_nothing_new() {
 }
 
 #[tokio::test]
-async fn a_request_that_chose_a_target_before_it_began_to_drain_does_not_get_there() {
+async fn a_target_that_starts_to_drain_receives_no_request_that_selected_it_before() {
     let server = Server::start("one").await;
     let pool = pool();
     pool.set_targets(&targets([("i-1", server.address)]));
@@ -396,7 +396,7 @@ async fn a_request_that_chose_a_target_before_it_began_to_drain_does_not_get_the
 }
 
 #[tokio::test]
-async fn a_drained_target_goes_after_its_delay_and_a_new_registration_stays() {
+async fn a_drained_target_is_removed_after_its_delay_and_a_new_registration_stays() {
     let server = Server::start("one").await;
     let pool = pool();
     pool.configure(PoolSettings { deregistration_delay: Duration::from_secs(10), ..settings() });
@@ -410,7 +410,7 @@ async fn a_drained_target_goes_after_its_delay_and_a_new_registration_stays() {
 }
 
 #[tokio::test]
-async fn silence_is_a_timeout_before_the_answer_and_a_break_within_it() {
+async fn a_stalled_target_causes_a_timeout_before_the_response_and_an_error_within_it() {
     let server = Server::start("one").await;
     let pool = pool();
     pool.set_targets(&targets([("i-1", server.address)]));
@@ -427,7 +427,7 @@ async fn silence_is_a_timeout_before_the_answer_and_a_break_within_it() {
 }
 
 #[tokio::test]
-async fn without_a_listener_nothing_is_checked() {
+async fn targets_are_not_checked_without_a_listener() {
     let server = Server::start("one").await;
     let pool = pool();
     pool.configure(PoolSettings { in_use: false, ..settings() });
@@ -441,7 +441,7 @@ async fn without_a_listener_nothing_is_checked() {
 }
 
 #[tokio::test]
-async fn requests_over_forbidden_paths_time_out() {
+async fn requests_to_unreachable_targets_time_out() {
     let server = Server::start("one").await;
     let pool = pool();
     let endpoint = Endpoint { from: Site::Host, address: server.address, reachable: false };
@@ -454,7 +454,7 @@ async fn requests_over_forbidden_paths_time_out() {
 }
 
 #[tokio::test]
-async fn connections_to_a_registered_target_come_from_the_present_balancer() {
+async fn connections_to_a_registered_target_come_from_the_current_balancer() {
     let server = Server::start("one").await;
     let pool = pool();
     // No network process responds, as before the target group has a balancer whose interface is connected.
@@ -467,7 +467,7 @@ async fn connections_to_a_registered_target_come_from_the_present_balancer() {
 }
 
 #[tokio::test]
-async fn a_new_route_serves_clients_that_are_already_connected() {
+async fn a_new_route_applies_to_connected_clients() {
     let (one, two) = (Server::start("one").await, Server::start("two").await);
     let (first, second) = (pool(), pool());
     first.set_targets(&targets([("i-1", one.address)]));
@@ -494,7 +494,7 @@ async fn a_new_route_serves_clients_that_are_already_connected() {
 }
 
 #[tokio::test]
-async fn weights_divide_the_requests() {
+async fn weights_determine_the_share_of_requests() {
     let (one, two) = (Server::start("one").await, Server::start("two").await);
     let (first, second) = (pool(), pool());
     first.set_targets(&targets([("i-1", one.address)]));
@@ -509,7 +509,7 @@ async fn weights_divide_the_requests() {
 }
 
 #[tokio::test]
-async fn upgraded_connections_are_carried_through() {
+async fn upgraded_connections_are_forwarded() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let target = tokio::spawn(async move {

@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_star_is_one_part_of_a_name() {
+    fn a_wildcard_matches_one_label_of_a_name() {
         for (own, host, stands) in [
             ("a.example.org", "a.example.org", true),
             ("*.example.org", "a.example.org", true),
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn ciphers_are_called_as_openssl_calls_them() {
+    fn ciphers_have_the_names_of_openssl() {
         assert_eq!(cipher_name(CipherSuite::TLS13_AES_128_GCM_SHA256), "TLS_AES_128_GCM_SHA256");
         assert_eq!(cipher_name(CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384), "ECDHE-RSA-AES256-GCM-SHA384");
     }

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn connections_go_in_turn_and_fall_back() {
+    async fn connections_alternate_between_targets_and_use_the_fallback() {
         let (one, two, last) = (says("one").await, says("two").await, says("last").await);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

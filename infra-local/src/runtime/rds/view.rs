@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn windows_may_go_over_the_end_of_the_week() {
+    fn windows_may_cross_the_end_of_the_week() {
         let at = |text: &str| DateTime::parse_from_rfc3339(text).unwrap().to_utc();
         let (sunday, monday) = (at("2026-11-22T23:45:00Z"), at("2026-11-23T00:10:00Z"));
         assert!(is_within("sun:23:30-mon:00:30", sunday) && is_within("sun:23:30-mon:00:30", monday));

@@ -143,7 +143,7 @@ fn sample<T>(runner: &mut TestRunner, strategy: &impl Strategy<Value = T>) -> T 
 }
 
 #[test]
-fn every_operation_answers_whatever_its_parameters_are() {
+fn every_operation_responds_to_arbitrary_parameters() {
     let world = World::new();
     let mut runner = TestRunner::deterministic();
     let texts = world.texts();
@@ -176,7 +176,7 @@ fn every_operation_answers_whatever_its_parameters_are() {
 }
 
 #[test]
-fn every_operation_answers_whatever_its_document_is() {
+fn every_operation_responds_to_arbitrary_documents() {
     let world = World::new();
     let mut runner = TestRunner::deterministic();
     let texts = world.texts().prop_map(Value::from);
@@ -221,7 +221,7 @@ fn nested_form() -> impl Strategy<Value = String> {
 }
 
 #[test]
-fn every_operation_answers_whatever_the_structure_of_its_form() {
+fn every_operation_responds_to_arbitrary_form_structures() {
     let world = World::new();
     let mut runner = TestRunner::deterministic();
     let (forms, kind) = (nested_form(), "application/x-www-form-urlencoded");
@@ -253,7 +253,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
 
     #[test]
-    fn bytes_that_are_nothing_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+    fn random_bytes_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         for protocol in [Protocol::Json(JsonVersion::V1_0), Protocol::Cbor, Protocol::Ec2] {
             let _ = protocol.read(&bytes);
         }

@@ -78,7 +78,7 @@ fn an_imported_certificate_is_described_until_it_is_deleted() {
 }
 
 #[test]
-fn a_certificate_its_key_and_its_chain_belong_together() {
+fn a_certificate_must_match_its_key_and_its_chain() {
     let mut world = World::new();
     let (certificate, key) = own("a.example.org");
     let (other, other_key) = own("b.example.org");
@@ -123,7 +123,7 @@ fn certificates_outside_of_their_validity_are_refused() {
 }
 
 #[test]
-fn importing_again_keeps_the_arn_and_tags_have_their_rules() {
+fn a_repeated_import_keeps_the_arn_and_tags_are_validated() {
     let mut world = World::new();
     let (certificate, key) = own("a.example.org");
     let arn = world.import(&certificate, &key, None).unwrap();

@@ -96,7 +96,7 @@ fn unknown_resources_and_unsupported_values_are_refused() {
 }
 
 #[test]
-fn refreshes_come_one_at_a_time_and_go_back_only_where_there_is_a_way() {
+fn a_group_has_one_refresh_at_a_time_and_rollback_needs_a_previous_version() {
     let mut world = World::new();
     let desired = "DesiredConfiguration.LaunchTemplate.LaunchTemplateName=template\
                    &DesiredConfiguration.LaunchTemplate.Version";
@@ -123,7 +123,7 @@ fn refreshes_come_one_at_a_time_and_go_back_only_where_there_is_a_way() {
 }
 
 #[test]
-fn policies_are_checked_kept_and_shown() {
+fn policies_are_validated_recorded_and_described() {
     let mut world = World::new();
     let put = |more: &str| format!("AutoScalingGroupName=g&PolicyName=p&{more}");
     let tracking = "PolicyType=TargetTrackingScaling&TargetTrackingConfiguration.TargetValue=50\
@@ -156,7 +156,7 @@ fn policies_are_checked_kept_and_shown() {
 }
 
 #[test]
-fn groups_are_found_by_tag_and_come_in_pages() {
+fn groups_are_filtered_by_tag_and_paginated() {
     let mut world = World::new();
     for name in ["a", "b", "c"] {
         let form = format!("{}&Tags.member.1.Key=team&Tags.member.1.Value={name}", world.creation(name, 0, 1));
@@ -208,7 +208,7 @@ fn step_and_simple_policies_change_the_capacity_when_they_are_executed() {
 }
 
 #[test]
-fn scheduled_actions_are_checked_and_kept() {
+fn scheduled_actions_are_validated_and_recorded() {
     let mut world = World::new();
     let put = |more: &str| format!("AutoScalingGroupName=g&ScheduledActionName=morning&{more}");
     for refused in [
@@ -246,7 +246,7 @@ fn scheduled_actions_are_checked_and_kept() {
 }
 
 #[test]
-fn hooks_are_kept_and_only_a_wait_can_be_answered() {
+fn hooks_are_recorded_and_only_a_waiting_one_can_be_completed() {
     let mut world = World::new();
     let hook = |more: &str| format!("AutoScalingGroupName=g&LifecycleHookName=drain&{more}");
     assert_eq!(code(world.ask("PutLifecycleHook", &hook(""))), "ValidationError", "a new hook has a transition");
@@ -270,7 +270,7 @@ fn hooks_are_kept_and_only_a_wait_can_be_answered() {
 }
 
 #[test]
-fn metrics_of_groups_are_switched_and_words_are_told() {
+fn group_metrics_are_enabled_and_disabled_and_types_are_described() {
     let mut world = World::new();
     world.ask("EnableMetricsCollection", "AutoScalingGroupName=g&Granularity=1Minute").unwrap();
     let all = world.group().collected.len();
@@ -290,7 +290,7 @@ fn metrics_of_groups_are_switched_and_words_are_told() {
 }
 
 #[test]
-fn custom_metrics_are_tracked_and_nothing_is_predicted() {
+fn custom_metrics_are_tracked_and_predictive_scaling_is_refused() {
     let mut world = World::new();
     let tracking = |more: &str| {
         format!(

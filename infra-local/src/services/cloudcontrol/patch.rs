@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn every_operation_does_what_the_standard_says() {
+    fn every_operation_conforms_to_rfc_6902() {
         let steps = json!([
             {"op": "test", "path": "/a/b~1c", "value": 1},
             {"op": "replace", "path": "/a/b~1c", "value": 2},

@@ -83,7 +83,7 @@ fn group(name: &str) -> Value {
 }
 
 #[test]
-fn requests_go_from_pending_over_in_progress_to_success() {
+fn requests_change_from_pending_to_in_progress_to_success() {
     let mut world = World::new();
     let answer = world.ask("CreateResource", group("g")).unwrap();
     let token = json!({"RequestToken": answer["ProgressEvent"]["RequestToken"]});
@@ -103,7 +103,7 @@ fn requests_go_from_pending_over_in_progress_to_success() {
 }
 
 #[test]
-fn client_tokens_stand_for_their_requests_for_36_hours() {
+fn client_tokens_are_valid_for_36_hours() {
     let mut world = World::new();
     let with_token = |name: &str| {
         let mut request = group(name);
@@ -195,7 +195,7 @@ fn create_only_properties_are_not_updatable() {
 }
 
 #[test]
-fn log_groups_change_and_are_listed_page_by_page() {
+fn log_groups_are_updated_and_listed_in_pages() {
     let mut world = World::new();
     for name in ["a", "b", "c"] {
         world.created(GROUP, json!({"LogGroupName": name, "Tags": [{"Key": "team", "Value": "shop"}]}));
@@ -226,7 +226,7 @@ fn log_groups_change_and_are_listed_page_by_page() {
 }
 
 #[test]
-fn parameters_keep_what_is_written_only_to_themselves() {
+fn write_only_properties_of_parameters_are_not_returned() {
     let mut world = World::new();
     let kind = "AWS::SSM::Parameter";
     let properties = json!({"Name": "/p", "Type": "String", "Value": "1", "Description": "d", "Tags": {"a": "b"}});
@@ -243,7 +243,7 @@ fn parameters_keep_what_is_written_only_to_themselves() {
 }
 
 #[test]
-fn alarms_are_made_once() {
+fn creating_an_existing_alarm_is_refused() {
     let mut world = World::new();
     let kind = "AWS::CloudWatch::Alarm";
     let properties = json!({
@@ -259,7 +259,7 @@ fn alarms_are_made_once() {
 }
 
 #[test]
-fn roles_come_with_their_policies_and_go_with_them() {
+fn roles_are_created_and_deleted_with_their_policies() {
     let mut world = World::new();
     let kind = "AWS::IAM::Role";
     let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]});
@@ -317,7 +317,7 @@ fn networks_are_made_of_types_too() {
 }
 
 #[test]
-fn requests_are_carried_out_with_the_rights_of_whoever_asked() {
+fn requests_are_executed_with_the_permissions_of_the_caller() {
     let mut world = World::new();
     world.enforce_iam = true;
     world.plane.query(iam::OPERATIONS, "CreateUser", "UserName=eve").unwrap();

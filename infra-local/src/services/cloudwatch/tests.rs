@@ -45,7 +45,7 @@ fn with(mut base: Value, more: Value) -> Value {
 }
 
 #[test]
-fn one_alarm_in_three_protocols() {
+fn an_alarm_is_described_in_all_three_protocols() {
     let mut world = World::new();
     let form =
         b"Action=PutMetricAlarm&Version=2010-08-01&AlarmName=query&Namespace=Shop&MetricName=Orders&Statistic=Sum\
@@ -98,7 +98,7 @@ fn invalid_and_unsupported_parameters_are_refused_by_name() {
 }
 
 #[test]
-fn an_alarms_life_stands_in_its_history() {
+fn the_history_records_the_changes_of_an_alarm() {
     let mut world = World::new();
     world.ask("PutMetricAlarm", alarm("a")).unwrap();
     let state = |state: &str| json!({"AlarmName": "a", "StateValue": state, "StateReason": "drill"});
@@ -144,7 +144,7 @@ fn alarms_are_tagged() {
 }
 
 #[test]
-fn metrics_that_were_put_are_found() {
+fn published_metrics_are_listed() {
     let mut world = World::new();
     let minute = Utc::now().timestamp() / 60 * 60 - 120;
     let store = json!([{"Name": "Store", "Value": "1"}]);

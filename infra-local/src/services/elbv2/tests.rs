@@ -89,7 +89,7 @@ fn a_balancer_has_an_address_until_it_is_deleted() {
 }
 
 #[test]
-fn names_and_zones_have_their_rules() {
+fn names_and_zones_are_validated() {
     let mut world = World::new();
     let subnets = format!("Subnets.member.1={}&Subnets.member.2={}", world.subnets[0], world.subnets[1]);
     let twice = format!("Subnets.member.1={0}&Subnets.member.2={0}", world.subnets[0]);
@@ -108,7 +108,7 @@ fn names_and_zones_have_their_rules() {
 }
 
 #[test]
-fn a_listener_holds_its_target_group_and_a_taken_port_is_named() {
+fn a_listener_prevents_the_deletion_of_its_target_group_and_an_occupied_port_is_reported() {
     let mut world = World::new();
     let (balancer, targets) = (world.balancer("web"), world.targets("app"));
     let shown = world.ask("DescribeLoadBalancers", "").unwrap();
@@ -131,7 +131,7 @@ fn a_listener_holds_its_target_group_and_a_taken_port_is_named() {
 }
 
 #[test]
-fn attributes_are_honoured_or_refused_and_shown_with_their_defaults() {
+fn attributes_are_honoured_or_refused_and_described_with_their_defaults() {
     let mut world = World::new();
     let arn = world.targets("app");
     let change = |key: &str, value: &str| {
@@ -192,7 +192,7 @@ fn priorities(world: &mut World, listener: &str) -> Vec<String> {
 }
 
 #[test]
-fn rules_stand_by_their_priorities_and_change_places() {
+fn rules_are_sorted_by_priority_and_can_swap_priorities() {
     let mut world = World::new();
     let (listener, targets) = listening(&mut world);
     let create = |world: &mut World, priority: u32| {
@@ -272,7 +272,7 @@ fn invalid_rules_are_refused() {
 }
 
 #[test]
-fn https_listeners_show_certificates_that_exist() {
+fn https_listeners_require_existing_certificates() {
     let mut world = World::new();
     let balancer = world.balancer("web");
     let certificate = |world: &mut World, name: &str| {
@@ -334,7 +334,7 @@ fn https_listeners_show_certificates_that_exist() {
 }
 
 #[test]
-fn a_group_serves_one_balancer_and_takes_what_its_type_says() {
+fn a_group_belongs_to_one_balancer_and_accepts_targets_of_its_type() {
     let mut world = World::new();
     let (_, targets) = listening(&mut world);
     let other = world.balancer("other");
@@ -357,7 +357,7 @@ fn a_group_serves_one_balancer_and_takes_what_its_type_says() {
 }
 
 #[test]
-fn targets_are_spoken_to_by_http_or_https_and_nothing_else() {
+fn the_protocol_of_targets_is_http_or_https() {
     let mut world = World::new();
     let form = |more: &str| format!("Name=tls&Port=8443&VpcId={}&{more}", world.vpc);
     let [secure, checked, other, grpc, http2] = [

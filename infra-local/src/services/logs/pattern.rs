@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn terms_are_contained_excluded_or_offered() {
+    fn terms_are_required_excluded_or_optional() {
         for (pattern, message, fits) in [
             ("", "anything", true),
             ("ERROR", "an ERROR", true),

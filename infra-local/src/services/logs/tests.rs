@@ -44,7 +44,7 @@ fn messages(answer: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn groups_and_streams_come_and_go() {
+fn groups_and_streams_are_created_and_deleted() {
     let mut world = World::new();
     assert_eq!(code(world.ask("CreateLogGroup", json!({"logGroupName": "g"}))), "ResourceAlreadyExistsException");
     assert_eq!(code(world.ask("CreateLogGroup", json!({"logGroupName": "a b"}))), "InvalidParameterException");
@@ -125,7 +125,7 @@ fn old_events_are_reported_and_expired_ones_are_removed() {
 }
 
 #[test]
-fn a_streams_file_stays_bounded() {
+fn the_size_of_a_streams_file_is_limited() {
     let mut world = World::new();
     let message = "x".repeat(100_000);
     for second in 0..60 {
@@ -140,7 +140,7 @@ fn a_streams_file_stays_bounded() {
 }
 
 #[test]
-fn tags_by_arn_and_by_name() {
+fn tags_are_changed_by_arn_and_by_name() {
     let mut world = World::new();
     let arn = "arn:aws:logs:us-east-1:000000000000:log-group:g";
     world.ask("TagResource", json!({"resourceArn": arn, "tags": {"stage": "beta"}})).unwrap();

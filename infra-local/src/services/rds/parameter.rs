@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_server_itself_says_what_it_takes() {
+    fn the_server_validates_values() {
         crate::runtime::postgres::discover();
         let directory = tempfile::tempdir().unwrap();
         let check = |name, value| check(name, value, directory.path()).map_err(|error| error.message);

@@ -54,7 +54,7 @@ fn family() -> String {
 }
 
 #[test]
-fn instances_are_refused_for_what_is_wrong_with_them() {
+fn invalid_instances_are_refused() {
     let mut world = World::new();
     let mut refuses = |from: &str, to: &str, code: &str, words: &str| {
         world.refuses("CreateDBInstance", &ONE.replace(from, to), code, words);
@@ -87,7 +87,7 @@ fn instances_are_refused_for_what_is_wrong_with_them() {
 }
 
 #[test]
-fn an_instance_is_made_found_and_deleted_by_the_rules() {
+fn an_instance_is_created_described_and_deleted() {
     let mut world = World::new();
     let made = world.ask("CreateDBInstance", &format!("{ONE}&DeletionProtection=true")).unwrap();
     assert!(!made.contains("<Endpoint>") && !made.contains("long-enough"), "{made}");
@@ -200,7 +200,7 @@ fn an_instance_is_made_found_and_deleted_by_the_rules() {
 }
 
 #[test]
-fn changes_wait_for_their_window_unless_they_are_wanted_now() {
+fn changes_wait_for_the_maintenance_window_unless_they_are_immediate() {
     let mut world = World::new();
     world.ask("CreateDBInstance", ONE).unwrap();
     world.settle();
@@ -280,7 +280,7 @@ fn clusters_have_members_and_are_not_deleted_with_them() {
 }
 
 #[test]
-fn subnet_groups_cover_two_zones_and_stay_while_they_are_used() {
+fn subnet_groups_cover_two_zones_and_are_not_deleted_while_in_use() {
     let mut world = World::new();
     let subnets: Vec<String> = world.plane.cloud.regions["us-east-1"].ec2.subnets.keys().cloned().collect();
     let form = |subnets: &[String]| {
@@ -301,7 +301,7 @@ fn subnet_groups_cover_two_zones_and_stay_while_they_are_used() {
 }
 
 #[test]
-fn parameter_groups_take_what_the_engine_takes() {
+fn parameter_groups_accept_the_values_that_the_engine_accepts() {
     let mut world = World::new();
     let create = format!("DBParameterGroupName=own&DBParameterGroupFamily={}&Description=d", family());
     let old = create.replace(&family(), "postgres9");
@@ -409,7 +409,7 @@ fn tags_are_kept_by_arn() {
 }
 
 #[test]
-fn a_security_group_stays_while_a_database_has_it() {
+fn a_security_group_is_not_deleted_while_a_database_uses_it() {
     let mut world = World::new();
     world.ask("CreateDBInstance", ONE).unwrap();
     let region = &world.plane.cloud.regions["us-east-1"];

@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_chunk_must_be_signed_in_its_turn() {
+    async fn every_chunk_must_be_signed_in_order() {
         let (large, small) = ("a".repeat(65536), "a".repeat(1024));
         let body = format!(
             "10000;chunk-signature=ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648\r\n{large}\r\n\

@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_are_read_whatever_they_are_made_of() {
+    fn tags_are_read_with_entities_and_sections() {
         let text = "<LocationConstraint>us-east-2</LocationConstraint><Tags><Tag><Key>a &amp; &#98;</Key>\
                     <Value><![CDATA[<1>]]></Value></Tag><Tag><Key>empty</Key><Value/></Tag></Tags>";
         let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_bucket_of_its_own_is_created() {
+    fn directory_buckets_are_refused() {
         let asks = |method: &str, uri: &str| {
             creates_bucket(&hyper::Request::builder().method(method).uri(uri).body(()).unwrap().into_parts().0)
         };

@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_has_one_wildcard() {
+    fn a_pattern_has_at_most_one_wildcard() {
         assert!(matches("*", "http://a.example"));
         assert!(matches("http://*.example", "http://a.example"));
         assert!(!matches("http://*.example", "http://a.example:81"));

@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_that_cannot_be_read_is_refused() {
+    fn an_unreadable_policy_is_refused() {
         let encode = |document: Value| STANDARD.encode(document.to_string());
         let expiration = "2026-01-01T00:00:00Z";
         for text in [

@@ -39,7 +39,7 @@ fn name(answer: &Answer) -> &str {
 }
 
 #[tokio::test]
-async fn the_first_rule_that_is_met_counts() {
+async fn the_first_matching_rule_applies() {
     let (_servers, [one, two]) = two_pools().await;
     let forward = |pool: &TargetPool| forwards([(pool, 1)]).default;
     let fixed = FixedResponse { status: 418, content_type: None, body: Some("no coffee".to_owned()) };
@@ -85,7 +85,7 @@ async fn invalid_requests_are_answered_without_a_target() {
 }
 
 #[tokio::test]
-async fn settings_change_what_is_sent_and_answered() {
+async fn settings_change_requests_and_responses() {
     let (_servers, [one, _]) = two_pools().await;
     let settings = Settings {
         drop_invalid_headers: true,
@@ -121,7 +121,7 @@ async fn get_with(proxy: &ProxyListener, earlier: &Answer) -> Answer {
 }
 
 #[tokio::test]
-async fn clients_with_cookies_stay_with_their_target_as_long_as_it_takes_requests() {
+async fn clients_with_cookies_stay_with_their_target_while_it_is_usable() {
     let (one, two) = (Server::start("one").await, Server::start("two").await);
     let pool = pool();
     pool.configure(PoolSettings { stickiness: Some(Stickiness::Duration(LONG)), ..settings() });
@@ -165,7 +165,7 @@ async fn clients_stay_with_their_target_group() {
 }
 
 #[tokio::test]
-async fn a_target_that_comes_late_takes_its_share_little_by_little() {
+async fn a_late_target_starts_slowly() {
     let (one, two) = (Server::start("one").await, Server::start("two").await);
     let pool = TargetPool::new("arn:targets", settings(), 1.0, watch::Sender::new(0));
     pool.configure(PoolSettings { slow_start: Some(Duration::from_hours(10)), ..settings() });
@@ -211,7 +211,7 @@ async fn connect(
 }
 
 #[tokio::test]
-async fn by_tls_each_name_has_its_certificate_and_http2_is_spoken() {
+async fn tls_selects_the_certificate_by_name_and_negotiates_http2() {
     let (_servers, [one, _]) = two_pools().await;
     let ((first, first_identity), (second, second_identity)) = (identity("a.example.org"), identity("*.b.example.org"));
     let tls = Tls { identities: vec![first_identity, second_identity], tls12: true, tls13: true, http2: true };
@@ -252,7 +252,7 @@ async fn by_tls_each_name_has_its_certificate_and_http2_is_spoken() {
 }
 
 #[tokio::test]
-async fn a_target_that_hangs_does_not_hold_up_the_others() {
+async fn a_target_that_hangs_does_not_delay_the_others() {
     let (one, two) = (Server::start("one").await, Server::start("two").await);
     let (stuck, fast) = (pool(), pool());
     stuck.set_targets(&targets([("i-1", one.address)]));
@@ -299,7 +299,7 @@ async fn thousands_of_clients_stay_connected() {
 }
 
 #[tokio::test]
-async fn an_early_answer_does_not_stop_the_upload() {
+async fn an_early_response_does_not_stop_the_upload() {
     let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = server.local_addr().unwrap();
     let target = tokio::spawn(async move {
