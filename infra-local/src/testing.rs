@@ -49,7 +49,7 @@ impl ControlPlane {
         let params = Params::parse(form.as_bytes());
         let operation = named(tables, name);
         let answer = operation.check(&params, &[]).and_then(|()| self.carry_out(operation, params));
-        answer.map(|answer| xml::query_answer("urn:n", name, "r", &answer)).map_err(told)
+        answer.map(|answer| xml::query_answer("urn:n", name, "r", &answer)).map_err(code_and_message)
     }
 
     /// Calls a service that uses JSON values; returns the response, or the error's code and message.
@@ -61,7 +61,7 @@ impl ControlPlane {
     ) -> Result<Value, String> {
         let operation = named(tables, name);
         let answer = operation.check(&mut input).and_then(|()| self.carry_out(operation, input));
-        answer.map_err(told)
+        answer.map_err(code_and_message)
     }
 
     /// Executes an operation. A failed operation changes nothing, as in the server.
@@ -91,7 +91,7 @@ fn named<I, O>(tables: Tables<I, O>, name: &str) -> &'static Operation<I, O> {
     tables.iter().flat_map(|table| table.iter()).find(|operation| operation.name == name).unwrap()
 }
 
-fn told(error: ApiError) -> String {
+fn code_and_message(error: ApiError) -> String {
     format!("{}: {}", error.code, error.message)
 }
 

@@ -5,7 +5,7 @@ use hyper::http::request::Parts;
 
 use super::credentials::Credentials;
 use super::policy::{Context, Document};
-use super::{Refusal, Wish, managed};
+use super::{Refusal, RequestedAction, managed};
 use crate::model::ACCOUNT;
 use crate::model::Cloud;
 use crate::model::iam::{ISSUED_KEY, ISSUED_SESSION_KEY, Iam, Session};
@@ -90,15 +90,15 @@ fn holder(
         return Ok(Identity::Session { access_key: key.to_owned(), role, name });
     }
     let mut users = cloud.iam.users.values();
-    if let Some((user, held)) = users.find_map(|user| Some((user, user.access_keys.get(key)?))) {
-        if !held.active {
+    if let Some((user, user_key)) = users.find_map(|user| Some((user, user.access_keys.get(key)?))) {
+        if !user_key.active {
             return Err(Refusal::UnknownKey);
         }
-        check(&held.secret)?;
+        check(&user_key.secret)?;
         return Ok(Identity::User { name: user.name.clone() });
     }
     match root.find(key) {
-        Some(held) => check(&held.secret_access_key)?,
+        Some(user_key) => check(&user_key.secret_access_key)?,
         None if key.starts_with(ISSUED_KEY) || key.starts_with(ISSUED_SESSION_KEY) => return Err(Refusal::UnknownKey),
         None if root.accept_any => {}
         None => return Err(Refusal::UnknownKey),
@@ -109,9 +109,10 @@ fn holder(
 /// Returns the secret of an access key. With [`RootKeys::accept_any`] a key may have none.
 pub(crate) fn secret<'a>(cloud: &'a Cloud, root: &'a RootKeys, key: &str) -> Option<&'a str> {
     let session = cloud.iam.sessions.get(key).map(|session| &session.secret);
-    let held = || cloud.iam.users.values().find_map(|user| user.access_keys.get(key)).map(|held| &held.secret);
+    let user_key =
+        || cloud.iam.users.values().find_map(|user| user.access_keys.get(key)).map(|user_key| &user_key.secret);
     let own = || root.find(key).map(|key| &key.secret_access_key);
-    session.or_else(held).or_else(own).map(String::as_str)
+    session.or_else(user_key).or_else(own).map(String::as_str)
 }
 
 impl Identity {
@@ -170,7 +171,7 @@ impl Identity {
     }
 
     /// Returns the condition keys that every request has.
-    pub(super) fn context(&self, wish: &Wish<'_>) -> Context {
+    pub(super) fn context(&self, action: &RequestedAction<'_>) -> Context {
         let kind = match self {
             Identity::Root { .. } => "Account",
             Identity::User { .. } => "User",
@@ -183,9 +184,9 @@ impl Identity {
         };
         let mut context = Context::from(
             [
-                ("aws:requestedregion", wish.region.to_owned()),
-                ("aws:currenttime", wish.now.to_rfc3339()),
-                ("aws:epochtime", wish.now.timestamp().to_string()),
+                ("aws:requestedregion", action.region.to_owned()),
+                ("aws:currenttime", action.now.to_rfc3339()),
+                ("aws:epochtime", action.now.timestamp().to_string()),
                 ("aws:principalaccount", ACCOUNT.to_owned()),
                 ("aws:principalarn", principal),
                 ("aws:principaltype", kind.to_owned()),

@@ -59,7 +59,7 @@ enum Effect {
 struct Texts(Vec<String>);
 
 /// The action, the resource and the context that policies are evaluated for.
-pub(crate) struct Question<'a> {
+pub(crate) struct AccessRequest<'a> {
     pub(crate) action: &'a str,
     pub(crate) resource: &'a str,
     pub(crate) context: Context,
@@ -74,10 +74,10 @@ pub(crate) enum Verdict {
 }
 
 /// Evaluates a set of policies.
-pub(super) fn judge(documents: &[Document], question: &Question<'_>) -> Verdict {
+pub(super) fn evaluate(documents: &[Document], request: &AccessRequest<'_>) -> Verdict {
     let statements = documents.iter().flat_map(|document| &document.statement);
     let applying: Vec<Effect> =
-        statements.filter(|statement| statement.applies(question)).map(|statement| statement.effect).collect();
+        statements.filter(|statement| statement.applies(request)).map(|statement| statement.effect).collect();
     if applying.contains(&Effect::Deny) {
         Verdict::Denies
     } else if applying.contains(&Effect::Allow) {
@@ -132,10 +132,10 @@ impl Statement {
         Ok(())
     }
 
-    fn applies(&self, question: &Question<'_>) -> bool {
-        let action = |patterns: &Vec<String>| patterns.iter().any(|pattern| matches_action(pattern, question.action));
+    fn applies(&self, request: &AccessRequest<'_>) -> bool {
+        let action = |patterns: &Vec<String>| patterns.iter().any(|pattern| matches_action(pattern, request.action));
         let resource = |patterns: &Vec<String>| {
-            patterns.iter().any(|pattern| like(&substitute(pattern, &question.context), question.resource))
+            patterns.iter().any(|pattern| like(&substitute(pattern, &request.context), request.resource))
         };
         self.action.as_ref().is_none_or(action)
             && !self.not_action.as_ref().is_some_and(action)
@@ -143,7 +143,7 @@ impl Statement {
             && !self.not_resource.as_ref().is_some_and(resource)
             && self.condition.iter().all(|(operator, keys)| {
                 Operator::parse(operator).is_some_and(|operator| {
-                    keys.iter().all(|(key, wanted)| operator.holds(key, &wanted.0, &question.context))
+                    keys.iter().all(|(key, wanted)| operator.holds(key, &wanted.0, &request.context))
                 })
             })
     }
@@ -333,7 +333,7 @@ mod tests {
     fn verdict(statements: Value, action: &str, resource: &str, context: &[(&str, &str)]) -> Verdict {
         let document = Document::parse(&json!({"Version": "2012-10-17", "Statement": statements}).to_string()).unwrap();
         let context = context.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        judge(&[document], &Question { action, resource, context })
+        evaluate(&[document], &AccessRequest { action, resource, context })
     }
 
     #[test]

@@ -54,13 +54,13 @@ impl MachineDocument {
     pub(crate) fn of(instance: &Instance) -> Result<Option<Self>, MachineError> {
         let own = Self::from_user_data(&instance.decoded_user_data())?;
         Ok(match (own, instance.image_machine.clone()) {
-            (Some(own), Some(base)) => Some(own.over(base)),
+            (Some(own), Some(base)) => Some(own.merged_over(base)),
             (own, base) => own.or(base),
         })
     }
 
     /// Merges two configurations. `self` wins where both declare the same file, service or database.
-    fn over(self, base: Self) -> Self {
+    fn merged_over(self, base: Self) -> Self {
         let MachineDocument { mut packages, mut files, mut services, .. } = base;
         packages.retain(|package| !self.packages.contains(package));
         files.retain(|file| !self.files.iter().any(|own| own.path == file.path));
@@ -278,7 +278,7 @@ mod tests {
             "files": [{"path": "/etc/x", "content": "own"}],
             "services": [{"name": "web", "artifact": {"bucket": "b", "key": "web", "sha256": "11"}}],
         }));
-        let both = own.over(machine(whole()));
+        let both = own.merged_over(machine(whole()));
         assert_eq!((both.image.as_str(), both.packages.join(" ")), ("debian-12", "postgresql vim".to_owned()));
         assert_eq!(both.files.iter().map(|file| file.content.as_str()).collect::<Vec<_>>(), ["own"]);
         assert_eq!(both.services.iter().map(|service| service.name.as_str()).collect::<Vec<_>>(), ["tasks", "web"]);
@@ -287,7 +287,7 @@ mod tests {
             "machine": 1, "image": "debian-12",
             "services": [{"name": "tasks", "artifact": {"bucket": "b", "key": "new", "sha256": "22"}}],
         }));
-        assert_eq!(again.over(machine(whole())).services[0].artifact.key, "new");
+        assert_eq!(again.merged_over(machine(whole())).services[0].artifact.key, "new");
     }
 
     #[test]

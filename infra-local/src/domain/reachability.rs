@@ -67,7 +67,7 @@ pub(crate) fn internet_reaches(to: Party<'_>, port: u16) -> bool {
 /// Returns whether a host in this subnet may connect to the internet: by an internet gateway, which requires a public
 /// address, or by a public NAT gateway.
 pub(crate) fn reaches_internet(from: Party<'_>, has_public_address: bool) -> bool {
-    let out = |subnet: &String| match way_out(from.region, subnet) {
+    let out = |subnet: &String| match internet_route(from.region, subnet) {
         Some(RouteTarget::InternetGateway(_)) => has_public_address,
         Some(RouteTarget::NatGateway(id)) => {
             let gateway = from.region.ec2.nat_gateways.get(id);
@@ -107,11 +107,11 @@ pub(crate) fn balancer_reaches(region: &Region, balancer: &LoadBalancer, instanc
 
 /// Returns whether a subnet's packets to the internet go through an internet gateway.
 pub(crate) fn is_public(region: &Region, subnet_id: &str) -> bool {
-    matches!(way_out(region, subnet_id), Some(RouteTarget::InternetGateway(_)))
+    matches!(internet_route(region, subnet_id), Some(RouteTarget::InternetGateway(_)))
 }
 
 /// Returns the target of a subnet's route to the internet, if it exists.
-fn way_out<'a>(region: &'a Region, subnet_id: &str) -> Option<&'a RouteTarget> {
+fn internet_route<'a>(region: &'a Region, subnet_id: &str) -> Option<&'a RouteTarget> {
     let vpc_id = &region.ec2.subnets.get(subnet_id)?.vpc_id;
     let route = region.route(subnet_id, Cidr::parse("0.0.0.0/0")?)?;
     region.is_alive(vpc_id, &route.target).then_some(&route.target)
@@ -123,7 +123,7 @@ fn is_routed(from: Party<'_>, to: Party<'_>) -> bool {
         return true;
     }
     let ranges = to.ranges();
-    let leads_there = |subnet: &String, range: Cidr| {
+    let has_route = |subnet: &String, range: Cidr| {
         from.region.route(subnet, range).is_some_and(|route| match &route.target {
             RouteTarget::Peering(id) => {
                 let peering = from.region.ec2.peerings.get(id);
@@ -135,7 +135,7 @@ fn is_routed(from: Party<'_>, to: Party<'_>) -> bool {
             _ => false,
         })
     };
-    from.subnets.iter().any(|subnet| ranges.iter().any(|range| leads_there(subnet, *range)))
+    from.subnets.iter().any(|subnet| ranges.iter().any(|range| has_route(subnet, *range)))
 }
 
 /// Returns whether the groups of `side` permit this port with `other`. Groups of a VPC in another region are unknown.
@@ -239,17 +239,17 @@ mod tests {
         cloud
     }
 
-    fn peer(cloud: &mut Cloud, ours: &Site, theirs: &Site) {
+    fn peer(cloud: &mut Cloud, near: &Site, far: &Site) {
         let peering = Peering {
             id: "pcx-1".to_owned(),
-            requester: ours.side(),
-            accepter: theirs.side(),
+            requester: near.side(),
+            accepter: far.side(),
             state: PeeringState::Active,
             created: Utc::now(),
             ended: None,
             tags: Tags::new(),
         };
-        for region in [ours.region, theirs.region] {
+        for region in [near.region, far.region] {
             cloud.regions.get_mut(region).unwrap().ec2.peerings.insert(peering.id.clone(), peering.clone());
         }
     }
@@ -283,12 +283,12 @@ mod tests {
     fn groups_of_a_peer_are_known_only_within_a_region() {
         for (region, known) in [("us-east-1", true), ("us-east-2", false)] {
             let mut cloud = cloud();
-            let ours = Site::new(&mut cloud, "us-east-1", "10.0.0.0", Peer::Ipv4("0.0.0.0/0".to_owned()));
-            let theirs = Site::new(&mut cloud, region, "10.1.0.0", Peer::Group(ours.groups[0].clone()));
-            peer(&mut cloud, &ours, &theirs);
-            ours.route(&mut cloud, "10.1.0.0/16", pcx());
-            theirs.route(&mut cloud, "10.0.0.0/16", pcx());
-            assert_eq!(reaches(ours.party(&cloud), theirs.party(&cloud), 5432), known, "{region}");
+            let near = Site::new(&mut cloud, "us-east-1", "10.0.0.0", Peer::Ipv4("0.0.0.0/0".to_owned()));
+            let far = Site::new(&mut cloud, region, "10.1.0.0", Peer::Group(near.groups[0].clone()));
+            peer(&mut cloud, &near, &far);
+            near.route(&mut cloud, "10.1.0.0/16", pcx());
+            far.route(&mut cloud, "10.0.0.0/16", pcx());
+            assert_eq!(reaches(near.party(&cloud), far.party(&cloud), 5432), known, "{region}");
         }
     }
 

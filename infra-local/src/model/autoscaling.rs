@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::ec2::launch_template::TemplateReference;
 pub(crate) use policy::{Adjustment, Metric, Policy, PolicyKind, Step, Tracking};
-pub(crate) use refresh::{Preferences, Refresh, RefreshStatus, Rollback, Spared};
+pub(crate) use refresh::{Preferences, ProtectedInstances, Refresh, RefreshStatus, Rollback};
 
 /// Auto Scaling's part of a region.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -233,7 +233,7 @@ impl Lifecycle {
     }
 
     /// Returns whether the instance is on standby or about to enter it.
-    pub(crate) fn is_aside(self) -> bool {
+    pub(crate) fn is_on_standby(self) -> bool {
         matches!(self, Self::EnteringStandby | Self::Standby)
     }
 }
@@ -250,7 +250,7 @@ impl Group {
 
     /// Returns the members that count as capacity: they neither leave nor are on standby.
     pub(crate) fn staying(&self) -> impl Iterator<Item = &Member> {
-        self.members.iter().filter(|member| !member.lifecycle.is_leaving() && !member.lifecycle.is_aside())
+        self.members.iter().filter(|member| !member.lifecycle.is_leaving() && !member.lifecycle.is_on_standby())
     }
 
     pub(crate) fn member_mut(&mut self, instance: &str) -> Option<&mut Member> {

@@ -206,7 +206,7 @@ fn merge<'a, V: PartialEq + 'a>(
         };
         match (order, one, other) {
             (Ordering::Less, Some((key, value)), _) => tell(key, Some(value)),
-            (Ordering::Greater, _, Some((gone, _))) => tell(gone, None),
+            (Ordering::Greater, _, Some((removed, _))) => tell(removed, None),
             _ => {}
         }
         if order.is_le() {
@@ -239,8 +239,8 @@ mod tests {
         let region = now.regions.get_mut("us-east-1").unwrap();
         let subnet = region.ec2.subnets.keys().next().unwrap().clone();
         region.ec2.subnets.get_mut(&subnet).unwrap().tags.insert("a".to_owned(), "line\nand \"more\"".to_owned());
-        let gone = region.ec2.security_groups.keys().next().unwrap().clone();
-        region.ec2.security_groups.remove(&gone);
+        let removed = region.ec2.security_groups.keys().next().unwrap().clone();
+        region.ec2.security_groups.remove(&removed);
         let vpc = Vpc::new("10.0.0.0/16");
         region.ec2.vpcs.insert(vpc.id.clone(), vpc);
         region.lost_zones.insert("us-east-1a".to_owned());

@@ -38,7 +38,7 @@ pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) 
             publisher.publish(&sources, &metrics, now);
         }
         if shared.read(|cloud| watcher.has_work(cloud, now)) {
-            shared.update(|cloud| watcher.look(cloud, now));
+            shared.update(|cloud| watcher.evaluate_all(cloud, now));
         }
         tokio::select! {
             () = tokio::time::sleep(TICK) => {}
@@ -88,7 +88,7 @@ impl Watcher {
     }
 
     /// Evaluates the alarms that have a new period, and executes the actions that are due.
-    fn look(&mut self, cloud: &mut Cloud, now: DateTime<Utc>) {
+    fn evaluate_all(&mut self, cloud: &mut Cloud, now: DateTime<Utc>) {
         let metrics = cloud.metrics.clone();
         let regions = &cloud.regions;
         self.known.retain(|(region, name), _| {
@@ -97,12 +97,12 @@ impl Watcher {
         for region in cloud.regions.values_mut() {
             let names: Vec<String> = region.cloudwatch.alarms.keys().cloned().collect();
             for name in names {
-                self.look_at(region, &name, &metrics, now);
+                self.evaluate_alarm(region, &name, &metrics, now);
             }
         }
     }
 
-    fn look_at(&mut self, region: &mut Region, name: &str, metrics: &Metrics, now: DateTime<Utc>) {
+    fn evaluate_alarm(&mut self, region: &mut Region, name: &str, metrics: &Metrics, now: DateTime<Utc>) {
         let Some(alarm) = region.cloudwatch.alarms.get(name).cloned() else { return };
         let key = (region.name.clone(), name.to_owned());
         // A new alarm has had no actions, and its initial state needs none.

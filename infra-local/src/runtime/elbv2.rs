@@ -33,7 +33,7 @@ const DRAINING: Duration = Duration::from_millis(50);
 ///
 /// `time_scale` divides health intervals and deregistration delays.
 pub(crate) async fn run(shared: Shared, network: NetworkHandle, time_scale: f64, mut phase: PhaseWatch) {
-    shared.update(|cloud| rehome(cloud, shared.addresses().number()));
+    shared.update(|cloud| relocate(cloud, shared.addresses().number()));
     let health = watch::Sender::new(0);
     let mut found = health.subscribe();
     let mut declared = shared.changes();
@@ -63,7 +63,7 @@ pub(crate) async fn run(shared: Shared, network: NetworkHandle, time_scale: f64,
 }
 
 /// Moves balancers to this cloud's current address range.
-fn rehome(cloud: &mut Cloud, block: u8) {
+fn relocate(cloud: &mut Cloud, block: u8) {
     for balancer in cloud.regions.values_mut().flat_map(|region| region.elbv2.load_balancers.values_mut()) {
         let [first, old, subnet, host] = balancer.address.octets();
         if old != block {
@@ -119,12 +119,12 @@ impl Plane {
         let failures = self.reconcile_listeners(&wanted).await;
         shared.traffic().replace(self.traffic(&wanted));
 
-        let news = |cloud: &Cloud| {
+        let has_changes = |cloud: &Cloud| {
             let mut draft = cloud.clone();
             self.report(&mut draft, &failures);
             draft != *cloud
         };
-        if shared.read(news) {
+        if shared.read(has_changes) {
             shared.update(|cloud| self.report(cloud, &failures));
         }
         let draining = shared.read(|cloud| {

@@ -24,24 +24,24 @@ const FORGET_EVERY: Duration = Duration::from_mins(1);
 
 /// Runs until the cloud stops; `time_scale` divides the times above.
 pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) {
-    shared.update(|cloud| rehome(cloud, shared.addresses().number()));
+    shared.update(|cloud| relocate(cloud, shared.addresses().number()));
     let mut changes = shared.changes();
     let mut forget = tokio::time::interval(FORGET_EVERY.div_f64(time_scale));
     loop {
         changes.borrow_and_update();
-        if shared.read(is_unsettled) {
+        if shared.read(has_pending_transitions) {
             shared.update(|cloud| settle(cloud, Utc::now()));
         }
         tokio::select! {
             _ = changes.changed() => {}
-            _ = forget.tick() => shared.update(|cloud| grow_old(cloud, time_scale, Utc::now())),
+            _ = forget.tick() => shared.update(|cloud| expire(cloud, time_scale, Utc::now())),
             _ = phase.ended() => return,
         }
     }
 }
 
 /// Moves elastic addresses and NAT gateways to this cloud's current address range.
-fn rehome(cloud: &mut Cloud, block: u8) {
+fn relocate(cloud: &mut Cloud, block: u8) {
     let moved = |address: &mut Ipv4Addr| {
         let [first, _, part, host] = address.octets();
         *address = Ipv4Addr::new(first, block, part, host);
@@ -55,13 +55,13 @@ fn rehome(cloud: &mut Cloud, block: u8) {
     }
 }
 
-fn is_unsettled(cloud: &Cloud) -> bool {
-    let passing = |state: PeeringState| {
+fn has_pending_transitions(cloud: &Cloud) -> bool {
+    let pending = |state: PeeringState| {
         matches!(state, PeeringState::InitiatingRequest | PeeringState::Provisioning | PeeringState::Deleting)
     };
     cloud.regions.values().any(|region| {
         region.ec2.nat_gateways.values().any(|gateway| matches!(gateway.state, NatState::Pending | NatState::Deleting))
-            || region.ec2.peerings.values().any(|peering| passing(peering.state))
+            || region.ec2.peerings.values().any(|peering| pending(peering.state))
     })
 }
 
@@ -88,15 +88,15 @@ fn settle(cloud: &mut Cloud, now: DateTime<Utc>) {
 }
 
 fn settle_nat_gateways(region: &mut Region, now: DateTime<Utc>) {
-    let passing = region.ec2.nat_gateways.values();
-    let passing = passing.filter(|gateway| matches!(gateway.state, NatState::Pending | NatState::Deleting));
-    let passing: Vec<_> = passing.map(|gateway| (gateway.id.clone(), gateway.clone())).collect();
-    for (id, gateway) in passing {
+    let pending = region.ec2.nat_gateways.values();
+    let pending = pending.filter(|gateway| matches!(gateway.state, NatState::Pending | NatState::Deleting));
+    let pending: Vec<_> = pending.map(|gateway| (gateway.id.clone(), gateway.clone())).collect();
+    for (id, gateway) in pending {
         if gateway.state == NatState::Deleting {
-            region.end_nat_gateway(&id, NatState::Deleted, now);
+            region.delete_nat_gateway(&id, NatState::Deleted, now);
         } else if gateway.allocation_id.is_some() && region.internet_gateway_of(&gateway.vpc_id).is_none() {
             let message = format!("Network {} has no Internet gateway attached", gateway.vpc_id);
-            region.end_nat_gateway(&id, NatState::Failed("Gateway.NotAttached".to_owned(), message), now);
+            region.delete_nat_gateway(&id, NatState::Failed("Gateway.NotAttached".to_owned(), message), now);
         } else if let Some(gateway) = region.ec2.nat_gateways.get_mut(&id) {
             gateway.state = NatState::Available;
         }
@@ -113,7 +113,7 @@ fn can_be(peering: &Peering) -> bool {
 }
 
 /// Expires old requests, and forgets resources that were deleted long ago.
-fn grow_old(cloud: &mut Cloud, time_scale: f64, now: DateTime<Utc>) {
+fn expire(cloud: &mut Cloud, time_scale: f64, now: DateTime<Utc>) {
     let older = |since: DateTime<Utc>, age: Duration| {
         (now - since).to_std().is_ok_and(|passed| passed > age.div_f64(time_scale))
     };
@@ -156,15 +156,15 @@ mod tests {
         }
     }
 
-    fn settled(peering: Peering) -> PeeringState {
+    fn next_state(peering: Peering) -> PeeringState {
         let mut cloud = Cloud::default();
         cloud.complete();
         for region in cloud.regions.values_mut() {
             region.ec2.peerings.insert(peering.id.clone(), peering.clone());
         }
-        assert!(is_unsettled(&cloud));
+        assert!(has_pending_transitions(&cloud));
         settle(&mut cloud, Utc::now());
-        assert!(!is_unsettled(&cloud));
+        assert!(!has_pending_transitions(&cloud));
         let states: Vec<_> = cloud.regions.values().map(|region| region.ec2.peerings["pcx-1"].state).collect();
         assert_eq!(states[0], states[1], "both regions see the same");
         states[0]
@@ -172,9 +172,9 @@ mod tests {
 
     #[test]
     fn peering_fails_for_overlapping_and_for_absent_vpcs() {
-        assert_eq!(settled(peering("10.0.0.0/16", Some("10.1.0.0/16"))), PeeringState::PendingAcceptance);
-        assert_eq!(settled(peering("10.0.0.0/16", Some("10.0.128.0/20"))), PeeringState::Failed);
-        assert_eq!(settled(peering("10.0.0.0/16", None)), PeeringState::Failed);
+        assert_eq!(next_state(peering("10.0.0.0/16", Some("10.1.0.0/16"))), PeeringState::PendingAcceptance);
+        assert_eq!(next_state(peering("10.0.0.0/16", Some("10.0.128.0/20"))), PeeringState::Failed);
+        assert_eq!(next_state(peering("10.0.0.0/16", None)), PeeringState::Failed);
     }
 
     #[test]
@@ -185,12 +185,12 @@ mod tests {
         let region = cloud.regions.get_mut("us-east-1").expect("a region");
         region.ec2.peerings.insert(waiting.id.clone(), waiting.clone());
         let state = |cloud: &Cloud| cloud.regions["us-east-1"].ec2.peerings.get("pcx-1").map(|peering| peering.state);
-        grow_old(&mut cloud, 1.0, waiting.created + EXPIRES_AFTER);
+        expire(&mut cloud, 1.0, waiting.created + EXPIRES_AFTER);
         assert_eq!(state(&cloud), Some(PeeringState::PendingAcceptance));
         let later = waiting.created + EXPIRES_AFTER + Duration::from_secs(1);
-        grow_old(&mut cloud, 1.0, later);
+        expire(&mut cloud, 1.0, later);
         assert_eq!(state(&cloud), Some(PeeringState::Expired));
-        grow_old(&mut cloud, 1.0, later + SHOWN_AFTER_END + Duration::from_secs(1));
+        expire(&mut cloud, 1.0, later + SHOWN_AFTER_END + Duration::from_secs(1));
         assert_eq!(state(&cloud), None);
     }
 

@@ -64,7 +64,7 @@ impl Host {
         let Some(instance) = self.instance() else { return };
         self.reboots = instance.runtime.reboots;
         if let Err(error) = images::unpack(&self.shared, &instance, &self.directory).await {
-            self.say(&format!("what the image {} holds cannot be copied: {error}", instance.image_id));
+            self.write_console(&format!("what the image {} holds cannot be copied: {error}", instance.image_id));
         }
         self.wait_until_connected(&instance.network_interface_id).await;
         self.units = self.plan(&instance);
@@ -83,7 +83,7 @@ impl Host {
             self.changes.borrow_and_update();
             let Some(instance) = self.instance() else { return };
             if self.is_lost(&instance) {
-                self.lose(&instance);
+                self.kill_all(&instance);
                 self.wait().await;
                 continue;
             }
@@ -106,9 +106,9 @@ impl Host {
                         continue;
                     }
                     if !powers_off {
-                        self.look_after_services(true).await;
+                        self.supervise_services(true).await;
                     }
-                    self.say("the instance is up");
+                    self.write_console("the instance is up");
                     self.change(|instance| {
                         instance.runtime.configured = true;
                         if instance.state == InstanceState::Pending {
@@ -118,25 +118,25 @@ impl Host {
                 }
                 InstanceState::Running => {
                     if instance.runtime.impaired {
-                        self.say("the machine is back: the instance boots");
+                        self.write_console("the machine is back: the instance boots");
                         self.change(|instance| instance.runtime.impaired = false);
                         self.forget_restarts();
                     }
                     if instance.runtime.reboots != self.reboots {
                         self.reboots = instance.runtime.reboots;
-                        self.say("the instance reboots");
+                        self.write_console("the instance reboots");
                         self.stop_services().await;
                         self.forget_restarts();
                     }
                     for image in images::due(&self.shared, &self.region, &self.id) {
                         if !image.no_reboot {
-                            self.say(&format!("the instance reboots for the image {}", image.id));
+                            self.write_console(&format!("the instance reboots for the image {}", image.id));
                             self.stop_services().await;
                             self.forget_restarts();
                         }
                         images::capture(&self.shared, &self.region, &image, &self.directory).await;
                     }
-                    self.look_after_services(false).await;
+                    self.supervise_services(false).await;
                 }
             }
             self.wait().await;
@@ -170,11 +170,11 @@ impl Host {
     }
 
     /// Kills all processes of the instance at once, as a power failure would.
-    fn lose(&self, instance: &Instance) {
+    fn kill_all(&self, instance: &Instance) {
         if instance.runtime.impaired {
             return;
         }
-        self.say(&format!("the zone {} is lost, and with it this machine", instance.zone));
+        self.write_console(&format!("the zone {} is lost, and with it this machine", instance.zone));
         instance.runtime.services.values().filter_map(|service| service.process).for_each(|process| process.kill());
         self.change(|instance| {
             instance.runtime.impaired = true;
@@ -212,17 +212,17 @@ impl Host {
         let machine = match MachineDocument::of(instance) {
             Ok(Some(machine)) => machine,
             Ok(None) => {
-                self.say("there is no Machine in the user data or the image: the instance is idle");
+                self.write_console("there is no Machine in the user data or the image: the instance is idle");
                 return BTreeMap::new();
             }
             Err(error) => {
-                self.say(&format!("the Machine in the user data cannot be used: {error}"));
+                self.write_console(&format!("the Machine in the user data cannot be used: {error}"));
                 return BTreeMap::new();
             }
         };
         for file in &machine.files {
             if let Err(error) = write_file(&self.directory.join("root"), file) {
-                self.say(&format!("the file {} cannot be written: {error}", file.path));
+                self.write_console(&format!("the file {} cannot be written: {error}", file.path));
             }
         }
         let mut units = BTreeMap::new();
@@ -243,7 +243,7 @@ impl Host {
             service::Host { shared: &self.shared, region: &self.region, instance, site, directory: &self.directory };
         for (name, (unit, _)) in &self.units {
             if let Err(error) = unit.install(&host).await {
-                self.say(&format!("infra-setup failed: {name}: {error}"));
+                self.write_console(&format!("infra-setup failed: {name}: {error}"));
                 return false;
             }
         }
@@ -252,7 +252,7 @@ impl Host {
 
     /// Powers the instance off, as a shutdown from inside of it does.
     fn power_off(&self) {
-        self.say("the host has configured itself and powers off");
+        self.write_console("the host has configured itself and powers off");
         self.change(|instance| {
             instance.runtime.configured = true;
             if instance.shutdown_terminates {
@@ -266,20 +266,20 @@ impl Host {
     }
 
     /// Starts services that do not run. `at_boot`, the database starts before services that may need it.
-    async fn look_after_services(&mut self, at_boot: bool) {
+    async fn supervise_services(&mut self, at_boot: bool) {
         let Some(instance) = self.instance() else { return };
         let now = Instant::now();
         let mut due: Vec<String> = Vec::new();
         for (name, (_, restarts)) in &mut self.units {
-            let held = instance.runtime.services.get(name);
-            let process = held.and_then(|service| service.process);
+            let recorded = instance.runtime.services.get(name);
+            let process = recorded.and_then(|service| service.process);
             match process {
                 Some(process) if process.is_alive() => restarts.runs(now),
                 Some(_) => {
                     // The exit is recorded once.
                     restarts.ended(now);
                     console::write(self.shared.directory(), &self.id, &format!("{name} ended"));
-                    note(&self.shared, &self.region, &self.id, name, |service| {
+                    update_service(&self.shared, &self.region, &self.id, name, |service| {
                         service.process = None;
                         service.state =
                             if restarts.exhausted() { ServiceState::Failed } else { ServiceState::Restarting };
@@ -313,8 +313,8 @@ impl Host {
             Ok(process) => {
                 restarts.started();
                 let count = restarts.count();
-                self.say(&format!("{name} started as process {}", process.pid));
-                note(&self.shared, &self.region, &self.id, name, |service| {
+                self.write_console(&format!("{name} started as process {}", process.pid));
+                update_service(&self.shared, &self.region, &self.id, name, |service| {
                     *service =
                         Service { state: ServiceState::Running, process: Some(process), port, log, restarts: count };
                 });
@@ -322,9 +322,9 @@ impl Host {
             Err(error) => {
                 restarts.failed_to_start(Instant::now());
                 let line = format!("{name} cannot be started: {error}");
-                if restarts.says_again(&line) {
-                    self.say(&line);
-                    note(&self.shared, &self.region, &self.id, name, |service| {
+                if restarts.is_new_message(&line) {
+                    self.write_console(&line);
+                    update_service(&self.shared, &self.region, &self.id, name, |service| {
                         *service = Service { port, log, ..service.clone() };
                         service.state = ServiceState::Starting;
                     });
@@ -359,7 +359,7 @@ impl Host {
     }
 
     fn terminated(&self) {
-        self.say("the instance is terminated");
+        self.write_console("the instance is terminated");
         let id = self.id.clone();
         self.shared.update(|cloud| {
             let Ok(region) = cloud.region_mut(&self.region) else { return };
@@ -388,13 +388,13 @@ impl Host {
         });
     }
 
-    fn say(&self, line: &str) {
+    fn write_console(&self, line: &str) {
         console::write(self.shared.directory(), &self.id, line);
     }
 }
 
 /// Updates the record of a service in the model.
-fn note(shared: &Shared, region: &str, id: &str, name: &str, change: impl FnOnce(&mut Service)) {
+fn update_service(shared: &Shared, region: &str, id: &str, name: &str, change: impl FnOnce(&mut Service)) {
     shared.update(|cloud| {
         if let Some(instance) = cloud.region_mut(region).ok().and_then(|region| region.ec2.instances.get_mut(id)) {
             change(instance.runtime.services.entry(name.to_owned()).or_default());
@@ -482,7 +482,7 @@ mod tests {
             let region = cloud.region_mut(REGION).unwrap();
             region.ec2.instances.get_mut(&id).unwrap().terminate("Client.UserInitiatedShutdown", "stopped by the test");
         });
-        assert!(process.gone_within(Duration::from_secs(10)).await);
+        assert!(process.exits_within(Duration::from_secs(10)).await);
 
         let (id, process) = adopted(&shared, shared.addresses(), directory.path());
         host(&id);

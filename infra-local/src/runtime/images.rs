@@ -37,7 +37,7 @@ pub(crate) async fn run(shared: Shared, mut phase: PhaseWatch) {
                 None => settle(&shared, &region, &image.id, ImageState::Failed),
             }
         }
-        remove_forgotten(&shared);
+        remove_unused(&shared);
         tokio::select! {
             _ = changes.changed() => {}
             _ = phase.ended() => return,
@@ -59,11 +59,11 @@ pub(super) fn due(shared: &Shared, region: &str, instance: &str) -> Vec<Image> {
 /// Copies the disk of an instance, and records the result in the model.
 pub(super) async fn capture(shared: &Shared, region: &str, image: &Image, disk: &Path) {
     let target = directory(shared.directory(), &image.id);
-    let made = copy(disk, &target).await;
-    if let Err(error) = &made {
+    let result = copy(disk, &target).await;
+    if let Err(error) = &result {
         tracing::error!(%error, image = image.id, "an image could not be made");
     }
-    settle(shared, region, &image.id, if made.is_ok() { ImageState::Available } else { ImageState::Failed });
+    settle(shared, region, &image.id, if result.is_ok() { ImageState::Available } else { ImageState::Failed });
 }
 
 /// Copies the content of an image to the disk of a new instance.
@@ -73,7 +73,7 @@ pub(super) async fn unpack(
     disk: &Path,
 ) -> Result<(), CopyError> {
     let source = directory(shared.directory(), &instance.image_id);
-    if is_whole(disk) || !is_whole(&source) {
+    if is_complete(disk) || !is_complete(&source) {
         return Ok(());
     }
     copy(&source, disk).await
@@ -84,7 +84,7 @@ fn directory(cloud: &Path, image: &str) -> PathBuf {
 }
 
 /// Returns whether a disk is complete: `root` is written last.
-fn is_whole(disk: &Path) -> bool {
+fn is_complete(disk: &Path) -> bool {
     disk.join("root").exists()
 }
 
@@ -173,7 +173,7 @@ fn settle(shared: &Shared, region: &str, image: &str, state: ImageState) {
 }
 
 /// Removes the copies of deleted images, once all instances that were launched from them have booted.
-fn remove_forgotten(shared: &Shared) {
+fn remove_unused(shared: &Shared) {
     let root = shared.directory().join("images");
     let Ok(entries) = fs::read_dir(root) else { return };
     let needed: BTreeSet<String> = shared.read(|cloud| {

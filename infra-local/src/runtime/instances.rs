@@ -36,7 +36,7 @@ pub(crate) async fn run(shared: Shared, network: NetworkHandle, time_scale: f64,
     let mut forget = tokio::time::interval(FORGET_EVERY.div_f64(time_scale));
     loop {
         changes.borrow_and_update();
-        for (region, id) in up(&shared, &hosted) {
+        for (region, id) in without_host(&shared, &hosted) {
             hosted.insert(id.clone());
             let host = host::Host::new(shared.clone(), network.clone(), region, id.clone(), phase.clone());
             hosts.spawn(async move {
@@ -64,7 +64,7 @@ pub(crate) async fn run(shared: Shared, network: NetworkHandle, time_scale: f64,
 }
 
 /// Returns the instances that run, or are about to, and have no host task yet.
-fn up(shared: &Shared, hosted: &HashSet<String>) -> Vec<Key> {
+fn without_host(shared: &Shared, hosted: &HashSet<String>) -> Vec<Key> {
     shared.read(|cloud| {
         let all = cloud
             .regions

@@ -30,7 +30,7 @@ pub(crate) async fn run(shared: Shared, mut phase: PhaseWatch) {
         }
         for path in written(&shared) {
             let long = std::fs::metadata(&path).is_ok_and(|found| found.is_file() && found.len() > LIMIT_BYTES);
-            if long && let Err(error) = put_aside(&path) {
+            if long && let Err(error) = rotate(&path) {
                 tracing::warn!(%error, log = %path.display(), "a log that is too long cannot be put aside");
             }
         }
@@ -78,7 +78,7 @@ fn written(shared: &Shared) -> Vec<PathBuf> {
 
 /// Copies a log to its previous copy and truncates it. Writers append, so they continue at the new end; text that is
 /// written between the two steps is lost.
-fn put_aside(path: &Path) -> io::Result<()> {
+fn rotate(path: &Path) -> io::Result<()> {
     let mut aside = path.as_os_str().to_owned();
     aside.push(".1");
     let copied = std::fs::copy(path, &aside);
@@ -101,7 +101,7 @@ mod tests {
         let mut log = std::fs::File::options().append(true).create(true).open(&path).unwrap();
         for round in ["first", "second"] {
             log.write_all(round.as_bytes()).unwrap();
-            put_aside(&path).unwrap();
+            rotate(&path).unwrap();
             assert_eq!(std::fs::read_to_string(directory.path().join("service.log.1")).unwrap(), round);
         }
         log.write_all(b"third").unwrap();

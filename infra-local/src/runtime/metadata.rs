@@ -74,8 +74,8 @@ async fn run_at_instances(shared: Shared, mut phase: PhaseWatch) {
     let mut served: HashMap<String, Served> = HashMap::new();
     loop {
         changes.borrow_and_update();
-        let (gone, new) = shared.read(|cloud| differences(cloud, &served));
-        gone.iter().for_each(|id| drop(served.remove(id)));
+        let (stopped, new) = shared.read(|cloud| differences(cloud, &served));
+        stopped.iter().for_each(|id| drop(served.remove(id)));
         let mut missing = false;
         for (key, address) in new {
             match TcpListener::bind((address, PORT)).await {
@@ -123,8 +123,8 @@ fn differences(cloud: &Cloud, served: &HashMap<String, Served>) -> (Vec<String>,
         let instance = regions.find_map(|region| region.ec2.instances.get(id));
         instance.is_some_and(|instance| asks(instance) && served.address == instance.address)
     };
-    let gone = served.iter().filter(|entry| !stays(*entry)).map(|(id, _)| id.clone());
-    (gone.collect(), new)
+    let stopped = served.iter().filter(|entry| !stays(*entry)).map(|(id, _)| id.clone());
+    (stopped.collect(), new)
 }
 
 /// Accepts connections, which are closed when the future is dropped.
@@ -195,7 +195,7 @@ impl Service {
         }
         let path = request.uri().path();
         match (request.method(), path) {
-            (&Method::PUT, "/latest/api/token") => self.give_token(request),
+            (&Method::PUT, "/latest/api/token") => self.issue_token(request),
             (&Method::GET | &Method::HEAD, _) => {
                 if !self.is_admitted(request, &instance) {
                     return status(StatusCode::UNAUTHORIZED);
@@ -209,7 +209,7 @@ impl Service {
         }
     }
 
-    fn give_token(&self, request: &Request<()>) -> Response<Full<Bytes>> {
+    fn issue_token(&self, request: &Request<()>) -> Response<Full<Bytes>> {
         // A proxy on the instance may have forwarded the request of another host.
         if request.headers().contains_key("x-forwarded-for") {
             return status(StatusCode::FORBIDDEN);

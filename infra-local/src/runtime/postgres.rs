@@ -133,7 +133,7 @@ pub(crate) async fn start(spec: &PostgresSpec) -> Result<ProcessIdentity, Postgr
         }
     }
     let server = Server::open(&spec.directory)?;
-    server.end_leftover().await;
+    server.stop_leftover().await;
     server.initialise(SUPERUSER).await?;
     ensure_role_and_database(&server, spec).await?;
     server
@@ -151,10 +151,10 @@ pub(crate) async fn start(spec: &PostgresSpec) -> Result<ProcessIdentity, Postgr
 /// Shuts the server down: closes sessions and writes the data. Kills processes that do not exit in time.
 pub(crate) async fn stop(identity: ProcessIdentity) {
     identity.signal(Signal::INT);
-    if !identity.gone_within(STOP_LIMIT).await {
+    if !identity.exits_within(STOP_LIMIT).await {
         tracing::warn!(pid = identity.pid, "PostgreSQL did not shut down in time and is killed");
         identity.kill();
-        identity.gone_within(STOP_LIMIT).await;
+        identity.exits_within(STOP_LIMIT).await;
     }
 }
 

@@ -59,8 +59,8 @@ pub(crate) fn spawn(spec: &ProcessSpec, namespace: Option<&Namespace>) -> io::Re
     let mut child = confinement::spawn(&launch, command)?;
     // No other code reaps the child before the task below, so its entry exists even if it is a zombie.
     let pid = child.id().ok_or_else(|| io::Error::other("the process was reaped before it was looked at"))?;
-    let identity = system::look(pid)
-        .map(|seen| ProcessIdentity { pid, started: seen.started })
+    let identity = system::read(pid)
+        .map(|process_stat| ProcessIdentity { pid, started: process_stat.started })
         .ok_or_else(|| io::Error::other(format!("process {pid} cannot be looked at: is /proc mounted?")));
     tokio::spawn(async move {
         if let Err(error) = child.wait().await {
@@ -96,12 +96,14 @@ pub(crate) fn cpu_time(roots: &BTreeSet<u32>) -> BTreeMap<u32, Duration> {
 impl ProcessIdentity {
     /// Returns the running process with this pid, if there is one.
     pub(crate) fn of(pid: u32) -> Option<Self> {
-        system::look(pid).filter(|seen| !seen.zombie).map(|seen| Self { pid, started: seen.started })
+        system::read(pid)
+            .filter(|process_stat| !process_stat.zombie)
+            .map(|process_stat| Self { pid, started: process_stat.started })
     }
 
     /// Returns whether the process still runs; a zombie does not count.
     pub(crate) fn is_alive(&self) -> bool {
-        system::look(self.pid).is_some_and(|seen| seen.started == self.started && !seen.zombie)
+        system::read(self.pid).is_some_and(|process_stat| process_stat.started == self.started && !process_stat.zombie)
     }
 
     /// Sends SIGTERM to the process group, kills it after `grace`, and returns when the process has exited.
@@ -109,7 +111,7 @@ impl ProcessIdentity {
         if !self.signal_group(Signal::TERM) {
             return;
         }
-        if !self.group_gone_within(grace).await {
+        if !self.group_exits_within(grace).await {
             self.signal_remains();
         }
         while self.is_alive() {
@@ -128,7 +130,7 @@ impl ProcessIdentity {
     }
 
     /// Waits until the process has exited; returns false after `limit`.
-    pub(crate) async fn gone_within(&self, limit: Duration) -> bool {
+    pub(crate) async fn exits_within(&self, limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
         while self.is_alive() {
             if Instant::now() >= deadline {
@@ -142,11 +144,11 @@ impl ProcessIdentity {
     /// Sends a signal to the process group. While the leader exists, even as a zombie, its pid identifies only this
     /// group.
     fn signal_group(&self, signal: Signal) -> bool {
-        let ours = system::look(self.pid).is_some_and(|seen| seen.started == self.started);
-        ours && self.raw().is_some_and(|pid| rustix::process::kill_process_group(pid, signal).is_ok())
+        let is_same = system::read(self.pid).is_some_and(|process_stat| process_stat.started == self.started);
+        is_same && self.raw().is_some_and(|pid| rustix::process::kill_process_group(pid, signal).is_ok())
     }
 
-    async fn group_gone_within(&self, limit: Duration) -> bool {
+    async fn group_exits_within(&self, limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
         while self.raw().is_some_and(|pid| rustix::process::test_kill_process_group(pid).is_ok()) {
             if Instant::now() >= deadline {
@@ -160,7 +162,7 @@ impl ProcessIdentity {
     /// Kills the remaining processes of the group. The system does not reuse a pid while a group has its number, and
     /// the group existed a moment ago.
     fn signal_remains(&self) {
-        if system::look(self.pid).is_none_or(|seen| seen.started == self.started)
+        if system::read(self.pid).is_none_or(|process_stat| process_stat.started == self.started)
             && let Some(pid) = self.raw()
         {
             let _gone_meanwhile = rustix::process::kill_process_group(pid, Signal::KILL);
@@ -173,7 +175,7 @@ impl ProcessIdentity {
 }
 
 /// Information of the operating system about a process.
-struct Seen {
+struct ProcessStat {
     started: u64,
     zombie: bool,
 }
@@ -190,14 +192,14 @@ mod system {
     use std::fs;
     use std::time::Duration;
 
-    use super::{Seen, Usage};
+    use super::{ProcessStat, Usage};
 
     /// Unit of times in `/proc`: a constant of the kernel's interface on all supported architectures.
     const TICKS_PER_SECOND: u64 = 100;
 
-    pub(super) fn look(pid: u32) -> Option<Seen> {
+    pub(super) fn read(pid: u32) -> Option<ProcessStat> {
         let fields = stat(&pid.to_string())?;
-        Some(Seen {
+        Some(ProcessStat {
             started: fields.get(19)?.parse().ok()?,
             zombie: matches!(fields.first()?.as_str(), "Z" | "X" | "x"),
         })
@@ -233,14 +235,14 @@ mod system {
     use std::process::Command;
     use std::time::Duration;
 
-    use super::{Seen, Usage};
+    use super::{ProcessStat, Usage};
 
-    pub(super) fn look(pid: u32) -> Option<Seen> {
+    pub(super) fn read(pid: u32) -> Option<ProcessStat> {
         let output = ps(&["-o", "state=,lstart=", "-p", &pid.to_string()])?;
         let (state, started) = output.trim().split_once(char::is_whitespace)?;
         let mut hasher = DefaultHasher::new();
         started.trim().hash(&mut hasher);
-        Some(Seen { started: hasher.finish(), zombie: state.starts_with('Z') })
+        Some(ProcessStat { started: hasher.finish(), zombie: state.starts_with('Z') })
     }
 
     pub(super) fn usage() -> BTreeMap<u32, Usage> {
@@ -304,8 +306,10 @@ mod tests {
     async fn a_dead_child_is_reaped_and_not_alive() {
         let directory = tempfile::tempdir().unwrap();
         let identity = spawn(&shell(directory.path(), "exit 3"), None).unwrap();
-        until("the child is gone", || system::look(identity.pid).is_none_or(|seen| seen.started != identity.started))
-            .await;
+        until("the child is gone", || {
+            system::read(identity.pid).is_none_or(|process_stat| process_stat.started != identity.started)
+        })
+        .await;
         assert!(!identity.is_alive());
         identity.terminate(Duration::ZERO).await;
     }
@@ -347,7 +351,7 @@ mod tests {
         until("time was used", || cpu_time(&roots).get(&identity.pid).is_some_and(|used| *used >= busy)).await;
         let other = process_with_parent(identity.pid);
         identity.kill();
-        assert!(identity.gone_within(Duration::from_secs(10)).await);
+        assert!(identity.exits_within(Duration::from_secs(10)).await);
         ProcessIdentity::of(other).unwrap().kill();
     }
 

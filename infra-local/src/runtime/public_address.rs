@@ -150,10 +150,10 @@ mod tests {
         let (client, server) = tokio::join!(TcpStream::connect(free), behind.accept());
         let (mut client, mut server) = (client.unwrap(), server.unwrap().0);
         client.write_all(b"ping").await.unwrap();
-        let mut heard = [0; 4];
-        server.read_exact(&mut heard).await.unwrap();
-        assert_eq!(&heard, b"ping");
+        let mut received = [0; 4];
+        server.read_exact(&mut received).await.unwrap();
+        assert_eq!(&received, b"ping");
         drop(forward);
-        assert_eq!(client.read(&mut heard).await.unwrap_or(0), 0, "its end closes what is open");
+        assert_eq!(client.read(&mut received).await.unwrap_or(0), 0, "its end closes what is open");
     }
 }

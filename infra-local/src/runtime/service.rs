@@ -52,12 +52,12 @@ impl Host<'_> {
 
     /// Checks that the host reaches the internet, from which programs and packages are downloaded.
     fn check_way_out(&self) -> Result<(), UnitError> {
-        let way_out = self.shared.read(|cloud| {
+        let internet_route = self.shared.read(|cloud| {
             let Ok(region) = cloud.region(self.region) else { return false };
             let public = region.public_address_of(self.instance).is_some();
             reachability::reaches_internet(Party::instance(region, self.instance), public)
         });
-        if way_out { Ok(()) } else { Err(UnitError::NoWayOut { subnet: self.instance.subnet_id.clone() }) }
+        if internet_route { Ok(()) } else { Err(UnitError::NoWayOut { subnet: self.instance.subnet_id.clone() }) }
     }
 
     fn parameter(&self, reference: &ParameterReference) -> Result<String, UnitError> {
@@ -153,7 +153,7 @@ impl Unit {
 async fn start_service(service: &MachineService, host: &Host<'_>) -> Result<ProcessIdentity, UnitError> {
     let (shared, directory, address) = (host.shared, host.directory, host.address());
     // Secrets first: if one is missing, the program need not be downloaded.
-    let mut environment = basics(directory);
+    let mut environment = base_environment(directory);
     environment.insert("AWS_REGION".to_owned(), host.region.to_owned());
     let (endpoint, metadata) = if host.site.is_inside() {
         (SocketAddr::from((network::ENDPOINTS, shared.endpoint().port())), format!("http://{}", network::METADATA))
@@ -197,15 +197,15 @@ async fn install_program(service: &MachineService, shared: &Shared, directory: &
 }
 
 /// Returns the environment of every program. No other variable of the cloud's process is inherited.
-fn basics(directory: &Path) -> BTreeMap<String, String> {
-    let mut basics = BTreeMap::from([
+fn base_environment(directory: &Path) -> BTreeMap<String, String> {
+    let mut base_environment = BTreeMap::from([
         ("HOME".to_owned(), directory.join("root").display().to_string()),
         ("TMPDIR".to_owned(), directory.join("tmp").display().to_string()),
     ]);
     if let Ok(path) = std::env::var("PATH") {
-        basics.insert("PATH".to_owned(), path);
+        base_environment.insert("PATH".to_owned(), path);
     }
-    basics
+    base_environment
 }
 
 /// systemd's `Restart=always`: a growing pause between restarts, and no further restart after too many in a short time.
@@ -217,7 +217,7 @@ pub(super) struct Restarts {
     pause: Duration,
     not_before: Option<Instant>,
     exhausted: bool,
-    last_words: Option<String>,
+    last_message: Option<String>,
 }
 
 /// The first pause, `RestartSec`.
@@ -248,7 +248,7 @@ impl Restarts {
     /// Records a successful start.
     pub(super) fn started(&mut self) {
         self.started = true;
-        self.last_words = None;
+        self.last_message = None;
     }
 
     /// Records that the program could not be started because a requirement is missing. Such starts are retried
@@ -284,9 +284,9 @@ impl Restarts {
     }
 
     /// Returns whether a message differs from the previous one.
-    pub(super) fn says_again(&mut self, line: &str) -> bool {
-        let new = self.last_words.as_deref() != Some(line);
-        self.last_words = Some(line.to_owned());
+    pub(super) fn is_new_message(&mut self, line: &str) -> bool {
+        let new = self.last_message.as_deref() != Some(line);
+        self.last_message = Some(line.to_owned());
         new
     }
 
@@ -342,6 +342,6 @@ mod tests {
             now += restarts.pause;
         }
         assert!(!restarts.exhausted());
-        assert!(restarts.says_again("why") && !restarts.says_again("why"));
+        assert!(restarts.is_new_message("why") && !restarts.is_new_message("why"));
     }
 }

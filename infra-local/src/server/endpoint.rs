@@ -31,7 +31,7 @@ use self::admin::Admin;
 use self::answer::{Answer, compatible_failure, failure, refusal, response};
 use self::request::{BODY_LIMIT_BYTES, ServiceRequest, read_body};
 use self::service::{QueryTable, Service, ValueTable, find_operation, guess_protocol};
-use crate::access::{self, Endpoint, Identity, RootKeys, Source, Wish};
+use crate::access::{self, Endpoint, Identity, RequestedAction, RootKeys, Source};
 use crate::domain::network::ENDPOINTS;
 use crate::model;
 use crate::runtime::background::PhaseWatch;
@@ -247,17 +247,18 @@ impl Server {
             Ok(body) => body,
             Err(error) => return Done::early(failure(protocol, &error, request_id), &scope.service),
         };
-        let asked = ServiceRequest { signed: &signed, head: &head, body: &body, digest, protocol, request_id };
-        let name = asked.operation(service);
+        let service_request =
+            ServiceRequest { signed: &signed, head: &head, body: &body, digest, protocol, request_id };
+        let name = service_request.operation(service);
         let operation = format!("{}:{name}", scope.service);
         let trouble = self.shared.trouble(&operation);
         trouble.delay().await;
         let outcome = match trouble.error(protocol) {
             Some(error) => Err(error),
             None => match service {
-                Service::Query { operations, always, .. } => self.query(&asked, operations, always, &name),
+                Service::Query { operations, always, .. } => self.query(&service_request, operations, always, &name),
                 Service::Json { operations, .. } | Service::QueryCompatible { operations, .. } => {
-                    self.values(&asked, operations, &name)
+                    self.values(&service_request, operations, &name)
                 }
                 Service::S3 => Err(ApiError::internal("S3 is answered elsewhere")),
             },
@@ -300,7 +301,7 @@ impl Server {
         let identify = |signed: &SignedPolicy| {
             let root = &self.access.root;
             let found = self.shared.read(|cloud| access::identify_form(cloud, root, signed, Utc::now()));
-            found.map_err(|refusal| refusal.in_words_of(Protocol::RestXml))
+            found.map_err(|refusal| refusal.to_error(Protocol::RestXml))
         };
         let answer = match trouble.error(Protocol::RestXml) {
             Some(error) => failure(Protocol::RestXml, &error, request_id),
@@ -311,36 +312,43 @@ impl Server {
 
     fn query(
         &self,
-        asked: &ServiceRequest<'_>,
+        service_request: &ServiceRequest<'_>,
         operations: QueryTable,
         always: &[&str],
         name: &str,
     ) -> Outcome<Answer> {
-        let identity = self.identify(asked.signed, asked.head, &asked.digest, asked.protocol)?;
-        let params = asked.params();
+        let identity = self.identify(
+            service_request.signed,
+            service_request.head,
+            &service_request.digest,
+            service_request.protocol,
+        )?;
+        let params = service_request.params();
         let operation = find_operation(operations, name)?;
         operation.check(&params, always)?;
-        self.permit(&identity, asked, operation, || params.patterns())?;
+        self.permit(&identity, service_request, operation, || params.patterns())?;
         let dry_run = params.flag("DryRun")?;
-        let fields = self.execute(operation.run, params, &asked.signed.scope, dry_run)?;
+        let fields = self.execute(operation.run, params, &service_request.signed.scope, dry_run)?;
         if dry_run {
             return Err(ApiError::new("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
                 .with_status(412));
         }
-        let text = match asked.protocol {
-            Protocol::Query { namespace } => xml::query_answer(namespace, operation.name, asked.request_id, &fields),
-            _ => xml::ec2_answer(operation.name, asked.request_id, &fields),
+        let text = match service_request.protocol {
+            Protocol::Query { namespace } => {
+                xml::query_answer(namespace, operation.name, service_request.request_id, &fields)
+            }
+            _ => xml::ec2_answer(operation.name, service_request.request_id, &fields),
         };
-        Ok(response(StatusCode::OK, asked.protocol, text.into_bytes(), asked.request_id))
+        Ok(response(StatusCode::OK, service_request.protocol, text.into_bytes(), service_request.request_id))
     }
 
-    fn values(&self, asked: &ServiceRequest<'_>, operations: ValueTable, name: &str) -> Outcome<Answer> {
-        let ServiceRequest { signed, head, body, protocol, request_id, .. } = *asked;
-        let identity = self.identify(signed, head, &asked.digest, protocol)?;
+    fn values(&self, service_request: &ServiceRequest<'_>, operations: ValueTable, name: &str) -> Outcome<Answer> {
+        let ServiceRequest { signed, head, body, protocol, request_id, .. } = *service_request;
+        let identity = self.identify(signed, head, &service_request.digest, protocol)?;
         let operation = find_operation(operations, name)?;
         let mut input = protocol.read(body)?;
         operation.check(&mut input)?;
-        self.permit(&identity, asked, operation, || leaves(&input))?;
+        self.permit(&identity, service_request, operation, || leaves(&input))?;
         let output = self.execute(operation.run, input, &signed.scope, false)?;
         Ok(response(StatusCode::OK, protocol, protocol.write(operation.name, &output, request_id), request_id))
     }
@@ -349,21 +357,21 @@ impl Server {
     fn identify(&self, signed: &Signed, head: &Parts, payload: &str, protocol: Protocol) -> Outcome<Identity> {
         let root = &self.access.root;
         let found = self.shared.read(|cloud| access::identify(cloud, root, signed, head, payload, Utc::now()));
-        found.map_err(|refusal| refusal.in_words_of(protocol))
+        found.map_err(|refusal| refusal.to_error(protocol))
     }
 
     /// Checks the identity's policies, if IAM is enforced.
     fn permit<I, O>(
         &self,
         identity: &Identity,
-        asked: &ServiceRequest<'_>,
+        service_request: &ServiceRequest<'_>,
         operation: &Operation<I, O>,
         parameters: impl FnOnce() -> Vec<(String, String)>,
     ) -> Outcome<()> {
         if !self.access.enforce_iam || matches!(identity, Identity::Root { .. }) {
             return Ok(());
         }
-        let Scope { service, region, .. } = &asked.signed.scope;
+        let Scope { service, region, .. } = &service_request.signed.scope;
         // The credential scope of some services differs from the prefix of their actions.
         let service = match service.as_str() {
             "monitoring" => "cloudwatch",
@@ -377,8 +385,9 @@ impl Server {
             let resources = access::arns(operation.resources, cloud, region, &parameters);
             let actions = needed.iter().map(|action| (*action).to_owned());
             for action in std::iter::once(format!("{service}:{}", operation.name)).chain(actions) {
-                let wish = Wish { action: &action, resources: &resources, region, now: Utc::now() };
-                access::authorise(cloud, identity, &wish).map_err(|refusal| refusal.in_words_of(asked.protocol))?;
+                let requested = RequestedAction { action: &action, resources: &resources, region, now: Utc::now() };
+                access::authorise(cloud, identity, &requested)
+                    .map_err(|refusal| refusal.to_error(service_request.protocol))?;
             }
             Ok(())
         })
@@ -399,8 +408,8 @@ impl Server {
             directory: self.shared.directory(),
         };
         match run {
-            Run::Reads(run) => self.shared.read_late(|cloud| run(cloud, &call)),
-            Run::Writes(run) if dry_run => self.shared.rehearse(|cloud| run(cloud, &call)),
+            Run::Reads(run) => self.shared.read_delayed(|cloud| run(cloud, &call)),
+            Run::Writes(run) if dry_run => self.shared.dry_run(|cloud| run(cloud, &call)),
             Run::Writes(run) => self.shared.write(|cloud| run(cloud, &call)),
             Run::Performs(run) => run(&State::Shared(&self.shared), &call),
         }

@@ -49,16 +49,16 @@ impl State<'_> {
     /// Reads the state as control planes return it.
     pub(crate) fn read<T>(&self, look: impl FnOnce(&Cloud) -> T) -> T {
         match self {
-            State::Shared(shared) => shared.read_late(look),
+            State::Shared(shared) => shared.read_delayed(look),
             #[cfg(test)]
             State::Draft(draft) => look(&draft.borrow()),
         }
     }
 
     /// Executes a change on a copy of the current state, which is discarded.
-    pub(crate) fn rehearse<T>(&self, change: impl FnOnce(&mut Cloud) -> T) -> T {
+    pub(crate) fn dry_run<T>(&self, change: impl FnOnce(&mut Cloud) -> T) -> T {
         match self {
-            State::Shared(shared) => shared.rehearse(change),
+            State::Shared(shared) => shared.dry_run(change),
             #[cfg(test)]
             State::Draft(draft) => {
                 let mut copy = Cloud::clone(&draft.borrow());

@@ -103,15 +103,15 @@ impl AddressBlock {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Remembered {
+struct Recorded {
     block: u8,
 }
 
 fn remembered(path: &Path) -> Option<u8> {
     let text = fs::read_to_string(path).ok()?;
-    match serde_json::from_str::<Remembered>(&text) {
-        Ok(Remembered { block }) if (FIRST..=LAST).contains(&block) => Some(block),
-        Ok(Remembered { block }) => {
+    match serde_json::from_str::<Recorded>(&text) {
+        Ok(Recorded { block }) if (FIRST..=LAST).contains(&block) => Some(block),
+        Ok(Recorded { block }) => {
             tracing::warn!("{} names block {block}, which is out of range; choosing another", path.display());
             None
         }
@@ -124,7 +124,7 @@ fn remembered(path: &Path) -> Option<u8> {
 
 fn remember(path: &Path, block: u8) -> Result<(), AddressError> {
     let failed = |source| AddressError::Remember { path: path.to_owned(), source };
-    let text = serde_json::to_vec(&Remembered { block }).map_err(|error| failed(error.into()))?;
+    let text = serde_json::to_vec(&Recorded { block }).map_err(|error| failed(error.into()))?;
     let temporary = path.with_extension("json.new");
     fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, path)).map_err(failed)
 }

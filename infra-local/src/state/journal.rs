@@ -216,7 +216,7 @@ fn read(snapshot: &[u8], lines: &[u8]) -> Result<Cloud, Damage> {
     earlier::migrate(&mut state);
     let mut chain = Chain::default();
     for (number, line) in lines.split_inclusive(|byte| *byte == b'\n').enumerate() {
-        if !line.ends_with(b"\n") && !is_whole(line, chain) {
+        if !line.ends_with(b"\n") && !is_complete(line, chain) {
             tracing::warn!(bytes = line.len(), "the state's last change was not written to its end, and is left out");
             break;
         }
@@ -230,7 +230,7 @@ fn read(snapshot: &[u8], lines: &[u8]) -> Result<Cloud, Damage> {
 }
 
 /// Returns whether a line is complete except for the newline at its end.
-fn is_whole(line: &[u8], mut chain: Chain) -> bool {
+fn is_complete(line: &[u8], mut chain: Chain) -> bool {
     let Some((_, content)) = line.split_last() else { return false };
     !line.starts_with(b"[") && chain.check(&[content, b"\n"].concat()).is_ok()
 }
@@ -276,7 +276,7 @@ mod tests {
             std::fs::read(self.directory.path().join(JOURNAL)).unwrap()
         }
 
-        fn read_again(&mut self) -> Cloud {
+        fn read_back(&mut self) -> Cloud {
             let (journal, found) = Journal::open(self.directory.path()).unwrap();
             self.journal = journal;
             found.unwrap()
@@ -289,17 +289,17 @@ mod tests {
         for port in 1..=3 {
             written.change(|cloud| cloud.port = Some(port));
         }
-        assert_eq!(written.read_again(), written.cloud);
+        assert_eq!(written.read_back(), written.cloud);
         let lines = written.lines();
         assert_eq!(lines.split_inclusive(|byte| *byte == b'\n').count(), 3);
         for cut in 1..lines.len() / 3 {
             std::fs::write(written.directory.path().join(JOURNAL), &lines[..lines.len() - cut]).unwrap();
-            assert_eq!(written.read_again().port, Some(2), "{cut} bytes are missing");
+            assert_eq!(written.read_back().port, Some(2), "{cut} bytes are missing");
         }
         // No line may follow an incomplete line, so the whole state is written.
         written.change(|cloud| cloud.port = Some(4));
         assert!(written.lines().is_empty());
-        assert_eq!(written.read_again().port, Some(4));
+        assert_eq!(written.read_back().port, Some(4));
     }
 
     #[test]
@@ -309,21 +309,21 @@ mod tests {
             written.change(|cloud| cloud.port = Some(port));
         }
         let path = written.directory.path().join(JOURNAL);
-        let whole = written.lines();
+        let undamaged = written.lines();
         let refused = |damaged: &[u8]| {
             std::fs::write(&path, damaged).unwrap();
             let error = Journal::open(written.directory.path()).map(drop).unwrap_err().to_string();
             assert_eq!(std::fs::read(&path).unwrap(), damaged, "nothing is changed");
             error
         };
-        for at in 0..whole.len() {
+        for at in 0..undamaged.len() {
             for bit in [at % 8, (at + 3) % 8] {
-                let mut changed = whole.clone();
+                let mut changed = undamaged.clone();
                 changed[at] ^= 1 << bit;
                 refused(&changed);
             }
         }
-        let lines: Vec<&[u8]> = whole.split_inclusive(|byte| *byte == b'\n').collect();
+        let lines: Vec<&[u8]> = undamaged.split_inclusive(|byte| *byte == b'\n').collect();
         for at in 0..3 {
             let (mut lost, mut doubled, mut moved) = (lines.clone(), lines.clone(), lines.clone());
             lost.remove(at);
@@ -336,8 +336,8 @@ mod tests {
             refused(&doubled.concat());
             refused(&moved.concat());
         }
-        std::fs::write(&path, &whole).unwrap();
-        assert_eq!(written.read_again().port, Some(4));
+        std::fs::write(&path, &undamaged).unwrap();
+        assert_eq!(written.read_back().port, Some(4));
         std::fs::remove_file(written.directory.path().join(SNAPSHOT)).unwrap();
         let error = Journal::open(written.directory.path()).map(drop).unwrap_err().to_string();
         assert!(error.contains("cloud.json is missing"), "{error}");
@@ -347,22 +347,22 @@ mod tests {
     fn a_changed_snapshot_is_refused() {
         let mut written = Written::new();
         let path = written.directory.path().join(SNAPSHOT);
-        let whole = std::fs::read(&path).unwrap();
-        for at in 0..whole.len() {
-            let mut changed = whole.clone();
+        let undamaged = std::fs::read(&path).unwrap();
+        for at in 0..undamaged.len() {
+            let mut changed = undamaged.clone();
             changed[at] ^= 1 << (at % 8);
             std::fs::write(&path, &changed).unwrap();
             match Journal::open(written.directory.path()) {
                 // The name of the checksum's field contains no part of the state.
-                Ok((_, found)) => assert!(found.unwrap() == written.cloud && at > whole.len() - 30, "byte {at}"),
+                Ok((_, found)) => assert!(found.unwrap() == written.cloud && at > undamaged.len() - 30, "byte {at}"),
                 Err(error) => assert!(error.to_string().contains("cloud.json"), "{error}"),
             }
         }
-        std::fs::write(&path, &whole).unwrap();
-        assert_eq!(written.read_again(), written.cloud);
+        std::fs::write(&path, &undamaged).unwrap();
+        assert_eq!(written.read_back(), written.cloud);
         // Earlier versions wrote no checksum.
         std::fs::write(&path, serde_json::to_vec_pretty(&written.cloud).unwrap()).unwrap();
-        assert_eq!(written.read_again(), written.cloud);
+        assert_eq!(written.read_back(), written.cloud);
     }
 
     #[test]
@@ -385,7 +385,7 @@ mod tests {
         let line = Record::of(&next, &written.cloud).line().unwrap();
         let path = written.directory.path().join(JOURNAL);
         std::fs::write(&path, &line).unwrap();
-        assert_eq!(written.read_again().port, Some(7));
+        assert_eq!(written.read_back().port, Some(7));
         std::fs::write(&path, [b"[[[", &line[..]].concat()).unwrap();
         assert!(Journal::open(written.directory.path()).is_err());
     }
@@ -405,6 +405,6 @@ mod tests {
         }
         let snapshot = std::fs::metadata(written.directory.path().join(SNAPSHOT)).unwrap().len() as usize;
         assert!(folds > 0 && longest <= snapshot.max(LEAST_BYTES as usize), "{folds} {longest} {snapshot}");
-        assert_eq!(written.read_again(), written.cloud);
+        assert_eq!(written.read_back(), written.cloud);
     }
 }

@@ -43,7 +43,7 @@ pub(crate) struct Shared(Arc<Inner>);
 struct Inner {
     cloud: Mutex<Cloud>,
     journal: Mutex<Journal>,
-    past: Mutex<Past>,
+    past_states: Mutex<Past>,
     revision: watch::Sender<u64>,
     topics: Topics,
     directory: PathBuf,
@@ -79,7 +79,7 @@ impl Shared {
         Ok(Shared(Arc::new(Inner {
             cloud: Mutex::new(cloud),
             journal: Mutex::new(journal),
-            past: Mutex::default(),
+            past_states: Mutex::default(),
             revision: watch::Sender::new(0),
             topics: Topics::default(),
             directory: directory.to_owned(),
@@ -118,14 +118,14 @@ impl Shared {
     }
 
     /// Reads the state as control planes return it: an earlier one while a fault delays it.
-    pub(crate) fn read_late<T>(&self, look: impl FnOnce(&Cloud) -> T) -> T {
+    pub(crate) fn read_delayed<T>(&self, look: impl FnOnce(&Cloud) -> T) -> T {
         let cloud = self.lock();
         let Some(then) = lag(&cloud).and_then(|lag| Instant::now().checked_sub(lag)) else {
             return look(&cloud);
         };
-        let past = self.past();
+        let past_states = self.past_states();
         // The first state that was replaced after that moment was the current one at that moment.
-        match past.iter().find(|(replaced, _)| *replaced > then) {
+        match past_states.iter().find(|(replaced, _)| *replaced > then) {
             Some((_, state)) => look(state),
             None => look(&cloud),
         }
@@ -139,7 +139,7 @@ impl Shared {
         let record = Record::of(&draft, &cloud);
         self.save(&record, &draft)?;
         let before = std::mem::replace(&mut *cloud, draft);
-        self.tell(record, before, cloud);
+        self.notify(record, before, cloud);
         Ok(value)
     }
 
@@ -153,7 +153,7 @@ impl Shared {
         if let Err(error) = self.save(&record, &cloud) {
             tracing::error!(%error, "the state could not be written to disk");
         }
-        self.tell(record, before, cloud);
+        self.notify(record, before, cloud);
         value
     }
 
@@ -166,14 +166,14 @@ impl Shared {
             cloud.open_region(name)?;
             cloud.region(name).cloned()
         })?;
-        for (_, earlier) in self.past().iter_mut() {
+        for (_, earlier) in self.past_states().iter_mut() {
             earlier.regions.entry(name.to_owned()).or_insert_with(|| region.clone());
         }
         Ok(())
     }
 
     /// Executes `change` on a copy, which is discarded.
-    pub(crate) fn rehearse<T>(&self, change: impl FnOnce(&mut Cloud) -> T) -> T {
+    pub(crate) fn dry_run<T>(&self, change: impl FnOnce(&mut Cloud) -> T) -> T {
         let mut draft = self.lock().clone();
         change(&mut draft)
     }
@@ -234,19 +234,19 @@ impl Shared {
     }
 
     /// Keeps a replaced state while control planes may still return it.
-    fn keep(&self, before: Cloud, now: &Cloud) {
-        let mut past = self.past();
+    fn keep_past_state(&self, before: Cloud, now: &Cloud) {
+        let mut past_states = self.past_states();
         match lag(now) {
             Some(lag) => {
-                past.retain(|(replaced, _)| replaced.elapsed() <= lag);
-                past.push_back((Instant::now(), before));
+                past_states.retain(|(replaced, _)| replaced.elapsed() <= lag);
+                past_states.push_back((Instant::now(), before));
             }
-            None => past.clear(),
+            None => past_states.clear(),
         }
     }
 
-    fn past(&self) -> MutexGuard<'_, Past> {
-        self.0.past.lock().unwrap_or_else(PoisonError::into_inner)
+    fn past_states(&self) -> MutexGuard<'_, Past> {
+        self.0.past_states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn save(&self, record: &Record, cloud: &Cloud) -> io::Result<()> {
@@ -254,13 +254,13 @@ impl Shared {
     }
 
     /// Notifies the subscribers of the changed places.
-    fn tell(&self, record: Record, before: Cloud, cloud: MutexGuard<'_, Cloud>) {
+    fn notify(&self, record: Record, before: Cloud, cloud: MutexGuard<'_, Cloud>) {
         if record.places().is_empty() {
             return;
         }
-        self.keep(before, &cloud);
+        self.keep_past_state(before, &cloud);
         drop(cloud);
-        self.0.topics.tell(record.places());
+        self.0.topics.notify(record.places());
         self.0.revision.send_modify(|revision| *revision += 1);
     }
 
@@ -291,9 +291,9 @@ mod tests {
         let shared = load();
         shared.update(|cloud| cloud.faults.lag_milliseconds = 3_600_000);
         shared.update(|cloud| cloud.port = Some(1));
-        assert_eq!(shared.read_late(vpcs), None);
+        assert_eq!(shared.read_delayed(vpcs), None);
         shared.open_region("eu-west-1").unwrap();
-        let opened = shared.read_late(vpcs);
+        let opened = shared.read_delayed(vpcs);
         assert!(opened.is_some());
         assert!(shared.open_region("eu-west-9").is_err());
         drop(shared);

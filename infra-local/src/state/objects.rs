@@ -145,12 +145,12 @@ impl Objects {
         check: impl FnOnce(Option<&Object>) -> S3Result<()>,
     ) -> S3Result<()> {
         let mut buckets = self.lock();
-        let held = buckets.get_mut(bucket).ok_or_else(|| no_such_bucket(bucket))?;
-        check(held.objects.get(&object.key))?;
+        let found = buckets.get_mut(bucket).ok_or_else(|| no_such_bucket(bucket))?;
+        check(found.objects.get(&object.key))?;
         let bytes = serde_json::to_vec(&object).map_err(internal)?;
         write_private(&self.meta_path(bucket, &object.key), &bytes).map_err(internal)?;
         let file = object.blob.file.clone();
-        if let Some(former) = held.objects.insert(object.key.clone(), object)
+        if let Some(former) = found.objects.insert(object.key.clone(), object)
             && former.blob.file != file
         {
             let _ = std::fs::remove_file(self.blob_path(bucket, &former.blob));
@@ -166,12 +166,12 @@ impl Objects {
         check: impl FnOnce(Option<&Object>) -> S3Result<()>,
     ) -> S3Result<()> {
         let mut buckets = self.lock();
-        let held = buckets.get_mut(bucket).ok_or_else(|| no_such_bucket(bucket))?;
-        check(held.objects.get(key))?;
-        if held.objects.contains_key(key) {
+        let found = buckets.get_mut(bucket).ok_or_else(|| no_such_bucket(bucket))?;
+        check(found.objects.get(key))?;
+        if found.objects.contains_key(key) {
             std::fs::remove_file(self.meta_path(bucket, key)).map_err(internal)?;
         }
-        if let Some(object) = held.objects.remove(key) {
+        if let Some(object) = found.objects.remove(key) {
             let _ = std::fs::remove_file(self.blob_path(bucket, &object.blob));
         }
         Ok(())

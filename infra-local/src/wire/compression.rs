@@ -20,19 +20,19 @@ pub(crate) fn decoded(headers: &HeaderMap, body: Bytes, limit: usize) -> Outcome
         if !encoding.eq_ignore_ascii_case("gzip") {
             return Err(unreadable(format!("the encoding '{encoding}' is not supported: gzip is")));
         }
-        let mut whole = Vec::new();
+        let mut decompressed = Vec::new();
         let mut decoder = MultiGzDecoder::new(body.as_ref()).take(limit as u64 + 1);
-        decoder.read_to_end(&mut whole).map_err(|error| unreadable(format!("it is not gzip: {error}")))?;
-        if whole.len() > limit {
+        decoder.read_to_end(&mut decompressed).map_err(|error| unreadable(format!("it is not gzip: {error}")))?;
+        if decompressed.len() > limit {
             let message = format!("the request is larger than {limit} bytes when it is not compressed");
             return Err(ApiError::new("RequestEntityTooLarge", message).with_status(413));
         }
-        Ok(whole.into())
+        Ok(decompressed.into())
     })
 }
 
-fn unreadable(why: String) -> ApiError {
-    ApiError::new("SerializationException", format!("the request's body cannot be read: {why}"))
+fn unreadable(problem: String) -> ApiError {
+    ApiError::new("SerializationException", format!("the request's body cannot be read: {problem}"))
 }
 
 #[cfg(test)]

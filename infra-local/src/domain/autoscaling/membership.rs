@@ -32,7 +32,7 @@ pub(crate) fn terminate_member(group: &mut Group, region: &mut Region, instance:
 }
 
 /// Deregisters a member from its target groups, and then puts it into standby.
-pub(crate) fn set_aside(group: &mut Group, region: &mut Region, instance: &str) {
+pub(crate) fn move_to_standby(group: &mut Group, region: &mut Region, instance: &str) {
     deregister(group, region, instance);
     if let Some(member) = group.member_mut(instance) {
         member.lifecycle = Lifecycle::EnteringStandby;
@@ -102,7 +102,7 @@ pub(crate) fn terminate(group: &mut Group, region: &mut Region, id: &str, now: D
         member.lifecycle = Lifecycle::Terminating;
         member.waits.clear();
     }
-    end_instance(region, id);
+    terminate_instance(region, id);
 }
 
 /// Registers a member with all target groups of its group.
@@ -123,7 +123,7 @@ fn registrations(group: &Group, region: &Region, id: &str) -> bool {
     groups.any(|target_group| target_group.target(id).is_some())
 }
 
-pub(crate) fn end_instance(region: &mut Region, id: &str) {
+pub(crate) fn terminate_instance(region: &mut Region, id: &str) {
     if let Some(instance) = region.ec2.instances.get_mut(id) {
         instance.terminate("Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown");
     }

@@ -55,7 +55,7 @@ impl Launch {
                 format!("at most {COUNT_LIMIT} instances are launched at once"),
             ));
         }
-        let asked = self.data.clone();
+        let requested = self.data.clone();
         let data = match &self.template {
             Some(reference) => self.data.over(launch_template::resolve(cloud.region(region_name)?, reference)?.2),
             None => self.data,
@@ -63,7 +63,7 @@ impl Launch {
         if let Some(token) = &self.client_token
             && let Some(record) = cloud.region(region_name)?.ec2.launches.get(token)
         {
-            if record.request != asked || record.template != self.template || record.count != self.max {
+            if record.request != requested || record.template != self.template || record.count != self.max {
                 return Err(ApiError::new(
                     "IdempotentParameterMismatch",
                     format!("The client token {token} was used before to launch instances with other parameters"),
@@ -95,7 +95,7 @@ impl Launch {
         }
         if let Some(token) = self.client_token {
             let record =
-                LaunchRecord { request: asked, template: self.template, count: self.max, instances: ids.clone() };
+                LaunchRecord { request: requested, template: self.template, count: self.max, instances: ids.clone() };
             region.ec2.launches.insert(token, record);
         }
         Ok(ids)

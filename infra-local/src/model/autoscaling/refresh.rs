@@ -52,7 +52,7 @@ pub(crate) struct Preferences {
     pub(crate) bake_seconds: Option<u32>,
     /// Treatment of instances that are protected from scale-in.
     #[serde(default)]
-    pub(crate) protected: Spared,
+    pub(crate) protected: ProtectedInstances,
     /// Names of alarms that fail the refresh.
     #[serde(default)]
     pub(crate) alarms: Vec<String>,
@@ -60,7 +60,7 @@ pub(crate) struct Preferences {
 
 /// Treatment of an instance that is protected from scale-in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Spared {
+pub(crate) enum ProtectedInstances {
     /// Replaces the instance like any other.
     Refresh,
     /// Does not replace the instance.

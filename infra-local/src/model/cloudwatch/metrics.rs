@@ -185,9 +185,9 @@ impl Metrics {
     pub(crate) fn record(&self, name: &MetricName, sample: Sample) {
         let mut all = self.lock();
         if !all.contains_key(name) && all.len() >= SERIES {
-            let quiet = all.iter().min_by_key(|(_, series)| series.latest()).map(|(name, _)| name.clone());
-            if let Some(quiet) = quiet {
-                all.remove(&quiet);
+            let stalest = all.iter().min_by_key(|(_, series)| series.latest()).map(|(name, _)| name.clone());
+            if let Some(stalest) = stalest {
+                all.remove(&stalest);
             }
         }
         all.entry(name.clone()).or_default().push(sample);
@@ -275,8 +275,8 @@ mod tests {
         assert_eq!(periods.iter().map(|period| period.start).collect::<Vec<_>>(), [at(0), at(60)]);
         let statistic = |word: &str| periods[0].statistic(Statistic::parse(word).unwrap());
         let words = ["SampleCount", "Average", "Sum", "Minimum", "Maximum", "p50", "p100"];
-        let told = words.map(|word| statistic(word).unwrap().to_string());
-        assert_eq!(told, ["3", "4", "12", "1", "8", "3", "8"]);
+        let formatted = words.map(|word| statistic(word).unwrap().to_string());
+        assert_eq!(formatted, ["3", "4", "12", "1", "8", "3", "8"]);
         assert!(metrics.periods(&name("m"), Some("Percent"), at(0), at(120), TimeDelta::seconds(60)).is_empty());
         assert_eq!(Statistic::parse("p101"), None);
         assert_eq!(Statistic::parse("Median"), None);

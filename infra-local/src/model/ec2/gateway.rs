@@ -133,7 +133,7 @@ impl Region {
     }
 
     /// Deletes a NAT gateway: releases its address in the subnet and its elastic address.
-    pub(crate) fn end_nat_gateway(&mut self, id: &str, state: NatState, now: DateTime<Utc>) {
+    pub(crate) fn delete_nat_gateway(&mut self, id: &str, state: NatState, now: DateTime<Utc>) {
         let Some(gateway) = self.ec2.nat_gateways.get_mut(id) else { return };
         gateway.state = state;
         gateway.ended = Some(now);

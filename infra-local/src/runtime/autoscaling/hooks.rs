@@ -5,27 +5,27 @@ use crate::model::autoscaling::{Group, Hook, Member, Wait, global_timeout};
 
 /// Result of a member's hooks.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Word {
+pub(super) enum HookResult {
     Waiting,
     GoOn,
     Abandon,
 }
 
 /// Combines the results of a member's hooks. A hook that has timed out has its default result.
-pub(super) fn word(group: &Group, member: &Member, env: &Env<'_>) -> Word {
+pub(super) fn result(group: &Group, member: &Member, env: &Env<'_>) -> HookResult {
     let answers =
-        member.waits.iter().map(|wait| wait.goes_on.or_else(|| silence(group.hooks.get(&wait.hook), wait, env)));
+        member.waits.iter().map(|wait| wait.goes_on.or_else(|| default_result(group.hooks.get(&wait.hook), wait, env)));
     let answers: Vec<Option<bool>> = answers.collect();
     if answers.contains(&Some(false)) {
-        Word::Abandon
+        HookResult::Abandon
     } else if answers.contains(&None) {
-        Word::Waiting
+        HookResult::Waiting
     } else {
-        Word::GoOn
+        HookResult::GoOn
     }
 }
 
-fn silence(hook: Option<&Hook>, wait: &Wait, env: &Env<'_>) -> Option<bool> {
+fn default_result(hook: Option<&Hook>, wait: &Wait, env: &Env<'_>) -> Option<bool> {
     let hook = hook?;
     let over = env.over(wait.heartbeat, hook.heartbeat_seconds)
         || env.over(wait.began, global_timeout(hook.heartbeat_seconds));

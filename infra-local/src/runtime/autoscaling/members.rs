@@ -1,7 +1,7 @@
 //! Lifecycle of the members of a group, driven by the state of their instances.
 
 use super::Env;
-use super::hooks::{self, Word};
+use super::hooks::{self, HookResult};
 use crate::domain::autoscaling::hooks::begin as begin_hooks;
 use crate::domain::autoscaling::membership::{self, Leaving};
 use crate::model::Region;
@@ -17,12 +17,12 @@ pub(super) fn observe(group: &mut Group, region: &mut Region, env: &Env<'_>) {
     for id in ids {
         let Some(member) = group.member_mut(&id).cloned() else { continue };
         match member.lifecycle {
-            Lifecycle::Pending | Lifecycle::PendingWait => arrive(group, region, &member, env),
-            Lifecycle::InService => examine(group, region, &member, env),
+            Lifecycle::Pending | Lifecycle::PendingWait => advance_launch(group, region, &member, env),
+            Lifecycle::InService => check_health(group, region, &member, env),
             Lifecycle::EnteringStandby | Lifecycle::Standby => stand_by(group, region, &member, env),
             Lifecycle::Draining | Lifecycle::Detaching => drain(group, region, &member, env),
-            Lifecycle::TerminatingWait => linger(group, region, &member, env),
-            Lifecycle::Terminating => depart(group, region, &member, env),
+            Lifecycle::TerminatingWait => wait_for_termination(group, region, &member, env),
+            Lifecycle::Terminating => remove_member(group, region, &member, env),
         }
     }
 }
@@ -38,7 +38,7 @@ pub(super) fn serves(group: &Group, region: &Region, member: &Member) -> bool {
 }
 
 /// Returns the reason for which a target group considers a member unhealthy.
-pub(super) fn complaint(group: &Group, region: &Region, id: &str) -> Option<String> {
+pub(super) fn unhealthy_reason(group: &Group, region: &Region, id: &str) -> Option<String> {
     let groups = group.target_groups.iter().filter_map(|arn| region.elbv2.target_groups.get(arn));
     let mut targets = groups.filter_map(|target_group| target_group.target(id));
     let health = &targets.find(|target| target.health.state == "unhealthy")?.health;
@@ -46,20 +46,20 @@ pub(super) fn complaint(group: &Group, region: &Region, id: &str) -> Option<Stri
     Some(format!("{description} ({})", health.reason.as_deref().unwrap_or_default()))
 }
 
-fn arrive(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
+fn advance_launch(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
     let id = &member.instance;
     match region.ec2.instances.get(id) {
         Some(instance) if instance.state == InstanceState::Pending => {}
         Some(instance) if instance.state == InstanceState::Running => {
-            let word = match member.lifecycle {
-                Lifecycle::Pending if begin_hooks(group, id, true, env.now) => Word::Waiting,
-                Lifecycle::Pending => Word::GoOn,
-                _ => hooks::word(group, member, env),
+            let result = match member.lifecycle {
+                Lifecycle::Pending if begin_hooks(group, id, true, env.now) => HookResult::Waiting,
+                Lifecycle::Pending => HookResult::GoOn,
+                _ => hooks::result(group, member, env),
             };
-            match word {
-                Word::Waiting => {}
-                Word::GoOn => serve(group, region, member, env),
-                Word::Abandon => {
+            match result {
+                HookResult::Waiting => {}
+                HookResult::GoOn => serve(group, region, member, env),
+                HookResult::Abandon => {
                     group.end(&member.activity, ActivityStatus::Cancelled, Some(ABANDONED.to_owned()), env.now);
                     membership::back_off(group, env.now, env.clock());
                     let cause =
@@ -91,7 +91,7 @@ fn serve(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>)
     membership::register(group, region, &member.instance);
 }
 
-fn examine(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
+fn check_health(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
     let id = &member.instance;
     let state = region.ec2.instances.get(id).map(|instance| instance.state);
     let runs = state == Some(InstanceState::Running);
@@ -106,7 +106,7 @@ fn examine(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_
         } else if impaired {
             healthy = false;
             cause = "an instance was taken out of service in response to an EC2 instance status checks failure.";
-        } else if group.elb_health && past_grace && complaint(group, region, id).is_some() {
+        } else if group.elb_health && past_grace && unhealthy_reason(group, region, id).is_some() {
             healthy = false;
             cause = "an instance was taken out of service in response to an ELB system health check failure.";
         }
@@ -160,24 +160,24 @@ fn drain(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>)
 }
 
 /// Waits for termination hooks, whose result does not matter.
-fn linger(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
+fn wait_for_termination(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
     let id = &member.instance;
     let runs = region.ec2.instances.get(id).is_some_and(|instance| instance.state == InstanceState::Running);
-    if runs && !group.deleting && hooks::word(group, member, env) == Word::Waiting {
+    if runs && !group.deleting && hooks::result(group, member, env) == HookResult::Waiting {
         return;
     }
     if let Some(member) = group.member_mut(id) {
         member.lifecycle = Lifecycle::Terminating;
         member.waits.clear();
     }
-    membership::end_instance(region, id);
+    membership::terminate_instance(region, id);
 }
 
-fn depart(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
+fn remove_member(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
     match region.ec2.instances.get(&member.instance) {
         Some(instance) if instance.state != InstanceState::Terminated => {
             // Also terminates stopped instances.
-            membership::end_instance(region, &member.instance);
+            membership::terminate_instance(region, &member.instance);
         }
         _ => {
             group.end(&member.activity, ActivityStatus::Successful, None, env.now);

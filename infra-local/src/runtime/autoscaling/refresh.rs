@@ -5,7 +5,7 @@ use super::members;
 use crate::domain::autoscaling::membership::{self, Leaving};
 use crate::domain::autoscaling::roll_back;
 use crate::model::Region;
-use crate::model::autoscaling::{Group, Lifecycle, Member, Refresh, RefreshStatus, Spared};
+use crate::model::autoscaling::{Group, Lifecycle, Member, ProtectedInstances, Refresh, RefreshStatus};
 use crate::model::cloudwatch::alarm::AlarmState;
 use crate::model::ec2::instance::ServiceState;
 use crate::model::ec2::launch_template::TemplateReference;
@@ -26,7 +26,7 @@ pub(super) fn wanted(group: &Group) -> u32 {
     if refresh.status == RefreshStatus::Pending || refresh.paused.is_some() {
         return group.desired;
     }
-    group.desired + Room::of(group, refresh).surge.min(refresh.remaining)
+    group.desired + SizeBounds::of(group, refresh).surge.min(refresh.remaining)
 }
 
 /// Returns the template of the group's next launch, and the id of the refresh that it belongs to.
@@ -40,14 +40,14 @@ pub(super) fn template(group: &Group) -> (TemplateReference, Option<String>) {
 }
 
 /// Bounds of a group's size during a refresh.
-struct Room {
+struct SizeBounds {
     /// Minimum number of instances in service.
     least: u32,
     /// Maximum number of additional instances.
     surge: u32,
 }
 
-impl Room {
+impl SizeBounds {
     fn of(group: &Group, refresh: &Refresh) -> Self {
         let percent = |percentage: u32| group.desired * percentage;
         let least = percent(refresh.preferences.min_healthy_percentage).div_ceil(100);
@@ -115,14 +115,14 @@ fn replace(
     mut outdated: Vec<Member>,
     env: &Env<'_>,
 ) -> bool {
-    let room = Room::of(group, refresh);
+    let bounds = SizeBounds::of(group, refresh);
     let mut ready = group.staying().filter(|member| is_ready(group, region, member, env)).count() as u32;
-    outdated.retain(|member| !member.protected || refresh.preferences.protected == Spared::Refresh);
+    outdated.retain(|member| !member.protected || refresh.preferences.protected == ProtectedInstances::Refresh);
     outdated.sort_by_key(|member| (is_ready(group, region, member, env), member.launched));
     let mut any = false;
     for member in outdated.into_iter().take(until_checkpoint(refresh)) {
         if is_ready(group, region, &member, env) {
-            if ready <= room.least {
+            if ready <= bounds.least {
                 break;
             }
             ready -= 1;
@@ -148,7 +148,7 @@ fn outdated(group: &Group, region: &Region, refresh: &Refresh) -> Vec<Member> {
             RefreshStatus::RollbackInProgress => launched_by_it(member),
             _ => {
                 let skipped = refresh.preferences.skip_matching && matches(member)
-                    || member.protected && refresh.preferences.protected == Spared::Ignore;
+                    || member.protected && refresh.preferences.protected == ProtectedInstances::Ignore;
                 !launched_by_it(member) && !skipped
             }
         })
@@ -230,8 +230,8 @@ fn failure(group: &Group, region: &Region, refresh: &Refresh, env: &Env<'_>) -> 
         }
         let fresh = group.members.iter().filter(|member| member.refresh.as_ref() == Some(&refresh.id));
         for member in fresh {
-            if let Some(why) = trouble(group, region, member, env) {
-                return Some(describe(member, &why, env));
+            if let Some(problem) = failure_of(group, region, member, env) {
+                return Some(describe(member, &problem, env));
             }
         }
         if group.failures >= RESTARTS {
@@ -251,7 +251,7 @@ fn failure(group: &Group, region: &Region, refresh: &Refresh, env: &Env<'_>) -> 
 }
 
 /// Returns the problem of a new member, after its grace period.
-fn trouble(group: &Group, region: &Region, member: &Member, env: &Env<'_>) -> Option<String> {
+fn failure_of(group: &Group, region: &Region, member: &Member, env: &Env<'_>) -> Option<String> {
     if members::serves(group, region, member) {
         return None;
     }
@@ -275,18 +275,18 @@ fn trouble(group: &Group, region: &Region, member: &Member, env: &Env<'_>) -> Op
         }
     }
     let past_grace = member.in_service.is_some_and(|since| env.over(since, group.grace_seconds));
-    let complaint = members::complaint(group, region, &member.instance);
-    complaint.filter(|_| past_grace && member.lifecycle == Lifecycle::InService)
+    let unhealthy_reason = members::unhealthy_reason(group, region, &member.instance);
+    unhealthy_reason.filter(|_| past_grace && member.lifecycle == Lifecycle::InService)
 }
 
-fn describe(member: &Member, why: &str, env: &Env<'_>) -> String {
+fn describe(member: &Member, problem: &str, env: &Env<'_>) -> String {
     let console = console::read(env.directory, &member.instance).unwrap_or_default();
     let console = String::from_utf8_lossy(&console);
     let lines: Vec<&str> = console.lines().filter(|line| !line.trim().is_empty()).collect();
     let end = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
     let log = if end.is_empty() { String::new() } else { format!(" Its log ends with:\n{end}") };
     format!(
-        "Instance {} launched from version {} of launch template {} did not become healthy: {why}.{log}",
+        "Instance {} launched from version {} of launch template {} did not become healthy: {problem}.{log}",
         member.instance, member.template.version, member.template.name
     )
 }

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::model::autoscaling::{
-    ActivityStatus, Group, GroupTag, Metric, Policy, PolicyKind, Preferences, Refresh, RefreshStatus, Spared, Tracking,
+    ActivityStatus, Group, GroupTag, Metric, Policy, PolicyKind, Preferences, ProtectedInstances, Refresh,
+    RefreshStatus, Tracking,
 };
 use crate::model::ec2::image::stock;
 use crate::model::ec2::instance::{InstanceState, Service, ServiceState, StateReason};
@@ -181,7 +182,7 @@ fn preferences() -> Preferences {
         checkpoints: Vec::new(),
         checkpoint_delay_seconds: 0,
         bake_seconds: None,
-        protected: Spared::Wait,
+        protected: ProtectedInstances::Wait,
         alarms: Vec::new(),
     }
 }

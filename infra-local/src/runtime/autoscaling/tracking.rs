@@ -21,7 +21,7 @@ const SHORTEST_OUT: TimeDelta = TimeDelta::seconds(2);
 const SHORTEST_IN: TimeDelta = TimeDelta::seconds(10);
 
 /// Requested change of a policy.
-struct Wish {
+struct CapacityChange {
     desired: u32,
     who: String,
 }
@@ -41,50 +41,62 @@ pub(super) fn scale(group: &mut Group, region: &Region, env: &Env<'_>) {
         .collect();
     let out = tracked
         .iter()
-        .filter_map(|(policy, tracking)| more(group, region, policy, tracking, env))
-        .max_by_key(|wish| wish.desired);
-    let wish = out.or_else(|| {
-        let wishes: Option<Vec<Wish>> =
-            tracked.iter().map(|(policy, tracking)| less(group, region, policy, tracking, env)).collect();
-        wishes?.into_iter().max_by_key(|wish| wish.desired)
+        .filter_map(|(policy, tracking)| scale_out(group, region, policy, tracking, env))
+        .max_by_key(|change| change.desired);
+    let change = out.or_else(|| {
+        let changes: Option<Vec<CapacityChange>> =
+            tracked.iter().map(|(policy, tracking)| scale_in(group, region, policy, tracking, env)).collect();
+        changes?.into_iter().max_by_key(|change| change.desired)
     });
-    if let Some(wish) = wish {
-        tracing::info!(group = group.name, desired = wish.desired, "{}", wish.who);
-        group.scale_to(wish.desired, &wish.who, env.now);
+    if let Some(change) = change {
+        tracing::info!(group = group.name, desired = change.desired, "{}", change.who);
+        group.scale_to(change.desired, &change.who, env.now);
     }
 }
 
-fn more(group: &Group, region: &Region, policy: &Policy, tracking: &Tracking, env: &Env<'_>) -> Option<Wish> {
+fn scale_out(
+    group: &Group,
+    region: &Region,
+    policy: &Policy,
+    tracking: &Tracking,
+    env: &Env<'_>,
+) -> Option<CapacityChange> {
     let period = scaled(OUT_SECONDS, env.time_scale).max(SHORTEST_OUT);
-    let warm = warm(group, policy, env);
-    let value = value(&warm, group, region, tracking, period, env)?;
+    let past_warmup = past_warmup(group, policy, env);
+    let value = value(&past_warmup, group, region, tracking, period, env)?;
     if value <= tracking.target {
         return None;
     }
-    let needed = proportional(warm.len(), value, tracking.target).min(group.max);
+    let needed = proportional(past_warmup.len(), value, tracking.target).min(group.max);
     let who = who(group, policy, tracking, "AlarmHigh");
-    (needed > group.desired).then_some(Wish { desired: needed, who })
+    (needed > group.desired).then_some(CapacityChange { desired: needed, who })
 }
 
-fn less(group: &Group, region: &Region, policy: &Policy, tracking: &Tracking, env: &Env<'_>) -> Option<Wish> {
+fn scale_in(
+    group: &Group,
+    region: &Region,
+    policy: &Policy,
+    tracking: &Tracking,
+    env: &Env<'_>,
+) -> Option<CapacityChange> {
     let period = scaled(IN_SECONDS, env.time_scale).max(SHORTEST_IN);
-    let warm = warm(group, policy, env);
-    let settled = warm.len() == group.desired as usize
-        && group.staying().count() == warm.len()
+    let past_warmup = past_warmup(group, policy, env);
+    let settled = past_warmup.len() == group.desired as usize
+        && group.staying().count() == past_warmup.len()
         && group.active_refresh().is_none()
         && group.scaled_at.is_none_or(|scaled| env.now - scaled >= period);
     if tracking.disable_scale_in || !settled {
         return None;
     }
-    let value = value(&warm, group, region, tracking, period, env)?;
+    let value = value(&past_warmup, group, region, tracking, period, env)?;
     if value >= tracking.target * IN_MARGIN {
         return None;
     }
     // Removes one instance at a time, and none if the load would exceed the target again.
-    let needed = proportional(warm.len(), value, tracking.target * IN_MARGIN);
+    let needed = proportional(past_warmup.len(), value, tracking.target * IN_MARGIN);
     let desired = needed.max(group.desired.saturating_sub(1)).max(group.min);
     let who = who(group, policy, tracking, "AlarmLow");
-    (desired < group.desired).then_some(Wish { desired, who })
+    (desired < group.desired).then_some(CapacityChange { desired, who })
 }
 
 fn proportional(count: usize, value: f64, target: f64) -> u32 {
@@ -100,7 +112,7 @@ fn who(group: &Group, policy: &Policy, tracking: &Tracking, side: &str) -> Strin
 }
 
 /// Returns the members that have been in service for the warm-up time. Others count neither as capacity nor as load.
-fn warm<'a>(group: &'a Group, policy: &Policy, env: &Env<'_>) -> Vec<&'a Member> {
+fn past_warmup<'a>(group: &'a Group, policy: &Policy, env: &Env<'_>) -> Vec<&'a Member> {
     let warmup = policy.warmup_seconds.or(group.warmup_seconds).unwrap_or(group.cooldown_seconds);
     let in_service = group.staying().filter(|member| member.lifecycle == Lifecycle::InService);
     in_service.filter(|member| member.in_service.is_some_and(|since| env.over(since, warmup))).collect()
@@ -108,20 +120,20 @@ fn warm<'a>(group: &'a Group, policy: &Policy, env: &Env<'_>) -> Vec<&'a Member>
 
 /// Returns the metric over the last period.
 fn value(
-    warm: &[&Member],
+    past_warmup: &[&Member],
     group: &Group,
     region: &Region,
     tracking: &Tracking,
     period: TimeDelta,
     env: &Env<'_>,
 ) -> Option<f64> {
-    if warm.is_empty() {
+    if past_warmup.is_empty() {
         return None;
     }
     match &tracking.metric {
         Metric::Cpu => {
             let values: Option<Vec<f64>> =
-                warm.iter().map(|member| env.metrics.cpu(&member.instance, period)).collect();
+                past_warmup.iter().map(|member| env.metrics.cpu(&member.instance, period)).collect();
             let values = values?;
             Some(values.iter().sum::<f64>() / values.len() as f64)
         }
@@ -131,7 +143,7 @@ fn value(
                 region.elbv2.target_groups.contains_key(*arn)
                     && arn.rsplit(':').next().is_some_and(|name| label.ends_with(name))
             })?;
-            Some(env.metrics.requests(arn, period)? / warm.len() as f64)
+            Some(env.metrics.requests(arn, period)? / past_warmup.len() as f64)
         }
         Metric::Custom { namespace, name, dimensions, statistic, unit } => {
             let name = MetricName {

@@ -99,10 +99,10 @@ fn reason(alarm: &Alarm, state: AlarmState, present: &[(DateTime<Utc>, f64)], mi
         return format!("Insufficient Data: {missing} {} unknown.", plural(missing));
     }
     let breaching = |value: f64| alarm.comparison.breaches(value, alarm.threshold);
-    let told: Vec<&(DateTime<Utc>, f64)> =
+    let listed: Vec<&(DateTime<Utc>, f64)> =
         present.iter().filter(|(_, value)| breaching(*value) == (state == AlarmState::Alarm)).collect();
     let treatment = alarm.missing.unwrap_or(Missing::Missing);
-    if told.is_empty() {
+    if listed.is_empty() {
         let word = if treatment == Missing::Breaching { "Breaching" } else { "NonBreaching" };
         return format!(
             "Threshold Crossed: no datapoints were received for {missing} periods and {missing} missing {} treated as [{word}].",
@@ -110,16 +110,16 @@ fn reason(alarm: &Alarm, state: AlarmState, present: &[(DateTime<Utc>, f64)], mi
         );
     }
     let points: Vec<String> =
-        told.iter().map(|(time, value)| format!("{value:?} ({})", time.format("%d/%m/%y %H:%M:%S"))).collect();
+        listed.iter().map(|(time, value)| format!("{value:?} ({})", time.format("%d/%m/%y %H:%M:%S"))).collect();
     let not = if state == AlarmState::Alarm { "" } else { "not " };
     let (from, to) = if state == AlarmState::Alarm { ("OK", "ALARM") } else { ("ALARM", "OK") };
     let least = if state == AlarmState::Alarm { needed } else { alarm.evaluation_periods as usize + 1 - needed };
     format!(
         "Threshold Crossed: {} out of the last {} datapoints [{}] {} {not}{} the threshold ({:?}) (minimum {least} {} for {from} -> {to} transition).",
-        told.len(),
+        listed.len(),
         alarm.evaluation_periods,
         points.join(", "),
-        if told.len() == 1 { "was" } else { "were" },
+        if listed.len() == 1 { "was" } else { "were" },
         alarm.comparison.words(),
         alarm.threshold,
         if least == 1 { "datapoint" } else { "datapoints" },

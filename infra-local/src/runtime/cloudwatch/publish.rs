@@ -213,10 +213,10 @@ fn requests(group: &TargetGroup, old: &Counts, metrics: &Metrics, now: DateTime<
         metrics.record(&name, sample);
     };
     let ones = |count: u64| Sample { count: count as f64, sum: count as f64, ..Sample::value(now, "Count", 1.0) };
-    let asked = group.counts.requests - old.requests;
+    let requests_since = group.counts.requests - old.requests;
     for dimensions in &series {
-        if asked > 0 {
-            record("RequestCount", dimensions, ones(asked));
+        if requests_since > 0 {
+            record("RequestCount", dimensions, ones(requests_since));
         }
         for (class, (new, old)) in (2..).zip(group.counts.responses.iter().zip(&old.responses)) {
             if new > old {
@@ -228,8 +228,8 @@ fn requests(group: &TargetGroup, old: &Counts, metrics: &Metrics, now: DateTime<
             record("TargetResponseTime", dimensions, sample);
         }
     }
-    if asked > 0 && group.targets > 0 {
-        let each = asked as f64 / f64::from(group.targets);
+    if requests_since > 0 && group.targets > 0 {
+        let each = requests_since as f64 / f64::from(group.targets);
         for dimensions in series.iter().filter(|dimensions| dimensions.contains_key("TargetGroup")) {
             record("RequestCountPerTarget", dimensions, Sample { sum: each, ..Sample::value(now, "Count", each) });
         }
@@ -276,7 +276,7 @@ mod tests {
         Sources { targets: vec![group], ..Sources::default() }
     }
 
-    fn told(metrics: &Metrics, name: &str, dimensions: &[(&str, &str)], statistic: &str) -> Option<f64> {
+    fn value_of(metrics: &Metrics, name: &str, dimensions: &[(&str, &str)], statistic: &str) -> Option<f64> {
         let name = MetricName {
             region: "r".to_owned(),
             namespace: "AWS/ApplicationELB".to_owned(),
@@ -295,18 +295,22 @@ mod tests {
         publisher.publish(&counted(10, [9, 0, 1, 0], &[0.1]), &metrics, at(30));
         publisher.publish(&counted(16, [13, 0, 1, 2], &[0.1, 0.2, 0.2, 0.5]), &metrics, at(61));
         for dimensions in [&[balancer][..], &[targets], &[balancer, targets]] {
-            assert_eq!(told(&metrics, "RequestCount", dimensions, "Sum"), Some(6.0), "{dimensions:?}");
+            assert_eq!(value_of(&metrics, "RequestCount", dimensions, "Sum"), Some(6.0), "{dimensions:?}");
         }
-        assert_eq!(told(&metrics, "HTTPCode_Target_2XX_Count", &[balancer], "Sum"), Some(4.0));
-        assert_eq!(told(&metrics, "HTTPCode_Target_5XX_Count", &[balancer], "Sum"), Some(2.0));
-        assert_eq!(told(&metrics, "HTTPCode_Target_4XX_Count", &[balancer], "Sum"), None, "what did not happen");
-        assert_eq!(told(&metrics, "RequestCountPerTarget", &[targets], "Sum"), Some(3.0));
-        assert_eq!(told(&metrics, "RequestCountPerTarget", &[balancer], "Sum"), None);
-        let average = told(&metrics, "TargetResponseTime", &[balancer], "Average").unwrap();
+        assert_eq!(value_of(&metrics, "HTTPCode_Target_2XX_Count", &[balancer], "Sum"), Some(4.0));
+        assert_eq!(value_of(&metrics, "HTTPCode_Target_5XX_Count", &[balancer], "Sum"), Some(2.0));
+        assert_eq!(value_of(&metrics, "HTTPCode_Target_4XX_Count", &[balancer], "Sum"), None, "what did not happen");
+        assert_eq!(value_of(&metrics, "RequestCountPerTarget", &[targets], "Sum"), Some(3.0));
+        assert_eq!(value_of(&metrics, "RequestCountPerTarget", &[balancer], "Sum"), None);
+        let average = value_of(&metrics, "TargetResponseTime", &[balancer], "Average").unwrap();
         assert!((average - 0.3).abs() < 1e-9, "{average}");
-        let most = told(&metrics, "TargetResponseTime", &[balancer], "p99").unwrap();
+        let most = value_of(&metrics, "TargetResponseTime", &[balancer], "p99").unwrap();
         assert!((0.4..0.6).contains(&most), "{most}");
         publisher.publish(&counted(1, [1, 0, 0, 0], &[0.1]), &metrics, at(90));
-        assert_eq!(told(&metrics, "RequestCount", &[balancer], "Sum"), Some(7.0), "a counter that started again at 0");
+        assert_eq!(
+            value_of(&metrics, "RequestCount", &[balancer], "Sum"),
+            Some(7.0),
+            "a counter that started again at 0"
+        );
     }
 }

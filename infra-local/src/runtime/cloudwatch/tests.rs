@@ -117,9 +117,9 @@ impl World {
         world
     }
 
-    fn look(&mut self, second: i64) -> AlarmState {
+    fn evaluate_at(&mut self, second: i64) -> AlarmState {
         if self.watcher.has_work(&self.cloud, at(second)) {
-            self.watcher.look(&mut self.cloud, at(second));
+            self.watcher.evaluate_at(&mut self.cloud, at(second));
         }
         self.cloud.regions[REGION].cloudwatch.alarms["a"].state
     }
@@ -133,15 +133,15 @@ impl World {
 fn an_alarm_is_evaluated_at_the_end_of_a_period_and_records_its_reason() {
     let mut world = World::new(1.0);
     world.record(10, 9.0);
-    assert_eq!(world.look(30), AlarmState::InsufficientData, "the period is not over");
-    assert_eq!(world.look(61), AlarmState::Alarm);
+    assert_eq!(world.evaluate_at(30), AlarmState::InsufficientData, "the period is not over");
+    assert_eq!(world.evaluate_at(61), AlarmState::Alarm);
     let watching = &world.cloud.regions[REGION].cloudwatch;
     let reason = &watching.alarms["a"].reason;
     assert!(reason.contains("1 out of the last 1 datapoints [9.0 ("), "{reason}");
     assert!(reason.contains("was greater than the threshold (5.0) (minimum 1 datapoint for OK -> ALARM"), "{reason}");
     assert!(!world.watcher.has_work(&world.cloud, at(100)), "nothing to do before the next period is over");
     world.record(70, 1.0);
-    assert_eq!(world.look(121), AlarmState::Ok);
+    assert_eq!(world.evaluate_at(121), AlarmState::Ok);
     let summaries: Vec<&str> =
         world.cloud.regions[REGION].cloudwatch.history.iter().map(|item| item.summary.as_str()).collect();
     assert_eq!(summaries, ["Alarm updated from INSUFFICIENT_DATA to ALARM", "Alarm updated from ALARM to OK"]);
@@ -151,8 +151,8 @@ fn an_alarm_is_evaluated_at_the_end_of_a_period_and_records_its_reason() {
 fn the_time_scale_shortens_periods() {
     let mut world = World::new(30.0);
     world.record(10, 9.0);
-    assert_eq!(world.look(11), AlarmState::InsufficientData);
-    assert_eq!(world.look(12), AlarmState::Alarm, "a minute is two seconds");
+    assert_eq!(world.evaluate_at(11), AlarmState::InsufficientData);
+    assert_eq!(world.evaluate_at(12), AlarmState::Alarm, "a minute is two seconds");
 }
 
 #[test]

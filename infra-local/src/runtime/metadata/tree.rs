@@ -117,13 +117,13 @@ fn role(cloud: &Cloud, instance: &Instance) -> Option<String> {
 fn credentials(shared: &Shared, instance: &Instance, wanted: &str) -> Option<String> {
     let role = shared.read(|cloud| role(cloud, instance)).filter(|role| role == wanted)?;
     let now = Utc::now();
-    let ours =
+    let belongs_to_instance =
         |session: &Session| session.role == role && session.name == instance.id && session.expires - now > RENEWAL;
-    let held = |cloud: &Cloud| {
+    let existing = |cloud: &Cloud| {
         let mut sessions = cloud.iam.sessions.iter();
-        sessions.find(|(_, session)| ours(session)).map(|(key, session)| (key.clone(), session.clone()))
+        sessions.find(|(_, session)| belongs_to_instance(session)).map(|(key, session)| (key.clone(), session.clone()))
     };
-    let (key, session) = shared.read(held).unwrap_or_else(|| {
+    let (key, session) = shared.read(existing).unwrap_or_else(|| {
         let session = Session::new(&role, &instance.id, None, now + CREDENTIALS);
         (shared.update(|cloud| cloud.iam.issue(session.clone(), now)), session)
     });

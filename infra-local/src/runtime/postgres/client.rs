@@ -18,7 +18,7 @@ impl Login {
     /// Executes statements in the database `postgres` without logging them, and returns the result of the last one.
     /// Neither the password nor the statements are part of a command line.
     pub(crate) async fn query(&self, server: &Server, statements: &str) -> Result<String, PostgresError> {
-        let quiet = "SET log_statement = 'none'; SET log_min_error_statement = 'panic'; \
+        let disable_logging = "SET log_statement = 'none'; SET log_min_error_statement = 'panic'; \
                      SET log_min_duration_statement = -1;\n";
         let arguments = ["--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1"];
         let connection = [format!("--host={}", self.address), format!("--port={}", self.port)];
@@ -29,7 +29,7 @@ impl Login {
             .chain(identity.iter().map(String::as_str))
             .map(OsStr::new)
             .collect();
-        let input = format!("{quiet}{statements}\n");
+        let input = format!("{disable_logging}{statements}\n");
         let output = server.tool("psql", &arguments, &self.environment(), &input).await?;
         if output.success {
             return Ok(output.stdout.trim().to_owned());

@@ -43,9 +43,9 @@ pub(super) fn home(wanted: &Path) -> Result<PathBuf, PostgresError> {
 /// Returns the directory of a server's data: the wanted directory, or the place where an earlier version put it when
 /// the user could not enter that. The error is a parent directory that the user cannot enter.
 fn place(wanted: &Path, user: User) -> io::Result<Result<PathBuf, PathBuf>> {
-    let elsewhere = elsewhere(wanted);
-    if elsewhere.join("data").exists() && is_ours(&elsewhere, user) {
-        return Ok(Ok(elsewhere));
+    let former_home = former_home(wanted);
+    if former_home.join("data").exists() && is_owned_by(&former_home, user) {
+        return Ok(Ok(former_home));
     }
     // The cloud may change the modes of the directories from its own down to this one.
     let above: Vec<_> = wanted.ancestors().skip(1).collect();
@@ -96,7 +96,7 @@ fn may_enter(directory: &Path, user: User) -> bool {
 
 /// Writes a file, owned by `user` if given, in a directory that belongs to the server's user. Symbolic links are not
 /// followed, because this process may be root.
-pub(super) fn write_anew(path: &Path, content: &[u8], user: Option<User>) -> io::Result<()> {
+pub(super) fn replace_file(path: &Path, content: &[u8], user: Option<User>) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -111,7 +111,7 @@ pub(super) fn write_anew(path: &Path, content: &[u8], user: Option<User>) -> io:
 /// Deletes the data of a stopped server, wherever it is.
 pub(super) fn remove(wanted: &Path) -> io::Result<()> {
     let wanted = std::path::absolute(wanted)?;
-    for directory in [elsewhere(&wanted), wanted] {
+    for directory in [former_home(&wanted), wanted] {
         match fs::remove_dir_all(&directory) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -121,12 +121,12 @@ pub(super) fn remove(wanted: &Path) -> io::Result<()> {
 }
 
 /// Returns the directory in which an earlier version put the data if the user could not enter the wanted one.
-fn elsewhere(wanted: &Path) -> PathBuf {
+fn former_home(wanted: &Path) -> PathBuf {
     let digest = hex::encode(Sha256::digest(wanted.as_os_str().as_encoded_bytes()));
     std::env::temp_dir().join(format!("{PREFIX}{}", digest.get(..16).unwrap_or(&digest)))
 }
 
-fn is_ours(directory: &Path, user: User) -> bool {
+fn is_owned_by(directory: &Path, user: User) -> bool {
     fs::symlink_metadata(directory).is_ok_and(|found| found.is_dir() && [0, user.uid].contains(&found.uid()))
 }
 
@@ -140,12 +140,12 @@ pub(super) fn sweep_all() {
 fn sweep(temporary: &Path, user: User) {
     for entry in fs::read_dir(temporary).into_iter().flatten().flatten() {
         let path = entry.path();
-        if !entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()) || !is_ours(&path, user) {
+        if !entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()) || !is_owned_by(&path, user) {
             continue;
         }
         let Ok(wanted) = fs::read_to_string(path.join(BELONGS_TO)) else { continue };
-        let gone = Path::new(&wanted).is_absolute() && matches!(Path::new(&wanted).try_exists(), Ok(false));
-        if gone && !path.join("data/postmaster.pid").exists() {
+        let is_removed = Path::new(&wanted).is_absolute() && matches!(Path::new(&wanted).try_exists(), Ok(false));
+        if is_removed && !path.join("data/postmaster.pid").exists() {
             tracing::info!("removing {}: {wanted} is gone", path.display());
             if let Err(error) = fs::remove_dir_all(&path) {
                 tracing::warn!(%error, "{} could not be removed", path.display());
@@ -183,7 +183,7 @@ mod tests {
         }
         assert_eq!(closed_by(home(&wanted)), closed.path());
         assert_eq!(closed_above(&closed.path().join("above")), Some(closed.path().to_owned()));
-        assert!(!elsewhere(&wanted).exists());
+        assert!(!former_home(&wanted).exists());
     }
 
     #[test]
@@ -210,7 +210,7 @@ mod tests {
         };
         let cloud = tempfile::tempdir().unwrap();
         let wanted = cloud.path().join("postgres");
-        let kept = elsewhere(&wanted);
+        let kept = former_home(&wanted);
         fs::create_dir_all(kept.join("data")).unwrap();
         assert_eq!(home(&wanted).unwrap(), kept);
         assert_eq!(fs::metadata(&kept).unwrap().uid(), user.uid);
@@ -245,6 +245,6 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let link = directory.path().join("link");
         std::os::unix::fs::symlink("/etc", &link).unwrap();
-        assert!(!is_ours(&link, user));
+        assert!(!is_owned_by(&link, user));
     }
 }

@@ -85,12 +85,12 @@ impl Server {
     }
 
     /// Stops a server that survived a killed cloud and still holds the data directory.
-    pub(crate) async fn end_leftover(&self) {
+    pub(crate) async fn stop_leftover(&self) {
         let Ok(text) = fs::read_to_string(self.data().join("postmaster.pid")) else {
             return;
         };
         let leftover = text.lines().next().and_then(|pid| pid.trim().parse().ok()).and_then(ProcessIdentity::of);
-        if let Some(identity) = leftover.filter(|identity| works_in(identity.pid, &self.data())) {
+        if let Some(identity) = leftover.filter(|identity| has_working_directory(identity.pid, &self.data())) {
             tracing::info!(pid = identity.pid, "ending the PostgreSQL server that still runs on this data");
             stop(identity).await;
         }
@@ -98,16 +98,17 @@ impl Server {
 
     /// Kills the remaining processes of a server that has died. A session that is committing does not notice the death
     /// at once, and must not confirm the commit to its client when another server already uses the data.
-    pub(crate) async fn end_remains(&self) {
+    pub(crate) async fn kill_remaining(&self) {
         let data = self.data();
         let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
         let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        let remains: Vec<_> = pids.filter(|pid| works_in(*pid, &data)).filter_map(ProcessIdentity::of).collect();
+        let remains: Vec<_> =
+            pids.filter(|pid| has_working_directory(*pid, &data)).filter_map(ProcessIdentity::of).collect();
         for process in &remains {
             process.signal(Signal::KILL);
         }
         for process in remains {
-            process.gone_within(START_LIMIT).await;
+            process.exits_within(START_LIMIT).await;
         }
     }
 
@@ -152,7 +153,7 @@ impl Server {
     /// Writes a file in the data directory.
     pub(crate) fn write(&self, name: &str, content: &str) -> Result<(), PostgresError> {
         let path = self.data().join(name);
-        home::write_anew(&path, content.as_bytes(), self.user).map_err(failed(&path))
+        home::replace_file(&path, content.as_bytes(), self.user).map_err(failed(&path))
     }
 
     /// Executes statements while the server does not run, in single-user mode. The statements, one per line, are sent
@@ -333,7 +334,7 @@ async fn accepts(launch: &Launch<'_>) -> bool {
 }
 
 /// Returns whether a process has this working directory, as a server has its data directory.
-fn works_in(pid: u32, directory: &Path) -> bool {
+fn has_working_directory(pid: u32, directory: &Path) -> bool {
     match (fs::read_link(format!("/proc/{pid}/cwd")), fs::canonicalize(directory)) {
         (Ok(current), Ok(directory)) => current == directory,
         // If the system does not report it, the server detects the conflict itself and exits.

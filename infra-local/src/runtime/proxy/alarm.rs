@@ -26,7 +26,7 @@ impl Alarm {
     }
 
     /// Returns ready once the deadline has passed.
-    pub(super) fn poll_rings(&mut self, context: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_expired(&mut self, context: &mut Context<'_>) -> Poll<()> {
         while self.sleep.as_mut().poll(context).is_ready() {
             if self.due <= Instant::now() {
                 return Poll::Ready(());
@@ -41,7 +41,7 @@ impl Future for Alarm {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        self.get_mut().poll_rings(context)
+        self.get_mut().poll_expired(context)
     }
 }
 

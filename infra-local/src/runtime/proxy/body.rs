@@ -94,7 +94,7 @@ impl Download {
                     self.waits = true;
                     alarm.set(Instant::now() + self.limit);
                 }
-                ready!(alarm.poll_rings(context));
+                ready!(alarm.poll_expired(context));
                 self.connection = None;
                 Poll::Ready(Some(Err(BodyError::Idle(self.limit))))
             }
@@ -104,7 +104,7 @@ impl Download {
     fn moved(&mut self, through: bool, context: &mut Context<'_>) {
         self.waits = false;
         if through && let Some(connection) = self.connection.take() {
-            self.in_flight.target().keep_for_later(connection, context);
+            self.in_flight.target().keep_idle(connection, context);
         }
     }
 }

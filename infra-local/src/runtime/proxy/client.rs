@@ -11,7 +11,7 @@ pub(super) struct Client {
     pub(super) peer: SocketAddr,
     /// The listener's address.
     pub(super) local: SocketAddr,
-    pub(super) tls: Option<Spoken>,
+    pub(super) tls: Option<TlsInfo>,
     /// The client's address, and its address with the port.
     pub(super) address: HeaderValue,
     pub(super) address_and_port: HeaderValue,
@@ -22,7 +22,7 @@ pub(super) struct Client {
 
 /// TLS version and cipher suite of a client's connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Spoken {
+pub(super) struct TlsInfo {
     /// `TLSv1.3`.
     pub(super) version: HeaderValue,
     /// Name of the cipher suite in OpenSSL.
@@ -30,7 +30,7 @@ pub(super) struct Spoken {
 }
 
 impl Client {
-    pub(super) fn new(peer: SocketAddr, local: SocketAddr, tls: Option<Spoken>) -> Self {
+    pub(super) fn new(peer: SocketAddr, local: SocketAddr, tls: Option<TlsInfo>) -> Self {
         let text = |text: String| HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("unknown"));
         Self {
             peer,
@@ -44,7 +44,7 @@ impl Client {
     }
 
     /// Returns whether the connection has reached its maximum age.
-    pub(super) fn has_outstayed(&self, keep_alive: Duration, now: Instant) -> bool {
+    pub(super) fn exceeds_keep_alive(&self, keep_alive: Duration, now: Instant) -> bool {
         now.duration_since(self.connected) >= keep_alive
     }
 

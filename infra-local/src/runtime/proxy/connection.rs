@@ -92,7 +92,7 @@ impl Connection {
                 Poll::Pending if *ended => return Poll::Ready(Err(failed())),
                 Poll::Pending => {}
             }
-            while alarm.poll_rings(context).is_ready() {
+            while alarm.poll_expired(context).is_ready() {
                 match activity {
                     Some(activity) if activity.last() + limit > Instant::now() => alarm.set(activity.last() + limit),
                     Some(activity) if !activity.uploaded() => {
@@ -107,7 +107,7 @@ impl Connection {
     }
 
     /// Moves the connection to a task of its own, until the current exchange, or the upgraded connection, has finished.
-    pub(super) fn let_go(self) -> SendRequest<Upload> {
+    pub(super) fn into_task(self) -> SendRequest<Upload> {
         let Self { sender, driver, ended, .. } = self;
         if !ended {
             tokio::spawn(async move {

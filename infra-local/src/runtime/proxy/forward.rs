@@ -31,9 +31,9 @@ pub(super) async fn respond(
     client: Arc<Client>,
 ) -> Response<AnswerBody> {
     let now = Instant::now();
-    let leaves = request.version() < Version::HTTP_2 && client.has_outstayed(route.settings.keep_alive, now);
+    let leaves = request.version() < Version::HTTP_2 && client.exceeds_keep_alive(route.settings.keep_alive, now);
     let mut response = match decide(request, &route, &client, now) {
-        Decision::Forward(errand) => errand.run().await.unwrap_or_else(answer::page),
+        Decision::Forward(pending) => pending.run().await.unwrap_or_else(answer::page),
         Decision::Answer(response) => response,
     };
     let own = matches!(response.body(), AnswerBody::Own(_));
@@ -63,7 +63,7 @@ fn date() -> HeaderValue {
 enum Decision {
     /// A response of the balancer.
     Answer(Response<AnswerBody>),
-    Forward(Box<Errand>),
+    Forward(Box<PendingRequest>),
 }
 
 fn decide(request: Request<Incoming>, route: &Route, client: &Client, now: Instant) -> Decision {
@@ -75,15 +75,16 @@ fn decide(request: Request<Incoming>, route: &Route, client: &Client, now: Insta
         Action::Redirect(redirect) => Decision::Answer(answer::redirect(redirect, &parts, client)),
         Action::FixedResponse(fixed) => Decision::Answer(answer::fixed(fixed)),
         Action::Forward(forward) => {
-            let errand = Errand::new(Request::from_parts(parts, incoming), forward, &route.settings, client, now);
-            errand.map_or_else(|| Decision::Answer(answer::page(StatusCode::SERVICE_UNAVAILABLE)), Decision::Forward)
+            let pending =
+                PendingRequest::new(Request::from_parts(parts, incoming), forward, &route.settings, client, now);
+            pending.map_or_else(|| Decision::Answer(answer::page(StatusCode::SERVICE_UNAVAILABLE)), Decision::Forward)
         }
     }
 }
 
 /// A request for which a target is searched. It stays in one place in memory, because moving it at every step costs
 /// time.
-struct Errand {
+struct PendingRequest {
     request: Option<Request<Upload>>,
     /// Copy of a request without a body and of an idempotent method, which is sent again if a reused connection turns
     /// out to be closed.
@@ -106,7 +107,7 @@ struct Errand {
 /// A response, and the mark of its target.
 type Answered = (Response<AnswerBody>, Mark);
 
-impl Errand {
+impl PendingRequest {
     /// Returns `None` when no target is available.
     fn new(
         mut request: Request<Incoming>,
@@ -240,14 +241,14 @@ impl Errand {
         }
         if self.activity.as_ref().is_some_and(|activity| !activity.uploaded()) {
             // The target responds before it has read the whole body: both directions must continue.
-            connection.let_go();
+            connection.into_task();
             return (response.map(|incoming| AnswerBody::Target(Download::driven(incoming, limit, in_flight))), target);
         }
         if response.body().is_end_stream() {
             let mut through = Some(connection);
             poll_fn(|context| {
                 if let Some(connection) = through.take() {
-                    in_flight.target().keep_for_later(connection, context);
+                    in_flight.target().keep_idle(connection, context);
                 }
                 Poll::Ready(())
             })
@@ -272,7 +273,7 @@ impl Errand {
                 }
             };
             self.pool.count_request();
-            let mut sender = connection.let_go();
+            let mut sender = connection.into_task();
             let request = self.request.take().ok_or(StatusCode::BAD_GATEWAY)?;
             let answer = tokio::time::timeout(self.limit, sender.send_request(request)).await;
             let answer = answer.map_err(|_| StatusCode::GATEWAY_TIMEOUT)?;

@@ -94,16 +94,16 @@ pub(super) fn rewrite(parts: &mut Parts, client: &Client, settings: &Settings, u
 /// Rewrites the Host header as AWS does: it names the listener's port unless the port is the protocol's default.
 fn rewrite_host(parts: &mut Parts, client: &Client, preserve: bool) {
     let port = client.local.port();
-    let asked = host(parts).filter(|asked| !asked.is_empty());
-    let rewritten = match asked {
+    let requested_host = host(parts).filter(|requested_host| !requested_host.is_empty());
+    let rewritten = match requested_host {
         None => Some(client.local.to_string()),
-        Some(asked) if preserve => parts.uri.authority().map(|_| asked.to_owned()),
-        Some(asked) => {
-            let name = without_port(asked);
-            match (name.len() == asked.len(), [80, 443].contains(&port)) {
-                (true, false) => Some(format!("{asked}:{port}")),
+        Some(requested_host) if preserve => parts.uri.authority().map(|_| requested_host.to_owned()),
+        Some(requested_host) => {
+            let name = without_port(requested_host);
+            match (name.len() == requested_host.len(), [80, 443].contains(&port)) {
+                (true, false) => Some(format!("{requested_host}:{port}")),
                 (false, true) => Some(name.to_owned()),
-                _ => parts.uri.authority().map(|_| asked.to_owned()),
+                _ => parts.uri.authority().map(|_| requested_host.to_owned()),
             }
         }
     };

@@ -141,13 +141,13 @@ pub(super) async fn check(from: &Site, target: SocketAddr, check: &HealthCheck) 
         CheckPort::Fixed(port) => port,
     };
     let address = SocketAddr::new(target.ip(), port);
-    let asked = async {
+    let exchange = async {
         let tcp = from.connect(address).await.map_err(|_| Failure::Refused)?;
         let stream = Stream::over(tcp, address, check.transport).await.map_err(|_| Failure::Refused)?;
         let status = status(stream, address, &check.path).await.ok_or(Failure::Refused)?;
         if check.matcher.admits(status) { Ok(()) } else { Err(Failure::Status(status)) }
     };
-    tokio::time::timeout(check.timeout, asked).await.unwrap_or(Err(Failure::Timeout))
+    tokio::time::timeout(check.timeout, exchange).await.unwrap_or(Err(Failure::Timeout))
 }
 
 async fn status(stream: Stream, address: SocketAddr, path: &str) -> Option<u16> {

@@ -129,7 +129,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, workers: Workers, st
                 let (shared, stopped) = (Arc::clone(&shared), stopped.clone());
                 workers.spawn(async move {
                     if let Ok(stream) = TcpStream::from_std(stream) {
-                        welcome(stream, peer, shared, stopped).await;
+                        serve_client(stream, peer, shared, stopped).await;
                     }
                     drop(place);
                 });
@@ -144,7 +144,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, workers: Workers, st
 }
 
 /// Does the TLS handshake if necessary, and serves the client.
-async fn welcome(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, stopped: watch::Receiver<bool>) {
+async fn serve_client(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, stopped: watch::Receiver<bool>) {
     let _best_effort = stream.set_nodelay(true);
     let config = lock(&shared.tls).clone();
     let Some(config) = config else {
@@ -154,8 +154,8 @@ async fn welcome(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, stopp
     match tokio::time::timeout(HANDSHAKE, TlsAcceptor::from(config).accept(stream)).await {
         Ok(Ok(stream)) => {
             let connection = stream.get_ref().1;
-            let http2 = tls::speaks_http2(connection);
-            let client = Client::new(peer, shared.address, Some(tls::spoken(connection)));
+            let http2 = tls::uses_http2(connection);
+            let client = Client::new(peer, shared.address, Some(tls::negotiated(connection)));
             if http2 {
                 serve_http2(stream, client, shared, stopped).await;
             } else {

@@ -356,7 +356,7 @@ async fn keep_checking(pool: Weak<Inner>, mut settings: watch::Receiver<PoolSett
                 verdict = Verdict::new();
                 Some(TargetHealth::initial())
             } else {
-                let answer = target.ask(&check).await;
+                let answer = target.run_check(&check).await;
                 let patience = check.interval * check.unhealthy_threshold;
                 verdict.after(current, &answer, &check, patience)
             };

@@ -79,8 +79,8 @@ impl Stickiness {
         match self {
             Self::Duration(period) => set(headers, OF_TARGETS, target, *period),
             Self::Application { cookie, most } => {
-                let told = headers.get_all(header::SET_COOKIE).iter().filter_map(|value| value.to_str().ok());
-                let mut names = told.filter_map(|value| value.split_once('=')).map(|(name, _)| name.trim());
+                let set_cookies = headers.get_all(header::SET_COOKIE).iter().filter_map(|value| value.to_str().ok());
+                let mut names = set_cookies.filter_map(|value| value.split_once('=')).map(|(name, _)| name.trim());
                 if stayed || names.any(|name| name == cookie) {
                     set_one(headers, OF_APPLICATIONS, target, *most, "");
                 }
@@ -153,8 +153,8 @@ mod tests {
         stickiness.keep_with_target(&mut answer, mark, false);
         assert_eq!(stickiness.target(&kept(&answer)), Some(mark));
         let mut without = kept(&answer);
-        let ours = without[header::COOKIE].to_str().unwrap().replace("session=1; ", "");
-        without.insert(header::COOKIE, HeaderValue::from_str(&ours).unwrap());
+        let own_cookies = without[header::COOKIE].to_str().unwrap().replace("session=1; ", "");
+        without.insert(header::COOKIE, HeaderValue::from_str(&own_cookies).unwrap());
         assert_eq!(stickiness.target(&without), None);
     }
 }

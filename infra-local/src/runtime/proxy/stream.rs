@@ -104,7 +104,7 @@ fn config() -> io::Result<Arc<ClientConfig>> {
         return Ok(Arc::clone(config));
     }
     let provider = Arc::new(ring::default_provider());
-    let anyone = Arc::new(Anyone(provider.signature_verification_algorithms.supported_schemes()));
+    let anyone = Arc::new(AcceptAnyCertificate(provider.signature_verification_algorithms.supported_schemes()));
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let builder = builder.map_err(io::Error::other)?.dangerous().with_custom_certificate_verifier(anyone);
     Ok(Arc::clone(CONFIG.get_or_init(|| Arc::new(builder.with_no_client_auth()))))
@@ -112,9 +112,9 @@ fn config() -> io::Result<Arc<ClientConfig>> {
 
 /// A verifier that accepts every certificate and every signature.
 #[derive(Debug)]
-struct Anyone(Vec<SignatureScheme>);
+struct AcceptAnyCertificate(Vec<SignatureScheme>);
 
-impl ServerCertVerifier for Anyone {
+impl ServerCertVerifier for AcceptAnyCertificate {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,

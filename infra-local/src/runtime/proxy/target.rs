@@ -116,7 +116,7 @@ impl Target {
     /// Returns an idle connection that is still open, if there is one.
     pub(super) fn idle_connection(&self, now: Instant, context: &mut Context<'_>) -> Option<Box<Connection>> {
         loop {
-            let mut connection = self.own_idle()?.pop_back()?;
+            let mut connection = self.idle_of_worker()?.pop_back()?;
             if connection.used + IDLE_LIMIT <= now {
                 self.forget_idle();
                 return None;
@@ -139,16 +139,16 @@ impl Target {
     }
 
     /// Returns the idle connections of the calling worker.
-    fn own_idle(&self) -> Option<MutexGuard<'_, Idle>> {
+    fn idle_of_worker(&self) -> Option<MutexGuard<'_, Idle>> {
         self.idle.get(workers::number()).map(lock)
     }
 
     /// Keeps a connection for another request after its response has been read.
-    pub(super) fn keep_for_later(&self, mut connection: Box<Connection>, context: &mut Context<'_>) {
+    pub(super) fn keep_idle(&self, mut connection: Box<Connection>, context: &mut Context<'_>) {
         if !connection.is_free(context) || self.is_draining() {
             return;
         }
-        if let Some(mut idle) = self.own_idle()
+        if let Some(mut idle) = self.idle_of_worker()
             && idle.len() < IDLE_COUNT
         {
             idle.push_back(connection);
@@ -234,7 +234,7 @@ impl Target {
         part.min(1.0)
     }
 
-    pub(super) async fn ask(&self, check: &HealthCheck) -> Result<(), Failure> {
+    pub(super) async fn run_check(&self, check: &HealthCheck) -> Result<(), Failure> {
         if !self.reachable.load(Ordering::Relaxed) {
             return Err(Failure::Timeout);
         }

@@ -195,14 +195,14 @@ async fn serve(
             Response::new(StreamBody::new(frames).boxed())
         }
         _ => {
-            let mut told: Vec<String> =
+            let mut lines: Vec<String> =
                 request.headers().iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
-            told.sort();
-            told.insert(0, format!("{name} {} {}", request.method(), request.uri()));
+            lines.sort();
+            lines.insert(0, format!("{name} {} {}", request.method(), request.uri()));
             Response::builder()
                 .header("connection", "x-secret")
                 .header("x-secret", "hop")
-                .body(text(told.join("\n")))
+                .body(text(lines.join("\n")))
                 .unwrap()
         }
     };
@@ -225,7 +225,7 @@ struct Answer {
     text: String,
 }
 
-async fn ask(proxy: SocketAddr, request: Request<Full<Bytes>>) -> Answer {
+async fn fetch(proxy: SocketAddr, request: Request<Full<Bytes>>) -> Answer {
     let stream = TcpStream::connect(proxy).await.unwrap();
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
@@ -238,7 +238,7 @@ async fn ask(proxy: SocketAddr, request: Request<Full<Bytes>>) -> Answer {
 
 async fn get(proxy: &ProxyListener, path: &str) -> Answer {
     let request = Request::get(path).header("host", "example.org").body(Full::default()).unwrap();
-    ask(proxy.address(), request).await
+    fetch(proxy.address(), request).await
 }
 
 #[tokio::test]
@@ -284,7 +284,7 @@ async fn headers_are_rewritten_as_aws_does() {
         .header("x-amzn-trace-id", "Root=1-5-6")
         .body(Full::default())
         .unwrap();
-    let answer = ask(proxy.address(), request).await;
+    let answer = fetch(proxy.address(), request).await;
     let port = proxy.address().port();
     let (own, rest) = answer.text.split_once("x-amzn-trace-id: Self=1-").unwrap();
     let (_, rest) = rest.split_once(';').unwrap();
@@ -306,7 +306,7 @@ async fn bodies_stream_both_ways() {
     let proxy = proxy(&pool, LONG).await;
     let sent = "0123456789abcdef".repeat(1 << 16);
     let request = Request::post("/echo").header("host", "h").body(Full::from(sent.clone())).unwrap();
-    let answer = ask(proxy.address(), request).await;
+    let answer = fetch(proxy.address(), request).await;
     assert_eq!((answer.status, answer.text.len()), (StatusCode::OK, sent.len()));
     assert!(answer.text == sent);
 }
@@ -458,9 +458,9 @@ async fn connections_to_a_registered_target_come_from_the_current_balancer() {
     let server = Server::start("one").await;
     let pool = pool();
     // No network process responds, as before the target group has a balancer whose interface is connected.
-    let elsewhere = Site::Inside(NetworkHandle::new(Unconnected), Place::Internet);
+    let unconnected = Site::Inside(NetworkHandle::new(Unconnected), Place::Internet);
     let endpoint = |from| Endpoint { from, address: server.address, reachable: true };
-    pool.set_targets(&BTreeMap::from([(key("i-1"), endpoint(elsewhere))]));
+    pool.set_targets(&BTreeMap::from([(key("i-1"), endpoint(unconnected))]));
     until_state(&pool, "i-1", HealthState::Unhealthy).await;
     pool.set_targets(&BTreeMap::from([(key("i-1"), endpoint(Site::Host))]));
     until_state(&pool, "i-1", HealthState::Healthy).await;

@@ -10,7 +10,7 @@ use rustls::server::{ClientHello, ResolvesServerCert, ServerConfig};
 use rustls::sign::CertifiedKey;
 use rustls::{CipherSuite, ProtocolVersion, ServerConnection};
 
-use super::client::Spoken;
+use super::client::TlsInfo;
 
 /// Certificates and versions of TLS of a listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +64,8 @@ impl Tls {
             return Err(TlsError::Missing);
         }
         let versions = [(self.tls13, &rustls::version::TLS13), (self.tls12, &rustls::version::TLS12)];
-        let versions: Vec<_> = versions.into_iter().filter_map(|(spoken, version)| spoken.then_some(version)).collect();
+        let versions: Vec<_> =
+            versions.into_iter().filter_map(|(negotiated, version)| negotiated.then_some(version)).collect();
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&versions)?
             .with_no_client_auth()
@@ -95,7 +96,7 @@ struct Shown(Vec<(Vec<String>, Arc<CertifiedKey>)>);
 impl ResolvesServerCert for Shown {
     fn resolve(&self, client: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let name = client.server_name().map(str::to_ascii_lowercase);
-        let fits = |names: &[String]| name.as_ref().is_some_and(|name| names.iter().any(|own| stands_for(own, name)));
+        let fits = |names: &[String]| name.as_ref().is_some_and(|name| names.iter().any(|own| matches_host(own, name)));
         let usable = |key: &CertifiedKey| key.key.choose_scheme(client.signature_schemes()).is_some();
         let mut fitting = self.0.iter().filter(|(names, _)| fits(names));
         let best = fitting.clone().find(|(_, key)| usable(key)).or_else(|| fitting.next());
@@ -104,7 +105,7 @@ impl ResolvesServerCert for Shown {
 }
 
 /// Returns whether a certificate's name, which may begin with `*.`, matches a host.
-fn stands_for(own: &str, host: &str) -> bool {
+fn matches_host(own: &str, host: &str) -> bool {
     match (own.strip_prefix("*."), host.split_once('.')) {
         (Some(domain), Some((first, rest))) => !first.is_empty() && domain == rest,
         (Some(_), None) => false,
@@ -113,19 +114,19 @@ fn stands_for(own: &str, host: &str) -> bool {
 }
 
 /// Returns whether a client has negotiated HTTP/2.
-pub(super) fn speaks_http2(connection: &ServerConnection) -> bool {
+pub(super) fn uses_http2(connection: &ServerConnection) -> bool {
     connection.alpn_protocol() == Some(HTTP2)
 }
 
 /// Returns the negotiated version and cipher suite, by AWS's names.
-pub(super) fn spoken(connection: &ServerConnection) -> Spoken {
+pub(super) fn negotiated(connection: &ServerConnection) -> TlsInfo {
     let version = match connection.protocol_version() {
         Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
         _ => "TLSv1.2",
     };
     let cipher = connection.negotiated_cipher_suite().map(|suite| cipher_name(suite.suite()));
     let cipher = cipher.and_then(|cipher| HeaderValue::from_str(&cipher).ok());
-    Spoken { version: HeaderValue::from_static(version), cipher: cipher.unwrap_or(HeaderValue::from_static("")) }
+    TlsInfo { version: HeaderValue::from_static(version), cipher: cipher.unwrap_or(HeaderValue::from_static("")) }
 }
 
 /// Returns OpenSSL's name of a cipher suite.
@@ -150,7 +151,7 @@ mod tests {
             ("*.example.org", "example.org", false),
             ("*.example.org", ".example.org", false),
         ] {
-            assert_eq!(stands_for(own, host), stands, "{own} {host}");
+            assert_eq!(matches_host(own, host), stands, "{own} {host}");
         }
     }
 

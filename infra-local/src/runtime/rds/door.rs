@@ -42,7 +42,7 @@ impl Door {
     }
 
     /// Sets the targets of future connections.
-    pub(super) fn lead_to(&self, targets: Targets) {
+    pub(super) fn set_targets(&self, targets: Targets) {
         self.targets.send_if_modified(|current| {
             let changes = *current != targets;
             *current = targets;
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     /// Starts a server that sends its name to every client; it stops with the runtime.
-    async fn says(name: &'static str) -> SocketAddr {
+    async fn echo_name(name: &'static str) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
@@ -123,7 +123,7 @@ mod tests {
         address
     }
 
-    async fn ask(address: SocketAddr) -> String {
+    async fn read_name(address: SocketAddr) -> String {
         let mut text = String::new();
         TcpStream::connect(address).await.unwrap().read_to_string(&mut text).await.unwrap();
         text
@@ -135,16 +135,19 @@ mod tests {
 
     #[tokio::test]
     async fn connections_alternate_between_targets_and_use_the_fallback() {
-        let (one, two, last) = (says("one").await, says("two").await, says("last").await);
+        let (one, two, last) = (echo_name("one").await, echo_name("two").await, echo_name("last").await);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let door = Door::new(listener, Targets { turn: vec![one, two], fallback: Some(last) });
-        assert_eq!([ask(address).await, ask(address).await, ask(address).await], ["one", "two", "one"]);
-        door.lead_to(Targets { turn: vec![free()], fallback: Some(last) });
-        assert_eq!(ask(address).await, "last");
-        door.lead_to(Targets::default());
-        let asked = tokio::spawn(ask(address));
-        door.lead_to(Targets { turn: vec![two], fallback: None });
-        assert_eq!(asked.await.unwrap(), "two", "a client waits for a server");
+        assert_eq!(
+            [read_name(address).await, read_name(address).await, read_name(address).await],
+            ["one", "two", "one"]
+        );
+        door.set_targets(Targets { turn: vec![free()], fallback: Some(last) });
+        assert_eq!(read_name(address).await, "last");
+        door.set_targets(Targets::default());
+        let pending = tokio::spawn(read_name(address));
+        door.set_targets(Targets { turn: vec![two], fallback: None });
+        assert_eq!(pending.await.unwrap(), "two", "a client waits for a server");
     }
 }

@@ -31,7 +31,7 @@ impl Endpoints {
         let mut failures = BTreeMap::new();
         for (endpoint, targets) in wanted {
             if let Some(door) = self.0.get(&endpoint) {
-                door.lead_to(targets);
+                door.set_targets(targets);
                 continue;
             }
             let (interface, address) = endpoint.clone();
@@ -123,8 +123,9 @@ fn report(shared: &Shared, failures: &BTreeMap<Endpoint, String>) {
         let known = instance.runtime.trouble.as_ref().filter(|trouble| is_of_network(trouble));
         known != trouble(instance).as_ref()
     };
-    let news = shared.read(|cloud| cloud.regions.values().any(|region| region.rds.instances.values().any(&changes)));
-    if news {
+    let has_changes =
+        shared.read(|cloud| cloud.regions.values().any(|region| region.rds.instances.values().any(&changes)));
+    if has_changes {
         shared.update(|cloud| {
             let instances = cloud.regions.values_mut().flat_map(|region| region.rds.instances.values_mut());
             instances.filter(|one| changes(one)).for_each(|instance| instance.runtime.trouble = trouble(instance));

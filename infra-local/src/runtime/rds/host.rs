@@ -46,7 +46,7 @@ pub(super) struct Host {
     rebooting: bool,
     failures: u32,
     asked: Instant,
-    unheard: u32,
+    missed_checks: u32,
 }
 
 /// Result of a step.
@@ -73,7 +73,7 @@ impl Host {
             rebooting: false,
             failures: 0,
             asked: Instant::now(),
-            unheard: 0,
+            missed_checks: 0,
         }
     }
 
@@ -87,7 +87,7 @@ impl Host {
             }
             self.changes.borrow_and_update();
             let Some(view) = View::of(&self.shared, &self.region, &self.resource_id) else { return };
-            match self.look(&view).await {
+            match self.reconcile(&view).await {
                 Ok(Flow::Ended) => return,
                 Ok(Flow::Again) => {}
                 Ok(Flow::Wait) => self.wait().await,
@@ -99,7 +99,7 @@ impl Host {
         }
     }
 
-    async fn look(&mut self, view: &View) -> Result<Flow, PostgresError> {
+    async fn reconcile(&mut self, view: &View) -> Result<Flow, PostgresError> {
         match view.instance.stage {
             // A writer with readers fails over before its deletion.
             Stage::Deleting if !(view.is_writer() && view.demoted.is_some()) => return self.delete(view).await,
@@ -120,13 +120,13 @@ impl Host {
             _ => {}
         }
         if view.is_lost {
-            return self.lose(view).await;
+            return self.handle_zone_failure(view).await;
         }
         let runtime = &view.instance.runtime;
         match runtime.process {
             None => self.start(view).await,
             Some(process) if !process.is_alive() => {
-                self.server()?.end_remains().await;
+                self.server()?.kill_remaining().await;
                 self.died(view);
                 Ok(Flow::Again)
             }
@@ -134,7 +134,7 @@ impl Host {
                 self.halt().await;
                 Ok(Flow::Again)
             }
-            Some(process) => self.keep(view, process).await,
+            Some(process) => self.supervise(view, process).await,
         }
     }
 
@@ -142,7 +142,7 @@ impl Host {
     async fn start(&mut self, view: &View) -> Result<Flow, PostgresError> {
         let server = self.server()?;
         let instance = &view.instance;
-        server.end_leftover().await;
+        server.stop_leftover().await;
         let mut parameters = settings::effective(&view.wanted, &instance.runtime.parameters, true);
         let mut following = Following::default();
         match &view.role {
@@ -152,7 +152,7 @@ impl Host {
                 if !upstream.ready {
                     return Ok(Flow::Wait);
                 }
-                if !server.has_data() || self.unheard >= PATIENCE {
+                if !server.has_data() || self.missed_checks >= PATIENCE {
                     replication::copy(&server, &upstream.login).await?;
                 } else if !replication::is_standby(&server) {
                     replication::rejoin(&server, &upstream.login).await?;
@@ -170,7 +170,7 @@ impl Host {
         let process = server.launch(&launch).await?;
         tracing::info!(instance = instance.id, pid = process.pid, "a database server is up");
         self.settings = Some(text);
-        self.unheard = 0;
+        self.missed_checks = 0;
         self.failures = 0;
         let as_wanted = matches!(view.role, Role::Standby(_)) == replication::is_standby(&server);
         let password = (!replication::is_standby(&server)).then(|| view.account.password.clone());
@@ -220,7 +220,7 @@ impl Host {
     }
 
     /// Watches and configures a running server.
-    async fn keep(&mut self, view: &View, process: ProcessIdentity) -> Result<Flow, PostgresError> {
+    async fn supervise(&mut self, view: &View, process: ProcessIdentity) -> Result<Flow, PostgresError> {
         let server = self.server()?;
         let instance = &view.instance;
         let login = view.own_login();
@@ -232,7 +232,9 @@ impl Host {
             Role::Primary => {}
             Role::Standby(upstream) => {
                 let outgrown = settings::too_small(&instance.runtime.parameters, &upstream.parameters);
-                if !replication::is_standby(&server) || outgrown || self.is_deaf(&server, &login, upstream.ready).await
+                if !replication::is_standby(&server)
+                    || outgrown
+                    || self.is_stalled(&server, &login, upstream.ready).await
                 {
                     self.halt().await;
                     return Ok(Flow::Again);
@@ -301,13 +303,13 @@ impl Host {
     }
 
     /// Returns whether a standby has received nothing for so long that its data has to be copied again.
-    async fn is_deaf(&mut self, server: &Server, login: &Login, upstream_ready: bool) -> bool {
+    async fn is_stalled(&mut self, server: &Server, login: &Login, upstream_ready: bool) -> bool {
         if self.asked.elapsed() >= ASK_EVERY {
             self.asked = Instant::now();
-            let heard = !upstream_ready || replication::is_streaming(server, login).await;
-            self.unheard = if heard { 0 } else { self.unheard + 1 };
+            let is_receiving = !upstream_ready || replication::is_streaming(server, login).await;
+            self.missed_checks = if is_receiving { 0 } else { self.missed_checks + 1 };
         }
-        self.unheard >= PATIENCE
+        self.missed_checks >= PATIENCE
     }
 
     /// Applies pending changes. A new class means a new host, on which the server is started.
@@ -355,15 +357,15 @@ impl Host {
             instance.runtime.ready = false;
             instance.runtime.restarts += 1;
         });
-        self.give_up_writing(view);
+        self.fail_over_to_reader(view);
     }
 
     /// Handles the failure of the machine: a Multi-AZ instance fails over to its second zone, a writer with readers
     /// fails over to one of them, and any other instance waits for its zone.
-    async fn lose(&mut self, view: &View) -> Result<Flow, PostgresError> {
+    async fn handle_zone_failure(&mut self, view: &View) -> Result<Flow, PostgresError> {
         if let Some(process) = view.instance.runtime.process {
             process.kill();
-            self.server()?.end_remains().await;
+            self.server()?.kill_remaining().await;
             self.settings = None;
             self.died(view);
             return Ok(Flow::Again);
@@ -383,12 +385,12 @@ impl Host {
         if moved {
             return Ok(Flow::Again);
         }
-        self.give_up_writing(view);
+        self.fail_over_to_reader(view);
         Ok(Flow::Wait)
     }
 
     /// Fails over to a reader, if one serves.
-    fn give_up_writing(&self, view: &View) {
+    fn fail_over_to_reader(&self, view: &View) {
         if let Some(cluster) = view.instance.cluster.as_ref().filter(|_| view.is_writer() && view.demoted.is_none()) {
             self.shared.update(|cloud| {
                 cloud
@@ -406,7 +408,7 @@ impl Host {
         self.change(|instance| instance.runtime.ready = false);
         postgres::stop(process).await;
         if let Ok(server) = self.server() {
-            server.end_remains().await;
+            server.kill_remaining().await;
         }
         self.settings = None;
         self.change(|instance| instance.runtime.process = None);

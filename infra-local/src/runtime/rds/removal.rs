@@ -34,7 +34,7 @@ impl Host {
             }
         }
         self.halt().await;
-        server.end_leftover().await;
+        server.stop_leftover().await;
         if view.is_needed {
             return Ok(Flow::Wait);
         }

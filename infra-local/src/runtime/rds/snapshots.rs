@@ -16,15 +16,15 @@ pub(super) fn due(databases: &Rds, source_resource_id: &str) -> Vec<Snapshot> {
 
 /// Creates a snapshot of a running server, or of data that no server uses, and records it in the model.
 pub(super) async fn take(shared: &Shared, region: &str, snapshot: &Snapshot, of: &Server, running: Option<&Login>) {
-    let made = make(shared, snapshot, of, running).await;
-    if let Err(error) = &made {
+    let result = make(shared, snapshot, of, running).await;
+    if let Err(error) = &result {
         tracing::error!(%error, snapshot = snapshot.id, "a snapshot could not be made");
     }
     shared.update(|cloud| {
         let Ok(Region { rds: databases, .. }) = cloud.region_mut(region) else { return };
         let all = databases.snapshots.values_mut().chain(databases.cluster_snapshots.values_mut());
         for one in all.filter(|one| one.resource_id == snapshot.resource_id) {
-            one.stage = if made.is_ok() { Stage::Available } else { Stage::Failed };
+            one.stage = if result.is_ok() { Stage::Available } else { Stage::Failed };
         }
     });
 }

@@ -11,10 +11,10 @@ use crate::state::paths::database as directory;
 pub(super) struct Work {
     region: String,
     cluster: DbCluster,
-    what: What,
+    step_kind: StepKind,
 }
 
-enum What {
+enum StepKind {
     Restore(String),
     Snapshots(Vec<Snapshot>),
     Remove,
@@ -26,20 +26,20 @@ pub(super) fn due(shared: &Shared) -> Vec<Work> {
         let regions = cloud.regions.values();
         let all = regions.flat_map(|region| region.rds.clusters.values().map(move |cluster| (region, cluster)));
         let due = all.filter_map(|(region, cluster)| {
-            let what = what(&region.rds, cluster)?;
-            Some(Work { region: region.name.clone(), cluster: cluster.clone(), what })
+            let step_kind = step_kind(&region.rds, cluster)?;
+            Some(Work { region: region.name.clone(), cluster: cluster.clone(), step_kind })
         });
         due.collect()
     })
 }
 
-fn what(databases: &Rds, cluster: &DbCluster) -> Option<What> {
+fn step_kind(databases: &Rds, cluster: &DbCluster) -> Option<StepKind> {
     let snapshots = snapshots::due(databases, &cluster.resource_id);
-    let deserted = databases.members(&cluster.id).next().is_none();
+    let is_unused = databases.members(&cluster.id).next().is_none();
     match (&cluster.stage, &cluster.seed) {
-        (Stage::Creating, Seed::Snapshot(resource_id)) => Some(What::Restore(resource_id.clone())),
-        _ if deserted && !snapshots.is_empty() => Some(What::Snapshots(snapshots)),
-        (Stage::Deleting, _) if deserted => Some(What::Remove),
+        (Stage::Creating, Seed::Snapshot(resource_id)) => Some(StepKind::Restore(resource_id.clone())),
+        _ if is_unused && !snapshots.is_empty() => Some(StepKind::Snapshots(snapshots)),
+        (Stage::Deleting, _) if is_unused => Some(StepKind::Remove),
         _ => None,
     }
 }
@@ -51,10 +51,10 @@ impl Work {
 
     /// Executes the step; a failure is recorded in the model.
     pub(super) async fn run(self, shared: &Shared) -> Key {
-        let done = match &self.what {
-            What::Restore(resource_id) => self.restore(shared, resource_id).await,
-            What::Snapshots(snapshots) => self.take(shared, snapshots).await,
-            What::Remove => {
+        let done = match &self.step_kind {
+            StepKind::Restore(resource_id) => self.restore(shared, resource_id).await,
+            StepKind::Snapshots(snapshots) => self.take(shared, snapshots).await,
+            StepKind::Remove => {
                 self.forget(shared);
                 Ok(())
             }
@@ -103,19 +103,19 @@ impl Work {
 
 /// Completes the transitions of clusters whose instances have completed theirs.
 pub(super) fn settle(shared: &Shared) {
-    let settled: Vec<(String, String, Stage)> = shared.read(|cloud| {
+    let next_stage: Vec<(String, String, Stage)> = shared.read(|cloud| {
         let regions = cloud.regions.values();
         let all = regions.flat_map(|region| region.rds.clusters.values().map(move |cluster| (region, cluster)));
-        let settled = all.filter_map(|(region, cluster)| {
-            Some((region.name.clone(), cluster.id.clone(), settled(&region.rds, cluster)?))
+        let next_stage = all.filter_map(|(region, cluster)| {
+            Some((region.name.clone(), cluster.id.clone(), next_stage(&region.rds, cluster)?))
         });
-        settled.collect()
+        next_stage.collect()
     });
-    if settled.is_empty() {
+    if next_stage.is_empty() {
         return;
     }
     shared.update(|cloud| {
-        for (region, id, stage) in settled {
+        for (region, id, stage) in next_stage {
             let region = cloud.region_mut(&region).ok();
             if let Some(cluster) = region.and_then(|region| region.rds.clusters.get_mut(&id)) {
                 cluster.stage = stage;
@@ -125,7 +125,7 @@ pub(super) fn settle(shared: &Shared) {
 }
 
 /// Returns the next stage.
-fn settled(databases: &Rds, cluster: &DbCluster) -> Option<Stage> {
+fn next_stage(databases: &Rds, cluster: &DbCluster) -> Option<Stage> {
     let writer = cluster.writer.as_ref().and_then(|writer| databases.instances.get(writer));
     let all = |stage| databases.members(&cluster.id).all(|member| member.stage == stage);
     let password = || writer.is_none_or(|writer| writer.runtime.password.as_ref() == Some(&cluster.account.password));

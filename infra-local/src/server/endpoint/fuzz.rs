@@ -90,7 +90,7 @@ impl World {
     }
 
     /// Sends a request, and returns the response's status; a panic fails the test.
-    fn ask(&self, service: &str, operation: &str, content_type: &str, body: &[u8]) -> u16 {
+    fn respond_to(&self, service: &str, operation: &str, content_type: &str, body: &[u8]) -> u16 {
         let credential = format!("test/20250101/us-east-1/{service}/aws4_request");
         let signature =
             format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature={}", "0".repeat(64));
@@ -112,7 +112,7 @@ impl World {
             _ if content_type.ends_with("cbor") => Protocol::Cbor,
             _ => Protocol::Json(JsonVersion::V1_1),
         };
-        let asked = ServiceRequest {
+        let service_request = ServiceRequest {
             signed: &signed,
             head: &head,
             body,
@@ -121,9 +121,11 @@ impl World {
             request_id: "fuzz",
         };
         let outcome = match named {
-            Service::Query { operations, always, .. } => self.server.query(&asked, operations, always, operation),
+            Service::Query { operations, always, .. } => {
+                self.server.query(&service_request, operations, always, operation)
+            }
             Service::Json { operations, .. } | Service::QueryCompatible { operations, .. } => {
-                self.server.values(&asked, operations, operation)
+                self.server.values(&service_request, operations, operation)
             }
             Service::S3 => unreachable!("S3 has no table of operations"),
         };
@@ -165,8 +167,12 @@ fn every_operation_responds_to_arbitrary_parameters() {
                         form.append_pair(&name.join("."), &sample(&mut runner, &texts));
                     }
                 }
-                let status =
-                    world.ask(service, operation.name, "application/x-www-form-urlencoded", form.finish().as_bytes());
+                let status = world.respond_to(
+                    service,
+                    operation.name,
+                    "application/x-www-form-urlencoded",
+                    form.finish().as_bytes(),
+                );
                 answers[usize::from(status / 100).min(5)] += 1;
             }
         }
@@ -202,7 +208,12 @@ fn every_operation_responds_to_arbitrary_documents() {
                 for name in sample(&mut runner, &subsequence(names.clone(), 0..=names.len())) {
                     document[name] = sample(&mut runner, &value);
                 }
-                world.ask(service, operation.name, "application/x-amz-json-1.1", document.to_string().as_bytes());
+                world.respond_to(
+                    service,
+                    operation.name,
+                    "application/x-amz-json-1.1",
+                    document.to_string().as_bytes(),
+                );
             }
         }
     }
@@ -237,7 +248,7 @@ fn every_operation_responds_to_arbitrary_form_structures() {
                 // Half of the inputs begin with a parameter of the operation.
                 let own = parameters.first().map(|name| format!("&{}.{form}", name.replace(".N", ".1")));
                 for form in [form, own.unwrap_or_default()] {
-                    world.ask(service, operation, kind, format!("Action={operation}&{form}").as_bytes());
+                    world.respond_to(service, operation, kind, format!("Action={operation}&{form}").as_bytes());
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! Attaching, detaching and standby of instances.
 
 use super::{NAME, named_mut, render, required, resource, switch, validation};
-use crate::domain::autoscaling::membership::{detach as detach_member, set_aside};
+use crate::domain::autoscaling::membership::{detach as detach_member, move_to_standby};
 use crate::model::Cloud;
 use crate::model::Region;
 use crate::model::autoscaling::{Activity, ActivityStatus, Group, Lifecycle, Member, MemberTemplate, moment};
@@ -121,7 +121,7 @@ fn enter_standby(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         if let Some(member) = group.member_mut(id) {
             member.activity = activity;
         }
-        set_aside(&mut group, region, id);
+        move_to_standby(&mut group, region, id);
         shown.extend(group.activities.last().map(|activity| render::activity(activity, &group)));
     }
     if let Some(desired) = desired {

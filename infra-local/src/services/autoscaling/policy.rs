@@ -112,14 +112,14 @@ fn put(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 }
 
 /// Returns whether a parameter is set: some clients send an empty text or zero for one that is not.
-fn is_said(params: &Params, name: &str) -> bool {
+fn is_set(params: &Params, name: &str) -> bool {
     params.optional(name).is_some_and(|value| !["", "0"].contains(&value))
 }
 
 fn tracking(params: &Params) -> Outcome<Tracking> {
     for other in ["AdjustmentType", "ScalingAdjustment", "Cooldown", "MetricAggregationType", "MinAdjustmentMagnitude"]
     {
-        if is_said(params, other) {
+        if is_set(params, other) {
             return Err(validation(format!("{other} is not allowed with the policy type TargetTrackingScaling")));
         }
     }
@@ -199,7 +199,7 @@ fn adjustment(params: &Params, steps: bool) -> Outcome<Adjustment> {
     if !ADJUSTMENT_TYPES.contains(&adjustment_type) {
         return Err(validation(format!("AdjustmentType must be one of {}", ADJUSTMENT_TYPES.join(", "))));
     }
-    let whole = |params: &Params, name| number(params, name, -1_000_000, 1_000_000);
+    let integer = |params: &Params, name| number(params, name, -1_000_000, 1_000_000);
     let bound = |params: &Params, name| number(params, name, -1e108, 1e108);
     let given: Vec<Step> = params
         .structures("StepAdjustments")
@@ -208,12 +208,12 @@ fn adjustment(params: &Params, steps: bool) -> Outcome<Adjustment> {
             Ok(Step {
                 lower: bound(&step, "MetricIntervalLowerBound")?,
                 upper: bound(&step, "MetricIntervalUpperBound")?,
-                by: whole(&step, "ScalingAdjustment")?
+                by: integer(&step, "ScalingAdjustment")?
                     .ok_or_else(|| validation("Every step takes a ScalingAdjustment"))?,
             })
         })
         .collect::<Outcome<_>>()?;
-    let scaling_adjustment = whole(params, "ScalingAdjustment")?;
+    let scaling_adjustment = integer(params, "ScalingAdjustment")?;
     if steps && (given.is_empty() || scaling_adjustment.is_some()) {
         return Err(validation("A StepScaling policy takes StepAdjustments and no ScalingAdjustment"));
     }
@@ -227,16 +227,16 @@ fn adjustment(params: &Params, steps: bool) -> Outcome<Adjustment> {
             "MetricAggregationType is Minimum, Maximum or Average, of StepScaling policies alone: not '{other}'"
         )));
     }
-    if steps && is_said(params, "Cooldown") {
+    if steps && is_set(params, "Cooldown") {
         return Err(validation("Cooldown is not allowed with the policy type StepScaling"));
     }
-    if is_said(params, "MinAdjustmentMagnitude") && adjustment_type != "PercentChangeInCapacity" {
+    if is_set(params, "MinAdjustmentMagnitude") && adjustment_type != "PercentChangeInCapacity" {
         return Err(validation("MinAdjustmentMagnitude is only allowed with PercentChangeInCapacity"));
     }
     Ok(Adjustment {
         unit: adjustment_type.to_owned(),
         by: scaling_adjustment,
-        min_magnitude: whole(params, "MinAdjustmentMagnitude")?,
+        min_magnitude: integer(params, "MinAdjustmentMagnitude")?,
         cooldown_seconds: number(params, "Cooldown", 0, 172_800)?,
         aggregation: aggregation.map(str::to_owned),
         steps: given,

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::{NAME, PAGES, named, named_mut, number, page, parse, resource, switch, validation};
 use crate::domain::autoscaling::roll_back;
 use crate::model::Cloud;
-use crate::model::autoscaling::{Group, Preferences, Refresh, RefreshStatus, Spared};
+use crate::model::autoscaling::{Group, Preferences, ProtectedInstances, Refresh, RefreshStatus};
 use crate::model::ec2::launch_template::TemplateReference;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
@@ -116,9 +116,9 @@ fn preferences_of(params: &Params) -> Outcome<Preferences> {
         checkpoint_delay_seconds: number(params, "CheckpointDelay", 0, 172_800)?.unwrap_or(CHECKPOINT_DELAY_SECONDS),
         bake_seconds: number(params, "BakeTime", 0, 172_800)?,
         protected: match params.optional("ScaleInProtectedInstances") {
-            None | Some("Wait") => Spared::Wait,
-            Some("Ignore") => Spared::Ignore,
-            Some("Refresh") => Spared::Refresh,
+            None | Some("Wait") => ProtectedInstances::Wait,
+            Some("Ignore") => ProtectedInstances::Ignore,
+            Some("Refresh") => ProtectedInstances::Refresh,
             Some(other) => {
                 return Err(validation(format!("ScaleInProtectedInstances is Refresh, Ignore or Wait, not '{other}'")));
             }

@@ -26,7 +26,7 @@ mod tests;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-pub(crate) use caller::Surroundings;
+pub(crate) use caller::OperationContext;
 pub(crate) use carry_out::{carry_out, is_waiting};
 
 use crate::services::{Call, Operation};

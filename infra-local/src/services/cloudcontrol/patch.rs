@@ -46,7 +46,7 @@ pub(super) fn apply(document: &Value, patch: &str) -> Outcome<Value> {
 }
 
 fn at<'a>(document: &'a mut Value, path: &str) -> Outcome<&'a mut Value> {
-    document.pointer_mut(path).ok_or_else(|| nothing(path))
+    document.pointer_mut(path).ok_or_else(|| no_value(path))
 }
 
 fn add(document: &mut Value, path: &str, value: Value) -> Outcome<()> {
@@ -59,10 +59,10 @@ fn add(document: &mut Value, path: &str, value: Value) -> Outcome<()> {
         Value::Object(fields) => drop(fields.insert(last, value)),
         Value::Array(items) if last == "-" => items.push(value),
         Value::Array(items) => {
-            let index = index(&last).filter(|index| *index <= items.len()).ok_or_else(|| nothing(path))?;
+            let index = index(&last).filter(|index| *index <= items.len()).ok_or_else(|| no_value(path))?;
             items.insert(index, value);
         }
-        _ => return Err(nothing(path)),
+        _ => return Err(no_value(path)),
     }
     Ok(())
 }
@@ -74,12 +74,12 @@ fn remove(document: &mut Value, path: &str) -> Outcome<Value> {
         Value::Array(items) => index(&last).filter(|index| *index < items.len()).map(|index| items.remove(index)),
         _ => None,
     };
-    removed.ok_or_else(|| nothing(path))
+    removed.ok_or_else(|| no_value(path))
 }
 
 /// Splits a pointer into the pointer to the parent and the last name.
 fn split(path: &str) -> Outcome<(&str, String)> {
-    let (parent, last) = path.rsplit_once('/').ok_or_else(|| nothing(path))?;
+    let (parent, last) = path.rsplit_once('/').ok_or_else(|| no_value(path))?;
     Ok((parent, last.replace("~1", "/").replace("~0", "~")))
 }
 
@@ -89,7 +89,7 @@ fn index(text: &str) -> Option<usize> {
     text.parse().ok().filter(|_| plain)
 }
 
-fn nothing(path: &str) -> ApiError {
+fn no_value(path: &str) -> ApiError {
     invalid(format!("The patch document is not applicable: there is nothing at {path:?}"))
 }
 

@@ -64,10 +64,10 @@ fn update(cloud: &mut Cloud, call: &Call<'_, Value>, request: Update) -> Outcome
     if let Some(answer) = repeated {
         return Ok(answer);
     }
-    let living = (kind.read)(cloud, call.region, &request.identifier)?;
-    let living = living.ok_or_else(|| not_found(kind.name, &request.identifier))?;
-    let wanted = patch::apply(&living, &request.patch_document)?;
-    schema::check_change(kind, &living, &wanted)?;
+    let current = (kind.read)(cloud, call.region, &request.identifier)?;
+    let current = current.ok_or_else(|| not_found(kind.name, &request.identifier))?;
+    let wanted = patch::apply(&current, &request.patch_document)?;
+    schema::check_change(kind, &current, &wanted)?;
     begin(cloud, call, kind, Verb::Update, client_token, Some(request.identifier), Some(wanted))
 }
 

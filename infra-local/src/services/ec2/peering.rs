@@ -56,18 +56,18 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let peer_vpc_id = params.required("PeerVpcId")?;
     check_id(peer_vpc_id, "vpc", "InvalidVpcID.Malformed")?;
     let peer_owner = params.optional("PeerOwnerId").unwrap_or(ACCOUNT);
-    let theirs = cloud.region(peer_region)?;
+    let other_region = cloud.region(peer_region)?;
     let of_both = |peering: &&Peering| {
         !peering.state.is_over() && peering.other_side(&vpc.id).is_some_and(|side| side.vpc_id == peer_vpc_id)
     };
-    let ours = &cloud.region(call.region)?.ec2.peerings;
-    if ours.values().any(|peering| of_both(&peering)) {
+    let own_region = &cloud.region(call.region)?.ec2.peerings;
+    if own_region.values().any(|peering| of_both(&peering)) {
         return Err(ApiError::new(
             "VpcPeeringConnectionAlreadyExists",
             format!("A VPC peering connection between {} and {peer_vpc_id} exists already", vpc.id),
         ));
     }
-    if ours.values().filter(|peering| !peering.state.is_over() && peering.other_side(&vpc.id).is_some()).count()
+    if own_region.values().filter(|peering| !peering.state.is_over() && peering.other_side(&vpc.id).is_some()).count()
         >= LIMIT
     {
         return Err(ApiError::new(
@@ -82,7 +82,8 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         cidr,
         dns_resolution: false,
     };
-    let peer_cidr = theirs.ec2.vpcs.get(peer_vpc_id).filter(|_| peer_owner == ACCOUNT).map(|vpc| vpc.cidr.clone());
+    let peer_cidr =
+        other_region.ec2.vpcs.get(peer_vpc_id).filter(|_| peer_owner == ACCOUNT).map(|vpc| vpc.cidr.clone());
     let peering = Peering {
         id: new_id("pcx"),
         requester: side(call.region, ACCOUNT, &vpc.id, Some(vpc.cidr.clone())),
@@ -94,8 +95,8 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     };
     let answer = Node::new().with("vpcPeeringConnection", render(&peering));
     if peer_region != call.region {
-        let theirs = Peering { tags: Tags::new(), ..peering.clone() };
-        cloud.region_mut(peer_region)?.ec2.peerings.insert(theirs.id.clone(), theirs);
+        let other_region = Peering { tags: Tags::new(), ..peering.clone() };
+        cloud.region_mut(peer_region)?.ec2.peerings.insert(other_region.id.clone(), other_region);
     }
     cloud.region_mut(call.region)?.ec2.peerings.insert(peering.id.clone(), peering);
     Ok(answer)

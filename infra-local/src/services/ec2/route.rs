@@ -23,7 +23,7 @@ const LIMIT: usize = 50;
 
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region_mut(call.region)?;
-    let (table, destination) = place(region, &call.input)?;
+    let (table, destination) = table_and_destination(region, &call.input)?;
     let target = target(region, table, &call.input)?;
     let local = region.ec2.vpcs.get(&table.vpc_id).and_then(|vpc| Cidr::parse(&vpc.cidr));
     if local.is_some_and(|local| local.contains(destination)) {
@@ -55,7 +55,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 
 fn replace(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region_mut(call.region)?;
-    let (table, destination) = place(region, &call.input)?;
+    let (table, destination) = table_and_destination(region, &call.input)?;
     let target = target(region, table, &call.input)?;
     let (id, destination) = (table.id.clone(), destination.to_string());
     let routes = &mut route_table::find_mut(region, &id)?.routes;
@@ -71,7 +71,7 @@ fn replace(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 
 fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region_mut(call.region)?;
-    let (table, destination) = place(region, &call.input)?;
+    let (table, destination) = table_and_destination(region, &call.input)?;
     let (id, destination) = (table.id.clone(), destination.to_string());
     if region.ec2.vpcs.get(&table.vpc_id).is_some_and(|vpc| vpc.cidr == destination) {
         return Err(ApiError::invalid(format!("cannot remove local route {destination} in route table {id}")));
@@ -89,7 +89,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 }
 
 /// Returns the table and the destination of a request.
-fn place<'a>(region: &'a Region, params: &Params) -> Outcome<(&'a RouteTable, Cidr)> {
+fn table_and_destination<'a>(region: &'a Region, params: &Params) -> Outcome<(&'a RouteTable, Cidr)> {
     let table = route_table::find(region, params.required("RouteTableId")?)?;
     Ok((table, vpc::parse_cidr(params, "DestinationCidrBlock")?))
 }

@@ -1,6 +1,6 @@
 //! Route tables, and their associations with subnets.
 
-use super::client_token::{known_answer, remember};
+use super::client_token::{earlier_result, remember};
 use super::{Ec2Operation, Located, TAG_SPECIFICATIONS, check_id, needed, resource, select, subnet, tags_for, vpc};
 use crate::model::Cloud;
 use crate::model::ec2::route_table::{Route, RouteTable, RouteTarget, TableAssociation};
@@ -30,7 +30,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let tags = tags_for(params, "route-table")?;
     let region = cloud.region_mut(call.region)?;
-    if let Some(known) = known_answer(region, call, "CreateRouteTable")? {
+    if let Some(known) = earlier_result(region, call, "CreateRouteTable")? {
         return Ok(Node::new().with("routeTable", render(region, find(region, &known)?)));
     }
     let vpc_id = vpc::find(region, params.required("VpcId")?)?.id.clone();
@@ -70,7 +70,11 @@ fn associate(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         )));
     }
     let taken = |table: &RouteTable| {
-        table.associations.iter().find(|held| held.subnet_id.as_ref() == Some(&subnet_id)).map(|held| held.id.clone())
+        table
+            .associations
+            .iter()
+            .find(|current| current.subnet_id.as_ref() == Some(&subnet_id))
+            .map(|current| current.id.clone())
     };
     // A repeated association returns the existing one.
     if let Some(id) = taken(table) {
@@ -129,7 +133,7 @@ fn take_association(region: &mut Region, table: &str, id: &str) -> Outcome<Table
 fn holder<'a>(region: &'a Region, association: &str) -> Outcome<&'a RouteTable> {
     check_id(association, "rtbassoc", "InvalidAssociationID.Malformed")?;
     let mut tables = region.ec2.route_tables.values();
-    let found = tables.find(|table| table.associations.iter().any(|held| held.id == association));
+    let found = tables.find(|table| table.associations.iter().any(|current| current.id == association));
     found.ok_or_else(|| no_association(association))
 }
 

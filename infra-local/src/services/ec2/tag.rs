@@ -34,7 +34,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         for tag in &unwanted {
             let key = tag.required("Key")?;
             let value = tag.optional("Value");
-            if tags.get(key).is_some_and(|held| value.is_none_or(|value| value == held)) {
+            if tags.get(key).is_some_and(|current| value.is_none_or(|value| value == current)) {
                 tags.remove(key);
             }
         }

@@ -154,11 +154,11 @@ fn parse_redirect(action: &Params) -> Outcome<Redirect> {
     if !redirect.path.starts_with('/') {
         return Err(invalid(format!("The redirect path '{}' must begin with '/'", redirect.path)));
     }
-    let leads_elsewhere = redirect.protocol != "#{protocol}"
+    let changes_url = redirect.protocol != "#{protocol}"
         || redirect.host != "#{host}"
         || redirect.port != "#{port}"
         || redirect.path != "/#{path}";
-    if leads_elsewhere {
+    if changes_url {
         return Ok(redirect);
     }
     Err(invalid("The redirect must change at least one of protocol, host, port and path, or it leads to itself"))

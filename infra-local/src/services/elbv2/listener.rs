@@ -29,7 +29,7 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
 const SPOKEN: &[&str] = &["Protocol", "Port", "SslPolicy", "MutualAuthentication.Mode"];
 
 fn create(state: &State<'_>, call: &Call<'_, Params>) -> Outcome<Node> {
-    let (_, listens) = state.rehearse(|cloud| add(cloud, call))?;
+    let (_, listens) = state.dry_run(|cloud| add(cloud, call))?;
     check_free(listens)?;
     state.write(|cloud| add(cloud, call)).map(|(node, _)| node)
 }
@@ -91,7 +91,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 }
 
 fn modify(state: &State<'_>, call: &Call<'_, Params>) -> Outcome<Node> {
-    if let (_, Some(listens)) = state.rehearse(|cloud| change(cloud, call))? {
+    if let (_, Some(listens)) = state.dry_run(|cloud| change(cloud, call))? {
         check_free(listens)?;
     }
     state.write(|cloud| change(cloud, call)).map(|(node, _)| node)

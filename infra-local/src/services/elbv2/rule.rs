@@ -69,7 +69,10 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let rules: Vec<(String, Node)> = if arns.is_empty() {
         let arn = required(params, "ListenerArn")
             .map_err(|_| validation("You must specify either listener ARNs or rule ARNs"))?;
-        shown(listener(region, arn)?).into_iter().map(|(place, _, node)| (place, node)).collect()
+        shown(listener(region, arn)?)
+            .into_iter()
+            .map(|(listener_and_priority, _, node)| (listener_and_priority, node))
+            .collect()
     } else {
         let all: Vec<_> = region.elbv2.listeners.values().flat_map(shown).collect();
         if let Some(missing) = arns.iter().find(|arn| !all.iter().any(|(_, rule, _)| rule == *arn)) {
@@ -78,14 +81,14 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         let wanted = all.into_iter().filter(|(_, arn, _)| arns.contains(arn));
         wanted.map(|(_, arn, node)| (arn, node)).collect()
     };
-    let page = page(rules, params, |(place, _)| place)?;
+    let page = page(rules, params, |(listener_and_priority, _)| listener_and_priority)?;
     Ok(answer(page.items.into_iter().map(|(_, node)| node)).maybe("NextMarker", page.next))
 }
 
 fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let region = cloud.region_mut(call.region)?;
-    let (owner, priority) = place(region, required(params, "RuleArn")?, "modified")?;
+    let (owner, priority) = listener_and_priority(region, required(params, "RuleArn")?, "modified")?;
     let owner = listener(region, &owner)?;
     let mut rule = owner.rules.get(&priority).cloned().ok_or_else(|| no_rule(&owner.arn))?;
     if params.has_list("Conditions") {
@@ -113,7 +116,7 @@ fn set_priorities(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let mut moved: Vec<(String, u32, Rule)> = Vec::new();
     for entry in &entries {
         let new = priority(entry)?;
-        let (owner, old) = place(region, required(entry, "RuleArn")?, "moved")?;
+        let (owner, old) = listener_and_priority(region, required(entry, "RuleArn")?, "moved")?;
         let listener = region.elbv2.listeners.get_mut(&owner);
         let rule = listener.and_then(|listener| listener.rules.remove(&old)).ok_or_else(|| no_rule(&owner))?;
         moved.push((owner, new, rule));
@@ -134,7 +137,7 @@ fn set_priorities(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 
 fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region_mut(call.region)?;
-    let (owner, priority) = place(region, required(&call.input, "RuleArn")?, "deleted")?;
+    let (owner, priority) = listener_and_priority(region, required(&call.input, "RuleArn")?, "deleted")?;
     if let Some(listener) = region.elbv2.listeners.get_mut(&owner) {
         listener.rules.remove(&priority);
     }
@@ -142,7 +145,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 }
 
 /// Returns the listener and the priority of a rule other than a default rule.
-fn place(region: &Region, arn: &str, change: &str) -> Outcome<(String, u32)> {
+fn listener_and_priority(region: &Region, arn: &str, change: &str) -> Outcome<(String, u32)> {
     for listener in region.elbv2.listeners.values() {
         if default_arn(listener) == arn {
             return Err(ApiError::new(

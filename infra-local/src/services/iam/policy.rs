@@ -85,7 +85,7 @@ fn list(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 
 fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let arn = call.input.required("PolicyArn")?;
-    let policy = own(&mut cloud.iam, arn)?;
+    let policy = customer_managed(&mut cloud.iam, arn)?;
     if policy.versions.len() > 1 {
         return Err(delete_conflict(
             "This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version is deleted with the policy.",
@@ -101,7 +101,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 fn create_version(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let document = call.input.required("PolicyDocument")?;
     check_policy(document)?;
-    let policy = own(&mut cloud.iam, call.input.required("PolicyArn")?)?;
+    let policy = customer_managed(&mut cloud.iam, call.input.required("PolicyArn")?)?;
     if policy.versions.len() >= VERSIONS_LIMIT {
         let message = "A managed policy can have up to 5 versions. Before you create a new version, you must delete an existing version.";
         return Err(ApiError::new("LimitExceeded", message).with_status(409));
@@ -129,13 +129,13 @@ fn list_versions(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 }
 
 fn set_default(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let policy = own(&mut cloud.iam, call.input.required("PolicyArn")?)?;
+    let policy = customer_managed(&mut cloud.iam, call.input.required("PolicyArn")?)?;
     policy.default_version = version(policy, &call.input)?;
     Ok(Node::new())
 }
 
 fn delete_version(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let policy = own(&mut cloud.iam, call.input.required("PolicyArn")?)?;
+    let policy = customer_managed(&mut cloud.iam, call.input.required("PolicyArn")?)?;
     let number = version(policy, &call.input)?;
     if number == policy.default_version {
         return Err(delete_conflict("Cannot delete the default version of a policy."));
@@ -146,14 +146,14 @@ fn delete_version(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 
 fn tag(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let added = tags::parse(&call.input, "Tags")?;
-    let policy = own(&mut cloud.iam, call.input.required("PolicyArn")?)?;
+    let policy = customer_managed(&mut cloud.iam, call.input.required("PolicyArn")?)?;
     policy.tags.extend(added);
     tags::check(&policy.tags)?;
     Ok(Node::new())
 }
 
 fn untag(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let policy = own(&mut cloud.iam, call.input.required("PolicyArn")?)?;
+    let policy = customer_managed(&mut cloud.iam, call.input.required("PolicyArn")?)?;
     for key in call.input.texts("TagKeys") {
         policy.tags.remove(&key);
     }
@@ -202,7 +202,7 @@ pub(super) fn render_attached(attached: &BTreeSet<String>, params: &Params) -> O
 }
 
 /// Returns a customer managed policy for modification; an AWS managed policy cannot be changed.
-fn own<'a>(iam: &'a mut Iam, arn: &str) -> Outcome<&'a mut ManagedPolicy> {
+fn customer_managed<'a>(iam: &'a mut Iam, arn: &str) -> Outcome<&'a mut ManagedPolicy> {
     if arn.starts_with("arn:aws:iam::aws:") {
         return Err(ApiError::new("AccessDenied", format!("{arn} is managed by AWS")).with_status(403));
     }
@@ -255,10 +255,10 @@ fn render(iam: &Iam, policy: &ManagedPolicy) -> Node {
         .list("Tags", policy.tags.iter().map(|(key, value)| Node::new().with("Key", key).with("Value", value)))
 }
 
-fn render_version(policy: &ManagedPolicy, number: u32, whole: bool) -> Node {
+fn render_version(policy: &ManagedPolicy, number: u32, with_document: bool) -> Node {
     let version = policy.versions.get(&number);
     Node::new()
-        .maybe("Document", version.filter(|_| whole).map(|version| encode_policy(&version.document)))
+        .maybe("Document", version.filter(|_| with_document).map(|version| encode_policy(&version.document)))
         .with("VersionId", format!("v{number}"))
         .with("IsDefaultVersion", number == policy.default_version)
         .maybe("CreateDate", version.map(|version| version.created))

@@ -121,7 +121,7 @@ fn get(state: &State<'_>, call: &Call<'_, Value>, request: Get) -> Outcome<Value
     let stream = group.streams.get(&request.log_stream_name).ok_or_else(no_stream)?;
     let limit = limit(request.limit)?;
     let mut events = store::read(call.directory, &stream.file, group.retention_days, call.now)?;
-    events.retain(|event| in_time(event, request.start_time, request.end_time));
+    events.retain(|event| is_in_range(event, request.start_time, request.end_time));
     let token = request.next_token.as_deref();
     let token = token.map(|token| match token.split_once('/') {
         Some((direction @ ("f" | "b"), key)) => Ok((direction, key)),
@@ -185,9 +185,9 @@ fn filter(state: &State<'_>, call: &Call<'_, Value>, request: Filter) -> Outcome
     let mut found = Vec::new();
     for stream in group.streams.values().filter(wanted) {
         let events = store::read(call.directory, &stream.file, group.retention_days, call.now)?;
-        let fitting = events
-            .into_iter()
-            .filter(|event| in_time(event, request.start_time, request.end_time) && pattern.matches(&event.message));
+        let fitting = events.into_iter().filter(|event| {
+            is_in_range(event, request.start_time, request.end_time) && pattern.matches(&event.message)
+        });
         found.extend(fitting.map(|event| (format!("{}/{}", event.key(), stream.name), &stream.name, event)));
     }
     let page = crate::wire::Page::cut(found, Some(limit), request.next_token.as_deref(), |(key, ..)| key)?;
@@ -208,7 +208,7 @@ fn filter(state: &State<'_>, call: &Call<'_, Value>, request: Filter) -> Outcome
 }
 
 /// Returns whether an event is at or after the start and before the end.
-fn in_time(event: &Event, start: Option<i64>, end: Option<i64>) -> bool {
+fn is_in_range(event: &Event, start: Option<i64>, end: Option<i64>) -> bool {
     start.is_none_or(|start| event.timestamp >= start) && end.is_none_or(|end| event.timestamp < end)
 }
 

@@ -29,8 +29,8 @@ pub(super) const LICENSE: &str = "postgresql-license";
 
 /// Returns the version of the PostgreSQL on this machine: `15.18`.
 pub(super) fn version() -> Outcome<&'static str> {
-    let missing = |why: String| {
-        let message = format!("The local cloud runs PostgreSQL of this machine: {why}");
+    let missing = |problem: String| {
+        let message = format!("The local cloud runs PostgreSQL of this machine: {problem}");
         ApiError::new("InsufficientDBInstanceCapacity", message)
     };
     let installed = postgres::installed().map_err(|error| missing(error.to_string()))?;

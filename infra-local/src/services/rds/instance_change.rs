@@ -84,8 +84,8 @@ fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         return Err(combination("The master password of a read replica is that of its source."));
     }
     let mut changed = found.clone();
-    at_once(region, params, &mut changed)?;
-    in_time(params, &mut changed)?;
+    apply_immediate(region, params, &mut changed)?;
+    apply_deferred(params, &mut changed)?;
     let busy =
         changed.account.password != found.account.password || (changed.pending.now && !changed.pending.is_empty());
     if busy {
@@ -96,7 +96,7 @@ fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 }
 
 /// Applies the changes that AWS makes immediately, regardless of `ApplyImmediately`.
-fn at_once(region: &Region, params: &Params, instance: &mut DbInstance) -> Outcome<()> {
+fn apply_immediate(region: &Region, params: &Params, instance: &mut DbInstance) -> Outcome<()> {
     if let Some(password) = request::password(params)? {
         instance.account.password = password;
     }
@@ -123,7 +123,7 @@ fn at_once(region: &Region, params: &Params, instance: &mut DbInstance) -> Outco
 }
 
 /// Applies the changes that wait for the maintenance window, unless the request applies them immediately.
-fn in_time(params: &Params, instance: &mut DbInstance) -> Outcome<()> {
+fn apply_deferred(params: &Params, instance: &mut DbInstance) -> Outcome<()> {
     let pending = &mut instance.pending;
     pending.now |= params.flag("ApplyImmediately")?;
     if let Some(class) = params.optional("DBInstanceClass") {

@@ -38,14 +38,14 @@ pub(super) fn check(name: &str, value: &str, directory: &Path) -> Outcome<&'stat
     if known.name == LOGICAL_REPLICATION {
         return Ok(known);
     }
-    match complaint(&known.name, &plain, directory) {
-        Some(complaint) => refused(&format!("{allowed} ({complaint})")),
+    match error_message(&known.name, &plain, directory) {
+        Some(error_message) => refused(&format!("{allowed} ({error_message})")),
         None => Ok(known),
     }
 }
 
 /// Returns the error message of `postgres` about a value.
-fn complaint(name: &str, value: &str, directory: &Path) -> Option<String> {
+fn error_message(name: &str, value: &str, directory: &Path) -> Option<String> {
     let output = Command::new(&postgres::installed().ok()?.program)
         .args(["-C", name, "--config-file=/dev/null", "-c", &format!("{name}={value}"), "-D"])
         .arg(directory)
@@ -55,8 +55,8 @@ fn complaint(name: &str, value: &str, directory: &Path) -> Option<String> {
         return None;
     }
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    let said = |mark: &str| text.lines().find_map(|line| Some(line.split_once(mark)?.1.trim().to_owned()));
-    said("HINT:").or_else(|| said("FATAL:")).or(Some(text))
+    let line_after = |mark: &str| text.lines().find_map(|line| Some(line.split_once(mark)?.1.trim().to_owned()));
+    line_after("HINT:").or_else(|| line_after("FATAL:")).or(Some(text))
 }
 
 #[cfg(test)]

@@ -240,7 +240,7 @@ fn describe_parameters(cloud: &Cloud, call: &Call<'_, Params>, kind: Kind) -> Ou
 fn modify(state: &State<'_>, call: &Call<'_, Params>, kind: Kind) -> Outcome<Node> {
     let params = &call.input;
     let name = params.required(kind.name)?;
-    state.rehearse(|cloud| find_own(cloud.region_mut(call.region)?, name, kind).map(drop))?;
+    state.dry_run(|cloud| find_own(cloud.region_mut(call.region)?, name, kind).map(drop))?;
     let parameters = params.structures("Parameters.Parameter");
     if parameters.is_empty() {
         return Err(ApiError::missing("Parameters"));

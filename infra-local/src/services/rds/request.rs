@@ -69,8 +69,8 @@ pub(super) fn account(params: &Params, database: &str) -> Outcome<Account> {
 
 /// Checks the master password by AWS's rules.
 pub(super) fn password(params: &Params) -> Outcome<Option<String>> {
-    let invalid = |why: &str| {
-        ApiError::invalid(format!("The parameter MasterUserPassword is not a valid password because it is {why}."))
+    let invalid = |problem: &str| {
+        ApiError::invalid(format!("The parameter MasterUserPassword is not a valid password because it is {problem}."))
     };
     match params.optional("MasterUserPassword") {
         None => Ok(None),

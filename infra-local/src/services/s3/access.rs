@@ -8,7 +8,7 @@ use s3s::path::S3Path;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Result, s3_error};
 
 use super::Context;
-use crate::access::{Wish, authorise};
+use crate::access::{RequestedAction, authorise};
 use crate::state::Shared;
 use crate::wire::Protocol;
 
@@ -35,10 +35,10 @@ impl Policies {
         let Some(Context { region, identity, .. }) = context else {
             return Err(s3_error!(AccessDenied));
         };
-        let wish = Wish { action, resources: &[resource], region, now: Utc::now() };
-        let denied = self.0.read(|cloud| authorise(cloud, identity, &wish));
+        let requested = RequestedAction { action, resources: &[resource], region, now: Utc::now() };
+        let denied = self.0.read(|cloud| authorise(cloud, identity, &requested));
         denied.map_err(|refusal| {
-            S3Error::with_message(S3ErrorCode::AccessDenied, refusal.in_words_of(Protocol::RestXml).message)
+            S3Error::with_message(S3ErrorCode::AccessDenied, refusal.to_error(Protocol::RestXml).message)
         })
     }
 }

@@ -86,7 +86,7 @@ impl Signed {
 
     fn end(&mut self) -> io::Result<()> {
         let data = std::mem::take(&mut self.data).finalize();
-        self.signatures.check(&data, &self.given).map_err(|_| forged())
+        self.signatures.check(&data, &self.given).map_err(|_| wrong_signature())
     }
 
     /// Reads a trailer. The last one is the signature of those before it.
@@ -95,7 +95,7 @@ impl Signed {
         if let Some(signature) = line.strip_prefix(b"x-amz-trailer-signature:") {
             let signature = String::from_utf8_lossy(signature);
             let lines = std::mem::take(&mut self.lines);
-            return self.signatures.check_trailers(&lines, signature.trim()).map_err(|_| forged());
+            return self.signatures.check_trailers(&lines, signature.trim()).map_err(|_| wrong_signature());
         }
         self.lines.extend_from_slice(line);
         self.lines.push(b'\n');
@@ -161,7 +161,7 @@ where
                         self.signed.as_mut().map_or(Ok(()), |signed| signed.trailer(&line))?;
                         self.trailers.add(&line)?;
                     }
-                    _ if self.signed.as_ref().is_some_and(Signed::is_open) => return Err(forged()),
+                    _ if self.signed.as_ref().is_some_and(Signed::is_open) => return Err(wrong_signature()),
                     _ => self.state = State::Done,
                 },
                 State::Done => return Ok(None),
@@ -214,13 +214,13 @@ fn chunk_size(line: &[u8]) -> io::Result<usize> {
         .ok_or_else(|| malformed("a chunk's size is not a hexadecimal number"))
 }
 
-fn forged() -> io::Error {
-    let why = "The signature of a chunk does not match what was computed with the key's secret.";
-    io::Error::new(io::ErrorKind::PermissionDenied, why)
+fn wrong_signature() -> io::Error {
+    let problem = "The signature of a chunk does not match what was computed with the key's secret.";
+    io::Error::new(io::ErrorKind::PermissionDenied, problem)
 }
 
-fn malformed(why: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("the aws-chunked body is malformed: {why}"))
+fn malformed(problem: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("the aws-chunked body is malformed: {problem}"))
 }
 
 #[cfg(test)]
@@ -244,9 +244,10 @@ mod tests {
 
     #[tokio::test]
     async fn data_and_trailers_come_apart_wherever_the_network_cuts_them() {
-        let whole = "5;chunk-signature=ab\r\nhello\r\n6\r\n world\r\n0\r\nx-amz-checksum-crc32:DUoRhQ==\r\n\r\n";
-        for cut in 0..whole.len() {
-            let (data, trailers) = run(&[&whole[..cut], &whole[cut..]]).await;
+        let complete_body =
+            "5;chunk-signature=ab\r\nhello\r\n6\r\n world\r\n0\r\nx-amz-checksum-crc32:DUoRhQ==\r\n\r\n";
+        for cut in 0..complete_body.len() {
+            let (data, trailers) = run(&[&complete_body[..cut], &complete_body[cut..]]).await;
             assert_eq!(data.unwrap(), b"hello world", "cut at {cut}");
             assert_eq!(trailers.get("x-amz-checksum-crc32").as_deref(), Some("DUoRhQ=="));
         }

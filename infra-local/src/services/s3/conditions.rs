@@ -7,18 +7,18 @@ use super::service::timestamp;
 
 /// Checks `If-Match` and `If-None-Match` of writes.
 pub(super) fn write_conditions(
-    held: Option<&crate::model::s3::Object>,
+    current: Option<&crate::model::s3::Object>,
     if_match: Option<&ETagCondition>,
     if_none_match: Option<&ETagCondition>,
 ) -> S3Result<()> {
     let failed = || Err(s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold"));
-    match (if_match, held) {
+    match (if_match, current) {
         (Some(_), None) => return Err(s3_error!(NoSuchKey, "The specified key does not exist.")),
-        (Some(condition), Some(held)) if !matches(condition, held) => return failed(),
+        (Some(condition), Some(current)) if !matches(condition, current) => return failed(),
         _ => {}
     }
-    match (if_none_match, held) {
-        (Some(condition), Some(held)) if matches(condition, held) => failed(),
+    match (if_none_match, current) {
+        (Some(condition), Some(current)) if matches(condition, current) => failed(),
         _ => Ok(()),
     }
 }

@@ -22,9 +22,9 @@ pub(super) fn creates_bucket(head: &Parts) -> bool {
 
 /// Reads the tags in a configuration, and returns them with the unchanged body.
 pub(super) async fn read(body: s3s::Body) -> Outcome<(TagSet, s3s::Body)> {
-    let whole = Limited::new(body, LIMIT_BYTES).collect().await;
-    let whole: Bytes = whole.map_err(|error| malformed(&error.to_string()))?.to_bytes();
-    Ok((tags(&whole)?, s3s::Body::from(whole)))
+    let body_bytes = Limited::new(body, LIMIT_BYTES).collect().await;
+    let body_bytes: Bytes = body_bytes.map_err(|error| malformed(&error.to_string()))?.to_bytes();
+    Ok((tags(&body_bytes)?, s3s::Body::from(body_bytes)))
 }
 
 /// Parses `CreateBucketConfiguration/Tags/Tag/Key` and `…/Value`. Directory buckets are refused.
@@ -90,9 +90,9 @@ fn names(path: &[String]) -> Vec<&str> {
     path.iter().map(String::as_str).collect()
 }
 
-fn malformed(why: &str) -> ApiError {
+fn malformed(problem: &str) -> ApiError {
     let message = "The XML you provided was not well-formed or did not validate against our published schema";
-    ApiError::new("MalformedXML", format!("{message}: {why}"))
+    ApiError::new("MalformedXML", format!("{message}: {problem}"))
 }
 
 fn directory(element: &str) -> ApiError {

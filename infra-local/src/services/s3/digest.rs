@@ -28,8 +28,8 @@ where
             if hex::encode(digest.finalize()) == expected.to_ascii_lowercase() {
                 return Ok(None);
             }
-            let why = "The provided 'x-amz-content-sha256' header does not match what was computed.";
-            Err(io::Error::new(io::ErrorKind::InvalidData, why))
+            let message = "The provided 'x-amz-content-sha256' header does not match what was computed.";
+            Err(io::Error::new(io::ErrorKind::InvalidData, message))
         }
     });
     s3s::Body::http_body_unsync(StreamBody::new(frames.map_ok(Frame::data)))

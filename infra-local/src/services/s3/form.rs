@@ -152,7 +152,7 @@ struct Condition {
 
 impl Policy {
     fn parse(base64: &str) -> Outcome<Policy> {
-        let wrong = |why: &str| invalid_policy(&format!("Invalid Policy: {why}"));
+        let wrong = |problem: &str| invalid_policy(&format!("Invalid Policy: {problem}"));
         let compact: String = base64.split_ascii_whitespace().collect();
         let text = STANDARD.decode(compact).map_err(|_| wrong("it is not base64"))?;
         let document: Value =

@@ -106,7 +106,7 @@ impl Service {
             let next =
                 listed.entries.last().map(|entry| URL_SAFE_NO_PAD.encode(entry.name())).filter(|_| listed.truncated);
             let count = i32::try_from(listed.entries.len()).unwrap_or(i32::MAX);
-            let (contents, common_prefixes) = shown(listed.entries, encode, with_owner);
+            let (contents, common_prefixes) = render(listed.entries, encode, with_owner);
             Ok(S3Response::new(ListObjectsV2Output {
                 name: Some(input.bucket.clone()),
                 prefix: Some(encode(input.prefix.as_deref().unwrap_or_default())),
@@ -143,7 +143,7 @@ impl Service {
                 .last()
                 .map(|entry| encode(entry.name()))
                 .filter(|_| listed.truncated && delimiter.is_some());
-            let (contents, common_prefixes) = shown(listed.entries, encode, true);
+            let (contents, common_prefixes) = render(listed.entries, encode, true);
             Ok(S3Response::new(ListObjectsOutput {
                 name: Some(input.bucket.clone()),
                 prefix: Some(encode(input.prefix.as_deref().unwrap_or_default())),
@@ -185,7 +185,7 @@ impl Service {
             let last = listed.entries.last().filter(|_| listed.truncated);
             let next_key = last.map(|entry| encode(entry.name()));
             let next_version = last.filter(|entry| matches!(entry, Entry::Object(_))).map(|_| "null".to_owned());
-            let (contents, common_prefixes) = shown(listed.entries, encode, true);
+            let (contents, common_prefixes) = render(listed.entries, encode, true);
             Ok(S3Response::new(ListObjectVersionsOutput {
                 name: Some(input.bucket.clone()),
                 prefix: Some(encode(query.prefix)),
@@ -234,7 +234,7 @@ fn encoder(encoding: Option<&EncodingType>) -> fn(&str) -> String {
     }
 }
 
-fn shown(entries: Vec<Entry<'_>>, encode: fn(&str) -> String, with_owner: bool) -> (Vec<Object>, Vec<CommonPrefix>) {
+fn render(entries: Vec<Entry<'_>>, encode: fn(&str) -> String, with_owner: bool) -> (Vec<Object>, Vec<CommonPrefix>) {
     let (mut contents, mut prefixes) = (Vec::new(), Vec::new());
     for entry in entries {
         match entry {

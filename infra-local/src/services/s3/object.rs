@@ -37,7 +37,7 @@ impl Service {
                 (input.expires.is_some(), "Expires"),
             ],
         )?;
-        note_storage_class("PutObject", input.storage_class.as_ref());
+        log_storage_class("PutObject", input.storage_class.as_ref());
         let claims = Claims {
             length: input.content_length,
             md5: input.content_md5,
@@ -89,8 +89,9 @@ impl Service {
             size: i64::try_from(object.blob.size).ok(),
             ..Default::default()
         };
-        self.objects()
-            .commit(&input.bucket, object, |held| write_conditions(held, if_match.as_ref(), if_none_match.as_ref()))?;
+        self.objects().commit(&input.bucket, object, |current| {
+            write_conditions(current, if_match.as_ref(), if_none_match.as_ref())
+        })?;
         new.keep();
         Ok(S3Response::new(answer))
     }
@@ -108,7 +109,7 @@ impl Service {
             ],
         )?;
         self.objects()
-            .remove(&input.bucket, &input.key, |held| write_conditions(held, input.if_match.as_ref(), None))?;
+            .remove(&input.bucket, &input.key, |current| write_conditions(current, input.if_match.as_ref(), None))?;
         Ok(S3Response::new(DeleteObjectOutput::default()))
     }
 
@@ -139,7 +140,7 @@ impl Service {
             }
             match self
                 .objects()
-                .remove(&input.bucket, &identifier.key, |held| write_conditions(held, condition.as_ref(), None))
+                .remove(&input.bucket, &identifier.key, |current| write_conditions(current, condition.as_ref(), None))
             {
                 Ok(()) if quiet => {}
                 Ok(()) => {
@@ -179,7 +180,7 @@ impl Service {
                 (input.expires.is_some(), "Expires"),
             ],
         )?;
-        note_storage_class("CopyObject", input.storage_class.as_ref());
+        log_storage_class("CopyObject", input.storage_class.as_ref());
         let source = self.object(source_bucket, source_key)?;
         read_conditions(
             &source,
@@ -270,8 +271,8 @@ impl Service {
         refuse("PutObjectTagging", &[(version.is_some_and(|version| version != "null"), "versionId")])?;
         let object = self.object(bucket, key)?;
         let e_tag = object.blob.file.clone();
-        self.objects().commit(bucket, crate::model::s3::Object { tags, ..object }, |held| match held {
-            Some(held) if held.blob.file == e_tag => Ok(()),
+        self.objects().commit(bucket, crate::model::s3::Object { tags, ..object }, |current| match current {
+            Some(current) if current.blob.file == e_tag => Ok(()),
             _ => Err(s3_error!(OperationAborted, "the object was changed meanwhile; try again")),
         })
     }
@@ -309,7 +310,7 @@ pub(super) fn parse_tagging(header: Option<&str>) -> S3Result<Tags> {
 }
 
 /// Logs a requested storage class: all objects are stored alike.
-pub(super) fn note_storage_class(operation: &str, class: Option<&StorageClass>) {
+pub(super) fn log_storage_class(operation: &str, class: Option<&StorageClass>) {
     if let Some(class) = class
         && class.as_str() != StorageClass::STANDARD
     {

@@ -76,7 +76,7 @@ pub(super) async fn receive(
     let mut size = 0_u64;
     if let Some(mut body) = body {
         while let Some(piece) = body.next().await {
-            let piece = piece.map_err(|error| unread(&*error))?;
+            let piece = piece.map_err(|error| body_error(&*error))?;
             md5.update(&piece);
             hashers.update(&piece);
             file.write_all(&piece).await.map_err(internal)?;
@@ -96,7 +96,7 @@ pub(super) async fn receive(
 }
 
 /// Converts the failure of a body to S3's error.
-fn unread(error: &(dyn std::error::Error + 'static)) -> S3Error {
+fn body_error(error: &(dyn std::error::Error + 'static)) -> S3Error {
     let mut causes = std::iter::successors(Some(error), |error| error.source());
     let forged = causes.find_map(|error| error.downcast_ref::<std::io::Error>());
     match forged.filter(|error| error.kind() == std::io::ErrorKind::PermissionDenied) {

@@ -261,7 +261,7 @@ pub(super) fn metadata(region: &str, parameter: &Parameter) -> Value {
 
 /// Checks that a value matches a pattern as a whole.
 fn check_pattern(pattern: &str, value: &str) -> Outcome<()> {
-    let invalid = |why: String| ApiError::new("InvalidAllowedPatternException", why);
+    let invalid = |problem: String| ApiError::new("InvalidAllowedPatternException", problem);
     if pattern.chars().count() > 1024 {
         return Err(invalid("AllowedPattern has at most 1024 characters.".to_owned()));
     }
@@ -273,8 +273,8 @@ fn check_pattern(pattern: &str, value: &str) -> Outcome<()> {
         })
     };
     compiled(pattern)?;
-    let whole = compiled(&format!("^(?:{pattern})$"))?;
-    if whole.is_match(value) {
+    let anchored = compiled(&format!("^(?:{pattern})$"))?;
+    if anchored.is_match(value) {
         return Ok(());
     }
     Err(ApiError::new(

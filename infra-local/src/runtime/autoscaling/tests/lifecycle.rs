@@ -1,7 +1,7 @@
 //! Hooks, schedules, standby, zones, checkpoints and custom metrics.
 
 use super::*;
-use crate::domain::autoscaling::membership::set_aside;
+use crate::domain::autoscaling::membership::move_to_standby;
 use crate::model::autoscaling::{Hook, Lifecycle, Scheduled};
 use crate::model::cloudwatch::alarm::{Alarm, AlarmState, Comparison};
 use crate::model::cloudwatch::metrics::{MetricName, Sample};
@@ -107,7 +107,7 @@ fn standby_instances_neither_serve_nor_count() {
     let id = world.serving()[0].clone();
     let region = world.cloud.regions.get_mut(REGION).unwrap();
     let mut group = region.autoscaling.groups.remove("g").unwrap();
-    set_aside(&mut group, region, &id);
+    move_to_standby(&mut group, region, &id);
     region.autoscaling.groups.insert("g".to_owned(), group);
     world.ticks(6);
     assert_eq!(world.group().member_mut(&id).unwrap().lifecycle, Lifecycle::Standby);

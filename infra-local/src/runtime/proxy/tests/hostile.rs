@@ -29,7 +29,7 @@ async fn connection_options_cannot_strip_end_to_end_headers() {
         .header("x-private", "1")
         .body(Full::default())
         .unwrap();
-    let answer = ask(proxy.address(), request).await;
+    let answer = fetch(proxy.address(), request).await;
     assert!(answer.text.contains("host: shop.example.org"), "{}", answer.text);
     assert!(answer.text.contains("authorization: Bearer x"), "{}", answer.text);
     assert!(!answer.text.contains("x-private"), "{}", answer.text);

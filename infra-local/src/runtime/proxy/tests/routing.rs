@@ -43,7 +43,7 @@ async fn the_first_matching_rule_applies() {
     let (_servers, [one, two]) = two_pools().await;
     let forward = |pool: &TargetPool| forwards([(pool, 1)]).default;
     let fixed = FixedResponse { status: 418, content_type: None, body: Some("no coffee".to_owned()) };
-    let elsewhere = Redirect {
+    let redirect = Redirect {
         protocol: "HTTPS".to_owned(),
         host: "new.#{host}".to_owned(),
         port: "443".to_owned(),
@@ -53,7 +53,7 @@ async fn the_first_matching_rule_applies() {
     };
     let rules = vec![
         rule(&path("/coffee"), Action::FixedResponse(fixed)),
-        rule(&path("/old/*"), Action::Redirect(elsewhere)),
+        rule(&path("/old/*"), Action::Redirect(redirect)),
         rule(&path("/*/two"), forward(&two)),
         rule(&path("/old/*"), forward(&two)),
     ];
@@ -74,7 +74,7 @@ async fn invalid_requests_are_answered_without_a_target() {
     let proxy = listener(forwards([(&one, 1)])).await;
     let request = |method: &str, path: &str| Request::builder().method(method).uri(path).header("host", "h");
     let status = async |request: hyper::http::request::Builder| {
-        ask(proxy.address(), request.body(Full::default()).unwrap()).await.status.as_u16()
+        fetch(proxy.address(), request.body(Full::default()).unwrap()).await.status.as_u16()
     };
     assert_eq!(status(request("TRACE", "/")).await, 405);
     assert_eq!(status(request("GET", &format!("/{}", "x".repeat(17 * 1024)))).await, 414);
@@ -102,7 +102,7 @@ async fn settings_change_requests_and_responses() {
     )];
     let proxy = listener(Route { rules, settings, ..forwards([(&one, 1)]) }).await;
     let request = Request::get("/").header("host", "h:1").header("x_bad", "1").header("x-forwarded-for", "192.0.2.1");
-    let answer = ask(proxy.address(), request.body(Full::default()).unwrap()).await;
+    let answer = fetch(proxy.address(), request.body(Full::default()).unwrap()).await;
     assert!(answer.text.contains("host: h:1\n"), "{}", answer.text);
     assert!(!answer.text.contains("x_bad") && !answer.text.contains("x-forwarded-for"), "{}", answer.text);
     assert_eq!(answer.headers["x-frame-options"], "DENY");
@@ -117,7 +117,7 @@ async fn get_with(proxy: &ProxyListener, earlier: &Answer) -> Answer {
     let set = earlier.headers.get_all(SET_COOKIE).iter().map(|cookie| cookie.to_str().unwrap());
     let cookies: Vec<&str> = set.map(|cookie| cookie.split(';').next().unwrap()).collect();
     let request = Request::get("/").header("host", "h").header(COOKIE, cookies.join("; "));
-    ask(proxy.address(), request.body(Full::default()).unwrap()).await
+    fetch(proxy.address(), request.body(Full::default()).unwrap()).await
 }
 
 #[tokio::test]
@@ -188,9 +188,9 @@ async fn a_late_target_starts_slowly() {
 
 /// Returns a certificate for a name, and the identity that presents it.
 pub(super) fn identity(name: &str) -> (CertificateDer<'static>, Identity) {
-    let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
-    let (chain, private_key) = (made.cert.pem(), made.signing_key.serialize_pem());
-    (made.cert.der().clone(), Identity { names: vec![name.to_owned()], chain, private_key })
+    let generated = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+    let (chain, private_key) = (generated.cert.pem(), generated.signing_key.serialize_pem());
+    (generated.cert.der().clone(), Identity { names: vec![name.to_owned()], chain, private_key })
 }
 
 async fn connect(
@@ -227,13 +227,16 @@ async fn tls_selects_the_certificate_by_name_and_negotiates_http2() {
     tokio::spawn(connection);
     let request = Request::get("/").header("host", "x.b.example.org").body(Full::<Bytes>::default()).unwrap();
     let body = sender.send_request(request).await.unwrap().into_body().collect().await.unwrap().to_bytes();
-    let told = String::from_utf8(body.to_vec()).unwrap();
-    assert!(told.contains("x-forwarded-proto: https") && told.contains("x-amzn-tls-version: TLSv1.3\n"), "{told}");
+    let body_text = String::from_utf8(body.to_vec()).unwrap();
+    assert!(
+        body_text.contains("x-forwarded-proto: https") && body_text.contains("x-amzn-tls-version: TLSv1.3\n"),
+        "{body_text}"
+    );
 
     let stream = connect(&proxy, "a.example.org", &first, b"h2").await;
     let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
-    let asked = (0..20).map(|_| {
+    let requests = (0..20).map(|_| {
         let mut sender = sender.clone();
         async move {
             let request = Request::get("https://a.example.org/a").header(COOKIE, "a=1").header(COOKIE, "b=2");
@@ -241,9 +244,9 @@ async fn tls_selects_the_certificate_by_name_and_negotiates_http2() {
             response.into_body().collect().await.unwrap().to_bytes()
         }
     });
-    for body in futures::future::join_all(asked).await {
-        let told = String::from_utf8(body.to_vec()).unwrap();
-        assert!(told.starts_with("one GET /a\n") && told.contains("cookie: a=1; b=2\n"), "{told}");
+    for body in futures::future::join_all(requests).await {
+        let body_text = String::from_utf8(body.to_vec()).unwrap();
+        assert!(body_text.starts_with("one GET /a\n") && body_text.contains("cookie: a=1; b=2\n"), "{body_text}");
     }
 
     let (third, third_identity) = identity("a.example.org");
@@ -331,6 +334,6 @@ async fn an_early_response_does_not_stop_the_upload() {
     });
     let proxy = proxy(&pool, LONG).await;
     let request = Request::post("/").header("host", "h").body(Full::from(vec![b'x'; 1 << 20])).unwrap();
-    assert_eq!(ask(proxy.address(), request).await.text, (1 << 20).to_string());
+    assert_eq!(fetch(proxy.address(), request).await.text, (1 << 20).to_string());
     target.await.unwrap();
 }

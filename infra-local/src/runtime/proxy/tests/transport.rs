@@ -22,7 +22,7 @@ async fn a_target_may_have_any_certificate() {
     assert!(answer.text.contains("x-forwarded-proto: http"), "{}", answer.text);
     let sent = "0123456789abcdef".repeat(64 * 1024);
     let request = Request::post("/echo").header("host", "h").body(Full::from(sent.clone())).unwrap();
-    assert!(ask(proxy.address(), request).await.text == sent);
+    assert!(fetch(proxy.address(), request).await.text == sent);
 }
 
 #[tokio::test]

@@ -105,8 +105,8 @@ fn tag_list(tags: &Tags) -> Value {
 /// Returns the tags to set and the keys to remove, so that `old` becomes `new`.
 fn tag_changes(old: &Tags, new: &Tags) -> (Tags, Vec<String>) {
     let set = new.iter().filter(|(key, value)| old.get(*key) != Some(value));
-    let gone = old.keys().filter(|key| !new.contains_key(*key));
-    (set.map(|(key, value)| (key.clone(), value.clone())).collect(), gone.cloned().collect())
+    let removed = old.keys().filter(|key| !new.contains_key(*key));
+    (set.map(|(key, value)| (key.clone(), value.clone())).collect(), removed.cloned().collect())
 }
 
 /// Returns the properties without those that are null or empty lists.
@@ -121,7 +121,7 @@ fn known(properties: Value) -> Value {
 }
 
 /// Generates a name for a resource that is declared without one.
-fn made_up(prefix: &str) -> String {
+fn generated_name(prefix: &str) -> String {
     format!("{prefix}-{}", ids::random_hex(12))
 }
 
@@ -157,13 +157,13 @@ impl Form {
 
 /// Replaces the tags of an EC2 resource.
 fn retag_ec2(cloud: &mut Cloud, caller: &Caller<'_>, id: &str, old: &Value, new: &Value) -> Outcome<()> {
-    let (set, gone) = tag_changes(&tags(old)?, &tags(new)?);
+    let (set, removed) = tag_changes(&tags(old)?, &tags(new)?);
     if !set.is_empty() {
         let form = Form::new().with("ResourceId.1", id).tags("Tag", &set);
         caller.query(cloud, &EC2, "CreateTags", &form.0)?;
     }
-    if !gone.is_empty() {
-        let keys = (1..).zip(&gone).map(|(number, key)| (format!("Tag.{number}.Key"), key.clone()));
+    if !removed.is_empty() {
+        let keys = (1..).zip(&removed).map(|(number, key)| (format!("Tag.{number}.Key"), key.clone()));
         let form = Form(std::iter::once(("ResourceId.1".to_owned(), id.to_owned())).chain(keys).collect());
         caller.query(cloud, &EC2, "DeleteTags", &form.0)?;
     }
