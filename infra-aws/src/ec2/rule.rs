@@ -127,37 +127,37 @@ impl Rule {
 
 /// The names `from_…` suit ingress and `to_…` egress; both return the same rule.
 impl Ports {
-    /// Sets every IPv4 address as the other side.
+    /// Permits traffic from every IPv4 address.
     pub fn from_anywhere(self) -> Rule {
         self.from_cidr("0.0.0.0/0")
     }
 
-    /// Sets a range of addresses as the other side.
+    /// Permits traffic from a range of addresses.
     pub fn from_cidr(self, cidr: impl Into<Input<String>>) -> Rule {
         Rule { cidr: Some(cidr.into()), ..self.rule() }
     }
 
-    /// Sets the members of another group as the other side.
+    /// Permits traffic from the members of another group.
     pub fn from_group(self, group: impl Into<Input<SecurityGroupId>>) -> Rule {
         Rule { group: Some(group.into()), ..self.rule() }
     }
 
-    /// Sets the members of the rule's own group as the other side.
+    /// Permits traffic from the members of the rule's own group.
     pub fn from_itself(self) -> Rule {
         Rule { itself: true, ..self.rule() }
     }
 
-    /// Sets every IPv4 address as the other side.
+    /// Permits traffic to every IPv4 address.
     pub fn to_anywhere(self) -> Rule {
         self.from_anywhere()
     }
 
-    /// Sets a range of addresses as the other side.
+    /// Permits traffic to a range of addresses.
     pub fn to_cidr(self, cidr: impl Into<Input<String>>) -> Rule {
         self.from_cidr(cidr)
     }
 
-    /// Sets the members of another group as the other side.
+    /// Permits traffic to the members of another group.
     pub fn to_group(self, group: impl Into<Input<SecurityGroupId>>) -> Rule {
         self.from_group(group)
     }
