@@ -146,7 +146,8 @@ fn report(differences: &[Difference]) -> Result<()> {
 
 type Key = (String, String);
 
-/// Returns the resources of the simulated cloud. A part is counted with its resource, or returned itself without one.
+/// Returns the resources of the simulated cloud. A part is counted with its resource; without the resource, it is a
+/// separate entry.
 fn resources(sandbox: &Sandbox) -> Result<BTreeMap<Key, Existing>> {
     let (parts, records): (Vec<_>, Vec<_>) =
         Cloud::all_records(&sandbox.cloud())?.into_iter().partition(|record| record.request.part_of.is_some());

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 pub(crate) trait SdkTag: Sized {
     /// Returns a tag. The SDK's builders report a missing key or value, and both are given.
     fn new(key: String, value: String) -> Option<Self>;
-    /// The key and the value.
+    /// Returns the key and the value.
     fn pair(&self) -> (&str, &str);
 }
 

@@ -9,7 +9,7 @@ use infra_core::{
     target::{Host, Obstacle},
 };
 
-/// Contains no lookups, so that the plan needs no AWS endpoint.
+/// Declares resources without lookups, so that the plan needs no AWS endpoint.
 fn program(stack: &Stack, _: &Config) -> Result {
     let virginia = region(stack, "us-east-1");
     let machine = Machine::debian()

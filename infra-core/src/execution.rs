@@ -144,7 +144,7 @@ pub enum Reason {
 }
 
 impl Task {
-    /// The declaration.
+    /// Returns the URN of the declaration.
     pub fn urn(&self) -> &Urn {
         match self {
             Self::Apply { urn, .. } | Self::Remove { urn, .. } => urn,

@@ -12,10 +12,10 @@ use crate::services::{Call, Operation, State};
 use crate::state::address::AddressBlock;
 use crate::wire::{ApiError, Node, Outcome, Params, xml};
 
-/// A new cloud that is asked in us-east-1.
+/// A new cloud that receives requests for us-east-1.
 pub(crate) struct ControlPlane {
     pub(crate) cloud: Cloud,
-    /// Time of the operations; the real time when none is set.
+    /// Time of the operations; the current time when `None`.
     pub(crate) now: Option<DateTime<Utc>>,
     addresses: AddressBlock,
     directory: tempfile::TempDir,
@@ -34,25 +34,25 @@ impl ControlPlane {
         Self { cloud, now: None, addresses, directory }
     }
 
-    /// The cloud's directory.
+    /// Returns the cloud's directory.
     pub(crate) fn directory(&self) -> &std::path::Path {
         self.directory.path()
     }
 
-    /// The addresses it may hand out.
+    /// Returns the addresses that the cloud can assign.
     pub(crate) fn addresses(&self) -> &AddressBlock {
         &self.addresses
     }
 
-    /// Asks a Query service; the answer as XML, or the error's code and message.
+    /// Calls a Query service; returns the response as XML, or the error's code and message.
     pub(crate) fn query(&mut self, tables: Tables<Params, Node>, name: &str, form: &str) -> Result<String, String> {
         let params = Params::parse(form.as_bytes());
         let operation = named(tables, name);
         let answer = operation.check(&params, &[]).and_then(|()| self.carry_out(operation, params));
-        answer.map(|answer| xml::query_answer("urn:n", name, "r", &answer)).map_err(told)
+        answer.map(|answer| xml::query_answer("urn:n", name, "r", &answer)).map_err(code_and_message)
     }
 
-    /// Asks a service that works on values; the answer, or the error's code and message.
+    /// Calls a service that uses JSON values; returns the response, or the error's code and message.
     pub(crate) fn values(
         &mut self,
         tables: Tables<Value, Value>,
@@ -61,10 +61,10 @@ impl ControlPlane {
     ) -> Result<Value, String> {
         let operation = named(tables, name);
         let answer = operation.check(&mut input).and_then(|()| self.carry_out(operation, input));
-        answer.map_err(told)
+        answer.map_err(code_and_message)
     }
 
-    /// A failed operation changes nothing, as in the server.
+    /// Executes an operation. A failed operation changes nothing, as in the server.
     fn carry_out<I, O>(&mut self, operation: &Operation<I, O>, input: I) -> Outcome<O> {
         let call = Call {
             input,
@@ -91,25 +91,25 @@ fn named<I, O>(tables: Tables<I, O>, name: &str) -> &'static Operation<I, O> {
     tables.iter().flat_map(|table| table.iter()).find(|operation| operation.name == name).unwrap()
 }
 
-fn told(error: ApiError) -> String {
+fn code_and_message(error: ApiError) -> String {
     format!("{}: {}", error.code, error.message)
 }
 
-/// The code of a refusal.
+/// Returns the code of a refusal.
 #[track_caller]
 pub(crate) fn code<T: std::fmt::Debug>(answer: Result<T, String>) -> String {
     answer.unwrap_err().split(':').next().unwrap_or_default().to_owned()
 }
 
-/// The text of the first element of this name.
+/// Returns the text of the first element with this name.
 #[track_caller]
 pub(crate) fn element<'a>(xml: &'a str, name: &str) -> &'a str {
     let (_, rest) = xml.split_once(&format!("<{name}>")).unwrap_or_else(|| panic!("no {name} in {xml}"));
     rest.split_once('<').unwrap().0
 }
 
-/// An answer in XML with a line for each element, for snapshots. Ids, times, addresses, zones and
-/// versions are redacted.
+/// Formats a response in XML with a line for each element, for snapshots. Ids, times, addresses, zones and versions are
+/// redacted.
 pub(crate) fn outline(xml: &str) -> String {
     let (mut lines, mut depth, mut rest) = (Vec::new(), 0, xml);
     while let Some((_, tag)) = rest.split_once('<') {

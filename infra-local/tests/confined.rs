@@ -1,4 +1,4 @@
-//! The access of a service to the machine that it runs on: its own files and nothing else.
+//! Confinement of a service: it can access its own files and nothing else.
 //!
 //! This executable is its own launcher, so it has no test harness. As root it runs everything a second time as an
 //! unprivileged user.
@@ -45,7 +45,7 @@ fn main() {
     println!("\ntest result: ok. {ran} passed; 0 failed; 0 ignored; 0 measured; 0 filtered out");
 }
 
-/// Runs this executable again as a user without rights, from a place that the user can reach.
+/// Runs this executable again as an unprivileged user, from a directory that the user can enter.
 fn as_nobody() {
     let place = tempfile::tempdir().unwrap();
     fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -61,7 +61,7 @@ fn as_nobody() {
     assert!(command.status().unwrap().success(), "it fails as user {NOBODY}");
 }
 
-/// Reports what a service can do, a line for each attempt.
+/// Returns a script that reports the access of a service, with a line for each attempt.
 fn script(outside: &Path, cloud: &Path, other: &Path, victim: u32) -> String {
     let (outside, cloud, other) = (outside.display(), cloud.display(), other.display());
     format!(
@@ -144,7 +144,7 @@ async fn check(unconfined: bool) {
     cloud.shutdown().await;
 }
 
-/// The line about core files in a process's limits.
+/// Returns the line about core files in a process's limits.
 fn limits(pid: u32) -> String {
     let mut text = String::new();
     fs::File::open(format!("/proc/{pid}/limits")).unwrap().read_to_string(&mut text).unwrap();

@@ -23,18 +23,18 @@ use support::{Api, api, element, eventually, lives, user_data};
 
 const PORT: u16 = 8080;
 
-/// Factor by which time passes faster than on AWS.
+/// Acceleration of AWS's waiting periods.
 const TIME_SCALE: f64 = 60.0;
 
 fn options(directory: &Path) -> Options {
-    // The services are this executable, which confined ones cannot see.
+    // The services run this executable, to which confined services have no access.
     Options { time_scale: TIME_SCALE, unconfined: true, ..Options::new(directory) }
 }
 
-/// A cloud, in this process or another, with two instances behind a balancer, in zones a and b.
+/// A cloud, in this process or another, with two instances behind a load balancer, in zones a and b.
 struct Application {
     api: Api,
-    /// Where the cloud keeps its files.
+    /// Directory of the cloud.
     directory: PathBuf,
     url: String,
 }
@@ -44,7 +44,7 @@ impl Application {
         Self { api: Api::at(endpoint, directory), directory: directory.to_owned(), url: String::new() }
     }
 
-    /// Waits until both instances are served.
+    /// Deploys the application, and waits until both instances serve.
     async fn deploy(endpoint: &str, directory: &Path) -> Self {
         let mut application = Self::new(endpoint, directory);
         let access = application.ec2("CreateSecurityGroup", &[("GroupName", "web"), ("GroupDescription", "d")]).await;
@@ -58,7 +58,7 @@ impl Application {
         ];
         application.ec2("AuthorizeSecurityGroupIngress", &rule).await;
         let image = element(&application.ec2("DescribeImages", &[]).await, "imageId");
-        // Nothing is inherited from this process but what stands here.
+        // The environment is exactly this, because nothing is inherited.
         let program = std::env::current_exe().unwrap();
         let script = format!("#!/bin/sh\nexec '{}' --ignored --exact serves\n", program.display());
         let user_data = user_data(&application.api, &script, Some(PORT)).await;
@@ -158,7 +158,7 @@ impl Application {
         api::status(&self.api.endpoint, &self.directory).await.regions.remove("us-east-1").unwrap()
     }
 
-    /// Waits until the group has one healthy instance in each of these zones and no other; gives their zones by address.
+    /// Waits until the group has exactly one healthy instance in each of these zones; returns their zones by address.
     async fn settled(&self, zones: &[&str]) -> BTreeMap<String, String> {
         eventually(async || {
             let status = self.status().await;
@@ -179,7 +179,7 @@ impl Application {
         .await
     }
 
-    /// Asks until every one of these instances has answered; meanwhile nothing else may be answered.
+    /// Sends requests until each of these instances has responded, and checks that no other response arrives.
     async fn serves(&self, members: &BTreeMap<String, String>) {
         let mut answered = BTreeSet::new();
         eventually(async || {
@@ -192,7 +192,7 @@ impl Application {
         .await;
     }
 
-    /// The processes of all services by the ids of their instances.
+    /// Returns the processes of all services by the ids of their instances.
     async fn processes(&self) -> BTreeMap<String, u32> {
         let status = self.status().await;
         let running = status.instances.into_iter().filter_map(|it| Some((it.id, it.services.first()?.pid?)));
@@ -201,7 +201,7 @@ impl Application {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_machine_is_replaced_behind_its_balancer() {
+async fn an_instance_on_a_killed_machine_is_replaced() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = LocalCloud::start(options(directory.path())).await.unwrap();
     let application = Application::deploy(&cloud.endpoint(), directory.path()).await;
@@ -219,7 +219,7 @@ async fn a_killed_machine_is_replaced_behind_its_balancer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_zone_is_left_and_taken_again() {
+async fn instances_leave_a_failed_zone_and_return_after_its_recovery() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = LocalCloud::start(options(directory.path())).await.unwrap();
     let application = Application::deploy(&cloud.endpoint(), directory.path()).await;
@@ -233,7 +233,7 @@ async fn a_lost_zone_is_left_and_taken_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_target_that_hangs_costs_its_own_requests_and_is_replaced() {
+async fn a_hanging_target_delays_only_its_own_requests_and_is_replaced() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = LocalCloud::start(options(directory.path())).await.unwrap();
     let application = Application::deploy(&cloud.endpoint(), directory.path()).await;
@@ -252,7 +252,7 @@ async fn a_target_that_hangs_costs_its_own_requests_and_is_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_cloud_is_taken_up_where_it_was() {
+async fn a_killed_cloud_resumes_where_it_stopped() {
     let directory = tempfile::tempdir().unwrap();
     let child = Process::start(directory.path());
     let endpoint = eventually(async || daemon::find(directory.path()).await).await.endpoint;
@@ -260,7 +260,7 @@ async fn a_killed_cloud_is_taken_up_where_it_was() {
     let processes = application.processes().await;
     assert_eq!(processes.len(), 2);
 
-    // It dies in the midst of changes: what was answered must be there.
+    // The process is killed during changes; every answered change must survive.
     let answered = Arc::new(AtomicU32::new(0));
     let writer = tokio::spawn(write_until_it_dies(application.api.clone(), Arc::clone(&answered)));
     eventually(async || (answered.load(Ordering::Relaxed) >= 50).then_some(())).await;
@@ -283,9 +283,9 @@ async fn a_killed_cloud_is_taken_up_where_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn databases_go_with_their_zone_and_others_take_their_place() {
+async fn databases_of_a_failed_zone_fail_over_to_other_zones() {
     let directory = tempfile::tempdir().unwrap();
-    // The server runs as a user of its own.
+    // The server runs as a separate user.
     std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let cloud = LocalCloud::start(options(directory.path())).await.unwrap();
     let asked = Application::new(&cloud.endpoint(), directory.path());
@@ -304,7 +304,7 @@ async fn databases_go_with_their_zone_and_others_take_their_place() {
         ("MultiAZ", "true"),
     ];
     asked.ask("rds", "CreateDBInstance", &[&alone[..], &owner].concat()).await;
-    // The writer, and state and role of each.
+    // The writer, and state and role of each member.
     let look = async || {
         let status = asked.status().await;
         let writer = status.database_clusters[0].writer.clone();
@@ -337,7 +337,7 @@ async fn databases_go_with_their_zone_and_others_take_their_place() {
     cloud.shutdown().await;
 }
 
-/// Writes parameters one after another and counts those that were answered.
+/// Writes parameters one after another, and counts the successful responses.
 async fn write_until_it_dies(api: Api, answered: Arc<AtomicU32>) {
     let mut number = 1;
     while let Some((status, text)) = put(&api, number).await {
@@ -354,10 +354,10 @@ async fn put(api: &Api, number: u32) -> Option<(u16, String)> {
     api.send("ssm", Method::POST, "/", &headers, body.as_bytes()).await
 }
 
-/// A cloud in a process of its own, which is killed when this is dropped.
+/// A cloud in a separate process, which is killed when this is dropped.
 struct Process(Child);
 
-/// Where the process of a cloud keeps it.
+/// Environment variable with the directory of the process's cloud.
 const DIRECTORY: &str = "INFRA_LOCAL_TEST_DIRECTORY";
 
 impl Process {

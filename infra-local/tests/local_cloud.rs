@@ -1,4 +1,4 @@
-//! A local cloud in this process, driven over HTTP the way an AWS client would.
+//! A local cloud in this process, which the tests call over HTTP as an AWS client does.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod support;
@@ -36,7 +36,7 @@ async fn the_state_survives_a_restart_and_so_does_the_endpoint() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_silently_dropped() {
+async fn unsupported_parameters_and_operations_are_refused_by_name() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
     let (status, answer) = ec2(&cloud, &[("Action", "DescribeVpcs"), ("Colour", "green")]).await;
@@ -65,7 +65,7 @@ async fn a_dry_run_and_a_failed_request_change_nothing() {
         [("Action", "CreateSecurityGroup"), ("GroupName", "web"), ("GroupDescription", "d"), ("DryRun", "true")];
     let (status, answer) = ec2(&cloud, &create).await;
     assert_eq!((status, element(&answer, "Code").as_str()), (412, "DryRunOperation"));
-    // The first rule is good, the second is not: neither is added.
+    // The first rule is valid, the second is not: neither is added.
     let (_, answer) = ec2(&cloud, &[("Action", "DescribeSecurityGroups")]).await;
     let group = element(&answer, "groupId");
     let authorize = [
@@ -85,7 +85,7 @@ async fn a_dry_run_and_a_failed_request_change_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_cloud_adopts_what_a_detached_one_left_running() {
+async fn a_new_cloud_adopts_the_processes_of_a_detached_one() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
     let id = launch(&cloud, WAITS).await;
@@ -110,7 +110,7 @@ async fn a_new_cloud_adopts_what_a_detached_one_left_running() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_that_dies_is_started_again_until_it_dies_too_often() {
+async fn a_crashing_service_is_restarted_until_it_crashes_too_often() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
     let id = launch(&cloud, "#!/bin/sh\necho last words\nexit 7\n").await;
@@ -128,7 +128,7 @@ async fn a_service_that_dies_is_started_again_until_it_dies_too_often() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_service_comes_back_as_another_process() {
+async fn a_killed_service_is_restarted_as_another_process() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
     let id = launch(&cloud, WAITS).await;
@@ -158,7 +158,7 @@ async fn objects_survive_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_daemon_says_where_it_is_and_stops_when_asked() {
+async fn a_daemon_publishes_its_address_and_stops_on_request() {
     let directory = tempfile::tempdir().unwrap();
     assert_eq!(daemon::find(directory.path()).await, None);
     let options = Options::new(directory.path());
@@ -167,7 +167,7 @@ async fn a_daemon_says_where_it_is_and_stops_when_asked() {
     assert_eq!(found.pid, std::process::id());
     let file = directory.path().join("daemon.json");
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-    // A file left behind by another process does not count.
+    // A file of another process is ignored.
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, text.replace(&found.start_time.to_string(), "1")).unwrap();
     assert_eq!(daemon::find(directory.path()).await, None);
@@ -181,7 +181,7 @@ async fn a_daemon_says_where_it_is_and_stops_when_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_daemon_waits_for_the_previous_one_and_does_not_remove_its_successors_file() {
+async fn a_daemon_waits_for_the_previous_one_and_keeps_its_successors_file() {
     let directory = tempfile::tempdir().unwrap();
     let previous = LocalCloud::start(Options::new(directory.path())).await.unwrap();
     let mut next = Box::pin(daemon::run(Options::new(directory.path())));
@@ -261,7 +261,7 @@ async fn a_service_outlives_a_full_disk_under_its_log() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_machine_and_a_lost_zone_take_everything_in_them() {
+async fn a_killed_machine_and_a_failed_zone_stop_all_their_processes() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
     let (one, other) = (launch(&cloud, WAITS).await, launch(&cloud, WAITS).await);
@@ -289,7 +289,7 @@ async fn a_killed_machine_and_a_lost_zone_take_everything_in_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dropped_answer_was_carried_out_and_lag_hides_it() {
+async fn a_request_with_a_dropped_response_is_executed_and_lag_hides_it() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
     let requests =
@@ -321,7 +321,7 @@ async fn a_dropped_answer_was_carried_out_and_lag_hides_it() {
     cloud.shutdown().await;
 }
 
-/// The same user data for a host that powers itself off once it is configured.
+/// Returns the user data with an instruction to power the host off once it is configured.
 fn built(user_data: &str) -> String {
     let text = String::from_utf8(STANDARD.decode(user_data).unwrap()).unwrap();
     let (first, config) = text.split_once('\n').unwrap();
@@ -331,7 +331,7 @@ fn built(user_data: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_image_holds_what_its_builder_had() {
+async fn an_image_contains_the_files_of_its_builder() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
     let user_data = built(&user_data(&Api::of(&cloud), WAITS, None).await);
@@ -345,7 +345,7 @@ async fn an_image_holds_what_its_builder_had() {
         })
         .await
     };
-    // It configures itself, without running anything, and powers off.
+    // The host configures itself, without starting its services, and powers off.
     assert!(stopped(&builder).await.services.iter().all(|service| service.pid.is_none()));
     let (_, described) = ec2(&cloud, &[("Action", "DescribeInstances"), ("InstanceId.1", &builder)]).await;
     assert!(described.contains("Client.InstanceInitiatedShutdown"), "{described}");
@@ -363,7 +363,7 @@ async fn an_image_holds_what_its_builder_had() {
     })
     .await;
     ec2(&cloud, &[("Action", "TerminateInstances"), ("InstanceId.1", &builder)]).await;
-    // Nothing but the image may be needed.
+    // The instance must need only the image.
     send(&cloud, "s3", Method::DELETE, "/programs/service", &[], b"").await;
     std::fs::remove_dir_all(directory.path().join("artifacts")).unwrap();
 
@@ -371,7 +371,7 @@ async fn an_image_holds_what_its_builder_had() {
     let service = running_service(&cloud, &launched, None).await;
     assert_eq!(service.name, "service");
 
-    // The image can go, what runs stays; its snapshot is held by the image.
+    // Deregistering the image does not stop the instance; the image holds its snapshot.
     let delete_snapshot = [("Action", "DeleteSnapshot"), ("SnapshotId", snapshot.as_str())];
     let (_, answer) = ec2(&cloud, &delete_snapshot).await;
     assert_eq!(element(&answer, "Code"), "InvalidSnapshot.InUse");
@@ -386,7 +386,7 @@ async fn an_image_holds_what_its_builder_had() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_builder_that_cannot_configure_itself_says_so_and_stays() {
+async fn a_builder_that_cannot_configure_itself_reports_it_and_keeps_running() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
     let user_data = built(&user_data(&Api::of(&cloud), WAITS, None).await);

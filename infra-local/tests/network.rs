@@ -6,6 +6,8 @@
 
 #[path = "../../tests/skip.rs"]
 mod skip;
+#[cfg(target_os = "linux")]
+mod support;
 
 #[cfg(target_os = "linux")]
 #[path = "network/mod.rs"]

@@ -1,4 +1,4 @@
-//! Callers that the endpoint answers: those with the cloud's key, and web pages that a bucket admits.
+//! Callers that the endpoint accepts: those with the cloud's key, and web pages that a bucket's CORS rules permit.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod support;
@@ -26,7 +26,7 @@ async fn start(directory: &tempfile::TempDir) -> LocalCloud {
     LocalCloud::start(Options::new(directory.path())).await.unwrap()
 }
 
-/// The status of a request to EC2 with these headers on top.
+/// Returns the status of a request to EC2 with these additional headers.
 async fn asked(api: &Api, headers: &[(&str, &str)]) -> u16 {
     let headers = [&[FORM], headers].concat();
     api.send("ec2", Method::POST, "/", &headers, DESCRIBE).await.unwrap().0
@@ -46,7 +46,7 @@ async fn only_the_cloud_s_own_key_signs_requests() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn added_keys_work_beside_the_generated_one_and_any_key_only_on_demand() {
+async fn added_keys_work_besides_the_generated_one_and_any_key_only_on_request() {
     let directory = tempfile::tempdir().unwrap();
     let chosen = Credentials { access_key_id: "chosen".into(), secret_access_key: "secret".into() };
     let options = Options { access_keys: vec![chosen.clone()], ..Options::new(directory.path()) };
@@ -93,7 +93,7 @@ async fn a_form_of_a_web_page_with_the_signature_in_the_url_launches_nothing() {
     );
     let launch = "Action=RunInstances&Version=2016-11-15&ImageId=ami-1&MinCount=1&MaxCount=1";
     let page = [("origin", "http://evil.example"), ("host", "evil.example"), ("content-type", "text/plain")];
-    // Each header alone would already be refused; without any, the signature is wrong.
+    // Each header alone is refused; without any, the signature is wrong.
     for headers in [&page[..], &page[..1], &page[1..2], &page[2..]] {
         let mut request = Request::post(format!("{}/?{signed}", cloud.endpoint()));
         for (name, value) in headers {
@@ -134,7 +134,7 @@ async fn the_administration_paths_need_the_token_of_the_directory() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bucket_s_cors_configuration_admits_pages_to_s3_alone() {
+async fn a_bucket_s_cors_configuration_admits_pages_only_to_s3() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = start(&directory).await;
     let api = Api::of(&cloud);
@@ -154,7 +154,7 @@ async fn a_bucket_s_cors_configuration_admits_pages_to_s3_alone() {
     let other = ("origin", "http://evil.example");
     assert_eq!(send(&cloud, "s3", Method::PUT, "/photos/a", &[other], b"y").await.0, 403);
     assert_eq!(send(&cloud, "s3", Method::GET, "/photos/a", &[], b"").await, (200, "x".to_owned()));
-    // The grant is for S3, and does not replace the signature.
+    // The CORS permission is for S3, and does not replace the signature.
     let smuggled = [FORM, page];
     assert_eq!(api.send("ec2", Method::PUT, "/photos", &smuggled, DESCRIBE).await.unwrap().0, 403);
     let stranger = Api { key: Credentials { secret_access_key: "no".into(), ..api.key.clone() }, ..api.clone() };
@@ -200,7 +200,7 @@ async fn a_service_name_that_is_a_path_is_refused_and_deletes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cached_program_that_has_changed_is_fetched_again() {
+async fn a_changed_cached_program_is_downloaded_again() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = start(&directory).await;
     let script = "#!/bin/sh\nexec sleep 600\n";
@@ -218,7 +218,7 @@ async fn a_cached_program_that_has_changed_is_fetched_again() {
     cloud.shutdown().await;
 }
 
-/// The body of a form upload with a policy for the bucket `forms`.
+/// Returns the body of a form upload with a policy for the bucket `forms`.
 fn form(key: &Credentials, file: &[u8], greatest: usize) -> Vec<u8> {
     let day = chrono::Utc::now().format("%Y%m%d").to_string();
     let credential = format!("{}/{day}/us-east-1/s3/aws4_request", key.access_key_id);
@@ -285,7 +285,7 @@ async fn form_uploads_are_verified_by_their_policy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nested_parameters_are_bounded() {
+async fn the_nesting_of_parameters_is_limited() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = start(&directory).await;
     let nested = format!("Action=PutMetricData&Namespace=n&MetricData.{}Value=1", "member.1.".repeat(1000));
@@ -296,7 +296,7 @@ async fn nested_parameters_are_bounded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_daemon_is_asked_with_its_token_alone() {
+async fn a_daemon_answers_only_requests_with_its_token() {
     let directory = tempfile::tempdir().unwrap();
     let options = Options::new(directory.path());
     let running = tokio::spawn(async move { daemon::run(options).await });

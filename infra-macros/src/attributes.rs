@@ -120,7 +120,7 @@ pub(crate) fn fields(input: &DeriveInput) -> Result<impl Iterator<Item = &Field>
     }
 }
 
-/// The name of the property in which serde keeps the field; `None` for a field that serde skips.
+/// Returns the name of the property in which serde keeps the field; `None` for a field that serde skips.
 fn property(field: &Field) -> Result<Option<String>> {
     let mut name = field.ident.as_ref().map(|ident| ident.to_string().trim_start_matches("r#").to_owned());
     for attribute in own(&field.attrs, "serde") {
@@ -147,7 +147,7 @@ fn own<'a>(attributes: &'a [Attribute], name: &'a str) -> impl Iterator<Item = &
     attributes.iter().filter(move |attribute| attribute.path().is_ident(name))
 }
 
-/// The name of a nested attribute, if it is one of `allowed`.
+/// Returns the name of a nested attribute, if it is one of `allowed`.
 fn known(meta: &ParseNestedMeta<'_>, allowed: &[&str], place: &str) -> Result<String> {
     let name = meta.path.get_ident().map(ToString::to_string).unwrap_or_default();
     if allowed.contains(&name.as_str()) {
@@ -187,7 +187,7 @@ impl Errors {
     }
 }
 
-/// The span of a field's type, for errors about it.
+/// Returns the span of a field's type, for errors about it.
 pub(crate) fn type_span(field: &Field) -> Span {
     field.ty.span()
 }

@@ -131,7 +131,7 @@ impl Database {
         })
     }
 
-    /// Connects. Retries until the time to wait has passed, while PostgreSQL does not answer.
+    /// Connects. While PostgreSQL does not respond, retries until the time to wait has passed.
     ///
     /// The pool replaces a dead connection at the next request.
     ///

@@ -22,7 +22,7 @@ pub struct Held {
 }
 
 impl Held {
-    /// `None` with SQLite, whose only connection is shared.
+    /// Returns a holder of one connection, or `None` with SQLite, whose only connection is shared.
     pub fn of(database: &DatabaseConnection) -> Option<Self> {
         let is_postgres = database.get_database_backend() == DbBackend::Postgres;
         is_postgres.then(|| Self { pool: database.get_postgres_connection_pool().clone(), kept: RefCell::new(None) })

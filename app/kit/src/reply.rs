@@ -73,8 +73,8 @@ pub fn is_refusal(error: &DbErr) -> bool {
     matches!(**source, sqlx::Error::Database(_)) && !is_unavailable(error)
 }
 
-/// PostgreSQL: connection (08), resources (53), operator intervention (57), read-only replica (25006).
-/// SQLite: busy, locked, read-only, input/output, full, cannot open.
+/// Returns whether the database is temporarily unavailable. PostgreSQL: connection (08), resources (53), operator
+/// intervention (57), read-only replica (25006). SQLite: busy, locked, read-only, input/output, full, cannot open.
 fn is_unavailable_code(code: &str) -> bool {
     if code.len() == 5 {
         return ["08", "53", "57", "25006"].iter().any(|class| code.starts_with(class));

@@ -282,7 +282,7 @@ fn progress(refresh: &InstanceRefresh) -> (Option<&Status>, Option<i32>, Option<
     (refresh.status(), refresh.percentage_complete(), refresh.instances_to_update())
 }
 
-/// `instance refresh 50 %`.
+/// Returns the status with the progress: `instance refresh 50 %`.
 fn status(refresh: &InstanceRefresh) -> String {
     let percent = refresh.percentage_complete().unwrap_or_default();
     match refresh.status() {

@@ -329,7 +329,7 @@ mod tests {
         }
     }
 
-    /// The description of a template with these inputs.
+    /// Returns the description of a template with these inputs.
     fn description(of: &LaunchTemplate) -> Description {
         let data = of.data("us-east-1").unwrap();
         let data = types::ResponseLaunchTemplateData::builder()

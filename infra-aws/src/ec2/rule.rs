@@ -68,22 +68,22 @@ impl PortRange for RangeInclusive<u16> {
 }
 
 impl Rule {
-    /// TCP to a port or a range of ports: `443`, `8000..=8010`.
+    /// Returns TCP with a port or a range of ports: `443`, `8000..=8010`.
     pub fn tcp(ports: impl PortRange) -> Ports {
         Ports { protocol: "tcp", range: Some(ports.bounds()) }
     }
 
-    /// UDP to a port or a range of ports.
+    /// Returns UDP with a port or a range of ports.
     pub fn udp(ports: impl PortRange) -> Ports {
         Ports { protocol: "udp", range: Some(ports.bounds()) }
     }
 
-    /// ICMP of all types, such as echo requests.
+    /// Returns ICMP of all types, such as echo requests.
     pub fn icmp() -> Ports {
         Ports { protocol: "icmp", range: None }
     }
 
-    /// All protocols.
+    /// Returns all protocols.
     pub fn all() -> Ports {
         Ports { protocol: "-1", range: None }
     }
@@ -127,37 +127,37 @@ impl Rule {
 
 /// The names `from_…` suit ingress and `to_…` egress; both return the same rule.
 impl Ports {
-    /// Sets every IPv4 address as the other side.
+    /// Permits traffic from every IPv4 address.
     pub fn from_anywhere(self) -> Rule {
         self.from_cidr("0.0.0.0/0")
     }
 
-    /// Sets a range of addresses as the other side.
+    /// Permits traffic from a range of addresses.
     pub fn from_cidr(self, cidr: impl Into<Input<String>>) -> Rule {
         Rule { cidr: Some(cidr.into()), ..self.rule() }
     }
 
-    /// Sets the members of another group as the other side.
+    /// Permits traffic from the members of another group.
     pub fn from_group(self, group: impl Into<Input<SecurityGroupId>>) -> Rule {
         Rule { group: Some(group.into()), ..self.rule() }
     }
 
-    /// Sets the members of the rule's own group as the other side.
+    /// Permits traffic from the members of the rule's own group.
     pub fn from_itself(self) -> Rule {
         Rule { itself: true, ..self.rule() }
     }
 
-    /// Sets every IPv4 address as the other side.
+    /// Permits traffic to every IPv4 address.
     pub fn to_anywhere(self) -> Rule {
         self.from_anywhere()
     }
 
-    /// Sets a range of addresses as the other side.
+    /// Permits traffic to a range of addresses.
     pub fn to_cidr(self, cidr: impl Into<Input<String>>) -> Rule {
         self.from_cidr(cidr)
     }
 
-    /// Sets the members of another group as the other side.
+    /// Permits traffic to the members of another group.
     pub fn to_group(self, group: impl Into<Input<SecurityGroupId>>) -> Rule {
         self.from_group(group)
     }
@@ -197,7 +197,7 @@ pub(super) fn to_set(rules: &[Rule], group_id: &str) -> Result<RuleSet, Unresolv
     rules.iter().map(|rule| Ok((rule.key(group_id)?, rule.description.clone()))).collect()
 }
 
-/// The egress rules of a new group: all traffic to every IPv4 address.
+/// Returns the egress rules of a new group: all traffic to every IPv4 address.
 pub(super) fn default_egress() -> RuleSet {
     to_set(&[Rule::all().to_anywhere()], "").unwrap_or_default()
 }

@@ -42,32 +42,32 @@ pub struct QueryPattern {
 }
 
 impl Condition {
-    /// The path is like one of these.
+    /// Matches paths by patterns.
     pub fn path(patterns: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self::Path(texts(patterns))
     }
 
-    /// The host is one of these.
+    /// Matches hosts by patterns.
     pub fn host(patterns: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self::Host(texts(patterns))
     }
 
-    /// A header is like one of these.
+    /// Matches the values of a header by patterns.
     pub fn header(name: impl Into<String>, patterns: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self::Header { name: name.into(), values: texts(patterns) }
     }
 
-    /// The method is one of these.
+    /// Matches HTTP methods.
     pub fn method(methods: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self::Method(texts(methods))
     }
 
-    /// A parameter of the query is like this.
+    /// Matches a query parameter by a pattern for its value.
     pub fn query(key: impl Into<String>, value: impl Into<String>) -> Self {
         Self::Query(vec![QueryPattern { key: Some(key.into()), value: value.into() }])
     }
 
-    /// The client's address is in one of these blocks.
+    /// Matches client addresses by CIDR blocks.
     pub fn source(cidrs: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self::Source(texts(cidrs))
     }

@@ -170,7 +170,8 @@ mod tests {
         file["content"].as_str().unwrap().to_owned()
     }
 
-    /// User data for a machine without services; `machine` sets the fields that differ from an empty machine.
+    /// Returns the user data of a machine without services; `machine` sets the fields that differ from an empty
+    /// machine.
     fn rendered_without_services(machine: &Json) -> Json {
         let mut document = json!({"machine": 1, "image": "debian-12", "packages": [], "files": [], "services": []});
         document.as_object_mut().unwrap().extend(machine.as_object().unwrap().clone());

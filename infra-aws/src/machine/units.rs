@@ -10,22 +10,22 @@ pub(super) fn unit_name(service: &DocumentService) -> String {
     format!("infra-{}.service", service.name)
 }
 
-/// Path of the service's executable.
+/// Returns the path of the service's executable.
 pub(super) fn program(service: &DocumentService) -> String {
     format!("/opt/infra/{}", service.name)
 }
 
-/// Path of the environment that the Machine declares.
+/// Returns the path of the environment file that the Machine declares.
 pub(super) fn environment_file(service: &DocumentService) -> String {
     format!("/etc/infra/{}.env", service.name)
 }
 
-/// Path of the environment that each start determines: the address and the secrets.
+/// Returns the path of the environment file that is written at each start: the address and the secrets.
 pub(super) fn run_file(service: &DocumentService) -> String {
     format!("{RUN}/{}.env", service.name)
 }
 
-/// Content of the environment file that the Machine declares.
+/// Returns the content of the environment file that the Machine declares.
 pub(super) fn environment(service: &DocumentService) -> String {
     let mut text = String::new();
     for (name, value) in &service.environment {
@@ -34,7 +34,7 @@ pub(super) fn environment(service: &DocumentService) -> String {
     text
 }
 
-/// Content of the service's unit file.
+/// Returns the content of the service's unit file.
 ///
 /// The service cannot start before `infra.service` has written its environment. When `infra.service` fails, systemd
 /// cancels the start jobs that wait for it; `infra.service` wants its services, so each of its attempts queues their start

@@ -62,7 +62,7 @@ use infra_core::target::Readiness;
 /// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:rds:DbCluster", timeout = TIMEOUT * 2)]
-// The API has these switches.
+// The flags are those of AWS's API.
 #[allow(clippy::struct_excessive_bools)]
 pub struct DbCluster {
     /// Identifier, unique in the account and region: up to 60 lower-case letters, digits and `-`, beginning with a

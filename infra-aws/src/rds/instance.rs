@@ -66,7 +66,7 @@ use infra_core::target::Readiness;
 /// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:rds:DbInstance", timeout = TIMEOUT * 2)]
-// The API has these switches.
+// The flags are those of AWS's API.
 #[allow(clippy::struct_excessive_bools)]
 pub struct DbInstance {
     /// Identifier, unique in the account and region: up to 63 lower-case letters, digits and `-`, beginning with a

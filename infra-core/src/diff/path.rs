@@ -71,7 +71,7 @@ fn restore_field(name: &str, rest: &[Step], old: Option<&Value>, map: &mut Map<V
     }
 }
 
-/// An item without a counterpart in `old` is new as a whole.
+/// Restores the item at a path. An item without a counterpart in `old` is new as a whole.
 fn restore_item(rest: &[Step], old: &Value, item: &mut Value) {
     if rest.is_empty() {
         item.clone_from(old);

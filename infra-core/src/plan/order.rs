@@ -245,7 +245,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    /// Some generation of each resource used the other one: the state does not record which generation.
+    /// Each resource used the other one in some generation: the state does not record which generation.
     #[test]
     fn cycle_of_removals_is_resolved() {
         let (a, b, c) = ("urn:infra:s::p::t:T::a", "urn:infra:s::p::t:T::b", "urn:infra:s::p::t:T::c");

@@ -57,11 +57,10 @@ pub trait Described: Resource {
         inputs: &Self,
     ) -> impl Future<Output = Result<Self::Description, ProviderError>> + Send;
 
-    /// Waits until an existing resource is usable, changes whatever differs from its new inputs, and returns its
-    /// outputs.
+    /// Waits until an existing resource is usable, updates it to its new inputs, and returns its outputs.
     ///
-    /// It follows a create and is the whole of an update. A failure after a create records the resource as created, and
-    /// the next run calls this again.
+    /// Called after a create, and as the only step of an update. If it fails after a create, the resource is recorded
+    /// as created, and the next run calls it again.
     fn apply(
         cx: &Context<'_, Self::Client>,
         api: &Self::Api,

@@ -175,7 +175,8 @@ pub struct Recovery<R: Handler> {
 }
 
 impl<R: Handler> Recovery<R> {
-    /// The operation id is the provider's idempotency token for `lifetime`; `find` looks for the tag of the operation.
+    /// Uses the operation id as the provider's idempotency token for `lifetime`; `find` looks for the tag of the
+    /// operation.
     pub fn token(lifetime: Duration, find: Find<R>) -> Self {
         Self::of(RecoveryKind::Token { lifetime }, Some(find))
     }
@@ -186,23 +187,22 @@ impl<R: Handler> Recovery<R> {
         Self::of(RecoveryKind::Name, Some(find))
     }
 
-    /// `find` looks for the natural key, such as the balancer and port of a listener.
+    /// Searches by the natural key, such as the balancer and port of a listener.
     pub fn key(find: Find<R>) -> Self {
         Self::of(RecoveryKind::Key, Some(find))
     }
 
-    /// `find` looks for the tag of the operation. Because reads may lag behind writes, a missing resource may still
-    /// exist.
+    /// Searches by the tag of the operation. Because reads may lag behind writes, a missing resource may still exist.
     pub fn tag(find: Find<R>) -> Self {
         Self::of(RecoveryKind::Tag, Some(find))
     }
 
-    /// A repeated create has the same effect as a single one, and no resource exists outside of the state.
+    /// Repeats the create, which has the same effect as a single one; no resource exists outside of the state.
     pub fn idempotent() -> Self {
         Self::of(RecoveryKind::Idempotent, None)
     }
 
-    /// The create consists of several calls, each preceded by [`Context::progress`]; `find` uses [`Context::earlier`].
+    /// Settles a create of several calls, each preceded by [`Context::progress`]; `find` uses [`Context::earlier`].
     pub fn phased(find: Find<R>) -> Self {
         Self::of(RecoveryKind::Phased, Some(find))
     }
@@ -258,8 +258,8 @@ impl<C> Context<'_, C> {
         Ok(replaced.map(prior).transpose()?)
     }
 
-    /// The identity under which this generation was created. It differs from [`Context::urn`] once the declaration has
-    /// been renamed, and is what the tags of the generation contain.
+    /// Returns the identity under which this generation was created. It differs from [`Context::urn`] once the
+    /// declaration has been renamed. The tags of the generation contain it.
     pub fn origin(&self) -> &crate::urn::Urn {
         self.request.origin.as_ref().unwrap_or(&self.request.urn)
     }

@@ -38,7 +38,7 @@ impl Deadline {
         clock.now() >= self.now || clock.wall() >= self.wall
     }
 
-    /// The deadline on [`Clock::now`].
+    /// Returns the deadline on [`Clock::now`].
     pub(super) fn at(self) -> Duration {
         self.now
     }

@@ -24,7 +24,7 @@ impl Pattern {
     }
 }
 
-/// Greedy matching that returns to the last `*`: linear for one star, quadratic at worst.
+/// Matches greedily and returns to the last `*`: linear for one star, quadratic at worst.
 fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t) = (0, 0);

@@ -32,7 +32,7 @@ pub enum Expression {
         /// Maximum number of items.
         most: usize,
     },
-    /// Those items of a list that exist. Values of absent declarations are omitted.
+    /// The existing items of a list. Values of absent declarations are omitted.
     Present(Vec<Expression>),
     /// The value marked as secret.
     #[serde(with = "super::sealed::expression")]

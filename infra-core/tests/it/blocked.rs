@@ -87,7 +87,8 @@ impl Handler for Part {
     }
 }
 
-/// Three parts, each needed by the previous one. Deletions begin in reverse order of the names, with a blocked one.
+/// Declares three parts, each needed by the previous one. Deletions begin in reverse order of the names, with a blocked
+/// one.
 fn program(world: &World) -> impl Fn(&Stack, &Config) -> Result + Sync + use<> {
     let (hooked, provide) = (world.hooked.clone(), providing::<Part>(world));
     move |stack, _| {

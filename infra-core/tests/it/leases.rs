@@ -40,9 +40,9 @@ struct Log {
 #[derive(Debug)]
 struct Opened {
     epoch: u64,
-    /// The state that it found.
+    /// Resources in the state that it opened.
     found: BTreeSet<String>,
-    /// The entries that it tried to write.
+    /// Resources whose entries it tried to write.
     own: BTreeSet<String>,
 }
 

@@ -18,7 +18,7 @@ fn small() -> Policy {
     })
 }
 
-/// A policy that cannot decide while the place is unknown.
+/// Returns a policy that cannot decide while the zone is unknown.
 fn not_in_b() -> Policy {
     Policy::typed("not-in-b", Enforcement::Mandatory, |_, thing: &Thing| {
         let place = thing.place.as_ref().and_then(|place| place.known().ok());

@@ -5,7 +5,7 @@ use hyper::http::request::Parts;
 
 use super::credentials::Credentials;
 use super::policy::{Context, Document};
-use super::{Refusal, Wish, managed};
+use super::{Refusal, RequestedAction, managed};
 use crate::model::ACCOUNT;
 use crate::model::Cloud;
 use crate::model::iam::{ISSUED_KEY, ISSUED_SESSION_KEY, Iam, Session};
@@ -33,7 +33,7 @@ pub(crate) enum Identity {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RootKeys {
     pub(crate) known: Vec<Credentials>,
-    /// True when an unknown key passes for the root user's, with any signature.
+    /// True when a request with an unknown key is accepted as the root user's, with any signature.
     pub(crate) accept_any: bool,
 }
 
@@ -68,7 +68,7 @@ pub(crate) fn identify_form(
     holder(cloud, root, &signed.scope, token, now, |secret| signed.check(secret))
 }
 
-/// Returns the identity that holds an access key, if `check` accepts the key's secret.
+/// Returns the identity to which an access key belongs, if `check` accepts the key's secret.
 fn holder(
     cloud: &Cloud,
     root: &RootKeys,
@@ -90,15 +90,15 @@ fn holder(
         return Ok(Identity::Session { access_key: key.to_owned(), role, name });
     }
     let mut users = cloud.iam.users.values();
-    if let Some((user, held)) = users.find_map(|user| Some((user, user.access_keys.get(key)?))) {
-        if !held.active {
+    if let Some((user, user_key)) = users.find_map(|user| Some((user, user.access_keys.get(key)?))) {
+        if !user_key.active {
             return Err(Refusal::UnknownKey);
         }
-        check(&held.secret)?;
+        check(&user_key.secret)?;
         return Ok(Identity::User { name: user.name.clone() });
     }
     match root.find(key) {
-        Some(held) => check(&held.secret_access_key)?,
+        Some(user_key) => check(&user_key.secret_access_key)?,
         None if key.starts_with(ISSUED_KEY) || key.starts_with(ISSUED_SESSION_KEY) => return Err(Refusal::UnknownKey),
         None if root.accept_any => {}
         None => return Err(Refusal::UnknownKey),
@@ -109,13 +109,14 @@ fn holder(
 /// Returns the secret of an access key. With [`RootKeys::accept_any`] a key may have none.
 pub(crate) fn secret<'a>(cloud: &'a Cloud, root: &'a RootKeys, key: &str) -> Option<&'a str> {
     let session = cloud.iam.sessions.get(key).map(|session| &session.secret);
-    let held = || cloud.iam.users.values().find_map(|user| user.access_keys.get(key)).map(|held| &held.secret);
+    let user_key =
+        || cloud.iam.users.values().find_map(|user| user.access_keys.get(key)).map(|user_key| &user_key.secret);
     let own = || root.find(key).map(|key| &key.secret_access_key);
-    session.or_else(held).or_else(own).map(String::as_str)
+    session.or_else(user_key).or_else(own).map(String::as_str)
 }
 
 impl Identity {
-    /// The identity of a key whose signature was verified before.
+    /// Returns the identity of a key whose signature has been verified.
     pub(crate) fn of_key(iam: &Iam, key: &str) -> Identity {
         if let Some(session) = iam.sessions.get(key) {
             let Session { role, name, .. } = session.clone();
@@ -127,7 +128,7 @@ impl Identity {
         }
     }
 
-    /// Its Amazon Resource Name.
+    /// Returns the identity's ARN.
     pub(crate) fn arn(&self, iam: &Iam) -> String {
         match self {
             Identity::Root { .. } => format!("arn:aws:iam::{ACCOUNT}:root"),
@@ -139,7 +140,7 @@ impl Identity {
         }
     }
 
-    /// The unique id that `GetCallerIdentity` tells.
+    /// Returns the unique id that `GetCallerIdentity` reports.
     pub(crate) fn user_id(&self, iam: &Iam) -> String {
         match self {
             Identity::Root { .. } => ACCOUNT.to_owned(),
@@ -150,7 +151,7 @@ impl Identity {
         }
     }
 
-    /// The sets of policies that must each allow what it does; `None` for the root user, who needs none.
+    /// Returns the sets of policies that must each allow an action, or `None` for the root user, who needs none.
     pub(super) fn policies(&self, iam: &Iam) -> Option<Vec<Vec<Document>>> {
         match self {
             Identity::Root { .. } => None,
@@ -169,8 +170,8 @@ impl Identity {
         }
     }
 
-    /// The keys that every request has.
-    pub(super) fn context(&self, wish: &Wish<'_>) -> Context {
+    /// Returns the condition keys that every request has.
+    pub(super) fn context(&self, action: &RequestedAction<'_>) -> Context {
         let kind = match self {
             Identity::Root { .. } => "Account",
             Identity::User { .. } => "User",
@@ -183,9 +184,9 @@ impl Identity {
         };
         let mut context = Context::from(
             [
-                ("aws:requestedregion", wish.region.to_owned()),
-                ("aws:currenttime", wish.now.to_rfc3339()),
-                ("aws:epochtime", wish.now.timestamp().to_string()),
+                ("aws:requestedregion", action.region.to_owned()),
+                ("aws:currenttime", action.now.to_rfc3339()),
+                ("aws:epochtime", action.now.timestamp().to_string()),
                 ("aws:principalaccount", ACCOUNT.to_owned()),
                 ("aws:principalarn", principal),
                 ("aws:principaltype", kind.to_owned()),
@@ -201,7 +202,8 @@ impl Identity {
     }
 }
 
-/// The documents of inline and attached policies. What cannot be read, or is not known here, allows nothing.
+/// Returns the documents of inline and attached policies. A document that is invalid or unknown to the local cloud
+/// allows nothing.
 fn documents<'a>(
     iam: &Iam,
     inline: impl IntoIterator<Item = &'a String>,

@@ -1,8 +1,8 @@
-//! The policies that AWS manages, as far as they speak of services that are here.
+//! AWS managed policies, restricted to the services of the local cloud.
 
 use serde_json::{Value, json};
 
-/// The document of a policy of AWS's own; `None` for one that is not known here.
+/// Returns the document of an AWS managed policy, or `None` if the local cloud does not know it.
 pub(crate) fn document(arn: &str) -> Option<String> {
     let name = arn.strip_prefix("arn:aws:iam::aws:policy/")?.rsplit('/').next()?;
     let reads = |services: &[&str]| -> Vec<String> {
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn they_are_policies() {
+    fn managed_policies_are_valid_documents() {
         for name in ["AdministratorAccess", "PowerUserAccess", "ReadOnlyAccess", "AmazonS3ReadOnlyAccess"] {
             let text = document(&format!("arn:aws:iam::aws:policy/{name}"));
             assert!(text.is_some_and(|text| Document::parse(&text).is_ok()), "{name}");

@@ -26,7 +26,7 @@ pub use credentials::Credentials;
 pub(crate) use identity::{Identity, RootKeys, identify, identify_form, secret};
 pub(crate) use managed::document as managed_document;
 pub(crate) use origin::{Endpoint, Source};
-pub(crate) use policy::{Document, Question};
+pub(crate) use policy::{AccessRequest, Document};
 pub(crate) use refusal::Refusal;
 pub(crate) use resource::{Resource, arns};
 
@@ -35,28 +35,29 @@ use chrono::{DateTime, Utc};
 use crate::model::Cloud;
 use policy::Verdict;
 
-/// A wanted action on resources.
-pub(crate) struct Wish<'a> {
+/// An action on resources that the caller requests.
+pub(crate) struct RequestedAction<'a> {
     /// `ec2:RunInstances`
     pub(crate) action: &'a str,
-    /// ARNs; `*` stands for what has none.
+    /// ARNs, or `*` for actions without a resource.
     pub(crate) resources: &'a [String],
     pub(crate) region: &'a str,
     pub(crate) now: DateTime<Utc>,
 }
 
-/// Checks that the policies of an identity allow the action on all resources. The root user may do everything.
-pub(crate) fn authorise(cloud: &Cloud, identity: &Identity, wish: &Wish<'_>) -> Result<(), Refusal> {
+/// Checks that the policies of an identity allow the action on all resources. The root user is allowed all actions.
+pub(crate) fn authorise(cloud: &Cloud, identity: &Identity, requested: &RequestedAction<'_>) -> Result<(), Refusal> {
     let Some(policies) = identity.policies(&cloud.iam) else {
         return Ok(());
     };
-    for resource in wish.resources {
-        let question = Question { action: wish.action, resource, context: identity.context(wish) };
-        let verdict = policies.iter().map(|set| policy::judge(set, &question)).min().unwrap_or(Verdict::Silent);
+    for resource in requested.resources {
+        let access_request = AccessRequest { action: requested.action, resource, context: identity.context(requested) };
+        let verdict =
+            policies.iter().map(|set| policy::evaluate(set, &access_request)).min().unwrap_or(Verdict::Silent);
         if verdict != Verdict::Allows {
             return Err(Refusal::Denied {
-                who: identity.arn(&cloud.iam),
-                action: wish.action.to_owned(),
+                identity: identity.arn(&cloud.iam),
+                action: requested.action.to_owned(),
                 resource: resource.clone(),
                 explicit: verdict == Verdict::Denies,
             });

@@ -31,7 +31,7 @@ pub(crate) enum Source {
 }
 
 impl Endpoint {
-    /// The listener's own address, and `localhost` for 127.0.0.1.
+    /// Returns an endpoint with the listener's address, and `localhost` for 127.0.0.1.
     pub(crate) fn new(address: SocketAddr) -> Endpoint {
         let mut names = vec![address.ip().to_string()];
         if names[0] == "127.0.0.1" {
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn port_80_and_other_addresses_have_their_own_names() {
+    fn port_80_may_be_omitted_and_other_addresses_have_other_names() {
         let endpoint = Endpoint::new("127.0.0.1:80".parse().unwrap());
         assert!(endpoint.is_addressed_by(&request("/", &[("host", "localhost")])));
         let endpoint = Endpoint::new("127.80.6.4:1338".parse().unwrap());

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// Keys of the request that conditions and variables may look at, in lower case.
+/// Context keys of a request, in lower case, for conditions and variables.
 pub(crate) type Context = BTreeMap<String, String>;
 
 /// The versions of the policy language.
@@ -59,7 +59,7 @@ enum Effect {
 struct Texts(Vec<String>);
 
 /// The action, the resource and the context that policies are evaluated for.
-pub(crate) struct Question<'a> {
+pub(crate) struct AccessRequest<'a> {
     pub(crate) action: &'a str,
     pub(crate) resource: &'a str,
     pub(crate) context: Context,
@@ -73,11 +73,11 @@ pub(crate) enum Verdict {
     Allows,
 }
 
-/// Combines the policies of a set.
-pub(super) fn judge(documents: &[Document], question: &Question<'_>) -> Verdict {
+/// Evaluates a set of policies.
+pub(super) fn evaluate(documents: &[Document], request: &AccessRequest<'_>) -> Verdict {
     let statements = documents.iter().flat_map(|document| &document.statement);
     let applying: Vec<Effect> =
-        statements.filter(|statement| statement.applies(question)).map(|statement| statement.effect).collect();
+        statements.filter(|statement| statement.applies(request)).map(|statement| statement.effect).collect();
     if applying.contains(&Effect::Deny) {
         Verdict::Denies
     } else if applying.contains(&Effect::Allow) {
@@ -88,7 +88,7 @@ pub(super) fn judge(documents: &[Document], question: &Question<'_>) -> Verdict 
 }
 
 impl Document {
-    /// Reads a document; what it has and IAM does not know is an error.
+    /// Parses a document. Elements that IAM does not define are errors.
     pub(crate) fn parse(text: &str) -> Result<Document, String> {
         let document: Document = serde_json::from_str(text).map_err(|error| error.to_string())?;
         if let Some(version) = document.version.as_deref().filter(|version| !VERSIONS.contains(version)) {
@@ -103,8 +103,8 @@ impl Document {
         Ok(document)
     }
 
-    /// Returns whether a trust policy lets this principal (an ARN, or `service` as `ec2.amazonaws.com`) take the role
-    /// on.
+    /// Returns whether a trust policy allows this principal (an ARN, or a service such as `ec2.amazonaws.com`) to
+    /// assume the role.
     pub(crate) fn trusts(&self, action: &str, principal: &str, account: &str) -> bool {
         let applying = self.statement.iter().filter(|statement| {
             let actions = statement.action.as_deref().unwrap_or_default();
@@ -132,10 +132,10 @@ impl Statement {
         Ok(())
     }
 
-    fn applies(&self, question: &Question<'_>) -> bool {
-        let action = |patterns: &Vec<String>| patterns.iter().any(|pattern| matches_action(pattern, question.action));
+    fn applies(&self, request: &AccessRequest<'_>) -> bool {
+        let action = |patterns: &Vec<String>| patterns.iter().any(|pattern| matches_action(pattern, request.action));
         let resource = |patterns: &Vec<String>| {
-            patterns.iter().any(|pattern| like(&substitute(pattern, &question.context), question.resource))
+            patterns.iter().any(|pattern| like(&substitute(pattern, &request.context), request.resource))
         };
         self.action.as_ref().is_none_or(action)
             && !self.not_action.as_ref().is_some_and(action)
@@ -143,12 +143,12 @@ impl Statement {
             && !self.not_resource.as_ref().is_some_and(resource)
             && self.condition.iter().all(|(operator, keys)| {
                 Operator::parse(operator).is_some_and(|operator| {
-                    keys.iter().all(|(key, wanted)| operator.holds(key, &wanted.0, &question.context))
+                    keys.iter().all(|(key, wanted)| operator.holds(key, &wanted.0, &request.context))
                 })
             })
     }
 
-    /// Returns whether its `Principal` means this one.
+    /// Returns whether the `Principal` element matches this principal.
     fn names(&self, principal: &str, account: &str) -> bool {
         let texts = |value: &Value| Texts::from_value(value).map(|texts| texts.0).unwrap_or_default();
         let means = |text: &str| {
@@ -165,7 +165,7 @@ impl Statement {
     }
 }
 
-/// A condition operator: how values are compared, and how several and absent ones count.
+/// A condition operator: the comparison of values, and the treatment of multiple and of missing values.
 struct Operator {
     compare: fn(&str, &str) -> bool,
     negated: bool,
@@ -238,7 +238,7 @@ fn in_range(range: &str, address: &str) -> bool {
     width == other && (network ^ address).checked_shr(128 - bits).unwrap_or(0) == 0
 }
 
-/// `ec2:Describe*` and the like; letter case does not count in actions.
+/// Matches an action, such as `ec2:RunInstances`, with a pattern, such as `ec2:Describe*`, without regard to case.
 fn matches_action(pattern: &str, action: &str) -> bool {
     like(&pattern.to_ascii_lowercase(), &action.to_ascii_lowercase())
 }
@@ -272,7 +272,7 @@ fn like(pattern: &str, text: &str) -> bool {
     pattern[at..].iter().all(|character| *character == '*')
 }
 
-/// Puts values in the place of variables such as `${aws:username}`; an unknown one matches nothing.
+/// Replaces variables such as `${aws:username}` by their values; an unknown one matches nothing.
 fn substitute<'a>(text: &'a str, context: &Context) -> Cow<'a, str> {
     if !text.contains("${") {
         return Cow::Borrowed(text);
@@ -333,11 +333,11 @@ mod tests {
     fn verdict(statements: Value, action: &str, resource: &str, context: &[(&str, &str)]) -> Verdict {
         let document = Document::parse(&json!({"Version": "2012-10-17", "Statement": statements}).to_string()).unwrap();
         let context = context.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        judge(&[document], &Question { action, resource, context })
+        evaluate(&[document], &AccessRequest { action, resource, context })
     }
 
     #[test]
-    fn nothing_is_allowed_unless_a_statement_says_so() {
+    fn actions_are_denied_without_a_matching_statement() {
         let read = json!({"Effect": "Allow", "Action": "s3:Get*", "Resource": "arn:aws:s3:::mine/*"});
         assert_eq!(verdict(read.clone(), "s3:GetObject", "arn:aws:s3:::mine/a/b", &[]), Verdict::Allows);
         assert_eq!(verdict(read.clone(), "s3:PutObject", "arn:aws:s3:::mine/a", &[]), Verdict::Silent);
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_denial_wins_over_everything() {
+    fn an_explicit_deny_overrides_every_allow() {
         let both = json!([
             {"Effect": "Allow", "Action": "*", "Resource": "*"},
             {"Effect": "Deny", "NotAction": ["ec2:Describe*"], "NotResource": "arn:aws:ec2:*:*:vpc/*"},
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn conditions_look_at_the_request() {
+    fn conditions_evaluate_the_request() {
         let only =
             |condition: Value| json!({"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": condition});
         let region = only(json!({"StringEquals": {"aws:RequestedRegion": ["us-east-1", "us-east-2"]}}));
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_stand_for_who_asks() {
+    fn variables_are_replaced_by_properties_of_the_caller() {
         let own = json!({"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::home/${aws:username}/*"});
         let eve = [("aws:username", "eve")];
         assert_eq!(verdict(own.clone(), "s3:GetObject", "arn:aws:s3:::home/eve/x", &eve), Verdict::Allows);
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn trust_names_services_roles_and_accounts() {
+    fn trust_policies_match_services_roles_and_accounts() {
         let trust = |principal: Value| {
             let statement = json!({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal});
             Document::parse(&json!({"Statement": [statement]}).to_string()).unwrap()
@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn wildcards_cross_everything() {
+    fn wildcards_match_separators() {
         assert!(like("arn:aws:s3:::a*z/?", "arn:aws:s3:::abc/yz/1"));
         assert!(!like("a?c", "ac"));
         assert!(like("*", ""));

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use crate::wire::sigv4::BadSignature;
 use crate::wire::{ApiError, Protocol};
 
-/// Reasons why a request is not carried out.
+/// Reasons why a request is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// The key is unknown, or does not belong to this session token.
@@ -18,7 +18,7 @@ pub(crate) enum Refusal {
     ExpiredToken,
     /// No policy allows it, or one forbids it explicitly.
     Denied {
-        who: String,
+        identity: String,
         action: String,
         resource: String,
         explicit: bool,
@@ -36,8 +36,8 @@ impl From<BadSignature> for Refusal {
 }
 
 impl Refusal {
-    /// The error that a client of this protocol is given.
-    pub(crate) fn in_words_of(&self, protocol: Protocol) -> ApiError {
+    /// Converts the refusal into an error of the client's protocol.
+    pub(crate) fn to_error(&self, protocol: Protocol) -> ApiError {
         let [ec2, query, json, s3] = self.codes();
         let ((code, status), message) = match protocol {
             Protocol::Ec2 => (ec2, self.message(true)),
@@ -48,7 +48,7 @@ impl Refusal {
         ApiError::new(code, message).with_status(status)
     }
 
-    /// Codes and statuses of EC2, the Query services, the JSON services and S3.
+    /// Returns the codes and statuses of EC2, the Query services, the JSON services and S3.
     fn codes(&self) -> [(&'static str, u16); 4] {
         match self {
             Refusal::UnknownKey => [
@@ -101,14 +101,14 @@ impl Refusal {
             }
             Refusal::ExpiredUrl => "Request has expired".to_owned(),
             Refusal::ExpiredToken => "The security token included in the request is expired".to_owned(),
-            Refusal::Denied { who, action, resource, explicit } => {
-                let why = if *explicit {
+            Refusal::Denied { identity, action, resource, explicit } => {
+                let reason = if *explicit {
                     "with an explicit deny in an identity-based policy".to_owned()
                 } else {
                     format!("because no identity-based policy allows the {action} action")
                 };
                 let refused =
-                    format!("User: {who} is not authorized to perform: {action} on resource: {resource} {why}");
+                    format!("User: {identity} is not authorized to perform: {action} on resource: {resource} {reason}");
                 if of_ec2 { format!("You are not authorized to perform this operation. {refused}") } else { refused }
             }
         }
@@ -121,21 +121,21 @@ mod tests {
     use crate::wire::JsonVersion;
 
     #[test]
-    fn each_protocol_has_its_own_words() {
+    fn each_protocol_has_its_own_error_codes() {
         let refusal = Refusal::Denied {
-            who: "arn:aws:iam::0:user/eve".to_owned(),
+            identity: "arn:aws:iam::0:user/eve".to_owned(),
             action: "ec2:RunInstances".to_owned(),
             resource: "*".to_owned(),
             explicit: false,
         };
-        let ec2 = refusal.in_words_of(Protocol::Ec2);
+        let ec2 = refusal.to_error(Protocol::Ec2);
         assert_eq!((ec2.code.as_ref(), ec2.status), ("UnauthorizedOperation", 403));
         assert_eq!(
             ec2.message,
             "You are not authorized to perform this operation. User: arn:aws:iam::0:user/eve is not authorized to \
              perform: ec2:RunInstances on resource: * because no identity-based policy allows the ec2:RunInstances action"
         );
-        assert_eq!(refusal.in_words_of(Protocol::Json(JsonVersion::V1_1)).code, "AccessDeniedException");
-        assert_eq!(refusal.in_words_of(Protocol::RestXml).code, "AccessDenied");
+        assert_eq!(refusal.to_error(Protocol::Json(JsonVersion::V1_1)).code, "AccessDeniedException");
+        assert_eq!(refusal.to_error(Protocol::RestXml).code, "AccessDenied");
     }
 }

@@ -24,7 +24,7 @@ pub(crate) enum Resource {
 type Resolve = fn(&Cloud, &str, &str) -> Option<String>;
 
 impl Resource {
-    /// Parameter that identifies the resource, as operation tables write it.
+    /// Returns the parameter that identifies the resource, as operation tables write it.
     pub(crate) fn parameter(&self) -> Option<&'static str> {
         match self {
             Resource::Arn(parameter) | Resource::Named(parameter, _) | Resource::Resolved(parameter, _) => {
@@ -34,7 +34,7 @@ impl Resource {
         }
     }
 
-    /// Returns the ARN of the resource with this value of its parameter.
+    /// Returns the ARN of the resource that `value`, the value of the parameter, identifies.
     pub(crate) fn arn(&self, cloud: &Cloud, region: &str, value: &str) -> Option<String> {
         let form = match self {
             Resource::Arn(_) => return Some(value.to_owned()),
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn request_without_a_resource_is_about_everything() {
+    fn request_without_a_resource_is_authorised_on_all_resources() {
         assert_eq!(arns(&[Resource::Arn("RoleArn")], &Cloud::default(), "us-east-1", &[]), ["*"]);
     }
 }

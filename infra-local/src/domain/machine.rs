@@ -13,13 +13,13 @@ use crate::model::machine::{MachineDocument, MachineFile, MachineService};
 /// Path of the document on the host, as the cloud-config declares it.
 const DOCUMENT_PATH: &str = "/etc/infra/machine.json";
 
-/// The newest format this local cloud runs.
+/// The newest format version that this local cloud supports.
 const SUPPORTED_VERSION: u64 = 1;
 
 /// Reasons why user data with a Machine document cannot be run.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MachineError {
-    /// Written by a newer library.
+    /// The document was written by a newer library.
     #[error(
         "the Machine document has format version {found}, this local cloud runs version {SUPPORTED_VERSION}: \
          restart the local cloud with the program that wrote the document"
@@ -28,20 +28,20 @@ pub(crate) enum MachineError {
         /// Version in the document.
         found: u64,
     },
-    /// The file is there, and is not a document.
+    /// The file is not a valid document.
     #[error("the file {DOCUMENT_PATH} in the user data is not a Machine document: {source}")]
     Malformed {
         /// The error of the JSON parser.
         #[source]
         source: serde_json::Error,
     },
-    /// Something in it would lead out of the instance, or is not what its name says.
+    /// A path leaves the instance's directory, or a value is invalid.
     #[error("the Machine document in the user data has {problem}")]
     Invalid {
         /// Description of the problem and its place.
         problem: String,
     },
-    /// The file's content is encoded in a way cloud-init knows and this cloud does not.
+    /// The file's content has an encoding that cloud-init supports and the local cloud does not.
     #[error("the file {DOCUMENT_PATH} in the user data has encoding {encoding:?}: write it as plain text or `b64`")]
     Encoding {
         /// Value of `encoding`.
@@ -50,17 +50,17 @@ pub(crate) enum MachineError {
 }
 
 impl MachineDocument {
-    /// Returns the Machine of an instance: that of its user data on top of that of its image.
+    /// Returns the Machine document of an instance: that of its user data, merged over that of its image.
     pub(crate) fn of(instance: &Instance) -> Result<Option<Self>, MachineError> {
         let own = Self::from_user_data(&instance.decoded_user_data())?;
         Ok(match (own, instance.image_machine.clone()) {
-            (Some(own), Some(base)) => Some(own.over(base)),
+            (Some(own), Some(base)) => Some(own.merged_over(base)),
             (own, base) => own.or(base),
         })
     }
 
-    /// Both together; where they say something of the same file, service or database, this one holds.
-    fn over(self, base: Self) -> Self {
+    /// Merges two configurations. `self` wins where both declare the same file, service or database.
+    fn merged_over(self, base: Self) -> Self {
         let MachineDocument { mut packages, mut files, mut services, .. } = base;
         packages.retain(|package| !self.packages.contains(package));
         files.retain(|file| !self.files.iter().any(|own| own.path == file.path));
@@ -71,12 +71,12 @@ impl MachineDocument {
         Self { image: base.image, packages, files, services, postgres: self.postgres.or(base.postgres), ..self }
     }
 
-    /// Returns whether something on the host writes data that must be whole when it is copied.
+    /// Returns whether a service of the host writes data that must be consistent in a copy.
     pub(crate) fn keeps_data(&self) -> bool {
         self.postgres.is_some()
     }
 
-    /// Reads the document out of decoded user data; `None` when there is none, so that the host boots idle.
+    /// Parses the document in decoded user data; `None` when there is none, in which case the host runs no services.
     pub(crate) fn from_user_data(user_data: &[u8]) -> Result<Option<Self>, MachineError> {
         let Some(file) = document_file(user_data) else {
             return Ok(None);
@@ -92,7 +92,8 @@ impl MachineDocument {
         Ok(Some(machine))
     }
 
-    /// Returns whether names that become paths are single components, and everything can be handed to a process.
+    /// Checks that names which become paths are single components, and that arguments and environment can be passed to
+    /// a process.
     fn check(&self) -> Result<(), String> {
         let mut names = BTreeSet::new();
         for service in &self.services {
@@ -114,7 +115,7 @@ impl MachineDocument {
     }
 }
 
-/// Names that would collide with the host's own files.
+/// Names that the host's own files use.
 const RESERVED: &[&str] = &["console", "postgres"];
 
 const NAME_LIMIT: usize = 128;
@@ -157,7 +158,7 @@ impl MachineFile {
     }
 }
 
-/// Returns whether the host ends its first boot by powering itself off.
+/// Returns whether the host powers itself off after its first boot.
 pub(crate) fn powers_off(user_data: &[u8]) -> bool {
     let state = cloud_config(user_data).and_then(|config| config.power_state);
     state.is_some_and(|state| matches!(state.mode.as_str(), "poweroff" | "halt"))
@@ -168,7 +169,7 @@ struct Version {
     machine: u64,
 }
 
-/// The part of a cloud-config that matters here; everything else in it is cloud-init's business.
+/// The fields of a cloud-config that the local cloud reads. Only cloud-init uses the others.
 #[derive(Deserialize)]
 struct CloudConfig {
     #[serde(default)]
@@ -205,7 +206,7 @@ impl CloudConfigFile {
     }
 }
 
-/// The last entry wins, as the last write does on a host.
+/// Returns the file with the Machine document. Of several, the last one counts, because a host writes them in order.
 fn document_file(user_data: &[u8]) -> Option<CloudConfigFile> {
     cloud_config(user_data)?.write_files.into_iter().rfind(|file| file.path == DOCUMENT_PATH)
 }
@@ -270,14 +271,14 @@ mod tests {
     }
 
     #[test]
-    fn user_data_goes_on_top_of_the_image() {
+    fn user_data_overrides_the_image() {
         let machine = |document: Value| -> MachineDocument { serde_json::from_value(document).unwrap() };
         let own = machine(json!({
             "machine": 1, "image": "debian-13", "packages": ["postgresql", "vim"],
             "files": [{"path": "/etc/x", "content": "own"}],
             "services": [{"name": "web", "artifact": {"bucket": "b", "key": "web", "sha256": "11"}}],
         }));
-        let both = own.over(machine(whole()));
+        let both = own.merged_over(machine(whole()));
         assert_eq!((both.image.as_str(), both.packages.join(" ")), ("debian-12", "postgresql vim".to_owned()));
         assert_eq!(both.files.iter().map(|file| file.content.as_str()).collect::<Vec<_>>(), ["own"]);
         assert_eq!(both.services.iter().map(|service| service.name.as_str()).collect::<Vec<_>>(), ["tasks", "web"]);
@@ -286,7 +287,7 @@ mod tests {
             "machine": 1, "image": "debian-12",
             "services": [{"name": "tasks", "artifact": {"bucket": "b", "key": "new", "sha256": "22"}}],
         }));
-        assert_eq!(again.over(machine(whole())).services[0].artifact.key, "new");
+        assert_eq!(again.merged_over(machine(whole())).services[0].artifact.key, "new");
     }
 
     #[test]
@@ -297,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_boots_idle() {
+    fn other_user_data_runs_no_services() {
         for data in [
             &b""[..],
             b"#!/bin/sh\necho hi",
@@ -310,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_version_is_named() {
+    fn a_newer_version_is_reported() {
         let data = user_data(&json!({"machine": 7, "image": "debian-19", "orbit": "low"}));
         let error = MachineDocument::from_user_data(&data).unwrap_err();
         assert!(matches!(error, MachineError::UnsupportedVersion { found: 7 }));

@@ -1,6 +1,7 @@
-//! The PostgreSQL that this machine has, as operations know it.
+//! The PostgreSQL that is installed on this machine, for operations.
 //!
-//! Looking it up runs its programs. The runtime does that outside of the state's lock and records the result here.
+//! The runtime runs its programs to read version and parameters, outside of the state's lock, and records the result
+//! here.
 
 mod known;
 
@@ -36,7 +37,7 @@ pub(crate) fn installed() -> Result<&'static Installed, NotInstalled> {
     INSTALLED.get().ok_or(NotInstalled)
 }
 
-/// Records the PostgreSQL that the runtime has found. The first record holds until the process ends.
+/// Records the PostgreSQL that the runtime has found. Later records are ignored.
 pub(crate) fn record(installed: Installed) {
     INSTALLED.get_or_init(|| installed);
 }

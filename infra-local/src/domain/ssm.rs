@@ -31,9 +31,9 @@ impl<'a> Selector<'a> {
         Ok(Selector { name, version: Some(number), text: Some(format!(":{version}")) })
     }
 
-    /// Finds the parameter among those of the region and the public ones.
+    /// Finds the parameter among those of the region and the public parameters.
     pub(crate) fn find(&self, region: &Region) -> Outcome<(Parameter, u64)> {
-        // An ARN does not tell whether the name begins with a slash.
+        // An ARN does not show whether the name begins with a slash.
         let own =
             region.ssm.parameters.get(self.name).or_else(|| region.ssm.parameters.get(self.name.strip_prefix('/')?));
         let parameter = own.cloned().or_else(|| public(region, self.name)).ok_or_else(|| not_found(self.name))?;
@@ -51,7 +51,7 @@ impl<'a> Selector<'a> {
     }
 }
 
-/// A parameter that another account publishes for all accounts.
+/// Returns a public parameter, which another account publishes for all accounts.
 fn public(region: &Region, name: &str) -> Option<Parameter> {
     let (name, image) = public_parameters(&region.name).into_iter().find(|(known, _)| known == name)?;
     Some(Parameter {

@@ -37,7 +37,7 @@ pub(crate) struct Certificate {
 pub(crate) struct Facts {
     /// The common name, else the first of the other names.
     pub(crate) domain: String,
-    /// All names it stands for.
+    /// Domain names in the certificate.
     pub(crate) names: Vec<String>,
     pub(crate) serial: String,
     pub(crate) subject: String,

@@ -1,4 +1,4 @@
-//! Auto Scaling groups: what they declare, and where they are on the way there.
+//! Auto Scaling groups: declared settings and progress.
 
 pub(crate) mod cron;
 mod policy;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::ec2::launch_template::TemplateReference;
 pub(crate) use policy::{Adjustment, Metric, Policy, PolicyKind, Step, Tracking};
-pub(crate) use refresh::{Preferences, Refresh, RefreshStatus, Rollback, Spared};
+pub(crate) use refresh::{Preferences, ProtectedInstances, Refresh, RefreshStatus, Rollback};
 
 /// Auto Scaling's part of a region.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -39,7 +39,7 @@ pub(crate) struct Group {
     pub(crate) zones: Vec<String>,
     /// ARNs.
     pub(crate) target_groups: Vec<String>,
-    /// True when target groups' verdicts count, besides EC2's.
+    /// True when health checks of target groups count in addition to EC2's.
     pub(crate) elb_health: bool,
     pub(crate) grace_seconds: u32,
     pub(crate) cooldown_seconds: u32,
@@ -48,7 +48,7 @@ pub(crate) struct Group {
     pub(crate) termination_policies: Vec<String>,
     /// True when new instances are protected from scale-in.
     pub(crate) protects_new: bool,
-    /// Suspended processes and why.
+    /// Suspended processes by name, with the reason.
     pub(crate) suspended: BTreeMap<String, String>,
     pub(crate) members: Vec<Member>,
     pub(crate) policies: BTreeMap<String, Policy>,
@@ -57,25 +57,25 @@ pub(crate) struct Group {
     /// Scheduled actions by name.
     #[serde(default)]
     pub(crate) schedule: BTreeMap<String, Scheduled>,
-    /// The metrics of the group itself that are published.
+    /// Enabled group metrics.
     #[serde(default)]
     pub(crate) collected: BTreeSet<String>,
-    /// True when nothing is launched in other zones when the one that is due has no room.
+    /// True when a launch fails instead of using another zone if the next zone has no capacity.
     #[serde(default)]
     pub(crate) balanced_only: bool,
-    /// True when one instance more than desired was launched to even the zones out.
+    /// True while one instance more than desired exists to rebalance the zones.
     #[serde(default)]
     pub(crate) rebalancing: bool,
     /// Oldest first.
     pub(crate) refreshes: Vec<Refresh>,
     /// Oldest first.
     pub(crate) activities: Vec<Activity>,
-    /// True when it goes as soon as its last instance has gone.
+    /// True when the group is deleted as soon as its last instance is terminated.
     pub(crate) deleting: bool,
     /// Cause of the last change of the desired capacity, for activities.
     pub(crate) cause: Option<String>,
     pub(crate) scaled_at: Option<DateTime<Utc>>,
-    /// Launches that failed in a row.
+    /// Number of consecutive failed launches.
     pub(crate) failures: u32,
     /// Earliest time of the next launch.
     pub(crate) next_launch: Option<DateTime<Utc>>,
@@ -100,11 +100,11 @@ pub(crate) struct Member {
     pub(crate) protected: bool,
     pub(crate) launched: DateTime<Utc>,
     pub(crate) in_service: Option<DateTime<Utc>>,
-    /// The refresh that launched it.
+    /// The refresh that launched the instance.
     pub(crate) refresh: Option<String>,
-    /// The activity that is under way with it.
+    /// The activity that is in progress for the instance.
     pub(crate) activity: String,
-    /// Hooks that have not been answered, or not acted on yet.
+    /// Hooks that wait for a completion, or whose result has not been applied yet.
     #[serde(default)]
     pub(crate) waits: Vec<Wait>,
 }
@@ -113,33 +113,33 @@ pub(crate) struct Member {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Hook {
     pub(crate) name: String,
-    /// At launch, or else at termination.
+    /// True for a hook at launch, false for one at termination.
     pub(crate) launching: bool,
     pub(crate) heartbeat_seconds: u32,
-    /// True when an instance continues after the timeout.
+    /// True when the default result is `CONTINUE`, false for `ABANDON`.
     pub(crate) continues: bool,
     pub(crate) metadata: Option<String>,
 }
 
-/// An instance that waits for a hook to be answered.
+/// An instance that waits for the completion of a hook.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Wait {
     pub(crate) hook: String,
     pub(crate) token: String,
     pub(crate) began: DateTime<Utc>,
     pub(crate) heartbeat: DateTime<Utc>,
-    /// The answer: whether to go on.
+    /// Result of the hook: true for `CONTINUE`.
     pub(crate) goes_on: Option<bool>,
 }
 
-/// A change of a group's size at a time.
+/// A scheduled change of a group's size.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Scheduled {
     pub(crate) name: String,
     pub(crate) arn: String,
     pub(crate) start: Option<DateTime<Utc>>,
     pub(crate) end: Option<DateTime<Utc>>,
-    /// As cron writes it; see [`crate::model::autoscaling::cron`].
+    /// Cron expression; see [`crate::model::autoscaling::cron`].
     pub(crate) recurrence: Option<String>,
     pub(crate) time_zone: Option<String>,
     pub(crate) min: Option<u32>,
@@ -162,24 +162,24 @@ pub(crate) struct MemberTemplate {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Lifecycle {
     Pending,
-    /// Waits for a hook.
+    /// Waits for a launch hook.
     PendingWait,
     InService,
-    /// Leaves its target groups for standby.
+    /// Deregisters from its target groups on the way to standby.
     EnteringStandby,
-    /// Runs, but neither serves nor counts.
+    /// Runs, but receives no requests and does not count as capacity.
     Standby,
-    /// Leaves its target groups.
+    /// Deregisters from its target groups before its termination.
     Draining,
-    /// Waits for a hook.
+    /// Waits for a termination hook.
     TerminatingWait,
     /// Its instance ends.
     Terminating,
-    /// Leaves its target groups, and then the group.
+    /// Deregisters from its target groups, and then leaves the group.
     Detaching,
 }
 
-/// Something a group did.
+/// An activity of a group: a launch, a termination, or another change of an instance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Activity {
     pub(crate) id: String,
@@ -199,18 +199,18 @@ pub(crate) enum ActivityStatus {
     InProgress,
     /// Requests to the instance are being finished.
     WaitingForDraining,
-    /// A hook has not been answered yet.
+    /// The instance waits for a lifecycle hook.
     MidLifecycleAction,
     Successful,
     Failed,
     Cancelled,
 }
 
-/// Activities kept of a group, as AWS keeps those of six weeks.
+/// Number of activities that are kept per group. AWS keeps those of six weeks.
 const ACTIVITIES: usize = 500;
 
 impl Lifecycle {
-    /// AWS's word.
+    /// Returns the name in AWS's API.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Pending => "Pending",
@@ -232,14 +232,14 @@ impl Lifecycle {
         matches!(self, Self::Draining | Self::TerminatingWait | Self::Terminating | Self::Detaching)
     }
 
-    /// On standby, or on the way there.
-    pub(crate) fn is_aside(self) -> bool {
+    /// Returns whether the instance is on standby or about to enter it.
+    pub(crate) fn is_on_standby(self) -> bool {
         matches!(self, Self::EnteringStandby | Self::Standby)
     }
 }
 
 impl Group {
-    /// The refresh that is under way.
+    /// Returns the refresh that is in progress.
     pub(crate) fn active_refresh(&self) -> Option<&Refresh> {
         self.refreshes.iter().find(|refresh| refresh.status.is_active())
     }
@@ -248,9 +248,9 @@ impl Group {
         self.refreshes.iter_mut().find(|refresh| refresh.status.is_active())
     }
 
-    /// Members that count: they neither leave nor stand by.
+    /// Returns the members that count as capacity: they neither leave nor are on standby.
     pub(crate) fn staying(&self) -> impl Iterator<Item = &Member> {
-        self.members.iter().filter(|member| !member.lifecycle.is_leaving() && !member.lifecycle.is_aside())
+        self.members.iter().filter(|member| !member.lifecycle.is_leaving() && !member.lifecycle.is_on_standby())
     }
 
     pub(crate) fn member_mut(&mut self, instance: &str) -> Option<&mut Member> {
@@ -261,7 +261,7 @@ impl Group {
         self.suspended.contains_key(process)
     }
 
-    /// Sets the capacity and remembers why, in AWS's words.
+    /// Sets the desired capacity, and records the cause in AWS's form.
     pub(crate) fn scale_to(&mut self, desired: u32, who: &str, now: DateTime<Utc>) {
         if desired != self.desired {
             self.cause = Some(format!(
@@ -283,7 +283,7 @@ impl Group {
         id
     }
 
-    /// Ends an activity that is under way.
+    /// Finishes an activity that is in progress.
     pub(crate) fn end(&mut self, id: &str, status: ActivityStatus, message: Option<String>, now: DateTime<Utc>) {
         let open = |activity: &&mut Activity| activity.id == id && activity.ended.is_none();
         if let Some(activity) = self.activities.iter_mut().find(open) {
@@ -294,12 +294,12 @@ impl Group {
     }
 }
 
-/// Upper limit of a hook's wait: a hundred heartbeat timeouts, at most two days.
+/// Returns the upper limit of a hook's wait: a hundred heartbeat timeouts, at most two days.
 pub(crate) fn global_timeout(heartbeat_seconds: u32) -> u32 {
     heartbeat_seconds.saturating_mul(100).min(172_800)
 }
 
-/// A time as activities' causes write it.
+/// Formats a time as the causes of activities do.
 pub(crate) fn moment(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }

@@ -9,27 +9,27 @@ use serde_json::{Map, Value};
 
 use super::{Table, earlier};
 
-/// A place in the state: the names of the fields and keys that lead to it.
+/// A place in the state: the path of field names and keys.
 pub(crate) type Place = Vec<String>;
 
-/// New values of a number of places. Applying it again to a state that includes it changes nothing.
+/// New values of a number of places. Applying a record twice has the same effect as applying it once.
 #[derive(Default)]
 pub(crate) struct Record {
     at: Place,
     places: Vec<Place>,
-    /// A JSON array of pairs of a place and its new value; a place alone has been removed.
+    /// JSON array of pairs of a place and its new value; a place without a value has been removed.
     text: Vec<u8>,
     failure: Option<serde_json::Error>,
 }
 
 /// A part of the state whose changes are recorded piece by piece.
 pub(crate) trait Changes {
-    /// Records what makes `self` out of `before`.
+    /// Adds the changes from `before` to `self` to a record.
     fn changes(&self, before: &Self, record: &mut Record);
 }
 
-/// Says of every field of a struct how its changes are recorded: as a `whole` value, entry by entry of a `map`, by the
-/// `part`'s or the `children`'s own account, or not at all (`apart`).
+/// Implements [`Changes`] for a struct. Each field is recorded as a `whole` value, entry by entry of a `map`, by the
+/// implementation of the `part` or of the `children`, or not at all (`apart`).
 macro_rules! record_by_field {
     ($kind:ty {
         whole: [$($whole:ident),*], maps: [$($map:ident),*], parts: [$($part:ident),*],
@@ -56,12 +56,12 @@ impl Record {
         record
     }
 
-    /// The places that changed.
+    /// Returns the places that changed.
     pub(crate) fn places(&self) -> &[Place] {
         &self.places
     }
 
-    /// The record as one line of text.
+    /// Serialises the record as one line of text.
     pub(crate) fn line(&self) -> std::io::Result<Vec<u8>> {
         if let Some(error) = &self.failure {
             return Err(std::io::Error::other(error.to_string()));
@@ -125,7 +125,7 @@ impl Record {
     }
 }
 
-/// Applies a line to a state in its general form; false when it is not a whole record.
+/// Applies a line to a state in its general form; returns false for an incomplete record.
 pub(crate) fn apply(state: &mut Value, line: &[u8]) -> bool {
     let Ok(changes) = serde_json::from_slice::<Vec<Vec<Value>>>(line) else { return false };
     changes.into_iter().all(|change| {
@@ -160,7 +160,7 @@ pub(crate) fn apply(state: &mut Value, line: &[u8]) -> bool {
 pub(crate) trait Entries {
     type Value: PartialEq + Serialize;
 
-    /// Names the entries that are not what they were before, and what they are now.
+    /// Calls `tell` for each entry that differs from `before`, with its current value.
     fn differing(&self, before: &Self, tell: impl FnMut(&str, Option<&Self::Value>));
 }
 
@@ -182,7 +182,7 @@ impl<T: PartialEq + Serialize> Entries for Table<T> {
     }
 }
 
-/// Walks through two sorted maps side by side; the keys of values that are `shared` are the same ones.
+/// Merges two sorted maps; `shared` values have the same key in both.
 fn merge<'a, V: PartialEq + 'a>(
     mut now: impl Iterator<Item = (&'a String, &'a V)>,
     mut before: impl Iterator<Item = (&'a String, &'a V)>,
@@ -206,7 +206,7 @@ fn merge<'a, V: PartialEq + 'a>(
         };
         match (order, one, other) {
             (Ordering::Less, Some((key, value)), _) => tell(key, Some(value)),
-            (Ordering::Greater, _, Some((gone, _))) => tell(gone, None),
+            (Ordering::Greater, _, Some((removed, _))) => tell(removed, None),
             _ => {}
         }
         if order.is_le() {
@@ -233,14 +233,14 @@ mod tests {
     }
 
     #[test]
-    fn a_record_makes_the_later_state_out_of_the_earlier_one() {
+    fn a_record_converts_the_earlier_state_into_the_later_one() {
         let before = cloud();
         let mut now = before.clone();
         let region = now.regions.get_mut("us-east-1").unwrap();
         let subnet = region.ec2.subnets.keys().next().unwrap().clone();
         region.ec2.subnets.get_mut(&subnet).unwrap().tags.insert("a".to_owned(), "line\nand \"more\"".to_owned());
-        let gone = region.ec2.security_groups.keys().next().unwrap().clone();
-        region.ec2.security_groups.remove(&gone);
+        let removed = region.ec2.security_groups.keys().next().unwrap().clone();
+        region.ec2.security_groups.remove(&removed);
         let vpc = Vpc::new("10.0.0.0/16");
         region.ec2.vpcs.insert(vpc.id.clone(), vpc);
         region.lost_zones.insert("us-east-1a".to_owned());
@@ -251,7 +251,7 @@ mod tests {
         assert_eq!(record.places().len(), 6);
         let line = record.line().unwrap();
         let mut state = serde_json::to_value(&before).unwrap();
-        // A record may be part of the state already.
+        // Applying a record that the state includes changes nothing.
         for _ in 0..2 {
             assert!(apply(&mut state, &line));
             assert_eq!(serde_json::from_value::<Cloud>(state.clone()).unwrap(), now);

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A range like `10.0.0.0/16`, in its canonical form: no bit is set behind the prefix.
+/// A range such as `10.0.0.0/16`, in its canonical form: no bit is set after the prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Cidr {
     network: u32,
@@ -16,7 +16,7 @@ impl Cidr {
     /// The range of all addresses.
     pub(crate) const EVERYWHERE: Cidr = Cidr { network: 0, bits: 0 };
 
-    /// Reads `address/bits` and clears the bits behind the prefix, as AWS does; `None` for anything else.
+    /// Parses `address/bits` and clears the bits after the prefix, as AWS does; `None` for other forms.
     pub(crate) fn parse(text: &str) -> Option<Cidr> {
         let (address, bits) = text.split_once('/')?;
         let address: Ipv4Addr = address.parse().ok()?;
@@ -24,22 +24,22 @@ impl Cidr {
         Some(Cidr { network: address.to_bits() & mask(bits), bits })
     }
 
-    /// The length of the prefix.
+    /// Returns the length of the prefix.
     pub(crate) fn bits(self) -> u32 {
         self.bits
     }
 
-    /// The range of one address.
+    /// Returns the range that contains only this address.
     pub(crate) fn of(address: Ipv4Addr) -> Cidr {
         Cidr { network: address.to_bits(), bits: 32 }
     }
 
-    /// Number of addresses.
+    /// Returns the number of addresses.
     pub(crate) fn size(self) -> u64 {
         1 << (32 - self.bits)
     }
 
-    /// The address at a position, counted from the first one.
+    /// Returns the address at a position, counted from the first one.
     pub(crate) fn address(self, position: u32) -> Ipv4Addr {
         Ipv4Addr::from_bits(self.network.wrapping_add(position))
     }
@@ -54,7 +54,7 @@ impl Cidr {
         self.bits <= other.bits && other.network & mask(self.bits) == self.network
     }
 
-    /// Returns whether the two have an address in common.
+    /// Returns whether the two ranges have an address in common.
     pub(crate) fn overlaps(self, other: Cidr) -> bool {
         self.contains(other) || other.contains(self)
     }

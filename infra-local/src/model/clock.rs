@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// Divides waiting periods; 1 is AWS's own time.
+/// Divisor of waiting periods; at 1, time passes as on AWS.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct TimeScale(pub(crate) f64);
 
@@ -13,12 +13,12 @@ impl Default for TimeScale {
 }
 
 impl TimeScale {
-    /// A waiting period of so many of AWS's seconds, in real time.
+    /// Converts a waiting period of AWS, in seconds, to real time.
     pub(crate) fn scaled(self, seconds: f64) -> TimeDelta {
         TimeDelta::milliseconds((seconds * 1000.0 / self.0.max(1e-3)) as i64)
     }
 
-    /// Returns whether a waiting period has ended.
+    /// Returns whether a waiting period is over.
     pub(crate) fn over(self, since: DateTime<Utc>, seconds: u32, now: DateTime<Utc>) -> bool {
         now - since >= self.scaled(f64::from(seconds))
     }

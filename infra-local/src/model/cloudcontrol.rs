@@ -1,4 +1,4 @@
-//! Requests to Cloud Control, which are carried out one by one behind its answers.
+//! Requests to Cloud Control, which are executed one by one after their responses.
 
 use std::collections::BTreeMap;
 
@@ -16,20 +16,20 @@ pub(crate) struct CloudControl {
 
 super::changes::record_by_field!(CloudControl { whole: [], maps: [requests], parts: [], children: [], apart: [] });
 
-/// A request to create, change or delete a resource, and what became of it.
+/// A request to create, update or delete a resource, with its result.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ResourceRequest {
-    /// The token that names it; tokens sort by time.
+    /// The request token. Tokens sort by time.
     pub(crate) token: String,
-    /// The client's own token, and a digest of what it came with.
+    /// The client token, and a digest of the request that contained it.
     pub(crate) client_token: Option<(String, String)>,
     /// `AWS::Logs::LogGroup`
     pub(crate) type_name: String,
     pub(crate) operation: Operation,
     pub(crate) status: Status,
-    /// Known from the beginning where the properties tell it.
+    /// Identifier of the resource. For a create it is known at once if the properties contain it.
     pub(crate) identifier: Option<String>,
-    /// The properties it is to have, as long as they are needed.
+    /// The requested properties, until the request has been executed.
     pub(crate) wanted: Option<Value>,
     /// Access key that signed the request.
     pub(crate) access_key: String,
@@ -61,7 +61,7 @@ pub(crate) enum Status {
     CancelComplete,
 }
 
-/// Error codes of failed requests, which all kinds of resources share.
+/// Error codes of failed requests, which all resource types share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum ErrorCode {
     AccessDenied,
@@ -74,14 +74,14 @@ pub(crate) enum ErrorCode {
 }
 
 impl Status {
-    /// Returns whether nothing happens any more.
+    /// Returns whether the status is final.
     pub(crate) fn is_over(self) -> bool {
         matches!(self, Self::Success | Self::Failed | Self::CancelComplete)
     }
 }
 
 impl ResourceRequest {
-    /// Ends it.
+    /// Sets the final status.
     pub(crate) fn end(&mut self, status: Status, now: DateTime<Utc>) {
         self.status = status;
         self.changed = now;
@@ -89,7 +89,7 @@ impl ResourceRequest {
     }
 }
 
-/// Properties can hold secrets; they are not for logs.
+/// Properties can contain secrets, so logs must not contain them.
 impl std::fmt::Debug for ResourceRequest {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter

@@ -1,6 +1,6 @@
-//! The layout of states that earlier versions wrote, in which a region held the resources of all services side by side.
+//! Conversion of states of earlier versions, in which a region held the resources of all services side by side.
 //!
-//! No field of the current layout has the name of one that moved, so states and lines of the journal need no version.
+//! No field of the current layout has the name of a moved field, so states and journal lines need no version.
 
 use serde_json::{Map, Value};
 
@@ -33,7 +33,7 @@ const MOVED: &[(&str, &[&str])] = &[
     ("resource_requests", &["cloudcontrol", "requests"]),
 ];
 
-/// Converts a place (see [`Place`](super::changes::Place)) of the earlier layout. Other places stay as they are.
+/// Converts a place (see [`Place`](super::changes::Place)) of the earlier layout. Other places are returned unchanged.
 pub(crate) fn current_place(place: Vec<String>) -> Vec<String> {
     let [regions, region, field, rest @ ..] = place.as_slice() else { return place };
     let moved = MOVED.iter().find(|(former, _)| regions == "regions" && former == field);
@@ -42,7 +42,7 @@ pub(crate) fn current_place(place: Vec<String>) -> Vec<String> {
     [regions.clone(), region.clone()].into_iter().chain(path).chain(rest.iter().cloned()).collect()
 }
 
-/// Converts a whole state.
+/// Converts a complete state.
 pub(crate) fn migrate(state: &mut Value) {
     if let Some(Value::Object(regions)) = state.get_mut("regions") {
         regions.values_mut().for_each(migrate_region);
@@ -73,7 +73,7 @@ mod tests {
     use crate::model::Cloud;
     use crate::model::changes::apply;
 
-    /// The state as an earlier version wrote it.
+    /// Returns the state as an earlier version wrote it.
     fn earlier(cloud: &Cloud) -> Value {
         let mut state = serde_json::to_value(cloud).unwrap();
         for region in state["regions"].as_object_mut().unwrap().values_mut() {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{Region, Tags};
 use crate::model::elbv2::routing::{Action, Rule};
 
-/// Elastic Load Elbv2's part of a region, each kind by ARN.
+/// Elastic Load Balancing's part of a region, each kind by ARN.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Elbv2 {
@@ -44,7 +44,7 @@ pub(crate) struct LoadBalancer {
     pub(crate) state: BalancerState,
     /// Address of its listeners. An internet-facing balancer has it as its DNS name.
     pub(crate) address: Ipv4Addr,
-    /// Those that were changed from their defaults.
+    /// Attributes that differ from their defaults.
     pub(crate) attributes: BTreeMap<String, String>,
     pub(crate) tags: Tags,
 }
@@ -53,15 +53,15 @@ pub(crate) struct LoadBalancer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum BalancerState {
-    /// The data plane has not looked at it yet.
+    /// The data plane has not started it yet.
     Provisioning,
     /// It serves.
     Active,
-    /// It cannot serve, for this reason.
+    /// The balancer cannot serve, with the reason.
     Failed(String),
 }
 
-/// A port of a balancer and where it leads.
+/// A port of a balancer, with its rules.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Listener {
     pub(crate) arn: String,
@@ -71,9 +71,9 @@ pub(crate) struct Listener {
     pub(crate) tls: Option<Tls>,
     /// Action for requests that match no rule.
     pub(crate) default_action: Action,
-    /// By priority, the lowest first.
+    /// Rules by priority.
     pub(crate) rules: BTreeMap<u32, Rule>,
-    /// Those that were changed from their defaults.
+    /// Attributes that differ from their defaults.
     pub(crate) attributes: BTreeMap<String, String>,
     pub(crate) tags: Tags,
 }
@@ -83,13 +83,13 @@ pub(crate) struct Listener {
 pub(crate) struct Tls {
     /// Name of the security policy.
     pub(crate) policy: String,
-    /// ARN of the certificate that is shown when no other fits the name a client asks for.
+    /// ARN of the default certificate, for clients whose server name matches no other certificate.
     pub(crate) certificate: String,
-    /// ARNs of certificates for other names.
+    /// ARNs of the additional certificates.
     pub(crate) others: BTreeSet<String>,
 }
 
-/// A group of targets that are equal.
+/// A group of interchangeable targets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct TargetGroup {
     pub(crate) arn: String,
@@ -100,7 +100,7 @@ pub(crate) struct TargetGroup {
     pub(crate) port: u16,
     pub(crate) vpc_id: String,
     pub(crate) check: Check,
-    /// Those that were changed from their defaults.
+    /// Attributes that differ from their defaults.
     pub(crate) attributes: BTreeMap<String, String>,
     pub(crate) targets: Vec<Target>,
     pub(crate) tags: Tags,
@@ -112,7 +112,7 @@ pub(crate) struct TargetGroup {
 pub(crate) enum Protocol {
     #[default]
     Http,
-    /// With whatever certificate the target shows.
+    /// HTTPS, with any certificate of the target.
     Https,
 }
 
@@ -127,7 +127,7 @@ pub(crate) enum TargetType {
     Ip,
 }
 
-/// The health check of a target group, as it is declared.
+/// The declared health check of a target group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Check {
     #[serde(default)]
@@ -149,9 +149,9 @@ pub(crate) struct Target {
     /// Instance, or address.
     pub(crate) id: String,
     pub(crate) port: u16,
-    /// No new requests; forgotten after the deregistration delay.
+    /// The target receives no new requests, and is forgotten after the deregistration delay.
     pub(crate) draining: bool,
-    /// True when a draining target has finished everything.
+    /// True when a draining target has finished all requests.
     pub(crate) drained: bool,
     pub(crate) health: Health,
 }
@@ -159,31 +159,31 @@ pub(crate) struct Target {
 /// Health of a target, as the runtime has observed it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Health {
-    /// AWS's word: `initial`, `healthy`, `unhealthy`, `draining`, `unused`.
+    /// State in AWS's API: `initial`, `healthy`, `unhealthy`, `draining`, `unused`.
     pub(crate) state: String,
     pub(crate) reason: Option<String>,
     pub(crate) description: Option<String>,
 }
 
 impl Listener {
-    /// AWS's word for what it speaks.
+    /// Returns the protocol's name in AWS's API.
     pub(crate) fn protocol(&self) -> &'static str {
         if self.tls.is_some() { "HTTPS" } else { "HTTP" }
     }
 
-    /// Every action, the default one last.
+    /// Returns the actions of all rules, the default action last.
     pub(crate) fn actions(&self) -> impl Iterator<Item = &Action> {
         self.rules.values().map(|rule| &rule.action).chain([&self.default_action])
     }
 
-    /// Every certificate it shows, by ARN; the default one first.
+    /// Returns the ARNs of the listener's certificates, the default one first.
     pub(crate) fn certificates(&self) -> impl Iterator<Item = &String> {
         self.tls.iter().flat_map(|tls| [&tls.certificate].into_iter().chain(&tls.others))
     }
 }
 
 impl Protocol {
-    /// AWS's word.
+    /// Returns the name in AWS's API.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Protocol::Http => "HTTP",
@@ -193,7 +193,7 @@ impl Protocol {
 }
 
 impl TargetType {
-    /// AWS's word.
+    /// Returns the name in AWS's API.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Instance => "instance",
@@ -203,7 +203,7 @@ impl TargetType {
 }
 
 impl TargetGroup {
-    /// Registers a target. A draining one starts again; a registered one stays as it is.
+    /// Registers a target. A draining target becomes a new one; a registered target does not change.
     pub(crate) fn register(&mut self, id: &str, port: u16) {
         let registered = |target: &Target| target.id == id && target.port == port && !target.draining;
         if self.targets.iter().any(registered) {
@@ -220,7 +220,7 @@ impl TargetGroup {
         self.targets.sort_by(|one, other| (&one.id, one.port).cmp(&(&other.id, other.port)));
     }
 
-    /// Lets a target drain, on one port or on all of them.
+    /// Starts the draining of a target, on one port or on all of them.
     pub(crate) fn deregister(&mut self, id: &str, port: Option<u16>) {
         for target in &mut self.targets {
             let meant = target.id == id && port.is_none_or(|port| port == target.port);
@@ -256,7 +256,7 @@ impl Health {
 }
 
 impl Region {
-    /// The balancers that lead to a target group.
+    /// Returns the balancers that forward to a target group.
     pub(crate) fn balancers_of(&self, target_group: &str) -> Vec<&LoadBalancer> {
         let listeners = self.elbv2.listeners.values();
         let mut arns: Vec<&String> = listeners

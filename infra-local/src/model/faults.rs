@@ -1,4 +1,4 @@
-//! Faults that are in force.
+//! Active faults.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[serde(default)]
 pub(crate) struct Faults {
     pub(crate) requests: Vec<RequestFault>,
-    /// Age of the state that control planes show, in milliseconds.
+    /// Age of the state that control planes return, in milliseconds.
     pub(crate) lag_milliseconds: u64,
     pub(crate) network: Vec<NetworkFault>,
 }
@@ -17,9 +17,9 @@ pub(crate) struct RequestFault {
     pub(crate) symptom: Symptom,
     /// A pattern such as `ec2:Run*`.
     pub(crate) operation: String,
-    /// Of a hundred requests, how many.
+    /// Percentage of the matching requests.
     pub(crate) percent: u8,
-    /// For how many more requests.
+    /// Remaining number of requests that the fault affects; `None` for no limit.
     pub(crate) remaining: Option<u32>,
 }
 
@@ -132,7 +132,7 @@ impl Side {
 }
 
 impl RequestFault {
-    /// Returns whether it is about this operation.
+    /// Returns whether the fault affects this operation.
     pub(crate) fn concerns(&self, operation: &str) -> bool {
         let mut rest = operation;
         let mut parts = self.operation.split('*').enumerate().peekable();

@@ -1,4 +1,4 @@
-//! Users, roles, policies and sessions. IAM is global: one for all regions.
+//! Users, roles, policies and sessions. IAM is global, not regional.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -63,7 +63,7 @@ pub(crate) struct Session {
     pub(crate) role: String,
     /// The session's own name.
     pub(crate) name: String,
-    /// A document that narrows what the role may do.
+    /// Session policy, which restricts the role's permissions.
     pub(crate) policy: Option<String>,
     pub(crate) expires: DateTime<Utc>,
 }
@@ -89,14 +89,14 @@ pub(crate) struct PolicyVersion {
 }
 
 impl ManagedPolicy {
-    /// The document that is in force.
+    /// Returns the document of the default version.
     pub(crate) fn document(&self) -> &str {
         self.versions.get(&self.default_version).map_or("", |version| &version.document)
     }
 }
 
 impl Iam {
-    /// Issues temporary credentials for a role, and forgets those that have expired.
+    /// Issues temporary credentials of a role, and drops expired ones.
     pub(crate) fn issue(&mut self, session: Session, now: DateTime<Utc>) -> String {
         self.sessions.retain(|_, session| session.expires > now);
         let key = format!("{ISSUED_SESSION_KEY}{}", ids::random_hex(11).to_uppercase());
@@ -104,7 +104,7 @@ impl Iam {
         key
     }
 
-    /// Returns the number of roles and users that a policy is attached to.
+    /// Returns the number of roles and users to which a policy is attached.
     pub(crate) fn attachments(&self, policy: &str) -> usize {
         let roles = self.roles.values().filter(|role| role.attached_policies.contains(policy)).count();
         roles + self.users.values().filter(|user| user.attached_policies.contains(policy)).count()
@@ -112,7 +112,7 @@ impl Iam {
 }
 
 impl Session {
-    /// A session with a secret and a token of its own.
+    /// Returns a session with a new secret and a new token.
     pub(crate) fn new(role: &str, name: &str, policy: Option<String>, expires: DateTime<Utc>) -> Session {
         let token = format!("{}{}", ids::random_hex(32), ids::random_hex(32));
         Session { secret: ids::secret_key(), token, role: role.to_owned(), name: name.to_owned(), policy, expires }
@@ -143,7 +143,7 @@ pub(crate) struct InstanceProfile {
     pub(crate) arn: String,
     pub(crate) path: String,
     pub(crate) name: String,
-    /// A profile holds one role at most.
+    /// Role of the profile. A profile has at most one.
     pub(crate) role: Option<String>,
     pub(crate) created: DateTime<Utc>,
     pub(crate) tags: Tags,

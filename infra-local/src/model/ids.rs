@@ -1,28 +1,28 @@
-//! Identifiers and secrets as AWS writes them.
+//! Identifiers and secrets in AWS's form.
 
 use uuid::Uuid;
 
-/// A new identifier like `sg-0d5a1c0e9b7f3a2c4`.
+/// Returns a new identifier, such as `sg-0d5a1c0e9b7f3a2c4`.
 pub(crate) fn new_id(prefix: &str) -> String {
     format!("{prefix}-0{}", random_hex(16))
 }
 
-/// An identifier like that of [`new_id`], always the same for the same name.
+/// Returns an identifier in the form of [`new_id`] that is derived from a name, so that it is stable.
 pub(crate) fn derived_id(prefix: &str, name: &str) -> String {
     use sha2::Digest as _;
     let digest = hex::encode(sha2::Sha256::digest(name));
     format!("{prefix}-0{}", &digest[..16])
 }
 
-/// The first `digits` (at most 32) of a random number in hexadecimal.
+/// Returns the first `digits` (at most 32) hexadecimal digits of a random number.
 pub(crate) fn random_hex(digits: usize) -> String {
     let mut text = Uuid::new_v4().simple().to_string();
-    // The version and variant of a UUID are fixed bits; taking the end of it leaves them out for up to 15 digits, and
-    // one fixed bit of 64 does no harm to uniqueness.
+    // The version and variant of a UUID are fixed bits. The end of the UUID contains none of them for up to 15 digits;
+    // at 16 digits, one fixed bit of 64 keeps the identifier unique enough.
     text.split_off(32 - digits.min(32))
 }
 
-/// The secret of an access key: 40 characters.
+/// Returns a new secret access key of 40 characters.
 pub(crate) fn secret_key() -> String {
     use base64::Engine as _;
     let bytes = [*Uuid::new_v4().as_bytes(), *Uuid::new_v4().as_bytes()].concat();

@@ -1,4 +1,4 @@
-//! CloudWatch Logs' groups and streams. Their events are in files beside the state.
+//! CloudWatch Logs' groups and streams. Their events are in files outside of the state.
 
 use std::collections::BTreeMap;
 

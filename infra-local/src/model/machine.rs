@@ -1,17 +1,17 @@
-//! The Machine document: the programs, files and database of a host, as user data and images carry them.
+//! The Machine document: the programs, files and database of a host, which user data and images contain.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// A whole host, format version 1.
+/// The configuration of a host, format version 1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MachineDocument {
     /// The format's version.
     #[serde(rename = "machine")]
     pub(crate) version: u64,
-    /// The distribution the host starts from, e.g. `debian-12`.
+    /// The distribution of the host, e.g. `debian-12`.
     pub(crate) image: String,
     /// Distribution packages.
     #[serde(default)]
@@ -35,7 +35,7 @@ pub(crate) struct MachineFile {
     pub(crate) path: String,
     /// Text.
     pub(crate) content: String,
-    /// Octal permissions, e.g. `0644`.
+    /// File mode in octal, e.g. `0644`.
     #[serde(default = "default_mode")]
     pub(crate) mode: String,
 }
@@ -44,7 +44,7 @@ pub(crate) struct MachineFile {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MachineService {
-    /// Unique on its host.
+    /// Name of the service, unique on its host.
     pub(crate) name: String,
     /// Location of the program.
     pub(crate) artifact: Artifact,
@@ -54,13 +54,13 @@ pub(crate) struct MachineService {
     /// Plain environment.
     #[serde(default)]
     pub(crate) environment: BTreeMap<String, String>,
-    /// Environment whose values are parameters read at boot.
+    /// Environment variables whose values are parameters that are read at boot.
     #[serde(default)]
     pub(crate) secrets: BTreeMap<String, ParameterReference>,
-    /// TCP port; told to the program as `LISTEN=<address>:<port>`.
+    /// TCP port. The program receives it as `LISTEN=<address>:<port>`.
     #[serde(default)]
     pub(crate) listen: Option<u16>,
-    /// HTTP path that answers 2xx when the service works.
+    /// HTTP path that returns 2xx when the service works.
     #[serde(default)]
     pub(crate) health: Option<String>,
 }
@@ -73,7 +73,7 @@ pub(crate) struct Artifact {
     pub(crate) bucket: String,
     /// Key in the bucket.
     pub(crate) key: String,
-    /// Hex digest of the content; anything else is refused.
+    /// SHA-256 of the content in hexadecimal; other content is refused.
     pub(crate) sha256: String,
 }
 
@@ -83,7 +83,7 @@ pub(crate) struct Artifact {
 pub(crate) struct ParameterReference {
     /// Name of the parameter.
     pub(crate) parameter: String,
-    /// Version; the latest when absent.
+    /// Version; the latest when `None`.
     #[serde(default)]
     pub(crate) version: Option<u64>,
 }

@@ -33,10 +33,10 @@ pub(crate) use tags::Tags;
 
 use crate::wire::{ApiError, Outcome};
 
-/// The account that owns everything here.
+/// Account id of all resources.
 pub(crate) const ACCOUNT: &str = "000000000000";
 
-/// AWS's regions and their zones, three of them at most. A region is data: adding a line here adds it.
+/// AWS's regions with at most three of their zones each. A new region needs only a line here.
 pub(crate) const REGIONS: &[(&str, &[&str])] = &[
     ("af-south-1", ABC),
     ("ap-east-1", ABC),
@@ -76,32 +76,32 @@ pub(crate) const REGIONS: &[(&str, &[&str])] = &[
 
 const ABC: &[&str] = &["a", "b", "c"];
 
-/// The regions that every state has. The others are added by the first request to them: each takes three of the 255
-/// address ranges for its default subnets.
+/// Regions of a new state. The others are added by the first request to them: each takes three of the 255 address
+/// ranges for its default subnets.
 const FIRST_REGIONS: &[&str] = &["us-east-1", "us-east-2"];
 
 /// The whole state.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Cloud {
-    /// `cloud-…`: identifies the state, so that resources of another one are not looked for in this one.
+    /// Random id of the cloud, `cloud-…`, which distinguishes its resources from those of another state.
     pub(crate) id: String,
-    /// The endpoint's port, kept over restarts.
+    /// The endpoint's port, kept across restarts.
     pub(crate) port: Option<u16>,
     pub(crate) regions: BTreeMap<String, Region>,
     pub(crate) iam: iam::Iam,
     /// Injected faults.
     pub(crate) faults: faults::Faults,
-    /// Index of the newest subnet's range among the cloud's addresses.
+    /// Index of the address range of the newest subnet.
     pub(crate) last_subnet_index: Option<u8>,
-    /// The number of the newest elastic address.
+    /// Host number of the newest elastic address.
     pub(crate) last_elastic_host: u8,
-    /// Identifies the set of network namespaces that programs of instances run in; 0 is the loopback interface.
+    /// Generation of the network namespaces in which programs of instances run; 0 is the loopback interface.
     pub(crate) network_generation: u64,
-    /// Measured values: not in the file, and shared by all copies.
+    /// Metrics, which are not in the file and are shared by all copies.
     #[serde(skip)]
     pub(crate) metrics: cloudwatch::metrics::Metrics,
-    /// Speed of time; not in the file.
+    /// Time scale; not in the file.
     #[serde(skip)]
     pub(crate) time_scale: clock::TimeScale,
     /// True when interfaces have private addresses from their subnets' ranges; not in the file. See
@@ -117,7 +117,7 @@ pub(crate) struct Region {
     pub(crate) name: String,
     /// Short names of the zones: `a`, `b`…
     pub(crate) zones: Vec<String>,
-    /// Full names of the zones that are lost.
+    /// Full names of the failed zones.
     pub(crate) lost_zones: BTreeSet<String>,
     /// As [`Cloud::use_private_addresses`] sets it; not in the file.
     #[serde(skip)]
@@ -150,7 +150,8 @@ changes::record_by_field!(Region {
 });
 
 impl Cloud {
-    /// Adds what a new state, or one of an earlier version, lacks: its id, the first regions, parts of networks.
+    /// Adds missing parts of a new state, or of a state of an earlier version: the id, the first regions, parts of
+    /// networks.
     pub(crate) fn complete(&mut self) {
         if self.id.is_empty() {
             self.id = new_id("cloud");
@@ -172,7 +173,7 @@ impl Cloud {
         self.regions.values_mut().for_each(|region| region.private_addresses = true);
     }
 
-    /// Returns the cloud with private addresses, whatever connects its interfaces.
+    /// Returns the cloud with private addresses, on each network.
     pub(crate) fn with_private_addresses(&self) -> Cow<'_, Cloud> {
         if self.private_addresses {
             return Cow::Borrowed(self);
@@ -198,7 +199,7 @@ impl Cloud {
         self.regions.insert(name.to_owned(), region);
     }
 
-    /// Takes a part of the cloud's addresses for a new subnet. One that was given back is the last to be given again.
+    /// Assigns a range of the cloud's addresses to a new subnet. A released range is reused last.
     pub(crate) fn take_subnet_index(&mut self) -> Option<u8> {
         let subnets = self.regions.values().flat_map(|region| region.ec2.subnets.values());
         let taken: BTreeSet<u8> = subnets.map(|subnet| subnet.index).collect();
@@ -208,7 +209,7 @@ impl Cloud {
         Some(index)
     }
 
-    /// Takes a number for a new elastic address; like hosts, the one given back is the last to be given again.
+    /// Assigns a number to a new elastic address. A released number is reused last.
     pub(crate) fn take_elastic_host(&mut self) -> Option<u8> {
         let addresses = self.regions.values().flat_map(|region| region.ec2.addresses.values());
         let taken: BTreeSet<u8> = addresses.map(|address| address.address.octets()[3]).collect();
@@ -228,13 +229,13 @@ impl Cloud {
 }
 
 impl Region {
-    /// The zones' full names: `us-east-1a`…
+    /// Returns the zones' full names: `us-east-1a`…
     pub(crate) fn zone_names(&self) -> impl Iterator<Item = String> + '_ {
         self.zones.iter().map(|zone| format!("{}{zone}", self.name))
     }
 }
 
-/// The zone's id, which AWS uses where names differ between accounts: `use1-az1`.
+/// Returns the zone's id, such as `use1-az1`, which AWS uses because names differ between accounts.
 pub(crate) fn zone_id(zone: &str) -> String {
     let (region, letter) = zone.split_at(zone.len().saturating_sub(1));
     let mut parts = region.split('-');
@@ -248,7 +249,7 @@ pub(crate) fn zone_id(zone: &str) -> String {
     )
 }
 
-/// Returns whether AWS has a region of this name.
+/// Checks that AWS has a region with this name.
 pub(crate) fn check_region(name: &str) -> Outcome<()> {
     let known = REGIONS.iter().any(|(known, _)| *known == name);
     if known { Ok(()) } else { Err(unknown_region(name)) }
@@ -290,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn every_state_has_an_id_of_its_own() {
+    fn every_state_has_a_unique_id() {
         let (mut one, mut other) = (Cloud::default(), Cloud::default());
         one.complete();
         other.complete();

@@ -1,4 +1,4 @@
-//! Rds: instances, clusters, their groups and snapshots, and what of them runs.
+//! RDS: instances, clusters, their groups and snapshots, and the observed state of their servers.
 
 pub(crate) mod class;
 
@@ -60,11 +60,11 @@ pub(crate) struct ParameterGroup {
     pub(crate) tags: Tags,
 }
 
-/// A parameter's value, as it was written: it may be a formula.
+/// A parameter's value, which may be a formula.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Setting {
     pub(crate) value: String,
-    /// True when it waits for a reboot.
+    /// True when the value takes effect at the next reboot.
     pub(crate) pending_reboot: bool,
 }
 
@@ -85,18 +85,18 @@ pub(crate) enum Stage {
     Failed,
 }
 
-/// The owner of the data.
+/// Master user of a database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Account {
     pub(crate) user: String,
     pub(crate) password: String,
-    /// The database that is made at the beginning.
+    /// Name of the initial database.
     pub(crate) database: Option<String>,
-    /// The password of the service's own role.
+    /// Password of the service's superuser.
     pub(crate) service_password: String,
 }
 
-/// Source of the first data.
+/// Source of the initial data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Seed {
@@ -104,11 +104,12 @@ pub(crate) enum Seed {
     Empty,
     /// The directory of a snapshot.
     Snapshot(String),
-    /// A copy of what the instance or cluster it follows has.
+    /// A copy of the data of the instance or cluster that this one follows.
     Following,
 }
 
-/// Backup and maintenance settings. They are kept and shown; pending changes are applied in the window.
+/// Backup and maintenance settings. They are recorded and described; pending changes are applied in the maintenance
+/// window.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Schedule {
     pub(crate) backup_retention_days: u32,
@@ -118,10 +119,10 @@ pub(crate) struct Schedule {
     pub(crate) maintenance_window: String,
 }
 
-/// Place in the network.
+/// Placement in the network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Place {
-    /// Its loopback address, which is its endpoint.
+    /// The endpoint's address.
     pub(crate) address: Ipv4Addr,
     pub(crate) port: u16,
     pub(crate) subnet_group: String,
@@ -129,7 +130,7 @@ pub(crate) struct Place {
     pub(crate) security_groups: Vec<String>,
 }
 
-/// Storage of an instance, kept and shown.
+/// Storage of an instance; recorded and described only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Storage {
     pub(crate) allocated_gib: u32,
@@ -140,18 +141,18 @@ pub(crate) struct Storage {
     pub(crate) encrypted: bool,
 }
 
-/// A DB instance: alone, a read replica of another one, or a member of a cluster.
+/// A DB instance: a single instance, a read replica, or a member of a cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-// The switches are AWS's.
+// The flags are those of AWS's API.
 #[allow(clippy::struct_excessive_bools)]
 pub(crate) struct DbInstance {
     pub(crate) id: String,
-    /// `db-…`, which no other instance ever has.
+    /// `db-…`, unique for all times.
     pub(crate) resource_id: String,
     pub(crate) class: String,
     pub(crate) engine: String,
     pub(crate) stage: Stage,
-    /// A member's is that of its cluster.
+    /// Master user; for a member, that of its cluster.
     pub(crate) account: Account,
     pub(crate) storage: Storage,
     pub(crate) place: Place,
@@ -161,7 +162,7 @@ pub(crate) struct DbInstance {
     pub(crate) parameter_group: String,
     pub(crate) cluster: Option<String>,
     pub(crate) promotion_tier: u32,
-    /// The instance that this one follows.
+    /// Source instance of a read replica.
     pub(crate) source: Option<String>,
     pub(crate) schedule: Schedule,
     pub(crate) auto_minor_upgrade: bool,
@@ -175,11 +176,11 @@ pub(crate) struct DbInstance {
     pub(crate) runtime: Runtime,
 }
 
-/// Changes that were asked for and are not made yet.
+/// Requested changes that have not been applied yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Pending {
-    /// They do not wait for the maintenance window.
+    /// True when the changes do not wait for the maintenance window.
     pub(crate) now: bool,
     pub(crate) class: Option<String>,
     pub(crate) storage: Option<Storage>,
@@ -187,35 +188,35 @@ pub(crate) struct Pending {
     pub(crate) multi_az: Option<bool>,
 }
 
-/// The runtime's part of an instance, kept over restarts of the cloud.
+/// The runtime's part of an instance, kept across restarts of the cloud.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Runtime {
     pub(crate) process: Option<ProcessIdentity>,
-    /// Address of the process, behind the endpoints.
+    /// Address of the server, to which the endpoints forward.
     pub(crate) backend: Option<(Ipv4Addr, u16)>,
-    /// True when it accepts, and is what it should be: primary or standby.
+    /// True when the server accepts connections in its intended role: primary or standby.
     pub(crate) ready: bool,
-    /// The parameters in effect.
+    /// Parameters in effect.
     pub(crate) parameters: BTreeMap<String, String>,
-    /// The password in effect, on a primary.
+    /// Master password in effect; primary only.
     pub(crate) password: Option<String>,
-    /// Number of restarts after an unexpected end.
+    /// Number of restarts after an unexpected exit.
     pub(crate) restarts: u32,
-    /// Problem that keeps it from being available.
+    /// Problem that keeps the instance from being available.
     pub(crate) trouble: Option<Trouble>,
 }
 
-/// Something that the person who made the instance has to look after.
+/// A problem that the user has to solve.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Trouble {
-    /// Status of the instance as long as the problem lasts: `incompatible-network`.
+    /// Status of the instance while the problem lasts: `incompatible-network`.
     pub(crate) status: String,
-    /// Description of the problem, and the remedy.
+    /// Description of the problem and the solution.
     pub(crate) message: String,
 }
 
-/// A cluster: one writer and readers over the same data.
+/// A cluster: one writer and readers of the same data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct DbCluster {
     pub(crate) id: String,
@@ -235,21 +236,21 @@ pub(crate) struct DbCluster {
     pub(crate) encrypted: bool,
     pub(crate) storage_kind: String,
     pub(crate) seed: Seed,
-    /// The member that writes.
+    /// The writer.
     pub(crate) writer: Option<String>,
-    /// The member that wrote before, until the writer has everything from it.
+    /// The previous writer, until the new writer has all of its data.
     pub(crate) demoted: Option<String>,
     pub(crate) created: DateTime<Utc>,
     pub(crate) tags: Tags,
 }
 
-/// A copy of an instance's, or a cluster's, data.
+/// A snapshot of an instance or a cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Snapshot {
     pub(crate) id: String,
     /// The name of its directory.
     pub(crate) resource_id: String,
-    /// The instance or cluster it is of.
+    /// The source instance or cluster.
     pub(crate) source: String,
     pub(crate) source_resource_id: String,
     /// `Creating`, `Available` or `Failed`.
@@ -270,7 +271,7 @@ pub(crate) struct Snapshot {
 }
 
 impl Stage {
-    /// As AWS writes it.
+    /// Returns the name in AWS's API.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Stage::Creating => "creating",
@@ -289,7 +290,7 @@ impl Stage {
 }
 
 impl Pending {
-    /// Returns whether there is anything to do.
+    /// Returns whether no changes are pending.
     pub(crate) fn is_empty(&self) -> bool {
         self.class.is_none() && self.storage.is_none() && self.port.is_none() && self.multi_az.is_none()
     }
@@ -306,19 +307,19 @@ impl DbInstance {
         }
     }
 
-    /// Returns whether clients are served.
+    /// Returns whether the instance serves clients.
     pub(crate) fn is_serving(&self) -> bool {
         self.runtime.ready && !matches!(self.stage, Stage::Creating | Stage::Stopped | Stage::Deleting | Stage::Failed)
     }
 }
 
 impl Rds {
-    /// The instances of a cluster.
+    /// Returns the instances of a cluster.
     pub(crate) fn members<'a>(&'a self, cluster: &'a str) -> impl Iterator<Item = &'a DbInstance> {
         self.instances.values().filter(move |instance| instance.cluster.as_deref() == Some(cluster))
     }
 
-    /// Returns the upstream of an instance; a primary has none.
+    /// Returns the upstream of an instance; `None` for a primary.
     pub(crate) fn upstream(&self, instance: &DbInstance) -> Option<&DbInstance> {
         let id = match &instance.cluster {
             Some(cluster) => self.clusters.get(cluster)?.writer.as_ref()?,
@@ -327,14 +328,14 @@ impl Rds {
         self.instances.get(id).filter(|upstream| upstream.id != instance.id)
     }
 
-    /// The account of an instance's data.
+    /// Returns the master account of an instance's data.
     pub(crate) fn account<'a>(&'a self, instance: &'a DbInstance) -> &'a Account {
         let cluster = instance.cluster.as_ref().and_then(|cluster| self.clusters.get(cluster));
         cluster.map_or(&instance.account, |cluster| &cluster.account)
     }
 
-    /// Makes another member the writer: the given one, else the serving reader with the lowest tier whose process is
-    /// alive. Returns false when there is none.
+    /// Makes another member the writer: the given one, or else the serving reader with the lowest tier whose process
+    /// runs. Returns false when there is none.
     pub(crate) fn fail_over(
         &mut self,
         cluster: &str,
@@ -365,7 +366,7 @@ impl Rds {
 }
 
 impl Region {
-    /// Returns the databases that keep a security group from being deleted.
+    /// Returns the databases that prevent the deletion of a security group.
     pub(crate) fn databases_in_security_group(&self, id: &str) -> Vec<String> {
         let uses = |place: &Place| place.security_groups.iter().any(|group| group == id);
         let instances = self.rds.instances.values().filter(|instance| uses(&instance.place));
@@ -380,7 +381,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stages_are_called_as_aws_calls_them() {
+    fn stages_have_the_names_of_the_aws_api() {
         for stage in [Stage::BackingUp, Stage::FailingOver, Stage::Available] {
             assert_eq!(serde_json::to_value(stage).ok(), Some(stage.name().into()));
         }

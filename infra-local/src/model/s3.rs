@@ -1,4 +1,4 @@
-//! Buckets and objects: their settings and descriptions. They are kept in files of their own, beside the state tree.
+//! Settings of buckets and descriptions of objects. They are kept in separate files, outside of the state tree.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ pub(crate) struct PublicAccessBlock {
     pub(crate) restrict_public_buckets: bool,
 }
 
-/// Declared encryption of objects. On disk they are not encrypted.
+/// Declared encryption of objects. Files on disk are not encrypted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Encryption {
     pub(crate) algorithm: String,
@@ -62,14 +62,14 @@ pub(crate) struct Blob {
     pub(crate) size: u64,
     /// The ETag without quotes: MD5, or MD5 of MD5s and the number of parts.
     pub(crate) e_tag: String,
-    /// Checksums by the name of their header's end: `crc32`, `sha256`…, in base64.
+    /// Checksums in base64, by the suffix of their header: `crc32`, `sha256`…
     pub(crate) checksums: BTreeMap<String, String>,
-    /// True when the checksums are of the parts' checksums.
+    /// True for composite checksums: checksums of the parts' checksums.
     #[serde(default)]
     pub(crate) composite: bool,
 }
 
-/// Headers that are stored with an object and come back with it.
+/// Headers that are stored with an object and returned with it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Headers {
@@ -81,7 +81,7 @@ pub(crate) struct Headers {
     pub(crate) metadata: BTreeMap<String, String>,
 }
 
-/// A multipart upload under way.
+/// A multipart upload in progress.
 pub(crate) struct Upload {
     pub(crate) key: String,
     pub(crate) headers: Headers,
@@ -97,9 +97,9 @@ pub(crate) struct CorsRule {
     /// Origins, with at most one `*`.
     pub(crate) origins: Vec<String>,
     pub(crate) methods: Vec<String>,
-    /// Headers that a preflight request may ask for, with at most one `*`.
+    /// Headers that a preflight request may request, with at most one `*`.
     pub(crate) headers: Vec<String>,
     pub(crate) exposed: Vec<String>,
-    /// For how many seconds browsers keep the answer to a preflight request.
+    /// Time for which browsers may cache the response to a preflight request, in seconds.
     pub(crate) max_age: Option<i32>,
 }

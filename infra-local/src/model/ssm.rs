@@ -25,10 +25,10 @@ pub(crate) struct Parameter {
     pub(crate) tier: String,
     pub(crate) data_type: String,
     pub(crate) key_id: Option<String>,
-    /// Pattern that its values have to match.
+    /// Pattern that values must match.
     #[serde(default)]
     pub(crate) allowed_pattern: Option<String>,
-    /// The last hundred versions.
+    /// The latest versions, at most a hundred.
     pub(crate) versions: BTreeMap<u64, ParameterVersion>,
     pub(crate) tags: Tags,
 }
@@ -46,7 +46,7 @@ pub(crate) struct ParameterVersion {
     pub(crate) modified: DateTime<Utc>,
 }
 
-/// Values can be secrets; they are not for logs.
+/// Values can be secrets, so logs must not contain them.
 impl std::fmt::Debug for ParameterVersion {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("ParameterVersion").field("modified", &self.modified).finish_non_exhaustive()
@@ -54,7 +54,7 @@ impl std::fmt::Debug for ParameterVersion {
 }
 
 impl Parameter {
-    /// A version, or the latest, and its number.
+    /// Returns the version with the given number, or the latest, together with its number.
     pub(crate) fn version(&self, number: Option<u64>) -> Option<(u64, &ParameterVersion)> {
         match number {
             Some(number) => self.versions.get(&number).map(|version| (number, version)),

@@ -1,4 +1,4 @@
-//! Maps whose copies share what they have in common.
+//! Maps with structural sharing between copies.
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A map by id or name. A copy costs nothing; the first change of a copy costs the keys, and each change one entry. Two
-/// copies are compared by what they do not share.
+/// A map by id or name. A copy costs nothing; the first change of a copy copies the keys, and each change copies one
+/// entry. A comparison of two copies skips the entries that they share.
 pub(crate) struct Table<T>(Arc<BTreeMap<String, Arc<T>>>);
 
 /// The entries in the order of their keys.
@@ -31,7 +31,7 @@ impl<T> Table<T> {
         self.0.get(key).map(Arc::as_ref)
     }
 
-    /// The entry itself, which later changes leave as it is.
+    /// Returns a shared reference to the entry. Later changes copy the entry and leave this one unchanged.
     pub(crate) fn share(&self, key: &str) -> Option<Arc<T>> {
         self.0.get(key).cloned()
     }
@@ -53,7 +53,7 @@ impl<T> Table<T> {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// The entries with what identifies them among copies.
+    /// Returns the entries with their allocations, which identify an entry among copies of the table.
     pub(super) fn entries(&self) -> btree_map::Iter<'_, String, Arc<T>> {
         self.0.iter()
     }
@@ -78,12 +78,13 @@ impl<T: Clone> Table<T> {
         Arc::make_mut(&mut self.0).remove(key).map(Arc::unwrap_or_clone)
     }
 
-    /// Every entry, to be changed: copies every one. Where few are meant, their keys are looked for first.
+    /// Returns all entries for modification, which copies each of them. A change of a few entries should find their
+    /// keys first.
     pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
         Arc::make_mut(&mut self.0).values_mut().map(Arc::make_mut)
     }
 
-    /// Keeps the entries that this says `true` of.
+    /// Keeps the entries for which `keeps` returns true.
     pub(crate) fn retain(&mut self, mut keeps: impl FnMut(&String, &T) -> bool) {
         if self.iter().all(|(key, value)| keeps(key, value)) {
             return;
@@ -159,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_copy_shares_what_nobody_changed() {
+    fn a_copy_shares_unchanged_entries() {
         let before: Table<u32> = [("a", 1), ("b", 2)].into_iter().collect();
         let mut after = before.clone();
         assert!(after.is_copy_of(&before));

@@ -7,7 +7,7 @@ use crate::wire::{ApiError, Outcome};
 /// Tags by key.
 pub(crate) type Tags = BTreeMap<String, String>;
 
-/// The most tags a resource may have.
+/// AWS's limit of tags per resource.
 const LIMIT: usize = 50;
 
 /// Checks keys, values and their number.

@@ -17,7 +17,7 @@ const CACHE: &str = "artifacts";
 /// Reasons why an artifact cannot be run.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ArtifactError {
-    /// There is no such object (yet).
+    /// The object does not exist (yet).
     #[error("the artifact s3://{bucket}/{key} does not exist: upload it, or correct the Machine")]
     Missing {
         /// Bucket.
@@ -25,7 +25,7 @@ pub(crate) enum ArtifactError {
         /// Key.
         key: String,
     },
-    /// The object is not what the Machine wants.
+    /// The object's hash differs from the one in the Machine document.
     #[error(
         "the artifact s3://{bucket}/{key} has SHA-256 {found}, and the Machine wants {wanted}: upload the right file"
     )]
@@ -50,19 +50,19 @@ pub(crate) enum ArtifactError {
     },
 }
 
-/// Puts a copy of the program at `target`, executable by its owner only, and notes its hash beside it. The cached program
-/// is verified again on the way; a damaged one is fetched again.
+/// Installs a copy of the program at `target`, executable by its owner only, and records its hash. The cached program
+/// is verified during the copy; a damaged one is downloaded again.
 pub(crate) fn install(shared: &Shared, artifact: &Artifact, target: &Path) -> Result<(), ArtifactError> {
     let disk = |path: &Path| {
         let path = path.to_owned();
         move |source| ArtifactError::Disk { path, source }
     };
-    // The name of a file in the cache is a hash that was verified; the Machine's word for it must not lead elsewhere.
+    // The hash in the Machine document becomes a file name, so it must not contain a path.
     let wanted = artifact.sha256.to_ascii_lowercase();
     if wanted.len() != 64 || !wanted.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(wrong(artifact, "(not looked at)".to_owned()));
     }
-    // An image, or the start before, may have brought it.
+    // The image or an earlier start may have installed the program.
     if target.is_file() && hash(target).map_err(disk(target))? == wanted {
         return Ok(());
     }
@@ -101,13 +101,13 @@ fn copy_verified(
     if found == wanted { Ok(()) } else { Err(wrong(artifact, found)) }
 }
 
-/// The file that holds the hash of an installed program. No service's name begins with a dot.
+/// Returns the file that holds the hash of an installed program. No service's name begins with a dot.
 fn note(program: &Path) -> PathBuf {
     let name = program.file_name().unwrap_or_default().to_string_lossy();
     program.with_file_name(format!(".{name}.sha256"))
 }
 
-/// The hashes of all programs that instances and images have.
+/// Returns the hashes of the programs that instances and images use.
 fn used(directory: &Path) -> io::Result<BTreeSet<String>> {
     let mut used = BTreeSet::new();
     for holders in ["instances", "images"] {
@@ -129,7 +129,7 @@ fn entries(directory: &Path) -> io::Result<Vec<PathBuf>> {
     }
 }
 
-/// Removes the cached programs that no instance and no image has any more. Nothing may be installed meanwhile.
+/// Removes the cached programs that no instance and no image uses. No installation may run at the same time.
 pub(crate) fn forget_unused(directory: &Path) -> io::Result<()> {
     let used = used(directory)?;
     let cached = match fs::read_dir(directory.join(CACHE)) {
@@ -204,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cached_program_is_kept_while_an_instance_or_image_has_it() {
+    fn a_cached_program_is_kept_while_an_instance_or_image_uses_it() {
         let directory = tempfile::tempdir().unwrap();
         forget_unused(directory.path()).unwrap();
         let cache = directory.path().join(CACHE);

@@ -1,14 +1,14 @@
-//! Keeps every Auto Scaling group at its number: launches, replaces, refreshes, scales.
+//! Reconciles Auto Scaling groups: launches, replaces, refreshes, scales.
 //!
 //! # Layout
 //!
-//! A step is a function of the model and the time; it does not look at processes.
-//! - [`schedule`]: changes the size at certain times
-//! - [`members`]: what becomes of each instance, and how it leaves; [`hooks`]: what it waits for on the way
-//! - [`refresh`]: replaces instances of an old version
-//! - [`tracking`]: follows metrics
-//! - [`capacity`]: launches and ends instances until the number is right
-//! - [`metrics`]: what is measured
+//! A step is a function of the model and the time; it does not inspect processes.
+//! - [`schedule`]: scheduled changes of the size
+//! - [`members`]: the lifecycle of each instance; [`hooks`]: its waits for lifecycle hooks
+//! - [`refresh`]: instance refreshes
+//! - [`tracking`]: target tracking
+//! - [`capacity`]: launches and terminates instances to reach the desired capacity
+//! - [`metrics`]: measurements
 
 mod capacity;
 mod hooks;
@@ -40,10 +40,10 @@ use crate::wire::Outcome;
 pub(crate) use metrics::CORES_PER_VCPU;
 use metrics::Metrics;
 
-/// Interval of steps without a change of the model: waiting periods end.
+/// Interval of steps without a change of the model, for waiting periods that end.
 const TICK: Duration = Duration::from_millis(200);
 
-/// Keeps the groups until the cloud ends. `time_scale` divides AWS's waiting periods.
+/// Reconciles the groups until the cloud stops. `time_scale` divides AWS's waiting periods.
 pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) {
     let mut declared = shared.changes();
     let mut metrics = Metrics::new(time_scale);
@@ -51,7 +51,7 @@ pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) 
     loop {
         declared.borrow_and_update();
         if shared.read(|cloud| cloud.regions.values().any(|region| !region.autoscaling.groups.is_empty())) {
-            // Launches depend on it.
+            // Launches need the result.
             postgres::discover();
             let now = Utc::now();
             if metrics.is_due(now) {
@@ -100,13 +100,13 @@ impl Env<'_> {
         TimeScale(self.time_scale)
     }
 
-    /// Returns whether one of AWS's waiting periods has ended.
+    /// Returns whether a waiting period of AWS is over.
     fn over(&self, since: DateTime<Utc>, seconds: u32) -> bool {
         self.clock().over(since, seconds, self.now)
     }
 }
 
-/// One of AWS's waiting periods in real time.
+/// Converts a waiting period of AWS to real time.
 pub(crate) fn scaled(seconds: f64, time_scale: f64) -> TimeDelta {
     TimeScale(time_scale).scaled(seconds)
 }
@@ -122,10 +122,10 @@ fn step_all(cloud: &mut Cloud, env: &Env<'_>) {
     }
 }
 
-/// Brings one group a step further.
+/// Advances a group by one step.
 fn step(cloud: &mut Cloud, region_name: &str, name: &str, env: &Env<'_>) {
     let Some(region) = cloud.regions.get_mut(region_name) else { return };
-    // Launching needs the whole cloud, so the group is taken out of it meanwhile.
+    // A launch needs the whole cloud, so the group is removed from it meanwhile.
     let Some(mut group) = region.autoscaling.groups.remove(name) else { return };
     schedule::advance(&mut group, env);
     members::observe(&mut group, region, env);

@@ -1,4 +1,4 @@
-//! Everything that runs as long as the cloud does: the endpoint and the reconcilers.
+//! Tasks that run for the lifetime of the cloud: the endpoint and the reconcilers.
 
 use std::future::Future;
 
@@ -9,13 +9,13 @@ use tokio::task::JoinSet;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     Running,
-    /// The cloud ends and leaves processes running, to be adopted by the next one.
+    /// The cloud stops and leaves its processes running, to be adopted by the next one.
     Detaching,
-    /// The cloud ends and stops its processes.
+    /// The cloud stops together with its processes.
     Stopping,
 }
 
-/// Tells a task the phase, and when it changes.
+/// Receiver of the phase of the cloud.
 #[derive(Clone)]
 pub(crate) struct PhaseWatch(watch::Receiver<Phase>);
 
@@ -24,14 +24,14 @@ impl PhaseWatch {
         *self.0.borrow()
     }
 
-    /// Returns when the cloud ends.
+    /// Waits until the cloud stops, and returns the phase.
     pub(crate) async fn ended(&mut self) -> Phase {
-        // The sender lives in `Background`; when it is dropped without a word, processes are left alone.
+        // `Background` owns the sender. If it is dropped without a phase change, processes keep running.
         self.0.wait_for(|phase| *phase != Phase::Running).await.map_or(Phase::Detaching, |phase| *phase)
     }
 }
 
-/// The tasks. Dropping this ends them at once.
+/// The tasks. Dropping the set aborts them.
 pub(crate) struct Background {
     phase: watch::Sender<Phase>,
     tasks: JoinSet<()>,
@@ -42,7 +42,7 @@ impl Background {
         Background { phase: watch::Sender::new(Phase::Running), tasks: JoinSet::new() }
     }
 
-    /// Starts a task that ends on its own when the phase changes.
+    /// Starts a task that finishes on its own when the phase changes.
     pub(crate) fn spawn<F>(&mut self, task: impl FnOnce(PhaseWatch) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -50,7 +50,7 @@ impl Background {
         self.tasks.spawn(task(PhaseWatch(self.phase.subscribe())));
     }
 
-    /// Ends all tasks in order.
+    /// Changes the phase, and waits for the tasks in the order of their start.
     pub(crate) async fn end(mut self, phase: Phase) {
         self.phase.send_replace(phase);
         while let Some(ended) = self.tasks.join_next().await {

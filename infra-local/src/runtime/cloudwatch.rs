@@ -1,7 +1,7 @@
-//! Measures what runs, evaluates alarms, and does what they say.
+//! Samples metrics, evaluates alarms, and executes their actions.
 //!
 //! - [`publish`]: the metrics of instances, balancers and groups
-//! - [`evaluate`]: what an alarm's metric says of its state
+//! - [`evaluate`]: the state of an alarm by its metric
 
 mod evaluate;
 mod publish;
@@ -26,7 +26,7 @@ use publish::Publisher;
 /// Interval of checks for the end of a period.
 const TICK: Duration = Duration::from_millis(200);
 
-/// Watches until the cloud ends. `time_scale` divides the periods of alarms.
+/// Samples and evaluates until the cloud stops. `time_scale` divides the periods of alarms.
 pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) {
     let metrics = shared.read(|cloud| cloud.metrics.clone());
     let mut publisher = Publisher::new(time_scale);
@@ -38,7 +38,7 @@ pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) 
             publisher.publish(&sources, &metrics, now);
         }
         if shared.read(|cloud| watcher.has_work(cloud, now)) {
-            shared.update(|cloud| watcher.look(cloud, now));
+            shared.update(|cloud| watcher.evaluate_all(cloud, now));
         }
         tokio::select! {
             () = tokio::time::sleep(TICK) => {}
@@ -50,20 +50,20 @@ pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) 
 /// State of the alarms between two evaluations.
 struct Watcher {
     time_scale: f64,
-    /// By region and name.
+    /// Alarms by region and name.
     known: BTreeMap<(String, String), Known>,
 }
 
 #[derive(Clone, Copy)]
 struct Known {
-    /// The end of the last period that was evaluated.
+    /// End of the last evaluated period.
     evaluated: DateTime<Utc>,
-    /// The last transition whose actions were taken.
+    /// The last transition whose actions were executed.
     acted: Option<DateTime<Utc>>,
 }
 
 impl Watcher {
-    /// Adopts the alarms with their states: the previous process has carried out their actions.
+    /// Adopts the alarms with their states: the previous process has executed their actions.
     fn new(cloud: &Cloud, time_scale: f64) -> Self {
         let mut known = BTreeMap::new();
         for region in cloud.regions.values() {
@@ -87,8 +87,8 @@ impl Watcher {
         })
     }
 
-    /// Evaluates the alarms that have a new period, and takes the actions that are due.
-    fn look(&mut self, cloud: &mut Cloud, now: DateTime<Utc>) {
+    /// Evaluates the alarms that have a new period, and executes the actions that are due.
+    fn evaluate_all(&mut self, cloud: &mut Cloud, now: DateTime<Utc>) {
         let metrics = cloud.metrics.clone();
         let regions = &cloud.regions;
         self.known.retain(|(region, name), _| {
@@ -97,15 +97,15 @@ impl Watcher {
         for region in cloud.regions.values_mut() {
             let names: Vec<String> = region.cloudwatch.alarms.keys().cloned().collect();
             for name in names {
-                self.look_at(region, &name, &metrics, now);
+                self.evaluate_alarm(region, &name, &metrics, now);
             }
         }
     }
 
-    fn look_at(&mut self, region: &mut Region, name: &str, metrics: &Metrics, now: DateTime<Utc>) {
+    fn evaluate_alarm(&mut self, region: &mut Region, name: &str, metrics: &Metrics, now: DateTime<Utc>) {
         let Some(alarm) = region.cloudwatch.alarms.get(name).cloned() else { return };
         let key = (region.name.clone(), name.to_owned());
-        // A new alarm has had no actions; its first state calls for none.
+        // A new alarm has had no actions, and its initial state needs none.
         let first = Some(alarm.transitioned).filter(|_| alarm.state == AlarmState::InsufficientData);
         let known = *self.known.entry(key.clone()).or_insert(Known { evaluated: DateTime::UNIX_EPOCH, acted: first });
         let end = evaluate::end(&alarm, now, self.time_scale);
@@ -120,7 +120,7 @@ impl Watcher {
         }
         let Some(alarm) = region.cloudwatch.alarms.get(name).cloned() else { return };
         let transitioned = known.acted != Some(alarm.transitioned);
-        // Scaling goes on for as long as the state lasts.
+        // Scaling actions are repeated while the state lasts.
         if transitioned || (evaluates && alarm.state == AlarmState::Alarm) {
             let values = evaluate::recent(&alarm, &window);
             for action in alarm.due_actions() {
@@ -131,7 +131,7 @@ impl Watcher {
     }
 }
 
-/// Carries out a scaling policy for an alarm, and records the result in the alarm's history.
+/// Executes a scaling policy for an alarm, and records the result in the alarm's history.
 fn act(
     region: &mut Region,
     alarm: &str,
@@ -159,7 +159,7 @@ fn act(
         }
         None => Err("the scaling policy does not exist any more".to_owned()),
     };
-    // Asked again and again, only what changes something is worth remembering.
+    // For a repeated action, only an effect is worth recording.
     if !transitioned && !matches!(outcome, Ok(true)) {
         return;
     }

@@ -2,10 +2,11 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Descriptors that are reserved for everything but clients of balancers: connections to targets, the endpoint, files.
+/// File descriptors that are reserved for other purposes than clients of balancers: connections to targets, the
+/// endpoint, files.
 const RESERVED: u64 = 2048;
 
-/// Raises the limit as far as the system lets it be raised without more rights: balancers have many clients.
+/// Raises the limit as far as possible without additional privileges, because balancers have many clients.
 pub(crate) fn raise() {
     let limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum
@@ -15,7 +16,7 @@ pub(crate) fn raise() {
     }
 }
 
-/// Returns the number of clients that a listener may have at the same time; more wait to be accepted.
+/// Returns the maximum number of concurrent clients of a listener; others wait to be accepted.
 pub(crate) fn for_clients() -> usize {
     const MOST: u64 = 100_000;
     let open = getrlimit(Resource::Nofile).current.unwrap_or(MOST);

@@ -1,4 +1,5 @@
-//! Runs the declared balancers: a proxy per listener, a pool per target group; tells the model what it found.
+//! Runs the declared balancers: a proxy per listener and a pool per target group. Reports their observations to the
+//! model.
 
 mod settings;
 
@@ -27,14 +28,14 @@ use crate::state::traffic::Counts;
 /// Interval of attempts to listen on an occupied port.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Interval of checks on draining targets: the end of a request causes no other event.
+/// Interval of checks on draining targets, because the end of a request causes no event.
 const DRAINING: Duration = Duration::from_millis(50);
 
-/// Keeps the balancers running until the cloud ends; then their ports are closed.
+/// Runs the balancers until the cloud stops; then their ports are closed.
 ///
 /// `time_scale` divides health intervals and deregistration delays.
 pub(crate) async fn run(shared: Shared, network: NetworkHandle, time_scale: f64, mut phase: PhaseWatch) {
-    shared.update(|cloud| rehome(cloud, shared.addresses().number()));
+    shared.update(|cloud| relocate(cloud, shared.addresses().number()));
     let health = watch::Sender::new(0);
     let mut found = health.subscribe();
     let mut declared = shared.changes();
@@ -63,8 +64,8 @@ pub(crate) async fn run(shared: Shared, network: NetworkHandle, time_scale: f64,
     }
 }
 
-/// Moves balancers to the addresses that are this cloud's now.
-fn rehome(cloud: &mut Cloud, block: u8) {
+/// Moves balancers to this cloud's current address range.
+fn relocate(cloud: &mut Cloud, block: u8) {
     for balancer in cloud.regions.values_mut().flat_map(|region| region.elbv2.load_balancers.values_mut()) {
         let [first, old, subnet, host] = balancer.address.octets();
         if old != block {
@@ -80,13 +81,13 @@ struct Plane {
     network: NetworkHandle,
     workers: Workers,
     health: watch::Sender<u64>,
-    /// By ARN of the target group.
+    /// Pools by ARN of the target group.
     pools: BTreeMap<String, TargetPool>,
     listeners: BTreeMap<ListenerKey, ProxyListener>,
 }
 
-/// A port of a listener: the listener's ARN, and the interface whose address it is. `None` is the public address, to
-/// which clients on this machine connect.
+/// A port on which a listener listens: the listener's ARN, and the interface whose address is used. `None` is the
+/// public address, to which clients on this machine connect.
 type ListenerKey = (String, Option<InterfacePort>);
 
 /// The declared pools and listeners.
@@ -107,7 +108,7 @@ struct WantedListener {
 }
 
 impl Plane {
-    /// Makes what runs what should run; says when to look again although nothing has changed.
+    /// Reconciles pools and listeners with the model. Returns the time until the next check without a change.
     async fn reconcile(&mut self, shared: &Shared) -> Duration {
         let wanted = shared.read(|cloud| {
             let mut wanted = Wanted::default();
@@ -120,12 +121,12 @@ impl Plane {
         let failures = self.reconcile_listeners(&wanted).await;
         shared.traffic().replace(self.traffic(&wanted));
 
-        let news = |cloud: &Cloud| {
+        let has_changes = |cloud: &Cloud| {
             let mut draft = cloud.clone();
             self.report(&mut draft, &failures);
             draft != *cloud
         };
-        if shared.read(news) {
+        if shared.read(has_changes) {
             shared.update(|cloud| self.report(cloud, &failures));
         }
         let draining = shared.read(|cloud| {
@@ -158,7 +159,7 @@ impl Plane {
         }
     }
 
-    /// Returns the reasons of balancers that cannot listen.
+    /// Reconciles the listeners. Returns the reasons of balancers that cannot listen.
     async fn reconcile_listeners(&mut self, wanted: &Wanted) -> BTreeMap<String, String> {
         self.listeners.retain(|key, running| {
             wanted.listeners.get(key).is_some_and(|listener| listener.address == running.address())
@@ -236,7 +237,7 @@ impl Plane {
     }
 }
 
-/// A pool's health of a target that is not just draining out of it.
+/// Returns the health of a target that is registered in a pool, and not only draining.
 fn in_pool<'a>(health: &'a BTreeMap<TargetKey, TargetHealth>, key: &TargetKey) -> Option<&'a TargetHealth> {
     health.get(key).filter(|health| health.state != super::proxy::HealthState::Draining)
 }
@@ -292,8 +293,8 @@ fn collect(region: &Region, network: &NetworkHandle, wanted: &mut Wanted) {
     }
 }
 
-/// The addresses that a balancer listens on: the public one, where its security groups let clients in, and those of its
-/// connected interfaces, where the network decides who gets through.
+/// Returns the addresses that a balancer listens on: the public one, if its security groups admit clients, and those of
+/// its connected interfaces, where the network filters the traffic.
 fn addresses(
     region: &Region,
     network: &NetworkHandle,
@@ -346,7 +347,8 @@ fn endpoints(region: &Region, network: &NetworkHandle, group: &TargetGroup) -> B
                 (address, instances.find(|instance| region.private_address(instance.address) == address))
             }
         };
-        // Between private addresses, the network decides. An address that is no instance has no security groups.
+        // Between private addresses, the network filters the connections. A target that is an address has no security
+        // groups here.
         let reachable = network.is_private()
             || instance.is_none_or(|instance| {
                 balancers.iter().all(|balancer| reaches(region, network, balancer, instance, target.port))

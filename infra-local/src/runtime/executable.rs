@@ -1,17 +1,17 @@
-//! This executable, started again for a task that needs a process of its own.
+//! Starts this executable again for a task that needs a separate process.
 
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Set in the environment of such a process. An executable whose `main` does not begin with
-/// [`enable_launcher`](crate::enable_launcher) would run its own program instead of the task: where the variable is set, no
-/// cloud starts.
+/// Environment variable of such a process. An executable whose `main` does not begin with
+/// [`enable_launcher`](crate::enable_launcher) would run its own program instead of the task, so no cloud starts while
+/// the variable is set.
 pub(super) const MARK: &str = "INFRA_LAUNCH";
 
 /// True when this executable can be started again.
 static ENABLED: AtomicBool = AtomicBool::new(false);
 
-/// Records that this executable runs the tasks that its first argument names.
+/// Records that this executable's `main` runs the task that its first argument names.
 pub(super) fn enable() {
     ENABLED.store(true, Ordering::Relaxed);
 }
@@ -26,8 +26,8 @@ pub(crate) fn is_task() -> bool {
     std::env::var_os(MARK).is_some()
 }
 
-/// Builds the command of a task, with no environment but the search path. `None` if this executable cannot be started
-/// again.
+/// Returns the command of a task, with no environment variable but the search path. `None` if this executable cannot be
+/// started again.
 pub(super) fn command(task: &str) -> Option<Command> {
     if !is_enabled() {
         return None;

@@ -1,4 +1,4 @@
-//! State changes of gateways and peering connections over time: they become available, expire, and are forgotten.
+//! State transitions of gateways and peering connections over time: they become available, expire, and are forgotten.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -22,26 +22,26 @@ const EXPIRES_AFTER: Duration = Duration::from_hours(7 * 24);
 /// Interval of checks, at time scale 1.
 const FORGET_EVERY: Duration = Duration::from_mins(1);
 
-/// Runs until the cloud ends; `time_scale` divides the times above.
+/// Runs until the cloud stops; `time_scale` divides the times above.
 pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) {
-    shared.update(|cloud| rehome(cloud, shared.addresses().number()));
+    shared.update(|cloud| relocate(cloud, shared.addresses().number()));
     let mut changes = shared.changes();
     let mut forget = tokio::time::interval(FORGET_EVERY.div_f64(time_scale));
     loop {
         changes.borrow_and_update();
-        if shared.read(is_unsettled) {
+        if shared.read(has_pending_transitions) {
             shared.update(|cloud| settle(cloud, Utc::now()));
         }
         tokio::select! {
             _ = changes.changed() => {}
-            _ = forget.tick() => shared.update(|cloud| grow_old(cloud, time_scale, Utc::now())),
+            _ = forget.tick() => shared.update(|cloud| expire(cloud, time_scale, Utc::now())),
             _ = phase.ended() => return,
         }
     }
 }
 
-/// Moves elastic addresses and NAT gateways to the addresses that are this cloud's now.
-fn rehome(cloud: &mut Cloud, block: u8) {
+/// Moves elastic addresses and NAT gateways to this cloud's current address range.
+fn relocate(cloud: &mut Cloud, block: u8) {
     let moved = |address: &mut Ipv4Addr| {
         let [first, _, part, host] = address.octets();
         *address = Ipv4Addr::new(first, block, part, host);
@@ -55,17 +55,17 @@ fn rehome(cloud: &mut Cloud, block: u8) {
     }
 }
 
-fn is_unsettled(cloud: &Cloud) -> bool {
-    let passing = |state: PeeringState| {
+fn has_pending_transitions(cloud: &Cloud) -> bool {
+    let pending = |state: PeeringState| {
         matches!(state, PeeringState::InitiatingRequest | PeeringState::Provisioning | PeeringState::Deleting)
     };
     cloud.regions.values().any(|region| {
         region.ec2.nat_gateways.values().any(|gateway| matches!(gateway.state, NatState::Pending | NatState::Deleting))
-            || region.ec2.peerings.values().any(|peering| passing(peering.state))
+            || region.ec2.peerings.values().any(|peering| pending(peering.state))
     })
 }
 
-/// Brings what is on its way to where it goes.
+/// Completes pending transitions.
 fn settle(cloud: &mut Cloud, now: DateTime<Utc>) {
     for region in cloud.regions.values_mut() {
         settle_nat_gateways(region, now);
@@ -88,22 +88,22 @@ fn settle(cloud: &mut Cloud, now: DateTime<Utc>) {
 }
 
 fn settle_nat_gateways(region: &mut Region, now: DateTime<Utc>) {
-    let passing = region.ec2.nat_gateways.values();
-    let passing = passing.filter(|gateway| matches!(gateway.state, NatState::Pending | NatState::Deleting));
-    let passing: Vec<_> = passing.map(|gateway| (gateway.id.clone(), gateway.clone())).collect();
-    for (id, gateway) in passing {
+    let pending = region.ec2.nat_gateways.values();
+    let pending = pending.filter(|gateway| matches!(gateway.state, NatState::Pending | NatState::Deleting));
+    let pending: Vec<_> = pending.map(|gateway| (gateway.id.clone(), gateway.clone())).collect();
+    for (id, gateway) in pending {
         if gateway.state == NatState::Deleting {
-            region.end_nat_gateway(&id, NatState::Deleted, now);
+            region.delete_nat_gateway(&id, NatState::Deleted, now);
         } else if gateway.allocation_id.is_some() && region.internet_gateway_of(&gateway.vpc_id).is_none() {
             let message = format!("Network {} has no Internet gateway attached", gateway.vpc_id);
-            region.end_nat_gateway(&id, NatState::Failed("Gateway.NotAttached".to_owned(), message), now);
+            region.delete_nat_gateway(&id, NatState::Failed("Gateway.NotAttached".to_owned(), message), now);
         } else if let Some(gateway) = region.ec2.nat_gateways.get_mut(&id) {
             gateway.state = NatState::Available;
         }
     }
 }
 
-/// Returns whether both VPCs are there and their ranges apart.
+/// Returns whether both VPCs exist and their ranges do not overlap.
 fn can_be(peering: &Peering) -> bool {
     let range = |cidr: &Option<String>| cidr.as_deref().and_then(Cidr::parse);
     match (range(&peering.requester.cidr), range(&peering.accepter.cidr)) {
@@ -112,8 +112,8 @@ fn can_be(peering: &Peering) -> bool {
     }
 }
 
-/// Lets old requests expire, and forgets what has ended long ago.
-fn grow_old(cloud: &mut Cloud, time_scale: f64, now: DateTime<Utc>) {
+/// Expires old requests, and forgets resources that were deleted long ago.
+fn expire(cloud: &mut Cloud, time_scale: f64, now: DateTime<Utc>) {
     let older = |since: DateTime<Utc>, age: Duration| {
         (now - since).to_std().is_ok_and(|passed| passed > age.div_f64(time_scale))
     };
@@ -156,15 +156,15 @@ mod tests {
         }
     }
 
-    fn settled(peering: Peering) -> PeeringState {
+    fn next_state(peering: Peering) -> PeeringState {
         let mut cloud = Cloud::default();
         cloud.complete();
         for region in cloud.regions.values_mut() {
             region.ec2.peerings.insert(peering.id.clone(), peering.clone());
         }
-        assert!(is_unsettled(&cloud));
+        assert!(has_pending_transitions(&cloud));
         settle(&mut cloud, Utc::now());
-        assert!(!is_unsettled(&cloud));
+        assert!(!has_pending_transitions(&cloud));
         let states: Vec<_> = cloud.regions.values().map(|region| region.ec2.peerings["pcx-1"].state).collect();
         assert_eq!(states[0], states[1], "both regions see the same");
         states[0]
@@ -172,30 +172,30 @@ mod tests {
 
     #[test]
     fn peering_fails_for_overlapping_and_for_absent_vpcs() {
-        assert_eq!(settled(peering("10.0.0.0/16", Some("10.1.0.0/16"))), PeeringState::PendingAcceptance);
-        assert_eq!(settled(peering("10.0.0.0/16", Some("10.0.128.0/20"))), PeeringState::Failed);
-        assert_eq!(settled(peering("10.0.0.0/16", None)), PeeringState::Failed);
+        assert_eq!(next_state(peering("10.0.0.0/16", Some("10.1.0.0/16"))), PeeringState::PendingAcceptance);
+        assert_eq!(next_state(peering("10.0.0.0/16", Some("10.0.128.0/20"))), PeeringState::Failed);
+        assert_eq!(next_state(peering("10.0.0.0/16", None)), PeeringState::Failed);
     }
 
     #[test]
-    fn requests_expire_and_ends_are_forgotten() {
+    fn requests_expire_and_deleted_resources_are_forgotten() {
         let mut cloud = Cloud::default();
         cloud.complete();
         let waiting = Peering { state: PeeringState::PendingAcceptance, ..peering("10.0.0.0/16", Some("10.1.0.0/16")) };
         let region = cloud.regions.get_mut("us-east-1").expect("a region");
         region.ec2.peerings.insert(waiting.id.clone(), waiting.clone());
         let state = |cloud: &Cloud| cloud.regions["us-east-1"].ec2.peerings.get("pcx-1").map(|peering| peering.state);
-        grow_old(&mut cloud, 1.0, waiting.created + EXPIRES_AFTER);
+        expire(&mut cloud, 1.0, waiting.created + EXPIRES_AFTER);
         assert_eq!(state(&cloud), Some(PeeringState::PendingAcceptance));
         let later = waiting.created + EXPIRES_AFTER + Duration::from_secs(1);
-        grow_old(&mut cloud, 1.0, later);
+        expire(&mut cloud, 1.0, later);
         assert_eq!(state(&cloud), Some(PeeringState::Expired));
-        grow_old(&mut cloud, 1.0, later + SHOWN_AFTER_END + Duration::from_secs(1));
+        expire(&mut cloud, 1.0, later + SHOWN_AFTER_END + Duration::from_secs(1));
         assert_eq!(state(&cloud), None);
     }
 
     #[test]
-    fn every_subnet_has_a_part_of_the_addresses_of_its_own() {
+    fn every_subnet_has_a_separate_address_range() {
         let mut cloud = Cloud::default();
         cloud.complete();
         let mut taken: Vec<u8> =

@@ -1,4 +1,4 @@
-//! One instance as a host: boots it, keeps its services running like systemd would, and ends it.
+//! One instance as a host: boots it, keeps its services running as systemd would, and stops it.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -31,7 +31,7 @@ const SHUTDOWN: &str = "Client.InstanceInitiatedShutdown: Instance initiated shu
 /// Interval of checks on processes.
 const WATCH_EVERY: Duration = Duration::from_millis(100);
 
-/// Limit for the orderly end of services.
+/// Time limit for services to exit after SIGTERM.
 const END_GRACE: Duration = Duration::from_secs(10);
 
 /// The task of one instance.
@@ -59,12 +59,12 @@ impl Host {
         Host { shared, network, region, id, phase, changes, directory, units: BTreeMap::new(), reboots: 0 }
     }
 
-    /// Returns when the instance is stopped, terminated or gone, or the cloud ends.
+    /// Runs until the instance is stopped, terminated or forgotten, or the cloud stops.
     pub(crate) async fn run(mut self) {
         let Some(instance) = self.instance() else { return };
         self.reboots = instance.runtime.reboots;
         if let Err(error) = images::unpack(&self.shared, &instance, &self.directory).await {
-            self.say(&format!("what the image {} holds cannot be copied: {error}", instance.image_id));
+            self.write_console(&format!("what the image {} holds cannot be copied: {error}", instance.image_id));
         }
         self.wait_until_connected(&instance.network_interface_id).await;
         self.units = self.plan(&instance);
@@ -83,7 +83,7 @@ impl Host {
             self.changes.borrow_and_update();
             let Some(instance) = self.instance() else { return };
             if self.is_lost(&instance) {
-                self.lose(&instance);
+                self.kill_all(&instance);
                 self.wait().await;
                 continue;
             }
@@ -106,9 +106,9 @@ impl Host {
                         continue;
                     }
                     if !powers_off {
-                        self.look_after_services(true).await;
+                        self.supervise_services(true).await;
                     }
-                    self.say("the instance is up");
+                    self.write_console("the instance is up");
                     self.change(|instance| {
                         instance.runtime.configured = true;
                         if instance.state == InstanceState::Pending {
@@ -118,33 +118,33 @@ impl Host {
                 }
                 InstanceState::Running => {
                     if instance.runtime.impaired {
-                        self.say("the machine is back: the instance boots");
+                        self.write_console("the machine is back: the instance boots");
                         self.change(|instance| instance.runtime.impaired = false);
                         self.forget_restarts();
                     }
                     if instance.runtime.reboots != self.reboots {
                         self.reboots = instance.runtime.reboots;
-                        self.say("the instance reboots");
+                        self.write_console("the instance reboots");
                         self.stop_services().await;
                         self.forget_restarts();
                     }
                     for image in images::due(&self.shared, &self.region, &self.id) {
                         if !image.no_reboot {
-                            self.say(&format!("the instance reboots for the image {}", image.id));
+                            self.write_console(&format!("the instance reboots for the image {}", image.id));
                             self.stop_services().await;
                             self.forget_restarts();
                         }
                         images::capture(&self.shared, &self.region, &image, &self.directory).await;
                     }
-                    self.look_after_services(false).await;
+                    self.supervise_services(false).await;
                 }
             }
             self.wait().await;
         }
     }
 
-    /// Waits until the instance's interface is connected, or until nothing is to be started: the instance or the cloud
-    /// stops. Its processes may already run, started by an earlier cloud.
+    /// Waits until the instance's interface is connected, or until the instance or the cloud stops. Its processes may
+    /// already run, started by an earlier cloud.
     async fn wait_until_connected(&mut self, interface: &str) {
         loop {
             self.changes.borrow_and_update();
@@ -161,7 +161,7 @@ impl Host {
         }
     }
 
-    /// Returns whether the zone is lost under an instance that should run.
+    /// Returns whether the instance should run, but its zone has failed.
     fn is_lost(&self, instance: &Instance) -> bool {
         let runs = matches!(instance.state, InstanceState::Pending | InstanceState::Running);
         let lost =
@@ -169,12 +169,12 @@ impl Host {
         runs && self.shared.read(lost)
     }
 
-    /// Everything in it ends at once, as when a machine loses power.
-    fn lose(&self, instance: &Instance) {
+    /// Kills all processes of the instance at once, as a power failure would.
+    fn kill_all(&self, instance: &Instance) {
         if instance.runtime.impaired {
             return;
         }
-        self.say(&format!("the zone {} is lost, and with it this machine", instance.zone));
+        self.write_console(&format!("the zone {} is lost, and with it this machine", instance.zone));
         instance.runtime.services.values().filter_map(|service| service.process).for_each(|process| process.kill());
         self.change(|instance| {
             instance.runtime.impaired = true;
@@ -191,9 +191,9 @@ impl Host {
         }
     }
 
-    /// Until there is something to look at again.
+    /// Waits until the host has to check its instance again.
     async fn wait(&mut self) {
-        // An instance without services has nothing that could die.
+        // An instance without services has no process that could exit.
         let pause = if self.units.is_empty() { Duration::from_hours(1) } else { WATCH_EVERY };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
@@ -202,8 +202,8 @@ impl Host {
         }
     }
 
-    /// Reads the Machine and prepares what it needs on disk. An instance whose user data cannot be used is up and idle,
-    /// as on AWS, and its console says why.
+    /// Reads the Machine document and prepares the instance's directory. As on AWS, an instance with invalid user data
+    /// runs without services, and its console output contains the error.
     fn plan(&self, instance: &Instance) -> BTreeMap<String, (Unit, Restarts)> {
         if let Err(error) = prepare_directory(&self.directory) {
             tracing::error!(instance = self.id, %error, "an instance's directory cannot be made");
@@ -212,17 +212,17 @@ impl Host {
         let machine = match MachineDocument::of(instance) {
             Ok(Some(machine)) => machine,
             Ok(None) => {
-                self.say("there is no Machine in the user data or the image: the instance is idle");
+                self.write_console("there is no Machine in the user data or the image: the instance is idle");
                 return BTreeMap::new();
             }
             Err(error) => {
-                self.say(&format!("the Machine in the user data cannot be used: {error}"));
+                self.write_console(&format!("the Machine in the user data cannot be used: {error}"));
                 return BTreeMap::new();
             }
         };
         for file in &machine.files {
             if let Err(error) = write_file(&self.directory.join("root"), file) {
-                self.say(&format!("the file {} cannot be written: {error}", file.path));
+                self.write_console(&format!("the file {} cannot be written: {error}", file.path));
             }
         }
         let mut units = BTreeMap::new();
@@ -235,7 +235,8 @@ impl Host {
         units
     }
 
-    /// Fetches what is run, without running it; false, and a line on the console, when that fails.
+    /// Downloads the programs without running them. Returns false, with a message in the console output, when that
+    /// fails.
     async fn install(&self, instance: &Instance) -> bool {
         let host = service::Host {
             shared: &self.shared,
@@ -246,16 +247,16 @@ impl Host {
         };
         for (name, (unit, _)) in &self.units {
             if let Err(error) = unit.install(&host).await {
-                self.say(&format!("infra-setup failed: {name}: {error}"));
+                self.write_console(&format!("infra-setup failed: {name}: {error}"));
                 return false;
             }
         }
         true
     }
 
-    /// The host's own way to its end.
+    /// Powers the instance off, as a shutdown from inside of it does.
     fn power_off(&self) {
-        self.say("the host has configured itself and powers off");
+        self.write_console("the host has configured itself and powers off");
         self.change(|instance| {
             instance.runtime.configured = true;
             if instance.shutdown_terminates {
@@ -268,21 +269,21 @@ impl Host {
         });
     }
 
-    /// Starts what does not run. `at_boot`, the database comes up before services that may want it.
-    async fn look_after_services(&mut self, at_boot: bool) {
+    /// Starts services that do not run. `at_boot`, the database starts before services that may need it.
+    async fn supervise_services(&mut self, at_boot: bool) {
         let Some(instance) = self.instance() else { return };
         let now = Instant::now();
         let mut due: Vec<String> = Vec::new();
         for (name, (_, restarts)) in &mut self.units {
-            let held = instance.runtime.services.get(name);
-            let process = held.and_then(|service| service.process);
+            let recorded = instance.runtime.services.get(name);
+            let process = recorded.and_then(|service| service.process);
             match process {
                 Some(process) if process.is_alive() => restarts.runs(now),
                 Some(_) => {
-                    // Its end is noticed once.
+                    // The exit is recorded once.
                     restarts.ended(now);
                     console::write(self.shared.directory(), &self.id, &format!("{name} ended"));
-                    note(&self.shared, &self.region, &self.id, name, |service| {
+                    update_service(&self.shared, &self.region, &self.id, name, |service| {
                         service.process = None;
                         service.state =
                             if restarts.exhausted() { ServiceState::Failed } else { ServiceState::Restarting };
@@ -320,8 +321,8 @@ impl Host {
             Ok(process) => {
                 restarts.started();
                 let count = restarts.count();
-                self.say(&format!("{name} started as process {}", process.pid));
-                note(&self.shared, &self.region, &self.id, name, |service| {
+                self.write_console(&format!("{name} started as process {}", process.pid));
+                update_service(&self.shared, &self.region, &self.id, name, |service| {
                     *service =
                         Service { state: ServiceState::Running, process: Some(process), port, log, restarts: count };
                 });
@@ -329,9 +330,9 @@ impl Host {
             Err(error) => {
                 restarts.failed_to_start(Instant::now());
                 let line = format!("{name} cannot be started: {error}");
-                if restarts.says_again(&line) {
-                    self.say(&line);
-                    note(&self.shared, &self.region, &self.id, name, |service| {
+                if restarts.is_new_message(&line) {
+                    self.write_console(&line);
+                    update_service(&self.shared, &self.region, &self.id, name, |service| {
                         *service = Service { port, log, ..service.clone() };
                         service.state = ServiceState::Starting;
                     });
@@ -366,7 +367,7 @@ impl Host {
     }
 
     fn terminated(&self) {
-        self.say("the instance is terminated");
+        self.write_console("the instance is terminated");
         let id = self.id.clone();
         self.shared.update(|cloud| {
             let Ok(region) = cloud.region_mut(&self.region) else { return };
@@ -393,13 +394,13 @@ impl Host {
         });
     }
 
-    fn say(&self, line: &str) {
+    fn write_console(&self, line: &str) {
         console::write(self.shared.directory(), &self.id, line);
     }
 }
 
-/// Changes what is known of a service.
-fn note(shared: &Shared, region: &str, id: &str, name: &str, change: impl FnOnce(&mut Service)) {
+/// Updates the record of a service in the model.
+fn update_service(shared: &Shared, region: &str, id: &str, name: &str, change: impl FnOnce(&mut Service)) {
     shared.update(|cloud| {
         if let Some(instance) = cloud.region_mut(region).ok().and_then(|region| region.ec2.instances.get_mut(id)) {
             change(instance.runtime.services.entry(name.to_owned()).or_default());
@@ -418,9 +419,10 @@ fn prepare_directory(directory: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Writes a Machine's file below the instance's own root: `/etc/x` is `etc/x` in the services' working directory.
+/// Writes a file of the Machine document below the instance's root: `/etc/x` is `etc/x` in the services' working
+/// directory.
 fn write_file(root: &Path, file: &MachineFile) -> std::io::Result<()> {
-    // The instance's owner is the only user of its files.
+    // Only the owner uses the files of an instance.
     let mode = u32::from_str_radix(&file.mode, 8).unwrap_or(0o600) & 0o700;
     inside::write(root, Path::new(&file.path), file.content.as_bytes(), mode)
 }
@@ -440,7 +442,7 @@ mod tests {
 
     const REGION: &str = "us-east-1";
 
-    /// An instance without a connected interface, whose service `sleep` an earlier cloud started.
+    /// Returns an instance without a connected interface, whose service `sleep` was started by an earlier cloud.
     fn adopted(shared: &Shared, addresses: &AddressBlock, directory: &Path) -> (String, ProcessIdentity) {
         let data = LaunchData {
             image_id: Some(stock(REGION)[0].id.clone()),
@@ -486,7 +488,7 @@ mod tests {
             let region = cloud.region_mut(REGION).unwrap();
             region.ec2.instances.get_mut(&id).unwrap().terminate("Client.UserInitiatedShutdown", "stopped by the test");
         });
-        assert!(process.gone_within(Duration::from_secs(10)).await);
+        assert!(process.exits_within(Duration::from_secs(10)).await);
 
         let (id, process) = adopted(&shared, shared.addresses(), directory.path());
         host(&id);

@@ -14,7 +14,7 @@ use crate::runtime::service::POSTGRES;
 use crate::state::Shared;
 use crate::state::console;
 
-/// A disk that cannot be copied.
+/// Reasons why a disk cannot be copied.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CopyError {
     #[error("{}: {source}", path.display())]
@@ -23,8 +23,8 @@ pub(super) enum CopyError {
     Postgres(#[from] PostgresError),
 }
 
-/// Runs until the cloud ends: takes images of instances that do not run, and removes what images held that are gone.
-/// Instances that run are their hosts' business.
+/// Runs until the cloud stops: creates images of instances that do not run, and removes the contents of deleted images.
+/// Hosts create the images of running instances.
 pub(crate) async fn run(shared: Shared, mut phase: PhaseWatch) {
     let mut changes = shared.changes();
     loop {
@@ -37,7 +37,7 @@ pub(crate) async fn run(shared: Shared, mut phase: PhaseWatch) {
                 None => settle(&shared, &region, &image.id, ImageState::Failed),
             }
         }
-        remove_forgotten(&shared);
+        remove_unused(&shared);
         tokio::select! {
             _ = changes.changed() => {}
             _ = phase.ended() => return,
@@ -45,7 +45,7 @@ pub(crate) async fn run(shared: Shared, mut phase: PhaseWatch) {
     }
 }
 
-/// The images that are to be made of this instance.
+/// Returns the pending images of this instance.
 pub(super) fn due(shared: &Shared, region: &str, instance: &str) -> Vec<Image> {
     shared.read(|cloud| {
         let images = cloud.region(region).map(|region| region.ec2.images.values()).into_iter().flatten();
@@ -56,24 +56,24 @@ pub(super) fn due(shared: &Shared, region: &str, instance: &str) -> Vec<Image> {
     })
 }
 
-/// Copies the disk of an instance, and says in the model what came of it.
+/// Copies the disk of an instance, and records the result in the model.
 pub(super) async fn capture(shared: &Shared, region: &str, image: &Image, disk: &Path) {
     let target = directory(shared.directory(), &image.id);
-    let made = copy(disk, &target).await;
-    if let Err(error) = &made {
+    let result = copy(disk, &target).await;
+    if let Err(error) = &result {
         tracing::error!(%error, image = image.id, "an image could not be made");
     }
-    settle(shared, region, &image.id, if made.is_ok() { ImageState::Available } else { ImageState::Failed });
+    settle(shared, region, &image.id, if result.is_ok() { ImageState::Available } else { ImageState::Failed });
 }
 
-/// Puts what its image holds on the disk of a new instance.
+/// Copies the content of an image to the disk of a new instance.
 pub(super) async fn unpack(
     shared: &Shared,
     instance: &crate::model::ec2::instance::Instance,
     disk: &Path,
 ) -> Result<(), CopyError> {
     let source = directory(shared.directory(), &instance.image_id);
-    if is_whole(disk) || !is_whole(&source) {
+    if is_complete(disk) || !is_complete(&source) {
         return Ok(());
     }
     copy(&source, disk).await
@@ -83,8 +83,8 @@ fn directory(cloud: &Path, image: &str) -> PathBuf {
     cloud.join("images").join(image)
 }
 
-/// `root` comes last, so that it stands for everything.
-fn is_whole(disk: &Path) -> bool {
+/// Returns whether a disk is complete: `root` is written last.
+fn is_complete(disk: &Path) -> bool {
     disk.join("root").exists()
 }
 
@@ -117,7 +117,8 @@ async fn copy_database(from: &Path, to: &Path) -> Result<(), PostgresError> {
     to.become_data(&partial)
 }
 
-/// Copies directories, and files by `copy_file`; links are copied as links. What a former attempt left is replaced.
+/// Copies directories, and files by `copy_file`; symbolic links are copied as links. Files of an earlier attempt are
+/// replaced.
 fn copy_tree(from: &Path, to: &Path, copy_file: &dyn Fn(&Path, &Path) -> io::Result<()>) -> io::Result<()> {
     if to.exists() {
         fs::remove_dir_all(to)?;
@@ -140,7 +141,7 @@ fn copy_tree(from: &Path, to: &Path, copy_file: &dyn Fn(&Path, &Path) -> io::Res
     fs::set_permissions(to, fs::Permissions::from_mode(fs::metadata(from)?.permissions().mode() & 0o700))
 }
 
-/// Pending images whose instance has no host that could make them.
+/// Returns the pending images whose instance has no host that could create them.
 fn without_host(shared: &Shared) -> Vec<(String, Image)> {
     shared.read(|cloud| {
         let all =
@@ -149,7 +150,7 @@ fn without_host(shared: &Shared) -> Vec<(String, Image)> {
             let source = image.source_instance_id.as_ref().and_then(|id| region.ec2.instances.get(id));
             image.state == ImageState::Pending
                 && source.is_none_or(|source| {
-                    // One that was just started boots once this is done.
+                    // An instance that was just started boots after the copy.
                     let idle = [InstanceState::Stopped, InstanceState::Terminated, InstanceState::Pending];
                     idle.contains(&source.state)
                 })
@@ -171,8 +172,8 @@ fn settle(shared: &Shared, region: &str, image: &str, state: ImageState) {
     });
 }
 
-/// Removes the copies of images that are gone, once nothing that was launched from them has still to boot.
-fn remove_forgotten(shared: &Shared) {
+/// Removes the copies of deleted images, once all instances that were launched from them have booted.
+fn remove_unused(shared: &Shared) {
     let root = shared.directory().join("images");
     let Ok(entries) = fs::read_dir(root) else { return };
     let needed: BTreeSet<String> = shared.read(|cloud| {

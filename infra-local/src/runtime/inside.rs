@@ -1,4 +1,4 @@
-//! Writing files inside a directory whose content a program controls, without following its symbolic links.
+//! Writes files inside a directory whose content a program controls, without following its symbolic links.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -9,8 +9,8 @@ use std::path::{Component, Path};
 use rustix::fs::{Mode, OFlags, mkdirat, open, openat, unlinkat};
 use rustix::io::Errno;
 
-/// Writes a file below `root`, and creates the directories above it. Directories that are symbolic links are refused; a
-/// link in the file's own place is replaced.
+/// Writes a file below `root`, and creates its parent directories. Directories that are symbolic links are refused; a
+/// link at the file's path is replaced.
 pub(crate) fn write(root: &Path, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let directory_flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut directory: OwnedFd = open(root, directory_flags, Mode::empty())?;
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn symbolic_links_lead_nowhere() {
+    fn symbolic_links_are_not_followed() {
         let (root, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let secret = outside.path().join("secret");
         fs::write(&secret, "kept").unwrap();

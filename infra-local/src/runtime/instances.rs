@@ -1,4 +1,4 @@
-//! Gives every instance that is up a task that hosts it, and forgets instances some time after their end.
+//! Runs a host task for each active instance, and forgets terminated instances after some time.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -16,8 +16,8 @@ use crate::state::console;
 /// Time for which a terminated instance is shown, at time scale 1.
 const SHOWN_AFTER_END: Duration = Duration::from_mins(1);
 
-/// Minimum of that time at any time scale: clients that look every ten seconds must see that it has
-/// ended, and take it for lost otherwise.
+/// Lower bound of that time at any time scale. Clients that poll every ten seconds must be able to see the termination;
+/// otherwise they consider the instance lost.
 const SHOWN_AT_LEAST: Duration = Duration::from_secs(25);
 
 /// Interval of checks on terminated instances, at time scale 1.
@@ -26,16 +26,17 @@ const FORGET_EVERY: Duration = Duration::from_secs(5);
 /// An instance's region and id.
 type Key = (String, String);
 
-/// Runs until the cloud ends; `time_scale` divides the time that terminated instances are shown; returns when all hosts have ended.
+/// Runs until the cloud stops and all hosts have finished; `time_scale` divides the time for which terminated instances
+/// are shown.
 pub(crate) async fn run(shared: Shared, network: NetworkHandle, time_scale: f64, mut phase: PhaseWatch) {
     let mut changes = shared.changes_of_instances();
-    // By the ids of instances.
+    // Ids of the instances with a host task.
     let mut hosted: HashSet<String> = HashSet::new();
     let mut hosts: JoinSet<String> = JoinSet::new();
     let mut forget = tokio::time::interval(FORGET_EVERY.div_f64(time_scale));
     loop {
         changes.borrow_and_update();
-        for (region, id) in up(&shared, &hosted) {
+        for (region, id) in without_host(&shared, &hosted) {
             hosted.insert(id.clone());
             let host = host::Host::new(shared.clone(), network.clone(), region, id.clone(), phase.clone());
             hosts.spawn(async move {
@@ -62,8 +63,8 @@ pub(crate) async fn run(shared: Shared, network: NetworkHandle, time_scale: f64,
     }
 }
 
-/// Returns the instances that run, or are about to, and have no host yet.
-fn up(shared: &Shared, hosted: &HashSet<String>) -> Vec<Key> {
+/// Returns the instances that run, or are about to, and have no host task yet.
+fn without_host(shared: &Shared, hosted: &HashSet<String>) -> Vec<Key> {
     shared.read(|cloud| {
         let all = cloud
             .regions

@@ -10,17 +10,17 @@ use crate::model::Cloud;
 use crate::state::Shared;
 use crate::state::console;
 
-/// Size limit of a log. With its previous copy it takes at most twice as much, and the bytes that are written within
+/// Size limit of a log. A log and its previous copy use at most twice as much, plus the bytes that are written within
 /// [`LOOK_EVERY`].
 const LIMIT_BYTES: u64 = 10 * 1024 * 1024;
 
 /// Interval of checks.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// The log of the process that runs the cloud, when it has one.
+/// The log of the cloud's background process.
 const OWN: &str = "cloud.log";
 
-/// Runs until the cloud ends.
+/// Runs until the cloud stops.
 pub(crate) async fn run(shared: Shared, mut phase: PhaseWatch) {
     let mut look = tokio::time::interval(LOOK_EVERY);
     loop {
@@ -30,7 +30,7 @@ pub(crate) async fn run(shared: Shared, mut phase: PhaseWatch) {
         }
         for path in written(&shared) {
             let long = std::fs::metadata(&path).is_ok_and(|found| found.is_file() && found.len() > LIMIT_BYTES);
-            if long && let Err(error) = put_aside(&path) {
+            if long && let Err(error) = rotate(&path) {
                 tracing::warn!(%error, log = %path.display(), "a log that is too long cannot be put aside");
             }
         }
@@ -38,7 +38,7 @@ pub(crate) async fn run(shared: Shared, mut phase: PhaseWatch) {
     }
 }
 
-/// Removes the files of log streams that are not in the model any more. A stream is in the model before it has a file, so
+/// Removes the files of log streams that are no longer in the model. A stream is in the model before it has a file, so
 /// the files are listed before `kept` reads the model.
 pub(crate) fn remove_deleted_streams(cloud: &Path, kept: impl FnOnce() -> BTreeSet<String>) {
     let entries = std::fs::read_dir(cloud.join("logs")).into_iter().flatten().flatten();
@@ -56,13 +56,13 @@ pub(crate) fn remove_deleted_streams(cloud: &Path, kept: impl FnOnce() -> BTreeS
     }
 }
 
-/// The names of the files of all log streams.
+/// Returns the names of the files of all log streams.
 pub(crate) fn stream_files(cloud: &Cloud) -> BTreeSet<String> {
     let groups = cloud.regions.values().flat_map(|region| region.logs.groups.values());
     groups.flat_map(|group| group.streams.values().map(|stream| stream.file.clone())).collect()
 }
 
-/// The logs of the cloud, of instances and of their services.
+/// Returns the log files of the cloud, of instances and of their services.
 fn written(shared: &Shared) -> Vec<PathBuf> {
     let directory = shared.directory();
     let mut logs = vec![directory.join(OWN)];
@@ -76,13 +76,13 @@ fn written(shared: &Shared) -> Vec<PathBuf> {
     logs
 }
 
-/// Copies a log beside itself and empties it. Writers append, and continue at the new end; text that is written between
-/// the two steps is lost.
-fn put_aside(path: &Path) -> io::Result<()> {
+/// Copies a log to its previous copy and truncates it. Writers append, so they continue at the new end; text that is
+/// written between the two steps is lost.
+fn rotate(path: &Path) -> io::Result<()> {
     let mut aside = path.as_os_str().to_owned();
     aside.push(".1");
     let copied = std::fs::copy(path, &aside);
-    // Emptied even when there is no room for a copy: a full disk is worse than a lost log.
+    // The log is emptied even if there is no space for the copy: a full disk is worse than a lost log.
     std::fs::File::options().write(true).open(path)?.set_len(0)?;
     copied.map(drop)
 }
@@ -95,13 +95,13 @@ mod tests {
     use std::io::Write as _;
 
     #[test]
-    fn appending_continues_in_the_emptied_log() {
+    fn appending_continues_in_the_truncated_log() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("service.log");
         let mut log = std::fs::File::options().append(true).create(true).open(&path).unwrap();
         for round in ["first", "second"] {
             log.write_all(round.as_bytes()).unwrap();
-            put_aside(&path).unwrap();
+            rotate(&path).unwrap();
             assert_eq!(std::fs::read_to_string(directory.path().join("service.log.1")).unwrap(), round);
         }
         log.write_all(b"third").unwrap();

@@ -1,7 +1,7 @@
 //! The instance metadata service.
 //!
-//! It answers at 169.254.169.254, port 80, as on AWS, where instances have a network of their own ([`routers`]). On the
-//! loopback interface it answers at each instance's address and [`PORT`], which the SDKs read from
+//! Where instances have network namespaces, it listens on 169.254.169.254, port 80, as on AWS ([`routers`]). On the
+//! loopback interface it listens on each instance's address and [`PORT`], which the SDKs read from
 //! `AWS_EC2_METADATA_SERVICE_ENDPOINT`.
 //!
 //! Source: EC2 User Guide, "Use instance metadata", versions 1 and 2.
@@ -34,13 +34,13 @@ use crate::model::Cloud;
 use crate::model::ec2::instance::{Instance, InstanceState};
 use crate::state::Shared;
 
-/// Its port, which AWS's own mock of the service uses as well.
+/// Port of the service, as in AWS's mock of the service.
 pub(crate) const PORT: u16 = 1338;
 
 /// Interval of attempts to listen on an unavailable address.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Limit for the head of a connection's next request.
+/// Time limit for the head of a connection's next request.
 const HEAD_LIMIT: Duration = Duration::from_mins(1);
 
 const TTL: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds");
@@ -52,13 +52,13 @@ const TOKENS_LIMIT: usize = 1024;
 /// An instance's region and id.
 type Key = (String, String);
 
-/// The service of one instance; it ends when this is dropped.
+/// The service of one instance, which stops when this is dropped.
 struct Served {
     address: Ipv4Addr,
     _task: JoinSet<()>,
 }
 
-/// Answers for all running instances until the cloud ends.
+/// Serves the metadata of all running instances until the cloud stops.
 pub(crate) async fn run(shared: Shared, network: NetworkHandle, phase: PhaseWatch) {
     if network.is_private() {
         routers::run(shared, network, phase).await;
@@ -67,15 +67,15 @@ pub(crate) async fn run(shared: Shared, network: NetworkHandle, phase: PhaseWatc
     }
 }
 
-/// Answers at the addresses of instances.
+/// Serves at the addresses of instances.
 async fn run_at_instances(shared: Shared, mut phase: PhaseWatch) {
     let mut changes = shared.changes_of_instances();
-    // By the ids of instances.
+    // Services by the ids of instances.
     let mut served: HashMap<String, Served> = HashMap::new();
     loop {
         changes.borrow_and_update();
-        let (gone, new) = shared.read(|cloud| differences(cloud, &served));
-        gone.iter().for_each(|id| drop(served.remove(id)));
+        let (stopped, new) = shared.read(|cloud| differences(cloud, &served));
+        stopped.iter().for_each(|id| drop(served.remove(id)));
         let mut missing = false;
         for (key, address) in new {
             match TcpListener::bind((address, PORT)).await {
@@ -101,8 +101,8 @@ async fn run_at_instances(shared: Shared, mut phase: PhaseWatch) {
     }
 }
 
-/// The ids of instances that are served and should not be, and the instances that are not and should be. Both are few
-/// among many that stay as they are.
+/// Returns the ids of instances to stop serving, and the instances to start serving. Both lists are short compared to
+/// all instances.
 fn differences(cloud: &Cloud, served: &HashMap<String, Served>) -> (Vec<String>, Vec<(Key, Ipv4Addr)>) {
     let asks = |instance: &Instance| {
         matches!(instance.state, InstanceState::Pending | InstanceState::Running) && !instance.runtime.impaired
@@ -124,11 +124,11 @@ fn differences(cloud: &Cloud, served: &HashMap<String, Served>) -> (Vec<String>,
         let instance = regions.find_map(|region| region.ec2.instances.get(id));
         instance.is_some_and(|instance| asks(instance) && served.address == instance.address)
     };
-    let gone = served.iter().filter(|entry| !stays(*entry)).map(|(id, _)| id.clone());
-    (gone.collect(), new)
+    let stopped = served.iter().filter(|entry| !stays(*entry)).map(|(id, _)| id.clone());
+    (stopped.collect(), new)
 }
 
-/// Ends, with its connections, when it is dropped.
+/// Accepts connections, which are closed when the future is dropped.
 async fn serve(listener: TcpListener, service: Arc<Service>) {
     let mut connections = JoinSet::new();
     loop {
@@ -145,7 +145,7 @@ async fn serve(listener: TcpListener, service: Arc<Service>) {
     }
 }
 
-/// Answers the requests of one connection.
+/// Serves a connection.
 async fn answer(stream: TcpStream, service: Arc<Service>) {
     let answer = service_fn(move |request| {
         let answer = service.answer(request);
@@ -167,7 +167,7 @@ struct Service {
     shared: Shared,
     key: Key,
     endpoint: Endpoint,
-    /// Tokens, and until when they are good; in the order they were given.
+    /// Tokens with their expiry, in the order of their creation.
     tokens: Mutex<Vec<(String, Instant)>>,
 }
 
@@ -195,7 +195,7 @@ impl Service {
         }
         let path = request.uri().path();
         match (request.method(), path) {
-            (&Method::PUT, "/latest/api/token") => self.give_token(request),
+            (&Method::PUT, "/latest/api/token") => self.issue_token(request),
             (&Method::GET | &Method::HEAD, _) => {
                 if !self.is_admitted(request, &instance) {
                     return status(StatusCode::UNAUTHORIZED);
@@ -209,8 +209,8 @@ impl Service {
         }
     }
 
-    fn give_token(&self, request: &Request<()>) -> Response<Full<Bytes>> {
-        // A request that came through a proxy of the instance is not its own.
+    fn issue_token(&self, request: &Request<()>) -> Response<Full<Bytes>> {
+        // A proxy on the instance may have forwarded the request of another host.
         if request.headers().contains_key("x-forwarded-for") {
             return status(StatusCode::FORBIDDEN);
         }
@@ -231,7 +231,7 @@ impl Service {
         answer
     }
 
-    /// With a token that is good; without any only where the instance's options allow it.
+    /// Returns whether a request has a valid token, or needs none by the instance's options.
     fn is_admitted(&self, request: &Request<()>, instance: &Instance) -> bool {
         let Some(given) = request.headers().get(&TOKEN) else {
             return instance.metadata_options.http_tokens != "required";

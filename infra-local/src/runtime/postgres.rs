@@ -1,4 +1,4 @@
-//! Real PostgreSQL servers, as a user without privileges, reachable only with a password.
+//! PostgreSQL servers, which run as an unprivileged user and require a password.
 
 mod binaries;
 mod client;
@@ -27,13 +27,13 @@ use crate::model::process::ProcessIdentity;
 /// Limit for a fast shutdown, after which the server is killed.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 
-/// The cluster's own superuser; it has no password, so no client logs in with it.
+/// The superuser of the database cluster. It has no password, so clients cannot log in as it.
 const SUPERUSER: &str = "postgres";
 
-/// One server with one database.
+/// A server with one database.
 #[derive(Clone)]
 pub(crate) struct PostgresSpec {
-    /// Holds `data/` and `postgres.log`.
+    /// Directory of `data/` and `postgres.log`.
     pub(crate) directory: PathBuf,
     /// Where it runs.
     pub(crate) site: Site,
@@ -65,13 +65,13 @@ pub(crate) enum PostgresError {
         /// The directory above the data that cannot be entered.
         closed: PathBuf,
     },
-    /// A name or password that cannot be written into SQL here.
+    /// A name or password that cannot be quoted in SQL.
     #[error("the {what} of the database is empty or has a control character in it: choose another")]
     Unusable {
         /// `user`, `database` or `password`.
         what: &'static str,
     },
-    /// The file system said no.
+    /// An operation on the file system failed.
     #[error("{} cannot be prepared for PostgreSQL: {source}", path.display())]
     Directory {
         /// The path.
@@ -80,7 +80,7 @@ pub(crate) enum PostgresError {
         #[source]
         source: io::Error,
     },
-    /// One of the programs could not be run at all.
+    /// A program could not be started.
     #[error("{} cannot be run: {source}", program.display())]
     Run {
         /// Its path.
@@ -89,7 +89,7 @@ pub(crate) enum PostgresError {
         #[source]
         source: io::Error,
     },
-    /// `initdb` or the set-up of role and database failed.
+    /// `initdb`, or the creation of role and database failed.
     #[error("{step} failed: {output}")]
     Setup {
         /// The failed step.
@@ -97,7 +97,7 @@ pub(crate) enum PostgresError {
         /// Output of the program.
         output: String,
     },
-    /// Something else answers there.
+    /// Another process listens on the address.
     #[error("{address}:{port} cannot be listened on ({source}): stop what uses it or choose another port")]
     Address {
         /// Address of the server.
@@ -108,7 +108,7 @@ pub(crate) enum PostgresError {
         #[source]
         source: io::Error,
     },
-    /// The server ended, or did not accept in time.
+    /// The server exited, or did not accept connections in time.
     #[error("PostgreSQL on {address}:{port} {what}; its log ends with: {log}")]
     NotAccepting {
         /// Address of the server.
@@ -122,7 +122,8 @@ pub(crate) enum PostgresError {
     },
 }
 
-/// Starts the server, creating its data, role and database when they are not there, and returns once it accepts.
+/// Starts the server, and creates its data, role and database if they do not exist. Returns once it accepts
+/// connections.
 ///
 /// An existing data directory is used again; the role's password becomes the given one.
 pub(crate) async fn start(spec: &PostgresSpec) -> Result<ProcessIdentity, PostgresError> {
@@ -132,7 +133,7 @@ pub(crate) async fn start(spec: &PostgresSpec) -> Result<ProcessIdentity, Postgr
         }
     }
     let server = Server::open(&spec.directory)?;
-    server.end_leftover().await;
+    server.stop_leftover().await;
     server.initialise(SUPERUSER).await?;
     ensure_role_and_database(&server, spec).await?;
     server
@@ -147,32 +148,32 @@ pub(crate) async fn start(spec: &PostgresSpec) -> Result<ProcessIdentity, Postgr
         .await
 }
 
-/// Shuts the server down: sessions are ended, data is written, and what does not obey is killed.
+/// Shuts the server down: closes sessions and writes the data. Kills processes that do not exit in time.
 pub(crate) async fn stop(identity: ProcessIdentity) {
     identity.signal(Signal::INT);
-    if !identity.gone_within(STOP_LIMIT).await {
+    if !identity.exits_within(STOP_LIMIT).await {
         tracing::warn!(pid = identity.pid, "PostgreSQL did not shut down in time and is killed");
         identity.kill();
-        identity.gone_within(STOP_LIMIT).await;
+        identity.exits_within(STOP_LIMIT).await;
     }
 }
 
-/// Deletes the data and log of a stopped server, wherever its data had to be kept.
+/// Deletes the data and the log of a stopped server, including data outside of the cloud's directory.
 pub(crate) fn remove(directory: &Path) -> io::Result<()> {
     home::remove(directory)
 }
 
-/// Deletes the data that had to be kept elsewhere for directories that are gone.
+/// Deletes data outside of the cloud's directory whose directories no longer exist.
 pub(crate) fn sweep() {
     home::sweep_all();
 }
 
-/// Text as SQL's identifier.
+/// Quotes a text as an SQL identifier.
 pub(crate) fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// Text as SQL's literal.
+/// Quotes a text as an SQL literal.
 pub(crate) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }

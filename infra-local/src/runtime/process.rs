@@ -1,4 +1,4 @@
-//! Real processes: started in a group of their own, known by pid *and* start time.
+//! Operating system processes: started in a separate process group, and identified by pid *and* start time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, OpenOptions};
@@ -23,17 +23,17 @@ const POLL: Duration = Duration::from_millis(10);
 pub(crate) struct ProcessSpec {
     /// Path of the executable.
     pub(crate) program: PathBuf,
-    /// Command line after the program's name.
+    /// Arguments after the program's name.
     pub(crate) arguments: Vec<String>,
-    /// The child's whole environment: nothing is inherited.
+    /// The complete environment of the child: nothing is inherited.
     pub(crate) environment: BTreeMap<String, String>,
     /// Working directory.
     pub(crate) directory: PathBuf,
     /// File that standard output and error are appended to; created with mode 0600.
     pub(crate) log: PathBuf,
-    /// Runs as this user; as the cloud's own when absent.
+    /// User of the process; that of the cloud when `None`.
     pub(crate) user: Option<User>,
-    /// Directories it may touch; without any it is not confined.
+    /// Directories that the process may access; `None` for an unconfined process.
     pub(crate) confinement: Option<Confinement>,
 }
 
@@ -52,10 +52,10 @@ pub(crate) fn spawn(spec: &ProcessSpec, namespace: Option<&Namespace>) -> io::Re
     let mut command: tokio::process::Command = confinement::command(&launch, &spec.program, &spec.arguments)?.into();
     command.current_dir(&spec.directory).stdout(log.try_clone()?).stderr(log).process_group(0);
     let mut child = confinement::spawn(&launch, command)?;
-    // Nothing reaps the child before the task below does, so its entry is there even if it is dead already.
+    // No other code reaps the child before the task below, so its entry exists even if it is a zombie.
     let pid = child.id().ok_or_else(|| io::Error::other("the process was reaped before it was looked at"))?;
-    let identity = system::look(pid)
-        .map(|seen| ProcessIdentity { pid, started: seen.started })
+    let identity = system::read(pid)
+        .map(|process_stat| ProcessIdentity { pid, started: process_stat.started })
         .ok_or_else(|| io::Error::other(format!("process {pid} cannot be looked at: is /proc mounted?")));
     tokio::spawn(async move {
         if let Err(error) = child.wait().await {
@@ -65,14 +65,14 @@ pub(crate) fn spawn(spec: &ProcessSpec, namespace: Option<&Namespace>) -> io::Re
     identity
 }
 
-/// CPU time used so far by these processes, each with its descendants and the children it has reaped.
+/// Returns the CPU time used so far by these processes, each with its descendants and the children it has reaped.
 ///
 /// Descendants count wherever they are grouped: a database server puts each of its processes into a session of its own.
 pub(crate) fn cpu_time(roots: &BTreeSet<u32>) -> BTreeMap<u32, Duration> {
     let all = system::usage();
     let mut used = BTreeMap::<u32, Duration>::new();
     for (pid, usage) in &all {
-        // Parents change while the list is read: a chain of more steps than there are processes is a circle.
+        // Parents can change while the list is read: a chain that is longer than the number of processes is a cycle.
         let mut ancestor = *pid;
         for _ in 0..all.len() {
             if roots.contains(&ancestor) {
@@ -89,22 +89,24 @@ pub(crate) fn cpu_time(roots: &BTreeSet<u32>) -> BTreeMap<u32, Duration> {
 }
 
 impl ProcessIdentity {
-    /// The live process with this pid, if there is one.
+    /// Returns the running process with this pid, if there is one.
     pub(crate) fn of(pid: u32) -> Option<Self> {
-        system::look(pid).filter(|seen| !seen.zombie).map(|seen| Self { pid, started: seen.started })
+        system::read(pid)
+            .filter(|process_stat| !process_stat.zombie)
+            .map(|process_stat| Self { pid, started: process_stat.started })
     }
 
-    /// Returns whether this very process still runs; a zombie does not.
+    /// Returns whether the process still runs; a zombie does not count.
     pub(crate) fn is_alive(&self) -> bool {
-        system::look(self.pid).is_some_and(|seen| seen.started == self.started && !seen.zombie)
+        system::read(self.pid).is_some_and(|process_stat| process_stat.started == self.started && !process_stat.zombie)
     }
 
-    /// Asks the whole group to end, kills what is left after `grace`, and returns when the process is gone.
+    /// Sends SIGTERM to the process group, kills it after `grace`, and returns when the process has exited.
     pub(crate) async fn terminate(&self, grace: Duration) {
         if !self.signal_group(Signal::TERM) {
             return;
         }
-        if !self.group_gone_within(grace).await {
+        if !self.group_exits_within(grace).await {
             self.signal_remains();
         }
         while self.is_alive() {
@@ -112,18 +114,18 @@ impl ProcessIdentity {
         }
     }
 
-    /// Kills the whole group at once.
+    /// Kills the process group.
     pub(crate) fn kill(&self) {
         self.signal_group(Signal::KILL);
     }
 
-    /// Sends a signal to the process alone; false when it is gone.
+    /// Sends a signal to the process only; returns false when it has exited.
     pub(crate) fn signal(&self, signal: Signal) -> bool {
         self.is_alive() && self.raw().is_some_and(|pid| rustix::process::kill_process(pid, signal).is_ok())
     }
 
-    /// Waits until the process is gone; false when it outlives `limit`.
-    pub(crate) async fn gone_within(&self, limit: Duration) -> bool {
+    /// Waits until the process has exited; returns false after `limit`.
+    pub(crate) async fn exits_within(&self, limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
         while self.is_alive() {
             if Instant::now() >= deadline {
@@ -134,13 +136,14 @@ impl ProcessIdentity {
         true
     }
 
-    /// While the leader exists, even as a zombie, its pid names this group and no other.
+    /// Sends a signal to the process group. While the leader exists, even as a zombie, its pid identifies only this
+    /// group.
     fn signal_group(&self, signal: Signal) -> bool {
-        let ours = system::look(self.pid).is_some_and(|seen| seen.started == self.started);
-        ours && self.raw().is_some_and(|pid| rustix::process::kill_process_group(pid, signal).is_ok())
+        let is_same = system::read(self.pid).is_some_and(|process_stat| process_stat.started == self.started);
+        is_same && self.raw().is_some_and(|pid| rustix::process::kill_process_group(pid, signal).is_ok())
     }
 
-    async fn group_gone_within(&self, limit: Duration) -> bool {
+    async fn group_exits_within(&self, limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
         while self.raw().is_some_and(|pid| rustix::process::test_kill_process_group(pid).is_ok()) {
             if Instant::now() >= deadline {
@@ -151,9 +154,10 @@ impl ProcessIdentity {
         true
     }
 
-    /// The system does not reuse a pid while a group has its number, and the group existed a moment ago.
+    /// Kills the remaining processes of the group. The system does not reuse a pid while a group has its number, and
+    /// the group existed a moment ago.
     fn signal_remains(&self) {
-        if system::look(self.pid).is_none_or(|seen| seen.started == self.started)
+        if system::read(self.pid).is_none_or(|process_stat| process_stat.started == self.started)
             && let Some(pid) = self.raw()
         {
             let _gone_meanwhile = rustix::process::kill_process_group(pid, Signal::KILL);
@@ -165,8 +169,8 @@ impl ProcessIdentity {
     }
 }
 
-/// Description of a process by the system.
-struct Seen {
+/// Information of the operating system about a process.
+struct ProcessStat {
     started: u64,
     zombie: bool,
 }
@@ -183,14 +187,14 @@ mod system {
     use std::fs;
     use std::time::Duration;
 
-    use super::{Seen, Usage};
+    use super::{ProcessStat, Usage};
 
-    /// The unit of times in `/proc`, part of the kernel's interface on every architecture we run on.
+    /// Unit of times in `/proc`: a constant of the kernel's interface on all supported architectures.
     const TICKS_PER_SECOND: u64 = 100;
 
-    pub(super) fn look(pid: u32) -> Option<Seen> {
+    pub(super) fn read(pid: u32) -> Option<ProcessStat> {
         let fields = stat(&pid.to_string())?;
-        Some(Seen {
+        Some(ProcessStat {
             started: fields.get(19)?.parse().ok()?,
             zombie: matches!(fields.first()?.as_str(), "Z" | "X" | "x"),
         })
@@ -210,7 +214,8 @@ mod system {
         processes.collect()
     }
 
-    /// The fields of `/proc/<pid>/stat` after the command's name, which may contain anything; the first is the state.
+    /// Returns the fields of `/proc/<pid>/stat` after the command's name, which may contain any character; the first is
+    /// the state.
     fn stat(pid: &str) -> Option<Vec<String>> {
         let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         let (_, rest) = text.rsplit_once(')')?;
@@ -225,14 +230,14 @@ mod system {
     use std::process::Command;
     use std::time::Duration;
 
-    use super::{Seen, Usage};
+    use super::{ProcessStat, Usage};
 
-    pub(super) fn look(pid: u32) -> Option<Seen> {
+    pub(super) fn read(pid: u32) -> Option<ProcessStat> {
         let output = ps(&["-o", "state=,lstart=", "-p", &pid.to_string()])?;
         let (state, started) = output.trim().split_once(char::is_whitespace)?;
         let mut hasher = DefaultHasher::new();
         started.trim().hash(&mut hasher);
-        Some(Seen { started: hasher.finish(), zombie: state.starts_with('Z') })
+        Some(ProcessStat { started: hasher.finish(), zombie: state.starts_with('Z') })
     }
 
     pub(super) fn usage() -> BTreeMap<u32, Usage> {
@@ -296,8 +301,10 @@ mod tests {
     async fn a_dead_child_is_reaped_and_not_alive() {
         let directory = tempfile::tempdir().unwrap();
         let identity = spawn(&shell(directory.path(), "exit 3"), None).unwrap();
-        until("the child is gone", || system::look(identity.pid).is_none_or(|seen| seen.started != identity.started))
-            .await;
+        until("the child is gone", || {
+            system::read(identity.pid).is_none_or(|process_stat| process_stat.started != identity.started)
+        })
+        .await;
         assert!(!identity.is_alive());
         identity.terminate(Duration::ZERO).await;
     }
@@ -339,7 +346,7 @@ mod tests {
         until("time was used", || cpu_time(&roots).get(&identity.pid).is_some_and(|used| *used >= busy)).await;
         let other = process_with_parent(identity.pid);
         identity.kill();
-        assert!(identity.gone_within(Duration::from_secs(10)).await);
+        assert!(identity.exits_within(Duration::from_secs(10)).await);
         ProcessIdentity::of(other).unwrap().kill();
     }
 

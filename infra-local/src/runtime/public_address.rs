@@ -1,4 +1,4 @@
-//! Public addresses: connections from this machine are forwarded to the instance that holds the address, if routes and
+//! Public addresses: connections from this machine are forwarded to the instance with the address, if routes and
 //! security groups permit clients on the internet.
 
 use std::collections::BTreeMap;
@@ -18,19 +18,19 @@ use crate::state::Shared;
 /// Interval of attempts to listen on an occupied port.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Limit for opening a connection to an instance.
+/// Time limit for opening a connection to an instance.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// Ports of elastic addresses, and where they lead.
+/// Ports of elastic addresses, with the addresses to which they are forwarded.
 type Forwards = BTreeMap<SocketAddr, SocketAddr>;
 
-/// A port that is forwarded; dropping it closes the port and its connections.
+/// A forwarded port; dropping it closes the port and its connections.
 struct Forward {
     target: SocketAddr,
     _task: JoinSet<()>,
 }
 
-/// Runs until the cloud ends; then the ports are closed.
+/// Runs until the cloud stops; then the ports are closed.
 pub(crate) async fn run(shared: Shared, network: NetworkHandle, mut phase: PhaseWatch) {
     let (mut changes, mut connected) = (shared.changes(), network.changes());
     let from = network.site(Place::Internet);
@@ -109,7 +109,7 @@ impl Forward {
     }
 }
 
-/// Forwards one connection until a side closes it. Where no process listens, it closes the connection.
+/// Forwards a connection until a side closes it. If no process listens at the target, the connection is closed.
 async fn forward(mut client: TcpStream, from: Site, target: SocketAddr) {
     let Ok(Ok(mut server)) = tokio::time::timeout(CONNECT, from.connect(target)).await else { return };
     let _ = client.set_nodelay(true);
@@ -131,10 +131,10 @@ mod tests {
         let (client, server) = tokio::join!(TcpStream::connect(free), behind.accept());
         let (mut client, mut server) = (client.unwrap(), server.unwrap().0);
         client.write_all(b"ping").await.unwrap();
-        let mut heard = [0; 4];
-        server.read_exact(&mut heard).await.unwrap();
-        assert_eq!(&heard, b"ping");
+        let mut received = [0; 4];
+        server.read_exact(&mut received).await.unwrap();
+        assert_eq!(&received, b"ping");
         drop(forward);
-        assert_eq!(client.read(&mut heard).await.unwrap_or(0), 0, "its end closes what is open");
+        assert_eq!(client.read(&mut received).await.unwrap_or(0), 0, "its end closes what is open");
     }
 }

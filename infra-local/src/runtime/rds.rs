@@ -25,19 +25,20 @@ use crate::state::Shared;
 use endpoints::Endpoints;
 use host::Host;
 
-/// Interval of attempts to do what failed before.
+/// Interval of retries after a failure.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// The port that servers listen on at their addresses; clients come through the endpoints.
+/// The port of the servers. Clients connect to the endpoints instead.
 const BACKEND_PORT: u16 = 17018;
 
 /// Region and resource of a task.
 type Key = (String, String);
 
-/// Runs until the cloud ends; then the endpoints are closed, and servers are stopped or left alone.
+/// Runs until the cloud stops; then the endpoints are closed, and servers are stopped or left running, depending on the
+/// phase.
 pub(crate) async fn run(shared: Shared, network: NetworkHandle, mut phase: PhaseWatch) {
-    shared.update(|cloud| rehome(cloud, shared.addresses().number()));
-    // Hosts look up parameters while they hold the state.
+    shared.update(|cloud| relocate(cloud, shared.addresses().number()));
+    // Hosts read the parameters while they hold the state's lock.
     let _ended_early = tokio::task::spawn_blocking(postgres::discover).await;
     let (mut changes, mut connected) = (shared.changes(), network.changes());
     let mut tasks: JoinSet<Key> = JoinSet::new();
@@ -63,7 +64,7 @@ pub(crate) async fn run(shared: Shared, network: NetworkHandle, mut phase: Phase
         }
         volume::settle(&shared);
         endpoints.reconcile(&shared, &network).await;
-        remove_forgotten(&shared);
+        remove_unused(&shared);
         tokio::select! {
             _ = changes.changed() => {}
             _ = connected.changed() => {}
@@ -78,12 +79,12 @@ pub(crate) async fn run(shared: Shared, network: NetworkHandle, mut phase: Phase
     drop(endpoints);
     while tasks.join_next().await.is_some() {}
     if phase.now() == Phase::Stopping {
-        remove_forgotten(&shared);
+        remove_unused(&shared);
     }
 }
 
-/// Moves endpoints to the addresses that are this cloud's now.
-fn rehome(cloud: &mut Cloud, block: u8) {
+/// Moves endpoints to this cloud's current address range.
+fn relocate(cloud: &mut Cloud, block: u8) {
     let moved = |address: &mut Ipv4Addr| {
         let [first, _, subnet, host] = address.octets();
         *address = Ipv4Addr::new(first, block, subnet, host);
@@ -110,8 +111,8 @@ fn instances(shared: &Shared) -> Vec<Key> {
     })
 }
 
-/// Removes the directories of what there is no more, such as deleted snapshots.
-fn remove_forgotten(shared: &Shared) {
+/// Removes the directories of deleted resources, such as snapshots.
+fn remove_unused(shared: &Shared) {
     let known: BTreeSet<String> = shared.read(|cloud| {
         let databases = cloud.regions.values().map(|region| &region.rds);
         let ids = databases.flat_map(|databases| {

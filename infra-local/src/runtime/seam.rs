@@ -23,7 +23,7 @@ use crate::services::{Call, ec2};
 use crate::state::address::AddressBlock;
 use crate::wire::{Params, xml};
 
-/// A place of the network.
+/// An endpoint of the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum At {
     Interface(String),
@@ -168,7 +168,7 @@ impl Fabric {
         process::spawn(&spec, namespace.as_ref()).map(|process| process.pid)
     }
 
-    /// The pid of the network process.
+    /// Returns the pid of the network process.
     pub fn process(&self) -> Option<u32> {
         self.0.process().map(|process| process.pid)
     }

@@ -1,4 +1,4 @@
-//! One process of an instance: how it is started, and how often it may be.
+//! One process of an instance: its start and its restarts.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -21,7 +21,7 @@ use crate::model::process::ProcessIdentity;
 use crate::state::Shared;
 use crate::wire::ApiError;
 
-/// The name of the database among an instance's services, and of its directory.
+/// Name of the database among an instance's services, and of its directory.
 pub(crate) const POSTGRES: &str = "postgres";
 
 /// The program of a unit.
@@ -119,7 +119,7 @@ impl Unit {
         Unit::Postgres(database)
     }
 
-    /// The port it listens on.
+    /// Returns the port that the service listens on.
     pub(super) fn port(&self) -> Option<u16> {
         match self {
             Unit::Service(service) => service.listen,
@@ -127,7 +127,7 @@ impl Unit {
         }
     }
 
-    /// Returns the path of its output.
+    /// Returns the path of the unit's output.
     pub(super) fn log(&self, directory: &Path) -> PathBuf {
         match self {
             Unit::Service(service) => directory.join(format!("{}.log", service.name)),
@@ -135,7 +135,7 @@ impl Unit {
         }
     }
 
-    /// Returns whether what it needs from elsewhere has been fetched.
+    /// Returns whether the unit's programs are installed.
     fn is_installed(&self, directory: &Path) -> bool {
         match self {
             Unit::Service(service) => directory.join("bin").join(&service.name).exists(),
@@ -143,7 +143,7 @@ impl Unit {
         }
     }
 
-    /// Fetches what it runs.
+    /// Downloads the unit's program.
     pub(super) async fn install(&self, host: &Host<'_>) -> Result<(), UnitError> {
         host.check_way_out()?;
         match self {
@@ -152,7 +152,7 @@ impl Unit {
         }
     }
 
-    /// Starts it; a database accepts connections when this returns.
+    /// Starts the unit. A database accepts connections when this returns.
     pub(super) async fn start(&self, host: &Host<'_>) -> Result<ProcessIdentity, UnitError> {
         if !self.is_installed(host.directory) {
             host.check_way_out()?;
@@ -218,7 +218,7 @@ pub(super) fn confinement(directory: &Path) -> Confinement {
     }
 }
 
-/// systemd's `Restart=always`: a growing pause between starts, and an end when there were too many in a short time.
+/// systemd's `Restart=always`: a growing pause between restarts, and no further restart after too many in a short time.
 #[derive(Default)]
 pub(super) struct Restarts {
     starts: VecDeque<Instant>,
@@ -227,24 +227,24 @@ pub(super) struct Restarts {
     pause: Duration,
     not_before: Option<Instant>,
     exhausted: bool,
-    last_words: Option<String>,
+    last_message: Option<String>,
 }
 
 /// The first pause, `RestartSec`.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// Pauses do not grow beyond this.
+/// Upper bound of the pauses.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// `StartLimitBurst` in `StartLimitIntervalSec`.
 const BURST: usize = 5;
 const INTERVAL: Duration = Duration::from_secs(10);
 
 impl Restarts {
-    /// Returns whether it may be started now.
+    /// Returns whether a start is due.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         !self.exhausted && self.not_before.is_none_or(|time| time <= now)
     }
 
-    /// It is being started.
+    /// Records that the service is being started.
     pub(super) fn starts(&mut self, now: Instant) {
         while self.starts.front().is_some_and(|start| now - *start > INTERVAL) {
             self.starts.pop_front();
@@ -255,26 +255,27 @@ impl Restarts {
         }
     }
 
-    /// The start worked.
+    /// Records a successful start.
     pub(super) fn started(&mut self) {
         self.started = true;
-        self.last_words = None;
+        self.last_message = None;
     }
 
-    /// It could not even be started, because something it needs is not there: that is tried again for ever.
+    /// Records that the program could not be started because a requirement is missing. Such starts are retried
+    /// indefinitely.
     pub(super) fn failed_to_start(&mut self, now: Instant) {
         self.starts.pop_back();
         self.back_off(now);
     }
 
-    /// It runs: after a while, what was before is forgotten.
+    /// Records that the service runs; after a while, earlier failures no longer count.
     pub(super) fn runs(&mut self, now: Instant) {
         if self.starts.back().is_none_or(|start| now - *start > INTERVAL) {
             self.pause = Duration::ZERO;
         }
     }
 
-    /// It ended.
+    /// Records that the process has exited.
     pub(super) fn ended(&mut self, now: Instant) {
         self.started = true;
         let recent = self.starts.iter().filter(|start| now - **start <= INTERVAL).count();
@@ -282,20 +283,20 @@ impl Restarts {
         self.back_off(now);
     }
 
-    /// Returns whether it is not started again.
+    /// Returns whether the unit will not be restarted.
     pub(super) fn exhausted(&self) -> bool {
         self.exhausted
     }
 
-    /// Number of restarts.
+    /// Returns the number of restarts.
     pub(super) fn count(&self) -> u32 {
         self.count
     }
 
-    /// Returns whether this was not just said.
-    pub(super) fn says_again(&mut self, line: &str) -> bool {
-        let new = self.last_words.as_deref() != Some(line);
-        self.last_words = Some(line.to_owned());
+    /// Returns whether a message differs from the previous one.
+    pub(super) fn is_new_message(&mut self, line: &str) -> bool {
+        let new = self.last_message.as_deref() != Some(line);
+        self.last_message = Some(line.to_owned());
         new
     }
 
@@ -310,7 +311,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn five_ends_in_ten_seconds_are_enough() {
+    fn five_exits_in_ten_seconds_stop_the_restarts() {
         let mut restarts = Restarts::default();
         let mut now = Instant::now();
         for number in 0..BURST {
@@ -327,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_that_ends_now_and_then_is_started_for_ever() {
+    fn a_service_that_exits_occasionally_is_always_restarted() {
         let mut restarts = Restarts::default();
         let mut now = Instant::now();
         for _ in 0..20 {
@@ -351,6 +352,6 @@ mod tests {
             now += restarts.pause;
         }
         assert!(!restarts.exhausted());
-        assert!(restarts.says_again("why") && !restarts.says_again("why"));
+        assert!(restarts.is_new_message("why") && !restarts.is_new_message("why"));
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde::{Deserialize, Serialize};
 
-/// A user by number.
+/// A user by uid and gid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct User {
     /// User id.
@@ -13,7 +13,8 @@ pub(crate) struct User {
     pub(crate) gid: u32,
 }
 
-/// Returns the user that services run as when the cloud runs as root: `postgres`, else `nobody`. `None` when it does not.
+/// Returns the user that services run as when the cloud runs as root: `postgres`, or else `nobody`. `None` when the
+/// cloud does not run as root.
 pub(crate) fn unprivileged_user() -> Option<User> {
     if !rustix::process::geteuid().is_root() {
         return None;
@@ -22,7 +23,7 @@ pub(crate) fn unprivileged_user() -> Option<User> {
     ["postgres", "nobody"].iter().find_map(|name| user_in(&passwd, name)).or(Some(User { uid: 65534, gid: 65534 }))
 }
 
-/// The user of [`unprivileged_user`] in words.
+/// Describes the user of [`unprivileged_user`].
 pub(crate) fn unprivileged_name() -> String {
     let uid = unprivileged_user().map_or_else(|| rustix::process::geteuid().as_raw(), |user| user.uid);
     let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Capabilities of this machine, so that a plan is refused before its first resource is created.
+//! Capabilities of this machine, so that a plan can be refused before its first resource is created.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -9,19 +9,19 @@ use crate::runtime::postgres;
 use crate::runtime::postgres::PostgresError;
 use crate::runtime::user;
 
-/// The feature that hosts with PostgreSQL and databases need.
+/// Feature that hosts with PostgreSQL and databases require.
 const POSTGRESQL: &str = "postgresql";
 
-/// Capabilities of the machine of a cloud.
+/// Capabilities of the machine on which a cloud runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capabilities {
-    /// Features that it cannot provide, such as `postgresql`.
+    /// Features that are unavailable, such as `postgresql`.
     pub unavailable: BTreeMap<String, Obstacle>,
     /// Free space in the cloud's directory, in bytes.
     pub free_bytes: u64,
-    /// The lowest TCP port that the cloud may listen on.
+    /// The lowest TCP port on which the cloud may listen.
     pub lowest_port: u16,
-    /// TCP ports that another process listens on at every address, so that nothing else can.
+    /// TCP ports on which another process listens at every address, so that they are unavailable.
     pub occupied_ports: BTreeSet<u16>,
 }
 
@@ -35,7 +35,7 @@ pub struct Obstacle {
 }
 
 impl Capabilities {
-    /// Looks at the machine and the cloud's directory.
+    /// Examines the machine and the cloud's directory.
     pub(crate) fn of(directory: &Path) -> std::io::Result<Capabilities> {
         let space = rustix::fs::statvfs(directory)?;
         let postgresql = postgresql(directory).map(|obstacle| (POSTGRESQL.to_owned(), obstacle));
@@ -74,8 +74,8 @@ fn lowest_port() -> u16 {
     setting.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(USUAL)
 }
 
-/// The ports in one of the kernel's tables that are listened on at the unspecified address. There are none where the
-/// system has no such table.
+/// Returns the ports in one of the kernel's tables that are listened on at the unspecified address. Returns none on
+/// systems without such a table.
 fn occupied_ports(table: &str) -> Vec<u16> {
     std::fs::read_to_string(table).map(|text| listened_on(&text)).unwrap_or_default()
 }

@@ -1,8 +1,8 @@
-//! The access key and the administration token that each local cloud generates for itself.
+//! The access key and the administration token that each local cloud generates.
 //!
-//! The cloud runs programs with the rights of the user who started it. Its callers therefore prove that they can read
-//! the cloud's directory: AWS requests are signed with the key in `<directory>/credentials.json` (mode 0600), and requests
-//! below `/_infra/` carry the token from the same file.
+//! The cloud runs programs with the rights of the user who started it. Its clients therefore have to prove that they
+//! can read the cloud's directory: AWS requests are signed with the key in `<directory>/credentials.json` (mode 0600),
+//! and requests below `/_infra/` contain the token from the same file.
 
 use std::io;
 use std::path::Path;
@@ -67,7 +67,8 @@ impl Generated {
     }
 }
 
-/// The administration token of a cloud. Comparing takes the same time for every wrong token.
+/// The administration token of a cloud. The time of a comparison does not depend on the token, to prevent timing
+/// attacks.
 #[derive(Clone)]
 pub(crate) struct Token(String);
 
@@ -76,7 +77,7 @@ impl Token {
         Token(token)
     }
 
-    /// Returns whether the value of an `Authorization` header carries this token.
+    /// Returns whether the value of an `Authorization` header contains this token.
     pub(crate) fn admits(&self, authorization: &[u8]) -> bool {
         authorization.strip_prefix(b"Bearer ").is_some_and(|given| given.ct_eq(self.0.as_bytes()).into())
     }

@@ -15,19 +15,19 @@ use crate::model::process::ProcessIdentity;
 use crate::runtime::background::Phase;
 use crate::state::files::write_private;
 
-/// Limit for the end of the previous process of the directory, which may have to stop several databases.
+/// Time limit for the previous process of the directory to exit; it may have to stop several databases.
 const PREVIOUS_LIMIT: Duration = Duration::from_mins(1);
 
-/// Interval of checks for the end of the previous process.
+/// Interval of checks whether the previous process has exited.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Reasons why the process of a local cloud ended early.
+/// Reasons why the process of a local cloud failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
     /// The cloud did not start.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// The process cannot be told when to end, or cannot say that it runs.
+    /// A signal handler could not be installed, or `daemon.json` could not be written.
     #[error("the local cloud cannot run in the background: {0}")]
     System(#[from] std::io::Error),
 }
@@ -61,8 +61,8 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
     Ok(removed?)
 }
 
-/// Starts the cloud once the previous process of the directory has ended. One that answers does not end: that is an
-/// error at once.
+/// Starts the cloud once the previous process of the directory has exited. A process that answers will not exit, so
+/// that is an error at once.
 async fn start_after_previous(options: Options) -> Result<LocalCloud, StartError> {
     let limit = Instant::now() + PREVIOUS_LIMIT;
     loop {

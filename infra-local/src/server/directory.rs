@@ -9,7 +9,7 @@ use super::{credentials, options, running, usage};
 use crate::runtime::postgres;
 use crate::state::files::{self, LOCK};
 
-/// Deletes everything in the cloud of a directory but its options and its access key. The cloud must not run.
+/// Deletes the contents of the cloud's directory, except for its options and its access key. The cloud must not run.
 pub async fn reset(directory: &Path) -> Result<(), StartError> {
     let directory = prepare_directory(directory)?;
     let _lock = lock(&directory).await?;
@@ -29,13 +29,14 @@ pub async fn reset(directory: &Path) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Lets database servers pass through a directory of ours when they run as another user, which is when this process is
-/// root. They may enter it and nothing else.
+/// Allows database servers that run as another user, which they do if this process is root, to pass through a
+/// directory, but nothing else.
 pub fn admit_databases(directory: &Path) -> std::io::Result<()> {
     postgres::admit(directory)
 }
 
-/// Creates the directory, only for its owner, and makes its path absolute: processes run elsewhere.
+/// Creates the directory for its owner only, and makes its path absolute, because processes have other working
+/// directories.
 pub(super) fn prepare_directory(path: &Path) -> Result<PathBuf, StartError> {
     let unusable = |source| StartError::Directory { path: path.to_owned(), source };
     files::create_directory(path).map_err(unusable)?;
@@ -43,11 +44,12 @@ pub(super) fn prepare_directory(path: &Path) -> Result<PathBuf, StartError> {
     path.canonicalize().map_err(unusable)
 }
 
-/// Limit for the time that a process which is just being started may hold the lock of a directory: until a child has replaced
-/// itself by its program, it holds the locks of its parent.
+/// Time for which a process that is being started may hold the lock of a directory: a child inherits the locks of its
+/// parent until it calls `exec`.
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Takes the lock that keeps two processes from running one directory. It dies with its holder.
+/// Takes the lock that prevents two processes from running the same directory. The system releases it when the process
+/// exits.
 pub(crate) async fn lock(directory: &Path) -> Result<File, StartError> {
     let path = directory.join(LOCK);
     let unusable = |source| StartError::Directory { path: path.clone(), source };
@@ -56,7 +58,7 @@ pub(crate) async fn lock(directory: &Path) -> Result<File, StartError> {
     loop {
         match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(file),
-            // A process that answers does not release the directory, so waiting would be in vain.
+            // A process that answers will not release the directory, so the wait ends at once.
             Err(rustix::io::Errno::WOULDBLOCK)
                 if Instant::now() < deadline && running::find(directory).await.is_none() =>
             {

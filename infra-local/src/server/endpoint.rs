@@ -31,7 +31,7 @@ use self::admin::Admin;
 use self::answer::{Answer, compatible_failure, failure, refusal, response};
 use self::request::{BODY_LIMIT_BYTES, ServiceRequest, read_body};
 use self::service::{QueryTable, Service, ValueTable, find_operation, guess_protocol};
-use crate::access::{self, Endpoint, Identity, RootKeys, Source, Wish};
+use crate::access::{self, Endpoint, Identity, RequestedAction, RootKeys, Source};
 use crate::domain::dns;
 use crate::domain::network::ENDPOINTS;
 use crate::model;
@@ -48,27 +48,27 @@ use crate::wire::body::RequestBody;
 use crate::wire::sigv4::{self, Scope, Signed, SignedPolicy};
 use crate::wire::{ApiError, Outcome, Protocol, compression, leaves, xml};
 
-/// Limit for the requests of open connections when the server stops.
+/// Time limit for requests in progress when the server stops.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Limit for the head of a connection's next request, and for its idle time before it.
+/// Time limit for the head of a connection's next request, including the idle time before it.
 const HEAD_LIMIT: Duration = Duration::from_mins(1);
 
 /// Interval of attempts to listen on the internet of the cloud.
 const LISTEN_RETRY: Duration = Duration::from_millis(50);
 
-/// Conditions under which requests are carried out.
+/// Conditions under which requests are authorised.
 #[derive(Clone)]
 pub(crate) struct Access {
     /// The keys of the account's root user.
     pub(crate) root: RootKeys,
-    /// Required for the paths below `/_infra/`.
+    /// Token for the paths below `/_infra/`.
     pub(crate) token: Token,
-    /// True when the policies of users and roles decide.
+    /// True when the policies of users and roles are enforced.
     pub(crate) enforce_iam: bool,
 }
 
-/// The address of the endpoint for programs of instances that have a network of their own.
+/// Returns the address of the endpoint for programs of instances that have a network namespace.
 fn inside(shared: &Shared) -> SocketAddr {
     (ENDPOINTS, shared.endpoint().port()).into()
 }
@@ -77,7 +77,7 @@ fn inside(shared: &Shared) -> SocketAddr {
 pub(crate) struct Server {
     shared: Shared,
     access: Access,
-    /// The addresses that clients call it by.
+    /// The addresses at which clients reach the endpoint.
     endpoints: Vec<Endpoint>,
     s3: s3::Store,
     admin: Admin,
@@ -85,8 +85,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// The server of the endpoint that `shared` is bound to, and of the same port at AWS's address on the internet of the
-    /// cloud.
+    /// Returns the server of the endpoint that `shared` is bound to, and of the same port at AWS's address on the
+    /// internet of the cloud.
     pub(crate) fn new(shared: Shared, network: NetworkHandle, access: Access, stop_requested: Arc<Notify>) -> Server {
         let s3 = s3::Store::new(&shared, access.enforce_iam);
         let endpoints =
@@ -95,7 +95,7 @@ impl Server {
         Server { shared, access, endpoints, s3, admin, head_limit: HEAD_LIMIT }
     }
 
-    /// Accepts connections until the cloud ends, then lets running requests finish.
+    /// Accepts connections until the cloud stops, and then finishes the requests in progress.
     pub(crate) async fn run(self: Arc<Self>, listener: TcpListener, mut phase: PhaseWatch) {
         let head_limit = self.head_limit;
         let server = self;
@@ -145,7 +145,7 @@ impl Server {
             match site.listen(inside(&self.shared)).await {
                 Ok(listener) => tokio::select! {
                     () = Arc::clone(&self).run(listener, phase.clone()) => return,
-                    // The namespaces were created again: a new one needs a new socket.
+                    // The namespaces were created again, so a new socket is needed.
                     Ok(()) = generation.changed() => continue,
                 },
                 Err(error) => tracing::debug!(%error, "the endpoint cannot listen on the internet of the cloud yet"),
@@ -157,7 +157,7 @@ impl Server {
         }
     }
 
-    /// Answers, unless a fault drops the response.
+    /// Responds to a request, unless a fault drops the response.
     async fn answer(&self, request: Request<Incoming>) -> Result<Answer, Lost> {
         let request_id = Uuid::new_v4().to_string();
         let (head, body) = request.into_parts();
@@ -180,7 +180,7 @@ impl Server {
         self.answer_program(Request::from_parts(head, body), &request_id).await
     }
 
-    /// Answers a request that a web page sent: only S3, and only where the bucket's CORS configuration admits the page.
+    /// Responds to a request of a web page: only for S3, and only if the bucket's CORS configuration admits the page.
     async fn answer_page(&self, request: Request<Incoming>, source: Source, request_id: &str) -> Result<Answer, Lost> {
         let Source::Page { origin: Some(origin) } = source else {
             tracing::warn!(path = request.uri().path(), "refused a request of a web page");
@@ -249,17 +249,18 @@ impl Server {
             Ok(body) => body,
             Err(error) => return Done::early(failure(protocol, &error, request_id), &scope.service),
         };
-        let asked = ServiceRequest { signed: &signed, head: &head, body: &body, digest, protocol, request_id };
-        let name = asked.operation(service);
+        let service_request =
+            ServiceRequest { signed: &signed, head: &head, body: &body, digest, protocol, request_id };
+        let name = service_request.operation(service);
         let operation = format!("{}:{name}", scope.service);
         let trouble = self.shared.trouble(&operation);
         trouble.delay().await;
         let outcome = match trouble.error(protocol) {
             Some(error) => Err(error),
             None => match service {
-                Service::Query { operations, always, .. } => self.query(&asked, operations, always, &name),
+                Service::Query { operations, always, .. } => self.query(&service_request, operations, always, &name),
                 Service::Json { operations, .. } | Service::QueryCompatible { operations, .. } => {
-                    self.values(&asked, operations, &name)
+                    self.values(&service_request, operations, &name)
                 }
                 Service::S3 => Err(ApiError::internal("S3 is answered elsewhere")),
             },
@@ -302,7 +303,7 @@ impl Server {
         let identify = |signed: &SignedPolicy| {
             let root = &self.access.root;
             let found = self.shared.read(|cloud| access::identify_form(cloud, root, signed, Utc::now()));
-            found.map_err(|refusal| refusal.in_words_of(Protocol::RestXml))
+            found.map_err(|refusal| refusal.to_error(Protocol::RestXml))
         };
         let answer = match trouble.error(Protocol::RestXml) {
             Some(error) => failure(Protocol::RestXml, &error, request_id),
@@ -313,36 +314,43 @@ impl Server {
 
     fn query(
         &self,
-        asked: &ServiceRequest<'_>,
+        service_request: &ServiceRequest<'_>,
         operations: QueryTable,
         always: &[&str],
         name: &str,
     ) -> Outcome<Answer> {
-        let identity = self.identify(asked.signed, asked.head, &asked.digest, asked.protocol)?;
-        let params = asked.params();
+        let identity = self.identify(
+            service_request.signed,
+            service_request.head,
+            &service_request.digest,
+            service_request.protocol,
+        )?;
+        let params = service_request.params();
         let operation = find_operation(operations, name)?;
         operation.check(&params, always)?;
-        self.permit(&identity, asked, operation, || params.patterns())?;
+        self.permit(&identity, service_request, operation, || params.patterns())?;
         let dry_run = params.flag("DryRun")?;
-        let fields = self.execute(operation.run, params, &asked.signed.scope, dry_run)?;
+        let fields = self.execute(operation.run, params, &service_request.signed.scope, dry_run)?;
         if dry_run {
             return Err(ApiError::new("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
                 .with_status(412));
         }
-        let text = match asked.protocol {
-            Protocol::Query { namespace } => xml::query_answer(namespace, operation.name, asked.request_id, &fields),
-            _ => xml::ec2_answer(operation.name, asked.request_id, &fields),
+        let text = match service_request.protocol {
+            Protocol::Query { namespace } => {
+                xml::query_answer(namespace, operation.name, service_request.request_id, &fields)
+            }
+            _ => xml::ec2_answer(operation.name, service_request.request_id, &fields),
         };
-        Ok(response(StatusCode::OK, asked.protocol, text.into_bytes(), asked.request_id))
+        Ok(response(StatusCode::OK, service_request.protocol, text.into_bytes(), service_request.request_id))
     }
 
-    fn values(&self, asked: &ServiceRequest<'_>, operations: ValueTable, name: &str) -> Outcome<Answer> {
-        let ServiceRequest { signed, head, body, protocol, request_id, .. } = *asked;
-        let identity = self.identify(signed, head, &asked.digest, protocol)?;
+    fn values(&self, service_request: &ServiceRequest<'_>, operations: ValueTable, name: &str) -> Outcome<Answer> {
+        let ServiceRequest { signed, head, body, protocol, request_id, .. } = *service_request;
+        let identity = self.identify(signed, head, &service_request.digest, protocol)?;
         let operation = find_operation(operations, name)?;
         let mut input = protocol.read(body)?;
         operation.check(&mut input)?;
-        self.permit(&identity, asked, operation, || leaves(&input))?;
+        self.permit(&identity, service_request, operation, || leaves(&input))?;
         let output = self.execute(operation.run, input, &signed.scope, false)?;
         Ok(response(StatusCode::OK, protocol, protocol.write(operation.name, &output, request_id), request_id))
     }
@@ -351,21 +359,21 @@ impl Server {
     fn identify(&self, signed: &Signed, head: &Parts, payload: &str, protocol: Protocol) -> Outcome<Identity> {
         let root = &self.access.root;
         let found = self.shared.read(|cloud| access::identify(cloud, root, signed, head, payload, Utc::now()));
-        found.map_err(|refusal| refusal.in_words_of(protocol))
+        found.map_err(|refusal| refusal.to_error(protocol))
     }
 
-    /// Checks the identity's policies, when IAM is enforced.
+    /// Checks the identity's policies, if IAM is enforced.
     fn permit<I, O>(
         &self,
         identity: &Identity,
-        asked: &ServiceRequest<'_>,
+        service_request: &ServiceRequest<'_>,
         operation: &Operation<I, O>,
         parameters: impl FnOnce() -> Vec<(String, String)>,
     ) -> Outcome<()> {
         if !self.access.enforce_iam || matches!(identity, Identity::Root { .. }) {
             return Ok(());
         }
-        let Scope { service, region, .. } = &asked.signed.scope;
+        let Scope { service, region, .. } = &service_request.signed.scope;
         // The credential scope of some services differs from the prefix of their actions.
         let service = match service.as_str() {
             "monitoring" => "cloudwatch",
@@ -379,8 +387,9 @@ impl Server {
             let resources = access::arns(operation.resources, cloud, region, &parameters);
             let actions = needed.iter().map(|action| (*action).to_owned());
             for action in std::iter::once(format!("{service}:{}", operation.name)).chain(actions) {
-                let wish = Wish { action: &action, resources: &resources, region, now: Utc::now() };
-                access::authorise(cloud, identity, &wish).map_err(|refusal| refusal.in_words_of(asked.protocol))?;
+                let requested = RequestedAction { action: &action, resources: &resources, region, now: Utc::now() };
+                access::authorise(cloud, identity, &requested)
+                    .map_err(|refusal| refusal.to_error(service_request.protocol))?;
             }
             Ok(())
         })
@@ -388,7 +397,7 @@ impl Server {
 
     fn execute<I, O>(&self, run: Run<I, O>, input: I, scope: &Scope, dry_run: bool) -> Outcome<O> {
         self.shared.open_region(&scope.region)?;
-        // Launches and databases depend on what this machine has.
+        // Launches and databases depend on the programs of this machine.
         if ["ec2", "rds"].contains(&scope.service.as_str()) {
             postgres::discover();
         }
@@ -401,15 +410,15 @@ impl Server {
             directory: self.shared.directory(),
         };
         match run {
-            Run::Reads(run) => self.shared.read_late(|cloud| run(cloud, &call)),
-            Run::Writes(run) if dry_run => self.shared.rehearse(|cloud| run(cloud, &call)),
+            Run::Reads(run) => self.shared.read_delayed(|cloud| run(cloud, &call)),
+            Run::Writes(run) if dry_run => self.shared.dry_run(|cloud| run(cloud, &call)),
             Run::Writes(run) => self.shared.write(|cloud| run(cloud, &call)),
             Run::Performs(run) => run(&State::Shared(&self.shared), &call),
         }
     }
 }
 
-/// A response that the client does not get: the connection is closed instead.
+/// A response that a fault drops: the connection is closed instead.
 #[derive(Debug, thiserror::Error)]
 #[error("an injected fault drops the response")]
 struct Lost;
@@ -424,9 +433,9 @@ fn is_for_s3(request: &Request<Incoming>) -> bool {
         || Signed::of(request.headers(), request.uri()).is_ok_and(|signed| signed.scope.service == "s3")
 }
 
-/// The outcome of a request.
+/// Result of a request.
 struct Done {
-    /// `None` when a fault drops it.
+    /// `None` when a fault drops the response.
     answer: Option<Answer>,
     operation: String,
 }
@@ -437,7 +446,7 @@ impl Done {
     }
 }
 
-/// Binds the loopback address: the demanded port, else the remembered one, else any.
+/// Binds the loopback address with the requested port, or else the recorded one, or else any.
 pub(crate) async fn bind(demanded: Option<u16>, remembered: Option<u16>) -> std::io::Result<TcpListener> {
     let loopback = |port| SocketAddr::from(([127, 0, 0, 1], port));
     if let Some(port) = demanded {

@@ -1,5 +1,5 @@
-//! The identifiers of everything that the cloud holds. The model is taken apart field by field, so that a new table does
-//! not compile before it is listed here or left out on purpose.
+//! The identifiers of all resources. The model is destructured field by field, so that a new table does not compile
+//! until it is listed here or explicitly left out.
 
 use std::collections::BTreeSet;
 
@@ -16,9 +16,10 @@ use crate::model::ssm::Ssm;
 use crate::model::{Cloud, Region};
 use crate::state::Shared;
 
-/// The identifiers of all resources as paths, such as `us-east-1/snapshots/snap-0123`, including the parts that belong to
-/// others: rules of groups and listeners, routes' associations, policies of roles, objects of buckets. What AWS only shows
-/// for a while after its deletion is left out: instances, NAT gateways, peering connections, draining targets.
+/// Returns the identifiers of all resources as paths, such as `us-east-1/snapshots/snap-0123`, including subordinate
+/// resources: rules of groups and listeners, routes' associations, policies of roles, objects of buckets. Resources
+/// that AWS shows for a while after their deletion are left out: instances, NAT gateways, peering connections, draining
+/// targets.
 pub(crate) fn of(shared: &Shared) -> BTreeSet<String> {
     let mut found = Found::default();
     shared.read(|cloud| found.add_cloud(cloud));

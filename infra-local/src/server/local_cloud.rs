@@ -37,7 +37,7 @@ pub struct LocalCloud {
     background: Background,
     root_key: Credentials,
     stop_requested: Arc<Notify>,
-    /// Held as long as the cloud runs.
+    /// Lock of the directory, held while the cloud runs.
     lock: File,
 }
 
@@ -63,7 +63,7 @@ impl LocalCloud {
         });
         let listener = listen(&shared, options.port).await?;
 
-        // The probe of the machine's confinement runs now, so that no status request waits for it.
+        // The probe of the machine's confinement runs in the background, so that no status request waits for it.
         tokio::task::spawn_blocking(ConfinementStatus::of_this_machine);
         let stop_requested = Arc::new(Notify::new());
         let generated = Generated::ensure(&directory).map_err(unusable)?;
@@ -101,29 +101,29 @@ impl LocalCloud {
         Ok(LocalCloud { shared, network, background, root_key, stop_requested, lock })
     }
 
-    /// The URL any AWS client takes as its endpoint.
+    /// Returns the URL of the cloud's endpoint, for any AWS client.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.shared.endpoint())
     }
 
-    /// The access key of the account's root user, generated at the first start in this directory.
+    /// Returns the access key of the account's root user, generated at the first start in this directory.
     pub fn credentials(&self) -> Credentials {
         self.root_key.clone()
     }
 
-    /// The id of the cloud: random, and kept until the directory is [`reset`](crate::reset).
+    /// Returns the id of the cloud: random, and kept until the directory is [`reset`](crate::reset).
     pub fn id(&self) -> String {
         self.shared.read(|cloud| cloud.id.clone())
     }
 
-    /// Returns the status of everything that runs.
+    /// Returns the status of the cloud's resources and processes.
     #[allow(clippy::unused_async)]
     pub async fn status(&self) -> Status {
         Status::of(&self.shared)
     }
 
-    /// Returns the identifiers of everything that the cloud holds, such as `us-east-1/snapshots/snap-0123`. Two of them are
-    /// equal when nothing was created or deleted in between.
+    /// Returns the identifiers of all resources of the cloud, such as `us-east-1/snapshots/snap-0123`. Two inventories
+    /// are equal when nothing was created or deleted in between.
     pub fn inventory(&self) -> BTreeSet<String> {
         inventory::of(&self.shared)
     }
@@ -139,29 +139,29 @@ impl LocalCloud {
         self.shared.inject(fault)
     }
 
-    /// Returns when a client has requested the end of the cloud (`POST /_infra/shutdown`).
+    /// Waits until a client requests that the cloud stops (`POST /_infra/shutdown`).
     pub async fn stop_requested(&self) {
         self.stop_requested.notified().await;
     }
 
-    /// Waits until the directory, or the state in it, has been removed. The state cannot be kept any longer.
+    /// Waits until the directory, or the state in it, has been removed. The state cannot be saved any longer.
     pub async fn directory_removed(&self) {
         while self.shared.is_in_place() {
             tokio::time::sleep(DIRECTORY_CHECK_INTERVAL).await;
         }
     }
 
-    /// Stops everything that runs and keeps the state: the next start in this directory runs it again.
+    /// Stops all processes and keeps the state: the next start in this directory starts them again.
     pub async fn shutdown(self) {
         self.end(Phase::Stopping).await;
     }
 
-    /// Stops serving and leaves instances running: the next start in this directory adopts them.
+    /// Stops the endpoint and leaves instances running: the next start in this directory adopts them.
     pub async fn detach(self) {
         self.end(Phase::Detaching).await;
     }
 
-    /// Ends everything, and returns the lock of the directory, which the caller holds until it has finished.
+    /// Stops all tasks, and returns the lock of the directory, which the caller holds until it has finished.
     pub(super) async fn end(self, phase: Phase) -> File {
         self.background.end(phase).await;
         if phase == Phase::Stopping {
@@ -174,8 +174,8 @@ impl LocalCloud {
     }
 }
 
-/// Connects the network that is chosen. Where the kernel forbids namespaces and the choice permits it, the loopback
-/// interface connects everything.
+/// Connects the chosen network. If the kernel forbids namespaces and the choice permits it, the loopback interface is
+/// used.
 async fn connect(shared: &Shared, choice: NetworkChoice) -> Result<NetworkHandle, StartError> {
     let reason = match choice {
         NetworkChoice::Loopback => "the cloud was started with `--network loopback`".to_owned(),
@@ -189,7 +189,7 @@ async fn connect(shared: &Shared, choice: NetworkChoice) -> Result<NetworkHandle
     Ok(NetworkHandle::new(Loopback))
 }
 
-/// The network of namespaces, or the reason why this machine has none.
+/// Starts the network of namespaces, or returns the reason why this machine cannot have one.
 #[cfg(target_os = "linux")]
 async fn namespaces(shared: &Shared) -> Result<NetworkHandle, String> {
     let probed = tokio::task::spawn_blocking(namespaces::probe).await.map_err(|error| error.to_string())?;

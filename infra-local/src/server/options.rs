@@ -16,22 +16,23 @@ pub struct Options {
     /// Directory of the cloud: its state, objects, and the directories and logs of instances.
     #[serde(skip)]
     pub directory: PathBuf,
-    /// The port of the endpoint. By default the one it had before, else a free one.
+    /// Port of the endpoint. By default the port of the previous start, or else an unused one.
     pub port: Option<u16>,
-    /// Divides AWS's waiting periods (health intervals, deregistration delays, warm-ups, cooldowns); never the time that
-    /// real processes have. 1 is AWS's own time.
+    /// Divides AWS's waiting periods (health check intervals, deregistration delays, warm-ups, cooldowns), but not the
+    /// time limits of real processes. At 1, time passes as on AWS.
     pub time_scale: f64,
-    /// True when the policies of users and roles decide what their keys may do.
+    /// True when the policies of users and roles are enforced.
     pub enforce_iam: bool,
     /// Access keys of the account's root user, besides the generated one in `<directory>/credentials.json`.
     #[serde(alias = "credentials", deserialize_with = "any_number")]
     pub access_keys: Vec<Credentials>,
-    /// True when requests with an unknown access key are carried out as the root user, without checking their
+    /// True when requests with an unknown access key are executed as the root user, without verification of their
     /// signature.
     ///
     /// Every process that reaches the endpoint can then run programs as the user who started the cloud.
     pub accept_any_key: bool,
-    /// True when services run with all rights of the user who starts the cloud, instead of confined to their instances.
+    /// True when services run with all rights of the user who starts the cloud, instead of being confined to their
+    /// instances.
     pub unconfined: bool,
     /// The network of instances, load balancers and databases.
     pub network: NetworkChoice,
@@ -45,8 +46,8 @@ pub enum NetworkChoice {
     /// reason for the latter.
     #[default]
     Auto,
-    /// Network namespaces: private addresses from the declared ranges, and rules that the kernel enforces. The cloud does
-    /// not start where the kernel forbids them.
+    /// Network namespaces: private addresses from the declared ranges, and rules that the kernel enforces. The cloud
+    /// fails to start if the kernel forbids them.
     Namespaces,
     /// The loopback interface of this machine. Nothing enforces security groups between two instances.
     Loopback,
@@ -68,12 +69,13 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The usual options for a cloud in this directory.
+    /// Returns the default options for a cloud in this directory.
     pub fn new(directory: impl Into<PathBuf>) -> Options {
         Options { directory: directory.into(), ..Options::default() }
     }
 
-    /// The options that `<directory>/options.json` remembers; the usual ones when there is no such file.
+    /// Returns the options that are recorded in `<directory>/options.json`, or the default options if there is no such
+    /// file.
     pub fn remembered(directory: impl Into<PathBuf>) -> io::Result<Options> {
         let directory = directory.into();
         let path = directory.join(FILE);
@@ -85,13 +87,13 @@ impl Options {
         Ok(Options { directory, ..options })
     }
 
-    /// Writes `<directory>/options.json`; the directory must be there.
+    /// Writes `<directory>/options.json`; the directory must exist.
     pub fn remember(&self) -> io::Result<()> {
         write_private(&self.directory.join(FILE), &serde_json::to_vec_pretty(self)?)
     }
 }
 
-/// Reads a list of keys, or the single optional key of earlier versions.
+/// Parses a list of keys, or the single optional key of earlier versions.
 fn any_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Credentials>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -105,7 +107,7 @@ fn any_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Credenti
     })
 }
 
-/// File of the remembered options.
+/// Name of the file with the recorded options.
 pub(crate) const FILE: &str = "options.json";
 
 #[cfg(test)]
@@ -115,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn options_are_remembered_and_secrets_not_shown() {
+    fn options_are_recorded_and_secrets_are_not_printed() {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(Options::remembered(directory.path()).unwrap(), Options::new(directory.path()));
         let credentials = Credentials { access_key_id: "AK".to_owned(), secret_access_key: "hidden".to_owned() };

@@ -13,7 +13,7 @@ use crate::state::Shared;
 /// Limit for the connection of a probe. The network drops forbidden packets without a reply.
 const PROBE_LIMIT: Duration = Duration::from_secs(2);
 
-/// A connection to be examined. The answer is a [`Reach`].
+/// A connection to analyse. The response is a [`Reach`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReachRequest {
@@ -62,7 +62,7 @@ pub(crate) enum ReachError {
     NoProbe(String),
 }
 
-/// Examines a connection by evaluating the declared network, and by opening it if requested.
+/// Analyses a connection by evaluating the declared network, and by opening it if requested.
 pub(crate) async fn reach(
     shared: &Shared,
     network: &NetworkHandle,
@@ -97,7 +97,7 @@ pub(crate) async fn reach(
     Ok(Reach { hops: hops.collect(), blocked, probed })
 }
 
-/// Opens a connection. A refusal is a host's answer, so it proves that packets get there and back.
+/// Opens a connection. A refusal comes from a host, so it proves that packets reach it and return.
 async fn probe(shared: &Shared, network: &NetworkHandle, from: Place, to: SocketAddr) -> Result<bool, ReachError> {
     if !network.is_private() {
         return Err(ReachError::NoProbe(shared.loopback_reason().unwrap_or_default().to_owned()));

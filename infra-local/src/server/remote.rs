@@ -22,54 +22,54 @@ use std::{error::Error, io, time::Duration};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-/// Limit for an answer.
+/// Time limit for a response.
 const LIMIT: Duration = Duration::from_secs(10);
 
 impl Running {
-    /// Returns whether the process lives.
+    /// Returns whether the process exists.
     pub fn is_alive(&self) -> bool {
         ProcessIdentity { pid: self.pid, started: self.start_time }.is_alive()
     }
 
-    /// Returns whether the cloud answers at all.
+    /// Checks that the cloud responds.
     pub(crate) async fn is_healthy(&self) -> io::Result<()> {
-        self.ask(Method::GET, "/_infra/health", Bytes::new()).await.map(drop)
+        self.send(Method::GET, "/_infra/health", Bytes::new()).await.map(drop)
     }
 
-    /// Returns the status of the cloud. Fails when it does not answer, or not as this version does.
+    /// Returns the status of the cloud. Fails when it does not respond, or responds in the form of another version.
     pub async fn status(&self) -> io::Result<Status> {
-        let body = self.ask(Method::GET, "/_infra/status", Bytes::new()).await?;
+        let body = self.send(Method::GET, "/_infra/status", Bytes::new()).await?;
         Ok(serde_json::from_slice(&body)?)
     }
 
     /// Returns the capabilities of the cloud's machine.
     pub async fn capabilities(&self) -> io::Result<Capabilities> {
-        let body = self.ask(Method::GET, "/_infra/capabilities", Bytes::new()).await?;
+        let body = self.send(Method::GET, "/_infra/capabilities", Bytes::new()).await?;
         Ok(serde_json::from_slice(&body)?)
     }
 
-    /// Asks the cloud to stop; it ends a little later, see [`Running::is_alive`].
+    /// Requests that the cloud stops, which takes a moment; see [`Running::is_alive`].
     pub async fn stop(&self) -> io::Result<()> {
-        self.ask(Method::POST, "/_infra/shutdown", Bytes::new()).await.map(drop)
+        self.send(Method::POST, "/_infra/shutdown", Bytes::new()).await.map(drop)
     }
 
-    /// Injects a fault, and returns what it has come to. What cannot be done fails with the reason.
+    /// Injects a fault, and returns a description of its effect. Fails with the reason if the fault is impossible.
     pub async fn inject(&self, fault: &Fault) -> io::Result<String> {
-        let body = self.ask(Method::POST, "/_infra/fault", serde_json::to_vec(fault)?.into()).await?;
-        let said: serde_json::Value = serde_json::from_slice(&body)?;
-        Ok(said["done"].as_str().unwrap_or_default().to_owned())
+        let body = self.send(Method::POST, "/_infra/fault", serde_json::to_vec(fault)?.into()).await?;
+        let response: serde_json::Value = serde_json::from_slice(&body)?;
+        Ok(response["done"].as_str().unwrap_or_default().to_owned())
     }
 
-    /// Examines whether a connection gets through the network. Fails for a source or destination that does not exist.
+    /// Analyses whether a connection gets through the network. Fails for a source or destination that does not exist.
     pub async fn reach(&self, request: &ReachRequest) -> io::Result<Reach> {
-        let body = self.ask(Method::POST, "/_infra/reach", serde_json::to_vec(request)?.into()).await?;
+        let body = self.send(Method::POST, "/_infra/reach", serde_json::to_vec(request)?.into()).await?;
         Ok(serde_json::from_slice(&body)?)
     }
 
     /// Describes a running instance for programs that run in it. It is named by its id, tag `Name` or address.
     pub async fn session(&self, instance: &str) -> io::Result<Session> {
         let path = format!("/_infra/session?{}", session::query_of_instance(instance));
-        let body = self.ask(Method::GET, &path, Bytes::new()).await?;
+        let body = self.send(Method::GET, &path, Bytes::new()).await?;
         Ok(serde_json::from_slice(&body)?)
     }
 
@@ -97,7 +97,7 @@ impl Running {
         Ok(TokioIo::new(upgraded))
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Bytes) -> io::Result<Bytes> {
+    async fn send(&self, method: Method, path: &str, body: Bytes) -> io::Result<Bytes> {
         let request = Request::builder().method(method).uri(format!("{}{path}", self.endpoint));
         let request = request.header(AUTHORIZATION, format!("Bearer {}", self.token));
         let request = request.body(Full::new(body)).map_err(io::Error::other)?;
@@ -113,11 +113,11 @@ impl Running {
     }
 }
 
-/// The cloud's reason for a refusal.
+/// Converts a refusal of the cloud into an error.
 fn refused(status: StatusCode, body: &[u8]) -> io::Error {
-    let said: Option<serde_json::Value> = serde_json::from_slice(body).ok();
-    let why = said.as_ref().and_then(|said| said["error"].as_str());
-    io::Error::other(why.map_or_else(|| format!("it answers {status}"), str::to_owned))
+    let response: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+    let reason = response.as_ref().and_then(|response| response["error"].as_str());
+    io::Error::other(reason.map_or_else(|| format!("it answers {status}"), str::to_owned))
 }
 
 fn failed(error: &(dyn Error + 'static)) -> io::Error {
@@ -129,7 +129,7 @@ fn failed(error: &(dyn Error + 'static)) -> io::Error {
 }
 
 impl Status {
-    /// Returns whether nothing is in the cloud but what every account has from the start.
+    /// Returns whether the cloud contains no resource besides those that every account has from the start.
     pub fn is_empty(&self) -> bool {
         self.counts
             .values()

@@ -1,20 +1,20 @@
-//! Carries out Cloud Control's requests after their answers, one step at a time.
+//! Executes Cloud Control's requests after their responses, one step at a time.
 
 use chrono::Utc;
 
 use crate::runtime::background::PhaseWatch;
-use crate::services::cloudcontrol::{Surroundings, carry_out, is_waiting};
+use crate::services::cloudcontrol::{OperationContext, carry_out, is_waiting};
 use crate::state::Shared;
 
-/// Runs until the cloud ends. With `enforce_iam`, the policies of the requests' identities apply.
+/// Runs until the cloud stops. With `enforce_iam`, the policies of the requests' identities apply.
 pub(crate) async fn run(shared: Shared, enforce_iam: bool, mut phase: PhaseWatch) {
     let mut changes = shared.changes();
     loop {
         changes.borrow_and_update();
         if shared.read(is_waiting) {
             let (addresses, directory) = (shared.addresses(), shared.directory());
-            let surroundings = Surroundings { addresses, directory, enforce_iam, now: Utc::now() };
-            shared.update(|cloud| carry_out(cloud, surroundings));
+            let context = OperationContext { addresses, directory, enforce_iam, now: Utc::now() };
+            shared.update(|cloud| carry_out(cloud, context));
         }
         tokio::select! {
             _ = changes.changed() => {}

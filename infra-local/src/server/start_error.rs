@@ -20,27 +20,28 @@ pub enum StartError {
         /// The directory.
         path: PathBuf,
     },
-    /// The process was started as a launcher, and does not begin with [`enable_launcher`](crate::enable_launcher).
+    /// The process was started as a launcher, but its `main` does not begin with
+    /// [`enable_launcher`](crate::enable_launcher).
     #[error("this process was started to become a program of an instance: call enable_launcher first in its main")]
     Launcher,
-    /// No loopback addresses could be had.
+    /// No range of loopback addresses is available.
     #[error("the local cloud cannot get addresses for its instances: {message}")]
     Addresses {
-        /// The reason, and the remedy.
+        /// The reason, and what to do.
         message: String,
     },
-    /// The network that was asked for cannot be had on this machine.
+    /// The requested network is not available on this machine.
     #[error(
         "the local cloud cannot connect instances by network namespaces: {message}; `--network auto` uses the loopback interface instead"
     )]
     Network {
-        /// The reason, and the remedy.
+        /// The reason, and what to do.
         message: String,
     },
-    /// The endpoint's port cannot be listened on.
+    /// The endpoint cannot listen on the port.
     #[error("the local cloud cannot listen on 127.0.0.1 port {}: {source}; choose another port, or none for a free one", port.unwrap_or(0))]
     Listen {
-        /// The port that was asked for.
+        /// The requested port.
         port: Option<u16>,
         /// The system's reason.
         #[source]

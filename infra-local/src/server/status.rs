@@ -23,7 +23,7 @@ use crate::state::traffic::Traffic;
 pub struct Status {
     /// The endpoint's URL.
     pub endpoint: String,
-    /// The version of this crate that runs.
+    /// Version of this crate in the process.
     pub version: String,
     /// The process that runs the cloud.
     pub pid: u32,
@@ -48,8 +48,8 @@ pub struct Status {
 /// The network that connects instances, load balancers and databases.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkStatus {
-    /// True when each has a network namespace of its own, and the kernel enforces routes and security groups. Otherwise
-    /// the loopback interface connects them, and security groups between hosts are not enforced.
+    /// True when each has a network namespace, and the kernel enforces routes and security groups. Otherwise the
+    /// loopback interface connects them, and security groups between hosts are not enforced.
     pub namespaces: bool,
     /// The reason for the loopback interface.
     pub reason: Option<String>,
@@ -58,20 +58,19 @@ pub struct NetworkStatus {
 /// One region.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct RegionStatus {
-    /// Instances, terminated ones included as long as they are shown.
+    /// Instances, including terminated ones until they are forgotten.
     pub instances: Vec<InstanceStatus>,
     /// Balancers.
     pub balancers: Vec<BalancerStatus>,
     /// Auto Scaling groups.
     pub groups: Vec<GroupStatus>,
-    /// Database instances, members of clusters included.
+    /// Database instances, including members of clusters.
     #[serde(default)]
     pub databases: Vec<DatabaseStatus>,
     /// Database clusters.
     #[serde(default)]
     pub database_clusters: Vec<DatabaseClusterStatus>,
-    /// Number of resources by kind, such as `security_groups`, besides the default network that every region has
-    /// from the start.
+    /// Number of resources by kind, such as `security_groups`, without the default network of every region.
     pub counts: BTreeMap<String, usize>,
 }
 
@@ -82,8 +81,8 @@ pub struct InstanceStatus {
     pub id: String,
     /// The tag `Name`.
     pub name: Option<String>,
-    /// `pending`, `running`, `shutting-down`, `terminated`, `stopping` or `stopped`; `impaired` when it should run and
-    /// its machine is lost.
+    /// `pending`, `running`, `shutting-down`, `terminated`, `stopping` or `stopped`; `impaired` when it should run but
+    /// its machine has failed.
     pub state: String,
     /// The private address. Where the loopback interface connects instances, also the public one.
     pub address: Ipv4Addr,
@@ -92,7 +91,7 @@ pub struct InstanceStatus {
     pub public_address: Option<Ipv4Addr>,
     /// `us-east-1a`
     pub zone: String,
-    /// The processes it runs.
+    /// The processes of the instance.
     pub services: Vec<ServiceStatus>,
     /// Seconds since its termination.
     #[serde(default)]
@@ -102,17 +101,17 @@ pub struct InstanceStatus {
 /// One process of an instance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ServiceStatus {
-    /// Its name in the Machine document, or `postgres`.
+    /// Name in the Machine document, or `postgres`.
     pub name: String,
-    /// The process, when it runs.
+    /// Pid of the process, if it runs.
     pub pid: Option<u32>,
     /// `starting`, `running`, `restarting`, `failed` or `stopped`.
     pub state: String,
-    /// The port it listens on, at the instance's address.
+    /// The port on which it listens, at the instance's address.
     pub port: Option<u16>,
     /// Number of restarts.
     pub restarts: u32,
-    /// File of its output.
+    /// File with its output.
     pub log: PathBuf,
 }
 
@@ -127,13 +126,13 @@ pub struct BalancerStatus {
     pub state: String,
     /// Reason of its failure.
     pub reason: Option<String>,
-    /// The ports it listens on.
+    /// The ports of its listeners.
     pub ports: Vec<u16>,
-    /// Target groups of its requests.
+    /// Target groups to which it forwards requests.
     pub target_groups: Vec<TargetGroupStatus>,
 }
 
-/// One target group behind a balancer.
+/// A target group of a balancer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TargetGroupStatus {
     /// Its name.
@@ -151,9 +150,9 @@ pub struct TargetGroupStatus {
 pub struct GroupStatus {
     /// Its name.
     pub name: String,
-    /// The fewest instances it may have.
+    /// Minimum number of instances.
     pub min: u32,
-    /// The most instances it may have.
+    /// Maximum number of instances.
     pub max: u32,
     /// Desired number of instances.
     pub desired: u32,
@@ -168,7 +167,7 @@ pub struct GroupStatus {
 pub struct DatabaseStatus {
     /// Its identifier.
     pub id: String,
-    /// `creating`, `available`, `stopped`… as the service calls it; `impaired` when its zone is lost.
+    /// Status in AWS's API: `creating`, `available`, `stopped`…; `impaired` when its zone has failed.
     pub state: String,
     /// Description of the problem, if any.
     pub reason: Option<String>,
@@ -182,11 +181,11 @@ pub struct DatabaseStatus {
     pub cluster: Option<String>,
     /// `primary` or `standby`.
     pub role: String,
-    /// Its server, when it runs.
+    /// Pid of its server, if it runs.
     pub pid: Option<u32>,
-    /// Number of restarts after an unexpected end.
+    /// Number of restarts after an unexpected exit.
     pub restarts: u32,
-    /// File of the server's output.
+    /// File with the server's output.
     pub log: PathBuf,
 }
 
@@ -195,13 +194,13 @@ pub struct DatabaseStatus {
 pub struct DatabaseClusterStatus {
     /// Its identifier.
     pub id: String,
-    /// `creating`, `available`, `failing-over`… as the service calls it.
+    /// Status in AWS's API: `creating`, `available`, `failing-over`…
     pub state: String,
-    /// `<address>:<port>` of the endpoint that leads to the writer.
+    /// `<address>:<port>` of the writer endpoint.
     pub writer_endpoint: String,
-    /// `<address>:<port>` of the endpoint that leads to the readers.
+    /// `<address>:<port>` of the reader endpoint.
     pub reader_endpoint: String,
-    /// The instance that writes.
+    /// The writer instance.
     pub writer: Option<String>,
     /// All its instances.
     pub members: Vec<String>,

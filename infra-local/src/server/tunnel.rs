@@ -1,5 +1,5 @@
-//! Connections of users into the network, to ports that are not public: the cloud connects, and the HTTP connection of the
-//! request carries the bytes from then on.
+//! Connections of users to ports in the network that are not public. The cloud opens the connection, and the HTTP
+//! connection of the request is upgraded to transfer its data.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -13,7 +13,7 @@ use super::party::{Party, PartyError};
 use crate::runtime::network::{NetworkHandle, Place, Site};
 use crate::state::Shared;
 
-/// Name of the protocol that the HTTP connection changes to.
+/// Protocol name of the HTTP upgrade.
 pub(crate) const PROTOCOL: &str = "tcp";
 
 /// A port to connect to.
@@ -26,7 +26,7 @@ pub(crate) struct TunnelRequest {
 }
 
 impl TunnelRequest {
-    /// Reads the query of a request, such as `to=web&port=80`. A request that changes the protocol has no body.
+    /// Parses the query of a request, such as `to=web&port=80`. A request for an upgrade has no body.
     pub(crate) fn from_query(query: &str) -> TunnelRequest {
         let value = |name: &str| {
             let mut pairs = form_urlencoded::parse(query.as_bytes());
@@ -55,8 +55,8 @@ pub(crate) enum TunnelError {
     NoUpgrade,
 }
 
-/// Connects to a port. Within the network, the connection comes from the router of the VPC, as an administrator's: security
-/// groups do not apply to it.
+/// Connects to a port. Within the network, the connection comes from the router of the VPC, so security groups do not
+/// apply to it.
 pub(crate) async fn connect(
     shared: &Shared,
     network: &NetworkHandle,
@@ -77,12 +77,13 @@ async fn dial(site: &Site, address: Ipv4Addr, port: u16) -> io::Result<TcpStream
     tokio::time::timeout(std::time::Duration::from_secs(10), connected).await.map_err(late)?
 }
 
-/// Returns the response that changes the protocol, after which the bytes of the HTTP connection and of `stream` are copied.
+/// Returns the response that upgrades the connection, after which the bytes of the HTTP connection and of `stream` are
+/// copied.
 pub(crate) fn upgrade<B: Default>(request: Request<Incoming>, mut stream: TcpStream) -> Response<B> {
     tokio::spawn(async move {
         match hyper::upgrade::on(request).await {
             Ok(client) => {
-                // The end of the connection concerns only its two sides.
+                // An error of the copy concerns only its two sides.
                 let _ = tokio::io::copy_bidirectional(&mut TokioIo::new(client), &mut stream).await;
             }
             Err(error) => tracing::debug!(%error, "a connection did not become a tunnel"),

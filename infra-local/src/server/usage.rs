@@ -1,7 +1,7 @@
-//! Commands that use the cloud of a directory, so that none stops it under another one.
+//! Use of a directory's cloud by commands, so that no command stops a cloud that another one uses.
 //!
-//! A command holds the lock file shared for as long as it works with the cloud. To stop a cloud that holds nothing it
-//! takes the file exclusively, which succeeds only for the last one, and keeps it until the process has ended.
+//! A command holds a shared lock on the lock file while it works with the cloud. To stop an empty cloud, it takes an
+//! exclusive lock, which only the last command gets, and keeps it until the process has exited.
 
 use std::fs::File;
 use std::io;
@@ -13,11 +13,12 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 /// The lock file. [`reset`](crate::reset) keeps it, because a command may hold it.
 pub(crate) const FILE: &str = "in-use";
 
-/// Proof that a command uses the cloud of a directory. Released when dropped, and by the system when the process dies.
+/// Proof that a command uses the cloud of a directory. It is released when dropped, and by the operating system when
+/// the process exits.
 #[derive(Debug)]
 pub struct Usage(Lock);
 
-/// Proof that no command uses the cloud of a directory: until it is dropped, none can begin to.
+/// Proof that no command uses the cloud of a directory, and that none can start to use it until this is dropped.
 #[derive(Debug)]
 pub struct SoleUsage {
     _lock: Lock,
@@ -32,13 +33,13 @@ struct Lock(File);
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Fails only for a file that cannot be locked, which `take` has refused.
+        // This fails only for a file that cannot be locked, which `take` has refused.
         let _ = flock(&self.0, FlockOperation::Unlock);
     }
 }
 
 impl Usage {
-    /// Begins to use the cloud of a directory, which must exist. Returns `None` while another command holds a
+    /// Registers a use of the cloud of a directory, which must exist. Returns `None` while another command holds a
     /// [`SoleUsage`], which means that the cloud is being stopped.
     pub fn begin(directory: &Path) -> io::Result<Option<Usage>> {
         let nofollow = OFlags::NOFOLLOW.bits().cast_signed();
@@ -50,14 +51,15 @@ impl Usage {
 
     /// Ends this use. Returns `None` when other commands still use the cloud: the last of them may stop it.
     pub fn end(self) -> io::Result<Option<SoleUsage>> {
-        // Given up first: of two commands that end at the same moment, each would find the other one's lock.
+        // The shared lock is released first: otherwise two commands that finish at the same moment would find each
+        // other's lock.
         let Usage(lock) = self;
         flock(&lock.0, FlockOperation::Unlock)?;
         Ok(take(&lock.0, FlockOperation::NonBlockingLockExclusive)?.then(|| SoleUsage { _lock: lock }))
     }
 }
 
-/// Takes a lock unless another holder is in the way.
+/// Takes a lock; returns false when another holder prevents it.
 fn take(file: &File, lock: FlockOperation) -> io::Result<bool> {
     match flock(file, lock) {
         Ok(()) => Ok(true),
@@ -74,7 +76,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
-    fn only_the_last_user_may_stop_the_cloud_and_nobody_begins_meanwhile() {
+    fn only_the_last_command_may_stop_the_cloud_and_none_can_start_meanwhile() {
         let directory = tempfile::tempdir().unwrap();
         let one = Usage::begin(directory.path()).unwrap().unwrap();
         let other = Usage::begin(directory.path()).unwrap().unwrap();
@@ -90,7 +92,7 @@ mod tests {
     fn a_copy_of_the_descriptor_in_a_child_keeps_no_lock() {
         let directory = tempfile::tempdir().unwrap();
         let sole = Usage::begin(directory.path()).unwrap().unwrap().end().unwrap().unwrap();
-        // As a child has it between `fork` and `exec`.
+        // A copy of the descriptor, as a child has between `fork` and `exec`.
         let copy = sole._lock.0.try_clone().unwrap();
         drop(sole);
         assert!(Usage::begin(directory.path()).unwrap().is_some());
@@ -136,14 +138,14 @@ mod tests {
     }
 
     #[test]
-    fn of_the_last_users_that_end_together_one_may_stop_the_cloud() {
+    fn one_of_several_commands_that_finish_together_may_stop_the_cloud() {
         let directory = tempfile::tempdir().unwrap();
         for _ in 0..500 {
             let users: Vec<Usage> = (0..4).map(|_| Usage::begin(directory.path()).unwrap().unwrap()).collect();
             let together = std::sync::Barrier::new(users.len());
             let end = |usage: Usage| {
                 together.wait();
-                // Kept until all have tried, as by a command that stops the cloud.
+                // The locks are kept until all have tried, as by a command that stops the cloud.
                 usage.end().unwrap()
             };
             let sole: Vec<Option<SoleUsage>> = std::thread::scope(|scope| {

@@ -1,6 +1,6 @@
 //! The control plane: one module per AWS service, named as its SDK crate, and one file per resource kind.
 //!
-//! An [`operation`] validates a request, changes or reads the model, and renders the answer. The services do not use
+//! An [`operation`] validates a request, changes or reads the model, and renders the response. The services do not use
 //! each other; only `cloudcontrol` uses the operations of others.
 
 pub(crate) mod acm;

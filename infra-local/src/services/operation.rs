@@ -1,4 +1,5 @@
-//! Operations as tables: a name, the code, the honoured and the ignored parameters, and the resources for permissions.
+//! Tables of operations: a name, the function, the honoured and the ignored parameters, and the resources for
+//! authorisation.
 
 use std::collections::BTreeSet;
 
@@ -14,21 +15,21 @@ use crate::wire::error::{ApiError, Outcome};
 use crate::wire::members::{all_members, members};
 use crate::wire::query::{Params, pattern_of};
 
-/// One request on its way to the code that answers it.
+/// A request with its parsed input, its region and its caller.
 pub(crate) struct Call<'a, I> {
     pub(crate) input: I,
     pub(crate) region: &'a str,
     pub(crate) access_key: &'a str,
     pub(crate) now: DateTime<Utc>,
-    /// The addresses this cloud may hand out.
+    /// The addresses that this cloud can assign.
     pub(crate) addresses: &'a AddressBlock,
     /// The cloud's directory.
     pub(crate) directory: &'a std::path::Path,
 }
 
-/// The code behind an operation. Readers and writers run while the state is locked, and perform no I/O. Writers run on a
-/// draft, which replaces the state only when they succeed: a failed operation changes nothing, and `DryRun` discards the
-/// draft of a successful one.
+/// Function of an operation. Functions of the first two kinds run while the state is locked, and perform no I/O.
+/// `Writes` runs on a draft, which replaces the state only on success: a failed operation changes nothing, and `DryRun`
+/// discards the draft of a successful one.
 pub(crate) enum Run<I, O> {
     Reads(fn(&Cloud, &Call<'_, I>) -> Outcome<O>),
     Writes(fn(&mut Cloud, &Call<'_, I>) -> Outcome<O>),
@@ -45,19 +46,19 @@ pub(crate) enum State<'a> {
 }
 
 impl State<'_> {
-    /// Reads the state as control planes show it.
+    /// Reads the state as control planes return it.
     pub(crate) fn read<T>(&self, look: impl FnOnce(&Cloud) -> T) -> T {
         match self {
-            State::Shared(shared) => shared.read_late(look),
+            State::Shared(shared) => shared.read_delayed(look),
             #[cfg(test)]
             State::Draft(draft) => look(&draft.borrow()),
         }
     }
 
-    /// Tries a change on a copy of the current state and discards the copy.
-    pub(crate) fn rehearse<T>(&self, change: impl FnOnce(&mut Cloud) -> T) -> T {
+    /// Executes a change on a copy of the current state, which is discarded.
+    pub(crate) fn dry_run<T>(&self, change: impl FnOnce(&mut Cloud) -> T) -> T {
         match self {
-            State::Shared(shared) => shared.rehearse(change),
+            State::Shared(shared) => shared.dry_run(change),
             #[cfg(test)]
             State::Draft(draft) => {
                 let mut copy = Cloud::clone(&draft.borrow());
@@ -66,7 +67,7 @@ impl State<'_> {
         }
     }
 
-    /// Changes the state as a whole or, when `change` fails, not at all.
+    /// Changes the state completely or, when `change` fails, not at all.
     pub(crate) fn write<T>(&self, change: impl FnOnce(&mut Cloud) -> Outcome<T>) -> Outcome<T> {
         match self {
             State::Shared(shared) => shared.write(change),
@@ -91,13 +92,13 @@ impl<I, O> Copy for Run<I, O> {}
 
 /// Parameters that an operation honours.
 enum Honoured {
-    /// Names with `N` for numbers and without `member`: `Filter.N.Value.N`.
+    /// Parameter names with `N` for numbers and without `member`: `Filter.N.Value.N`.
     Listed(&'static [&'static [&'static str]]),
-    /// The members of its requests' type.
+    /// The members of the request's type.
     Typed(RequestType),
 }
 
-/// The type of an operation's requests, as its members.
+/// Type of an operation's requests, described by its members.
 pub(crate) struct RequestType {
     members: fn() -> &'static [&'static str],
     all_members: fn() -> BTreeSet<String>,
@@ -129,13 +130,13 @@ pub(crate) struct Operation<I, O> {
     pub(crate) name: &'static str,
     pub(crate) run: Run<I, O>,
     honoured: Honoured,
-    /// Accepted without effect; named in the log when they are sent.
+    /// Parameters that are accepted without effect; the log names them when they are sent.
     ignored: &'static [&'static [&'static str]],
-    /// Resources that the caller needs permission for; without any, policies must allow the operation on `*`.
+    /// Resources for which the caller needs permission; without any, policies must allow the operation on `*`.
     pub(crate) resources: &'static [Resource],
 }
 
-/// An operation whose resources are not declared yet, so that no row of a table can omit them.
+/// An operation whose resources are not declared yet. The type ensures that each row of a table declares them.
 pub(crate) struct Undeclared<I, O>(Operation<I, O>);
 
 impl<I, O> Undeclared<I, O> {
@@ -153,7 +154,7 @@ impl<I, O> Undeclared<I, O> {
 }
 
 impl<I, O> Operation<I, O> {
-    /// An operation that only looks.
+    /// Declares an operation that only reads the state.
     pub(crate) const fn reads(
         name: &'static str,
         run: fn(&Cloud, &Call<'_, I>) -> Outcome<O>,
@@ -162,7 +163,7 @@ impl<I, O> Operation<I, O> {
         Operation::undeclared(name, Run::Reads(run), honoured)
     }
 
-    /// An operation that may change the state.
+    /// Declares an operation that may change the state.
     pub(crate) const fn writes(
         name: &'static str,
         run: fn(&mut Cloud, &Call<'_, I>) -> Outcome<O>,
@@ -171,7 +172,7 @@ impl<I, O> Operation<I, O> {
         Operation::undeclared(name, Run::Writes(run), honoured)
     }
 
-    /// An operation that performs I/O.
+    /// Declares an operation that performs I/O.
     pub(crate) const fn performs(
         name: &'static str,
         run: fn(&State<'_>, &Call<'_, I>) -> Outcome<O>,
@@ -188,13 +189,13 @@ impl<I, O> Operation<I, O> {
         Undeclared(Operation { name, run, honoured: Honoured::Listed(honoured), ignored: &[], resources: &[] })
     }
 
-    /// Parameters that are accepted and have no effect here.
+    /// Declares parameters that are accepted and have no effect.
     pub(crate) const fn ignoring(mut self, ignored: &'static [&'static [&'static str]]) -> Self {
         self.ignored = ignored;
         self
     }
 
-    /// Parameters that it honours. In JSON, these are the members of the request itself.
+    /// Returns the honoured parameters. In JSON, these are the members of the request itself.
     #[cfg(test)]
     pub(crate) fn parameters(&self) -> Vec<&'static str> {
         match &self.honoured {
@@ -203,7 +204,7 @@ impl<I, O> Operation<I, O> {
         }
     }
 
-    /// Parameters that it honours, with the members of structures in JSON: `Tags.Key`.
+    /// Returns the honoured parameters, with the members of structures in JSON: `Tags.Key`.
     pub(crate) fn all_parameters(&self) -> BTreeSet<String> {
         match &self.honoured {
             Honoured::Listed(groups) => groups.concat().into_iter().map(str::to_owned).collect(),
@@ -211,7 +212,7 @@ impl<I, O> Operation<I, O> {
         }
     }
 
-    /// Parameters that it accepts without effect.
+    /// Returns the parameters that are accepted without effect.
     pub(crate) fn ignored(&self) -> impl Iterator<Item = &'static str> + use<I, O> {
         self.ignored.iter().flat_map(|group| group.iter().copied())
     }
@@ -229,7 +230,7 @@ impl<I, O> Operation<I, O> {
 }
 
 impl<O> Operation<Params, O> {
-    /// Refuses parameters that are in neither list, and logs the ignored ones by name.
+    /// Refuses parameters that are in neither list, and logs the names of the ignored ones.
     pub(crate) fn check(&self, params: &Params, always: &[&str]) -> Outcome<()> {
         let mut ignored = BTreeSet::new();
         for name in params.names() {
@@ -253,7 +254,7 @@ impl<O> Operation<Params, O> {
 }
 
 impl Operation<Value, Value> {
-    /// An operation on a type of requests; see [`typed!`].
+    /// Declares an operation with a type of requests; see [`typed!`].
     pub(crate) const fn typed(
         name: &'static str,
         run: Run<Value, Value>,
@@ -262,7 +263,8 @@ impl Operation<Value, Value> {
         Undeclared(Operation { name, run, honoured: Honoured::Typed(request), ignored: &[], resources: &[] })
     }
 
-    /// The same for the top level of a JSON request; below it, the typed requests refuse unknown fields themselves.
+    /// Refuses unknown parameters at the top level of a JSON request; below it, the typed requests refuse unknown
+    /// fields themselves.
     pub(crate) fn check(&self, input: &mut Value) -> Outcome<()> {
         let Value::Object(fields) = input else {
             return Err(ApiError::new("SerializationException", "the request is not a JSON object"));

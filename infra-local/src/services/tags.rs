@@ -1,9 +1,9 @@
-//! Tags in requests and answers of the Query services.
+//! Tags in requests and responses of the Query services.
 
 pub(crate) use crate::model::tags::{Tags, check};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
-/// Reads `name.N.Key`, `name.N.Value`.
+/// Parses `name.N.Key`, `name.N.Value`.
 pub(crate) fn parse(params: &Params, name: &str) -> Outcome<Tags> {
     let mut tags = Tags::new();
     for entry in params.structures(name) {
@@ -17,12 +17,12 @@ pub(crate) fn parse(params: &Params, name: &str) -> Outcome<Tags> {
     Ok(tags)
 }
 
-/// EC2's `tagSet`.
+/// Renders EC2's `tagSet`.
 pub(crate) fn set(tags: &Tags) -> Node {
     Node::items(tags.iter().map(|(key, value)| Node::new().with("key", key).with("value", value)))
 }
 
-/// The Query services' `Tags`.
+/// Renders the `Tags` of the Query services.
 pub(crate) fn members(tags: &Tags) -> Node {
     Node::items(tags.iter().map(|(key, value)| Node::new().with("Key", key).with("Value", value)))
 }

@@ -1,4 +1,4 @@
-//! A range of loopback addresses that belongs to one local cloud on this machine.
+//! The range of loopback addresses of a local cloud.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -8,16 +8,17 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// The process that listens on this port of `127.N.0.1` owns `127.N.0.0/16`. Below the ephemeral range, above the privileged one.
+/// The process that listens on this port of `127.N.0.1` owns `127.N.0.0/16`. The port is unprivileged and outside of
+/// the ephemeral range.
 const CLAIM_PORT: u16 = 17016;
 
 const FIRST: u8 = 16;
 const LAST: u8 = 250;
 
-/// File that remembers the range over restarts.
+/// File that records the range, so that a restart uses it again.
 const FILE: &str = "addresses.json";
 
-/// A claimed range `127.N.0.0/16`; freed when dropped, or when the process dies.
+/// A claimed range `127.N.0.0/16`. It is released when dropped, or when the process exits.
 #[derive(Debug)]
 pub(crate) struct AddressBlock {
     block: u8,
@@ -27,13 +28,13 @@ pub(crate) struct AddressBlock {
 /// Reasons why no range could be claimed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AddressError {
-    /// All ranges are taken.
+    /// All ranges are in use.
     #[error(
         "every range 127.{FIRST}.0.0/16 to 127.{LAST}.0.0/16 is in use (port {CLAIM_PORT} of its first address is taken): \
          stop another local cloud, or whatever listens on 0.0.0.0:{CLAIM_PORT}"
     )]
     Exhausted,
-    /// The system has only 127.0.0.1, as macOS.
+    /// The system has only 127.0.0.1, as macOS does.
     #[error(
         "this system does not answer on 127.{block}.0.1: add the loopback aliases the local cloud uses, e.g. \
          `for host in $(seq 1 40); do for subnet in 0 1 2 3 4 5; do sudo ifconfig lo0 alias 127.{block}.$subnet.$host up; done; done`"
@@ -51,7 +52,7 @@ pub(crate) enum AddressError {
         #[source]
         source: io::Error,
     },
-    /// The choice cannot be remembered.
+    /// The range could not be recorded.
     #[error("{} cannot be written: {source}", path.display())]
     Remember {
         /// The file.
@@ -63,11 +64,11 @@ pub(crate) enum AddressError {
 }
 
 impl AddressBlock {
-    /// Claims the range this cloud had before, else a free one, and remembers it in `directory`.
+    /// Claims the range that is recorded in `directory`, or else a free one, and records it.
     pub(crate) fn claim(directory: &Path) -> Result<Self, AddressError> {
         let path = directory.join(FILE);
         let remembered = remembered(&path);
-        // Clouds that start at the same moment look in different places first.
+        // Clouds that start at the same moment begin their search at different ranges.
         let mut hasher = DefaultHasher::new();
         directory.hash(&mut hasher);
         let count = u64::from(LAST - FIRST) + 1;
@@ -90,27 +91,27 @@ impl AddressBlock {
         Err(AddressError::Exhausted)
     }
 
-    /// The second number of every address in this range.
+    /// Returns the second octet of every address in this range.
     pub(crate) fn number(&self) -> u8 {
         self.block
     }
 
-    /// An address of one subnet.
+    /// Returns an address of a subnet.
     pub(crate) fn address(&self, subnet_index: u8, host: u8) -> Ipv4Addr {
         Ipv4Addr::new(127, self.block, subnet_index, host)
     }
 }
 
 #[derive(Serialize, Deserialize)]
-struct Remembered {
+struct Recorded {
     block: u8,
 }
 
 fn remembered(path: &Path) -> Option<u8> {
     let text = fs::read_to_string(path).ok()?;
-    match serde_json::from_str::<Remembered>(&text) {
-        Ok(Remembered { block }) if (FIRST..=LAST).contains(&block) => Some(block),
-        Ok(Remembered { block }) => {
+    match serde_json::from_str::<Recorded>(&text) {
+        Ok(Recorded { block }) if (FIRST..=LAST).contains(&block) => Some(block),
+        Ok(Recorded { block }) => {
             tracing::warn!("{} names block {block}, which is out of range; choosing another", path.display());
             None
         }
@@ -123,12 +124,12 @@ fn remembered(path: &Path) -> Option<u8> {
 
 fn remember(path: &Path, block: u8) -> Result<(), AddressError> {
     let failed = |source| AddressError::Remember { path: path.to_owned(), source };
-    let text = serde_json::to_vec(&Remembered { block }).map_err(|error| failed(error.into()))?;
+    let text = serde_json::to_vec(&Recorded { block }).map_err(|error| failed(error.into()))?;
     let temporary = path.with_extension("json.new");
     fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, path)).map_err(failed)
 }
 
-/// `None` when another process holds the range.
+/// Claims the range, or returns `None` if another process holds it.
 fn try_claim(block: u8) -> Result<Option<TcpListener>, AddressError> {
     match TcpListener::bind((Ipv4Addr::new(127, block, 0, 1), CLAIM_PORT)) {
         Ok(listener) => Ok(Some(listener)),
@@ -166,18 +167,18 @@ mod tests {
     }
 
     #[test]
-    fn the_remembered_block_is_preferred() {
+    fn the_recorded_block_is_preferred() {
         let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        // A block of a cloud elsewhere, so that the preference and not the directory's own order decides.
+        // The preferred range, not the one derived from the directory's path, must decide.
         let number = AddressBlock::claim(one.path()).unwrap().number();
         remember(&two.path().join(FILE), number).unwrap();
         let again = AddressBlock::claim(two.path()).unwrap();
-        // Another test may take the freed block in between; then it must have been replaced in the file.
+        // Another test may claim the released range in between; then the file must contain the new one.
         assert_eq!(remembered(&two.path().join(FILE)), Some(again.number()));
     }
 
     #[test]
-    fn a_broken_memory_is_written_anew() {
+    fn a_damaged_record_is_replaced() {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join(FILE), "{\"block\":3}").unwrap();
         let block = AddressBlock::claim(directory.path()).unwrap();

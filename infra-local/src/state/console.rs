@@ -1,29 +1,29 @@
-//! The console of an instance: the cloud's own messages about it, and the ends of its services' logs.
+//! The console output of an instance: the cloud's messages about it, and the ends of its services' logs.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// As much as EC2 keeps.
+/// EC2's limit.
 const LIMIT_BYTES: usize = 64 * 1024;
 
-/// The directory of an instance.
+/// Returns the directory of an instance.
 pub(crate) fn directory(cloud: &Path, instance: &str) -> PathBuf {
     cloud.join("instances").join(instance)
 }
 
-/// Path of the output of a service of an instance.
+/// Returns the path of the output of an instance's service.
 pub(crate) fn log(cloud: &Path, instance: &str, service: &str) -> PathBuf {
     directory(cloud, instance).join(format!("{service}.log"))
 }
 
-/// Path of the cloud's own messages about an instance.
+/// Returns the path of the cloud's messages about an instance.
 pub(crate) fn own(cloud: &Path, instance: &str) -> PathBuf {
     log(cloud, instance, BOOT)
 }
 
-/// Writes a line that the cloud itself has to say about an instance.
+/// Writes a message of the cloud about an instance.
 pub(crate) fn write(cloud: &Path, instance: &str, line: &str) {
     let path = own(cloud, instance);
     let written = File::options().create(true).append(true).mode(0o600).open(&path).and_then(|mut file| {
@@ -34,7 +34,7 @@ pub(crate) fn write(cloud: &Path, instance: &str, line: &str) {
     }
 }
 
-/// Reads the console, at most its last 64 KiB, each log in turn.
+/// Returns the console output, at most its last 64 KiB: one log after the other.
 pub(crate) fn read(cloud: &Path, instance: &str) -> io::Result<Vec<u8>> {
     let mut logs: Vec<PathBuf> = match std::fs::read_dir(directory(cloud, instance)) {
         Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.path())).collect(),
@@ -42,7 +42,7 @@ pub(crate) fn read(cloud: &Path, instance: &str) -> io::Result<Vec<u8>> {
         Err(error) => return Err(error),
     };
     logs.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
-    // The cloud's own messages first, then the services in the order of their names.
+    // The cloud's messages first, then the services in the order of their names.
     logs.sort_by_key(|path| (path.file_stem().is_none_or(|stem| stem != BOOT), path.clone()));
     let share = LIMIT_BYTES / logs.len().max(1);
     let mut output = Vec::new();
@@ -54,7 +54,7 @@ pub(crate) fn read(cloud: &Path, instance: &str) -> io::Result<Vec<u8>> {
     Ok(output)
 }
 
-/// The name of the cloud's own log among those of the services.
+/// Name of the cloud's log among those of the services.
 const BOOT: &str = "console";
 
 fn tail(path: &Path, limit: usize) -> io::Result<Vec<u8>> {

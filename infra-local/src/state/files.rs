@@ -1,7 +1,7 @@
-//! Files of the cloud's directory, for their owner alone.
+//! Files of the cloud's directory, which only their owner can access.
 //!
-//! A symbolic link at a file's name is not followed, and something else than a regular file is refused without waiting
-//! for it: both would decide what the cloud reads and writes instead.
+//! A symbolic link is not followed, and anything but a regular file is refused without waiting for it: otherwise
+//! another user could choose what the cloud reads and writes.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -15,12 +15,12 @@ pub(crate) const LOCK: &str = "lock";
 
 const IRREGULAR: &str = "it is not a regular file; remove it";
 
-/// Opens a file for reading and writing; creates an empty one where there is none.
+/// Opens a file for reading and writing; creates an empty one if it does not exist.
 pub(crate) fn open_or_create(path: &Path) -> io::Result<File> {
     regular(OpenOptions::new().read(true).write(true).create(true).truncate(false), path)
 }
 
-/// Reads a whole file; `None` where there is none.
+/// Reads a whole file; `None` if it does not exist.
 pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let mut file = match regular(OpenOptions::new().read(true), path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -31,12 +31,12 @@ pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// Creates a directory and those above it that do not exist, for their owner alone whatever the umask is.
+/// Creates a directory and its parents for their owner only, regardless of the umask.
 pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
     let missing = path.ancestors().take_while(|above| !above.as_os_str().is_empty() && !above.exists());
     for directory in missing.collect::<Vec<_>>().into_iter().rev() {
         match DirBuilder::new().mode(0o700).create(directory) {
-            // Another task may have been quicker.
+            // Another task may have created it in the meantime.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             created => {
                 created.and_then(|()| std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o700)))?
@@ -46,7 +46,7 @@ pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Replaces a file in one step; only its owner can read it.
+/// Replaces a file atomically; only its owner can read it.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension(format!("tmp-{}", uuid::Uuid::new_v4().simple()));
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;

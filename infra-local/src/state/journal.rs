@@ -1,12 +1,13 @@
-//! The state on disk: a snapshot, and a line for each change since.
+//! The state on disk: a snapshot, and a journal with a line for each change since.
 //!
-//! A change costs what it changes, however much else there is. When the lines have outgrown the snapshot, a new one is
-//! written beside it and renamed, and the lines are cut off; a line that a snapshot holds already does no harm.
+//! The cost of a change depends only on its size. When the journal has outgrown the snapshot, a new snapshot is written
+//! to a temporary file and renamed, and the journal is truncated. Lines that the snapshot includes already have no
+//! effect.
 //!
-//! Each line begins with its number and a checksum (CRC-32, against accidental damage) over the checksum of the line
-//! before, the number and the rest of the line. The snapshot's last field is a checksum of everything before it. A crash
-//! can leave a last line without a newline: its change was never answered, and it is left out. Any other damage is an
-//! error, because the changes behind it would be lost.
+//! Each line begins with its number and a checksum (CRC-32, against accidental damage) over the checksum of the
+//! previous line, the number and the rest of the line. The snapshot's last field is a checksum of everything before it.
+//! A crash can leave a last line without a newline. The request of that change was not answered, so the line is
+//! ignored. Any other damage is an error, because later changes would be lost.
 
 use std::fs::File;
 use std::io::{self, Seek as _, Write as _};
@@ -25,7 +26,7 @@ use crate::state::files::write_private;
 const SNAPSHOT: &str = "cloud.json";
 const JOURNAL: &str = "cloud.journal";
 
-/// Size that the journal may reach however small the snapshot is.
+/// Size that the journal may reach even if the snapshot is smaller.
 const LEAST_BYTES: u64 = 256 * 1024;
 
 /// The files of a cloud's directory that hold its state.
@@ -35,12 +36,12 @@ pub(super) struct Journal {
     lines: File,
     bytes: u64,
     snapshot_bytes: u64,
-    /// True when the lines can be read back.
+    /// True when the journal can be read back.
     intact: bool,
     chain: Chain,
 }
 
-/// The end of the lines: what the next one continues.
+/// The end of the journal, which the next line continues.
 #[derive(Clone, Copy, Default)]
 struct Chain {
     lines: u64,
@@ -48,7 +49,7 @@ struct Chain {
 }
 
 impl Journal {
-    /// Opens the files of a directory and reads what is in them; nothing when there are none.
+    /// Opens the files of a directory and reads the state; `None` when there are no files.
     pub(super) fn open(directory: &Path) -> io::Result<(Journal, Option<Cloud>)> {
         let (snapshot, journal) = (directory.join(SNAPSHOT), directory.join(JOURNAL));
         let mut lines = files::open_or_create(&journal)?;
@@ -74,34 +75,34 @@ impl Journal {
                 "restore it from a copy, or remove it to go back to the state in cloud.json",
             ),
         })?;
-        // A last line that is not whole must not stand before another.
+        // An incomplete last line must not precede another line.
         let intact = written.is_empty();
         let snapshot_bytes = bytes.len() as u64;
         let journal = Journal { snapshot, path: journal, lines, bytes: 0, snapshot_bytes, intact, chain };
         Ok((journal, Some(cloud)))
     }
 
-    /// Returns whether the snapshot alone holds what was read.
+    /// Returns whether the snapshot alone contains the state that was read.
     pub(super) fn is_folded(&self) -> bool {
         self.intact && self.bytes == 0
     }
 
-    /// Writes down how `cloud` came about.
+    /// Appends a change, of which `cloud` is the result.
     pub(super) fn append(&mut self, record: &Record, cloud: &Cloud) -> io::Result<()> {
         let mut chain = self.chain;
         let line = chain.push(&record.line()?);
         if !self.intact || self.bytes + line.len() as u64 > self.snapshot_bytes.max(LEAST_BYTES) {
             return self.fold(cloud);
         }
-        // An incomplete line must not precede a later one.
+        // An incomplete line must not precede another line.
         self.lines.write_all(&line).inspect_err(|_| self.intact = false)?;
         self.bytes += line.len() as u64;
         self.chain = chain;
         Ok(())
     }
 
-    /// Returns whether the directory still has the file that was opened: it may have been removed, and created again by
-    /// another cloud.
+    /// Returns whether the directory still contains the file that was opened: it may have been removed, and created
+    /// again by another cloud.
     pub(super) fn is_in_place(&self) -> bool {
         let id = |file: std::fs::Metadata| (file.dev(), file.ino());
         match (self.lines.metadata(), std::fs::symlink_metadata(&self.path)) {
@@ -111,8 +112,8 @@ impl Journal {
         }
     }
 
-    /// Writes a snapshot of the whole state. Fails when the directory was removed, because its path may be another
-    /// cloud's by now.
+    /// Writes a snapshot of the complete state. Fails when the directory was removed, because another cloud may use its
+    /// path by now.
     pub(super) fn fold(&mut self, cloud: &Cloud) -> io::Result<()> {
         if !self.is_in_place() {
             return Err(io::Error::other(format!("{} was removed while the local cloud runs", self.path.display())));
@@ -131,7 +132,7 @@ impl Journal {
 }
 
 impl Chain {
-    /// Returns the line with its number and its checksum in front.
+    /// Returns the line with its number and its checksum prepended.
     fn push(&mut self, line: &[u8]) -> Vec<u8> {
         *self = self.next(line);
         [format!("{} {:08x} ", self.lines, self.sum).as_bytes(), line].concat()
@@ -146,7 +147,7 @@ impl Chain {
         Self { lines, sum: hasher.finalize() }
     }
 
-    /// Returns the line without its number and its checksum, if they are those that follow.
+    /// Returns the line without its number and its checksum, if they are the expected ones.
     fn check<'a>(&mut self, line: &'a [u8]) -> Result<&'a [u8], String> {
         const CHANGED: &str = "it does not fit its checksum";
         if line.starts_with(b"[") && self.lines == 0 {
@@ -173,7 +174,7 @@ impl Chain {
     }
 }
 
-/// The text in front of a snapshot's checksum, which is its last field, and the text behind it.
+/// The text before the snapshot's checksum, which is its last field, and the text after it.
 const BEFORE_CHECKSUM: &str = ",\n  \"checksum\": \"";
 const AFTER_CHECKSUM: &str = "\"\n}";
 
@@ -184,7 +185,7 @@ fn with_checksum(object: &str) -> Vec<u8> {
     format!("{covered}{BEFORE_CHECKSUM}{sum:08x}{AFTER_CHECKSUM}").into_bytes()
 }
 
-/// Reads a snapshot. Those of earlier versions have no checksum.
+/// Parses a snapshot. Those of earlier versions have no checksum.
 fn parse<T: DeserializeOwned>(snapshot: &[u8]) -> Result<T, Damage> {
     let damage = |error: serde_json::Error| Damage::Snapshot(format!("is not a state of this version: {error}"));
     let sealed = snapshot.strip_suffix(AFTER_CHECKSUM.as_bytes()).and_then(|rest| rest.split_last_chunk::<8>());
@@ -196,14 +197,15 @@ fn parse<T: DeserializeOwned>(snapshot: &[u8]) -> Result<T, Damage> {
     serde_json::from_slice(&[covered, b"}"].concat()).map_err(damage)
 }
 
-/// Damage that keeps a state from being read.
+/// Damage because of which a state cannot be read.
 enum Damage {
     Snapshot(String),
-    /// The number of the line, and what is wrong with it.
+    /// The number of the line, and the problem.
     Line(usize, String),
 }
 
-/// The state of a snapshot after these lines. A last line that is not whole was never answered for.
+/// Returns the state of a snapshot after these lines. An incomplete last line belongs to a request that was not
+/// answered.
 fn read(snapshot: &[u8], lines: &[u8]) -> Result<Cloud, Damage> {
     if lines.is_empty()
         && let Ok(cloud) = parse(snapshot)
@@ -214,7 +216,7 @@ fn read(snapshot: &[u8], lines: &[u8]) -> Result<Cloud, Damage> {
     earlier::migrate(&mut state);
     let mut chain = Chain::default();
     for (number, line) in lines.split_inclusive(|byte| *byte == b'\n').enumerate() {
-        if !line.ends_with(b"\n") && !is_whole(line, chain) {
+        if !line.ends_with(b"\n") && !is_complete(line, chain) {
             tracing::warn!(bytes = line.len(), "the state's last change was not written to its end, and is left out");
             break;
         }
@@ -227,8 +229,8 @@ fn read(snapshot: &[u8], lines: &[u8]) -> Result<Cloud, Damage> {
         .map_err(|error| Damage::Snapshot(format!("is not a state of this version after its changes: {error}")))
 }
 
-/// Returns whether a line is complete but for its last byte, which should be a newline.
-fn is_whole(line: &[u8], mut chain: Chain) -> bool {
+/// Returns whether a line is complete except for the newline at its end.
+fn is_complete(line: &[u8], mut chain: Chain) -> bool {
     let Some((_, content)) = line.split_last() else { return false };
     !line.starts_with(b"[") && chain.check(&[content, b"\n"].concat()).is_ok()
 }
@@ -274,7 +276,7 @@ mod tests {
             std::fs::read(self.directory.path().join(JOURNAL)).unwrap()
         }
 
-        fn read_again(&mut self) -> Cloud {
+        fn read_back(&mut self) -> Cloud {
             let (journal, found) = Journal::open(self.directory.path()).unwrap();
             self.journal = journal;
             found.unwrap()
@@ -287,41 +289,41 @@ mod tests {
         for port in 1..=3 {
             written.change(|cloud| cloud.port = Some(port));
         }
-        assert_eq!(written.read_again(), written.cloud);
+        assert_eq!(written.read_back(), written.cloud);
         let lines = written.lines();
         assert_eq!(lines.split_inclusive(|byte| *byte == b'\n').count(), 3);
         for cut in 1..lines.len() / 3 {
             std::fs::write(written.directory.path().join(JOURNAL), &lines[..lines.len() - cut]).unwrap();
-            assert_eq!(written.read_again().port, Some(2), "{cut} bytes are missing");
+            assert_eq!(written.read_back().port, Some(2), "{cut} bytes are missing");
         }
-        // Nothing may stand behind half a line: the whole state is written.
+        // No line may follow an incomplete line, so the whole state is written.
         written.change(|cloud| cloud.port = Some(4));
         assert!(written.lines().is_empty());
-        assert_eq!(written.read_again().port, Some(4));
+        assert_eq!(written.read_back().port, Some(4));
     }
 
     #[test]
-    fn a_damaged_line_is_refused_and_nothing_behind_it_is_dropped() {
+    fn a_damaged_line_is_refused_and_no_later_line_is_dropped() {
         let mut written = Written::new();
         for port in 1..=4 {
             written.change(|cloud| cloud.port = Some(port));
         }
         let path = written.directory.path().join(JOURNAL);
-        let whole = written.lines();
+        let undamaged = written.lines();
         let refused = |damaged: &[u8]| {
             std::fs::write(&path, damaged).unwrap();
             let error = Journal::open(written.directory.path()).map(drop).unwrap_err().to_string();
             assert_eq!(std::fs::read(&path).unwrap(), damaged, "nothing is changed");
             error
         };
-        for at in 0..whole.len() {
+        for at in 0..undamaged.len() {
             for bit in [at % 8, (at + 3) % 8] {
-                let mut changed = whole.clone();
+                let mut changed = undamaged.clone();
                 changed[at] ^= 1 << bit;
                 refused(&changed);
             }
         }
-        let lines: Vec<&[u8]> = whole.split_inclusive(|byte| *byte == b'\n').collect();
+        let lines: Vec<&[u8]> = undamaged.split_inclusive(|byte| *byte == b'\n').collect();
         for at in 0..3 {
             let (mut lost, mut doubled, mut moved) = (lines.clone(), lines.clone(), lines.clone());
             lost.remove(at);
@@ -334,8 +336,8 @@ mod tests {
             refused(&doubled.concat());
             refused(&moved.concat());
         }
-        std::fs::write(&path, &whole).unwrap();
-        assert_eq!(written.read_again().port, Some(4));
+        std::fs::write(&path, &undamaged).unwrap();
+        assert_eq!(written.read_back().port, Some(4));
         std::fs::remove_file(written.directory.path().join(SNAPSHOT)).unwrap();
         let error = Journal::open(written.directory.path()).map(drop).unwrap_err().to_string();
         assert!(error.contains("cloud.json is missing"), "{error}");
@@ -345,22 +347,22 @@ mod tests {
     fn a_changed_snapshot_is_refused() {
         let mut written = Written::new();
         let path = written.directory.path().join(SNAPSHOT);
-        let whole = std::fs::read(&path).unwrap();
-        for at in 0..whole.len() {
-            let mut changed = whole.clone();
+        let undamaged = std::fs::read(&path).unwrap();
+        for at in 0..undamaged.len() {
+            let mut changed = undamaged.clone();
             changed[at] ^= 1 << (at % 8);
             std::fs::write(&path, &changed).unwrap();
             match Journal::open(written.directory.path()) {
-                // The name of the checksum's field holds nothing of the state.
-                Ok((_, found)) => assert!(found.unwrap() == written.cloud && at > whole.len() - 30, "byte {at}"),
+                // The name of the checksum's field contains no part of the state.
+                Ok((_, found)) => assert!(found.unwrap() == written.cloud && at > undamaged.len() - 30, "byte {at}"),
                 Err(error) => assert!(error.to_string().contains("cloud.json"), "{error}"),
             }
         }
-        std::fs::write(&path, &whole).unwrap();
-        assert_eq!(written.read_again(), written.cloud);
-        // An earlier version wrote none.
+        std::fs::write(&path, &undamaged).unwrap();
+        assert_eq!(written.read_back(), written.cloud);
+        // Earlier versions wrote no checksum.
         std::fs::write(&path, serde_json::to_vec_pretty(&written.cloud).unwrap()).unwrap();
-        assert_eq!(written.read_again(), written.cloud);
+        assert_eq!(written.read_back(), written.cloud);
     }
 
     #[test]
@@ -383,13 +385,13 @@ mod tests {
         let line = Record::of(&next, &written.cloud).line().unwrap();
         let path = written.directory.path().join(JOURNAL);
         std::fs::write(&path, &line).unwrap();
-        assert_eq!(written.read_again().port, Some(7));
+        assert_eq!(written.read_back().port, Some(7));
         std::fs::write(&path, [b"[[[", &line[..]].concat()).unwrap();
         assert!(Journal::open(written.directory.path()).is_err());
     }
 
     #[test]
-    fn lines_are_folded_when_they_have_outgrown_the_snapshot() {
+    fn the_journal_is_folded_when_it_has_outgrown_the_snapshot() {
         let mut written = Written::new();
         let (mut folds, mut longest) = (0, 0);
         for number in 0..3000 {
@@ -403,6 +405,6 @@ mod tests {
         }
         let snapshot = std::fs::metadata(written.directory.path().join(SNAPSHOT)).unwrap().len() as usize;
         assert!(folds > 0 && longest <= snapshot.max(LEAST_BYTES as usize), "{folds} {longest} {snapshot}");
-        assert_eq!(written.read_again(), written.cloud);
+        assert_eq!(written.read_back(), written.cloud);
     }
 }

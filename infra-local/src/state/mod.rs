@@ -43,7 +43,7 @@ pub(crate) struct Shared(Arc<Inner>);
 struct Inner {
     cloud: Mutex<Cloud>,
     journal: Mutex<Journal>,
-    past: Mutex<Past>,
+    past_states: Mutex<Past>,
     revision: watch::Sender<u64>,
     topics: Topics,
     directory: PathBuf,
@@ -60,14 +60,14 @@ struct Inner {
 /// Replaced states, each with the time of its replacement, the oldest first.
 type Past = VecDeque<(Instant, Cloud)>;
 
-/// Age of the state that control planes show, when a fault delays it.
+/// Returns the age of the state that control planes show while a fault delays it.
 fn lag(cloud: &Cloud) -> Option<Duration> {
     let milliseconds = cloud.faults.lag_milliseconds;
     (milliseconds > 0).then(|| Duration::from_millis(milliseconds))
 }
 
 impl Shared {
-    /// Loads the state of the directory, or begins an empty one.
+    /// Loads the state of the directory, or starts an empty one.
     pub(crate) fn load(directory: &Path, addresses: AddressBlock) -> io::Result<Shared> {
         let (mut journal, found) = Journal::open(directory)?;
         let found = found.unwrap_or_default();
@@ -79,7 +79,7 @@ impl Shared {
         Ok(Shared(Arc::new(Inner {
             cloud: Mutex::new(cloud),
             journal: Mutex::new(journal),
-            past: Mutex::default(),
+            past_states: Mutex::default(),
             revision: watch::Sender::new(0),
             topics: Topics::default(),
             directory: directory.to_owned(),
@@ -92,22 +92,22 @@ impl Shared {
         })))
     }
 
-    /// Returns whether services are confined. They are, unless the user who starts the cloud decides otherwise.
+    /// Returns whether services are confined, which is the default.
     pub(crate) fn confines(&self) -> bool {
         self.0.confines.load(Ordering::Relaxed)
     }
 
-    /// Starts services with all rights of the user who started the cloud.
+    /// Lets services run with all rights of the user who started the cloud.
     pub(crate) fn unconfine(&self) {
         self.0.confines.store(false, Ordering::Relaxed);
     }
 
-    /// The reason why the loopback interface connects instances. `None` where they have network namespaces.
+    /// Returns the reason why the loopback interface connects instances, or `None` if they have network namespaces.
     pub(crate) fn loopback_reason(&self) -> Option<&str> {
         self.0.loopback_reason.get().map(String::as_str)
     }
 
-    /// Records why the loopback interface connects instances; the first reason is kept.
+    /// Records why the loopback interface connects instances; later reasons are ignored.
     pub(crate) fn set_loopback_reason(&self, reason: String) {
         let _ = self.0.loopback_reason.set(reason);
     }
@@ -117,21 +117,21 @@ impl Shared {
         look(&self.lock())
     }
 
-    /// Reads the state as control planes show it: an earlier one while answers lag.
-    pub(crate) fn read_late<T>(&self, look: impl FnOnce(&Cloud) -> T) -> T {
+    /// Reads the state as control planes return it: an earlier one while a fault delays it.
+    pub(crate) fn read_delayed<T>(&self, look: impl FnOnce(&Cloud) -> T) -> T {
         let cloud = self.lock();
         let Some(then) = lag(&cloud).and_then(|lag| Instant::now().checked_sub(lag)) else {
             return look(&cloud);
         };
-        let past = self.past();
-        // The first state that was replaced after that moment was in force at that moment.
-        match past.iter().find(|(replaced, _)| *replaced > then) {
+        let past_states = self.past_states();
+        // The first state that was replaced after that moment was the current one at that moment.
+        match past_states.iter().find(|(replaced, _)| *replaced > then) {
             Some((_, state)) => look(state),
             None => look(&cloud),
         }
     }
 
-    /// Changes the state as a whole or, when `change` fails, not at all. A change is on disk before this returns.
+    /// Changes the state completely or, when `change` fails, not at all. The change is on disk before this returns.
     pub(crate) fn write<T, E: From<io::Error>>(&self, change: impl FnOnce(&mut Cloud) -> Result<T, E>) -> Result<T, E> {
         let mut cloud = self.lock();
         let mut draft = cloud.clone();
@@ -139,12 +139,12 @@ impl Shared {
         let record = Record::of(&draft, &cloud);
         self.save(&record, &draft)?;
         let before = std::mem::replace(&mut *cloud, draft);
-        self.tell(record, before, cloud);
+        self.notify(record, before, cloud);
         Ok(value)
     }
 
     /// Changes the state from a reconciler, which cannot report a full disk to a client: the error is logged, and the
-    /// change holds in memory.
+    /// change is kept in memory.
     pub(crate) fn update<T>(&self, change: impl FnOnce(&mut Cloud) -> T) -> T {
         let mut cloud = self.lock();
         let before = cloud.clone();
@@ -153,11 +153,11 @@ impl Shared {
         if let Err(error) = self.save(&record, &cloud) {
             tracing::error!(%error, "the state could not be written to disk");
         }
-        self.tell(record, before, cloud);
+        self.notify(record, before, cloud);
         value
     }
 
-    /// Adds one of AWS's regions to the state, unless it is there. Control planes whose answers lag show it at once.
+    /// Adds one of AWS's regions to the state, unless it exists. Control planes with a delayed state show it at once.
     pub(crate) fn open_region(&self, name: &str) -> Outcome<()> {
         if self.read(|cloud| cloud.regions.contains_key(name)) {
             return Ok(());
@@ -166,35 +166,36 @@ impl Shared {
             cloud.open_region(name)?;
             cloud.region(name).cloned()
         })?;
-        for (_, earlier) in self.past().iter_mut() {
+        for (_, earlier) in self.past_states().iter_mut() {
             earlier.regions.entry(name.to_owned()).or_insert_with(|| region.clone());
         }
         Ok(())
     }
 
-    /// Runs `change` on a copy and throws the copy away.
-    pub(crate) fn rehearse<T>(&self, change: impl FnOnce(&mut Cloud) -> T) -> T {
+    /// Executes `change` on a copy, which is discarded.
+    pub(crate) fn dry_run<T>(&self, change: impl FnOnce(&mut Cloud) -> T) -> T {
         let mut draft = self.lock().clone();
         change(&mut draft)
     }
 
-    /// Becomes ready after every change of the state; reconcilers wait on it.
+    /// Returns a receiver that is notified after every change of the state; reconcilers wait for it.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.0.revision.subscribe()
     }
 
-    /// Becomes ready after changes at or below these places, such as `["regions", "us-east-1", "ec2", "instances"]`.
+    /// Returns a receiver that is notified after changes at or below these places, such as `["regions", "us-east-1",
+    /// "ec2", "instances"]`.
     pub(crate) fn changes_below(&self, places: &[&[&str]]) -> watch::Receiver<u64> {
         self.0.topics.subscribe(places)
     }
 
-    /// Becomes ready after changes of any instance.
+    /// Returns a receiver that is notified after changes of any instance.
     pub(crate) fn changes_of_instances(&self) -> watch::Receiver<u64> {
         let places = REGIONS.iter().map(|(region, _)| ["regions", region, "ec2", "instances"]);
         self.changes_below(&places.collect::<Vec<_>>().iter().map(<[&str; 4]>::as_slice).collect::<Vec<_>>())
     }
 
-    /// Puts the whole state into one file that people can read.
+    /// Writes the complete state to one readable file.
     pub(crate) fn fold(&self) -> io::Result<()> {
         let cloud = self.lock();
         self.journal().fold(&cloud)
@@ -213,17 +214,17 @@ impl Shared {
         &self.0.addresses
     }
 
-    /// The buckets and what is in them.
+    /// Returns the buckets and their objects.
     pub(crate) fn objects(&self) -> &Objects {
         &self.0.objects
     }
 
-    /// Counts of the requests that went through load balancers since the cloud was started.
+    /// Returns the counts of the requests to load balancers since the start of the cloud.
     pub(crate) fn traffic(&self) -> &Traffic {
         &self.0.traffic
     }
 
-    /// Address of the endpoint; unspecified until the server is bound.
+    /// Returns the address of the endpoint, which is unspecified until the server is bound.
     pub(crate) fn endpoint(&self) -> SocketAddr {
         self.0.endpoint.get().copied().unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)))
     }
@@ -232,20 +233,20 @@ impl Shared {
         self.0.endpoint.get_or_init(|| endpoint);
     }
 
-    /// Keeps a replaced state for as long as control planes may still show it.
-    fn keep(&self, before: Cloud, now: &Cloud) {
-        let mut past = self.past();
+    /// Keeps a replaced state while control planes may still return it.
+    fn keep_past_state(&self, before: Cloud, now: &Cloud) {
+        let mut past_states = self.past_states();
         match lag(now) {
             Some(lag) => {
-                past.retain(|(replaced, _)| replaced.elapsed() <= lag);
-                past.push_back((Instant::now(), before));
+                past_states.retain(|(replaced, _)| replaced.elapsed() <= lag);
+                past_states.push_back((Instant::now(), before));
             }
-            None => past.clear(),
+            None => past_states.clear(),
         }
     }
 
-    fn past(&self) -> MutexGuard<'_, Past> {
-        self.0.past.lock().unwrap_or_else(PoisonError::into_inner)
+    fn past_states(&self) -> MutexGuard<'_, Past> {
+        self.0.past_states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn save(&self, record: &Record, cloud: &Cloud) -> io::Result<()> {
@@ -253,13 +254,13 @@ impl Shared {
     }
 
     /// Notifies the subscribers of the changed places.
-    fn tell(&self, record: Record, before: Cloud, cloud: MutexGuard<'_, Cloud>) {
+    fn notify(&self, record: Record, before: Cloud, cloud: MutexGuard<'_, Cloud>) {
         if record.places().is_empty() {
             return;
         }
-        self.keep(before, &cloud);
+        self.keep_past_state(before, &cloud);
         drop(cloud);
-        self.0.topics.tell(record.places());
+        self.0.topics.notify(record.places());
         self.0.revision.send_modify(|revision| *revision += 1);
     }
 
@@ -268,7 +269,7 @@ impl Shared {
     }
 
     fn lock(&self) -> MutexGuard<'_, Cloud> {
-        // Writers work on drafts and reconcilers make small changes: a panic leaves nothing half done.
+        // Writers work on drafts and reconcilers make small changes, so a panic leaves no inconsistent state.
         self.0.cloud.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -280,7 +281,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_region_that_was_opened_is_kept_and_shown_at_once_by_control_planes_that_lag() {
+    fn an_opened_region_is_kept_and_shown_at_once_by_delayed_control_planes() {
         let directory = tempfile::tempdir().unwrap();
         let load = || {
             let addresses = AddressBlock::claim(directory.path()).unwrap();
@@ -290,9 +291,9 @@ mod tests {
         let shared = load();
         shared.update(|cloud| cloud.faults.lag_milliseconds = 3_600_000);
         shared.update(|cloud| cloud.port = Some(1));
-        assert_eq!(shared.read_late(vpcs), None);
+        assert_eq!(shared.read_delayed(vpcs), None);
         shared.open_region("eu-west-1").unwrap();
-        let opened = shared.read_late(vpcs);
+        let opened = shared.read_delayed(vpcs);
         assert!(opened.is_some());
         assert!(shared.open_region("eu-west-9").is_err());
         drop(shared);

@@ -1,8 +1,8 @@
 //! Buckets and objects as files.
 //!
-//! `<root>/<bucket>/bucket.json` holds a bucket's settings, `meta/<sha256 of the key>.json` the description of an object,
-//! and `data/<random>` its content. Content is written first and never changed; replacing the small file in `meta` makes
-//! an object appear or change in one step. An index of everything is kept in memory.
+//! `<root>/<bucket>/bucket.json` contains a bucket's settings, `meta/<sha256 of the key>.json` the description of an
+//! object, and `data/<random>` its content. Content is written first and never changed; the replacement of the small
+//! file in `meta` creates or changes an object atomically. An index of all buckets and objects is kept in memory.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -26,22 +26,22 @@ pub(crate) struct Objects {
     buckets: Mutex<BTreeMap<String, Bucket>>,
 }
 
-/// A bucket and what is in it.
+/// A bucket and its objects.
 pub(crate) struct Bucket {
     pub(crate) settings: Settings,
     pub(crate) objects: BTreeMap<String, Object>,
-    /// Multipart uploads under way; they end with the process.
+    /// Multipart uploads in progress, which do not survive the process.
     pub(crate) uploads: BTreeMap<String, Upload>,
 }
 
 impl Objects {
-    /// Reads what is in the directory and clears away content that no object has.
+    /// Reads the directory, and removes content that does not belong to an object.
     pub(crate) fn load(root: PathBuf) -> io::Result<Objects> {
         files::create_directory(&root)?;
         let mut buckets = BTreeMap::new();
         for entry in std::fs::read_dir(&root)? {
             let path = entry?.path();
-            // A directory without settings is a bucket that was not created or deleted to the end.
+            // A directory without settings belongs to a bucket whose creation or deletion was interrupted.
             let Some(settings) = read_json::<Settings>(&path.join("bucket.json"))? else {
                 let _ = std::fs::remove_dir_all(&path);
                 continue;
@@ -52,19 +52,19 @@ impl Objects {
         Ok(Objects { root, buckets: Mutex::new(buckets) })
     }
 
-    /// The file with an object's content.
+    /// Returns the file with an object's content.
     pub(crate) fn file(&self, bucket: &str, key: &str) -> Option<PathBuf> {
         let buckets = self.lock();
         let object = buckets.get(bucket)?.objects.get(key)?;
         Some(self.blob_path(bucket, &object.blob))
     }
 
-    /// Number of buckets.
+    /// Returns the number of buckets.
     pub(crate) fn count(&self) -> usize {
         self.lock().len()
     }
 
-    /// The buckets, their objects and their uploads, as `BUCKET` and `BUCKET/KEY`.
+    /// Returns the buckets, their objects and their uploads, as `BUCKET` and `BUCKET/KEY`.
     pub(crate) fn paths(&self) -> Vec<String> {
         let buckets = self.lock();
         let parts = buckets.iter().flat_map(|(name, bucket)| {
@@ -82,7 +82,7 @@ impl Objects {
         self.root.join(bucket).join("data").join(&blob.file)
     }
 
-    /// A place for new content.
+    /// Returns an unused path for new content.
     pub(crate) fn new_blob_path(&self, bucket: &str) -> PathBuf {
         self.root.join(bucket).join("data").join(Uuid::new_v4().simple().to_string())
     }
@@ -112,7 +112,7 @@ impl Objects {
         Ok(())
     }
 
-    /// Looks at a bucket.
+    /// Reads a bucket.
     pub(crate) fn bucket<T>(&self, name: &str, look: impl FnOnce(&Bucket) -> S3Result<T>) -> S3Result<T> {
         look(self.lock().get(name).ok_or_else(|| no_such_bucket(name))?)
     }
@@ -137,7 +137,7 @@ impl Objects {
         Ok(())
     }
 
-    /// Replaces an object if `check` accepts the present one. Check and change are one step.
+    /// Replaces an object if `check` accepts the current one. Check and change are atomic.
     pub(crate) fn commit(
         &self,
         bucket: &str,
@@ -145,12 +145,12 @@ impl Objects {
         check: impl FnOnce(Option<&Object>) -> S3Result<()>,
     ) -> S3Result<()> {
         let mut buckets = self.lock();
-        let held = buckets.get_mut(bucket).ok_or_else(|| no_such_bucket(bucket))?;
-        check(held.objects.get(&object.key))?;
+        let found = buckets.get_mut(bucket).ok_or_else(|| no_such_bucket(bucket))?;
+        check(found.objects.get(&object.key))?;
         let bytes = serde_json::to_vec(&object).map_err(internal)?;
         write_private(&self.meta_path(bucket, &object.key), &bytes).map_err(internal)?;
         let file = object.blob.file.clone();
-        if let Some(former) = held.objects.insert(object.key.clone(), object)
+        if let Some(former) = found.objects.insert(object.key.clone(), object)
             && former.blob.file != file
         {
             let _ = std::fs::remove_file(self.blob_path(bucket, &former.blob));
@@ -158,7 +158,7 @@ impl Objects {
         Ok(())
     }
 
-    /// Removes an object, if `check` agrees. Removing what is not there succeeds.
+    /// Removes an object, if `check` accepts it. Removing a missing object succeeds.
     pub(crate) fn remove(
         &self,
         bucket: &str,
@@ -166,12 +166,12 @@ impl Objects {
         check: impl FnOnce(Option<&Object>) -> S3Result<()>,
     ) -> S3Result<()> {
         let mut buckets = self.lock();
-        let held = buckets.get_mut(bucket).ok_or_else(|| no_such_bucket(bucket))?;
-        check(held.objects.get(key))?;
-        if held.objects.contains_key(key) {
+        let found = buckets.get_mut(bucket).ok_or_else(|| no_such_bucket(bucket))?;
+        check(found.objects.get(key))?;
+        if found.objects.contains_key(key) {
             std::fs::remove_file(self.meta_path(bucket, key)).map_err(internal)?;
         }
-        if let Some(object) = held.objects.remove(key) {
+        if let Some(object) = found.objects.remove(key) {
             let _ = std::fs::remove_file(self.blob_path(bucket, &object.blob));
         }
         Ok(())
@@ -186,7 +186,7 @@ pub(crate) fn no_such_bucket(name: &str) -> s3s::S3Error {
     s3_error!(NoSuchBucket, "The specified bucket does not exist: {name}")
 }
 
-/// An error of the disk. The client may try again, unless the disk is full.
+/// Returns S3's error for a failure of the disk. The client may retry, unless the disk is full.
 pub(crate) fn internal(error: impl std::error::Error + Send + Sync + 'static) -> s3s::S3Error {
     tracing::error!(%error, "object storage");
     let cause = std::iter::successors(Some(&error as &(dyn std::error::Error + 'static)), |error| error.source())

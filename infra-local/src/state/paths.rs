@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-/// Directory of the data of a database instance, a cluster without instances, or a snapshot, and of its server's log.
+/// Returns the directory of the data of a database instance, a cluster without instances, or a snapshot, and of its
+/// server's log.
 pub(crate) fn database(cloud: &Path, resource_id: &str) -> PathBuf {
     cloud.join("databases").join(resource_id)
 }

@@ -1,15 +1,16 @@
-//! Response times: a histogram that only grows, so that the difference of two readings is the time between them.
+//! Histogram of response times. Its counts only grow, so the difference of two readings describes the time between
+//! them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Steps of the histogram; each is a quarter of a doubling, from a tenth of a millisecond to a minute and more.
+/// Number of buckets. Each covers a quarter of a doubling, from a tenth of a millisecond to more than a minute.
 const STEPS: usize = 80;
 
-/// The first step, in seconds.
+/// Upper bound of the first bucket, in seconds.
 const SHORTEST: f64 = 1e-4;
 
-/// Steps in a doubling.
+/// Buckets per doubling.
 const PER_DOUBLING: f64 = 4.0;
 
 /// Response times.
@@ -25,7 +26,7 @@ impl Default for Times {
     }
 }
 
-/// Counts response times from many threads at once.
+/// Concurrent recorder of response times.
 pub(crate) struct Recorder {
     counts: [AtomicU64; STEPS],
     microseconds: AtomicU64,
@@ -38,14 +39,14 @@ impl Default for Recorder {
 }
 
 impl Recorder {
-    /// Counts one answer.
+    /// Counts a response.
     pub(crate) fn count(&self, took: Duration) {
         let step = ((took.as_secs_f64() / SHORTEST).max(1.0).log2() * PER_DOUBLING) as usize;
         self.counts[step.min(STEPS - 1)].fetch_add(1, Ordering::Relaxed);
         self.microseconds.fetch_add(took.as_micros() as u64, Ordering::Relaxed);
     }
 
-    /// The counts so far.
+    /// Returns the counts so far.
     pub(crate) fn times(&self) -> Times {
         Times {
             counts: self.counts.each_ref().map(|count| count.load(Ordering::Relaxed)),
@@ -55,7 +56,7 @@ impl Recorder {
 }
 
 impl Times {
-    /// Answers that took so many seconds.
+    /// Returns the counts of responses with these times, in seconds.
     #[cfg(test)]
     pub(crate) fn of(seconds: &[f64]) -> Times {
         let recorder = Recorder::default();
@@ -63,7 +64,8 @@ impl Times {
         recorder.times()
     }
 
-    /// Times since an earlier look, in seconds, and how many answers took each. Steps are rounded, their sum is exact.
+    /// Returns the response times since an earlier reading, in seconds, with their counts. Times are rounded to
+    /// buckets, but their sum is exact.
     pub(crate) fn since(&self, earlier: &Self) -> Vec<(f64, f64)> {
         let new = self.counts.iter().zip(&earlier.counts).enumerate();
         let steps: Vec<(f64, f64)> = new
@@ -84,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_difference_of_two_looks_is_what_was_between() {
+    fn the_difference_of_two_readings_covers_the_time_between_them() {
         let recorder = Recorder::default();
         recorder.count(Duration::from_millis(10));
         let earlier = recorder.times();

@@ -12,7 +12,7 @@ use crate::model::changes::Place;
 pub(super) struct Topics(Mutex<BTreeMap<Place, Vec<watch::Sender<u64>>>>);
 
 impl Topics {
-    /// Becomes ready after changes at or below one of these places.
+    /// Returns a receiver that is notified after changes at or below one of these places.
     pub(super) fn subscribe(&self, places: &[&[&str]]) -> watch::Receiver<u64> {
         let (sender, receiver) = watch::channel(0);
         let mut topics = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -26,7 +26,7 @@ impl Topics {
     }
 
     /// Notifies the subscribers to these places. A dropped receiver ends its subscription.
-    pub(super) fn tell(&self, places: &[Place]) {
+    pub(super) fn notify(&self, places: &[Place]) {
         let mut topics = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for place in places {
             for length in 1..=place.len() {
@@ -46,25 +46,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_those_hear_whom_it_concerns() {
+    fn only_subscribers_of_the_changed_place_are_notified() {
         let topics = Topics::default();
         let mut one = topics.subscribe(&[&["regions", "a", "instances", "i-1"], &["regions", "a", "lost_zones"]]);
         let mut all = topics.subscribe(&[&["regions"]]);
         let place = |path: &str| vec![path.split('/').map(str::to_owned).collect::<Place>()];
-        let mut heard = |path: &str| {
-            topics.tell(&place(path));
+        let mut notified = |path: &str| {
+            topics.notify(&place(path));
             [&mut one, &mut all].map(|receiver| {
                 let changed = receiver.has_changed().is_ok_and(|changed| changed);
                 receiver.mark_unchanged();
                 changed
             })
         };
-        assert_eq!(heard("regions/a/instances/i-1"), [true, true]);
-        assert_eq!(heard("regions/a/instances/i-2"), [false, true]);
-        assert_eq!(heard("regions/a/lost_zones"), [true, true]);
-        assert_eq!(heard("port"), [false, false]);
+        assert_eq!(notified("regions/a/instances/i-1"), [true, true]);
+        assert_eq!(notified("regions/a/instances/i-2"), [false, true]);
+        assert_eq!(notified("regions/a/lost_zones"), [true, true]);
+        assert_eq!(notified("port"), [false, false]);
         drop((one, all));
-        topics.tell(&place("regions/a/instances/i-1"));
+        topics.notify(&place("regions/a/instances/i-1"));
         assert_eq!(topics.0.lock().map(|topics| topics.len()).ok(), Some(1), "topics without waiters are removed");
     }
 }

@@ -1,11 +1,11 @@
-//! Counts of the requests that went through load balancers.
+//! Counts of the requests to load balancers.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::times::Times;
 
-/// Requests to each target group by ARN, since the cloud was started. Source of the request metrics.
+/// Requests by ARN of the target group since the start of the cloud; the source of the request metrics.
 #[derive(Debug, Default)]
 pub(crate) struct Traffic(Mutex<BTreeMap<String, Counts>>);
 
@@ -16,11 +16,11 @@ pub(crate) struct Counts {
     pub(crate) requests: u64,
     /// Connections to targets that could not be opened.
     pub(crate) connection_errors: u64,
-    /// Answers by the class of their status, from 2xx on.
+    /// Responses by the class of their status, from 2xx on.
     pub(crate) responses: [u64; 4],
-    /// Times to the first byte of an answer.
+    /// Times to the first byte of a response.
     pub(crate) times: Times,
-    /// Clients that are connected now. Only balancers have any; their ARNs are keys beside those of target groups.
+    /// Number of connected clients. Only balancers have any; their ARNs are keys besides those of target groups.
     pub(crate) connections: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Bodies of requests, which can be drained when a request was answered before they were read.
+//! Bodies of requests, which can be drained after a response that did not need them.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,12 +10,12 @@ use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::header::{CONNECTION, EXPECT, HeaderValue};
 use hyper::{Request, Response};
 
-/// Bytes of an unread body that are drained so that the connection can be reused.
+/// Maximum number of unread bytes that are drained so that the connection can be reused.
 const DRAIN_LIMIT_BYTES: usize = 64 * 1024 * 1024;
 /// Time limit of draining.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 
-/// The body of a request. Clones are the same body.
+/// The body of a request. Clones share it.
 #[derive(Clone)]
 pub(crate) struct RequestBody(Arc<Mutex<Incoming>>);
 
@@ -39,7 +39,7 @@ impl Body for RequestBody {
 /// The unread rest of a request's body.
 pub(crate) struct Remains {
     body: RequestBody,
-    /// The client sends its body only when it is asked to.
+    /// True when the client sends its body only after `100 Continue`.
     waits: bool,
 }
 
@@ -52,8 +52,8 @@ pub(crate) fn share(request: Request<Incoming>) -> (Request<RequestBody>, Remain
 }
 
 impl Remains {
-    /// Reads the rest of the body, or announces the end of the connection to the client: a server that answers early and
-    /// closes without notice makes the client's next request fail.
+    /// Drains the rest of the body, or announces the end of the connection to the client: if a server responds early
+    /// and closes the connection without notice, the client's next request fails.
     pub(crate) async fn settle<B>(mut self, answer: &mut Response<B>) {
         if self.body.is_end_stream() {
             return;

@@ -1,4 +1,4 @@
-//! CBOR bodies of RPC v2 as JSON values, and back.
+//! Conversion between CBOR bodies of RPC v2 and JSON values.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +11,7 @@ use super::shape::is_timestamp;
 /// The tag of a time in seconds since 1970.
 const EPOCH_SECONDS: u64 = 1;
 
-/// Reads a body; an empty one has no members. Times become seconds since 1970.
+/// Decodes a body; an empty one has no members. Times become seconds since 1970.
 pub(super) fn decode(body: &[u8]) -> Outcome<Value> {
     if body.is_empty() {
         return Ok(Value::Object(Map::new()));
@@ -20,7 +20,7 @@ pub(super) fn decode(body: &[u8]) -> Outcome<Value> {
     from_cbor(value)
 }
 
-/// Writes a body.
+/// Encodes a body.
 pub(super) fn encode(value: &Value) -> Vec<u8> {
     let mut out = Vec::new();
     // Writing into memory cannot fail.
@@ -54,7 +54,7 @@ fn from_cbor(value: Cbor) -> Outcome<Value> {
     })
 }
 
-/// `member` is the name under which the value stands.
+/// Converts a value; `member` is its name in the structure.
 fn to_cbor(member: &str, value: &Value) -> Cbor {
     match value {
         Value::Null => Cbor::Null,

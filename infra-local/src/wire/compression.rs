@@ -1,4 +1,5 @@
-//! Requests whose body is compressed, as SDKs send large ones of some operations (the model's `requestCompression`).
+//! Compressed request bodies, which SDKs send for large requests of some operations (`requestCompression` in the
+//! service model).
 
 use std::io::Read as _;
 
@@ -9,29 +10,29 @@ use hyper::header::CONTENT_ENCODING;
 
 use super::{ApiError, Outcome};
 
-/// The body as it was before it was compressed; it may not be larger than `limit` bytes.
+/// Decompresses a body of at most `limit` bytes.
 pub(crate) fn decoded(headers: &HeaderMap, body: Bytes, limit: usize) -> Outcome<Bytes> {
     let encodings = headers.get_all(CONTENT_ENCODING).iter().map(|value| value.to_str().unwrap_or("?"));
     let encodings = encodings.flat_map(|value| value.split(',')).map(str::trim);
     let encodings: Vec<&str> = encodings.filter(|encoding| !encoding.eq_ignore_ascii_case("identity")).collect();
-    // The encodings are undone in reverse order.
+    // Encodings are decoded in reverse order.
     encodings.iter().rev().try_fold(body, |body, encoding| {
         if !encoding.eq_ignore_ascii_case("gzip") {
             return Err(unreadable(format!("the encoding '{encoding}' is not supported: gzip is")));
         }
-        let mut whole = Vec::new();
+        let mut decompressed = Vec::new();
         let mut decoder = MultiGzDecoder::new(body.as_ref()).take(limit as u64 + 1);
-        decoder.read_to_end(&mut whole).map_err(|error| unreadable(format!("it is not gzip: {error}")))?;
-        if whole.len() > limit {
+        decoder.read_to_end(&mut decompressed).map_err(|error| unreadable(format!("it is not gzip: {error}")))?;
+        if decompressed.len() > limit {
             let message = format!("the request is larger than {limit} bytes when it is not compressed");
             return Err(ApiError::new("RequestEntityTooLarge", message).with_status(413));
         }
-        Ok(whole.into())
+        Ok(decompressed.into())
     })
 }
 
-fn unreadable(why: String) -> ApiError {
-    ApiError::new("SerializationException", format!("the request's body cannot be read: {why}"))
+fn unreadable(problem: String) -> ApiError {
+    ApiError::new("SerializationException", format!("the request's body cannot be read: {problem}"))
 }
 
 #[cfg(test)]
@@ -57,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_are_unpacked_as_they_were_packed() {
+    fn compressed_bodies_are_decompressed() {
         let text = b"Action=PutMetricData".to_vec();
         assert_eq!(read("gzip", gzip(&text)), Ok(text.clone()));
         assert_eq!(read("gzip, GZIP", gzip(&gzip(&text))), Ok(text.clone()));

@@ -1,8 +1,8 @@
-//! The one error type of the control plane.
+//! The error type of the control plane.
 
 use std::borrow::Cow;
 
-/// An error as AWS's clients see it: a status, a code programs match on and a message people read.
+/// An error of the AWS API: a status, a code for programs and a message for people.
 ///
 /// Each protocol renders it in its own envelope, see [`super::Protocol`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -13,10 +13,10 @@ pub(crate) struct ApiError {
     pub(crate) message: String,
 }
 
-/// The error code of the local cloud when its disk or the quota on it is used up. AWS has none for that.
+/// The error code of the local cloud when its disk or its quota is full. AWS has no code for that.
 pub(crate) const DISK_FULL: &str = "LocalCloudDiskFull";
 
-/// Returns whether the disk, or the quota on it, is used up.
+/// Returns whether the disk or its quota is full.
 pub(crate) fn is_full(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
 }
@@ -25,7 +25,7 @@ pub(crate) fn is_full(error: &std::io::Error) -> bool {
 pub(crate) type Outcome<T> = Result<T, ApiError>;
 
 impl ApiError {
-    /// A client's fault with the usual status 400.
+    /// Returns an error of the client with the usual status 400.
     pub(crate) fn new(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         ApiError { status: 400, code: code.into(), message: message.into() }
     }
@@ -35,17 +35,17 @@ impl ApiError {
         self
     }
 
-    /// A required parameter is not there.
+    /// Returns the error for a missing required parameter.
     pub(crate) fn missing(name: &str) -> Self {
         ApiError::new("MissingParameter", format!("The request must contain the parameter {name}"))
     }
 
-    /// A parameter's value is wrong.
+    /// Returns the error for an invalid value of a parameter.
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         ApiError::new("InvalidParameterValue", message)
     }
 
-    /// Our own fault: AWS answers 500 and clients try again.
+    /// Returns an internal error with status 500, after which clients retry.
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         ApiError::new("InternalError", message).with_status(500)
     }
@@ -55,7 +55,7 @@ impl From<std::io::Error> for ApiError {
     fn from(error: std::io::Error) -> Self {
         if is_full(&error) {
             let message = format!("the local cloud's disk is full, and nothing was changed: {error}");
-            // No status that clients try again after.
+            // A status after which clients do not retry.
             return ApiError::new(DISK_FULL, message).with_status(507);
         }
         ApiError::internal(format!("the local cloud could not use its directory: {error}"))

@@ -1,4 +1,4 @@
-//! `Filter.N` of Describe operations, and pages of long answers.
+//! `Filter.N` of Describe operations, and pagination.
 
 use std::collections::BTreeMap;
 
@@ -8,19 +8,19 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::error::{ApiError, Outcome};
 use super::query::Params;
 
-/// The parameters of filters, for operation tables.
+/// Parameters of filters, for operation tables.
 pub(crate) const FILTERS: &[&str] = &["Filter.N.Name", "Filter.N.Value.N"];
-/// The parameters of pages, for operation tables.
+/// Parameters of pagination, for operation tables.
 pub(crate) const PAGES: &[&str] = &["MaxResults", "NextToken"];
 
-/// A filter a kind knows: its name, and the values an item has for it.
+/// A filter of a kind: its name, and the values of an item for it.
 pub(crate) type Field<T> = (&'static str, fn(&T) -> Vec<String>);
 
 /// The filters of one request.
 pub(crate) struct Filters(Vec<(String, Vec<String>)>);
 
 impl Filters {
-    /// Reads `Filter.N.Name` and `Filter.N.Value.N`.
+    /// Parses `Filter.N.Name` and `Filter.N.Value.N`.
     pub(crate) fn parse(params: &Params) -> Outcome<Filters> {
         let filters = params.structures("Filter").into_iter().map(|filter| {
             let name = filter.required("Name")?.to_owned();
@@ -29,8 +29,8 @@ impl Filters {
         Ok(Filters(filters.collect::<Outcome<_>>()?))
     }
 
-    /// Keeps the items that every filter accepts. A filter accepts an item when one of the item's values matches one of
-    /// its own, with `*` and `?` as wildcards. A filter that is neither in `fields` nor about tags is an error.
+    /// Returns the items that every filter accepts. A filter accepts an item when one of the item's values matches one
+    /// of the filter's, with `*` and `?` as wildcards. A filter that is neither in `fields` nor about tags is an error.
     pub(crate) fn apply<'a, T>(
         &self,
         items: impl Iterator<Item = &'a T>,
@@ -53,7 +53,7 @@ impl Filters {
         Ok(accepted.collect())
     }
 
-    /// The same for things that carry no tags.
+    /// Applies the filters to items without tags.
     pub(crate) fn apply_untagged<T>(&self, items: impl Iterator<Item = T>, fields: &[Field<T>]) -> Outcome<Vec<T>> {
         self.require_known(fields, false)?;
         let accepted = items.filter(|item| {
@@ -101,15 +101,15 @@ pub(crate) fn wildcard_match(pattern: &str, value: &str) -> bool {
     inner(&pattern, &value)
 }
 
-/// One page of `items`, and the token of the next page when there is one.
+/// A page of `items`, and the token of the next page if there is one.
 pub(crate) struct Page<T> {
     pub(crate) items: Vec<T>,
     pub(crate) next: Option<String>,
 }
 
 impl<T> Page<T> {
-    /// Cuts a page out of items that are sorted by `key`. The token holds the last key shown, so that things that come
-    /// and go between two pages neither repeat nor hide others.
+    /// Cuts a page out of items that are sorted by `key`. The token contains the last key, so that items which are
+    /// created or deleted between two pages neither repeat nor hide others.
     pub(crate) fn cut(
         items: Vec<T>,
         limit: Option<usize>,
@@ -130,7 +130,7 @@ impl<T> Page<T> {
         Ok(Page { items, next })
     }
 
-    /// EC2's pages: `MaxResults` (5 to 1000) and `NextToken`.
+    /// Returns a page of EC2's form: `MaxResults` (5 to 1000) and `NextToken`.
     pub(crate) fn of(items: Vec<T>, params: &Params, key: impl Fn(&T) -> &str) -> Outcome<Page<T>> {
         let limit: Option<usize> = params.parsed("MaxResults")?;
         if let Some(limit) = limit

@@ -1,4 +1,4 @@
-//! Names of the members that a type reads, from its implementation of `Deserialize`.
+//! Names of the members of a request type, from its implementation of `Deserialize`.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use serde::de::value::{Error, MapDeserializer, SeqDeserializer};
 use serde::de::{DeserializeOwned, Deserializer, Error as _, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
-/// The most levels of structures in a request. AWS's deepest request has about ten.
+/// Maximum depth of structures in a request. AWS's deepest request has about ten levels.
 const DEPTH_LIMIT: usize = 16;
 
 /// Returns the members of a structure.
@@ -33,7 +33,7 @@ pub(crate) fn all_members<T: DeserializeOwned>() -> BTreeSet<String> {
 /// Returns the members of the structure at a path; none if there is another type.
 fn members_at<T: DeserializeOwned>(path: &[&'static str]) -> &'static [&'static str] {
     let mut found: &[&str] = &[];
-    // Always fails, because a probe contains no values.
+    // The result is always an error, because a probe contains no values.
     let _ = T::deserialize(Probe { path, found: &mut found });
     found
 }

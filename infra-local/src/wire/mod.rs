@@ -1,4 +1,4 @@
-//! AWS's wire protocols: parsing of requests, rendering of answers and errors.
+//! AWS's wire protocols: parsing of requests, rendering of responses and errors.
 
 pub(crate) mod body;
 mod cbor;
@@ -18,22 +18,22 @@ pub(crate) use xml::Node;
 
 use serde_json::Value;
 
-/// The protocol a service speaks.
+/// Protocol of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Protocol {
-    /// Form in, XML out, with EC2's own envelope.
+    /// Form requests and XML responses, with EC2's envelope.
     Ec2,
-    /// Form in, XML out; the answer contains the namespace.
+    /// Form requests and XML responses with a namespace.
     Query { namespace: &'static str },
-    /// AWS JSON; `X-Amz-Target` names the operation.
+    /// AWS JSON; the header `X-Amz-Target` names the operation.
     Json(JsonVersion),
-    /// Smithy's RPC v2 in CBOR; the path names service and operation.
+    /// Smithy's RPC v2 with CBOR; the path names service and operation.
     Cbor,
     /// S3's REST XML.
     RestXml,
 }
 
-/// The versions of AWS JSON; they differ in little more than the content type.
+/// Versions of AWS JSON, which differ in little more than the content type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum JsonVersion {
     V1_0,
@@ -52,7 +52,7 @@ impl Protocol {
         }
     }
 
-    /// Reads the body of a request to an operation that works on values.
+    /// Parses the body of a request to an operation on JSON values.
     pub(crate) fn read(self, body: &[u8]) -> Outcome<Value> {
         match self {
             Protocol::Cbor => cbor::decode(body),
@@ -66,7 +66,7 @@ impl Protocol {
         }
     }
 
-    /// Writes the answer of an operation that works on values.
+    /// Renders the response of an operation on JSON values.
     pub(crate) fn write(self, operation: &str, output: &Value, request_id: &str) -> Vec<u8> {
         match self {
             Protocol::Cbor => cbor::encode(output),
@@ -77,7 +77,7 @@ impl Protocol {
         }
     }
 
-    /// Writes an error in this protocol's envelope.
+    /// Renders an error in this protocol's envelope.
     pub(crate) fn error(self, error: &ApiError, request_id: &str) -> Vec<u8> {
         let text = match self {
             Protocol::Ec2 => xml::ec2_error(&error.code, &error.message, request_id),
@@ -99,7 +99,7 @@ impl Protocol {
     }
 }
 
-/// The texts of a JSON request by the names of their fields.
+/// Returns the texts of a JSON request by the names of their fields.
 pub(crate) fn leaves(value: &Value) -> Vec<(String, String)> {
     fn walk(name: &str, value: &Value, out: &mut Vec<(String, String)>) {
         match value {

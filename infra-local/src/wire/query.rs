@@ -5,9 +5,9 @@ use std::str::FromStr;
 
 use super::error::{ApiError, Outcome};
 
-/// The parameters of one request, or of one entry of a list or structure inside it.
+/// The parameters of a request, or of an entry of a list or structure inside it.
 ///
-/// Names here are relative: an entry of `Filter` knows `Name`, not `Filter.1.Name`.
+/// Names are relative: an entry of `Filter` has `Name`, not `Filter.1.Name`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Params {
     values: BTreeMap<String, String>,
@@ -22,22 +22,22 @@ impl Params {
         Params { values, prefix: String::new() }
     }
 
-    /// Every name in the request, for the check against an operation's table.
+    /// Returns the names in the request, for the check against an operation's table.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.values.keys().map(String::as_str)
     }
 
-    /// Every value under its name as operation tables write it.
+    /// Returns the values, with their names as operation tables write them.
     pub(crate) fn patterns(&self) -> Vec<(String, String)> {
         self.values.iter().map(|(name, value)| (pattern_of(name), value.clone())).collect()
     }
 
-    /// The request in one canonical text, for comparing two requests.
+    /// Returns the request in a canonical form, for comparing two requests.
     pub(crate) fn canonical(&self) -> String {
         form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.values).finish()
     }
 
-    /// An optional value; an empty string counts as given.
+    /// Returns an optional value; an empty string counts as given.
     pub(crate) fn optional(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(String::as_str)
     }
@@ -49,7 +49,7 @@ impl Params {
         }
     }
 
-    /// An optional value of another type than text.
+    /// Parses an optional value of another type than text.
     pub(crate) fn parsed<T: FromStr>(&self, name: &str) -> Outcome<Option<T>> {
         self.optional(name)
             .map(|text| {
@@ -64,7 +64,7 @@ impl Params {
         Ok(self.parsed(name)?.unwrap_or(false))
     }
 
-    /// The texts of `name.1`, `name.2`… or `name.member.1`…, in the order of their numbers.
+    /// Returns the texts of `name.1`, `name.2`… or `name.member.1`…, in the order of their numbers.
     pub(crate) fn texts(&self, name: &str) -> Vec<String> {
         self.entries(name).into_iter().filter_map(|mut entry| entry.values.remove("")).collect()
     }
@@ -74,12 +74,12 @@ impl Params {
         self.values.keys().any(|key| key == name || key.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
     }
 
-    /// The structures of `name.1.…`, `name.2.…` or `name.member.1.…`, in the order of their numbers.
+    /// Returns the structures of `name.1.…`, `name.2.…` or `name.member.1.…`, in the order of their numbers.
     pub(crate) fn structures(&self, name: &str) -> Vec<Params> {
         self.entries(name)
     }
 
-    /// The structure `name.…`; `None` when nothing of it was sent.
+    /// Returns the structure `name.…`; `None` when the request contains no part of it.
     pub(crate) fn structure(&self, name: &str) -> Option<Params> {
         let dotted = format!("{name}.");
         let values: BTreeMap<_, _> = self
@@ -115,7 +115,7 @@ impl Params {
     }
 }
 
-/// Writes a parameter's name the way operation tables do: every number becomes `N`, `member.` disappears.
+/// Returns a parameter's name in the form of operation tables: every number becomes `N`, and `member.` is removed.
 pub(crate) fn pattern_of(name: &str) -> String {
     let parts: Vec<&str> = name
         .split('.')
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_forget_numbers() {
+    fn patterns_replace_numbers() {
         assert_eq!(pattern_of("Filter.1.Value.22"), "Filter.N.Value.N");
         assert_eq!(pattern_of("Tags.member.3.Key"), "Tags.N.Key");
     }

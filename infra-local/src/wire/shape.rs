@@ -1,6 +1,6 @@
-//! Operations on JSON values, in each protocol that carries them: JSON, CBOR and Query.
+//! Operations on JSON values for all protocols: JSON, CBOR and Query.
 //!
-//! A form holds texts alone. [`read`] makes of each what the request's type asks for.
+//! A form contains only texts. [`read`] converts each text to the type of the member.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,26 +15,26 @@ use serde_json::{Error, Map, Value};
 use super::error::{ApiError, Outcome};
 use super::query::Params;
 
-/// Reads a request into its type. Texts are taken for numbers and switches where the type asks for those, and an empty
-/// one for an empty list.
+/// Parses a request into its type. Texts are converted to numbers and booleans where the type requires them, and an
+/// empty text to an empty list.
 pub(crate) fn read<T: DeserializeOwned>(input: &Value) -> Result<T, Error> {
     T::deserialize(Loose(input))
 }
 
-/// Returns whether a member of an answer is a time: AWS's models name them all alike.
+/// Returns whether a member of a response is a time, by its name in AWS's models.
 pub(super) fn is_timestamp(member: &str) -> bool {
     member.ends_with("Timestamp") || member.ends_with("Timestamps")
 }
 
-/// A time in an answer: seconds since 1970.
+/// Converts a time to seconds since 1970.
 pub(crate) fn timestamp(time: DateTime<Utc>) -> Value {
     Value::from(time.timestamp_millis() as f64 / 1000.0)
 }
 
-/// The most levels that a form's names can have. AWS's deepest request has about ten.
+/// Maximum depth of a form's names. AWS's deepest request has about ten levels.
 const DEPTH_LIMIT: usize = 32;
 
-/// The tree that a form's dotted names describe.
+/// Converts the dotted names of a form to a tree.
 pub(super) fn from_form(params: &Params) -> Outcome<Value> {
     if let Some(name) = params.names().find(|name| name.split('.').count() > DEPTH_LIMIT) {
         let start: String = name.chars().take(40).collect();
@@ -61,7 +61,7 @@ pub(super) fn from_form(params: &Params) -> Outcome<Value> {
     Ok(gather(Value::Object(root)))
 }
 
-/// Turns `{"member": {"1": …, "2": …}}` into a list.
+/// Converts `{"member": {"1": …, "2": …}}` to a list.
 fn gather(value: Value) -> Value {
     let Value::Object(mut fields) = value else { return value };
     if fields.len() == 1
@@ -79,10 +79,10 @@ fn gather(value: Value) -> Value {
     Value::Object(fields)
 }
 
-/// Members of answers that are maps, not structures: Query writes them entry by entry.
+/// Members of responses that are maps, not structures: Query renders them entry by entry.
 const MAPS: &[&str] = &["ExtendedStatistics"];
 
-/// Writes the members of an answer as the Query protocol does.
+/// Renders the members of a response as the Query protocol does.
 pub(super) fn to_xml(value: &Value) -> String {
     let mut out = String::new();
     content(&mut out, "", value);
@@ -124,7 +124,7 @@ fn content(out: &mut String, member: &str, value: &Value) {
     }
 }
 
-/// A value that stands for what is asked of it.
+/// Deserializer that converts a text to the requested type.
 #[derive(Clone, Copy)]
 struct Loose<'de>(&'de Value);
 
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_form_says_the_same_as_json() {
+    fn a_form_is_equivalent_to_json() {
         let form = Params::parse(
             b"Action=Put&Name=12&Period=60&Threshold=1.5&Enabled=true&Actions=&Dimensions.member.2.Name=b&Dimensions.member.1.Name=a",
         );
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_written_as_query_has_them() {
+    fn responses_are_rendered_in_the_form_of_query() {
         let value = json!({"Alarms": [{"Name": "a<b", "StateUpdatedTimestamp": 0.5, "Absent": null}], "Count": 2.0});
         assert_eq!(
             to_xml(&value),

@@ -1,6 +1,6 @@
-//! Signature Version 4: who signed a request, for which region and service, and whether the signature is theirs.
+//! Signature Version 4: the signer of a request, its region and service, and the verification of the signature.
 //!
-//! Source: AWS, "Signature Version 4 for API requests", headers and query parameters alike.
+//! Source: AWS, "Signature Version 4 for API requests", both for headers and for query parameters.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,13 +14,13 @@ use sha2::{Digest as _, Sha256};
 
 use super::error::{ApiError, Outcome};
 
-/// Placeholder of the digest of a body that is not part of the signature.
+/// Placeholder for the digest of an unsigned body.
 pub(crate) const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
 
-/// Prefix of the placeholder of a body whose chunks are signed one by one.
+/// Prefix of the placeholder for a body whose chunks are signed one by one.
 const SIGNED_CHUNKS: &str = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD";
 
-/// Limit of the difference to a client's clock.
+/// Limit of the difference to the client's clock.
 const SKEW: Duration = Duration::minutes(15);
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
@@ -43,9 +43,9 @@ pub(crate) struct Signed {
     pub(crate) session_token: Option<String>,
     /// `20250101T000000Z`
     timestamp: String,
-    /// For how long a presigned URL is good.
+    /// Lifetime of a presigned URL.
     expires: Option<Duration>,
-    /// Names in lower case.
+    /// Names of the signed headers, in lower case.
     headers: Vec<String>,
     signature: String,
 }
@@ -63,7 +63,7 @@ pub(crate) struct SignedPolicy {
 }
 
 impl SignedPolicy {
-    /// Reads a form's fields, whose names are in lower case.
+    /// Parses a form's fields, whose names are in lower case.
     pub(crate) fn of(fields: &BTreeMap<String, String>) -> Outcome<SignedPolicy> {
         let field = |name: &str| {
             fields.get(name).ok_or_else(|| malformed(&format!("the form has no field {name} before its file")))
@@ -87,19 +87,19 @@ impl SignedPolicy {
     }
 }
 
-/// Problems of a signature.
+/// Reasons for which a signature is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum BadSignature {
-    /// It is not made with the key's secret, or not over this request.
+    /// The signature belongs to another secret or another request.
     Wrong,
-    /// The client's clock differs too much.
+    /// The difference to the client's clock is too large.
     Skewed { signed: DateTime<Utc> },
-    /// The presigned URL is past its time.
+    /// The presigned URL has expired.
     Expired,
 }
 
 impl Signed {
-    /// Reads the `Authorization` header, or the `X-Amz-…` parameters of a presigned URL.
+    /// Parses the `Authorization` header, or the `X-Amz-…` parameters of a presigned URL.
     pub(crate) fn of(headers: &HeaderMap, uri: &Uri) -> Outcome<Signed> {
         if let Some(header) = headers.get(AUTHORIZATION) {
             let header = header.to_str().map_err(|_| malformed("the Authorization header is not text"))?;
@@ -156,7 +156,7 @@ impl Signed {
         })
     }
 
-    /// Returns whether the request was signed about now, or its presigned URL is still good.
+    /// Checks that the request was signed recently, or that its presigned URL has not expired.
     pub(crate) fn check_time(&self, now: DateTime<Utc>) -> Result<(), BadSignature> {
         let signed =
             NaiveDateTime::parse_from_str(&self.timestamp, "%Y%m%dT%H%M%SZ").map_err(|_| BadSignature::Wrong)?;
@@ -169,8 +169,8 @@ impl Signed {
         }
     }
 
-    /// Returns whether the signature is made with this secret; `payload` is the digest of the body in hexadecimal
-    /// digits, or what stands in its place.
+    /// Checks that the signature was computed with this secret; `payload` is the digest of the body in hexadecimal
+    /// digits, or its placeholder.
     pub(crate) fn check(&self, secret: &str, request: &Parts, payload: &str) -> Result<(), BadSignature> {
         let scope = self.scope.text();
         let canonical = self.canonical_request(request, payload).ok_or(BadSignature::Wrong)?;
@@ -181,7 +181,7 @@ impl Signed {
         mac.verify_slice(&given).map_err(|_| BadSignature::Wrong)
     }
 
-    /// Verifies the signatures of a body's chunks. The signature of the request is verified before.
+    /// Returns the verifier of a body's chunks. The signature of the request must have been verified.
     pub(crate) fn chunks(&self, secret: &str, payload: &str) -> Option<ChunkSignatures> {
         payload.starts_with(SIGNED_CHUNKS).then(|| ChunkSignatures {
             key: self.scope.signing_key(secret),
@@ -190,7 +190,7 @@ impl Signed {
         })
     }
 
-    /// `None` when a header that is said to be signed is not there.
+    /// Returns the canonical request, or `None` if a header in `SignedHeaders` is missing.
     fn canonical_request(&self, request: &Parts, payload: &str) -> Option<String> {
         let path = request.uri.path();
         let path = if self.scope.service == "s3" { encode(&decode(path), true) } else { encode(path.as_bytes(), true) };
@@ -229,21 +229,21 @@ impl Scope {
     }
 }
 
-/// The signature of each chunk covers the previous signature; that of the first chunk covers the request's.
+/// Verifier of chunk signatures. Each covers the previous signature; that of the first chunk covers the request's.
 pub(crate) struct ChunkSignatures {
     key: Vec<u8>,
-    /// The time and the scope.
+    /// Time and credential scope.
     stamp: String,
     previous: String,
 }
 
 impl ChunkSignatures {
-    /// Checks the next chunk: the SHA-256 of its data, and the signature that came with it.
+    /// Verifies the next chunk: the SHA-256 of its data, and its signature.
     pub(crate) fn check(&mut self, data: &[u8], signature: &str) -> Result<(), BadSignature> {
         self.next("PAYLOAD", &format!("{}\n{}", digest(b""), hex::encode(data)), signature)
     }
 
-    /// Checks the headers behind the last chunk: lines of a name, a colon and a value.
+    /// Verifies the trailers after the last chunk: lines of a name, a colon and a value.
     pub(crate) fn check_trailers(&mut self, lines: &[u8], signature: &str) -> Result<(), BadSignature> {
         self.next("TRAILER", &digest(lines), signature)
     }
@@ -257,7 +257,7 @@ impl ChunkSignatures {
     }
 }
 
-/// The digest of a body, as signatures have it.
+/// Returns the digest of a body in the form that signatures contain.
 pub(crate) fn digest(body: &[u8]) -> String {
     hex::encode(Sha256::digest(body))
 }
@@ -299,7 +299,7 @@ fn canonical_query(query: &str) -> String {
     pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
 }
 
-/// Undoes percent-encoding; what is not encoded stays.
+/// Decodes percent-encoding; other characters are kept.
 fn decode(text: &str) -> Vec<u8> {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
@@ -320,7 +320,7 @@ fn decode(text: &str) -> Vec<u8> {
     out
 }
 
-/// Percent-encodes everything but letters, digits, `-`, `.`, `_`, `~`, and in paths `/`.
+/// Percent-encodes all characters except for letters, digits, `-`, `.`, `_`, `~`, and in paths `/`.
 fn encode(bytes: &[u8], path: bool) -> String {
     let mut out = String::with_capacity(bytes.len());
     for &byte in bytes {
@@ -344,7 +344,7 @@ mod tests {
     use super::*;
     use hyper::Request;
 
-    /// The example of AWS's documentation: `GET /?Param2=value2&Param1=value1` of the service `service`.
+    /// Returns the example of AWS's documentation: `GET /?Param2=value2&Param1=value1` of the service `service`.
     fn example(query: &str) -> Parts {
         let authorization = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, \
              SignedHeaders=host;x-amz-date, Signature=b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500";
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn another_secret_body_or_query_is_not() {
+    fn another_secret_body_or_query_is_refused() {
         let parts = example("Param2=value2&Param1=value1");
         let signed = Signed::of(&parts.headers, &parts.uri).unwrap();
         assert_eq!(signed.check("other", &parts, &digest(b"")), Err(BadSignature::Wrong));
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_is_good_for_a_quarter_of_an_hour() {
+    fn a_signature_is_valid_for_fifteen_minutes() {
         let parts = example("");
         let signed = Signed::of(&parts.headers, &parts.uri).unwrap();
         let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn presigned_urls_carry_it_in_the_query() {
+    fn presigned_urls_are_verified_by_their_query() {
         let signature = "a".repeat(64);
         let uri: Uri = format!(
             "/bucket/key?X-Amz-Credential=K%2F20250101%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20250101T000000Z\
@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused() {
+    fn malformed_signatures_are_refused() {
         let mut headers = HeaderMap::new();
         let uri = Uri::from_static("/");
         assert_eq!(Signed::of(&headers, &uri).unwrap_err().status, 403);

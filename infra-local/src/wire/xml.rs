@@ -1,11 +1,11 @@
-//! Answers as a small tree, and how EC2 and the Query services write it as XML.
+//! Responses as a tree, which EC2 and the Query services render as XML.
 
 use std::fmt::{Display, Write as _};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use quick_xml::escape::escape;
 
-/// A value in an answer. The root of an answer is always `Fields`.
+/// A node of a response. The root is always `Fields`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Node {
     Text(String),
@@ -15,17 +15,17 @@ pub(crate) enum Node {
 }
 
 impl Node {
-    /// An element without children yet.
+    /// Returns an element without children.
     pub(crate) fn new() -> Node {
         Node::Fields(Vec::new())
     }
 
-    /// EC2's answer without content.
+    /// Returns EC2's response without content.
     pub(crate) fn success() -> Node {
         Node::new().with("return", true)
     }
 
-    /// A leaf, written with `Display`.
+    /// Returns an element with a text, written with `Display`.
     pub(crate) fn text(value: impl Display) -> Node {
         Node::Text(value.to_string())
     }
@@ -42,7 +42,7 @@ impl Node {
         self
     }
 
-    /// Adds a child element when there is a value.
+    /// Adds a child element if there is a value.
     pub(crate) fn maybe<N: Into<Node>>(self, name: &'static str, value: Option<N>) -> Node {
         match value {
             Some(value) => self.with(name, value),
@@ -55,7 +55,7 @@ impl Node {
         self.with(name, Node::items(nodes))
     }
 
-    /// The text at the end of a path of names.
+    /// Returns the text at the end of a path of names.
     pub(crate) fn at(&self, path: &[&str]) -> Option<&str> {
         match (self, path) {
             (Node::Text(text), []) => Some(text),
@@ -78,7 +78,7 @@ impl From<DateTime<Utc>> for Node {
     }
 }
 
-/// Writes EC2's envelope: `<XResponse><requestId/>…</XResponse>`.
+/// Renders EC2's envelope: `<XResponse><requestId/>…</XResponse>`.
 pub(crate) fn ec2_answer(operation: &str, request_id: &str, fields: &Node) -> String {
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let _ = write!(
@@ -90,21 +90,21 @@ pub(crate) fn ec2_answer(operation: &str, request_id: &str, fields: &Node) -> St
     out
 }
 
-/// Writes the Query services' envelope: `<XResponse><XResult>…</XResult><ResponseMetadata/></XResponse>`.
+/// Renders the Query services' envelope: `<XResponse><XResult>…</XResult><ResponseMetadata/></XResponse>`.
 pub(crate) fn query_answer(namespace: &str, operation: &str, request_id: &str, fields: &Node) -> String {
     let mut out = String::new();
     write_content(&mut out, fields, "member");
     query_envelope(namespace, operation, request_id, &out)
 }
 
-/// The same around what is XML already.
+/// Returns the envelope around content that is already XML.
 pub(crate) fn query_envelope(namespace: &str, operation: &str, request_id: &str, content: &str) -> String {
     format!(
         "<{operation}Response xmlns=\"{namespace}\"><{operation}Result>{content}</{operation}Result><ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{operation}Response>"
     )
 }
 
-/// Writes EC2's error envelope.
+/// Renders EC2's error envelope.
 pub(crate) fn ec2_error(code: &str, message: &str, request_id: &str) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response><Errors><Error><Code>{}</Code><Message>{}</Message></Error></Errors><RequestID>{request_id}</RequestID></Response>",
@@ -113,7 +113,7 @@ pub(crate) fn ec2_error(code: &str, message: &str, request_id: &str) -> String {
     )
 }
 
-/// Writes the Query services' error envelope; also what an unsigned request gets.
+/// Renders the Query services' error envelope, which unsigned requests get, too.
 pub(crate) fn query_error(namespace: &str, kind: &str, code: &str, message: &str, request_id: &str) -> String {
     format!(
         "<ErrorResponse xmlns=\"{namespace}\"><Error><Type>{kind}</Type><Code>{}</Code><Message>{}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>",

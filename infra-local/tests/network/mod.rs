@@ -2,6 +2,7 @@
 
 mod agreement;
 mod behaviour;
+mod cloud;
 mod example;
 mod faults;
 mod resolver;
@@ -55,6 +56,7 @@ pub(crate) fn main() {
         faults::delayed_packets_arrive_later_and_unchanged,
         resolver::programs_and_sockets_of_an_instance_resolve_names,
         behaviour::an_entry_of_a_network_acl_closes_connections_until_it_is_deleted,
+        cloud::a_fault_of_a_zone_survives_the_cloud_and_affects_later_instances,
         agreement::packets_and_the_model_agree,
         behaviour::a_large_network_is_created_and_changed_quickly,
     ];

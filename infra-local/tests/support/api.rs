@@ -1,4 +1,4 @@
-//! A client that signs requests as AWS's do.
+//! A client that signs requests as AWS's clients do.
 
 use std::path::Path;
 
@@ -25,7 +25,7 @@ impl Api {
         Self { endpoint: cloud.endpoint(), key: cloud.credentials() }
     }
 
-    /// The cloud of a directory, which may run in another process.
+    /// Connects to the cloud of a directory, which may run in another process.
     pub(crate) fn at(endpoint: &str, directory: &Path) -> Self {
         Self { endpoint: endpoint.to_owned(), key: infra_local::credentials(directory).unwrap() }
     }
@@ -100,14 +100,14 @@ pub(crate) async fn exchange(request: Request<Full<Bytes>>) -> Option<(u16, Stri
     Some((status, String::from_utf8_lossy(&body).into_owned()))
 }
 
-/// The administration token of the cloud in a directory.
+/// Returns the administration token of the cloud in a directory.
 pub(crate) fn token(directory: &Path) -> String {
     let text = std::fs::read(directory.join("credentials.json")).unwrap();
     let content: serde_json::Value = serde_json::from_slice(&text).unwrap();
     content["token"].as_str().unwrap().to_owned()
 }
 
-/// `GET /_infra/status`
+/// Sends `GET /_infra/status`.
 pub(crate) async fn status(endpoint: &str, directory: &Path) -> Status {
     let request = Request::get(format!("{endpoint}/_infra/status"))
         .header("authorization", format!("Bearer {}", token(directory)))

@@ -33,7 +33,7 @@ pub(crate) async fn ec2(cloud: &LocalCloud, form: &[(&str, &str)]) -> (u16, Stri
         .await
 }
 
-/// The text of the first element with this name.
+/// Returns the text of the first element with this name.
 pub(crate) fn element(xml: &str, name: &str) -> String {
     let (_, rest) = xml.split_once(&format!("<{name}>")).unwrap_or_else(|| panic!("no {name} in {xml}"));
     rest.split_once(&format!("</{name}>")).unwrap().0.to_owned()
@@ -63,7 +63,7 @@ pub(crate) async fn running_service(cloud: &LocalCloud, id: &str, not: Option<u3
     .await
 }
 
-/// Launches an instance with one service that is this shell script.
+/// Launches an instance with a service that runs this shell script.
 pub(crate) async fn launch(cloud: &LocalCloud, script: &str) -> String {
     let user_data = user_data(&Api::of(cloud), script, None).await;
     let (_, images) = ec2(cloud, &[("Action", "DescribeImages")]).await;
@@ -85,7 +85,7 @@ pub(crate) async fn run(cloud: &LocalCloud, image: &str, user_data: Option<Strin
     element(&answer, "instanceId")
 }
 
-/// The user data of a machine with one service that is this shell script; it is put into a bucket.
+/// Uploads a shell script to a bucket and returns the user data of a machine that runs it as a service.
 pub(crate) async fn user_data(api: &Api, script: &str, port: Option<u16>) -> String {
     api.send("s3", Method::PUT, "/programs", &[], b"").await;
     let (status, text) = api.send("s3", Method::PUT, "/programs/service", &[], script.as_bytes()).await.unwrap();
@@ -103,7 +103,7 @@ pub(crate) async fn user_data(api: &Api, script: &str, port: Option<u16>) -> Str
 }
 
 pub(crate) fn lives(pid: u32) -> bool {
-    // A zombie of ours is no longer alive.
+    // A zombie does not count as running.
     std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat"))
         .is_ok_and(|stat| !stat.contains(") Z "))
 }

@@ -58,7 +58,7 @@ pub(super) enum Status {
 }
 
 impl Status {
-    /// The text in the legend and in the JSON document.
+    /// Returns the text in the legend and in the JSON document.
     pub(super) fn label(self) -> &'static str {
         match self {
             Self::Declared => "declared",
@@ -90,19 +90,19 @@ impl Status {
 }
 
 impl Node {
-    /// The last segment of the type token.
+    /// Returns the last segment of the type token.
     pub(super) fn kind(&self) -> &str {
         self.urn.kind().rsplit(':').next().unwrap_or_default()
     }
 }
 
 impl Drawing {
-    /// The declared resources without colours.
+    /// Returns the declared resources without colours.
     pub(super) fn declared(graph: &ResourceGraph) -> Self {
         Self::new(graph, None, &|_| Status::Declared)
     }
 
-    /// The declared and the recorded resources, coloured by what is recorded.
+    /// Returns the declared and the recorded resources, coloured by whether they are recorded.
     pub(super) fn of_state(graph: &ResourceGraph, state: Option<&State>) -> Self {
         let status = |urn: &Urn| match state.and_then(|state| state.current(urn)) {
             None => Status::Absent,
@@ -113,7 +113,7 @@ impl Drawing {
         Self::new(graph, state, &status)
     }
 
-    /// The declared and the recorded resources, coloured by the actions of a plan.
+    /// Returns the declared and the recorded resources, coloured by the actions of a plan.
     pub(super) fn of_plan(graph: &ResourceGraph, state: Option<&State>, plan: &Plan) -> Self {
         let mut actions: HashMap<&Urn, Action> = HashMap::new();
         for step in &plan.steps {

@@ -211,7 +211,7 @@ impl<'a> Placer<'a> {
         std::iter::successors(Some(frame), |&frame| self.drawing.frames[frame].parent).any(|frame| frame == around)
     }
 
-    /// The cost of an item in another column, or `None` when it does not fit there.
+    /// Returns the cost of an item in another column, or `None` when it does not fit there.
     fn cost_at(&mut self, item: Item, column: usize, width: usize, others: &[Item]) -> Option<f64> {
         let area = self.area(item);
         let moved = Area { left: column, right: column + area.right - area.left, ..area };
@@ -224,7 +224,7 @@ impl<'a> Placer<'a> {
         Some(cost)
     }
 
-    /// The length of the edges of an item. A box that an edge would have to pass around makes the edge longer.
+    /// Returns the length of the edges of an item. A box that an edge would have to pass around makes the edge longer.
     fn cost(&self, item: Item) -> f64 {
         let mut cost = 0.0;
         for &at in self.boxes(item) {
@@ -260,7 +260,7 @@ impl<'a> Placer<'a> {
         }
     }
 
-    /// The cells of everything in a frame.
+    /// Returns the cells that the items of a frame cover.
     fn bounds(&self, frame: usize) -> Option<Area> {
         let inside = &self.inside[frame];
         let rows = || inside.iter().map(|&at| self.rows[at]);

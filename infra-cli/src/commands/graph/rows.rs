@@ -8,7 +8,8 @@ const PASSES: usize = 12;
 /// Number of boxes above which the first rows are kept.
 const MANY: usize = 200;
 
-/// The row of each box: below everything that it uses, and with at most `breadth` boxes of an outermost frame in a row.
+/// Returns the row of each box: below everything that it uses, and with at most `breadth` boxes of an outermost frame
+/// in a row.
 pub(super) fn rows(drawing: &Drawing, breadth: usize) -> Vec<usize> {
     let count = drawing.boxes.len();
     let (mut used, mut users) = (vec![Vec::new(); count], vec![Vec::new(); count]);

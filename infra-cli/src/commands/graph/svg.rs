@@ -182,7 +182,7 @@ fn legend(drawing: &Drawing) -> (String, f64) {
     (svg, x)
 }
 
-/// The sign of a planned action, as the other commands show it.
+/// Returns the sign of a planned action, as the other commands show it.
 fn sign(status: Status) -> &'static str {
     match status {
         Status::Create => "+ ",

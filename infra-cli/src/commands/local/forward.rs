@@ -16,7 +16,7 @@ pub(crate) struct ForwardArgs {
     // The global `--target` has the id `target`.
     #[arg(value_name = "TARGET")]
     to: String,
-    /// Port of the target, with a port of 127.0.0.1 after a colon [default of the latter: the same, or a free one]
+    /// Port of the target, and the local port [default of LOCAL: the same port, or a free one]
     #[arg(value_name = "PORT[:LOCAL]", value_parser = ports)]
     ports: Ports,
 }

@@ -41,7 +41,7 @@ impl KeyedStore for ObjectStateStore {
         Ok(Some(KeyDocument::parse(text, place)?))
     }
 
-    /// A new document is wrapped by the passphrase.
+    /// Returns the key document, or creates one that is wrapped by the passphrase.
     async fn ensure_key_document(&self) -> Result<KeyDocument, StoreError> {
         loop {
             if let Some(document) = self.key_document().await? {
@@ -181,7 +181,7 @@ mod tests {
         Unlock::default().passphrase("correct horse")
     }
 
-    /// Every encrypted text names its key.
+    /// Returns the keys that the encrypted texts name.
     async fn keys_in(objects: &InMemory) -> BTreeMap<String, String> {
         let paths: Vec<Path> = objects.list(None).map_ok(|object| object.location).try_collect().await.unwrap();
         let texts = stream::iter(paths).then(async |path| {

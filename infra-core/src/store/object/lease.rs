@@ -274,7 +274,7 @@ impl Grip {
         self.set(Held::Lost(reason.to_owned()));
     }
 
-    /// A lost lease stays lost.
+    /// Sets the state of the lease. A lost lease stays lost.
     fn set(&self, held: Held) {
         self.0.send_if_modified(|current| {
             let changes = matches!(current, Held::Until(_));

@@ -54,7 +54,7 @@ impl KeyedStore for FileStore {
         replace(&path, document.text().as_bytes())
     }
 
-    /// A new document is not wrapped: the file's mode protects it.
+    /// Returns the key document, or creates one that is not wrapped: the file's mode protects it.
     async fn ensure_key_document(&self) -> Result<KeyDocument, StoreError> {
         loop {
             if let Some(document) = read(&self.key_path())? {

@@ -8,14 +8,14 @@ use crate::wire::{ApiError, Outcome};
 
 /// The cause of an execution of a policy.
 pub(crate) struct Trigger {
-    /// In AWS's words, before "changing the desired capacity".
+    /// Cause in AWS's form, before "changing the desired capacity".
     pub(crate) who: String,
     /// Differences between metric and threshold, newest first; they select the step.
     pub(crate) values: Vec<f64>,
     pub(crate) honours_cooldown: bool,
 }
 
-/// Executes a step or simple scaling policy; says whether that changed the capacity.
+/// Executes a step or simple scaling policy, and returns whether it changed the capacity.
 pub(crate) fn execute(
     group: &mut Group,
     name: &str,
@@ -54,8 +54,8 @@ pub(crate) fn execute(
     Ok(changes)
 }
 
-/// The capacity that a step asks for. Instances that still warm up count as what was added already, and while there are
-/// any, nothing is taken away.
+/// Returns the capacity that a step adjustment calls for. Instances that still warm up count as added capacity, and
+/// prevent a scale-in.
 fn step(
     group: &Group,
     policy: &Policy,
@@ -95,13 +95,14 @@ fn aggregate(values: &[f64], how: Option<&str>) -> Option<f64> {
     })
 }
 
-/// Above the threshold the lower bound belongs to a step, below it the upper one does.
+/// Returns whether a step contains a distance from the threshold. Above the threshold the lower bound is inclusive,
+/// below it the upper one.
 fn contains(step: &Step, beyond: f64) -> bool {
     let (lower, upper) = (step.lower.unwrap_or(f64::NEG_INFINITY), step.upper.unwrap_or(f64::INFINITY));
     if beyond >= 0.0 { beyond >= lower && beyond < upper } else { beyond > lower && beyond <= upper }
 }
 
-/// The capacity after an adjustment of `base`, within the group's bounds.
+/// Returns the capacity after an adjustment of `base`, within the group's bounds.
 fn adjusted(group: &Group, adjustment: &Adjustment, by: i32, base: u32) -> u32 {
     let by = i64::from(by);
     let base = i64::from(base);
@@ -109,10 +110,10 @@ fn adjusted(group: &Group, adjustment: &Adjustment, by: i32, base: u32) -> u32 {
         "ExactCapacity" => by,
         "PercentChangeInCapacity" => {
             let change = base as f64 * by as f64 / 100.0;
-            // Less than one whole instance is one; more is rounded towards none.
-            let whole = if change.abs() < 1.0 && change != 0.0 { change.signum() } else { change.trunc() } as i64;
+            // A change of less than one instance is rounded away from zero, a larger one towards zero, as on AWS.
+            let rounded = if change.abs() < 1.0 && change != 0.0 { change.signum() } else { change.trunc() } as i64;
             let least = i64::from(adjustment.min_magnitude.unwrap_or(0));
-            base + if whole.abs() < least { least * by.signum() } else { whole }
+            base + if rounded.abs() < least { least * by.signum() } else { rounded }
         }
         _ => base + by,
     };
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_belong_to_the_side_of_the_threshold() {
+    fn bounds_are_inclusive_towards_the_threshold() {
         assert!(contains(&step(Some(0.0), Some(10.0)), 0.0));
         assert!(!contains(&step(Some(0.0), Some(10.0)), 10.0));
         assert!(contains(&step(Some(10.0), None), 10.0));
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_aggregated_as_the_policy_says() {
+    fn values_are_aggregated_by_the_type_of_the_policy() {
         let values = [1.0, 5.0, 3.0];
         assert_eq!(aggregate(&values, None), Some(3.0));
         assert_eq!(aggregate(&values, Some("Minimum")), Some(1.0));

@@ -1,6 +1,6 @@
-//! The alarms that belong to a target tracking policy: they show what the policy looks at.
+//! Alarms of target tracking policies.
 //!
-//! The data plane follows the policy itself, by the same metric; its alarms ring beside it and change nothing.
+//! The data plane evaluates a policy by its metric. The alarms evaluate the same metric, but have no effect.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +10,14 @@ use crate::model::autoscaling::{Group, Metric, Policy, PolicyKind, Tracking};
 use crate::model::cloudwatch::alarm::{Alarm, AlarmState, Comparison};
 use crate::model::{ACCOUNT, Region};
 
-/// AWS's periods: growing is quick, shrinking is not.
+/// AWS's numbers of periods: scaling out is fast, scaling in is slow.
 const HIGH_PERIODS: u32 = 3;
 const LOW_PERIODS: u32 = 15;
 
 /// Share of the target below which the low alarm fires.
 const LOW_MARGIN: f64 = 0.9;
 
-/// Makes the alarms what the policy says.
+/// Creates or updates the alarms of a policy.
 pub(crate) fn put(region: &mut Region, group: &str, policy: &Policy, now: DateTime<Utc>) {
     remove(region, policy, group);
     let PolicyKind::TargetTracking(tracking) = &policy.kind else { return };
@@ -27,7 +27,7 @@ pub(crate) fn put(region: &mut Region, group: &str, policy: &Policy, now: DateTi
     }
 }
 
-/// Takes the alarms of a policy away.
+/// Deletes the alarms of a policy.
 pub(crate) fn remove(region: &mut Region, policy: &Policy, group: &str) {
     if let PolicyKind::TargetTracking(tracking) = &policy.kind {
         for side in SIDES {
@@ -36,7 +36,7 @@ pub(crate) fn remove(region: &mut Region, policy: &Policy, group: &str) {
     }
 }
 
-/// Takes the alarms of all of a group's policies away.
+/// Deletes the alarms of all policies of a group.
 pub(crate) fn remove_all(region: &mut Region, group: &Group) {
     for policy in group.policies.values() {
         remove(region, policy, &group.name);
@@ -45,7 +45,7 @@ pub(crate) fn remove_all(region: &mut Region, group: &Group) {
 
 const SIDES: [&str; 2] = ["AlarmHigh", "AlarmLow"];
 
-/// The names of a policy's alarms.
+/// Returns the names of a policy's alarms.
 pub(crate) fn names(tracking: &Tracking, group: &str) -> Vec<String> {
     let sides = if tracking.disable_scale_in { &SIDES[..1] } else { &SIDES[..] };
     sides.iter().map(|side| name(tracking, group, side)).collect()
@@ -55,7 +55,7 @@ fn name(tracking: &Tracking, group: &str, side: &str) -> String {
     format!("TargetTracking-{group}-{side}-{}", tracking.alarm)
 }
 
-/// The ARN of an alarm.
+/// Returns the ARN of an alarm.
 pub(crate) fn arn(region: &str, name: &str) -> String {
     format!("arn:aws:cloudwatch:{region}:{ACCOUNT}:alarm:{name}")
 }
@@ -92,7 +92,7 @@ fn alarm(name: &str, region: &str, group: &str, policy: &Policy, tracking: &Trac
 
 type Watched = (String, String, BTreeMap<String, String>, String, Option<String>);
 
-/// Namespace, name, dimensions, statistic and unit of what a policy follows.
+/// Returns namespace, name, dimensions, statistic and unit of a policy's metric.
 fn watched(metric: &Metric, group: &str) -> Watched {
     match metric {
         Metric::Cpu => (

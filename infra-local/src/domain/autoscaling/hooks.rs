@@ -1,10 +1,10 @@
-//! The begin of a lifecycle hook: a member waits until the hook is completed or times out.
+//! Start of lifecycle hooks: a member waits until the hook is completed or times out.
 
 use chrono::{DateTime, Utc};
 
 use crate::model::autoscaling::{ActivityStatus, Group, Lifecycle, Wait};
 
-/// Lets a member wait, when there are hooks to wait for.
+/// Starts the wait of a member for the group's hooks, if it has any.
 pub(crate) fn begin(group: &mut Group, id: &str, launching: bool, now: DateTime<Utc>) -> bool {
     let waits: Vec<Wait> = group
         .hooks

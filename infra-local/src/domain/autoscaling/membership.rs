@@ -8,17 +8,17 @@ use crate::model::autoscaling::{Activity, ActivityStatus, Group, Lifecycle, mome
 use crate::model::clock::TimeScale;
 use crate::model::ec2::instance::{Instance, InstanceState};
 
-/// The longest wait between launches that fail.
+/// Upper bound of the pause between failed launches, in AWS's seconds.
 const LONGEST_BACK_OFF_SECONDS: f64 = 60.0;
 
-/// Registers the members that are in service with every target group of their group.
+/// Registers the members in service with all target groups of their group.
 pub(crate) fn register_members(group: &Group, region: &mut Region) {
     for member in group.staying().filter(|member| member.lifecycle == Lifecycle::InService) {
         register(group, region, &member.instance);
     }
 }
 
-/// Takes an instance out of a target group that its group has left.
+/// Deregisters an instance from a target group that was detached from its group.
 pub(crate) fn deregister_member(region: &mut Region, target_group: &str, instance: &str) {
     if let Some(target_group) = region.elbv2.target_groups.get_mut(target_group) {
         target_group.deregister(instance, None);
@@ -31,15 +31,15 @@ pub(crate) fn terminate_member(group: &mut Group, region: &mut Region, instance:
     leave(group, region, instance, &Leaving { cause, drain: true }, now);
 }
 
-/// Takes a member out of its target groups and then puts it into standby.
-pub(crate) fn set_aside(group: &mut Group, region: &mut Region, instance: &str) {
+/// Deregisters a member from its target groups, and then puts it into standby.
+pub(crate) fn move_to_standby(group: &mut Group, region: &mut Region, instance: &str) {
     deregister(group, region, instance);
     if let Some(member) = group.member_mut(instance) {
         member.lifecycle = Lifecycle::EnteringStandby;
     }
 }
 
-/// Takes a member out of its target groups and then out of the group; its instance continues to run.
+/// Deregisters a member from its target groups, and then detaches it from the group; its instance continues to run.
 pub(crate) fn detach(group: &mut Group, region: &mut Region, instance: &str) {
     deregister(group, region, instance);
     if let Some(member) = group.member_mut(instance) {
@@ -49,13 +49,13 @@ pub(crate) fn detach(group: &mut Group, region: &mut Region, instance: &str) {
 
 /// The reason for the termination of a member.
 pub(crate) struct Leaving<'a> {
-    /// In AWS's words, after "an instance was taken out of service in response to".
+    /// Cause in AWS's form, after "an instance was taken out of service in response to".
     pub(crate) cause: &'a str,
-    /// True when requests to it are finished first.
+    /// True when the member finishes its requests first.
     pub(crate) drain: bool,
 }
 
-/// Takes a member out of its target groups and then terminates its instance.
+/// Deregisters a member from its target groups, and then terminates its instance.
 pub(crate) fn leave(group: &mut Group, region: &mut Region, id: &str, leaving: &Leaving<'_>, now: DateTime<Utc>) {
     let Some(member) = group.member_mut(id).cloned() else { return };
     group.end(&member.activity, ActivityStatus::Failed, Some("It was ended before".to_owned()), now);
@@ -80,7 +80,7 @@ pub(crate) fn leave(group: &mut Group, region: &mut Region, id: &str, leaving: &
     }
 }
 
-/// Takes a member out of its target groups; false when it was in none.
+/// Deregisters a member from its target groups; returns false when it was registered with none.
 pub(crate) fn deregister(group: &Group, region: &mut Region, id: &str) -> bool {
     let registered = registrations(group, region, id);
     for arn in &group.target_groups {
@@ -91,7 +91,7 @@ pub(crate) fn deregister(group: &Group, region: &mut Region, id: &str) -> bool {
     registered
 }
 
-/// Terminates a member's instance after its lifecycle hooks. Only members that have served wait for hooks.
+/// Terminates a member's instance after its termination hooks. Only members that were in service wait for hooks.
 pub(crate) fn terminate(group: &mut Group, region: &mut Region, id: &str, now: DateTime<Utc>) {
     let served = group.member_mut(id).is_some_and(|member| member.in_service.is_some());
     let runs = region.ec2.instances.get(id).is_some_and(|instance| instance.state == InstanceState::Running);
@@ -102,7 +102,7 @@ pub(crate) fn terminate(group: &mut Group, region: &mut Region, id: &str, now: D
         member.lifecycle = Lifecycle::Terminating;
         member.waits.clear();
     }
-    end_instance(region, id);
+    terminate_instance(region, id);
 }
 
 /// Registers a member with all target groups of its group.
@@ -123,7 +123,7 @@ fn registrations(group: &Group, region: &Region, id: &str) -> bool {
     groups.any(|target_group| target_group.target(id).is_some())
 }
 
-pub(crate) fn end_instance(region: &mut Region, id: &str) {
+pub(crate) fn terminate_instance(region: &mut Region, id: &str) {
     if let Some(instance) = region.ec2.instances.get_mut(id) {
         instance.terminate("Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown");
     }
@@ -133,7 +133,7 @@ fn subnet(region: &Region, id: &str) -> String {
     region.ec2.instances.get(id).map(|instance: &Instance| instance.subnet_id.clone()).unwrap_or_default()
 }
 
-/// Delays the next launch, for longer after each failure.
+/// Delays the next launch, with a longer pause after each failure.
 pub(crate) fn back_off(group: &mut Group, now: DateTime<Utc>, clock: TimeScale) {
     let seconds = f64::from(2_u32.saturating_pow(group.failures)).min(LONGEST_BACK_OFF_SECONDS);
     group.failures += 1;

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::model::autoscaling::{Group, RefreshStatus, Rollback};
 
-/// Turns the active refresh round.
+/// Starts the rollback of the active refresh.
 pub(crate) fn roll_back(group: &mut Group, reason: String, now: DateTime<Utc>) {
     group.failures = 0;
     group.next_launch = None;

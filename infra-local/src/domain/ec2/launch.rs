@@ -21,26 +21,26 @@ use crate::model::{Region, new_id};
 use crate::state::address::AddressBlock;
 use crate::wire::{ApiError, Outcome};
 
-/// Instances per request, as AWS's default quota has it.
+/// AWS's default quota of instances per request.
 const COUNT_LIMIT: u32 = 100;
 
-/// Security groups of a network interface, as AWS's default quota has it.
+/// AWS's default quota of security groups per network interface.
 const GROUPS_LIMIT: usize = 5;
 
-/// A launch of equal instances.
+/// A launch of identical instances.
 pub(crate) struct Launch {
     /// Overrides the data of the template.
     pub(crate) data: LaunchData,
     pub(crate) template: Option<TemplateReference>,
-    /// As many as there are addresses for, at least `min`.
+    /// Minimum number of instances. More are launched, up to `max`, while addresses are available.
     pub(crate) min: u32,
     pub(crate) max: u32,
     pub(crate) client_token: Option<String>,
 }
 
 impl Launch {
-    /// Creates the instances as `pending`; the runtime starts them. The same client token with the same
-    /// request gives the same instances, even terminated ones; with another request it is an error.
+    /// Creates the instances as `pending`; the runtime starts them. A repeated request with the same client token
+    /// returns the same instances, even terminated ones; another request with the token is an error.
     pub(crate) fn carry_out(
         self,
         cloud: &mut Cloud,
@@ -57,7 +57,7 @@ impl Launch {
                 format!("at most {COUNT_LIMIT} instances are launched at once"),
             ));
         }
-        let asked = self.data.clone();
+        let requested = self.data.clone();
         let data = match &self.template {
             Some(reference) => {
                 self.data.over(super::launch_template::resolve(cloud.region(region_name)?, reference)?.2)
@@ -67,7 +67,7 @@ impl Launch {
         if let Some(token) = &self.client_token
             && let Some(record) = cloud.region(region_name)?.ec2.launches.get(token)
         {
-            if record.request != asked || record.template != self.template || record.count != self.max {
+            if record.request != requested || record.template != self.template || record.count != self.max {
                 return Err(ApiError::new(
                     "IdempotentParameterMismatch",
                     format!("The client token {token} was used before to launch instances with other parameters"),
@@ -109,14 +109,14 @@ impl Launch {
         }
         if let Some(token) = self.client_token {
             let record =
-                LaunchRecord { request: asked, template: self.template, count: self.max, instances: ids.clone() };
+                LaunchRecord { request: requested, template: self.template, count: self.max, instances: ids.clone() };
             region.ec2.launches.insert(token, record);
         }
         Ok(ids)
     }
 }
 
-/// A launch whose references all exist.
+/// A launch whose references have been checked.
 struct Checked {
     image_id: String,
     image_machine: Option<MachineDocument>,
@@ -132,7 +132,7 @@ struct Checked {
     delete_interface_on_termination: bool,
 }
 
-/// Refuses a Machine that this computer cannot run, before other resources wait for it.
+/// Refuses a Machine document that this computer cannot run, before other resources depend on it.
 fn check_machine(of_image: Option<&MachineDocument>, data: &LaunchData) -> Outcome<()> {
     let own = match &data.user_data {
         Some(encoded) => MachineDocument::from_user_data(&check_user_data(encoded)?)
@@ -356,7 +356,7 @@ fn take_this_address(subnet: &mut Subnet, address: Ipv4Addr, owner: &str) -> Out
     Err(ApiError::new("InvalidIPAddress.InUse", format!("Address {address} is in use.")))
 }
 
-/// The error for a particular address where all instances are on the loopback interface.
+/// Returns the error for a requested private address where all instances use the loopback interface.
 fn no_private_addresses() -> ApiError {
     ApiError::new(
         "UnsupportedParameter",
@@ -365,7 +365,7 @@ fn no_private_addresses() -> ApiError {
     )
 }
 
-/// Checks that the groups exist in this VPC; no group means the VPC's default one.
+/// Checks that the groups exist in this VPC. Without any, the VPC's default group is used.
 pub(crate) fn check_security_groups(region: &Region, ids: &mut Vec<String>, vpc_id: &str) -> Outcome<()> {
     if ids.is_empty() {
         let default =
@@ -392,7 +392,7 @@ pub(crate) fn check_security_groups(region: &Region, ids: &mut Vec<String>, vpc_
     Ok(())
 }
 
-/// A zone that is lost has no room for anything.
+/// Checks that the zone has capacity. A zone that failed has none.
 fn check_capacity(region: &Region, instance_type: &str, zone: &str) -> Outcome<()> {
     if !region.lost_zones.contains(zone) {
         return Ok(());

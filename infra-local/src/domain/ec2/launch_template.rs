@@ -1,10 +1,10 @@
-//! Launch templates and versions that references mean.
+//! Resolution of references to launch templates and their versions.
 
 use crate::model::Region;
 use crate::model::ec2::launch_template::{LaunchData, LaunchTemplate, TemplateReference, TemplateVersion};
 use crate::wire::{ApiError, Outcome};
 
-/// The data that a launch from this reference begins with.
+/// Returns the launch data of the referenced template version.
 pub(crate) fn resolve<'a>(
     region: &'a Region,
     reference: &TemplateReference,
@@ -32,7 +32,7 @@ pub(crate) fn lookup<'a>(region: &'a Region, id: Option<&str>, name: Option<&str
     }
 }
 
-/// A version by number, `$Latest` or `$Default`.
+/// Returns a version by number, `$Latest` or `$Default`.
 pub(crate) fn version<'a>(template: &'a LaunchTemplate, text: Option<&str>) -> Outcome<(u64, &'a TemplateVersion)> {
     let number = match text {
         None | Some("" | "$Default") => Some(template.default_version),

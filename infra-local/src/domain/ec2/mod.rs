@@ -1,4 +1,4 @@
-//! Rules about instances and what they are launched from.
+//! Rules for launches of instances.
 
 pub(crate) mod launch;
 pub(crate) mod launch_template;
@@ -9,12 +9,12 @@ use base64::Engine as _;
 
 use crate::wire::{ApiError, Outcome};
 
-/// AWS's error for an image that is not there.
+/// Returns AWS's error for an image that does not exist.
 pub(crate) fn unknown_image(id: &str) -> ApiError {
     ApiError::new("InvalidAMIID.NotFound", format!("The image id '[{id}]' does not exist"))
 }
 
-/// AWS's error for a group that is not there.
+/// Returns AWS's error for a security group that does not exist.
 pub(crate) fn unknown_security_group(group: &str) -> ApiError {
     ApiError::new("InvalidGroup.NotFound", format!("The security group '{group}' does not exist"))
 }

@@ -61,7 +61,7 @@ impl NetworkInterface<'_> {
     }
 }
 
-/// The interfaces of a region.
+/// Returns the network interfaces of a region.
 pub(crate) fn all(region: &Region) -> Vec<NetworkInterface<'_>> {
     let mut all = Vec::new();
     for instance in region.ec2.instances.values().filter(|instance| instance.state != InstanceState::Terminated) {
@@ -109,7 +109,8 @@ pub(crate) fn all(region: &Region) -> Vec<NetworkInterface<'_>> {
     all
 }
 
-/// The interfaces of a balancer: one per subnet. An internet-facing balancer has its public address in the first.
+/// Returns the interfaces of a balancer: one per subnet. The first interface of an internet-facing balancer has its
+/// public address.
 pub(crate) fn of_balancer<'a>(
     region: &'a Region,
     balancer: &'a LoadBalancer,
@@ -133,7 +134,7 @@ pub(crate) fn of_balancer<'a>(
     })
 }
 
-/// The interface of a database or an endpoint, whose subnet is known by its address.
+/// Returns the interface of a database or an endpoint, whose address identifies the subnet.
 pub(crate) fn at_address<'a>(
     region: &'a Region,
     owner: Owner<'a>,

@@ -10,7 +10,7 @@ pub(crate) struct AddressRange {
 }
 
 impl AddressRange {
-    /// Reads `192.0.2.0/24` or `2001:db8::/32`.
+    /// Parses `192.0.2.0/24` or `2001:db8::/32`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (base, bits) = text.split_once('/')?;
         let base: IpAddr = base.parse().ok()?;

@@ -7,7 +7,7 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Matcher(Vec<RangeInclusive<u16>>);
 
-/// A matcher that is not one.
+/// Error for an invalid matcher.
 #[derive(Debug, thiserror::Error)]
 #[error("'{0}' is not a list of status codes between 200 and 499 like 200, 200,302 or 200-399")]
 pub(crate) struct MatcherError(String);
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn matchers_read_as_aws_writes_them() {
+    fn matchers_are_parsed_in_the_form_of_aws() {
         let matcher: Matcher = "200,301-302".parse().unwrap();
         assert!(matcher.admits(200) && matcher.admits(302) && !matcher.admits(303));
         for wrong in ["", "abc", "399-200", "100", "200-599", "200,"] {

@@ -1,4 +1,4 @@
-//! Rules of load balancers: which status codes and which clients a declaration means.
+//! Rules of load balancers: status codes of health checks, and address ranges of clients.
 
 mod address_range;
 mod matcher;

@@ -1,11 +1,11 @@
-//! Parameters of the installed PostgreSQL, and which of them RDS lets its users change.
+//! Parameters of the installed PostgreSQL, and which of them users of RDS can change.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use crate::domain::postgres::{self, Known};
 
-/// Parameters that the service sets itself, or that would take the server out of its control.
+/// Parameters that RDS sets itself, or that would prevent it from controlling the server.
 const MANAGED: &[&str] = &[
     "allow_system_table_mods",
     "archive_cleanup_command",
@@ -65,13 +65,13 @@ const MANAGED: &[&str] = &[
 /// The service's own parameter for `wal_level`.
 pub(crate) const LOGICAL_REPLICATION: &str = "rds.logical_replication";
 
-/// Every parameter of the installed PostgreSQL by name, and the service's own.
+/// Returns the parameters of the installed PostgreSQL, and those of RDS, by name.
 pub(crate) fn known() -> &'static BTreeMap<String, Known> {
     static OWN: LazyLock<BTreeMap<String, Known>> = LazyLock::new(|| parse(""));
     postgres::installed().map_or(&OWN, |installed| &installed.parameters)
 }
 
-/// Reads the output of `postgres --describe-config`, and adds the service's own parameter.
+/// Parses the output of `postgres --describe-config`, and adds the service's own parameter.
 pub(crate) fn parse(described: &str) -> BTreeMap<String, Known> {
     let own = Known {
         name: LOGICAL_REPLICATION.to_owned(),
@@ -85,7 +85,7 @@ pub(crate) fn parse(described: &str) -> BTreeMap<String, Known> {
     known.map(|known| (known.name.clone(), known)).collect()
 }
 
-/// Reads a line of the description: name, context, group, type, default, minimum, maximum, description.
+/// Parses a line of the description: name, context, group, type, default, minimum, maximum, description.
 fn parse_line(line: &str) -> Option<Known> {
     let mut fields = line.split('\t');
     let name = fields.next()?.to_lowercase();

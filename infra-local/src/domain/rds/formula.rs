@@ -1,7 +1,7 @@
-//! Formulas that parameters may have for values: `LEAST({DBInstanceClassMemory/9531392},5000)`.
+//! Formulas as values of parameters: `LEAST({DBInstanceClassMemory/9531392},5000)`.
 
-/// Evaluates a parameter's value for an instance with this memory. A value that is no formula stays as it is.
-/// `None` for a formula that cannot be understood.
+/// Evaluates a parameter's value for an instance with this memory. Other values than formulas are returned unchanged.
+/// `None` for an invalid formula.
 pub(crate) fn evaluate(value: &str, memory_bytes: u64) -> Option<String> {
     if !is_formula(value) {
         return Some(value.to_owned());
@@ -24,7 +24,7 @@ struct Parser<'a> {
     depth: usize,
 }
 
-/// The most functions that can stand inside each other.
+/// Limit of nested functions.
 const DEPTH_LIMIT: usize = 16;
 
 impl Parser<'_> {
@@ -54,7 +54,7 @@ impl Parser<'_> {
         self.number()
     }
 
-    /// Factors from the left to the right.
+    /// Evaluates factors from left to right.
     fn product(&mut self) -> Option<f64> {
         let mut value = self.factor()?;
         loop {

@@ -9,15 +9,15 @@ use crate::model::Region;
 use crate::model::rds::class;
 use crate::model::rds::{DbCluster, DbInstance, ParameterGroup};
 
-/// A parameter as its group has it.
+/// A parameter with its value in the parameter group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Wanted {
     pub(crate) value: String,
-    /// True when only a start of the server brings it into effect.
+    /// True when the value takes effect only at a start of the server.
     pub(crate) at_start: bool,
 }
 
-/// Parameters of which a standby must not have less than its primary.
+/// Parameters whose value on a standby must not be lower than on its primary.
 const NOT_LESS: &[&str] = &[
     "max_connections",
     "max_locks_per_transaction",
@@ -26,7 +26,7 @@ const NOT_LESS: &[&str] = &[
     "max_worker_processes",
 ];
 
-/// The parameters that an instance is to have: its cluster's, and above them its own.
+/// Returns the parameters that an instance should have: those of its cluster, overridden by its own.
 pub(crate) fn wanted(region: &Region, instance: &DbInstance) -> BTreeMap<String, Wanted> {
     let databases = &region.rds;
     let cluster = instance.cluster.as_ref().and_then(|cluster| databases.clusters.get(cluster));
@@ -44,7 +44,8 @@ fn of_group(group: &ParameterGroup, memory_bytes: u64) -> impl Iterator<Item = (
     })
 }
 
-/// Returns whether an instance has all its parameters in effect; one that does not run will have them when it does.
+/// Returns whether all parameters of an instance are in effect. An instance that does not run counts, because its start
+/// applies them.
 pub(crate) fn in_effect(region: &Region, instance: &DbInstance) -> bool {
     let mut expected = effective(&wanted(region, instance), &BTreeMap::new(), true);
     if let Some(upstream) = region.rds.upstream(instance) {
@@ -53,12 +54,12 @@ pub(crate) fn in_effect(region: &Region, instance: &DbInstance) -> bool {
     instance.runtime.process.is_none() || instance.runtime.parameters == expected
 }
 
-/// Returns whether every member of a cluster has the cluster's parameters in effect.
+/// Returns whether the cluster's parameters are in effect on all members.
 pub(crate) fn cluster_group_in_effect(region: &Region, cluster: &DbCluster) -> bool {
     region.rds.members(&cluster.id).all(|member| in_effect(region, member))
 }
 
-/// The parameters that come into effect: all of them at a start, else those that can on a running server.
+/// Returns the parameters that take effect: all at a start; on a running server, those that need no restart.
 pub(crate) fn effective(
     wanted: &BTreeMap<String, Wanted>,
     before: &BTreeMap<String, String>,
@@ -77,7 +78,7 @@ pub(crate) fn effective(
     kept.chain(now.map(|(name, wanted)| (name.clone(), wanted.value.clone()))).collect()
 }
 
-/// Raises what a standby must not have less of than its primary.
+/// Raises parameters of a standby to those of its primary where they must not be lower.
 pub(crate) fn raise(parameters: &mut BTreeMap<String, String>, primary: &BTreeMap<String, String>) {
     for name in NOT_LESS {
         let number =
@@ -90,7 +91,7 @@ pub(crate) fn raise(parameters: &mut BTreeMap<String, String>, primary: &BTreeMa
     }
 }
 
-/// Returns whether a running standby has less than its primary of what it must not have less of.
+/// Returns whether a running standby has a lower value than its primary of a parameter that must not be lower.
 pub(crate) fn too_small(standby: &BTreeMap<String, String>, primary: &BTreeMap<String, String>) -> bool {
     let mut raised = standby.clone();
     raise(&mut raised, primary);
@@ -104,7 +105,7 @@ pub(crate) struct Following {
     pub(crate) restore_command: Option<String>,
 }
 
-/// `postgresql.conf`.
+/// Returns the content of `postgresql.conf`.
 pub(crate) fn file(parameters: &BTreeMap<String, String>, following: &Following) -> String {
     let logical =
         parameters.get(LOGICAL_REPLICATION).is_some_and(|value| ["1", "on", "true"].contains(&value.as_str()));
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_start_brings_static_parameters_into_effect() {
+    fn static_parameters_take_effect_only_at_a_start() {
         crate::runtime::postgres::discover();
         let wanted: BTreeMap<String, Wanted> = [("max_connections", "50", true), ("work_mem", "128", false)]
             .map(|(name, value, at_start)| (name.to_owned(), Wanted { value: value.to_owned(), at_start }))
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_standby_has_as_much_as_its_primary() {
+    fn parameters_of_a_standby_are_not_lower_than_on_its_primary() {
         let primary = map(&[("max_connections", "50"), ("work_mem", "128")]);
         let mut standby = map(&[("max_connections", "20")]);
         assert!(too_small(&standby, &primary));

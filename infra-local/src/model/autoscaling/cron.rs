@@ -1,11 +1,11 @@
-//! Recurrences as cron writes them: `minute hour day-of-month month day-of-week`, in UTC.
+//! Cron expressions of recurrences: `minute hour day-of-month month day-of-week`, in UTC.
 
 use chrono::{DateTime, Datelike as _, Days, NaiveDate, TimeDelta, Timelike as _, Utc};
 
 const MONTHS: &[&str] = &["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
 const DAYS: &[&str] = &["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 
-/// The furthest a next time is looked for: leap days that fall on a certain day of the week come within 28 years.
+/// Search limit for the next time. A leap day on a given day of the week recurs within 28 years.
 const HORIZON_DAYS: u64 = 366 * 28;
 
 /// A recurrence; each field is a set of numbers, as bits.
@@ -16,12 +16,12 @@ pub(crate) struct Cron {
     days: u64,
     months: u64,
     weekdays: u64,
-    /// True when days of the month and of the week are both given: then either is enough.
+    /// True when both day of month and day of week are restricted: then either one matches, as in cron.
     either: bool,
 }
 
 impl Cron {
-    /// Reads five fields. The error describes the invalid one.
+    /// Parses five fields. The error describes the invalid one.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let fields: Vec<&str> = text.split_whitespace().collect();
         let [minutes, hours, days, months, weekdays] = fields.as_slice() else {
@@ -41,7 +41,7 @@ impl Cron {
         })
     }
 
-    /// The first time after `after`; none when there is no such day.
+    /// Returns the first matching time after `after`, or `None` if no day matches.
     pub(crate) fn next(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let first = after + TimeDelta::minutes(1);
         let mut day = first.date_naive();
@@ -73,7 +73,7 @@ fn has(bits: u64, number: u32) -> bool {
     bits & (1 << number) != 0
 }
 
-/// Reads one field: `*`, `5`, `1-5`, `*/15`, `MON-FRI`, and lists of these.
+/// Parses a field: `*`, `5`, `1-5`, `*/15`, `MON-FRI`, and lists of these.
 fn set(field: &str, low: u32, high: u32, names: &[&str], first_name: u32) -> Result<u64, String> {
     let wrong = || format!("'{field}' must be made of numbers from {low} to {high}, `*`, `-`, `/` and `,`");
     let number = |text: &str| -> Result<u32, String> {
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn next_times() {
+    fn a_recurrence_returns_its_next_time() {
         for (cron, after, expected) in [
             ("* * * * *", "2026-11-21T12:00:30Z", "2026-11-21T12:01"),
             ("0 9 * * *", "2026-11-21T09:00:00Z", "2026-11-22T09:00"),

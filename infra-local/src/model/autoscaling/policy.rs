@@ -23,7 +23,7 @@ pub(crate) enum PolicyKind {
     Simple(Adjustment),
 }
 
-/// Keeps a metric near a value.
+/// Settings of target tracking: keeps a metric near a target value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Tracking {
     pub(crate) metric: Metric,
@@ -38,7 +38,7 @@ pub(crate) struct Tracking {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Metric {
     Cpu,
-    /// Requests per minute and target; the label names balancer and target group.
+    /// Requests per minute and target. The resource label contains the balancer and the target group.
     RequestsPerTarget {
         label: String,
     },
@@ -64,7 +64,7 @@ pub(crate) struct Adjustment {
     pub(crate) steps: Vec<Step>,
 }
 
-/// A step of a step policy.
+/// A step of a step scaling policy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Step {
     pub(crate) lower: Option<f64>,

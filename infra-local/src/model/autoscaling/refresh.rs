@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::ec2::launch_template::TemplateReference;
 
-/// The replacement of all instances, one after the other.
+/// An instance refresh: the gradual replacement of all instances.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Refresh {
     pub(crate) id: String,
@@ -16,20 +16,20 @@ pub(crate) struct Refresh {
     /// Desired template, when the refresh declares one. It becomes the group's template at success.
     pub(crate) desired: Option<TemplateReference>,
     pub(crate) preferences: Preferences,
-    /// Number of instances to replace at the beginning.
+    /// Number of instances to replace when the refresh started.
     pub(crate) total: u32,
     /// Number of instances that are not replaced yet.
     pub(crate) remaining: u32,
     pub(crate) rollback: Option<Rollback>,
     /// Time of the last progress.
     pub(crate) moved: DateTime<Utc>,
-    /// Checkpoints that were reached.
+    /// Number of checkpoints that have been reached.
     #[serde(default)]
     pub(crate) checkpoints: usize,
-    /// Since when it waits at a checkpoint.
+    /// Start of the wait at a checkpoint.
     #[serde(default)]
     pub(crate) paused: Option<DateTime<Utc>>,
-    /// Since when it bakes.
+    /// Start of the bake time.
     #[serde(default)]
     pub(crate) baking: Option<DateTime<Utc>>,
 }
@@ -52,30 +52,30 @@ pub(crate) struct Preferences {
     pub(crate) bake_seconds: Option<u32>,
     /// Treatment of instances that are protected from scale-in.
     #[serde(default)]
-    pub(crate) protected: Spared,
-    /// Names of alarms that fail it.
+    pub(crate) protected: ProtectedInstances,
+    /// Names of alarms that fail the refresh.
     #[serde(default)]
     pub(crate) alarms: Vec<String>,
 }
 
 /// Treatment of an instance that is protected from scale-in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Spared {
-    /// Replaces it like any other.
+pub(crate) enum ProtectedInstances {
+    /// Replaces the instance like any other.
     Refresh,
-    /// Leaves it as it is.
+    /// Does not replace the instance.
     Ignore,
-    /// Waits until it is protected no more.
+    /// Waits until the protection is removed.
     #[default]
     Wait,
 }
 
-/// A refresh on its way back.
+/// A rollback of a refresh.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Rollback {
     pub(crate) reason: String,
     pub(crate) started: DateTime<Utc>,
-    /// Progress of the refresh, in percent.
+    /// Progress of the refresh when the rollback started, in percent.
     pub(crate) percentage: u32,
     pub(crate) remaining: u32,
     pub(crate) total: u32,
@@ -96,7 +96,7 @@ pub(crate) enum RefreshStatus {
 }
 
 impl RefreshStatus {
-    /// AWS's word.
+    /// Returns the name in AWS's API.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Pending => "Pending",

@@ -1,4 +1,4 @@
-//! CloudWatch's alarms and what became of them.
+//! CloudWatch alarms and their history.
 
 use std::collections::BTreeMap;
 
@@ -9,14 +9,14 @@ use crate::model::Tags;
 
 /// An alarm on one metric.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-// The names are AWS's.
+// Clippy would rename fields; the names are those of AWS's API.
 #[allow(clippy::struct_field_names)]
 pub(crate) struct Alarm {
     pub(crate) name: String,
     pub(crate) arn: String,
     pub(crate) description: Option<String>,
     pub(crate) actions_enabled: bool,
-    /// ARNs by the state that they are for.
+    /// ARNs of the actions, by the state that triggers them.
     pub(crate) actions: BTreeMap<AlarmState, Vec<String>>,
     pub(crate) namespace: String,
     pub(crate) metric: String,
@@ -72,7 +72,7 @@ pub(crate) enum Missing {
     NotBreaching,
 }
 
-/// Something that happened to an alarm.
+/// An entry of an alarm's history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct HistoryItem {
     pub(crate) alarm: String,
@@ -92,7 +92,7 @@ pub(crate) enum HistoryKind {
 }
 
 impl AlarmState {
-    /// AWS's word.
+    /// Returns the name in AWS's API.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Ok => "OK",
@@ -112,7 +112,7 @@ impl Comparison {
         }
     }
 
-    /// Text of the comparison in reasons.
+    /// Returns the text of the comparison in reasons.
     pub(crate) fn words(self) -> &'static str {
         match self {
             Self::GreaterThanOrEqualToThreshold => "greater than or equal to",
@@ -124,7 +124,7 @@ impl Comparison {
 }
 
 impl Alarm {
-    /// The actions of its present state.
+    /// Returns the actions of the current state.
     pub(crate) fn due_actions(&self) -> &[String] {
         let actions = self.actions.get(&self.state).filter(|_| self.actions_enabled);
         actions.map(Vec::as_slice).unwrap_or_default()

@@ -1,24 +1,24 @@
-//! Metrics: time series, kept in memory alone and bounded.
+//! Metrics: time series, kept only in memory, with limits.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// The most series there are; the one that was silent longest makes room.
+/// Limit of the time series. The series without a new sample for the longest time is dropped first.
 const SERIES: usize = 1000;
 
-/// Samples of a series kept as they came; older ones are merged minute by minute.
+/// Number of recent samples per series; older samples are merged by minute.
 const SAMPLES: usize = 1200;
 
-/// Merged minutes of a series: a day.
+/// Number of merged minutes per series: a day.
 const MINUTES: usize = 1440;
 
-/// Values of a period that percentiles are taken from.
+/// Number of distinct values per period that percentiles are computed from.
 const VALUES: usize = 4096;
 
-/// A handle on all series. Its copies share them, so it is part of the state without being in its file: states compare
-/// equal whatever was measured.
+/// A handle on all series. Clones share them, so metrics are part of the state without being written to its file. All
+/// handles compare as equal.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Metrics(Arc<Mutex<BTreeMap<MetricName, Series>>>);
 
@@ -101,7 +101,7 @@ pub(crate) struct Period {
     sum: f64,
     min: f64,
     max: f64,
-    /// Single values and how often each came.
+    /// Distinct values and their counts.
     values: Vec<(f64, f64)>,
 }
 
@@ -112,7 +112,7 @@ struct Series {
 }
 
 impl Sample {
-    /// A single value.
+    /// Returns a datum with a single value.
     pub(crate) fn value(time: DateTime<Utc>, unit: &'static str, value: f64) -> Self {
         Self { time, unit, count: 1.0, sum: value, min: value, max: value }
     }
@@ -126,7 +126,7 @@ impl Sample {
 }
 
 impl Statistic {
-    /// CloudWatch's word: `Average`, `p99.9`.
+    /// Parses a statistic in CloudWatch's form: `Average`, `p99.9`.
     pub(crate) fn parse(word: &str) -> Option<Self> {
         Some(match word {
             "SampleCount" => Self::SampleCount,
@@ -157,7 +157,7 @@ impl Period {
         }
     }
 
-    /// The statistic of the period; none where there are no single values to take a percentile from.
+    /// Returns a statistic of the period, or `None` for a percentile of a period without single values.
     pub(crate) fn statistic(&self, statistic: Statistic) -> Option<f64> {
         Some(match statistic {
             Statistic::SampleCount => self.count,
@@ -185,15 +185,16 @@ impl Metrics {
     pub(crate) fn record(&self, name: &MetricName, sample: Sample) {
         let mut all = self.lock();
         if !all.contains_key(name) && all.len() >= SERIES {
-            let quiet = all.iter().min_by_key(|(_, series)| series.latest()).map(|(name, _)| name.clone());
-            if let Some(quiet) = quiet {
-                all.remove(&quiet);
+            let stalest = all.iter().min_by_key(|(_, series)| series.latest()).map(|(name, _)| name.clone());
+            if let Some(stalest) = stalest {
+                all.remove(&stalest);
             }
         }
         all.entry(name.clone()).or_default().push(sample);
     }
 
-    /// The periods from `from` to `to` that have values, oldest first. Periods begin at multiples of their length.
+    /// Returns the periods from `from` to `to` that have values, oldest first. Periods begin at multiples of their
+    /// length.
     pub(crate) fn periods(
         &self,
         name: &MetricName,
@@ -217,7 +218,7 @@ impl Metrics {
         periods.into_values().collect()
     }
 
-    /// The names that `wanted` accepts, each with the time of its last sample.
+    /// Returns the names that `wanted` accepts, each with the time of its last sample.
     pub(crate) fn names(&self, wanted: impl Fn(&MetricName) -> bool) -> Vec<(MetricName, DateTime<Utc>)> {
         let all = self.lock();
         let named = all.iter().filter(|(name, _)| wanted(name));
@@ -274,15 +275,15 @@ mod tests {
         assert_eq!(periods.iter().map(|period| period.start).collect::<Vec<_>>(), [at(0), at(60)]);
         let statistic = |word: &str| periods[0].statistic(Statistic::parse(word).unwrap());
         let words = ["SampleCount", "Average", "Sum", "Minimum", "Maximum", "p50", "p100"];
-        let told = words.map(|word| statistic(word).unwrap().to_string());
-        assert_eq!(told, ["3", "4", "12", "1", "8", "3", "8"]);
+        let formatted = words.map(|word| statistic(word).unwrap().to_string());
+        assert_eq!(formatted, ["3", "4", "12", "1", "8", "3", "8"]);
         assert!(metrics.periods(&name("m"), Some("Percent"), at(0), at(120), TimeDelta::seconds(60)).is_empty());
         assert_eq!(Statistic::parse("p101"), None);
         assert_eq!(Statistic::parse("Median"), None);
     }
 
     #[test]
-    fn series_are_bounded_and_the_silent_one_goes() {
+    fn series_are_limited_and_the_stalest_one_is_dropped() {
         let metrics = Metrics::default();
         for (number, second) in (0..=SERIES).zip(0..) {
             metrics.record(&name(&format!("m{number}")), Sample::value(at(second), "None", 1.0));

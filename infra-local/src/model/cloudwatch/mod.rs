@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use alarm::{Alarm, AlarmState, HistoryItem, HistoryKind};
 
-/// Items kept of a region, as AWS keeps those of thirty days.
+/// Number of history items that are kept per region. AWS keeps those of thirty days.
 const HISTORY: usize = 1000;
 
 /// CloudWatch's part of a region.
@@ -32,14 +32,14 @@ crate::model::changes::record_by_field!(CloudWatch {
 });
 
 impl CloudWatch {
-    /// Remembers what happened to an alarm.
+    /// Adds an item to an alarm's history.
     pub(crate) fn remember(&mut self, item: HistoryItem) {
         self.history.push(item);
         let surplus = self.history.len().saturating_sub(HISTORY);
         self.history.drain(..surplus);
     }
 
-    /// Gives an alarm a state; says whether it is another one.
+    /// Sets the state of an alarm, and returns whether it changed.
     pub(crate) fn set_state(
         &mut self,
         name: &str,

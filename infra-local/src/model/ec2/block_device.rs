@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A volume of an instance, kept and shown.
+/// A volume of an instance. It is recorded and described, but has no effect.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct BlockDevice {

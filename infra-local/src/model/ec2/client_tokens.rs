@@ -21,7 +21,7 @@ impl ClientTokens {
         self.0.insert(format!("{operation}/{token}"), (digest, id.to_owned()));
     }
 
-    /// Forgets the requests whose resources do not exist any more.
+    /// Drops the requests whose resources no longer exist.
     pub(crate) fn retain(&mut self, exists: impl Fn(&str) -> bool) {
         self.0.retain(|_, (_, id)| exists(id));
     }

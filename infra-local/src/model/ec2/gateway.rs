@@ -1,4 +1,4 @@
-//! Ways out of a VPC: internet gateways, NAT gateways, and the elastic addresses they and instances may hold.
+//! Internet gateways, NAT gateways, and elastic IP addresses.
 
 use std::net::Ipv4Addr;
 
@@ -17,19 +17,19 @@ pub(crate) struct InternetGateway {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-// The names are AWS's.
+// Clippy would rename fields; the names are those of AWS's API.
 #[allow(clippy::struct_field_names)]
 pub(crate) struct NatGateway {
     pub(crate) id: String,
     pub(crate) vpc_id: String,
     pub(crate) subnet_id: String,
     pub(crate) state: NatState,
-    /// The elastic address; a private gateway has none.
+    /// The elastic address, or `None` for a private gateway.
     pub(crate) allocation_id: Option<String>,
-    /// Its last association, shown as long as the gateway is shown.
+    /// The gateway's last public address, described until the gateway is forgotten.
     pub(crate) public_ip: Option<Ipv4Addr>,
     pub(crate) association_id: Option<String>,
-    /// Its loopback address in the subnet.
+    /// Its private address in the subnet.
     pub(crate) private_ip: Ipv4Addr,
     pub(crate) network_interface_id: String,
     pub(crate) created: DateTime<Utc>,
@@ -64,7 +64,7 @@ pub(crate) struct Association {
     pub(crate) holder: Holder,
 }
 
-/// Holder of an elastic address, by id.
+/// Owner of an elastic address, by id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Holder {
@@ -83,26 +83,26 @@ impl NatState {
         }
     }
 
-    /// Returns whether it needs its subnet and its address no more.
+    /// Returns whether the gateway no longer needs its subnet and its address.
     pub(crate) fn is_over(&self) -> bool {
         matches!(self, NatState::Failed(..) | NatState::Deleted)
     }
 }
 
 impl InternetGateway {
-    /// A gateway of its own, or attached to a VPC.
+    /// Returns a new gateway, detached or attached to a VPC.
     pub(crate) fn new(vpc_id: Option<String>) -> InternetGateway {
         InternetGateway { id: new_id("igw"), vpc_id, tags: Tags::new() }
     }
 }
 
 impl Region {
-    /// The internet gateway of a VPC.
+    /// Returns the internet gateway of a VPC.
     pub(crate) fn internet_gateway_of(&self, vpc_id: &str) -> Option<&InternetGateway> {
         self.ec2.internet_gateways.values().find(|gateway| gateway.vpc_id.as_deref() == Some(vpc_id))
     }
 
-    /// The elastic address that an instance holds.
+    /// Returns the elastic address that is associated with an instance.
     pub(crate) fn elastic_address_of(&self, instance: &str) -> Option<&ElasticAddress> {
         self.ec2.addresses.values().find(|address| {
             address
@@ -112,7 +112,7 @@ impl Region {
         })
     }
 
-    /// Returns the public address of an instance: its elastic address, else its own when it was given a public one.
+    /// Returns the public address of an instance: its elastic address, or else the one that it was launched with.
     pub(crate) fn public_address_of(&self, instance: &Instance) -> Option<Ipv4Addr> {
         if instance.state == InstanceState::Terminated {
             return None;
@@ -120,20 +120,20 @@ impl Region {
         if let Some(elastic) = self.elastic_address_of(&instance.id) {
             return Some(elastic.address);
         }
-        // A public address that is not elastic is given back when the instance stops.
+        // A public address that is not elastic is released when the instance stops.
         let up = matches!(instance.state, InstanceState::Pending | InstanceState::Running);
         (up && instance.public_ip).then_some(instance.address)
     }
 
-    /// Takes the elastic addresses from this holder.
+    /// Disassociates the elastic addresses of this holder.
     pub(crate) fn take_addresses_from(&mut self, holder: &Holder) {
         for address in self.ec2.addresses.values_mut() {
             address.association.take_if(|association| association.holder == *holder);
         }
     }
 
-    /// Ends a NAT gateway: its subnet and its elastic address are free again.
-    pub(crate) fn end_nat_gateway(&mut self, id: &str, state: NatState, now: DateTime<Utc>) {
+    /// Deletes a NAT gateway: releases its address in the subnet and its elastic address.
+    pub(crate) fn delete_nat_gateway(&mut self, id: &str, state: NatState, now: DateTime<Utc>) {
         let Some(gateway) = self.ec2.nat_gateways.get_mut(id) else { return };
         gateway.state = state;
         gateway.ended = Some(now);

@@ -1,5 +1,5 @@
-//! Machine images: the stock ones, which are data, and those made of instances, which are state. Every region has its own
-//! ids for them, as on AWS.
+//! Machine images: stock images, which are constants, and images of instances, which are state. As on AWS, their ids
+//! differ between regions.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -14,22 +14,22 @@ pub(crate) struct Image {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) description: String,
-    /// The account that owns it.
+    /// The account that owns the image.
     pub(crate) owner: String,
     pub(crate) architecture: String,
     pub(crate) created: DateTime<Utc>,
-    /// True when everybody may launch it.
+    /// True when all accounts can launch the image.
     pub(crate) public: bool,
     pub(crate) state: ImageState,
     /// The snapshot of its root volume.
     pub(crate) snapshot_id: String,
     /// Size of that volume.
     pub(crate) size_gib: u32,
-    /// Instance that the image is made of; the runtime copies its disk.
+    /// Instance that the image is created from; the runtime copies its disk.
     pub(crate) source_instance_id: Option<String>,
-    /// True when the source goes on running while it is copied.
+    /// True when the source keeps running while it is copied.
     pub(crate) no_reboot: bool,
-    /// Machine of its instances.
+    /// Machine document of instances of this image.
     pub(crate) machine: Option<MachineDocument>,
     pub(crate) tags: Tags,
 }
@@ -53,7 +53,7 @@ impl ImageState {
     }
 }
 
-/// The copy of a volume that an image starts from. It outlives its image.
+/// The copy of a volume from which an image starts. Deleting the image does not delete it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Snapshot {
     pub(crate) id: String,
@@ -120,12 +120,12 @@ impl Stock {
     }
 }
 
-/// The stock images of a region.
+/// Returns the stock images of a region.
 pub(crate) fn stock(region: &str) -> Vec<Image> {
     STOCK.iter().map(|stock| stock.image(region)).collect()
 }
 
-/// The public parameters that Debian publishes: the id of a release's latest image.
+/// Returns the public parameters of Debian, which contain the id of a release's latest image.
 pub(crate) fn public_parameters(region: &str) -> Vec<(String, Image)> {
     let named =
         |stock: &Stock| (format!("/aws/service/debian/release/{}/latest/amd64", stock.release), stock.image(region));
@@ -133,12 +133,12 @@ pub(crate) fn public_parameters(region: &str) -> Vec<(String, Image)> {
 }
 
 impl Region {
-    /// Every image that can be seen here.
+    /// Returns the images that the account can see.
     pub(crate) fn all_images(&self) -> Vec<Image> {
         stock(&self.name).into_iter().chain(self.ec2.images.values().cloned()).collect()
     }
 
-    /// The image of this id.
+    /// Returns the image with this id.
     pub(crate) fn image(&self, id: &str) -> Option<Image> {
         self.ec2.images.get(id).cloned().or_else(|| stock(&self.name).into_iter().find(|image| image.id == id))
     }
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_differ_between_regions_and_stay() {
+    fn image_ids_differ_between_regions_and_are_stable() {
         assert_eq!(stock("us-east-1"), stock("us-east-1"));
         assert_ne!(stock("us-east-1")[0].id, stock("us-east-2")[0].id);
         assert_eq!(stock("us-east-1")[0].id.len(), 21);

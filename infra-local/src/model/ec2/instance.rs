@@ -1,4 +1,4 @@
-//! Instances, what they were launched with, and what of them runs.
+//! Instances: launch parameters and observed processes.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -15,9 +15,9 @@ use crate::model::Tags;
 use crate::model::machine::MachineDocument;
 use crate::model::process::ProcessIdentity;
 
-/// An instance. Its state is what EC2 shows; `runtime` is what the data plane knows.
+/// An instance. `state` is what EC2 reports; `runtime` belongs to the data plane.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-// The names are AWS's, and so is the number of its switches.
+// Names and flags are those of AWS's API.
 #[allow(clippy::struct_field_names, clippy::struct_excessive_bools)]
 pub(crate) struct Instance {
     pub(crate) id: String,
@@ -26,7 +26,7 @@ pub(crate) struct Instance {
     /// Reason of its state: `Client.UserInitiatedShutdown`, `Server.InternalError`…
     pub(crate) reason: Option<StateReason>,
     pub(crate) image_id: String,
-    /// Machine of the image, below that of the user data.
+    /// Machine document of the image, which the user data overrides.
     #[serde(default)]
     pub(crate) image_machine: Option<MachineDocument>,
     pub(crate) instance_type: String,
@@ -37,11 +37,11 @@ pub(crate) struct Instance {
     pub(crate) zone: String,
     /// Its loopback address.
     pub(crate) address: Ipv4Addr,
-    /// True when its address is a public one as well.
+    /// True when the instance has a public address.
     #[serde(default = "was_public")]
     pub(crate) public_ip: bool,
     pub(crate) security_groups: Vec<String>,
-    /// As it was sent: base64.
+    /// The user data as it was sent, in base64.
     pub(crate) user_data: Option<String>,
     /// Name of the instance profile.
     pub(crate) instance_profile: Option<ProfileReference>,
@@ -51,7 +51,8 @@ pub(crate) struct Instance {
     pub(crate) shutdown_terminates: bool,
     pub(crate) monitoring: bool,
     pub(crate) ebs_optimized: bool,
-    /// `standard` or `unlimited`, kept and shown: nothing here runs out of credits. Its type's own when none is said.
+    /// `standard` or `unlimited`; by default that of the instance type. Recorded and described only: instances never
+    /// run out of credits.
     #[serde(default)]
     pub(crate) cpu_credits: Option<String>,
     pub(crate) client_token: Option<String>,
@@ -89,7 +90,7 @@ pub(crate) struct ProfileReference {
     pub(crate) name: String,
 }
 
-/// The instance metadata service's options, kept and shown.
+/// Options of the instance metadata service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct MetadataOptions {
     pub(crate) http_tokens: String,
@@ -113,13 +114,13 @@ impl Default for MetadataOptions {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Runtime {
-    /// The processes by name.
+    /// Processes by name.
     pub(crate) services: BTreeMap<String, Service>,
-    /// True when its first boot, in which it configures itself, has ended.
+    /// True when the first boot, in which the instance configures itself, has finished.
     pub(crate) configured: bool,
-    /// Number of requested reboots; the runtime restarts everything when it grows.
+    /// Number of requested reboots; the runtime restarts all processes when it increases.
     pub(crate) reboots: u32,
-    /// True when the machine under it is lost: nothing of it runs, whatever its state says.
+    /// True when the machine has failed: no process runs, regardless of the instance's state.
     pub(crate) impaired: bool,
 }
 
@@ -146,7 +147,7 @@ pub(crate) enum ServiceState {
     Stopped,
 }
 
-/// A finished RunInstances call, so that the same token gives the same instances.
+/// A finished RunInstances call, so that a retry with the same token returns the same instances.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct LaunchRecord {
     pub(crate) request: LaunchData,
@@ -155,7 +156,7 @@ pub(crate) struct LaunchRecord {
     pub(crate) instances: Vec<String>,
 }
 
-/// States of an older version have public instances only.
+/// Default for states of an older version, in which all instances were public.
 fn was_public() -> bool {
     true
 }
@@ -183,7 +184,7 @@ impl InstanceState {
         }
     }
 
-    /// Returns whether it is on its way to being gone, or gone.
+    /// Returns whether the instance is being terminated, or is terminated.
     pub(crate) fn is_ending(self) -> bool {
         matches!(self, InstanceState::ShuttingDown | InstanceState::Terminated)
     }
@@ -212,13 +213,13 @@ impl Instance {
         Some(self.cpu_credits.as_deref().unwrap_or(own))
     }
 
-    /// The user data as the host sees it.
+    /// Returns the decoded user data, as the host receives it.
     pub(crate) fn decoded_user_data(&self) -> Vec<u8> {
         let compact: String = self.user_data.as_deref().unwrap_or_default().split_ascii_whitespace().collect();
         STANDARD.decode(compact).unwrap_or_default()
     }
 
-    /// Asks the data plane to end it. Ending what is ending changes nothing.
+    /// Requests the termination by the data plane. Has no effect on an instance that is being terminated.
     pub(crate) fn terminate(&mut self, code: &str, message: &str) {
         if !self.state.is_ending() {
             self.state = InstanceState::ShuttingDown;

@@ -1,4 +1,4 @@
-//! Instance types: a handful, as data.
+//! The supported instance types, as constants.
 
 use crate::wire::{ApiError, Outcome};
 
@@ -11,7 +11,7 @@ pub(crate) struct InstanceType {
 }
 
 impl InstanceType {
-    /// The type with this name.
+    /// Returns the type with this name.
     pub(crate) fn named(name: &str) -> Outcome<&'static InstanceType> {
         let found = TYPES.iter().find(|kind| kind.name == name);
         found.ok_or_else(|| {

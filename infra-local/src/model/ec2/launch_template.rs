@@ -1,4 +1,4 @@
-//! Launch templates and what a launch is made of.
+//! Launch templates and launch parameters.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -27,7 +27,7 @@ pub(crate) struct TemplateVersion {
     pub(crate) data: LaunchData,
 }
 
-/// Data of a launch: that of a template version, or of a RunInstances request. Absent fields are undeclared.
+/// Parameters of a launch: those of a template version, or of a RunInstances request. `None` means not declared.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct LaunchData {
@@ -51,16 +51,16 @@ pub(crate) struct LaunchData {
     pub(crate) shutdown_behavior: Option<String>,
     pub(crate) monitoring: Option<bool>,
     pub(crate) ebs_optimized: Option<bool>,
-    /// `standard` or `unlimited`; kept and shown.
+    /// `standard` or `unlimited`; recorded and described only.
     pub(crate) cpu_credits: Option<String>,
-    /// In the request's own single network interface: kept, because templates show it again.
+    /// The parameters of a `NetworkInterface`, kept in this form because templates return it.
     pub(crate) network_interface: Option<NetworkInterface>,
     pub(crate) instance_tags: Tags,
     pub(crate) volume_tags: Tags,
     pub(crate) interface_tags: Tags,
 }
 
-/// The one network interface a launch may describe.
+/// The only network interface that a launch can describe.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct NetworkInterface {
@@ -78,7 +78,7 @@ pub(crate) struct NetworkInterface {
 pub(crate) struct TemplateReference {
     pub(crate) id: Option<String>,
     pub(crate) name: Option<String>,
-    /// A number, `$Latest` or `$Default`; the default when absent.
+    /// A number, `$Latest` or `$Default`; `None` means the default.
     pub(crate) version: Option<String>,
 }
 

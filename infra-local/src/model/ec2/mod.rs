@@ -1,4 +1,4 @@
-//! EC2's resources: networks, images, instances and what they are launched from.
+//! EC2's resources: networks, images, instances, launch templates.
 
 pub(crate) mod block_device;
 mod client_tokens;
@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::{Table, Tags, changes};
 use client_tokens::ClientTokens;
 
-/// EC2's part of a region, each kind by id.
+/// EC2's resources of a region, each kind by id.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Ec2 {
@@ -37,11 +37,11 @@ pub(crate) struct Ec2 {
     pub(crate) addresses: BTreeMap<String, gateway::ElasticAddress>,
     pub(crate) route_tables: BTreeMap<String, route_table::RouteTable>,
     pub(crate) peerings: BTreeMap<String, peering::Peering>,
-    /// Id of the one set of DHCP options, which every VPC has.
+    /// Id of the only set of DHCP options, which all VPCs have.
     pub(crate) dhcp_options: String,
     pub(crate) dhcp_options_tags: Tags,
     pub(crate) key_pairs: BTreeMap<String, key_pair::KeyPair>,
-    /// Images of instances; the stock images are data.
+    /// Images of instances; the stock images are constants.
     pub(crate) images: BTreeMap<String, image::Image>,
     /// Snapshots of volumes.
     pub(crate) snapshots: BTreeMap<String, image::Snapshot>,
@@ -98,7 +98,7 @@ impl Ec2 {
         self.client_tokens.retain(|created| created != id);
     }
 
-    /// Removes the NAT gateways that are not `shown` any more, and the client tokens of the requests that created them.
+    /// Removes the NAT gateways for which `shown` is false, and the client tokens of the requests that created them.
     pub(crate) fn retain_nat_gateways(&mut self, shown: impl Fn(&gateway::NatGateway) -> bool) {
         self.nat_gateways.retain(|_, gateway| shown(gateway));
         let kept = &self.nat_gateways;

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Cloud, Region, Tags};
 
-/// A peering connection as one of its regions knows it. Between two regions both have a copy, which differ in their tags.
+/// A peering connection as one of its regions records it. For a connection between two regions both have a copy, and
+/// only the tags of the copies differ.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Peering {
     pub(crate) id: String,
@@ -23,9 +24,9 @@ pub(crate) struct Side {
     pub(crate) region: String,
     pub(crate) owner: String,
     pub(crate) vpc_id: String,
-    /// The VPC's range; none when there is no such VPC.
+    /// The VPC's range; `None` when the VPC does not exist.
     pub(crate) cidr: Option<String>,
-    /// True when the other side resolves names to private addresses; kept and shown.
+    /// True when DNS names resolve to private addresses from the other VPC; recorded and described only.
     pub(crate) dns_resolution: bool,
 }
 
@@ -65,7 +66,7 @@ impl PeeringState {
 }
 
 impl Peering {
-    /// The VPC at the other end of one of the two.
+    /// Returns the other VPC of the connection.
     pub(crate) fn other_side(&self, vpc_id: &str) -> Option<&Side> {
         if self.requester.vpc_id == vpc_id {
             Some(&self.accepter)
@@ -78,7 +79,7 @@ impl Peering {
 }
 
 impl Cloud {
-    /// Changes a peering connection in every region that knows it.
+    /// Changes a peering connection in all regions that have a copy of it.
     pub(crate) fn change_peering(&mut self, id: &str, change: impl Fn(&mut Peering)) {
         self.regions.values_mut().filter_map(|region| region.ec2.peerings.get_mut(id)).for_each(change);
     }

@@ -1,10 +1,9 @@
-//! Route tables: where packets of a subnet go.
+//! Route tables, which route the packets of subnets.
 
 use serde::{Deserialize, Serialize};
 
 use super::gateway::NatState;
 use super::peering::PeeringState;
-use crate::model::cidr::Cidr;
 use crate::model::{Region, Tags, new_id};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -12,7 +11,7 @@ pub(crate) struct RouteTable {
     pub(crate) id: String,
     pub(crate) vpc_id: String,
     pub(crate) associations: Vec<TableAssociation>,
-    /// Besides the one that every table has: the VPC's own range is local.
+    /// Routes besides the local route of the VPC's range, which every table has.
     pub(crate) routes: Vec<Route>,
     pub(crate) tags: Tags,
 }
@@ -20,7 +19,7 @@ pub(crate) struct RouteTable {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TableAssociation {
     pub(crate) id: String,
-    /// The subnet; none makes the table the main one, which all other subnets of the VPC use.
+    /// The associated subnet. `None` makes the table the main one, which all other subnets of the VPC use.
     pub(crate) subnet_id: Option<String>,
 }
 
@@ -51,7 +50,7 @@ impl RouteTable {
         }
     }
 
-    /// The main table of a new VPC.
+    /// Returns the main table of a new VPC.
     pub(crate) fn main(vpc_id: &str) -> RouteTable {
         RouteTable { associations: vec![TableAssociation::new(None)], ..RouteTable::new(vpc_id) }
     }
@@ -68,7 +67,7 @@ impl TableAssociation {
 }
 
 impl Region {
-    /// The table that a subnet's packets are routed by: its own, else the VPC's main one.
+    /// Returns the route table of a subnet: the associated one, or else the VPC's main table.
     pub(crate) fn route_table_of(&self, subnet_id: &str) -> Option<&RouteTable> {
         let own = self.ec2.route_tables.values().find(|table| {
             table.associations.iter().any(|association| association.subnet_id.as_deref() == Some(subnet_id))
@@ -79,15 +78,7 @@ impl Region {
         })
     }
 
-    /// Returns the target of a subnet's packets to this range: the longest prefix that covers it wins. `None` is no target, or local.
-    pub(crate) fn route(&self, subnet_id: &str, destination: Cidr) -> Option<&Route> {
-        let table = self.route_table_of(subnet_id)?;
-        let covering = table.routes.iter().filter_map(|route| Some((Cidr::parse(&route.destination)?, route)));
-        let covering = covering.filter(|(range, _)| range.contains(destination));
-        covering.max_by_key(|(range, _)| range.bits()).map(|(_, route)| route)
-    }
-
-    /// Returns whether what a route of this VPC leads to is there and works.
+    /// Returns whether a route's target exists and works. Otherwise the route is a blackhole.
     pub(crate) fn is_alive(&self, vpc_id: &str, target: &RouteTarget) -> bool {
         match target {
             RouteTarget::InternetGateway(id) => {

@@ -14,7 +14,7 @@ use crate::model::cidr::Cidr;
 use crate::model::{Region, Tags, new_id};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-// The number of its switches is AWS's.
+// The flags are those of AWS's API.
 #[allow(clippy::struct_excessive_bools)]
 pub(crate) struct Vpc {
     pub(crate) id: String,
@@ -45,9 +45,9 @@ pub(crate) struct Subnet {
     pub(crate) tags: Tags,
     /// Index of the subnet's 256 addresses in the cloud's block.
     pub(crate) index: u8,
-    /// Holders of the host numbers of those addresses.
+    /// Owners of the assigned host numbers.
     pub(crate) hosts: BTreeMap<u8, String>,
-    /// The number that was given last.
+    /// The host number that was assigned last.
     pub(crate) last_host: u8,
 }
 
@@ -67,7 +67,7 @@ pub(crate) struct Rule {
     pub(crate) egress: bool,
     /// `tcp`, `udp`, `icmp`, `icmpv6`, a number, or `-1` for all.
     pub(crate) protocol: String,
-    /// Absent for all protocols.
+    /// `None` for all protocols.
     pub(crate) ports: Option<Ports>,
     pub(crate) peer: Peer,
     pub(crate) description: Option<String>,
@@ -77,7 +77,7 @@ pub(crate) struct Rule {
 /// The first and the last port; for ICMP, type and code.
 pub(crate) type Ports = (i32, i32);
 
-/// The other side of a rule.
+/// Source or destination of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Peer {
@@ -87,7 +87,7 @@ pub(crate) enum Peer {
 }
 
 impl Peer {
-    /// The range or the group's id.
+    /// Returns the range or the group's id.
     pub(crate) fn text(&self) -> &str {
         match self {
             Peer::Ipv4(text) | Peer::Ipv6(text) | Peer::Group(text) => text,
@@ -96,7 +96,7 @@ impl Peer {
 }
 
 impl Rule {
-    /// Returns whether two rules permit the same: AWS refuses to have both.
+    /// Returns whether two rules permit the same traffic: AWS refuses duplicates.
     pub(crate) fn same_permission(&self, other: &Rule) -> bool {
         self.egress == other.egress
             && self.protocol == other.protocol
@@ -106,7 +106,7 @@ impl Rule {
 }
 
 impl Vpc {
-    /// A VPC as `CreateVpc` makes it.
+    /// Returns a new VPC, as `CreateVpc` creates it.
     pub(crate) fn new(cidr: &str) -> Vpc {
         Vpc {
             id: new_id("vpc"),
@@ -127,9 +127,8 @@ impl Vpc {
 }
 
 impl Subnet {
-    /// Takes a free host number, as long as the declared range has an address left. As on AWS, the first four and the
-    /// last are reserved. A number that was given back is reused last, so that a new host is not mistaken for a previous
-    /// one.
+    /// Assigns a free host number, as long as the declared range has an address left. As on AWS, the first four and the
+    /// last are reserved. A released number is reused last, so that a new host is not mistaken for a previous one.
     pub(crate) fn take_host(&mut self, owner: &str) -> Option<u8> {
         if self.available_addresses() == 0 {
             return None;
@@ -143,7 +142,7 @@ impl Subnet {
         Some(host)
     }
 
-    /// Takes a particular host number. Returns whether it was free.
+    /// Assigns the given host number. Returns false when it is in use.
     pub(crate) fn take_this_host(&mut self, host: u8, owner: &str) -> bool {
         let free = (4..=self.last_address()).contains(&host) && !self.hosts.contains_key(&host);
         if free {
@@ -152,23 +151,23 @@ impl Subnet {
         free
     }
 
-    /// The host number that `owner` holds.
+    /// Returns the host number that is assigned to `owner`.
     pub(crate) fn host_of(&self, owner: &str) -> Option<u8> {
         self.hosts.iter().find(|(_, holder)| *holder == owner).map(|(host, _)| *host)
     }
 
-    /// The highest host number: the last address of a range is reserved.
+    /// Returns the highest assignable host number. The last address of a range is reserved.
     fn last_address(&self) -> u8 {
         let size = Cidr::parse(&self.cidr).map_or(256, Cidr::size);
         u8::try_from(size - 2).unwrap_or(254).min(254)
     }
 
-    /// Gives back everything that `owner` holds.
+    /// Releases all host numbers of `owner`.
     pub(crate) fn release_hosts(&mut self, owner: &str) {
         self.hosts.retain(|_, holder| holder != owner);
     }
 
-    /// The addresses of the declared range that are still free.
+    /// Returns the number of free addresses in the declared range.
     pub(crate) fn available_addresses(&self) -> u32 {
         let prefix = Cidr::parse(&self.cidr).map_or(24, Cidr::bits);
         (1_u32 << (32 - prefix.clamp(16, 28))).saturating_sub(5 + self.hosts.len() as u32)
@@ -176,7 +175,7 @@ impl Subnet {
 }
 
 impl SecurityGroup {
-    /// A new group with the rule that every new group has: everything may go out.
+    /// Returns a new group with the default rule, which allows all outbound traffic.
     pub(crate) fn new(name: &str, description: &str, vpc_id: &str) -> SecurityGroup {
         let everything_out = Rule {
             egress: true,
@@ -198,8 +197,8 @@ impl SecurityGroup {
 }
 
 impl Region {
-    /// Returns the private address of an interface that has this address in the cloud's range: the same host number in
-    /// the range of the interface's subnet. Where the loopback interface connects everything, it is the same address.
+    /// Returns the private address of the interface with this address in the cloud's range: the same host number in the
+    /// range of the interface's subnet. Where the loopback interface connects instances, it is the same address.
     pub(crate) fn private_address(&self, address: Ipv4Addr) -> Ipv4Addr {
         if !self.private_addresses {
             return address;
@@ -209,13 +208,13 @@ impl Region {
         range.map_or(address, |range| range.address(u32::from(host)))
     }
 
-    /// Finds the subnet that an address in the cloud's range belongs to.
+    /// Returns the subnet of an address in the cloud's range.
     pub(crate) fn subnet_of_address(&self, address: Ipv4Addr) -> Option<&Subnet> {
         let [.., index, _] = address.octets();
         self.ec2.subnets.values().find(|subnet| subnet.index == index)
     }
 
-    /// Everything that keeps a security group from being deleted.
+    /// Returns the resources that prevent the deletion of a security group.
     pub(crate) fn users_of_security_group(&self, id: &str) -> Vec<String> {
         let referring = self.ec2.security_groups.values().filter(|group| {
             group.id != id && group.rules.values().any(|rule| matches!(&rule.peer, Peer::Group(peer) if peer == id))
@@ -238,7 +237,7 @@ impl Region {
     }
 }
 
-/// Index of the range of elastic addresses.
+/// Subnet index of the elastic addresses.
 pub(crate) const ELASTIC_INDEX: u8 = 255;
 
 /// Adds a VPC with what AWS gives every one: a main route table, a network ACL that allows everything, and the group
@@ -262,7 +261,7 @@ pub(crate) fn add_vpc(region: &mut Region, vpc: Vpc) {
     region.ec2.vpcs.insert(vpc.id.clone(), vpc);
 }
 
-/// Gives a new region what AWS gives it: a VPC 172.31.0.0/16 with an internet gateway, and a subnet per zone.
+/// Adds the default network of a region: a VPC 172.31.0.0/16 with an internet gateway, and a subnet per zone.
 pub(crate) fn add_default_network(region: &mut Region, indexes: &[u8]) {
     let vpc = Vpc { default: true, dns_hostnames: true, ..Vpc::new("172.31.0.0/16") };
     for (position, (zone, index)) in region.zone_names().zip(indexes).collect::<Vec<_>>().into_iter().enumerate() {
@@ -345,7 +344,7 @@ fn complete_network_acls(region: &mut Region) {
     }
 }
 
-/// Attaches a new internet gateway to a VPC, and routes everything to it by the VPC's main table.
+/// Attaches a new internet gateway to a VPC, and adds a default route to it in the VPC's main table.
 fn open_to_internet(region: &mut Region, vpc_id: &str) {
     let gateway = InternetGateway::new(Some(vpc_id.to_owned()));
     let target = RouteTarget::InternetGateway(gateway.id.clone());

@@ -1,31 +1,31 @@
-//! Attributes of balancers, listeners and target groups: AWS's defaults, and which other values are taken here.
+//! Attributes of balancers, listeners and target groups: AWS's defaults and the supported values.
 
 use std::collections::BTreeMap;
 
 use crate::model::elbv2::{Listener, LoadBalancer, TargetGroup};
 
-/// An attribute: its name, AWS's default, and what may be said instead.
+/// An attribute: its name, AWS's default, and the other values that are allowed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Attribute(pub(crate) &'static str, pub(crate) &'static str, pub(crate) Allowed);
 
 /// Allowed values of an attribute.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Allowed {
-    /// Honoured between these bounds.
+    /// A number between these bounds.
     Number(u64, u64),
-    /// Honoured when it is 0 or between these bounds.
+    /// 0, or a number between these bounds.
     ZeroOr(u64, u64),
-    /// Honoured when it is one of these.
+    /// One of these words.
     Word(&'static [&'static str]),
-    /// Honoured when it is the name of a cookie that is not the balancer's own.
+    /// Name of a cookie that the balancer does not use itself.
     Cookie,
-    /// Honoured when it is the name of a header.
+    /// Name of a header.
     HeaderName,
-    /// Honoured when it is the value of a header.
+    /// Value of a header.
     HeaderValue,
-    /// One of these is accepted, remembered and shown, and has no effect here.
+    /// One of these words, which is recorded and returned, and has no effect.
     WithoutEffect(&'static [&'static str]),
-    /// Not honoured: only the default is accepted.
+    /// Only the default; other values are refused.
     Default,
 }
 
@@ -104,7 +104,7 @@ pub(crate) const OF_LISTENERS: &[Attribute] = &[
     Attribute("routing.http.response.x_frame_options.header_value", "", Allowed::HeaderValue),
 ];
 
-/// Those that only HTTPS listeners have.
+/// Attributes of HTTPS listeners only.
 pub(crate) const OF_TLS_LISTENERS: &[Attribute] = &[
     Attribute(
         "routing.http.request.x_amzn_tls_cipher_suite.header_name",
@@ -114,26 +114,26 @@ pub(crate) const OF_TLS_LISTENERS: &[Attribute] = &[
     Attribute("routing.http.request.x_amzn_tls_version.header_name", "X-Amzn-Tls-Version", Allowed::HeaderName),
 ];
 
-/// Something whose attributes are known.
+/// A resource with attributes.
 pub(crate) trait Attributed {
-    /// Every attribute it has.
+    /// Returns the attributes of the resource's type.
     fn known(&self) -> Vec<Attribute>;
 
-    /// Those that were changed from their defaults.
+    /// Returns the attributes that differ from their defaults.
     fn changed(&self) -> &BTreeMap<String, String>;
 
-    /// Returns the value of an attribute, or its default; empty for an unknown one.
+    /// Returns the value of an attribute, or its default; empty for an unknown attribute.
     fn attribute(&self, name: &str) -> String {
         let default = || self.known().iter().find(|known| known.0 == name).map_or("", |known| known.1);
         self.changed().get(name).map_or_else(default, String::as_str).to_owned()
     }
 
-    /// An attribute that is a number.
+    /// Returns the value of a numeric attribute.
     fn number(&self, name: &str) -> u64 {
         self.attribute(name).parse().unwrap_or_default()
     }
 
-    /// An attribute that is `true` or `false`.
+    /// Returns the value of a boolean attribute.
     fn is(&self, name: &str) -> bool {
         self.attribute(name) == "true"
     }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::Tags;
 
-/// Action for the requests that meet all conditions.
+/// A rule: an action for the requests that meet all conditions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Rule {
     pub(crate) arn: String,
@@ -13,19 +13,19 @@ pub(crate) struct Rule {
     pub(crate) tags: Tags,
 }
 
-/// Condition on a request. One of several values is enough.
+/// Condition on a request. A match with one of several values is enough.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "field", content = "values", rename_all = "kebab-case")]
 pub(crate) enum Condition {
-    /// Patterns with `*` and `?`, told apart by case.
+    /// Patterns with `*` and `?`, case-sensitive.
     PathPattern(Vec<String>),
-    /// Patterns for the host name, whatever its case.
+    /// Patterns for the host name, not case-sensitive.
     HostHeader(Vec<String>),
     /// Patterns for the values of one header.
     HttpHeader { name: String, values: Vec<String> },
-    /// Methods as they are written.
+    /// Methods, case-sensitive.
     HttpRequestMethod(Vec<String>),
-    /// Patterns for a parameter's value, and for its key when there is one.
+    /// Patterns for a parameter's value, and optionally for its key.
     QueryString(Vec<Parameter>),
     /// Address ranges.
     SourceIp(Vec<String>),
@@ -42,24 +42,24 @@ pub(crate) struct Parameter {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub(crate) enum Action {
-    /// A target of one of the groups answers it.
+    /// Forwards the request to a target of one of the groups.
     Forward(Forward),
-    /// The client is sent elsewhere.
+    /// Redirects the client.
     Redirect(Redirect),
-    /// The balancer answers it itself.
+    /// Responds with a fixed response.
     FixedResponse(FixedResponse),
 }
 
-/// Target groups, and whether a client stays with the one it came to.
+/// Target groups, and the stickiness of clients to a group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Forward {
     pub(crate) target_groups: Vec<WeightedGroup>,
     pub(crate) sticky: bool,
-    /// For how long a client stays.
+    /// Stickiness duration of the target group, in seconds.
     pub(crate) sticky_seconds: Option<u32>,
 }
 
-/// A share of the requests.
+/// A target group with its weight.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct WeightedGroup {
     /// ARN of the target group.
@@ -67,7 +67,7 @@ pub(crate) struct WeightedGroup {
     pub(crate) weight: u32,
 }
 
-/// Target of a redirect, with `#{protocol}`, `#{host}`, `#{port}`, `#{path}` and `#{query}` for what it asked for.
+/// A redirect. `#{protocol}`, `#{host}`, `#{port}`, `#{path}` and `#{query}` stand for the parts of the request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Redirect {
     pub(crate) protocol: String,
@@ -79,7 +79,7 @@ pub(crate) struct Redirect {
     pub(crate) status: u16,
 }
 
-/// An answer of the balancer's own.
+/// A fixed response.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FixedResponse {
     pub(crate) status: u16,
@@ -88,7 +88,7 @@ pub(crate) struct FixedResponse {
 }
 
 impl Action {
-    /// The target groups it leads to, by ARN.
+    /// Returns the ARNs of the target groups of the action.
     pub(crate) fn target_groups(&self) -> impl Iterator<Item = &str> {
         let groups = match self {
             Action::Forward(forward) => forward.target_groups.as_slice(),

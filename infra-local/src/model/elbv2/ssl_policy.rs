@@ -1,12 +1,12 @@
-//! Security policies: which versions of TLS and which ciphers an HTTPS listener takes.
+//! Security policies: the TLS versions and ciphers of an HTTPS listener.
 //!
-//! A policy here is AWS's of the same name as far as rustls goes: TLS 1.0 and 1.1 and ciphers without forward secrecy or
-//! authenticated encryption are never spoken, so they are not shown either.
+//! The policies have the names and contents of AWS's, restricted to what rustls supports: TLS 1.0, TLS 1.1 and ciphers
+//! without forward secrecy or authenticated encryption are neither used nor described.
 
-/// The policy of an HTTPS listener that declares none.
+/// Default policy of an HTTPS listener.
 pub(crate) const DEFAULT: &str = "ELBSecurityPolicy-2016-08";
 
-/// A policy: its name, and whether it takes TLS 1.2 and TLS 1.3.
+/// A security policy: its name, and whether it accepts TLS 1.2 and TLS 1.3.
 #[derive(Clone, Copy)]
 pub(crate) struct Policy {
     pub(crate) name: &'static str,
@@ -32,7 +32,7 @@ pub(crate) const POLICIES: &[Policy] = &[
     policy("ELBSecurityPolicy-TLS13-1-3-2021-06", false, true),
 ];
 
-/// The policy of a name.
+/// Returns the policy with this name.
 pub(crate) fn find(name: &str) -> Option<Policy> {
     POLICIES.iter().find(|policy| policy.name == name).copied()
 }

@@ -4,7 +4,7 @@
 pub(crate) struct DbClass {
     pub(crate) name: String,
     pub(crate) memory_bytes: u64,
-    /// True when members of clusters may have it.
+    /// True when members of clusters may have the class.
     pub(crate) clustered: bool,
 }
 
@@ -22,12 +22,12 @@ const FAMILIES: &[(&str, u64, bool)] = &[
     ("r7g", 16, false),
 ];
 
-/// Sizes with what they have of a `large`, in eighths.
+/// Sizes, with their share of a `large` in eighths.
 const SMALL: &[(&str, u64)] = &[("micro", 1), ("small", 2), ("medium", 4)];
 const LARGE: &[(&str, u64)] = &[("large", 8), ("xlarge", 16), ("2xlarge", 32)];
 const HUGE: &[(&str, u64)] = &[("4xlarge", 64), ("8xlarge", 128), ("12xlarge", 192), ("16xlarge", 256)];
 
-/// Every class.
+/// Returns all classes.
 pub(crate) fn all() -> impl Iterator<Item = DbClass> {
     FAMILIES.iter().flat_map(|(family, large, burstable)| {
         let (first, last) = if *burstable { (SMALL, LARGE) } else { (LARGE, HUGE) };
@@ -39,7 +39,7 @@ pub(crate) fn all() -> impl Iterator<Item = DbClass> {
     })
 }
 
-/// The memory of a class; of the smallest when there is no such class.
+/// Returns the memory of a class; that of the smallest class for an unknown name.
 pub(crate) fn memory_bytes(name: &str) -> u64 {
     all().find(|class| class.name == name).map_or(1 << 30, |class| class.memory_bytes)
 }

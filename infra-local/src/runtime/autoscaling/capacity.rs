@@ -1,4 +1,4 @@
-//! Launches and ends instances until a group has its number.
+//! Launches and terminates instances until a group has its desired capacity.
 
 use std::cmp::Reverse;
 
@@ -12,12 +12,12 @@ use crate::model::autoscaling::{Activity, ActivityStatus, Group, Lifecycle, Memb
 use crate::model::ec2::launch_template::{LaunchData, TemplateReference};
 use crate::wire::{ApiError, Outcome};
 
-/// Launches what is missing and ends what is too many.
+/// Launches missing members, and terminates surplus ones.
 pub(super) fn balance(group: &mut Group, cloud: &mut Cloud, region_name: &str, env: &Env<'_>) {
     if group.deleting
         && let Some(region) = cloud.regions.get_mut(region_name)
     {
-        end_those_aside(group, region, env);
+        terminate_standby(group, region, env);
     }
     let wanted = if group.deleting { 0 } else { refresh::wanted(group) } as usize;
     let wanted = wanted + usize::from(cloud.regions.get(region_name).is_some_and(|region| rebalances(group, region)));
@@ -33,34 +33,34 @@ pub(super) fn balance(group: &mut Group, cloud: &mut Cloud, region_name: &str, e
     }
 }
 
-/// Terminates the members in standby of a group that is deleted. They do not count towards its capacity.
-fn end_those_aside(group: &mut Group, region: &mut Region, env: &Env<'_>) {
-    let aside = group.members.iter().filter(|member| member.lifecycle.is_aside());
+/// Terminates the standby members of a group that is being deleted. They do not count towards its capacity.
+fn terminate_standby(group: &mut Group, region: &mut Region, env: &Env<'_>) {
+    let aside = group.members.iter().filter(|member| member.lifecycle.is_on_standby());
     for id in aside.map(|member| member.instance.clone()).collect::<Vec<_>>() {
         let cause = "an instance was taken out of service because its group is being deleted.";
         membership::leave(group, region, &id, &Leaving { cause, drain: false }, env.now);
     }
 }
 
-/// Returns whether one more instance than desired is to be there, so that one of a fuller zone can go: from when zones
-/// are uneven until the new one serves.
+/// Returns whether to launch one instance more than desired, so that one in a fuller zone can be terminated: from when
+/// zones are unbalanced until the new instance serves.
 fn rebalances(group: &mut Group, region: &Region) -> bool {
-    let quiet = !group.deleting
+    let is_stable = !group.deleting
         && group.active_refresh().is_none()
         && group.next_launch.is_none()
         && !["AZRebalance", "Launch", "Terminate"].iter().any(|process| group.is_suspended(process));
     let settled = group.staying().all(|member| members::serves(group, region, member));
-    if !quiet || group.rebalancing {
-        group.rebalancing = quiet && !settled;
+    if !is_stable || group.rebalancing {
+        group.rebalancing = is_stable && !settled;
         return group.rebalancing;
     }
     let count = |zone: &String| group.staying().filter(|member| member.zone == *zone).count();
-    // Nothing can be launched in a zone that is lost.
+    // A failed zone has no capacity.
     let usable = group.zones.iter().filter(|zone| !region.lost_zones.contains(*zone));
     let counts: Vec<usize> = usable.map(count).collect();
-    let elsewhere = group.staying().any(|member| !group.zones.contains(&member.zone));
+    let in_other_zone = group.staying().any(|member| !group.zones.contains(&member.zone));
     let (least, most) = (counts.iter().min().copied().unwrap_or(0), counts.iter().max().copied().unwrap_or(0));
-    let uneven = most > least + 1 || elsewhere;
+    let uneven = most > least + 1 || in_other_zone;
     let complete = group.staying().count() == group.desired as usize;
     group.rebalancing = uneven && settled && complete && group.staying().any(|member| !member.protected);
     group.rebalancing
@@ -71,7 +71,7 @@ fn grow(group: &mut Group, cloud: &mut Cloud, region_name: &str, missing: usize,
     if group.is_suspended("Launch") || waits {
         return;
     }
-    let reason = why_grow(group, missing, env);
+    let reason = launch_cause(group, missing, env);
     for _ in 0..missing {
         if let Err(error) = launch(group, cloud, region_name, &reason, env) {
             tracing::warn!(group = group.name, %error, "an instance of a group could not be launched");
@@ -96,8 +96,8 @@ fn grow(group: &mut Group, cloud: &mut Cloud, region_name: &str, missing: usize,
     group.next_launch = None;
 }
 
-/// In AWS's words.
-fn why_grow(group: &Group, missing: usize, env: &Env<'_>) -> String {
+/// Returns the cause of a launch activity, in AWS's form.
+fn launch_cause(group: &Group, missing: usize, env: &Env<'_>) -> String {
     let now = moment(env.now);
     if group.active_refresh().is_some() {
         return format!("At {now} an instance was launched in response to an instance refresh.");
@@ -123,7 +123,7 @@ fn launch(group: &mut Group, cloud: &mut Cloud, region_name: &str, reason: &str,
     let region = cloud.region(region_name)?;
     let (template, number) = super::resolve(region, &reference)?;
     let template = MemberTemplate { id: template.id.clone(), name: template.name.clone(), version: number };
-    let (id, subnet) = launch_somewhere(group, cloud, region_name, &template, env)?;
+    let (id, subnet) = launch_in_best_subnet(group, cloud, region_name, &template, env)?;
     let region = cloud.region(region_name)?;
     let zone = region.ec2.subnets.get(&subnet).map(|subnet| subnet.zone.clone()).unwrap_or_default();
     let activity = group.begin(Activity {
@@ -156,8 +156,8 @@ fn launch(group: &mut Group, cloud: &mut Cloud, region_name: &str, reason: &str,
 /// Errors after which another subnet is tried.
 const NO_ROOM: &[&str] = &["InsufficientFreeAddressesInSubnet", "InsufficientInstanceCapacity"];
 
-/// Launches in the subnet with the fewest members that has room.
-fn launch_somewhere(
+/// Launches in the subnet with the fewest members that has capacity.
+fn launch_in_best_subnet(
     group: &Group,
     cloud: &mut Cloud,
     region_name: &str,
@@ -171,7 +171,7 @@ fn launch_somewhere(
     subnets.sort_by_cached_key(|subnet| {
         let zone = zone(subnet);
         let there = || group.staying().filter(|member| Some(&member.zone) == zone.as_ref());
-        // Members that a refresh replaces do not count.
+        // Members that a refresh will replace do not count.
         let lasting = there().filter(|member| renewal.is_none() || member.refresh == renewal);
         (lasting.count(), there().count())
     });
@@ -226,11 +226,12 @@ fn shrink(group: &mut Group, region: &mut Region, surplus: usize, env: &Env<'_>)
     }
 }
 
-/// Selects the next member to terminate: one that does not serve, then by the fullest zone, then by the group's policies.
+/// Selects the next member to terminate: one that does not serve, then one in the fullest zone, then by the group's
+/// policies.
 fn victim(group: &Group, region: &Region) -> Option<String> {
     let candidates: Vec<&Member> = group.staying().filter(|member| !member.protected || group.deleting).collect();
     let in_zone = |zone: &str| {
-        // A zone that the group has left is emptied first.
+        // A zone that is no longer in the group's list is emptied first.
         let left = !group.zones.iter().any(|own| own == zone);
         if left { usize::MAX } else { group.staying().filter(|member| member.zone == zone).count() }
     };

@@ -1,31 +1,31 @@
-//! Lifecycle hooks: instances wait after their launch and before their termination for an answer or the timeout.
+//! Lifecycle hooks: an instance waits after its launch and before its termination for the completion or the timeout.
 
 use super::Env;
 use crate::model::autoscaling::{Group, Hook, Member, Wait, global_timeout};
 
-/// Result of the answers to a member's hooks.
+/// Result of a member's hooks.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Word {
+pub(super) enum HookResult {
     Waiting,
     GoOn,
     Abandon,
 }
 
-/// Combines the answers. Once a hook has timed out, its default result is its answer.
-pub(super) fn word(group: &Group, member: &Member, env: &Env<'_>) -> Word {
+/// Combines the results of a member's hooks. A hook that has timed out has its default result.
+pub(super) fn result(group: &Group, member: &Member, env: &Env<'_>) -> HookResult {
     let answers =
-        member.waits.iter().map(|wait| wait.goes_on.or_else(|| silence(group.hooks.get(&wait.hook), wait, env)));
+        member.waits.iter().map(|wait| wait.goes_on.or_else(|| default_result(group.hooks.get(&wait.hook), wait, env)));
     let answers: Vec<Option<bool>> = answers.collect();
     if answers.contains(&Some(false)) {
-        Word::Abandon
+        HookResult::Abandon
     } else if answers.contains(&None) {
-        Word::Waiting
+        HookResult::Waiting
     } else {
-        Word::GoOn
+        HookResult::GoOn
     }
 }
 
-fn silence(hook: Option<&Hook>, wait: &Wait, env: &Env<'_>) -> Option<bool> {
+fn default_result(hook: Option<&Hook>, wait: &Wait, env: &Env<'_>) -> Option<bool> {
     let hook = hook?;
     let over = env.over(wait.heartbeat, hook.heartbeat_seconds)
         || env.over(wait.began, global_timeout(hook.heartbeat_seconds));

@@ -1,7 +1,7 @@
-//! The members of a group: how each advances with the state of its instance.
+//! Lifecycle of the members of a group, driven by the state of their instances.
 
 use super::Env;
-use super::hooks::{self, Word};
+use super::hooks::{self, HookResult};
 use crate::domain::autoscaling::hooks::begin as begin_hooks;
 use crate::domain::autoscaling::membership::{self, Leaving};
 use crate::model::Region;
@@ -11,23 +11,23 @@ use crate::model::ec2::instance::InstanceState;
 /// Message of the activity of a launch that a hook has abandoned.
 const ABANDONED: &str = "Instance failed to complete user's Lifecycle Action: Lifecycle Action was abandoned";
 
-/// Advances the members with the states of their instances: in service, unhealthy, gone.
+/// Advances the members by the states of their instances.
 pub(super) fn observe(group: &mut Group, region: &mut Region, env: &Env<'_>) {
     let ids: Vec<String> = group.members.iter().map(|member| member.instance.clone()).collect();
     for id in ids {
         let Some(member) = group.member_mut(&id).cloned() else { continue };
         match member.lifecycle {
-            Lifecycle::Pending | Lifecycle::PendingWait => arrive(group, region, &member, env),
-            Lifecycle::InService => examine(group, region, &member, env),
+            Lifecycle::Pending | Lifecycle::PendingWait => advance_launch(group, region, &member, env),
+            Lifecycle::InService => check_health(group, region, &member, env),
             Lifecycle::EnteringStandby | Lifecycle::Standby => stand_by(group, region, &member, env),
             Lifecycle::Draining | Lifecycle::Detaching => drain(group, region, &member, env),
-            Lifecycle::TerminatingWait => linger(group, region, &member, env),
-            Lifecycle::Terminating => depart(group, region, &member, env),
+            Lifecycle::TerminatingWait => wait_for_termination(group, region, &member, env),
+            Lifecycle::Terminating => remove_member(group, region, &member, env),
         }
     }
 }
 
-/// Returns whether a member serves: in service, well, and healthy for every target group that is in use.
+/// Returns whether a member serves: it is in service, healthy, and healthy in every target group that is in use.
 pub(super) fn serves(group: &Group, region: &Region, member: &Member) -> bool {
     member.lifecycle == Lifecycle::InService
         && member.healthy
@@ -37,8 +37,8 @@ pub(super) fn serves(group: &Group, region: &Region, member: &Member) -> bool {
         })
 }
 
-/// Reason of a target group to consider a member unhealthy.
-pub(super) fn complaint(group: &Group, region: &Region, id: &str) -> Option<String> {
+/// Returns the reason for which a target group considers a member unhealthy.
+pub(super) fn unhealthy_reason(group: &Group, region: &Region, id: &str) -> Option<String> {
     let groups = group.target_groups.iter().filter_map(|arn| region.elbv2.target_groups.get(arn));
     let mut targets = groups.filter_map(|target_group| target_group.target(id));
     let health = &targets.find(|target| target.health.state == "unhealthy")?.health;
@@ -46,20 +46,20 @@ pub(super) fn complaint(group: &Group, region: &Region, id: &str) -> Option<Stri
     Some(format!("{description} ({})", health.reason.as_deref().unwrap_or_default()))
 }
 
-fn arrive(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
+fn advance_launch(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
     let id = &member.instance;
     match region.ec2.instances.get(id) {
         Some(instance) if instance.state == InstanceState::Pending => {}
         Some(instance) if instance.state == InstanceState::Running => {
-            let word = match member.lifecycle {
-                Lifecycle::Pending if begin_hooks(group, id, true, env.now) => Word::Waiting,
-                Lifecycle::Pending => Word::GoOn,
-                _ => hooks::word(group, member, env),
+            let result = match member.lifecycle {
+                Lifecycle::Pending if begin_hooks(group, id, true, env.now) => HookResult::Waiting,
+                Lifecycle::Pending => HookResult::GoOn,
+                _ => hooks::result(group, member, env),
             };
-            match word {
-                Word::Waiting => {}
-                Word::GoOn => serve(group, region, member, env),
-                Word::Abandon => {
+            match result {
+                HookResult::Waiting => {}
+                HookResult::GoOn => serve(group, region, member, env),
+                HookResult::Abandon => {
                     group.end(&member.activity, ActivityStatus::Cancelled, Some(ABANDONED.to_owned()), env.now);
                     membership::back_off(group, env.now, env.clock());
                     let cause =
@@ -79,7 +79,7 @@ fn arrive(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>
     }
 }
 
-/// Brings a member into service.
+/// Puts a member into service.
 fn serve(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
     if let Some(member) = group.member_mut(&member.instance) {
         member.lifecycle = Lifecycle::InService;
@@ -91,7 +91,7 @@ fn serve(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>)
     membership::register(group, region, &member.instance);
 }
 
-fn examine(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
+fn check_health(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
     let id = &member.instance;
     let state = region.ec2.instances.get(id).map(|instance| instance.state);
     let runs = state == Some(InstanceState::Running);
@@ -106,7 +106,7 @@ fn examine(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_
         } else if impaired {
             healthy = false;
             cause = "an instance was taken out of service in response to an EC2 instance status checks failure.";
-        } else if group.elb_health && past_grace && complaint(group, region, id).is_some() {
+        } else if group.elb_health && past_grace && unhealthy_reason(group, region, id).is_some() {
             healthy = false;
             cause = "an instance was taken out of service in response to an ELB system health check failure.";
         }
@@ -114,7 +114,7 @@ fn examine(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_
     if let Some(member) = group.member_mut(id) {
         member.healthy = healthy;
     }
-    // A refresh judges the failures of the instances that it has launched.
+    // The refresh handles the failures of the instances that it launched.
     let under_refresh = group.active_refresh().is_some_and(|refresh| member.refresh.as_ref() == Some(&refresh.id));
     let stays = healthy || group.is_suspended("ReplaceUnhealthy") || (under_refresh && runs);
     if !stays {
@@ -122,7 +122,7 @@ fn examine(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_
     }
 }
 
-/// Lets a member stand by once it has left its target groups; what is gone meanwhile leaves the group.
+/// Puts a member into standby once it has left its target groups; a terminated one leaves the group.
 fn stand_by(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
     let id = &member.instance;
     if region.ec2.instances.get(id).is_none_or(|instance| instance.state.is_ending()) {
@@ -159,25 +159,25 @@ fn drain(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>)
     }
 }
 
-/// Waits for hooks before the end; either answer leads to it.
-fn linger(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
+/// Waits for termination hooks, whose result does not matter.
+fn wait_for_termination(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
     let id = &member.instance;
     let runs = region.ec2.instances.get(id).is_some_and(|instance| instance.state == InstanceState::Running);
-    if runs && !group.deleting && hooks::word(group, member, env) == Word::Waiting {
+    if runs && !group.deleting && hooks::result(group, member, env) == HookResult::Waiting {
         return;
     }
     if let Some(member) = group.member_mut(id) {
         member.lifecycle = Lifecycle::Terminating;
         member.waits.clear();
     }
-    membership::end_instance(region, id);
+    membership::terminate_instance(region, id);
 }
 
-fn depart(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
+fn remove_member(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
     match region.ec2.instances.get(&member.instance) {
         Some(instance) if instance.state != InstanceState::Terminated => {
-            // Also ends what was stopped.
-            membership::end_instance(region, &member.instance);
+            // Also terminates stopped instances.
+            membership::terminate_instance(region, &member.instance);
         }
         _ => {
             group.end(&member.activity, ActivityStatus::Successful, None, env.now);

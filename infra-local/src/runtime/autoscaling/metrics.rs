@@ -11,22 +11,22 @@ use crate::model::ec2::instance_type::InstanceType;
 use crate::runtime::process;
 use crate::state::traffic::Traffic;
 
-/// The share of a core that passes for one vCPU: a laptop is no data centre.
+/// Share of a core that counts as one vCPU, because a development machine has fewer cores than the declared instances.
 pub(crate) const CORES_PER_VCPU: f64 = 0.125;
 
-/// AWS's longest evaluation, and so what is kept.
+/// Period for which samples are kept: the longest one that AWS evaluates.
 const KEPT_SECONDS: f64 = 900.0;
 
-/// Samples that AWS's minute is made of.
+/// Samples per minute of AWS's time.
 const PER_MINUTE: f64 = 12.0;
 
-/// Time series of everything that groups follow.
+/// Time series of the metrics of groups.
 pub(super) struct Metrics {
     time_scale: f64,
     sampled: Option<DateTime<Utc>>,
     /// Used CPU time by instance.
     cpu: BTreeMap<String, Series>,
-    /// Requests so far by ARN of the target group.
+    /// Total of requests by ARN of the target group.
     requests: BTreeMap<String, Series>,
 }
 
@@ -38,11 +38,11 @@ pub(super) struct Sources {
     target_groups: BTreeSet<String>,
 }
 
-/// A counter's readings, oldest first.
+/// Readings of a counter, oldest first.
 #[derive(Default)]
 struct Series(VecDeque<(DateTime<Utc>, f64)>);
 
-/// The members' processes and target groups of all groups that follow a metric.
+/// Returns the members' processes and target groups of all groups that follow a metric.
 pub(super) fn sources(cloud: &Cloud) -> Sources {
     let mut sources = Sources::default();
     for region in cloud.regions.values() {
@@ -65,20 +65,20 @@ impl Metrics {
         Self { time_scale, sampled: None, cpu: BTreeMap::new(), requests: BTreeMap::new() }
     }
 
-    /// Returns whether it is time for the next sample.
+    /// Returns whether the next sample is due.
     pub(super) fn is_due(&self, now: DateTime<Utc>) -> bool {
         let interval = scaled(60.0 / PER_MINUTE, self.time_scale).max(TimeDelta::milliseconds(200));
         self.sampled.is_none_or(|sampled| now - sampled >= interval)
     }
 
-    /// Measures.
+    /// Takes a sample of all sources.
     pub(super) fn sample(&mut self, sources: &Sources, traffic: &Traffic, now: DateTime<Utc>) {
         self.sampled = Some(now);
         let roots = sources.instances.values().flat_map(|(pids, _)| pids.iter().copied()).collect();
         let used = if sources.instances.is_empty() { BTreeMap::new() } else { process::cpu_time(&roots) };
         for (id, (pids, vcpus)) in &sources.instances {
             let time: Duration = pids.iter().filter_map(|pid| used.get(pid)).sum();
-            // In seconds of the instance's whole capacity, so that the rate is its utilisation.
+            // Relative to the instance's full capacity, so that the rate is its utilisation.
             self.record_cpu(id, time.as_secs_f64() / (f64::from(*vcpus) * CORES_PER_VCPU), now);
         }
         for arn in &sources.target_groups {
@@ -97,12 +97,13 @@ impl Metrics {
         series.push(now, count as f64, self.time_scale);
     }
 
-    /// CPU utilisation of an instance in percent over the last period; `None` before it has been measured that long.
+    /// Returns the CPU utilisation of an instance in percent over the last period; `None` before a whole period has
+    /// been measured.
     pub(super) fn cpu(&self, instance: &str, period: TimeDelta) -> Option<f64> {
         Some((self.cpu.get(instance)?.rate(period)? * 100.0).min(100.0))
     }
 
-    /// Requests per minute to a target group over the last period.
+    /// Returns the requests per minute to a target group over the last period.
     pub(super) fn requests(&self, target_group: &str, period: TimeDelta) -> Option<f64> {
         Some(self.requests.get(target_group)?.rate(period)? * 60.0)
     }
@@ -121,7 +122,7 @@ impl Series {
         }
     }
 
-    /// Growth per second over the last period; at least most of the period must have been measured.
+    /// Returns the growth per second over the last period; `None` unless most of the period has been measured.
     fn rate(&self, period: TimeDelta) -> Option<f64> {
         let (now, last) = self.0.back()?;
         let from = *now - period;
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn utilisation_is_the_average_of_the_period_and_at_most_all() {
+    fn utilisation_is_the_average_of_the_period_and_at_most_100_percent() {
         let mut metrics = Metrics::new(1.0);
         let minute = TimeDelta::minutes(1);
         for second in 0..=20 {
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_counter_that_begins_anew_is_measured_anew() {
+    fn a_reset_counter_is_measured_from_zero() {
         let mut metrics = Metrics::new(1.0);
         for second in 0..=20_u32 {
             metrics.record_requests("arn", u64::from(second) * 100, at(i64::from(second) * 3));

@@ -1,17 +1,17 @@
-//! Instance refreshes: replace the instances of an old version, and go back when the new one does not work.
+//! Instance refreshes: replace the instances of a previous template version, and roll back if the new version fails.
 
 use super::Env;
 use super::members;
 use crate::domain::autoscaling::membership::{self, Leaving};
 use crate::domain::autoscaling::roll_back;
 use crate::model::Region;
-use crate::model::autoscaling::{Group, Lifecycle, Member, Refresh, RefreshStatus, Spared};
+use crate::model::autoscaling::{Group, Lifecycle, Member, ProtectedInstances, Refresh, RefreshStatus};
 use crate::model::cloudwatch::alarm::AlarmState;
 use crate::model::ec2::instance::ServiceState;
 use crate::model::ec2::launch_template::TemplateReference;
 use crate::state::console;
 
-/// Limit for a refresh without progress. It bounds real processes, so no time scale shortens it.
+/// Limit for a refresh without progress. It measures real processes, so the time scale does not shorten it.
 const STALLED: chrono::TimeDelta = chrono::TimeDelta::minutes(10);
 
 /// Number of restarts after which a service that never became healthy counts as failed.
@@ -20,13 +20,13 @@ const RESTARTS: u32 = 3;
 /// Lines of an instance's log in the reason of a failure.
 const LOG_LINES: usize = 8;
 
-/// Returns the wanted number of instances: during a refresh it exceeds the desired capacity.
+/// Returns the number of instances to run: during a refresh it can exceed the desired capacity.
 pub(super) fn wanted(group: &Group) -> u32 {
     let Some(refresh) = group.active_refresh() else { return group.desired };
     if refresh.status == RefreshStatus::Pending || refresh.paused.is_some() {
         return group.desired;
     }
-    group.desired + Room::of(group, refresh).surge.min(refresh.remaining)
+    group.desired + SizeBounds::of(group, refresh).surge.min(refresh.remaining)
 }
 
 /// Returns the template of the group's next launch, and the id of the refresh that it belongs to.
@@ -39,15 +39,15 @@ pub(super) fn template(group: &Group) -> (TemplateReference, Option<String>) {
     }
 }
 
-/// Allowed deviation of a group from its desired capacity.
-struct Room {
-    /// So many have to serve all the time.
+/// Bounds of a group's size during a refresh.
+struct SizeBounds {
+    /// Minimum number of instances in service.
     least: u32,
-    /// So many more there may be.
+    /// Maximum number of additional instances.
     surge: u32,
 }
 
-impl Room {
+impl SizeBounds {
     fn of(group: &Group, refresh: &Refresh) -> Self {
         let percent = |percentage: u32| group.desired * percentage;
         let least = percent(refresh.preferences.min_healthy_percentage).div_ceil(100);
@@ -58,7 +58,7 @@ impl Room {
     }
 }
 
-/// Brings the active refresh a step further.
+/// Advances the active refresh by one step.
 pub(super) fn advance(group: &mut Group, region: &mut Region, env: &Env<'_>) {
     let Some(refresh) = group.active_refresh().cloned() else { return };
     if group.deleting {
@@ -97,7 +97,7 @@ pub(super) fn advance(group: &mut Group, region: &mut Region, env: &Env<'_>) {
         return;
     }
     if replace(group, region, &refresh, outdated, env) {
-        // A leaving member needs no additional instance any more.
+        // A leaving member needs no additional instance.
         let remaining = self::outdated(group, region, &refresh).len() as u32;
         if let Some(active) = group.active_refresh_mut() {
             active.remaining = remaining;
@@ -106,7 +106,8 @@ pub(super) fn advance(group: &mut Group, region: &mut Region, env: &Env<'_>) {
     }
 }
 
-/// Ends outdated members as long as enough others serve; what does not serve goes at once. True when any left.
+/// Terminates outdated members as long as enough others serve, and members that do not serve at once. Returns whether
+/// any left.
 fn replace(
     group: &mut Group,
     region: &mut Region,
@@ -114,14 +115,14 @@ fn replace(
     mut outdated: Vec<Member>,
     env: &Env<'_>,
 ) -> bool {
-    let room = Room::of(group, refresh);
+    let bounds = SizeBounds::of(group, refresh);
     let mut ready = group.staying().filter(|member| is_ready(group, region, member, env)).count() as u32;
-    outdated.retain(|member| !member.protected || refresh.preferences.protected == Spared::Refresh);
+    outdated.retain(|member| !member.protected || refresh.preferences.protected == ProtectedInstances::Refresh);
     outdated.sort_by_key(|member| (is_ready(group, region, member, env), member.launched));
     let mut any = false;
     for member in outdated.into_iter().take(until_checkpoint(refresh)) {
         if is_ready(group, region, &member, env) {
-            if ready <= room.least {
+            if ready <= bounds.least {
                 break;
             }
             ready -= 1;
@@ -133,7 +134,7 @@ fn replace(
     any
 }
 
-/// The staying members that the refresh, or its way back, has to replace.
+/// Returns the active members that the refresh, or its rollback, has to replace.
 fn outdated(group: &Group, region: &Region, refresh: &Refresh) -> Vec<Member> {
     let target = refresh.desired.as_ref().unwrap_or(&group.template);
     let target = super::resolve(region, target).ok().map(|(template, number)| (template.id.clone(), number));
@@ -147,7 +148,7 @@ fn outdated(group: &Group, region: &Region, refresh: &Refresh) -> Vec<Member> {
             RefreshStatus::RollbackInProgress => launched_by_it(member),
             _ => {
                 let skipped = refresh.preferences.skip_matching && matches(member)
-                    || member.protected && refresh.preferences.protected == Spared::Ignore;
+                    || member.protected && refresh.preferences.protected == ProtectedInstances::Ignore;
                 !launched_by_it(member) && !skipped
             }
         })
@@ -168,7 +169,7 @@ fn is_at_last_checkpoint(refresh: &Refresh) -> bool {
     count > 0 && refresh.checkpoints >= count && refresh.status != RefreshStatus::RollbackInProgress
 }
 
-/// Returns whether the refresh waits at a checkpoint: from when it is reached until its delay is over.
+/// Returns whether the refresh waits at a checkpoint, until its delay is over.
 fn pauses(group: &mut Group, env: &Env<'_>) -> bool {
     let Some(active) = group.active_refresh_mut().filter(|active| active.status == RefreshStatus::InProgress) else {
         return false;
@@ -185,7 +186,7 @@ fn pauses(group: &mut Group, env: &Env<'_>) -> bool {
     let reached = next.is_some_and(|percentage| active.percentage() >= percentage);
     let is_last = active.checkpoints + 1 >= active.preferences.checkpoints.len();
     if reached && is_last {
-        // Nothing comes after it that would have to wait.
+        // The last checkpoint has nothing to wait for.
         active.checkpoints += 1;
     } else if reached {
         active.paused = Some(env.now);
@@ -198,7 +199,7 @@ fn pauses(group: &mut Group, env: &Env<'_>) -> bool {
     reached && !is_last
 }
 
-/// Returns whether the refresh was watched for long enough since everything is replaced.
+/// Returns whether the bake time after the last replacement is over.
 fn has_baked(group: &mut Group, env: &Env<'_>) -> bool {
     let Some(active) = group.active_refresh_mut().filter(|active| active.status != RefreshStatus::RollbackInProgress)
     else {
@@ -211,7 +212,7 @@ fn has_baked(group: &mut Group, env: &Env<'_>) -> bool {
     env.over(since, seconds)
 }
 
-/// Returns whether a member serves and, when new, has done so for the warm-up.
+/// Returns whether a member serves and, if it is new, has done so for the warm-up time.
 fn is_ready(group: &Group, region: &Region, member: &Member, env: &Env<'_>) -> bool {
     let warmup = group.active_refresh().and_then(|refresh| refresh.preferences.warmup_seconds);
     let warmup = warmup.or(group.warmup_seconds).unwrap_or(group.grace_seconds);
@@ -229,8 +230,8 @@ fn failure(group: &Group, region: &Region, refresh: &Refresh, env: &Env<'_>) -> 
         }
         let fresh = group.members.iter().filter(|member| member.refresh.as_ref() == Some(&refresh.id));
         for member in fresh {
-            if let Some(why) = trouble(group, region, member, env) {
-                return Some(describe(member, &why, env));
+            if let Some(problem) = failure_of(group, region, member, env) {
+                return Some(describe(member, &problem, env));
             }
         }
         if group.failures >= RESTARTS {
@@ -250,7 +251,7 @@ fn failure(group: &Group, region: &Region, refresh: &Refresh, env: &Env<'_>) -> 
 }
 
 /// Returns the problem of a new member, after its grace period.
-fn trouble(group: &Group, region: &Region, member: &Member, env: &Env<'_>) -> Option<String> {
+fn failure_of(group: &Group, region: &Region, member: &Member, env: &Env<'_>) -> Option<String> {
     if members::serves(group, region, member) {
         return None;
     }
@@ -259,7 +260,7 @@ fn trouble(group: &Group, region: &Region, member: &Member, env: &Env<'_>) -> Op
     };
     if instance.state.is_ending() {
         let reason = instance.reason.as_ref()?;
-        // A user terminated it: it is only replaced.
+        // A termination by the user is not a failure: the instance is only replaced.
         return (!reason.code.starts_with("Client.User")).then(|| reason.message.clone());
     }
     if member.lifecycle.is_leaving() {
@@ -274,23 +275,23 @@ fn trouble(group: &Group, region: &Region, member: &Member, env: &Env<'_>) -> Op
         }
     }
     let past_grace = member.in_service.is_some_and(|since| env.over(since, group.grace_seconds));
-    let complaint = members::complaint(group, region, &member.instance);
-    complaint.filter(|_| past_grace && member.lifecycle == Lifecycle::InService)
+    let unhealthy_reason = members::unhealthy_reason(group, region, &member.instance);
+    unhealthy_reason.filter(|_| past_grace && member.lifecycle == Lifecycle::InService)
 }
 
-fn describe(member: &Member, why: &str, env: &Env<'_>) -> String {
+fn describe(member: &Member, problem: &str, env: &Env<'_>) -> String {
     let console = console::read(env.directory, &member.instance).unwrap_or_default();
     let console = String::from_utf8_lossy(&console);
     let lines: Vec<&str> = console.lines().filter(|line| !line.trim().is_empty()).collect();
     let end = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
     let log = if end.is_empty() { String::new() } else { format!(" Its log ends with:\n{end}") };
     format!(
-        "Instance {} launched from version {} of launch template {} did not become healthy: {why}.{log}",
+        "Instance {} launched from version {} of launch template {} did not become healthy: {problem}.{log}",
         member.instance, member.template.version, member.template.name
     )
 }
 
-/// Goes back when that was asked for, else ends here.
+/// Starts a rollback if the refresh requests it; otherwise the refresh fails.
 fn fail(group: &mut Group, refresh: &Refresh, reason: String, env: &Env<'_>) {
     tracing::warn!(group = group.name, reason, "an instance refresh failed");
     if refresh.status == RefreshStatus::RollbackInProgress {

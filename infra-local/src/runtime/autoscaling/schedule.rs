@@ -1,4 +1,4 @@
-//! Scheduled actions: change a group's size when their time has come.
+//! Scheduled actions: change a group's size at their time.
 
 use chrono::{DateTime, Utc};
 
@@ -6,7 +6,7 @@ use super::Env;
 use crate::model::autoscaling::cron::Cron;
 use crate::model::autoscaling::{Group, Scheduled};
 
-/// Carries out what is due. Times are real: no time scale shortens a day.
+/// Executes the actions that are due. The time scale does not apply to their times.
 pub(super) fn advance(group: &mut Group, env: &Env<'_>) {
     let due: Vec<Scheduled> = group.schedule.values().filter(|action| action.next <= env.now).cloned().collect();
     for action in due {

@@ -1,4 +1,4 @@
-//! Groups step by step, with instances and health checks played by the test.
+//! Tests of groups step by step, with simulated instances and health checks.
 #![allow(clippy::unwrap_used)]
 
 mod lifecycle;
@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::model::autoscaling::{
-    ActivityStatus, Group, GroupTag, Metric, Policy, PolicyKind, Preferences, Refresh, RefreshStatus, Spared, Tracking,
+    ActivityStatus, Group, GroupTag, Metric, Policy, PolicyKind, Preferences, ProtectedInstances, Refresh,
+    RefreshStatus, Tracking,
 };
 use crate::model::ec2::image::stock;
 use crate::model::ec2::instance::{InstanceState, Service, ServiceState, StateReason};
@@ -17,14 +18,14 @@ use crate::model::elbv2::{Check, Protocol, TargetGroup, TargetType};
 const REGION: &str = "us-east-1";
 const TARGETS: &str = "arn:targets";
 
-/// A cloud with one group `g` and one target group, and a clock that the test moves.
+/// A cloud with a group `g`, a target group, and a simulated clock.
 struct World {
     cloud: Cloud,
     now: DateTime<Utc>,
     metrics: Metrics,
     addresses: AddressBlock,
     directory: tempfile::TempDir,
-    /// True when instances that boot are healthy.
+    /// True when new instances become healthy.
     boots_well: bool,
 }
 
@@ -89,7 +90,7 @@ impl World {
         self.region().autoscaling.groups.get_mut("g").unwrap()
     }
 
-    /// One step of the group, and what the other reconcilers would do after it.
+    /// Executes one step of the group, and simulates the other reconcilers.
     fn tick(&mut self) {
         self.now += TimeDelta::seconds(1);
         let env = Env {
@@ -124,7 +125,7 @@ impl World {
         }
     }
 
-    /// Ids of the members that serve.
+    /// Returns the ids of the members that serve.
     fn serving(&mut self) -> Vec<String> {
         let region = self.region();
         let group = &region.autoscaling.groups["g"];
@@ -181,7 +182,7 @@ fn preferences() -> Preferences {
         checkpoints: Vec::new(),
         checkpoint_delay_seconds: 0,
         bake_seconds: None,
-        protected: Spared::Wait,
+        protected: ProtectedInstances::Wait,
         alarms: Vec::new(),
     }
 }
@@ -226,7 +227,7 @@ fn group(region: &Region, desired: u32, now: DateTime<Utc>) -> Group {
 }
 
 #[test]
-fn a_group_reaches_its_number_spread_over_its_zones() {
+fn a_group_reaches_its_capacity_balanced_over_its_zones() {
     let mut world = World::new(4);
     world.ticks(4);
     assert_eq!(world.serving().len(), 4);
@@ -259,7 +260,7 @@ fn terminated_and_unhealthy_members_are_replaced() {
 }
 
 #[test]
-fn the_grace_period_protects_what_is_starting() {
+fn the_grace_period_protects_starting_instances() {
     let mut world = World::new(1);
     world.group().grace_seconds = 60;
     world.boots_well = false;
@@ -271,7 +272,7 @@ fn the_grace_period_protects_what_is_starting() {
 }
 
 #[test]
-fn scaling_in_takes_the_fuller_zone_and_spares_the_protected() {
+fn scale_in_prefers_the_fuller_zone_and_spares_protected_instances() {
     let mut world = World::new(3);
     world.ticks(4);
     let zones = world.group().zones.clone();
@@ -295,7 +296,7 @@ fn scaling_in_takes_the_fuller_zone_and_spares_the_protected() {
 }
 
 #[test]
-fn launches_that_fail_are_told_and_tried_less_and_less_often() {
+fn failed_launches_are_recorded_and_retried_with_growing_pauses() {
     let mut world = World::new(1);
     world.region().ec2.launch_templates.get_mut("lt-1").unwrap().versions.get_mut(&1).unwrap().data.image_id =
         Some("ami-0123456789abcdef0".to_owned());
@@ -307,7 +308,7 @@ fn launches_that_fail_are_told_and_tried_less_and_less_often() {
 }
 
 #[test]
-fn a_refresh_never_serves_with_less_than_it_must() {
+fn a_refresh_keeps_the_minimum_in_service() {
     let mut world = World::new(3);
     world.ticks(4);
     world.refresh(preferences());
@@ -324,7 +325,7 @@ fn a_refresh_never_serves_with_less_than_it_must() {
 }
 
 #[test]
-fn a_refresh_launches_what_it_needs_and_nothing_to_balance_afterwards() {
+fn a_refresh_launches_no_instance_to_rebalance_afterwards() {
     let mut world = World::new(2);
     world.ticks(4);
     world.refresh(preferences());
@@ -335,7 +336,7 @@ fn a_refresh_launches_what_it_needs_and_nothing_to_balance_afterwards() {
 }
 
 #[test]
-fn a_refresh_with_room_replaces_in_place() {
+fn a_refresh_that_may_reduce_capacity_terminates_first() {
     let mut world = World::new(4);
     world.ticks(4);
     world.refresh(Preferences { min_healthy_percentage: 50, ..preferences() });
@@ -348,7 +349,7 @@ fn a_refresh_with_room_replaces_in_place() {
 }
 
 #[test]
-fn a_version_that_never_gets_healthy_is_rolled_back_with_what_it_said() {
+fn an_unhealthy_version_is_rolled_back_with_its_log_as_reason() {
     let mut world = World::new(2);
     world.ticks(4);
     let before = world.serving();
@@ -371,7 +372,7 @@ fn a_version_that_never_gets_healthy_is_rolled_back_with_what_it_said() {
 }
 
 #[test]
-fn without_auto_rollback_a_bad_version_fails_and_its_instance_goes_first() {
+fn without_auto_rollback_an_unhealthy_version_fails_and_its_instance_is_terminated_first() {
     let mut world = World::new(2);
     world.ticks(4);
     world.boots_well = false;
@@ -382,7 +383,7 @@ fn without_auto_rollback_a_bad_version_fails_and_its_instance_goes_first() {
 }
 
 #[test]
-fn a_service_that_keeps_ending_fails_a_refresh_before_its_health_check_does() {
+fn a_crashing_service_fails_a_refresh_before_its_health_check_does() {
     let mut world = World::new(1);
     world.ticks(4);
     world.group().grace_seconds = 3600;
@@ -428,7 +429,7 @@ fn follow_cpu(world: &mut World, target: f64) {
     world.group().policies.insert(policy.name.clone(), policy);
 }
 
-/// Lets time pass with every member at this utilisation, from 0 to 1.
+/// Advances the clock with this utilisation of every member, from 0 to 1.
 fn load(world: &mut World, used: &mut BTreeMap<String, f64>, utilisation: f64, seconds: usize) {
     for _ in 0..seconds {
         world.tick();
@@ -441,7 +442,7 @@ fn load(world: &mut World, used: &mut BTreeMap<String, f64>, utilisation: f64, s
 }
 
 #[test]
-fn load_scales_out_in_proportion_and_idleness_in_one_by_one() {
+fn load_scales_out_in_proportion_and_idleness_scales_in_one_by_one() {
     let mut world = World::new(1);
     world.ticks(4);
     follow_cpu(&mut world, 50.0);
@@ -473,7 +474,7 @@ fn a_metric_at_its_target_changes_nothing_and_no_policy_nothing_at_all() {
 }
 
 #[test]
-fn a_group_being_deleted_ends_everything_and_is_gone() {
+fn a_deleted_group_terminates_its_instances_and_is_removed() {
     let mut world = World::new(3);
     world.ticks(4);
     world.group().deleting = true;

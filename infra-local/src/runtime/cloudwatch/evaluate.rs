@@ -6,13 +6,13 @@ use serde_json::json;
 use crate::model::cloudwatch::alarm::{Alarm, AlarmState, Missing};
 use crate::model::cloudwatch::metrics::{MetricName, Metrics, Statistic};
 
-/// Periods looked at beyond those that are evaluated, because values may come late.
+/// Additional periods that are read because values may arrive late.
 const MARGIN: u32 = 2;
 
-/// The shortest period of real time, whatever the time scale.
+/// Lower bound of a period in real time, regardless of the time scale.
 const SHORTEST_MILLISECONDS: i64 = 1000;
 
-/// A period: its beginning, and its value when there is one.
+/// A period: its start and its value. `None` is a missing value.
 pub(super) type Point = Option<(DateTime<Utc>, f64)>;
 
 /// The state that the metric calls for.
@@ -31,7 +31,7 @@ pub(super) fn end(alarm: &Alarm, now: DateTime<Utc>, time_scale: f64) -> DateTim
     DateTime::from_timestamp_millis(end).unwrap_or(now)
 }
 
-/// The periods before `end`, newest first.
+/// Returns the periods before `end`, newest first.
 pub(super) fn window(
     alarm: &Alarm,
     region: &str,
@@ -57,17 +57,17 @@ pub(super) fn window(
         .collect()
 }
 
-/// The values of the evaluated periods, newest first.
+/// Returns the values of the evaluated periods, newest first.
 pub(super) fn recent(alarm: &Alarm, window: &[Point]) -> Vec<f64> {
     window.iter().flatten().map(|(_, value)| *value).take(alarm.evaluation_periods as usize).collect()
 }
 
-/// The state that a window calls for; none when the present one is to stay.
+/// Returns the state that a window calls for; `None` when the alarm keeps its state.
 pub(super) fn verdict(alarm: &Alarm, window: &[Point]) -> Option<Verdict> {
     let evaluated = alarm.evaluation_periods as usize;
     let needed = alarm.datapoints_to_alarm.unwrap_or(alarm.evaluation_periods) as usize;
     let breaches = |value: f64| alarm.comparison.breaches(value, alarm.threshold);
-    // With late values counted in, there may be enough of them without looking at what is missing.
+    // AWS ignores missing periods if the window, with the late values, contains enough values.
     let present: Vec<(DateTime<Utc>, f64)> = window.iter().flatten().copied().take(evaluated).collect();
     let missing = evaluated - present.len();
     let breaching = present.iter().filter(|(_, value)| breaches(*value)).count();
@@ -78,7 +78,7 @@ pub(super) fn verdict(alarm: &Alarm, window: &[Point]) -> Option<Verdict> {
         _ if breaching >= needed => AlarmState::Alarm,
         Missing::Missing if present.is_empty() => AlarmState::InsufficientData,
         _ if breaching < present.len() || missing == 0 => AlarmState::Ok,
-        // Everything there is breaches, but is too little: only what is old enough raises the alarm.
+        // All present values breach, but there are too few of them: only an old enough one triggers the alarm.
         Missing::Missing if window.iter().rposition(Option::is_some).is_some_and(|age| age + 1 >= needed) => {
             AlarmState::Alarm
         }
@@ -92,17 +92,17 @@ fn length(alarm: &Alarm, time_scale: f64) -> TimeDelta {
     TimeDelta::milliseconds((scaled as i64).max(SHORTEST_MILLISECONDS))
 }
 
-/// In AWS's words.
+/// Returns the reason of a state change, in AWS's form.
 fn reason(alarm: &Alarm, state: AlarmState, present: &[(DateTime<Utc>, f64)], missing: usize, needed: usize) -> String {
     let plural = |count: usize| if count == 1 { "datapoint was" } else { "datapoints were" };
     if state == AlarmState::InsufficientData {
         return format!("Insufficient Data: {missing} {} unknown.", plural(missing));
     }
     let breaching = |value: f64| alarm.comparison.breaches(value, alarm.threshold);
-    let told: Vec<&(DateTime<Utc>, f64)> =
+    let listed: Vec<&(DateTime<Utc>, f64)> =
         present.iter().filter(|(_, value)| breaching(*value) == (state == AlarmState::Alarm)).collect();
     let treatment = alarm.missing.unwrap_or(Missing::Missing);
-    if told.is_empty() {
+    if listed.is_empty() {
         let word = if treatment == Missing::Breaching { "Breaching" } else { "NonBreaching" };
         return format!(
             "Threshold Crossed: no datapoints were received for {missing} periods and {missing} missing {} treated as [{word}].",
@@ -110,16 +110,16 @@ fn reason(alarm: &Alarm, state: AlarmState, present: &[(DateTime<Utc>, f64)], mi
         );
     }
     let points: Vec<String> =
-        told.iter().map(|(time, value)| format!("{value:?} ({})", time.format("%d/%m/%y %H:%M:%S"))).collect();
+        listed.iter().map(|(time, value)| format!("{value:?} ({})", time.format("%d/%m/%y %H:%M:%S"))).collect();
     let not = if state == AlarmState::Alarm { "" } else { "not " };
     let (from, to) = if state == AlarmState::Alarm { ("OK", "ALARM") } else { ("ALARM", "OK") };
     let least = if state == AlarmState::Alarm { needed } else { alarm.evaluation_periods as usize + 1 - needed };
     format!(
         "Threshold Crossed: {} out of the last {} datapoints [{}] {} {not}{} the threshold ({:?}) (minimum {least} {} for {from} -> {to} transition).",
-        told.len(),
+        listed.len(),
         alarm.evaluation_periods,
         points.join(", "),
-        if told.len() == 1 { "was" } else { "were" },
+        if listed.len() == 1 { "was" } else { "were" },
         alarm.comparison.words(),
         alarm.threshold,
         if least == 1 { "datapoint" } else { "datapoints" },

@@ -1,4 +1,4 @@
-//! The metrics that the cloud itself publishes: of instances, balancers and groups.
+//! Metrics that the cloud publishes for instances, balancers and groups.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,19 +15,19 @@ use crate::runtime::autoscaling::{CORES_PER_VCPU, scaled};
 use crate::runtime::process;
 use crate::state::traffic::{Counts, Traffic};
 
-/// Samples that AWS's minute is made of.
+/// Samples per minute of AWS's time.
 const PER_MINUTE: f64 = 4.0;
 
-/// The shortest pause between two samples.
+/// Lower bound of the interval between samples.
 const SHORTEST: TimeDelta = TimeDelta::milliseconds(500);
 
-/// Turns counters into samples.
+/// Converts counters to samples.
 pub(super) struct Publisher {
     time_scale: f64,
     published: Option<DateTime<Utc>>,
     /// CPU time used so far, by instance, in seconds.
     cpu: BTreeMap<String, f64>,
-    /// By ARN of the target group.
+    /// Counts by ARN of the target group.
     traffic: BTreeMap<String, Counts>,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct Publisher {
 pub(super) struct Sources {
     instances: Vec<Instance>,
     targets: Vec<TargetGroup>,
-    /// Values that are known already: metric, unit, value.
+    /// Values that need no counter: metric, unit, value.
     gauges: Vec<(MetricName, &'static str, f64)>,
 }
 
@@ -53,13 +53,13 @@ struct TargetGroup {
     region: String,
     /// Name in CloudWatch: `targetgroup/name/id`.
     label: String,
-    /// The balancers that lead to it: `app/name/id`.
+    /// Names of the balancers that forward to it: `app/name/id`.
     balancers: Vec<String>,
     counts: Counts,
     targets: u32,
 }
 
-/// Looks at the state.
+/// Returns the sources of metrics in the state.
 pub(super) fn sources(cloud: &Cloud, traffic: &Traffic) -> Sources {
     let mut sources = Sources::default();
     for region in cloud.regions.values() {
@@ -118,7 +118,7 @@ fn balancers(region: &Region, traffic: &Traffic, sources: &mut Sources) {
     }
 }
 
-/// The metrics that `EnableMetricsCollection` switches on.
+/// Adds the metrics that `EnableMetricsCollection` enables.
 fn capacities(region: &Region, group: &Group, sources: &mut Sources) {
     let count =
         |wanted: fn(&Lifecycle) -> bool| group.members.iter().filter(|member| wanted(&member.lifecycle)).count();
@@ -143,13 +143,13 @@ impl Publisher {
         Self { time_scale, published: None, cpu: BTreeMap::new(), traffic: BTreeMap::new() }
     }
 
-    /// Returns whether it is time for the next samples.
+    /// Returns whether the next samples are due.
     pub(super) fn is_due(&self, now: DateTime<Utc>) -> bool {
         let interval = scaled(60.0 / PER_MINUTE, self.time_scale).max(SHORTEST);
         self.published.is_none_or(|published| now - published >= interval)
     }
 
-    /// Records what happened since the last time.
+    /// Records the differences since the previous samples.
     pub(super) fn publish(&mut self, sources: &Sources, metrics: &Metrics, now: DateTime<Utc>) {
         let since = self.published.replace(now).map(|published| now - published);
         for (name, unit, value) in &sources.gauges {
@@ -159,7 +159,7 @@ impl Publisher {
         let before = std::mem::take(&mut self.traffic);
         for group in &sources.targets {
             let old = before.get(&group.arn).copied().unwrap_or_default();
-            // A counter that decreases has started again.
+            // A counter that decreases has been reset.
             let old = if old.requests > group.counts.requests { Counts::default() } else { old };
             self.traffic.insert(group.arn.clone(), group.counts);
             requests(group, &old, metrics, now);
@@ -194,7 +194,7 @@ impl Publisher {
     }
 }
 
-/// Returns the requests and answers of targets since `old`. As on AWS, metrics without events have no value.
+/// Records the requests and responses of targets since `old`. As on AWS, metrics without events have no value.
 fn requests(group: &TargetGroup, old: &Counts, metrics: &Metrics, now: DateTime<Utc>) {
     let alone = BTreeMap::from([("TargetGroup".to_owned(), group.label.clone())]);
     let mut series = vec![alone.clone()];
@@ -213,10 +213,10 @@ fn requests(group: &TargetGroup, old: &Counts, metrics: &Metrics, now: DateTime<
         metrics.record(&name, sample);
     };
     let ones = |count: u64| Sample { count: count as f64, sum: count as f64, ..Sample::value(now, "Count", 1.0) };
-    let asked = group.counts.requests - old.requests;
+    let requests_since = group.counts.requests - old.requests;
     for dimensions in &series {
-        if asked > 0 {
-            record("RequestCount", dimensions, ones(asked));
+        if requests_since > 0 {
+            record("RequestCount", dimensions, ones(requests_since));
         }
         for (class, (new, old)) in (2..).zip(group.counts.responses.iter().zip(&old.responses)) {
             if new > old {
@@ -228,8 +228,8 @@ fn requests(group: &TargetGroup, old: &Counts, metrics: &Metrics, now: DateTime<
             record("TargetResponseTime", dimensions, sample);
         }
     }
-    if asked > 0 && group.targets > 0 {
-        let each = asked as f64 / f64::from(group.targets);
+    if requests_since > 0 && group.targets > 0 {
+        let each = requests_since as f64 / f64::from(group.targets);
         for dimensions in series.iter().filter(|dimensions| dimensions.contains_key("TargetGroup")) {
             record("RequestCountPerTarget", dimensions, Sample { sum: each, ..Sample::value(now, "Count", each) });
         }
@@ -262,7 +262,7 @@ mod tests {
         DateTime::from_timestamp(1_800_000_000 + second, 0).unwrap()
     }
 
-    /// Counts of a target group with two healthy targets behind one balancer.
+    /// Returns the counts of a target group with two healthy targets behind one balancer.
     fn counted(requests: u64, responses: [u64; 4], seconds: &[f64]) -> Sources {
         let counts = Counts { requests, responses, times: Times::of(seconds), ..Counts::default() };
         let group = TargetGroup {
@@ -276,7 +276,7 @@ mod tests {
         Sources { targets: vec![group], ..Sources::default() }
     }
 
-    fn told(metrics: &Metrics, name: &str, dimensions: &[(&str, &str)], statistic: &str) -> Option<f64> {
+    fn value_of(metrics: &Metrics, name: &str, dimensions: &[(&str, &str)], statistic: &str) -> Option<f64> {
         let name = MetricName {
             region: "r".to_owned(),
             namespace: "AWS/ApplicationELB".to_owned(),
@@ -295,18 +295,22 @@ mod tests {
         publisher.publish(&counted(10, [9, 0, 1, 0], &[0.1]), &metrics, at(30));
         publisher.publish(&counted(16, [13, 0, 1, 2], &[0.1, 0.2, 0.2, 0.5]), &metrics, at(61));
         for dimensions in [&[balancer][..], &[targets], &[balancer, targets]] {
-            assert_eq!(told(&metrics, "RequestCount", dimensions, "Sum"), Some(6.0), "{dimensions:?}");
+            assert_eq!(value_of(&metrics, "RequestCount", dimensions, "Sum"), Some(6.0), "{dimensions:?}");
         }
-        assert_eq!(told(&metrics, "HTTPCode_Target_2XX_Count", &[balancer], "Sum"), Some(4.0));
-        assert_eq!(told(&metrics, "HTTPCode_Target_5XX_Count", &[balancer], "Sum"), Some(2.0));
-        assert_eq!(told(&metrics, "HTTPCode_Target_4XX_Count", &[balancer], "Sum"), None, "what did not happen");
-        assert_eq!(told(&metrics, "RequestCountPerTarget", &[targets], "Sum"), Some(3.0));
-        assert_eq!(told(&metrics, "RequestCountPerTarget", &[balancer], "Sum"), None);
-        let average = told(&metrics, "TargetResponseTime", &[balancer], "Average").unwrap();
+        assert_eq!(value_of(&metrics, "HTTPCode_Target_2XX_Count", &[balancer], "Sum"), Some(4.0));
+        assert_eq!(value_of(&metrics, "HTTPCode_Target_5XX_Count", &[balancer], "Sum"), Some(2.0));
+        assert_eq!(value_of(&metrics, "HTTPCode_Target_4XX_Count", &[balancer], "Sum"), None, "what did not happen");
+        assert_eq!(value_of(&metrics, "RequestCountPerTarget", &[targets], "Sum"), Some(3.0));
+        assert_eq!(value_of(&metrics, "RequestCountPerTarget", &[balancer], "Sum"), None);
+        let average = value_of(&metrics, "TargetResponseTime", &[balancer], "Average").unwrap();
         assert!((average - 0.3).abs() < 1e-9, "{average}");
-        let most = told(&metrics, "TargetResponseTime", &[balancer], "p99").unwrap();
+        let most = value_of(&metrics, "TargetResponseTime", &[balancer], "p99").unwrap();
         assert!((0.4..0.6).contains(&most), "{most}");
         publisher.publish(&counted(1, [1, 0, 0, 0], &[0.1]), &metrics, at(90));
-        assert_eq!(told(&metrics, "RequestCount", &[balancer], "Sum"), Some(7.0), "a counter that started again at 0");
+        assert_eq!(
+            value_of(&metrics, "RequestCount", &[balancer], "Sum"),
+            Some(7.0),
+            "a counter that started again at 0"
+        );
     }
 }

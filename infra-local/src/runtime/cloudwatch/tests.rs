@@ -1,4 +1,4 @@
-//! Alarms over time, with metrics played by the test.
+//! Tests of alarms over time, with simulated metrics.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ fn metric() -> MetricName {
     MetricName { region: REGION.into(), namespace: "N".into(), name: "m".into(), dimensions: BTreeMap::new() }
 }
 
-/// Two of the last three minutes above 5.
+/// Returns an alarm for two of the last three minutes above 5.
 fn alarm(missing: Option<Missing>) -> Alarm {
     Alarm {
         name: "a".into(),
@@ -47,7 +47,8 @@ fn alarm(missing: Option<Missing>) -> Alarm {
     }
 }
 
-/// The verdict on five minutes, oldest first: `0` and `X` are values below and above the threshold, `-` is none.
+/// Returns the verdict on five minutes, oldest first: `0` and `X` are values below and above the threshold, `-` is a
+/// missing value.
 fn verdict(pattern: &str, alarm: &Alarm) -> Option<AlarmState> {
     let metrics = Metrics::default();
     for (minute, value) in (0..).zip(pattern.chars()) {
@@ -63,9 +64,9 @@ fn verdict(pattern: &str, alarm: &Alarm) -> Option<AlarmState> {
 }
 
 #[test]
-fn missing_values_count_as_awss_documentation_has_it() {
+fn missing_values_are_treated_as_aws_documents() {
     use AlarmState::{Alarm as A, InsufficientData as I, Ok as O};
-    // By treatment: missing, ignore, breaching, notBreaching; "keep" is None.
+    // One column per treatment: missing, ignore, breaching, notBreaching; "keep" is None.
     for (pattern, needed, expected) in [
         ("0-X-X", 2, [Some(A), Some(A), Some(A), Some(A)]),
         ("00X0X", 2, [Some(A), Some(A), Some(A), Some(A)]),
@@ -87,7 +88,7 @@ fn missing_values_count_as_awss_documentation_has_it() {
 }
 
 #[test]
-fn comparisons_and_percentiles() {
+fn comparisons_and_percentiles_are_evaluated() {
     for (comparison, at_threshold) in [
         (Comparison::GreaterThanThreshold, false),
         (Comparison::GreaterThanOrEqualToThreshold, true),
@@ -116,9 +117,9 @@ impl World {
         world
     }
 
-    fn look(&mut self, second: i64) -> AlarmState {
+    fn evaluate_at(&mut self, second: i64) -> AlarmState {
         if self.watcher.has_work(&self.cloud, at(second)) {
-            self.watcher.look(&mut self.cloud, at(second));
+            self.watcher.evaluate_all(&mut self.cloud, at(second));
         }
         self.cloud.regions[REGION].cloudwatch.alarms["a"].state
     }
@@ -129,33 +130,33 @@ impl World {
 }
 
 #[test]
-fn an_alarm_is_evaluated_when_a_period_is_over_and_tells_why() {
+fn an_alarm_is_evaluated_at_the_end_of_a_period_and_records_its_reason() {
     let mut world = World::new(1.0);
     world.record(10, 9.0);
-    assert_eq!(world.look(30), AlarmState::InsufficientData, "the period is not over");
-    assert_eq!(world.look(61), AlarmState::Alarm);
+    assert_eq!(world.evaluate_at(30), AlarmState::InsufficientData, "the period is not over");
+    assert_eq!(world.evaluate_at(61), AlarmState::Alarm);
     let watching = &world.cloud.regions[REGION].cloudwatch;
     let reason = &watching.alarms["a"].reason;
     assert!(reason.contains("1 out of the last 1 datapoints [9.0 ("), "{reason}");
     assert!(reason.contains("was greater than the threshold (5.0) (minimum 1 datapoint for OK -> ALARM"), "{reason}");
     assert!(!world.watcher.has_work(&world.cloud, at(100)), "nothing to do before the next period is over");
     world.record(70, 1.0);
-    assert_eq!(world.look(121), AlarmState::Ok);
+    assert_eq!(world.evaluate_at(121), AlarmState::Ok);
     let summaries: Vec<&str> =
         world.cloud.regions[REGION].cloudwatch.history.iter().map(|item| item.summary.as_str()).collect();
     assert_eq!(summaries, ["Alarm updated from INSUFFICIENT_DATA to ALARM", "Alarm updated from ALARM to OK"]);
 }
 
 #[test]
-fn time_passes_faster_at_a_scale() {
+fn the_time_scale_shortens_periods() {
     let mut world = World::new(30.0);
     world.record(10, 9.0);
-    assert_eq!(world.look(11), AlarmState::InsufficientData);
-    assert_eq!(world.look(12), AlarmState::Alarm, "a minute is two seconds");
+    assert_eq!(world.evaluate_at(11), AlarmState::InsufficientData);
+    assert_eq!(world.evaluate_at(12), AlarmState::Alarm, "a minute is two seconds");
 }
 
 #[test]
-fn the_clouds_own_metrics_are_differences_of_counters() {
+fn published_metrics_are_differences_of_counters() {
     let mut cloud = Cloud::default();
     cloud.complete();
     let mut publisher = Publisher::new(1.0);

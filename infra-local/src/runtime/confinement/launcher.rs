@@ -9,7 +9,7 @@ use std::process::{Command, exit};
 
 use rustix::thread::{CapabilitySet, capability_is_in_bounding_set, remove_capability_from_bounding_set};
 
-use super::{Confinement, ConfinementStatus, Instructions, mounts, restrictions};
+use super::{Confinement, ConfinementStatus, Instructions, Network, mounts, restrictions};
 use crate::runtime::executable::MARK;
 use crate::runtime::network::{NameFiles, namespaces};
 

@@ -86,7 +86,8 @@ pub(super) fn of_listener(balancer: &LoadBalancer, listener: &Listener) -> Setti
     }
 }
 
-/// `routing.http.response.x_frame_options.header_value` is the header `x-frame-options`.
+/// Returns the headers that the listener adds. For example, `routing.http.response.x_frame_options.header_value` adds
+/// `x-frame-options`.
 fn response_headers(listener: &Listener) -> Vec<(HeaderName, HeaderValue)> {
     let headers = listener.attributes.iter().filter_map(|(key, value)| {
         let name = key.strip_prefix("routing.http.response.")?.strip_suffix(".header_value")?;

@@ -20,14 +20,14 @@ use crate::state::Shared;
 /// Address of the service.
 const ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(METADATA), 80);
 
-/// The services of instances, which hold their tokens, by the ids of instances.
+/// The services of instances with their tokens, by the ids of instances.
 type Services = Arc<Mutex<HashMap<String, Arc<Service>>>>;
 
-/// Listens at the routers until the cloud ends.
+/// Listens on the routers until the cloud stops.
 pub(super) async fn run(shared: Shared, network: NetworkHandle, mut phase: PhaseWatch) {
     let mut changes = network.changes();
     let services = Services::default();
-    // By the ids of VPCs, in the generation that they were opened in.
+    // Routers by the ids of VPCs and the generation of the network.
     let mut routers: HashMap<(String, u64), JoinSet<()>> = HashMap::new();
     loop {
         let current = Arc::clone(&changes.borrow_and_update());
@@ -88,7 +88,7 @@ impl Router {
                         tokio::time::sleep(RETRY).await;
                         continue;
                     };
-                    // The connection of an instance that has just been terminated is closed.
+                    // A connection from an instance that has just been terminated is closed.
                     if let Some(service) = self.service(&services, peer.ip()) {
                         connections.spawn(answer(stream, service));
                     }
@@ -98,7 +98,7 @@ impl Router {
         }
     }
 
-    /// The service of the instance that has a private address.
+    /// Returns the metadata service of the instance with a private address.
     fn service(&self, services: &Services, address: IpAddr) -> Option<Arc<Service>> {
         let IpAddr::V4(address) = address else { return None };
         let connected = self.network.current();

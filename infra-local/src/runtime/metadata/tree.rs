@@ -1,4 +1,4 @@
-//! Metadata of an instance, as a tree of texts.
+//! Metadata of an instance, as a tree of text values.
 
 use std::collections::BTreeMap;
 
@@ -14,11 +14,11 @@ use crate::model::iam::Session;
 use crate::model::{ACCOUNT, zone_id};
 use crate::state::Shared;
 
-/// For how long the credentials of an instance's role are good, and how long before their end there are new ones.
+/// Lifetime of the credentials of an instance's role, and the time before their expiry at which new ones are created.
 const CREDENTIALS: Duration = Duration::hours(6);
 const RENEWAL: Duration = Duration::minutes(15);
 
-/// Returns the text at a path, or the entries of a folder.
+/// Returns the value at a path, or the entries of a folder.
 pub(super) fn read(shared: &Shared, region: &str, instance: &Instance, path: &str) -> Option<String> {
     let path = path.strip_prefix("/latest").or_else(|| (path == "/").then_some(""))?.trim_matches('/');
     if path == "user-data" {
@@ -109,7 +109,7 @@ fn group_names(cloud: &Cloud, region: &str, instance: &Instance) -> String {
     names.collect::<Vec<_>>().join("\n")
 }
 
-/// The role of an instance's profile, if EC2 may take it on.
+/// Returns the role of an instance's profile, if EC2 may assume it.
 fn role(cloud: &Cloud, instance: &Instance) -> Option<String> {
     let profile = cloud.iam.instance_profiles.get(&instance.instance_profile.as_ref()?.name)?;
     let role = cloud.iam.roles.get(profile.role.as_ref()?)?;
@@ -117,17 +117,17 @@ fn role(cloud: &Cloud, instance: &Instance) -> Option<String> {
     trust.trusts("sts:AssumeRole", "ec2.amazonaws.com", ACCOUNT).then(|| role.name.clone())
 }
 
-/// Temporary credentials of the instance's role: the same until they are about to end.
+/// Returns temporary credentials of the instance's role. They stay the same until they are about to expire.
 fn credentials(shared: &Shared, instance: &Instance, wanted: &str) -> Option<String> {
     let role = shared.read(|cloud| role(cloud, instance)).filter(|role| role == wanted)?;
     let now = Utc::now();
-    let ours =
+    let belongs_to_instance =
         |session: &Session| session.role == role && session.name == instance.id && session.expires - now > RENEWAL;
-    let held = |cloud: &Cloud| {
+    let existing = |cloud: &Cloud| {
         let mut sessions = cloud.iam.sessions.iter();
-        sessions.find(|(_, session)| ours(session)).map(|(key, session)| (key.clone(), session.clone()))
+        sessions.find(|(_, session)| belongs_to_instance(session)).map(|(key, session)| (key.clone(), session.clone()))
     };
-    let (key, session) = shared.read(held).unwrap_or_else(|| {
+    let (key, session) = shared.read(existing).unwrap_or_else(|| {
         let session = Session::new(&role, &instance.id, None, now + CREDENTIALS);
         (shared.update(|cloud| cloud.iam.issue(session.clone(), now)), session)
     });

@@ -15,7 +15,7 @@ pub(crate) struct Binaries {
     pub(crate) postgres: PathBuf,
 }
 
-/// Finds `initdb` and `postgres` side by side: a wrapper alone in PATH does not count.
+/// Finds `initdb` and `postgres` in the same directory; a wrapper script in PATH does not count.
 pub(crate) fn find_binaries() -> Result<Binaries, PostgresError> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut directories: Vec<PathBuf> = std::env::split_paths(&path).collect();
@@ -29,7 +29,7 @@ pub(crate) fn find_binaries() -> Result<Binaries, PostgresError> {
     directories.iter().find_map(|directory| binaries_in(directory)).ok_or_else(|| NotInstalled.into())
 }
 
-/// `<root>/<prefix><version>/bin`, the highest version first.
+/// Returns the directories `<root>/<prefix><version>/bin`, the highest version first.
 fn versioned(root: &Path, prefix: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(root).into_iter().flatten().flatten();
     let mut found: Vec<(Vec<u32>, PathBuf)> = entries
@@ -43,13 +43,13 @@ fn versioned(root: &Path, prefix: &str) -> Vec<PathBuf> {
     found.into_iter().map(|(_, path)| path).collect()
 }
 
-/// The programs in a directory, or beside what a link there leads to.
+/// Returns the programs in a directory, or next to the target of a symbolic link there.
 fn binaries_in(directory: &Path) -> Option<Binaries> {
     let beside = |directory: &Path| {
         let (initdb, postgres) = (directory.join("initdb"), directory.join("postgres"));
         (initdb.is_file() && postgres.is_file()).then_some(Binaries { initdb, postgres })
     };
-    // initdb looks for its libraries relative to itself, so links are followed first.
+    // initdb looks for its libraries relative to its own path, so symbolic links are resolved first.
     let real = ["initdb", "postgres", "pg_ctl"]
         .iter()
         .filter_map(|program| fs::canonicalize(directory.join(program)).ok())

@@ -1,4 +1,4 @@
-//! Asking a running server, with the client that comes with it.
+//! Queries to a running server, by the `psql` of the same installation.
 
 use std::ffi::OsStr;
 use std::net::Ipv4Addr;
@@ -15,10 +15,10 @@ pub(crate) struct Login {
 }
 
 impl Login {
-    /// Runs statements in the database `postgres`, with nothing of them in the server's log, and returns what the last
-    /// one answers. The password and the statements show in no command line.
+    /// Executes statements in the database `postgres` without logging them, and returns the result of the last one.
+    /// Neither the password nor the statements are part of a command line.
     pub(crate) async fn query(&self, server: &Server, statements: &str) -> Result<String, PostgresError> {
-        let quiet = "SET log_statement = 'none'; SET log_min_error_statement = 'panic'; \
+        let disable_logging = "SET log_statement = 'none'; SET log_min_error_statement = 'panic'; \
                      SET log_min_duration_statement = -1;\n";
         let arguments = ["--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1"];
         let connection = [format!("--host={}", self.address), format!("--port={}", self.port)];
@@ -29,7 +29,7 @@ impl Login {
             .chain(identity.iter().map(String::as_str))
             .map(OsStr::new)
             .collect();
-        let input = format!("{quiet}{statements}\n");
+        let input = format!("{disable_logging}{statements}\n");
         let output = server.tool("psql", &arguments, &self.environment(), &input).await?;
         if output.success {
             return Ok(output.stdout.trim().to_owned());
@@ -37,12 +37,13 @@ impl Login {
         Err(PostgresError::Setup { step: "asking the server", output: output.text() })
     }
 
-    /// For PostgreSQL's own programs.
+    /// Returns the environment variables for PostgreSQL's own programs.
     pub(crate) fn environment(&self) -> [(&str, &str); 3] {
         [("PGPASSWORD", &self.password), ("PGCONNECT_TIMEOUT", "5"), ("PGSSLMODE", "disable")]
     }
 
-    /// For a standby that follows this server; what holds it has to be kept private.
+    /// Returns the connection string of a standby that follows this server. It contains a password, so the file that
+    /// holds it must be private.
     pub(crate) fn following(&self, name: &str) -> String {
         format!(
             "host={} port={} user={} password={} sslmode=disable connect_timeout=5 application_name={name}",

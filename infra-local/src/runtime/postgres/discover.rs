@@ -7,8 +7,8 @@ use super::find_binaries;
 use crate::domain::postgres::{self, Installed};
 use crate::domain::rds::catalog;
 
-/// Records the installed PostgreSQL, its version and its parameters, unless they are recorded already. Runs programs, so
-/// the caller must not hold the state.
+/// Records the installed PostgreSQL with its version and its parameters, unless they are recorded already. Runs
+/// programs, so the caller must not hold the state's lock.
 pub(crate) fn discover() {
     if postgres::installed().is_ok() {
         return;

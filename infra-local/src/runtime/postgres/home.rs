@@ -1,4 +1,4 @@
-//! A directory that the server's user owns and can really reach.
+//! Home of a server: a directory that the server's user owns and can enter.
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write as _};
@@ -11,10 +11,10 @@ use super::PostgresError;
 use crate::runtime::user;
 use crate::runtime::user::User;
 
-/// File that names the directory whose data is kept elsewhere.
+/// File that names the directory to which the data belongs.
 const BELONGS_TO: &str = "belongs-to";
 
-/// Prefix of directories that are kept elsewhere.
+/// Prefix of homes outside of the cloud's directory.
 const PREFIX: &str = "infra-postgres-";
 
 /// Prepares the directory of a server. Fails when the server's user cannot enter it.
@@ -40,14 +40,14 @@ pub(super) fn home(wanted: &Path) -> Result<PathBuf, PostgresError> {
     Ok(home)
 }
 
-/// Returns the directory of a server's data: in the wanted directory, or where an earlier version put it when the user could not
-/// enter that. The error is a directory above it that the user cannot enter.
+/// Returns the directory of a server's data: the wanted directory, or the place where an earlier version put it when
+/// the user could not enter that. The error is a parent directory that the user cannot enter.
 fn place(wanted: &Path, user: User) -> io::Result<Result<PathBuf, PathBuf>> {
-    let elsewhere = elsewhere(wanted);
-    if elsewhere.join("data").exists() && is_ours(&elsewhere, user) {
-        return Ok(Ok(elsewhere));
+    let former_home = former_home(wanted);
+    if former_home.join("data").exists() && is_owned_by(&former_home, user) {
+        return Ok(Ok(former_home));
     }
-    // The directories from the cloud's own down to this one are ours to open.
+    // The cloud may change the modes of the directories from its own down to this one.
     let above: Vec<_> = wanted.ancestors().skip(1).collect();
     let cloud = above.iter().position(|directory| directory.join(crate::state::files::LOCK).exists());
     for directory in &above[..cloud.map_or(0, |cloud| cloud + 1)] {
@@ -56,8 +56,8 @@ fn place(wanted: &Path, user: User) -> io::Result<Result<PathBuf, PathBuf>> {
     Ok(closed(wanted, user).map_or_else(|| Ok(wanted.to_owned()), Err))
 }
 
-/// Lets the user of the database servers enter a directory of ours, and nothing else: through the directory's group. Does
-/// nothing unless this process is root, since servers run as another user only then.
+/// Allows the user of the database servers to enter a directory, but nothing else, by the directory's group. Does
+/// nothing unless this process is root, because only then servers run as another user.
 pub(crate) fn admit(directory: &Path) -> io::Result<()> {
     user::unprivileged_user().map_or(Ok(()), |user| admit_user(directory, user))
 }
@@ -71,7 +71,7 @@ fn admit_user(directory: &Path, user: User) -> io::Result<()> {
     fs::set_permissions(directory, Permissions::from_mode(mode & !0o070 | 0o010))
 }
 
-/// The directory closest to the root that keeps the user of the database servers from entering this one.
+/// Returns the directory closest to the root that denies the user of the database servers access to this one.
 pub(crate) fn closed_above(directory: &Path) -> Option<PathBuf> {
     let user = user::unprivileged_user()?;
     closed(&directory.join("server"), user)
@@ -94,9 +94,9 @@ fn may_enter(directory: &Path, user: User) -> bool {
     })
 }
 
-/// Writes a file, for this user if not for us, in a directory that belongs to the server's user: a link left there must
-/// not lead us, who may be root, anywhere else.
-pub(super) fn write_anew(path: &Path, content: &[u8], user: Option<User>) -> io::Result<()> {
+/// Writes a file, owned by `user` if given, in a directory that belongs to the server's user. Symbolic links are not
+/// followed, because this process may be root.
+pub(super) fn replace_file(path: &Path, content: &[u8], user: Option<User>) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -108,10 +108,10 @@ pub(super) fn write_anew(path: &Path, content: &[u8], user: Option<User>) -> io:
     file.write_all(content)
 }
 
-/// Deletes the data of a stopped server, wherever it was kept.
+/// Deletes the data of a stopped server, wherever it is.
 pub(super) fn remove(wanted: &Path) -> io::Result<()> {
     let wanted = std::path::absolute(wanted)?;
-    for directory in [elsewhere(&wanted), wanted] {
+    for directory in [former_home(&wanted), wanted] {
         match fs::remove_dir_all(&directory) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -120,17 +120,17 @@ pub(super) fn remove(wanted: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns the place where an earlier version kept the data of a directory that the user could not enter.
-fn elsewhere(wanted: &Path) -> PathBuf {
+/// Returns the directory in which an earlier version put the data if the user could not enter the wanted one.
+fn former_home(wanted: &Path) -> PathBuf {
     let digest = hex::encode(Sha256::digest(wanted.as_os_str().as_encoded_bytes()));
     std::env::temp_dir().join(format!("{PREFIX}{}", digest.get(..16).unwrap_or(&digest)))
 }
 
-fn is_ours(directory: &Path, user: User) -> bool {
+fn is_owned_by(directory: &Path, user: User) -> bool {
     fs::symlink_metadata(directory).is_ok_and(|found| found.is_dir() && [0, user.uid].contains(&found.uid()))
 }
 
-/// Removes the data that is kept elsewhere for directories that do not exist any more.
+/// Removes data outside of the cloud's directory whose directories no longer exist.
 pub(super) fn sweep_all() {
     if let Some(user) = user::unprivileged_user() {
         sweep(&std::env::temp_dir(), user);
@@ -140,12 +140,12 @@ pub(super) fn sweep_all() {
 fn sweep(temporary: &Path, user: User) {
     for entry in fs::read_dir(temporary).into_iter().flatten().flatten() {
         let path = entry.path();
-        if !entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()) || !is_ours(&path, user) {
+        if !entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()) || !is_owned_by(&path, user) {
             continue;
         }
         let Ok(wanted) = fs::read_to_string(path.join(BELONGS_TO)) else { continue };
-        let gone = Path::new(&wanted).is_absolute() && matches!(Path::new(&wanted).try_exists(), Ok(false));
-        if gone && !path.join("data/postmaster.pid").exists() {
+        let is_removed = Path::new(&wanted).is_absolute() && matches!(Path::new(&wanted).try_exists(), Ok(false));
+        if is_removed && !path.join("data/postmaster.pid").exists() {
             tracing::info!("removing {}: {wanted} is gone", path.display());
             if let Err(error) = fs::remove_dir_all(&path) {
                 tracing::warn!(%error, "{} could not be removed", path.display());
@@ -183,7 +183,7 @@ mod tests {
         }
         assert_eq!(closed_by(home(&wanted)), closed.path());
         assert_eq!(closed_above(&closed.path().join("above")), Some(closed.path().to_owned()));
-        assert!(!elsewhere(&wanted).exists());
+        assert!(!former_home(&wanted).exists());
     }
 
     #[test]
@@ -210,7 +210,7 @@ mod tests {
         };
         let cloud = tempfile::tempdir().unwrap();
         let wanted = cloud.path().join("postgres");
-        let kept = elsewhere(&wanted);
+        let kept = former_home(&wanted);
         fs::create_dir_all(kept.join("data")).unwrap();
         assert_eq!(home(&wanted).unwrap(), kept);
         assert_eq!(fs::metadata(&kept).unwrap().uid(), user.uid);
@@ -245,6 +245,6 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let link = directory.path().join("link");
         std::os::unix::fs::symlink("/etc", &link).unwrap();
-        assert!(!is_ours(&link, user));
+        assert!(!is_owned_by(&link, user));
     }
 }

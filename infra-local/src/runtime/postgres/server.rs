@@ -1,4 +1,4 @@
-//! One data directory, the programs that work on it, and the server that runs on it.
+//! A data directory, its programs, and the server that runs on it.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -25,7 +25,7 @@ use crate::runtime::{process, user};
 /// Limit until a server accepts connections, including recovery after a crash.
 const START_LIMIT: Duration = Duration::from_mins(1);
 
-/// One data directory and the programs that work on it.
+/// A data directory and its programs.
 pub(crate) struct Server {
     binaries: Binaries,
     user: Option<User>,
@@ -33,7 +33,7 @@ pub(crate) struct Server {
     log: PathBuf,
 }
 
-/// Settings of a start.
+/// Parameters of a start.
 pub(crate) struct Launch<'a> {
     /// Where it runs.
     pub(crate) site: &'a Site,
@@ -41,15 +41,15 @@ pub(crate) struct Launch<'a> {
     pub(crate) address: Ipv4Addr,
     /// TCP port.
     pub(crate) port: u16,
-    /// Login that proves that the server accepts connections.
+    /// User of the connection that checks whether the server accepts connections.
     pub(crate) user: &'a str,
-    /// The database of that login.
+    /// Database of that connection.
     pub(crate) database: &'a str,
-    /// `name=value`, above what the data directory's own file says.
+    /// Settings `name=value` that override the data directory's configuration file.
     pub(crate) settings: &'a [&'a str],
 }
 
-/// A program that has ended.
+/// Result of a program.
 pub(crate) struct Finished {
     pub(crate) success: bool,
     pub(crate) stdout: String,
@@ -57,14 +57,14 @@ pub(crate) struct Finished {
 }
 
 impl Finished {
-    /// Everything it said.
+    /// Returns the complete output.
     pub(crate) fn text(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
     }
 }
 
 impl Server {
-    /// Prepares a directory that holds `data/` and `postgres.log`, or the place where its data has to be kept.
+    /// Prepares a directory for `data/` and `postgres.log`.
     pub(crate) fn open(directory: &Path) -> Result<Server, PostgresError> {
         Ok(Server {
             binaries: find_binaries()?,
@@ -74,51 +74,53 @@ impl Server {
         })
     }
 
-    /// Directory of the data, once it exists.
+    /// Returns the directory of the data, if it exists.
     pub(crate) fn data(&self) -> PathBuf {
         self.home.join("data")
     }
 
-    /// Returns whether there is data.
+    /// Returns whether the data directory exists.
     pub(crate) fn has_data(&self) -> bool {
         self.data().join("PG_VERSION").exists()
     }
 
-    /// A server that outlived a killed cloud still holds the data directory: end it.
-    pub(crate) async fn end_leftover(&self) {
+    /// Stops a server that survived a killed cloud and still holds the data directory.
+    pub(crate) async fn stop_leftover(&self) {
         let Ok(text) = fs::read_to_string(self.data().join("postmaster.pid")) else {
             return;
         };
         let leftover = text.lines().next().and_then(|pid| pid.trim().parse().ok()).and_then(ProcessIdentity::of);
-        if let Some(identity) = leftover.filter(|identity| works_in(identity.pid, &self.data())) {
+        if let Some(identity) = leftover.filter(|identity| has_working_directory(identity.pid, &self.data())) {
             tracing::info!(pid = identity.pid, "ending the PostgreSQL server that still runs on this data");
             stop(identity).await;
         }
     }
 
-    /// Kills the remaining processes of a server that has died: a session that is committing does not notice at once, and
-    /// must not confirm the commit to its client when another server has the data already.
-    pub(crate) async fn end_remains(&self) {
+    /// Kills the remaining processes of a server that has died. A session that is committing does not notice the death
+    /// at once, and must not confirm the commit to its client when another server already uses the data.
+    pub(crate) async fn kill_remaining(&self) {
         let data = self.data();
         let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
         let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        let remains: Vec<_> = pids.filter(|pid| works_in(*pid, &data)).filter_map(ProcessIdentity::of).collect();
+        let remains: Vec<_> =
+            pids.filter(|pid| has_working_directory(*pid, &data)).filter_map(ProcessIdentity::of).collect();
         for process in &remains {
             process.signal(Signal::KILL);
         }
         for process in remains {
-            process.gone_within(START_LIMIT).await;
+            process.exits_within(START_LIMIT).await;
         }
     }
 
-    /// Creates data when there is none, beside its final name, so that half-made data is never used.
+    /// Creates the data directory if it does not exist, under a temporary name, so that an incomplete one is never
+    /// used.
     pub(crate) async fn initialise(&self, superuser: &str) -> Result<(), PostgresError> {
         if self.has_data() {
             return Ok(());
         }
         let partial = self.empty("data.new")?;
         let mut command = self.command(&self.binaries.initdb);
-        // The setting `trust` never takes effect: the access rules are replaced before the server listens.
+        // The server never uses the method `trust`: the access rules are replaced before it listens.
         command.args(["--username", superuser, "--auth=trust", "--encoding=UTF8", "--data-checksums"]);
         command.args(["--locale=C", "--no-sync", "--pgdata"]).arg(&partial);
         let output = run(command, "", &self.binaries.initdb).await?;
@@ -128,7 +130,7 @@ impl Server {
         self.become_data(&partial)
     }
 
-    /// A name in the home that is free to be made.
+    /// Returns an unused path in the home.
     pub(crate) fn empty(&self, name: &str) -> Result<PathBuf, PostgresError> {
         let path = self.home.join(name);
         if path.exists() {
@@ -137,7 +139,7 @@ impl Server {
         Ok(path)
     }
 
-    /// Gives finished data its final name, in place of what was there.
+    /// Renames a complete data directory to its final name, and replaces the previous one.
     pub(crate) fn become_data(&self, finished: &Path) -> Result<(), PostgresError> {
         let former = self.empty("data.old")?;
         let data = self.data();
@@ -148,15 +150,15 @@ impl Server {
         self.empty("data.old").map(drop)
     }
 
-    /// Writes a file among the data.
+    /// Writes a file in the data directory.
     pub(crate) fn write(&self, name: &str, content: &str) -> Result<(), PostgresError> {
         let path = self.data().join(name);
-        home::write_anew(&path, content.as_bytes(), self.user).map_err(failed(&path))
+        home::replace_file(&path, content.as_bytes(), self.user).map_err(failed(&path))
     }
 
-    /// Works on the data before the server is up, through the server's single-user mode: statements, one a line, go in
-    /// over a pipe, so that passwords show in no command line, and nothing is logged. A statement that fails is passed
-    /// over; the last one has to answer `ready`.
+    /// Executes statements while the server does not run, in single-user mode. The statements, one per line, are sent
+    /// through a pipe, so that passwords appear neither in a command line nor in a log. A failed statement is skipped;
+    /// the last one has to return `ready`.
     pub(crate) async fn single_user(&self, step: &'static str, statements: &str) -> Result<(), PostgresError> {
         let mut command = self.command(&self.binaries.postgres);
         command.args(["--single", "-D"]).arg(self.data());
@@ -171,7 +173,7 @@ impl Server {
         Err(PostgresError::Setup { step, output: output.stderr })
     }
 
-    /// Runs one of PostgreSQL's own programs, as the server's user, to its end.
+    /// Runs a program of PostgreSQL as the server's user, and waits for its result.
     pub(crate) async fn tool(
         &self,
         name: &str,
@@ -185,7 +187,7 @@ impl Server {
         run(command, input, &program).await
     }
 
-    /// Copies a directory as it is, as the server's user.
+    /// Copies a directory as the server's user.
     pub(crate) async fn copy(&self, from: &Path, to: &Path) -> Result<(), PostgresError> {
         let program = Path::new("cp");
         let mut command = self.command(program);
@@ -197,14 +199,15 @@ impl Server {
         Err(PostgresError::Setup { step: "copying the data", output: output.text() })
     }
 
-    /// Starts the server on its data, and returns once it accepts. Access is with passwords only, over TCP only. In the
-    /// network of this machine, only loopback addresses are admitted; inside, the network decides.
+    /// Starts the server, and returns once it accepts connections. Clients need a password, and can connect only over
+    /// TCP. In the network of this machine, only loopback addresses are admitted; in a network namespace, the network
+    /// filters the clients.
     pub(crate) async fn launch(&self, launch: &Launch<'_>) -> Result<ProcessIdentity, PostgresError> {
         let clients = if launch.site.is_inside() { "0.0.0.0/0" } else { "127.0.0.0/8" };
         let rules = ["all", "replication"].map(|what| format!("host {what} all {clients} scram-sha-256\n"));
         self.write("pg_hba.conf", &rules.concat())?;
         let (address, port) = (launch.address, launch.port);
-        // The server's own complaint stands only in its log; asking first gives a better error.
+        // The server writes this error only to its log; a check in advance gives a better message.
         drop(launch.site.listen((address, port).into()).await.map_err(|source| PostgresError::Address {
             address,
             port,
@@ -253,7 +256,7 @@ impl Server {
                 stop(identity).await;
                 format!("did not accept within {} s", START_LIMIT.as_secs())
             } else {
-                // Every question is a line in the server's log.
+                // Each check is a line in the server's log.
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_millis(100));
                 continue;
@@ -263,7 +266,7 @@ impl Server {
         }
     }
 
-    /// The server writes to its own directory; superusers can make it run programs.
+    /// Returns the confinement. The server writes to its own directory; superusers can make it run programs.
     fn confinement(&self) -> Confinement {
         let installation = self.binaries.postgres.parent().and_then(Path::parent);
         let readable = installation.map(Path::to_owned).into_iter().collect();
@@ -297,7 +300,7 @@ async fn run(mut command: Command, input: &str, program: &Path) -> Result<Finish
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(failed)?;
     if let Some(mut stdin) = child.stdin.take() {
-        // The status and the output show that a program ended early.
+        // The exit status and the output show that a program exited early.
         let _closed = stdin.write_all(input.as_bytes()).await;
     }
     let output = child.wait_with_output().await.map_err(failed)?;
@@ -308,7 +311,7 @@ async fn run(mut command: Command, input: &str, program: &Path) -> Result<Finish
     })
 }
 
-/// Returns whether the server asks for the password of this role and database, as `pg_isready` finds out.
+/// Returns whether the server requests the password of this user and database, as `pg_isready` checks it.
 async fn accepts(launch: &Launch<'_>) -> bool {
     const PROTOCOL_3: u32 = 196_608;
     let mut body = PROTOCOL_3.to_be_bytes().to_vec();
@@ -330,11 +333,11 @@ async fn accepts(launch: &Launch<'_>) -> bool {
     matches!(tokio::time::timeout(Duration::from_secs(2), ask).await, Ok(Ok(b'R')))
 }
 
-/// Returns whether a process works in this directory, as a server does in its data directory.
-fn works_in(pid: u32, directory: &Path) -> bool {
+/// Returns whether a process has this working directory, as a server has its data directory.
+fn has_working_directory(pid: u32, directory: &Path) -> bool {
     match (fs::read_link(format!("/proc/{pid}/cwd")), fs::canonicalize(directory)) {
         (Ok(current), Ok(directory)) => current == directory,
-        // Where the system does not tell, the server itself detects the conflict and refuses.
+        // If the system does not report it, the server detects the conflict itself and exits.
         _ => false,
     }
 }

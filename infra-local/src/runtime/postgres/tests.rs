@@ -1,4 +1,4 @@
-//! Against the real server.
+//! Tests with a real server.
 
 #![allow(clippy::unwrap_used)]
 
@@ -23,7 +23,7 @@ async fn a_password_that_would_end_the_statement_is_refused() {
     assert!(matches!(start(&spec).await, Err(PostgresError::Unusable { what: "password" })));
 }
 
-/// A directory that the server's user may enter, so that the data is kept there and goes with it.
+/// Returns a directory that the server's user may enter. The data is kept there and deleted with it.
 fn open_directory() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -44,7 +44,7 @@ fn spec(directory: &Path, password: &str) -> PostgresSpec {
     }
 }
 
-/// Runs a query with the client that comes with the server, over TCP and with the password.
+/// Runs a query with `psql`, over TCP and with the password.
 async fn query(spec: &PostgresSpec, password: &str, sql: &str) -> Result<String, String> {
     let psql = find_binaries().unwrap().postgres.with_file_name("psql");
     let output = Command::new(psql)
@@ -87,7 +87,7 @@ async fn data_survives_a_restart_and_the_password_changes() {
     let log = fs::read_to_string(first.directory.join("postgres.log")).unwrap();
     assert!(!log.contains("o'ne") && !log.contains("PASSWORD"), "{log}");
 
-    // As after a crash of the cloud: the server still runs, and no record of it exists.
+    // As after a crash of the cloud: the server still runs, but is not recorded.
     let again = start(&second).await.unwrap();
     assert!(!identity.is_alive());
     assert_eq!(query(&second, "two", "SELECT answer FROM t").await.unwrap(), "42");
@@ -95,7 +95,7 @@ async fn data_survives_a_restart_and_the_password_changes() {
 }
 
 #[tokio::test]
-async fn a_used_port_is_named() {
+async fn a_port_in_use_is_reported() {
     let directory = open_directory();
     let spec = spec(directory.path(), "secret");
     let _taken = std::net::TcpListener::bind((spec.address, spec.port)).unwrap();

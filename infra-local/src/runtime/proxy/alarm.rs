@@ -1,4 +1,4 @@
-//! Timers that are moved far more often than they ring.
+//! Timers that are reset far more often than they expire.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use hyper::rt::{Sleep, Timer};
 use tokio::time::Instant;
 
-/// A moment to be woken at. Moving it later costs nothing: the timer below it is moved when it rings.
+/// A deadline. Postponing it costs nothing: the underlying timer is reset only when it expires.
 pub(super) struct Alarm {
     sleep: Pin<Box<tokio::time::Sleep>>,
     due: Instant,
@@ -25,8 +25,8 @@ impl Alarm {
         }
     }
 
-    /// Ready once the moment has come.
-    pub(super) fn poll_rings(&mut self, context: &mut Context<'_>) -> Poll<()> {
+    /// Returns ready once the deadline has passed.
+    pub(super) fn poll_expired(&mut self, context: &mut Context<'_>) -> Poll<()> {
         while self.sleep.as_mut().poll(context).is_ready() {
             if self.due <= Instant::now() {
                 return Poll::Ready(());
@@ -41,13 +41,13 @@ impl Future for Alarm {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        self.get_mut().poll_rings(context)
+        self.get_mut().poll_expired(context)
     }
 }
 
 impl Sleep for Alarm {}
 
-/// Hyper's timers, which it moves once per request.
+/// Timers for hyper, which resets them once per request.
 #[derive(Clone, Copy)]
 pub(super) struct Alarms;
 

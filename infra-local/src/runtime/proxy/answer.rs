@@ -1,4 +1,4 @@
-//! Answers of the balancer itself, as AWS's look.
+//! Responses that the balancer generates, in AWS's form.
 
 use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
@@ -9,7 +9,7 @@ use super::client::Client;
 use super::matching::{host, without_port};
 use crate::model::elbv2::routing::{FixedResponse, Redirect};
 
-/// The page for a status that says why there is no other answer.
+/// Returns the page for a status that the balancer generates itself.
 pub(super) fn page(status: StatusCode) -> Response<AnswerBody> {
     let reason = match status {
         StatusCode::SERVICE_UNAVAILABLE => "Service Temporarily Unavailable",
@@ -36,7 +36,7 @@ pub(super) fn fixed(declared: &FixedResponse) -> Response<AnswerBody> {
     own(status, kind.map(|kind| if kind.starts_with("text/") { with_charset(kind) } else { kind }), body)
 }
 
-/// AWS says of texts that they are UTF-8.
+/// Adds the charset UTF-8 to text types, as AWS does.
 fn with_charset(kind: &str) -> &str {
     match kind {
         "text/plain" => "text/plain; charset=utf-8",
@@ -46,7 +46,7 @@ fn with_charset(kind: &str) -> &str {
     }
 }
 
-/// Sends the client elsewhere.
+/// Returns the redirect of a rule.
 pub(super) fn redirect(declared: &Redirect, parts: &Parts, client: &Client) -> Response<AnswerBody> {
     let asked_host = without_port(host(parts).unwrap_or_default());
     let own_host = client.local.ip().to_string();

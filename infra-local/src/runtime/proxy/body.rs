@@ -1,4 +1,4 @@
-//! The body of an answer on its way to the client.
+//! Response bodies on the way to the client.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -13,7 +13,7 @@ use super::connection::Connection;
 use super::target::InFlight;
 use super::upload::BodyError;
 
-/// The body of an answer.
+/// The body of a response.
 pub(super) enum AnswerBody {
     Own(Option<Bytes>),
     Target(Download),
@@ -48,26 +48,26 @@ impl Body for AnswerBody {
     }
 }
 
-/// A target's body on its way to the client; breaks off when nothing moves for `limit`.
+/// A target's response body. It fails when no data arrives for `limit`.
 pub(super) struct Download {
     inner: Incoming,
-    /// The connection that has to be driven for the body to arrive, unless a task of its own drives it.
+    /// The connection to drive while the body is read, unless a separate task drives it.
     connection: Option<Box<Connection>>,
-    /// Present when another task drives the connection.
+    /// Idle timer; `None` unless another task drives the connection.
     alarm: Option<Alarm>,
     limit: Duration,
     in_flight: InFlight,
-    /// True when the alarm is set for what is to come next.
+    /// True when the timer runs for the next piece.
     waits: bool,
 }
 
 impl Download {
-    /// A body that arrives as this drives the connection, which is used again once the body is through.
+    /// Returns a body that drives its connection while it is read. The connection is reused after the end of the body.
     pub(super) fn driving(inner: Incoming, connection: Box<Connection>, limit: Duration, in_flight: InFlight) -> Self {
         Self { inner, connection: Some(connection), alarm: None, limit, in_flight, waits: false }
     }
 
-    /// A body whose connection is driven by another task.
+    /// Returns a body whose connection is driven by another task.
     pub(super) fn driven(inner: Incoming, limit: Duration, in_flight: InFlight) -> Self {
         let alarm = Alarm::at(Instant::now() + limit);
         Self { inner, connection: None, alarm: Some(alarm), limit, in_flight, waits: true }
@@ -94,7 +94,7 @@ impl Download {
                     self.waits = true;
                     alarm.set(Instant::now() + self.limit);
                 }
-                ready!(alarm.poll_rings(context));
+                ready!(alarm.poll_expired(context));
                 self.connection = None;
                 Poll::Ready(Some(Err(BodyError::Idle(self.limit))))
             }
@@ -104,7 +104,7 @@ impl Download {
     fn moved(&mut self, through: bool, context: &mut Context<'_>) {
         self.waits = false;
         if through && let Some(connection) = self.connection.take() {
-            self.in_flight.target().keep_for_later(connection, context);
+            self.in_flight.target().keep_idle(connection, context);
         }
     }
 }

@@ -6,13 +6,13 @@ use std::time::Duration;
 use hyper::header::HeaderValue;
 use tokio::time::Instant;
 
-/// One connection of a client.
+/// Connection of a client.
 pub(super) struct Client {
     pub(super) peer: SocketAddr,
-    /// The listener's own address.
+    /// The listener's address.
     pub(super) local: SocketAddr,
-    pub(super) tls: Option<Spoken>,
-    /// The client's address, and its port behind a colon.
+    pub(super) tls: Option<TlsInfo>,
+    /// The client's address, and its address with the port.
     pub(super) address: HeaderValue,
     pub(super) address_and_port: HeaderValue,
     /// The listener's port.
@@ -20,17 +20,17 @@ pub(super) struct Client {
     connected: Instant,
 }
 
-/// TLS version and cipher of a client's connection.
+/// TLS version and cipher suite of a client's connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Spoken {
+pub(super) struct TlsInfo {
     /// `TLSv1.3`.
     pub(super) version: HeaderValue,
-    /// As OpenSSL calls it.
+    /// Name of the cipher suite in OpenSSL.
     pub(super) cipher: HeaderValue,
 }
 
 impl Client {
-    pub(super) fn new(peer: SocketAddr, local: SocketAddr, tls: Option<Spoken>) -> Self {
+    pub(super) fn new(peer: SocketAddr, local: SocketAddr, tls: Option<TlsInfo>) -> Self {
         let text = |text: String| HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("unknown"));
         Self {
             peer,
@@ -43,8 +43,8 @@ impl Client {
         }
     }
 
-    /// Returns whether it may not stay any longer.
-    pub(super) fn has_outstayed(&self, keep_alive: Duration, now: Instant) -> bool {
+    /// Returns whether the connection has reached its maximum age.
+    pub(super) fn exceeds_keep_alive(&self, keep_alive: Duration, now: Instant) -> bool {
         now.duration_since(self.connected) >= keep_alive
     }
 

@@ -1,5 +1,5 @@
-//! A connection to a target, which makes progress only while the request that uses it is looked at: no task of its own
-//! stands between a client's and the target's socket.
+//! A connection to a target. It makes progress only while the request that uses it is polled, so no additional task is
+//! between the sockets of client and target.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -16,10 +16,10 @@ use super::alarm::Alarm;
 use super::stream::Stream;
 use super::upload::{Activity, Upload};
 
-/// AWS's limit for the head of an answer.
+/// AWS's limit for the size of a response's head.
 const HEAD_BYTES: usize = 32 * 1024;
 
-/// The half that carries bytes.
+/// Future of hyper that does the connection's I/O.
 type Driver = http1::Connection<TokioIo<Stream>, Upload>;
 
 /// An open connection.
@@ -32,11 +32,11 @@ pub(super) struct Connection {
     pub(super) used: Instant,
 }
 
-/// Reasons for a missing answer.
+/// Reasons for a missing response.
 pub(super) enum Unanswered {
-    /// Nothing was sent: any target may have it.
+    /// Nothing was sent, so another target can receive the request.
     Unsent(Box<Request<Upload>>),
-    /// It was sent, at least in part.
+    /// The request was sent, at least in part.
     Failed(StatusCode),
 }
 
@@ -48,7 +48,7 @@ impl Connection {
         Ok(Self { sender, driver, ended: false, alarm: Alarm::at(now + Duration::from_hours(1)), used: now })
     }
 
-    /// Lets bytes move as far as they can.
+    /// Polls the connection's I/O.
     pub(super) fn drive(&mut self, context: &mut Context<'_>) {
         if !self.ended {
             self.ended = Pin::new(&mut self.driver).poll(context).is_ready();
@@ -61,14 +61,14 @@ impl Connection {
         !self.ended && self.sender.is_ready()
     }
 
-    /// Sends a request and waits for the head of the answer, as long as something moves.
+    /// Sends a request and waits for the head of the response, as long as data is transferred within the limit.
     pub(super) async fn exchange(
         &mut self,
         request: Request<Upload>,
         activity: Option<&Activity>,
         limit: Duration,
     ) -> Result<Response<Incoming>, Unanswered> {
-        // Time that went into connecting is not the target's.
+        // The target's response time excludes the time to connect.
         self.used = Instant::now();
         self.alarm.set(self.used + limit);
         let mut answer = pin!(self.sender.try_send_request(request));
@@ -92,7 +92,7 @@ impl Connection {
                 Poll::Pending if *ended => return Poll::Ready(Err(failed())),
                 Poll::Pending => {}
             }
-            while alarm.poll_rings(context).is_ready() {
+            while alarm.poll_expired(context).is_ready() {
                 match activity {
                     Some(activity) if activity.last() + limit > Instant::now() => alarm.set(activity.last() + limit),
                     Some(activity) if !activity.uploaded() => {
@@ -106,8 +106,8 @@ impl Connection {
         .await
     }
 
-    /// Lets the connection go on by itself until what it has begun is through, or for as long as an upgraded one lives.
-    pub(super) fn let_go(self) -> SendRequest<Upload> {
+    /// Moves the connection to a task of its own, until the current exchange, or the upgraded connection, has finished.
+    pub(super) fn into_task(self) -> SendRequest<Upload> {
         let Self { sender, driver, ended, .. } = self;
         if !ended {
             tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! Carries one request to a target and its answer back.
+//! Forwards a request to a target, and its response to the client.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -24,16 +24,16 @@ use super::target::{ConnectError, InFlight};
 use super::tunnel;
 use super::upload::{Activity, Upload};
 
-/// Answers a client, with a target's answer or with the one AWS's balancer gives in its place.
+/// Responds to a client, with a target's response or with the one that AWS's load balancer would generate.
 pub(super) async fn respond(
     request: Request<Incoming>,
     route: Arc<Route>,
     client: Arc<Client>,
 ) -> Response<AnswerBody> {
     let now = Instant::now();
-    let leaves = request.version() < Version::HTTP_2 && client.has_outstayed(route.settings.keep_alive, now);
+    let leaves = request.version() < Version::HTTP_2 && client.exceeds_keep_alive(route.settings.keep_alive, now);
     let mut response = match decide(request, &route, &client, now) {
-        Decision::Forward(errand) => errand.run().await.unwrap_or_else(answer::page),
+        Decision::Forward(pending) => pending.run().await.unwrap_or_else(answer::page),
         Decision::Answer(response) => response,
     };
     let own = matches!(response.body(), AnswerBody::Own(_));
@@ -52,7 +52,7 @@ pub(super) async fn respond(
     response
 }
 
-/// This second, as HTTP writes it.
+/// Returns the current time in HTTP's format.
 fn date() -> HeaderValue {
     let text = chrono::Utc::now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
@@ -61,9 +61,9 @@ fn date() -> HeaderValue {
 /// Result of an attempt to forward a request.
 #[allow(clippy::large_enum_variant)]
 enum Decision {
-    /// The balancer's own answer.
+    /// A response of the balancer.
     Answer(Response<AnswerBody>),
-    Forward(Box<Errand>),
+    Forward(Box<PendingRequest>),
 }
 
 fn decide(request: Request<Incoming>, route: &Route, client: &Client, now: Instant) -> Decision {
@@ -75,37 +75,40 @@ fn decide(request: Request<Incoming>, route: &Route, client: &Client, now: Insta
         Action::Redirect(redirect) => Decision::Answer(answer::redirect(redirect, &parts, client)),
         Action::FixedResponse(fixed) => Decision::Answer(answer::fixed(fixed)),
         Action::Forward(forward) => {
-            let errand = Errand::new(Request::from_parts(parts, incoming), forward, &route.settings, client, now);
-            errand.map_or_else(|| Decision::Answer(answer::page(StatusCode::SERVICE_UNAVAILABLE)), Decision::Forward)
+            let pending =
+                PendingRequest::new(Request::from_parts(parts, incoming), forward, &route.settings, client, now);
+            pending.map_or_else(|| Decision::Answer(answer::page(StatusCode::SERVICE_UNAVAILABLE)), Decision::Forward)
         }
     }
 }
 
-/// A request that is looking for a target. It lies still in one place: what moves with every step costs time.
-struct Errand {
+/// A request for which a target is searched. It stays in one place in memory, because moving it at every step costs
+/// time.
+struct PendingRequest {
     request: Option<Request<Upload>>,
-    /// Copy of a request that may be sent again when a kept connection turns out to be closed: it has no body and changes nothing.
+    /// Copy of a request without a body and of an idempotent method, which is sent again if a reused connection turns
+    /// out to be closed.
     repeatable: Option<Parts>,
     activity: Option<Activity>,
     began: Instant,
     limit: Duration,
     pool: TargetPool,
     usable: Arc<Usable>,
-    /// The place among the usable targets that is asked first.
+    /// Index of the usable target to try first.
     first: usize,
     /// The target that the client's cookie names.
     wanted: Option<Mark>,
-    /// For how long the client is to stay with the target group.
+    /// Stickiness duration of the target group.
     sticky: Option<Duration>,
-    /// The client's side of a connection that may become another one.
+    /// The client's side of a connection that may be upgraded.
     client_side: Option<OnUpgrade>,
 }
 
-/// An answer, and whose it is.
+/// A response, and the mark of its target.
 type Answered = (Response<AnswerBody>, Mark);
 
-impl Errand {
-    /// `None` when no target can take it.
+impl PendingRequest {
+    /// Returns `None` when no target is available.
     fn new(
         mut request: Request<Incoming>,
         forward: &Forward,
@@ -144,7 +147,7 @@ impl Errand {
 
     async fn run(mut self: Box<Self>) -> Result<Response<AnswerBody>, StatusCode> {
         let (mut response, target) = match self.client_side.take() {
-            // Rare, so that it does not make every request's future larger.
+            // Boxed because it is rare and would enlarge every request's future.
             Some(client_side) => Box::pin(self.send_upgrading(client_side)).await?,
             None => self.send().await?,
         };
@@ -158,7 +161,7 @@ impl Errand {
         Ok(response)
     }
 
-    /// Tries targets until one takes the request; another is tried only as long as nothing was sent.
+    /// Tries targets until one receives the request; another is tried only as long as nothing was sent.
     async fn send(&mut self) -> Result<Answered, StatusCode> {
         let mut status = StatusCode::SERVICE_UNAVAILABLE;
         for step in 0..self.usable.len() {
@@ -187,7 +190,7 @@ impl Errand {
                     continue;
                 }
             };
-            // Time that went into connecting is not the target's.
+            // The target's response time excludes the time to connect.
             let begun = Instant::now();
             match self.exchange(connection).await {
                 Ok((response, connection)) => {
@@ -207,7 +210,7 @@ impl Errand {
         Err(status)
     }
 
-    /// Sends the request over a connection. On failure it is here again if nothing was sent; else there is a status.
+    /// Sends the request over a connection. On failure, the error is the request if nothing was sent, or else a status.
     async fn exchange(
         &mut self,
         mut connection: Box<Connection>,
@@ -223,7 +226,7 @@ impl Errand {
         }
     }
 
-    /// Converts a target's answer to the client's.
+    /// Converts a target's response to the response for the client.
     async fn answered(
         &self,
         mut response: Response<Incoming>,
@@ -237,15 +240,15 @@ impl Errand {
             return (answer::page(StatusCode::BAD_GATEWAY), target);
         }
         if self.activity.as_ref().is_some_and(|activity| !activity.uploaded()) {
-            // The target answers before it has heard all: both directions have to go on.
-            connection.let_go();
+            // The target responds before it has read the whole body: both directions must continue.
+            connection.into_task();
             return (response.map(|incoming| AnswerBody::Target(Download::driven(incoming, limit, in_flight))), target);
         }
         if response.body().is_end_stream() {
             let mut through = Some(connection);
             poll_fn(|context| {
                 if let Some(connection) = through.take() {
-                    in_flight.target().keep_for_later(connection, context);
+                    in_flight.target().keep_idle(connection, context);
                 }
                 Poll::Ready(())
             })
@@ -255,7 +258,7 @@ impl Errand {
         (response.map(|incoming| AnswerBody::Target(Download::driving(incoming, connection, limit, in_flight))), target)
     }
 
-    /// The same for a request that may turn the connection into another one: it gets one of its own.
+    /// Sends a request that may upgrade the connection, over a new connection.
     async fn send_upgrading(&mut self, client_side: OnUpgrade) -> Result<Answered, StatusCode> {
         let mut status = StatusCode::SERVICE_UNAVAILABLE;
         for step in 0..self.usable.len() {
@@ -270,7 +273,7 @@ impl Errand {
                 }
             };
             self.pool.count_request();
-            let mut sender = connection.let_go();
+            let mut sender = connection.into_task();
             let request = self.request.take().ok_or(StatusCode::BAD_GATEWAY)?;
             let answer = tokio::time::timeout(self.limit, sender.send_request(request)).await;
             let answer = answer.map_err(|_| StatusCode::GATEWAY_TIMEOUT)?;

@@ -1,4 +1,4 @@
-//! Changes of the headers of requests to targets, and of their answers.
+//! Changes of the headers of requests and responses.
 
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
@@ -20,7 +20,7 @@ const HOP_BY_HOP: [HeaderName; 9] = [
     header::TRANSFER_ENCODING,
     header::UPGRADE,
 ];
-/// Headers that a request needs to mean the same to the target. `Connection` cannot name them as options (RFC 9110, 7.6.1).
+/// Headers that keep their meaning up to the target. `Connection` cannot name them as options (RFC 9110, 7.6.1).
 const END_TO_END: [HeaderName; 5] =
     [header::HOST, header::CONTENT_LENGTH, header::CONTENT_TYPE, header::AUTHORIZATION, header::COOKIE];
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -28,16 +28,16 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 
-/// Number of headers that a request gets here.
+/// Maximum number of headers that the balancer adds to a request.
 const ADDED: usize = 6;
 
-/// AWS's limits for one line of a request.
+/// AWS's limits for lines of a request.
 const LINE_BYTES: usize = 16 * 1024;
 
-/// AWS's limit for the addresses in `X-Forwarded-For`.
+/// AWS's limit for the number of addresses in `X-Forwarded-For`.
 const HOPS: usize = 30;
 
-/// The status for requests that AWS's balancer answers itself, whatever its rules say.
+/// Returns the status for requests that an AWS load balancer answers itself, regardless of its rules.
 pub(super) fn refusal(parts: &Parts) -> Option<StatusCode> {
     if [Method::TRACE, Method::CONNECT].contains(&parts.method) {
         return Some(StatusCode::METHOD_NOT_ALLOWED);
@@ -53,10 +53,10 @@ pub(super) fn refusal(parts: &Parts) -> Option<StatusCode> {
     (hops > HOPS).then(|| StatusCode::from_u16(463).unwrap_or(StatusCode::BAD_REQUEST))
 }
 
-/// Makes a client's request one of ours.
+/// Converts a client's request to a request for a target.
 pub(super) fn rewrite(parts: &mut Parts, client: &Client, settings: &Settings, upgrade: Option<HeaderValue>) {
     rewrite_host(parts, client, settings.preserve_host);
-    // Targets are asked for the path alone, in the version that we speak to them.
+    // Requests to targets use the origin form, and the balancer's HTTP version.
     if parts.uri.authority().is_some() || parts.uri.scheme().is_some() {
         parts.uri = parts.uri.path_and_query().cloned().map_or_else(|| Uri::from_static("/"), Uri::from);
     }
@@ -67,7 +67,7 @@ pub(super) fn rewrite(parts: &mut Parts, client: &Client, settings: &Settings, u
 
     let headers = &mut parts.headers;
     remove_hop_by_hop(headers);
-    // Our own server has told the client to go on.
+    // The balancer's server has already sent `100 Continue`.
     headers.remove(header::EXPECT);
     if settings.drop_invalid_headers {
         let valid = |name: &HeaderName| name.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
@@ -94,16 +94,16 @@ pub(super) fn rewrite(parts: &mut Parts, client: &Client, settings: &Settings, u
 /// Rewrites the Host header as AWS does: it names the listener's port unless the port is the protocol's default.
 fn rewrite_host(parts: &mut Parts, client: &Client, preserve: bool) {
     let port = client.local.port();
-    let asked = host(parts).filter(|asked| !asked.is_empty());
-    let rewritten = match asked {
+    let requested_host = host(parts).filter(|requested_host| !requested_host.is_empty());
+    let rewritten = match requested_host {
         None => Some(client.local.to_string()),
-        Some(asked) if preserve => parts.uri.authority().map(|_| asked.to_owned()),
-        Some(asked) => {
-            let name = without_port(asked);
-            match (name.len() == asked.len(), [80, 443].contains(&port)) {
-                (true, false) => Some(format!("{asked}:{port}")),
+        Some(requested_host) if preserve => parts.uri.authority().map(|_| requested_host.to_owned()),
+        Some(requested_host) => {
+            let name = without_port(requested_host);
+            match (name.len() == requested_host.len(), [80, 443].contains(&port)) {
+                (true, false) => Some(format!("{requested_host}:{port}")),
                 (false, true) => Some(name.to_owned()),
-                _ => parts.uri.authority().map(|_| asked.to_owned()),
+                _ => parts.uri.authority().map(|_| requested_host.to_owned()),
             }
         }
     };
@@ -112,7 +112,7 @@ fn rewrite_host(parts: &mut Parts, client: &Client, preserve: bool) {
     }
 }
 
-/// HTTP/2 clients may send a cookie header for each cookie; older targets know only one for all of them.
+/// Joins the cookie headers. HTTP/2 clients may send one header per cookie; older targets accept only one header.
 fn join_cookies(headers: &mut HeaderMap) {
     let cookies: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
     if cookies.len() > 1
@@ -142,7 +142,7 @@ fn rewrite_forwarded_for(headers: &mut HeaderMap, client: &Client, settings: &Se
     }
 }
 
-/// Gives a request a trace, or its place in the trace that it has.
+/// Adds a trace id to a request, or extends the existing one.
 fn trace(headers: &mut HeaderMap) {
     let known = headers.get(&TRACE_ID).and_then(|value| value.to_str().ok());
     let value = match known {
@@ -158,7 +158,7 @@ fn trace(headers: &mut HeaderMap) {
     }
 }
 
-/// A new id behind a field's name: `1-`, the seconds since 1970, and 96 random bits, in hexadecimal.
+/// Returns a new trace id after a field's name: `1-`, the seconds since 1970, and 96 random bits, in hexadecimal.
 fn trace_id(field: &str) -> String {
     let mut id = String::with_capacity(field.len() + 35);
     id.push_str(field);
@@ -170,7 +170,7 @@ fn trace_id(field: &str) -> String {
     id
 }
 
-/// The last digits of a number.
+/// Appends the last digits of a number, in hexadecimal.
 fn push_hexadecimal(text: &mut String, number: u64, digits: u32) {
     for place in (0..digits).rev() {
         let digit = (number >> (place * 4)) & 0xf;
@@ -178,14 +178,14 @@ fn push_hexadecimal(text: &mut String, number: u64, digits: u32) {
     }
 }
 
-/// The protocol a client wants to change to.
+/// Returns the protocol to which the client wants to upgrade.
 pub(super) fn upgrade_protocol(headers: &HeaderMap) -> Option<HeaderValue> {
     let protocol = headers.get(header::UPGRADE)?;
     tokens(headers).any(|token| token.eq_ignore_ascii_case("upgrade")).then(|| protocol.clone())
 }
 
 pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    // Most requests have none of them, and comparing names is cheaper than looking them up.
+    // Most requests have none of these headers, and comparing names is cheaper than a lookup of each.
     if !headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
         return;
     }

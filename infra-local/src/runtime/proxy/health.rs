@@ -1,4 +1,4 @@
-//! Health checks: what is asked of a target, and what the answers make of it.
+//! Health checks: requests to targets, and the health that follows from the responses.
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -22,15 +22,15 @@ pub(crate) struct HealthCheck {
     pub(crate) port: CheckPort,
     /// Over what.
     pub(crate) transport: Transport,
-    /// Path and query of the GET.
+    /// Path and query of the check's GET request.
     pub(crate) path: String,
     /// Time between checks, before the time scale.
     pub(crate) interval: Duration,
     /// Limit for one check; never scaled.
     pub(crate) timeout: Duration,
-    /// Successes in a row that make an unhealthy target healthy.
+    /// Number of consecutive successes after which an unhealthy target is healthy.
     pub(crate) healthy_threshold: u32,
-    /// Failures in a row that make a healthy target unhealthy.
+    /// Number of consecutive failures after which a healthy target is unhealthy.
     pub(crate) unhealthy_threshold: u32,
     /// Status codes that count as success.
     pub(crate) matcher: Matcher,
@@ -39,7 +39,7 @@ pub(crate) struct HealthCheck {
 /// Port of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CheckPort {
-    /// The one the target takes traffic on.
+    /// The port that receives the traffic.
     Traffic,
     /// This one.
     Fixed(u16),
@@ -50,29 +50,29 @@ pub(crate) enum CheckPort {
 pub(crate) struct TargetHealth {
     /// State of the target.
     pub(crate) state: HealthState,
-    /// AWS's reason code; absent when healthy.
+    /// AWS's reason code; `None` when healthy.
     pub(crate) reason: Option<&'static str>,
-    /// The same for people.
+    /// AWS's description of the reason.
     pub(crate) description: Option<String>,
 }
 
 /// The states of a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HealthState {
-    /// Registered, not yet found healthy.
+    /// Registered, before the first result.
     Initial,
     /// Takes requests.
     Healthy,
-    /// Takes requests only when no target is healthy.
+    /// Receives requests only when no target is healthy.
     Unhealthy,
-    /// Finishes what it has and takes nothing new.
+    /// Finishes its requests and receives no new ones.
     Draining,
-    /// No listener leads here, so nothing is asked.
+    /// No listener forwards to the target group, so the target is not checked.
     Unused,
 }
 
 impl HealthState {
-    /// AWS's word.
+    /// Returns the name in AWS's API.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Initial => "initial",
@@ -105,7 +105,7 @@ impl TargetHealth {
         )
     }
 
-    /// A state with AWS's reason code and text.
+    /// Returns a health with AWS's reason code and description.
     pub(crate) fn because(state: HealthState, reason: &'static str, description: impl Into<String>) -> Self {
         Self { state, reason: Some(reason), description: Some(description.into()) }
     }
@@ -134,20 +134,20 @@ impl Failure {
     }
 }
 
-/// Asks a target once.
+/// Checks a target once.
 pub(super) async fn check(from: &Site, target: SocketAddr, check: &HealthCheck) -> Result<(), Failure> {
     let port = match check.port {
         CheckPort::Traffic => target.port(),
         CheckPort::Fixed(port) => port,
     };
     let address = SocketAddr::new(target.ip(), port);
-    let asked = async {
+    let exchange = async {
         let tcp = from.connect(address).await.map_err(|_| Failure::Refused)?;
         let stream = Stream::over(tcp, address, check.transport).await.map_err(|_| Failure::Refused)?;
         let status = status(stream, address, &check.path).await.ok_or(Failure::Refused)?;
         if check.matcher.admits(status) { Ok(()) } else { Err(Failure::Status(status)) }
     };
-    tokio::time::timeout(check.timeout, asked).await.unwrap_or(Err(Failure::Timeout))
+    tokio::time::timeout(check.timeout, exchange).await.unwrap_or(Err(Failure::Timeout))
 }
 
 async fn status(stream: Stream, address: SocketAddr, path: &str) -> Option<u16> {
@@ -161,13 +161,13 @@ async fn status(stream: Stream, address: SocketAddr, path: &str) -> Option<u16> 
     let mut answer = pin!(sender.send_request(request));
     let response = tokio::select! {
         response = answer.as_mut() => response,
-        // The connection may be through before the answer it brought is looked at.
+        // The connection may finish before its response is polled.
         _closed = connection => answer.await,
     };
     response.ok().map(|response| response.status().as_u16())
 }
 
-/// Counts answers in a row and says which state they make.
+/// Counts consecutive results and derives the health from them.
 #[derive(Debug)]
 pub(super) struct Verdict {
     registered: Instant,
@@ -180,7 +180,7 @@ impl Verdict {
         Self { registered: Instant::now(), successes: 0, failures: 0 }
     }
 
-    /// The health after one more answer; `None` when it stays as it is.
+    /// Returns the health after one more response; `None` when it does not change.
     ///
     /// A new target becomes healthy with its first success. It is asked more often than AWS would, so that it turns
     /// unhealthy not by count but once AWS would have counted enough: after `patience`, which no time scale shortens,
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_success_is_enough_and_failures_need_patience() {
+    fn the_first_success_is_sufficient_and_failures_need_the_threshold() {
         let check = settings();
         let after = |answer, patience| Verdict::new().after(HealthState::Initial, &answer, &check, patience);
         assert_eq!(after(Err(Failure::Refused), Duration::from_hours(1)), None);
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn thresholds_count_answers_in_a_row() {
+    fn thresholds_count_consecutive_results() {
         let check = settings();
         let mut verdict = Verdict::new();
         let mut state = HealthState::Healthy;

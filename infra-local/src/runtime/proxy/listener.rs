@@ -28,13 +28,13 @@ use crate::runtime::descriptors;
 /// AWS's limit for all headers of a request.
 const HEADER_BYTES: usize = 64 * 1024;
 
-/// AWS's limit for the requests that an HTTP/2 client may have under way.
+/// AWS's limit for the concurrent requests of an HTTP/2 client.
 const STREAMS: u32 = 128;
 
-/// Limit for the TLS handshake of a client.
+/// Time limit for a client's TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// A listening port. Dropping it frees the port; requests under way are finished.
+/// A listening port. Dropping it closes the port; requests in progress are finished.
 pub(crate) struct ProxyListener {
     address: SocketAddr,
     declared: Option<Tls>,
@@ -47,7 +47,7 @@ struct Shared {
     address: SocketAddr,
     route: Mutex<Arc<Route>>,
     tls: Mutex<Option<Arc<ServerConfig>>>,
-    /// Limit of connected clients.
+    /// Limit of concurrent clients.
     most: usize,
     places: Arc<Semaphore>,
 }
@@ -62,7 +62,7 @@ pub(crate) enum ListenError {
 }
 
 impl ProxyListener {
-    /// Begins to serve the clients of a port, by TLS when there is any.
+    /// Starts to serve the clients of a port, with TLS if there are settings for it.
     pub(crate) fn new(
         listener: TcpListener,
         route: Route,
@@ -80,12 +80,12 @@ impl ProxyListener {
         Ok(Self { address, declared: tls, shared, stop })
     }
 
-    /// Sends requests that begin from now on elsewhere; clients stay connected.
+    /// Sets the route of future requests; clients stay connected.
     pub(crate) fn set_route(&self, route: Route) {
         *lock(&self.shared.route) = Arc::new(route);
     }
 
-    /// Speaks so with clients that connect from now on.
+    /// Sets the TLS settings of future connections.
     pub(crate) fn set_tls(&mut self, tls: Option<Tls>) -> Result<(), TlsError> {
         if self.declared != tls {
             let config = tls.as_ref().map(Tls::config).transpose()?;
@@ -100,7 +100,7 @@ impl ProxyListener {
         (self.shared.most - self.shared.places.available_permits()).saturating_sub(1) as u64
     }
 
-    /// Returns its address.
+    /// Returns the listener's address.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -124,18 +124,18 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, workers: Workers, st
         };
         match accepted {
             (Ok((stream, peer)), place) => {
-                // Another reactor takes it over.
+                // Another thread's reactor registers the stream.
                 let Ok(stream) = stream.into_std() else { continue };
                 let (shared, stopped) = (Arc::clone(&shared), stopped.clone());
                 workers.spawn(async move {
                     if let Ok(stream) = TcpStream::from_std(stream) {
-                        welcome(stream, peer, shared, stopped).await;
+                        serve_client(stream, peer, shared, stopped).await;
                     }
                     drop(place);
                 });
             }
             (Err(error), _) => {
-                // Too many open files, or a client that left at once: the next one may work.
+                // Too many open files, or a client that disconnected at once: the next accept may succeed.
                 tracing::warn!(address = %shared.address, %error, "a client could not be accepted");
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
@@ -143,8 +143,8 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, workers: Workers, st
     }
 }
 
-/// Agrees with a client on how to speak, and serves it.
-async fn welcome(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, stopped: watch::Receiver<bool>) {
+/// Does the TLS handshake if necessary, and serves the client.
+async fn serve_client(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, stopped: watch::Receiver<bool>) {
     let _best_effort = stream.set_nodelay(true);
     let config = lock(&shared.tls).clone();
     let Some(config) = config else {
@@ -154,8 +154,8 @@ async fn welcome(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, stopp
     match tokio::time::timeout(HANDSHAKE, TlsAcceptor::from(config).accept(stream)).await {
         Ok(Ok(stream)) => {
             let connection = stream.get_ref().1;
-            let http2 = tls::speaks_http2(connection);
-            let client = Client::new(peer, shared.address, Some(tls::spoken(connection)));
+            let http2 = tls::uses_http2(connection);
+            let client = Client::new(peer, shared.address, Some(tls::negotiated(connection)));
             if http2 {
                 serve_http2(stream, client, shared, stopped).await;
             } else {
@@ -215,7 +215,8 @@ where
     until_end(connection, http2::Connection::graceful_shutdown, ends, peer).await;
 }
 
-/// Serves until the client leaves. At the end of its time or of the listener, it finishes the current request.
+/// Serves until the client disconnects. At the end of the connection's maximum age or of the listener, finishes the
+/// current request.
 async fn until_end<C>(
     connection: C,
     say_goodbye: impl FnOnce(Pin<&mut C>),
@@ -241,7 +242,7 @@ async fn until_end<C>(
     }
 }
 
-/// Ends when the listener is dropped.
+/// Waits until the listener is dropped.
 async fn stops(mut stopped: watch::Receiver<bool>) {
     let _stopped_or_gone = stopped.wait_for(|stopped| *stopped).await;
 }

@@ -1,4 +1,4 @@
-//! Conditions of rules, and the requests that meet them.
+//! Conditions of rules, and their evaluation.
 
 use std::net::IpAddr;
 
@@ -17,7 +17,7 @@ pub(crate) enum Condition {
     Method(Vec<String>),
     Query(Vec<(Option<Pattern>, Pattern)>),
     Source(Vec<AddressRange>),
-    /// An unreadable condition; no request meets it.
+    /// An invalid condition, which matches no request.
     Never,
 }
 
@@ -80,7 +80,7 @@ pub(super) fn host(parts: &Parts) -> Option<&str> {
     named.or_else(|| parts.headers.get(header::HOST).map(HeaderValue::to_str)?.ok())
 }
 
-/// A host without its port.
+/// Returns a host without its port.
 pub(super) fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => name,
@@ -88,7 +88,7 @@ pub(super) fn without_port(host: &str) -> &str {
     }
 }
 
-/// A text in which `*` stands for anything and `?` for any one character.
+/// A pattern in which `*` matches any text and `?` any character.
 #[derive(Debug, Clone)]
 pub(crate) struct Pattern {
     text: Vec<u8>,
@@ -110,7 +110,7 @@ impl Pattern {
             wanted == b'?' || wanted == if self.ignore_case { found.to_ascii_lowercase() } else { found }
         };
         let (mut at, mut place) = (0, 0);
-        // Position of the last star, and the end of the text that it covers so far.
+        // Position of the last `*`, and the end of the text that it covers so far.
         let mut star: Option<(usize, usize)> = None;
         while at < text.len() {
             match pattern.get(place) {
@@ -146,7 +146,7 @@ mod tests {
     use crate::model::elbv2::routing::Parameter;
 
     #[test]
-    fn stars_cover_anything_and_marks_one_character() {
+    fn stars_match_any_text_and_question_marks_one_character() {
         for (pattern, text, matches) in [
             ("/img/*", "/img/", true),
             ("/img/*", "/img/a/b.png", true),
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn conditions_look_where_they_say() {
+    fn conditions_match_their_part_of_the_request() {
         let request = Request::get("/a?Version=2&x").header("host", "Shop.example.org:8080").header("x-kind", "Test");
         let (parts, ()) = request.body(()).unwrap().into_parts();
         let met =

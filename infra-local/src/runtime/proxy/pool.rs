@@ -1,4 +1,4 @@
-//! The targets of one target group, and which of them take the next request.
+//! The targets of a target group, and the selection of a target for each request.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -16,10 +16,10 @@ use super::target::{Endpoint, Target, lock};
 use crate::state::times::Recorder;
 use crate::state::traffic::Counts;
 
-/// Interval of checks of a target that was never healthy, so that it serves as soon as its service has started.
+/// Interval of checks before a target's first success, so that it serves as soon as its service has started.
 const INITIAL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Registration of a target: an instance or an address, and a port.
+/// Key of a registered target: an instance or an address, and a port.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct TargetKey {
     /// Instance id, or address.
@@ -33,21 +33,21 @@ pub(crate) struct TargetKey {
 pub(crate) struct PoolSettings {
     /// Health check of the targets.
     pub(crate) check: HealthCheck,
-    /// Protocol of targets that are registered from now on; a target group's never changes.
+    /// Protocol of targets that are registered from now on; the protocol of a target group never changes.
     pub(crate) transport: Transport,
-    /// Time for which a removed target is shown as draining, before the time scale.
+    /// Time for which a removed target is reported as draining, before the time scale.
     pub(crate) deregistration_delay: Duration,
-    /// Selection of the target of a request.
+    /// Algorithm that selects the target of a request.
     pub(crate) algorithm: Algorithm,
-    /// For how long the share of a new target grows, before the time scale.
+    /// Duration of the slow start, before the time scale.
     pub(crate) slow_start: Option<Duration>,
     /// Stickiness of clients.
     pub(crate) stickiness: Option<Stickiness>,
-    /// True when a listener leads here; if not, nothing is checked.
+    /// True when a listener forwards to the target group; otherwise targets are not checked.
     pub(crate) in_use: bool,
 }
 
-/// Selection of the target of a request.
+/// Algorithm that selects the target of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Algorithm {
     /// Everyone in turn.
@@ -58,7 +58,7 @@ pub(crate) enum Algorithm {
     Random,
 }
 
-/// The data plane of one target group. Clones are the same pool.
+/// The targets of one target group. Clones share the same pool.
 #[derive(Clone)]
 pub(crate) struct TargetPool(Arc<Inner>);
 
@@ -68,10 +68,10 @@ struct Inner {
     mark: Mark,
     settings: watch::Sender<PoolSettings>,
     time_scale: f64,
-    /// Bumped whenever a target's health changes.
+    /// Incremented whenever a target's health changes.
     changes: watch::Sender<u64>,
     targets: Mutex<BTreeMap<TargetKey, Arc<Target>>>,
-    /// The usable targets that requests read; rebuilt when a target's health or the settings change.
+    /// The usable targets, which requests read. Rebuilt when a target's health or the settings change.
     usable: Mutex<Arc<Usable>>,
     turn: AtomicUsize,
     requests: AtomicU64,
@@ -79,15 +79,15 @@ struct Inner {
     answers: Answers,
 }
 
-/// Counts of the targets' answers.
+/// Counts of the targets' responses.
 #[derive(Default)]
 struct Answers {
-    /// By class, from 2xx on.
+    /// Counts by class, from 2xx on.
     classes: [AtomicU64; 4],
     times: Recorder,
 }
 
-/// The targets that take requests, and how they are chosen.
+/// The usable targets, and the algorithm that selects one.
 pub(super) struct Usable {
     targets: Vec<Arc<Target>>,
     algorithm: Algorithm,
@@ -96,7 +96,8 @@ pub(super) struct Usable {
 }
 
 impl TargetPool {
-    /// An empty pool for the target group of this ARN. `changes` is bumped whenever the health of a target changes.
+    /// Returns an empty pool for the target group with this ARN. `changes` is incremented whenever the health of a
+    /// target changes.
     ///
     /// `time_scale` divides the health interval, the slow start and the deregistration delay, but not the time a new
     /// target has to become healthy.
@@ -123,7 +124,7 @@ impl TargetPool {
         Self(Arc::new(inner))
     }
 
-    /// Changes how targets are treated from now on; connections and states are kept.
+    /// Changes the settings; connections and health are kept.
     pub(crate) fn configure(&self, settings: PoolSettings) {
         let changed = self.0.settings.send_if_modified(|current| {
             let changed = *current != settings;
@@ -135,7 +136,7 @@ impl TargetPool {
         }
     }
 
-    /// Makes these the registered targets: new ones begin to be checked, missing ones drain, the others go on.
+    /// Sets the registered targets: new ones are checked, missing ones drain, the others are unchanged.
     ///
     /// Must be called on a tokio runtime.
     pub(crate) fn set_targets(&self, wanted: &BTreeMap<TargetKey, Endpoint>) {
@@ -165,12 +166,12 @@ impl TargetPool {
         }
     }
 
-    /// Every target, registered or draining, with its health.
+    /// Returns all targets, registered or draining, with their health.
     pub(crate) fn health(&self) -> BTreeMap<TargetKey, TargetHealth> {
         self.targets().iter().map(|(key, target)| (key.clone(), target.health().clone())).collect()
     }
 
-    /// Returns whether nothing is under way to this target any more and nothing new will be.
+    /// Returns whether the target has no requests in progress and receives no new ones.
     pub(crate) fn is_drained(&self, key: &TargetKey) -> bool {
         self.targets().get(key).is_none_or(|target| target.is_draining() && target.in_flight() == 0)
     }
@@ -191,7 +192,7 @@ impl TargetPool {
         self.0.requests.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts a request that a target has answered, and how long the answer took to begin.
+    /// Counts a response of a target, and the time until it began.
     pub(super) fn count_answer(&self, status: StatusCode, took: Duration) {
         self.count_request();
         let class = usize::from(status.as_u16() / 100).checked_sub(2);
@@ -205,12 +206,12 @@ impl TargetPool {
         self.0.connection_errors.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Its mark in cookies.
+    /// Returns the target group's mark in cookies.
     pub(super) fn mark(&self) -> Mark {
         self.0.mark
     }
 
-    /// The targets that a request may go to now.
+    /// Returns the targets that can receive requests now.
     pub(super) fn usable(&self) -> Arc<Usable> {
         Arc::clone(&lock(&self.0.usable))
     }
@@ -242,7 +243,7 @@ impl TargetPool {
             tokio::time::sleep(delay).await;
             let Some(pool) = pool.upgrade() else { return };
             let mut targets = lock(&pool.targets);
-            // It may have been registered again, as a new target, in between.
+            // The target may have been registered again, as a new target, in between.
             if targets.get(&key).is_some_and(|target| drained.as_ptr() == Arc::as_ptr(target)) {
                 targets.remove(&key);
                 drop(targets);
@@ -261,12 +262,12 @@ impl Usable {
         self.targets.len()
     }
 
-    /// The target at a place, counted on from the end to the beginning.
+    /// Returns the target at a position, modulo the number of targets.
     pub(super) fn target(&self, place: usize) -> &Arc<Target> {
         &self.targets[place % self.targets.len()]
     }
 
-    /// The place of the target with this mark.
+    /// Returns the position of the target with this mark.
     pub(super) fn find(&self, mark: Mark) -> Option<usize> {
         self.targets.iter().position(|target| target.mark == mark)
     }
@@ -296,7 +297,7 @@ impl Inner {
         period.div_f64(self.time_scale.max(1e-3))
     }
 
-    /// Healthy targets take requests; when there are none, all do that are not on their way out.
+    /// Selects the healthy targets; without any, all targets that are not draining.
     fn choose_usable(&self, targets: &BTreeMap<TargetKey, Arc<Target>>) {
         let in_state = |wanted: &[HealthState]| -> Vec<Arc<Target>> {
             let usable = targets.values().filter(|target| wanted.contains(&target.health().state));
@@ -315,7 +316,7 @@ impl Inner {
         });
     }
 
-    /// A target beside healthy ones takes its share little by little; the first ones have to take it at once.
+    /// Starts the slow start of a target next to healthy ones. The first targets receive their full share at once.
     fn begin_slow_start(&self, target: &Arc<Target>) {
         let Some(period) = self.settings.borrow().slow_start.map(|period| self.scaled(period)) else {
             return;
@@ -337,7 +338,7 @@ impl Inner {
     }
 }
 
-/// Asks one target again and again, until it is dropped or drains.
+/// Checks a target repeatedly, until it is dropped or drains.
 async fn keep_checking(pool: Weak<Inner>, mut settings: watch::Receiver<PoolSettings>, target: Weak<Target>) {
     let mut verdict = Verdict::new();
     loop {
@@ -355,7 +356,7 @@ async fn keep_checking(pool: Weak<Inner>, mut settings: watch::Receiver<PoolSett
                 verdict = Verdict::new();
                 Some(TargetHealth::initial())
             } else {
-                let answer = target.ask(&check).await;
+                let answer = target.run_check(&check).await;
                 let patience = check.interval * check.unhealthy_threshold;
                 verdict.after(current, &answer, &check, patience)
             };
@@ -370,7 +371,7 @@ async fn keep_checking(pool: Weak<Inner>, mut settings: watch::Receiver<PoolSett
             }
             match target.health().state {
                 HealthState::Initial => interval.min(INITIAL_INTERVAL),
-                // Nothing is due before the settings change.
+                // No check is due until the settings change.
                 HealthState::Unused => Duration::MAX,
                 _ => interval,
             }

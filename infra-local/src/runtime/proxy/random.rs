@@ -1,4 +1,4 @@
-//! Random numbers for spreading and naming, not for secrets: one per request must cost nothing.
+//! Fast random numbers for load balancing and identifiers. They are not cryptographically secure.
 
 use std::cell::Cell;
 use std::hash::{BuildHasher as _, RandomState};
@@ -7,7 +7,7 @@ thread_local! {
     static STATE: Cell<u64> = Cell::new(RandomState::new().hash_one(()));
 }
 
-/// The next number of this thread (SplitMix64).
+/// Returns the next number of this thread's generator (SplitMix64).
 pub(super) fn number() -> u64 {
     STATE.with(|state| {
         let next = state.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -18,12 +18,12 @@ pub(super) fn number() -> u64 {
     })
 }
 
-/// A number below `end`, which is not 0.
+/// Returns a number below `end`, which is not 0.
 pub(super) fn below(end: u64) -> u64 {
     number() % end.max(1)
 }
 
-/// A number from 0 to 1.
+/// Returns a number from 0 to 1.
 pub(super) fn fraction() -> f64 {
     below(1 << 32) as f64 / (1_u64 << 32) as f64
 }

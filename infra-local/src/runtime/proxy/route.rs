@@ -11,12 +11,12 @@ use super::pool::TargetPool;
 use super::random;
 use crate::model::elbv2::routing::{FixedResponse, Redirect};
 
-/// Rules, and how requests and answers are treated.
+/// Rules and settings of a listener.
 #[derive(Clone)]
 pub(crate) struct Route {
-    /// The first whose conditions are all met counts.
+    /// Rules in the order of priority: the first one whose conditions all match applies.
     pub(crate) rules: Vec<(Vec<Condition>, Action)>,
-    /// For requests that no rule is for.
+    /// Action for requests that match no rule.
     pub(crate) default: Action,
     pub(crate) settings: Settings,
 }
@@ -33,7 +33,7 @@ pub(crate) enum Action {
 #[derive(Clone)]
 pub(crate) struct Forward {
     pub(crate) pools: Vec<(TargetPool, u32)>,
-    /// For how long a client stays with the group it came to.
+    /// Stickiness duration of a client to a target group.
     pub(crate) sticky: Option<Duration>,
 }
 
@@ -43,20 +43,20 @@ pub(crate) struct Forward {
 pub(crate) struct Settings {
     /// Idle timeout of a request; AWS's default is 60 s.
     pub(crate) idle_timeout: Duration,
-    /// Limit for the connection of a client.
+    /// Idle timeout of a client's connection.
     pub(crate) keep_alive: Duration,
-    /// Drops request headers whose names have other characters than letters, digits and hyphens.
+    /// True when headers with names that contain other characters than letters, digits and hyphens are removed.
     pub(crate) drop_invalid_headers: bool,
-    /// Leaves the Host header as the client wrote it.
+    /// True when targets receive the client's Host header unchanged.
     pub(crate) preserve_host: bool,
     pub(crate) forwarded_for: ForwardedFor,
-    /// Writes the client's port behind its address.
+    /// True when `X-Forwarded-For` contains the client's port.
     pub(crate) client_port: bool,
-    /// The headers that tell targets of TLS version and cipher.
+    /// Names of the headers with TLS version and cipher, which targets receive.
     pub(crate) tls_headers: Option<(HeaderName, HeaderName)>,
-    /// Shows `awselb/2.0` in the balancer's own answers.
+    /// True when responses of the balancer contain `server: awselb/2.0`.
     pub(crate) server_header: bool,
-    /// Headers of every answer.
+    /// Headers of all responses.
     pub(crate) response_headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -92,7 +92,7 @@ impl Route {
 }
 
 impl Forward {
-    /// One of the pools, in proportion to their weights; none when all weigh nothing.
+    /// Chooses a pool in proportion to the weights; `None` when all weights are 0.
     pub(super) fn choose(&self) -> Option<&TargetPool> {
         let total: u64 = self.pools.iter().map(|(_, weight)| u64::from(*weight)).sum();
         match self.pools.as_slice() {

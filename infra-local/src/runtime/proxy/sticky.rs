@@ -1,4 +1,4 @@
-//! Cookies that keep a client with a target or a target group.
+//! Stickiness cookies, which bind a client to a target or a target group.
 
 use std::time::Duration;
 
@@ -11,25 +11,25 @@ use sha2::{Digest as _, Sha256};
 /// Stickiness of a target group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Stickiness {
-    /// For this long since the last request.
+    /// Duration since the last request.
     Duration(Duration),
-    /// As long as the application's own cookie of this name is there, and at most so long.
+    /// Bound to the application's cookie with this name, for at most the given duration.
     Application { cookie: String, most: Duration },
 }
 
-/// The cookies of target groups.
+/// Cookie for target groups.
 pub(super) const OF_GROUPS: &str = "AWSALBTG";
-/// The cookies of targets, for as long as a duration.
+/// Cookie for targets with a duration.
 const OF_TARGETS: &str = "AWSALB";
-/// The cookie that goes with an application's own.
+/// Cookie for targets with an application's cookie.
 const OF_APPLICATIONS: &str = "AWSALBAPP-0";
 
-/// Mark of a target or a target group in a cookie.
+/// Identifier of a target or a target group in a cookie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mark([u8; 16]);
 
 impl Mark {
-    /// The mark of what these words name; the same in every run.
+    /// Returns the mark of an entity that these words name. It is the same in every run.
     pub(super) fn of(words: &[&str]) -> Self {
         let digest = Sha256::digest(words.join("\0").as_bytes());
         let mut mark = [0; 16];
@@ -43,7 +43,7 @@ impl Mark {
         STANDARD.encode(bytes)
     }
 
-    /// Reads a cookie's value; `None` when it has expired.
+    /// Parses a cookie's value; `None` when it has expired.
     fn read(value: &str, now: DateTime<Utc>) -> Option<Self> {
         let bytes = STANDARD.decode(value).ok()?;
         let (mark, expires) = bytes.split_first_chunk::<16>()?;
@@ -52,18 +52,18 @@ impl Mark {
     }
 }
 
-/// The target group a client is to stay with.
+/// Returns the target group to which the client's session is bound.
 pub(super) fn group(headers: &HeaderMap) -> Option<Mark> {
     mark(headers, OF_GROUPS).or_else(|| mark(headers, "AWSALBTGCORS"))
 }
 
-/// Keeps a client with a target group.
+/// Binds a client to a target group.
 pub(super) fn keep_with_group(headers: &mut HeaderMap, group: Mark, period: Duration) {
     set(headers, OF_GROUPS, group, period);
 }
 
 impl Stickiness {
-    /// The target a client is to stay with.
+    /// Returns the target to which the client's session is bound.
     pub(super) fn target(&self, headers: &HeaderMap) -> Option<Mark> {
         match self {
             Self::Duration(_) => mark(headers, OF_TARGETS).or_else(|| mark(headers, "AWSALBCORS")),
@@ -74,13 +74,13 @@ impl Stickiness {
         }
     }
 
-    /// Keeps a client with the target that answered; `stayed` says that it came to it by its cookie.
+    /// Binds a client to the target that responded; `stayed` is true when its cookie selected the target.
     pub(super) fn keep_with_target(&self, headers: &mut HeaderMap, target: Mark, stayed: bool) {
         match self {
             Self::Duration(period) => set(headers, OF_TARGETS, target, *period),
             Self::Application { cookie, most } => {
-                let told = headers.get_all(header::SET_COOKIE).iter().filter_map(|value| value.to_str().ok());
-                let mut names = told.filter_map(|value| value.split_once('=')).map(|(name, _)| name.trim());
+                let set_cookies = headers.get_all(header::SET_COOKIE).iter().filter_map(|value| value.to_str().ok());
+                let mut names = set_cookies.filter_map(|value| value.split_once('=')).map(|(name, _)| name.trim());
                 if stayed || names.any(|name| name == cookie) {
                     set_one(headers, OF_APPLICATIONS, target, *most, "");
                 }
@@ -93,14 +93,14 @@ fn mark(headers: &HeaderMap, name: &str) -> Option<Mark> {
     Mark::read(value(headers, name)?, Utc::now())
 }
 
-/// The value of a cookie.
+/// Returns the value of a cookie.
 fn value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let mut cookies = lines.flat_map(|line| line.split(';')).filter_map(|cookie| cookie.trim().split_once('='));
     cookies.find(|(found, _)| *found == name).map(|(_, value)| value)
 }
 
-/// Sets a cookie, and its double for requests that come from other sites.
+/// Sets a cookie, and its duplicate for cross-site requests.
 fn set(headers: &mut HeaderMap, name: &str, mark: Mark, period: Duration) {
     set_one(headers, name, mark, period, "");
     set_one(headers, &format!("{name}CORS"), mark, period, "; SameSite=None; Secure");
@@ -120,7 +120,7 @@ mod tests {
 
     use super::*;
 
-    /// The request headers of a client that has kept the cookies of an answer.
+    /// Returns the request headers of a client that has stored the cookies of a response.
     fn kept(answer: &HeaderMap) -> HeaderMap {
         let set = answer.get_all(header::SET_COOKIE).iter().map(|value| value.to_str().unwrap());
         let cookies: Vec<&str> = set.map(|cookie| cookie.split(';').next().unwrap()).collect();
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_comes_back_until_its_time_is_over() {
+    fn a_stickiness_cookie_is_valid_until_it_expires() {
         let (one, other) = (Mark::of(&["arn", "i-1"]), Mark::of(&["arn", "i-2"]));
         assert_ne!(one, other);
         let mut answer = HeaderMap::new();
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn an_application_decides_when_its_clients_stay() {
+    fn an_application_cookie_controls_stickiness() {
         let most = Duration::from_mins(1);
         let stickiness = Stickiness::Application { cookie: "session".to_owned(), most };
         let mark = Mark::of(&["i-1"]);
@@ -153,8 +153,8 @@ mod tests {
         stickiness.keep_with_target(&mut answer, mark, false);
         assert_eq!(stickiness.target(&kept(&answer)), Some(mark));
         let mut without = kept(&answer);
-        let ours = without[header::COOKIE].to_str().unwrap().replace("session=1; ", "");
-        without.insert(header::COOKIE, HeaderValue::from_str(&ours).unwrap());
+        let own_cookies = without[header::COOKIE].to_str().unwrap().replace("session=1; ", "");
+        without.insert(header::COOKIE, HeaderValue::from_str(&own_cookies).unwrap());
         assert_eq!(stickiness.target(&without), None);
     }
 }

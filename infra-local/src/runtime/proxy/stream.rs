@@ -1,4 +1,4 @@
-//! The bytes to and from a target, in the clear or by TLS.
+//! Streams to targets, plain or with TLS.
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ use tokio_rustls::client::TlsStream;
 pub(crate) enum Transport {
     #[default]
     Plain,
-    /// TLS, with whatever certificate the target shows: like AWS's, the balancer does not look at it.
+    /// TLS without verification of the target's certificate, as on AWS.
     Tls,
 }
 
@@ -32,9 +32,9 @@ pub(super) enum Stream {
 }
 
 impl Stream {
-    /// Agrees with a target on how to speak.
+    /// Does the TLS handshake with a target if necessary.
     pub(super) async fn over(tcp: TcpStream, address: SocketAddr, transport: Transport) -> io::Result<Self> {
-        // Small requests must not wait for more to send.
+        // Disables Nagle's algorithm, which would delay small requests.
         tcp.set_nodelay(true)?;
         match transport {
             Transport::Plain => Ok(Self::Plain(tcp)),
@@ -97,24 +97,24 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// One for all targets, so that sessions are taken up again.
+/// Returns the configuration, which all targets share so that TLS sessions are resumed.
 fn config() -> io::Result<Arc<ClientConfig>> {
     static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     if let Some(config) = CONFIG.get() {
         return Ok(Arc::clone(config));
     }
     let provider = Arc::new(ring::default_provider());
-    let anyone = Arc::new(Anyone(provider.signature_verification_algorithms.supported_schemes()));
+    let anyone = Arc::new(AcceptAnyCertificate(provider.signature_verification_algorithms.supported_schemes()));
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let builder = builder.map_err(io::Error::other)?.dangerous().with_custom_certificate_verifier(anyone);
     Ok(Arc::clone(CONFIG.get_or_init(|| Arc::new(builder.with_no_client_auth()))))
 }
 
-/// Takes every certificate and every signature.
+/// A verifier that accepts every certificate and every signature.
 #[derive(Debug)]
-struct Anyone(Vec<SignatureScheme>);
+struct AcceptAnyCertificate(Vec<SignatureScheme>);
 
-impl ServerCertVerifier for Anyone {
+impl ServerCertVerifier for AcceptAnyCertificate {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,

@@ -1,4 +1,4 @@
-//! One registration of a target: its health, what is under way to it, and connections that can be used again.
+//! A registered target: its health, its requests in progress, and its idle connections.
 
 use std::collections::VecDeque;
 use std::io;
@@ -18,13 +18,13 @@ use super::stream::{Stream, Transport};
 use super::workers;
 use crate::runtime::network::Site;
 
-/// AWS's limit for opening a connection to a target.
+/// AWS's time limit for opening a connection to a target.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
-/// An idle connection older than this is not used again: many servers close theirs after five seconds.
+/// Maximum age of an idle connection: many servers close theirs after five seconds.
 const IDLE_LIMIT: Duration = Duration::from_secs(4);
 
-/// Idle connections that each worker keeps to one target.
+/// Limit of idle connections per worker and target.
 const IDLE_COUNT: usize = 256;
 
 /// Connections that wait.
@@ -33,35 +33,35 @@ type Idle = VecDeque<Box<Connection>>;
 /// Address of a target.
 #[derive(Clone)]
 pub(crate) struct Endpoint {
-    /// Place that connections are opened from: an interface of the balancer.
+    /// Origin of the connections: an interface of the balancer.
     pub(crate) from: Site,
-    /// Its address and port.
+    /// Address and port of the target.
     pub(crate) address: SocketAddr,
-    /// True when the network lets the balancer through to it; if not, everything sent there times out.
+    /// True when the network permits connections from the balancer. If not, connections time out.
     pub(crate) reachable: bool,
 }
 
-/// A target as long as it is registered.
+/// A registered target.
 pub(super) struct Target {
-    /// Its mark in cookies.
+    /// Identifier of the target in cookies.
     pub(super) mark: Mark,
-    /// Place that connections are opened from. It changes when the target group gets another balancer.
+    /// Origin of the connections. It changes when another balancer uses the target group.
     from: Mutex<Site>,
     address: SocketAddr,
     transport: Transport,
     reachable: AtomicBool,
     health: Mutex<TargetHealth>,
-    /// Its health says so as well; every request asks.
+    /// Copy of the draining state, which every request reads.
     draining: AtomicBool,
-    /// Since when it takes a growing share of the requests.
+    /// Start of the slow start, while it lasts.
     warming: Mutex<Option<Instant>>,
-    /// Of each worker; the one used last stands last.
+    /// Idle connections by worker, the most recently used last.
     idle: Vec<Mutex<Idle>>,
     in_flight: AtomicUsize,
     checker: Mutex<Option<Checker>>,
 }
 
-/// Ends with its target's registration.
+/// Task of the health checks, which is aborted with the registration.
 struct Checker(JoinHandle<()>);
 
 impl Drop for Checker {
@@ -70,7 +70,7 @@ impl Drop for Checker {
     }
 }
 
-/// Reasons why no connection could be opened; no byte of the request was sent.
+/// Reasons why no connection could be opened. No byte of the request was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ConnectError {
     Refused,
@@ -98,7 +98,7 @@ impl Target {
         self.address
     }
 
-    /// Opens connections as this endpoint says from now on.
+    /// Sets the endpoint for future connections.
     pub(super) fn set_path(&self, endpoint: &Endpoint) {
         self.reachable.store(endpoint.reachable, Ordering::Relaxed);
         *lock(&self.from) = endpoint.from.clone();
@@ -108,15 +108,15 @@ impl Target {
         lock(&self.from).clone()
     }
 
-    /// Checks the target from now on; `None` ends that.
+    /// Sets the task of the health checks; `None` stops them.
     pub(super) fn set_checker(&self, checker: Option<JoinHandle<()>>) {
         *lock(&self.checker) = checker.map(Checker);
     }
 
-    /// A connection that was used before and is still open, if there is one.
+    /// Returns an idle connection that is still open, if there is one.
     pub(super) fn idle_connection(&self, now: Instant, context: &mut Context<'_>) -> Option<Box<Connection>> {
         loop {
-            let mut connection = self.own_idle()?.pop_back()?;
+            let mut connection = self.idle_of_worker()?.pop_back()?;
             if connection.used + IDLE_LIMIT <= now {
                 self.forget_idle();
                 return None;
@@ -127,7 +127,7 @@ impl Target {
         }
     }
 
-    /// Closes connections that were not used for too long.
+    /// Closes connections that have been idle for too long.
     pub(super) fn forget_idle(&self) {
         for idle in &self.idle {
             let mut idle = lock(idle);
@@ -138,17 +138,17 @@ impl Target {
         }
     }
 
-    /// The connections of the worker that asks.
-    fn own_idle(&self) -> Option<MutexGuard<'_, Idle>> {
+    /// Returns the idle connections of the calling worker.
+    fn idle_of_worker(&self) -> Option<MutexGuard<'_, Idle>> {
         self.idle.get(workers::number()).map(lock)
     }
 
-    /// Keeps a connection whose answer has been read.
-    pub(super) fn keep_for_later(&self, mut connection: Box<Connection>, context: &mut Context<'_>) {
+    /// Keeps a connection for another request after its response has been read.
+    pub(super) fn keep_idle(&self, mut connection: Box<Connection>, context: &mut Context<'_>) {
         if !connection.is_free(context) || self.is_draining() {
             return;
         }
-        if let Some(mut idle) = self.own_idle()
+        if let Some(mut idle) = self.idle_of_worker()
             && idle.len() < IDLE_COUNT
         {
             idle.push_back(connection);
@@ -167,7 +167,7 @@ impl Target {
                 io::ErrorKind::TimedOut => ConnectError::Timeout,
                 _ => ConnectError::Refused,
             })?;
-        // A TLS handshake that takes too long is a bad gateway, not a gateway timeout.
+        // A TLS handshake that takes too long causes 502, not 504.
         let stream = tokio::time::timeout(CONNECT_LIMIT, Stream::over(tcp, self.address, self.transport))
             .await
             .map_err(|_| ConnectError::Refused)?
@@ -175,7 +175,7 @@ impl Target {
         Connection::open(stream).await.map(Box::new).map_err(|_| ConnectError::Refused)
     }
 
-    /// Counts a request as under way until what is returned is dropped; `None` when the target is on its way out.
+    /// Counts a request as in progress until the returned guard is dropped; `None` when the target is draining.
     ///
     /// The request is counted before the state of the target is read, so that a draining target without requests stays
     /// without requests.
@@ -193,7 +193,7 @@ impl Target {
         self.draining.load(Ordering::SeqCst)
     }
 
-    /// Takes no more requests from now on, for good.
+    /// Starts draining: the target receives no more requests.
     pub(super) fn drain(&self) {
         self.set_checker(None);
         let mut health = self.health();
@@ -205,7 +205,7 @@ impl Target {
         lock(&self.health)
     }
 
-    /// False when nothing changes; what drains stays so.
+    /// Sets the health and returns whether it changed. A draining target stays draining.
     pub(super) fn becomes(&self, next: TargetHealth) -> bool {
         let mut health = self.health();
         let changes = *health != next && !self.is_draining();
@@ -216,12 +216,12 @@ impl Target {
         changes
     }
 
-    /// Gives the target a growing share of the requests from now on.
+    /// Starts the slow start.
     pub(super) fn warm_up(&self) {
         *lock(&self.warming) = Some(Instant::now());
     }
 
-    /// The part of its share that the target takes, from 0 to 1, when warming up takes so long.
+    /// Returns the share of requests during the slow start, from 0 to 1.
     pub(super) fn warmth(&self, period: Duration) -> f64 {
         let mut warming = lock(&self.warming);
         let Some(since) = *warming else {
@@ -234,7 +234,7 @@ impl Target {
         part.min(1.0)
     }
 
-    pub(super) async fn ask(&self, check: &HealthCheck) -> Result<(), Failure> {
+    pub(super) async fn run_check(&self, check: &HealthCheck) -> Result<(), Failure> {
         if !self.reachable.load(Ordering::Relaxed) {
             return Err(Failure::Timeout);
         }
@@ -242,7 +242,7 @@ impl Target {
     }
 }
 
-/// A request that is under way.
+/// A request in progress.
 pub(super) struct InFlight(Arc<Target>);
 
 impl InFlight {
@@ -257,7 +257,7 @@ impl Drop for InFlight {
     }
 }
 
-/// Nothing here panics while it holds a lock, so a poisoned one is as good as any.
+/// Locks a mutex and ignores poisoning: no code panics while it holds one of these locks.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

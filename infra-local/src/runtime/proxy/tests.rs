@@ -1,4 +1,4 @@
-//! The proxy between real clients and tiny real servers.
+//! Tests of the proxy with real clients and small servers.
 #![allow(clippy::unwrap_used)]
 
 mod hostile;
@@ -31,7 +31,7 @@ use super::upload::BodyError;
 use super::*;
 use crate::runtime::network::{NetworkHandle, Place, Site, Unconnected};
 
-/// Answer of the servers in these tests.
+/// Response body of the servers in these tests.
 type ServerBody = BoxBody<Bytes, BodyError>;
 
 fn text(text: impl Into<Bytes>) -> ServerBody {
@@ -61,7 +61,7 @@ fn settings() -> PoolSettings {
     }
 }
 
-/// A pool whose periods pass quickly.
+/// Returns a pool with short intervals.
 fn pool() -> TargetPool {
     TargetPool::new("arn:targets", settings(), 100.0, watch::Sender::new(0))
 }
@@ -100,13 +100,13 @@ async fn listener(route: Route) -> ProxyListener {
     ProxyListener::new(listener, route, None, &workers()).unwrap()
 }
 
-/// All tests are carried by the same threads.
+/// Returns the worker threads that all tests share.
 fn workers() -> Workers {
     static WORKERS: OnceLock<Workers> = OnceLock::new();
     WORKERS.get_or_init(|| Workers::start().unwrap()).clone()
 }
 
-/// A route without rules.
+/// Returns a route without rules.
 fn forwards<'a>(pools: impl IntoIterator<Item = (&'a TargetPool, u32)>) -> Route {
     let pools = pools.into_iter().map(|(pool, weight)| (pool.clone(), weight)).collect();
     Route {
@@ -136,7 +136,7 @@ impl Server {
         Self::speaking(name, None).await
     }
 
-    /// The same by TLS, with this certificate.
+    /// Starts a server that uses TLS with this certificate.
     async fn start_tls(name: &'static str, identity: Identity) -> Self {
         let tls = Tls { identities: vec![identity], tls12: true, tls13: true, http2: false };
         Self::speaking(name, Some(tls.config().unwrap().into())).await
@@ -195,21 +195,21 @@ async fn serve(
             Response::new(StreamBody::new(frames).boxed())
         }
         _ => {
-            let mut told: Vec<String> =
+            let mut lines: Vec<String> =
                 request.headers().iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
-            told.sort();
-            told.insert(0, format!("{name} {} {}", request.method(), request.uri()));
+            lines.sort();
+            lines.insert(0, format!("{name} {} {}", request.method(), request.uri()));
             Response::builder()
                 .header("connection", "x-secret")
                 .header("x-secret", "hop")
-                .body(text(told.join("\n")))
+                .body(text(lines.join("\n")))
                 .unwrap()
         }
     };
     Ok(response)
 }
 
-/// One frame, and then nothing until released.
+/// Streams one frame, and then nothing until `released`.
 fn async_frames(released: watch::Receiver<bool>) -> impl futures::Stream<Item = Result<Frame<Bytes>, BodyError>> {
     futures::stream::unfold((0, released), |(step, mut released)| async move {
         if step == 1 {
@@ -225,7 +225,7 @@ struct Answer {
     text: String,
 }
 
-async fn ask(proxy: SocketAddr, request: Request<Full<Bytes>>) -> Answer {
+async fn fetch(proxy: SocketAddr, request: Request<Full<Bytes>>) -> Answer {
     let stream = TcpStream::connect(proxy).await.unwrap();
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
@@ -238,17 +238,17 @@ async fn ask(proxy: SocketAddr, request: Request<Full<Bytes>>) -> Answer {
 
 async fn get(proxy: &ProxyListener, path: &str) -> Answer {
     let request = Request::get(path).header("host", "example.org").body(Full::default()).unwrap();
-    ask(proxy.address(), request).await
+    fetch(proxy.address(), request).await
 }
 
 #[tokio::test]
-async fn requests_go_round_and_connections_are_used_again() {
+async fn requests_alternate_between_targets_and_connections_are_reused() {
     let (one, two) = (Server::start("one").await, Server::start("two").await);
     let pool = pool();
     pool.set_targets(&targets([("i-1", one.address), ("i-2", two.address)]));
     until_state(&pool, "i-1", HealthState::Healthy).await;
     until_state(&pool, "i-2", HealthState::Healthy).await;
-    // Only the checks' own connections so far; from here on the checks stand still for all a test can tell.
+    // Only connections of the checks so far. From here on, no further check is due during the test.
     pool.configure(PoolSettings {
         check: HealthCheck { interval: Duration::from_secs(1_000_000), ..settings().check },
         ..settings()
@@ -284,7 +284,7 @@ async fn headers_are_rewritten_as_aws_does() {
         .header("x-amzn-trace-id", "Root=1-5-6")
         .body(Full::default())
         .unwrap();
-    let answer = ask(proxy.address(), request).await;
+    let answer = fetch(proxy.address(), request).await;
     let port = proxy.address().port();
     let (own, rest) = answer.text.split_once("x-amzn-trace-id: Self=1-").unwrap();
     let (_, rest) = rest.split_once(';').unwrap();
@@ -306,7 +306,7 @@ async fn bodies_stream_both_ways() {
     let proxy = proxy(&pool, LONG).await;
     let sent = "0123456789abcdef".repeat(1 << 16);
     let request = Request::post("/echo").header("host", "h").body(Full::from(sent.clone())).unwrap();
-    let answer = ask(proxy.address(), request).await;
+    let answer = fetch(proxy.address(), request).await;
     assert_eq!((answer.status, answer.text.len()), (StatusCode::OK, sent.len()));
     assert!(answer.text == sent);
 }
@@ -321,7 +321,7 @@ async fn without_targets_the_service_is_unavailable() {
 }
 
 #[tokio::test]
-async fn a_dead_target_is_passed_over_and_then_unhealthy() {
+async fn a_dead_target_is_skipped_and_then_unhealthy() {
     let (one, two) = (Server::start("one").await, Server::start("two").await);
     let pool = TargetPool::new("arn:targets", settings(), 10.0, watch::Sender::new(0));
     pool.set_targets(&targets([("i-1", one.address), ("i-2", two.address)]));
@@ -342,7 +342,7 @@ async fn a_dead_target_is_passed_over_and_then_unhealthy() {
 }
 
 #[tokio::test]
-async fn a_wrong_answer_is_unhealthy_until_it_is_right_and_all_unhealthy_means_all() {
+async fn a_wrong_status_is_unhealthy_and_if_all_are_unhealthy_all_receive_requests() {
     let server = Server::start("one").await;
     server.health.store(500, Ordering::SeqCst);
     let pool = pool();
@@ -359,7 +359,7 @@ async fn a_wrong_answer_is_unhealthy_until_it_is_right_and_all_unhealthy_means_a
 }
 
 #[tokio::test]
-async fn a_draining_target_finishes_and_takes_nothing_new() {
+async fn a_draining_target_finishes_and_receives_no_new_requests() {
     let server = Server::start("one").await;
     let pool = TargetPool::new("arn:targets", settings(), 1.0, watch::Sender::new(0));
     pool.set_targets(&targets([("i-1", server.address)]));
@@ -380,7 +380,7 @@ async fn a_draining_target_finishes_and_takes_nothing_new() {
 }
 
 #[tokio::test]
-async fn a_request_that_chose_a_target_before_it_began_to_drain_does_not_get_there() {
+async fn a_target_that_starts_to_drain_receives_no_request_that_selected_it_before() {
     let server = Server::start("one").await;
     let pool = pool();
     pool.set_targets(&targets([("i-1", server.address)]));
@@ -396,7 +396,7 @@ async fn a_request_that_chose_a_target_before_it_began_to_drain_does_not_get_the
 }
 
 #[tokio::test]
-async fn a_drained_target_goes_after_its_delay_and_a_new_registration_stays() {
+async fn a_drained_target_is_removed_after_its_delay_and_a_new_registration_stays() {
     let server = Server::start("one").await;
     let pool = pool();
     pool.configure(PoolSettings { deregistration_delay: Duration::from_secs(10), ..settings() });
@@ -410,7 +410,7 @@ async fn a_drained_target_goes_after_its_delay_and_a_new_registration_stays() {
 }
 
 #[tokio::test]
-async fn silence_is_a_timeout_before_the_answer_and_a_break_within_it() {
+async fn a_stalled_target_causes_a_timeout_before_the_response_and_an_error_within_it() {
     let server = Server::start("one").await;
     let pool = pool();
     pool.set_targets(&targets([("i-1", server.address)]));
@@ -427,7 +427,7 @@ async fn silence_is_a_timeout_before_the_answer_and_a_break_within_it() {
 }
 
 #[tokio::test]
-async fn without_a_listener_nothing_is_checked() {
+async fn targets_are_not_checked_without_a_listener() {
     let server = Server::start("one").await;
     let pool = pool();
     pool.configure(PoolSettings { in_use: false, ..settings() });
@@ -441,7 +441,7 @@ async fn without_a_listener_nothing_is_checked() {
 }
 
 #[tokio::test]
-async fn requests_over_forbidden_paths_time_out() {
+async fn requests_to_unreachable_targets_time_out() {
     let server = Server::start("one").await;
     let pool = pool();
     let endpoint = Endpoint { from: Site::Host, address: server.address, reachable: false };
@@ -454,20 +454,20 @@ async fn requests_over_forbidden_paths_time_out() {
 }
 
 #[tokio::test]
-async fn connections_to_a_registered_target_come_from_the_present_balancer() {
+async fn connections_to_a_registered_target_come_from_the_current_balancer() {
     let server = Server::start("one").await;
     let pool = pool();
-    // No network process answers, as before the target group has a balancer whose interface is connected.
-    let elsewhere = Site::Inside(NetworkHandle::new(Unconnected), Place::Internet);
+    // No network process responds, as before the target group has a balancer whose interface is connected.
+    let unconnected = Site::Inside(NetworkHandle::new(Unconnected), Place::Internet);
     let endpoint = |from| Endpoint { from, address: server.address, reachable: true };
-    pool.set_targets(&BTreeMap::from([(key("i-1"), endpoint(elsewhere))]));
+    pool.set_targets(&BTreeMap::from([(key("i-1"), endpoint(unconnected))]));
     until_state(&pool, "i-1", HealthState::Unhealthy).await;
     pool.set_targets(&BTreeMap::from([(key("i-1"), endpoint(Site::Host))]));
     until_state(&pool, "i-1", HealthState::Healthy).await;
 }
 
 #[tokio::test]
-async fn a_new_route_serves_clients_that_are_already_connected() {
+async fn a_new_route_applies_to_connected_clients() {
     let (one, two) = (Server::start("one").await, Server::start("two").await);
     let (first, second) = (pool(), pool());
     first.set_targets(&targets([("i-1", one.address)]));
@@ -494,7 +494,7 @@ async fn a_new_route_serves_clients_that_are_already_connected() {
 }
 
 #[tokio::test]
-async fn weights_divide_the_requests() {
+async fn weights_determine_the_share_of_requests() {
     let (one, two) = (Server::start("one").await, Server::start("two").await);
     let (first, second) = (pool(), pool());
     first.set_targets(&targets([("i-1", one.address)]));
@@ -509,7 +509,7 @@ async fn weights_divide_the_requests() {
 }
 
 #[tokio::test]
-async fn upgraded_connections_are_carried_through() {
+async fn upgraded_connections_are_forwarded() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let target = tokio::spawn(async move {

@@ -10,12 +10,12 @@ use rustls::server::{ClientHello, ResolvesServerCert, ServerConfig};
 use rustls::sign::CertifiedKey;
 use rustls::{CipherSuite, ProtocolVersion, ServerConnection};
 
-use super::client::Spoken;
+use super::client::TlsInfo;
 
 /// Certificates and versions of TLS of a listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Tls {
-    /// The first is for clients that ask for no name, or for one that no certificate stands for.
+    /// The first identity is the default: for clients without a server name, or with one that matches no certificate.
     pub(crate) identities: Vec<Identity>,
     pub(crate) tls12: bool,
     pub(crate) tls13: bool,
@@ -26,9 +26,9 @@ pub(crate) struct Tls {
 /// A certificate and its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Identity {
-    /// The names it stands for.
+    /// Domain names in the certificate.
     pub(crate) names: Vec<String>,
-    /// PEM, the certificate itself first.
+    /// Certificate chain in PEM, the server's certificate first.
     pub(crate) chain: String,
     /// PEM.
     pub(crate) private_key: String,
@@ -45,7 +45,7 @@ pub(crate) enum TlsError {
     Missing,
 }
 
-/// The protocols' names in ALPN.
+/// Protocol names in ALPN.
 const HTTP2: &[u8] = b"h2";
 const HTTP1: &[u8] = b"http/1.1";
 
@@ -64,7 +64,8 @@ impl Tls {
             return Err(TlsError::Missing);
         }
         let versions = [(self.tls13, &rustls::version::TLS13), (self.tls12, &rustls::version::TLS12)];
-        let versions: Vec<_> = versions.into_iter().filter_map(|(spoken, version)| spoken.then_some(version)).collect();
+        let versions: Vec<_> =
+            versions.into_iter().filter_map(|(negotiated, version)| negotiated.then_some(version)).collect();
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&versions)?
             .with_no_client_auth()
@@ -74,7 +75,7 @@ impl Tls {
     }
 }
 
-/// AWS's policies have ChaCha20 in TLS 1.3 alone.
+/// Returns the cipher suites. AWS's policies have ChaCha20 only in TLS 1.3.
 fn suites() -> Vec<rustls::SupportedCipherSuite> {
     let mut suites = ring::default_provider().cipher_suites;
     suites.retain(|suite| {
@@ -95,7 +96,7 @@ struct Shown(Vec<(Vec<String>, Arc<CertifiedKey>)>);
 impl ResolvesServerCert for Shown {
     fn resolve(&self, client: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let name = client.server_name().map(str::to_ascii_lowercase);
-        let fits = |names: &[String]| name.as_ref().is_some_and(|name| names.iter().any(|own| stands_for(own, name)));
+        let fits = |names: &[String]| name.as_ref().is_some_and(|name| names.iter().any(|own| matches_host(own, name)));
         let usable = |key: &CertifiedKey| key.key.choose_scheme(client.signature_schemes()).is_some();
         let mut fitting = self.0.iter().filter(|(names, _)| fits(names));
         let best = fitting.clone().find(|(_, key)| usable(key)).or_else(|| fitting.next());
@@ -103,8 +104,8 @@ impl ResolvesServerCert for Shown {
     }
 }
 
-/// Returns whether a certificate's name, perhaps with a star for its first part, stands for a host.
-fn stands_for(own: &str, host: &str) -> bool {
+/// Returns whether a certificate's name, which may begin with `*.`, matches a host.
+fn matches_host(own: &str, host: &str) -> bool {
     match (own.strip_prefix("*."), host.split_once('.')) {
         (Some(domain), Some((first, rest))) => !first.is_empty() && domain == rest,
         (Some(_), None) => false,
@@ -112,23 +113,23 @@ fn stands_for(own: &str, host: &str) -> bool {
     }
 }
 
-/// Returns whether a client has chosen HTTP/2.
-pub(super) fn speaks_http2(connection: &ServerConnection) -> bool {
+/// Returns whether a client has negotiated HTTP/2.
+pub(super) fn uses_http2(connection: &ServerConnection) -> bool {
     connection.alpn_protocol() == Some(HTTP2)
 }
 
-/// Returns the negotiated version and cipher, by AWS's names.
-pub(super) fn spoken(connection: &ServerConnection) -> Spoken {
+/// Returns the negotiated version and cipher suite, by AWS's names.
+pub(super) fn negotiated(connection: &ServerConnection) -> TlsInfo {
     let version = match connection.protocol_version() {
         Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
         _ => "TLSv1.2",
     };
     let cipher = connection.negotiated_cipher_suite().map(|suite| cipher_name(suite.suite()));
     let cipher = cipher.and_then(|cipher| HeaderValue::from_str(&cipher).ok());
-    Spoken { version: HeaderValue::from_static(version), cipher: cipher.unwrap_or(HeaderValue::from_static("")) }
+    TlsInfo { version: HeaderValue::from_static(version), cipher: cipher.unwrap_or(HeaderValue::from_static("")) }
 }
 
-/// OpenSSL's name of a cipher suite.
+/// Returns OpenSSL's name of a cipher suite.
 fn cipher_name(suite: CipherSuite) -> String {
     let name = format!("{suite:?}");
     match name.strip_prefix("TLS13_") {
@@ -142,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_star_is_one_part_of_a_name() {
+    fn a_wildcard_matches_one_label_of_a_name() {
         for (own, host, stands) in [
             ("a.example.org", "a.example.org", true),
             ("*.example.org", "a.example.org", true),
@@ -150,12 +151,12 @@ mod tests {
             ("*.example.org", "example.org", false),
             ("*.example.org", ".example.org", false),
         ] {
-            assert_eq!(stands_for(own, host), stands, "{own} {host}");
+            assert_eq!(matches_host(own, host), stands, "{own} {host}");
         }
     }
 
     #[test]
-    fn ciphers_are_called_as_openssl_calls_them() {
+    fn ciphers_have_the_names_of_openssl() {
         assert_eq!(cipher_name(CipherSuite::TLS13_AES_128_GCM_SHA256), "TLS_AES_128_GCM_SHA256");
         assert_eq!(cipher_name(CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384), "ECDHE-RSA-AES256-GCM-SHA384");
     }

@@ -1,4 +1,4 @@
-//! Connections that have become other ones, such as WebSockets.
+//! Upgraded connections, such as WebSockets.
 
 use std::io;
 use std::sync::Mutex;
@@ -15,7 +15,7 @@ use super::target::lock;
 /// Size of the buffer of each direction.
 const BUFFER_BYTES: usize = 16 * 1024;
 
-/// Carries bytes both ways until both sides have ended, one breaks, or nothing moves for so long.
+/// Copies bytes in both directions until both sides have closed, one fails, or nothing is transferred for `limit`.
 pub(super) async fn carry(client: OnUpgrade, target: OnUpgrade, limit: Duration, _in_flight: InFlight) {
     let (Ok(client), Ok(target)) = tokio::join!(client, target) else {
         return;
@@ -42,7 +42,7 @@ where
         let due = *lock(moved) + limit;
         let read = match tokio::time::timeout_at(due, from.read(&mut buffer)).await {
             Ok(read) => read?,
-            // The other direction may have moved meanwhile.
+            // The other direction may have transferred data meanwhile.
             Err(_) if *lock(moved) + limit > Instant::now() => continue,
             Err(_) => return Err(io::Error::new(io::ErrorKind::TimedOut, "nothing was transferred for too long")),
         };

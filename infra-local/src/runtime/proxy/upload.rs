@@ -1,4 +1,4 @@
-//! The body of a client on its way to a target.
+//! Request bodies on the way to a target.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::Instant;
 
-/// Reasons why a body ended early.
+/// Reasons why a transfer failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BodyError {
     #[error("the other side broke the transfer off: {0}")]
@@ -19,7 +19,7 @@ pub(super) enum BodyError {
     Idle(Duration),
 }
 
-/// The time at which a part of an upload last moved, and whether the upload is complete.
+/// The time of an upload's last progress, and whether the upload is complete.
 #[derive(Clone)]
 pub(super) struct Activity(Arc<Moments>);
 
@@ -45,7 +45,7 @@ impl Activity {
         self.0.uploaded.load(Ordering::Relaxed)
     }
 
-    /// Returns whether the client's body cannot be read: it is malformed, or the client is gone.
+    /// Returns whether the client's body cannot be read: it is malformed, or the client has disconnected.
     pub(super) fn broken(&self) -> bool {
         self.0.broken.load(Ordering::Relaxed)
     }
@@ -56,7 +56,7 @@ impl Activity {
     }
 }
 
-/// A client's body on its way to a target.
+/// A client's request body.
 pub(super) enum Upload {
     Empty,
     Client(Incoming, Activity),

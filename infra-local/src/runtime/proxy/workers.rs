@@ -1,5 +1,5 @@
-//! The threads that carry requests: each has its own reactor and its own connections to targets, so that a request is
-//! handed from thread to thread nowhere on its way.
+//! The threads that process requests. Each has its own reactor and its own connections to targets, so that a request
+//! stays on one thread.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -15,19 +15,19 @@ thread_local! {
     static NUMBER: Cell<usize> = const { Cell::new(0) };
 }
 
-/// The threads. Clones are the same ones; they end with the last of them.
+/// The threads. Clones share them; the threads stop when the last clone is dropped.
 #[derive(Clone)]
 pub(crate) struct Workers(Arc<Inner>);
 
 struct Inner {
     reactors: Vec<Handle>,
     next: AtomicUsize,
-    /// Tells the threads to end when it is dropped.
+    /// Stops the threads when it is dropped.
     _running: watch::Sender<()>,
 }
 
 impl Workers {
-    /// As many as there are processors.
+    /// Starts as many threads as there are processors.
     pub(crate) fn start() -> io::Result<Self> {
         let (running, ends) = watch::channel(());
         let mut reactors = Vec::new();
@@ -60,7 +60,7 @@ pub(super) fn count() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// The number of the thread that asks; 0 for one that is no worker.
+/// Returns the number of the current thread; 0 for a thread that is not a worker.
 pub(super) fn number() -> usize {
     NUMBER.get()
 }

@@ -1,4 +1,4 @@
-//! An endpoint: takes TCP connections and passes them on to a server.
+//! An endpoint: accepts TCP connections and forwards them to a server.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,16 +10,16 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-/// Limit for opening a connection to a server.
+/// Time limit for opening a connection to a server.
 const CONNECT: Duration = Duration::from_secs(2);
 
-/// Limit for the wait of a client for a server, for example during a failover.
+/// Maximum time that a client waits for a server, for example during a failover.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Interval of attempts to connect a client.
 const RETRY: Duration = Duration::from_millis(50);
 
-/// Servers that connections are passed on to.
+/// Servers to which connections are forwarded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Targets {
     /// In turn.
@@ -28,7 +28,7 @@ pub(super) struct Targets {
     pub(super) fallback: Option<SocketAddr>,
 }
 
-/// A port that is listened on until this is dropped; connections that are open then go on.
+/// A listening port, which is closed when this is dropped; open connections continue.
 pub(super) struct Door {
     targets: watch::Sender<Targets>,
     listening: AbortHandle,
@@ -41,8 +41,8 @@ impl Door {
         Door { targets, listening }
     }
 
-    /// Sends connections elsewhere from now on.
-    pub(super) fn lead_to(&self, targets: Targets) {
+    /// Sets the targets of future connections.
+    pub(super) fn set_targets(&self, targets: Targets) {
         self.targets.send_if_modified(|current| {
             let changes = *current != targets;
             *current = targets;
@@ -73,14 +73,14 @@ async fn listen(listener: TcpListener, targets: watch::Receiver<Targets>) {
     }
 }
 
-/// A client that no server takes in time is hung up on, as by a host that is just going down.
+/// Forwards a connection. A client that no server accepts in time is disconnected, as by a host that is shutting down.
 async fn pass_on(mut client: TcpStream, mut targets: watch::Receiver<Targets>, turn: usize) {
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {
         let now = targets.borrow_and_update().clone();
         if let Some(mut server) = connect(&now, turn).await {
             let _ = (client.set_nodelay(true), server.set_nodelay(true));
-            // The end of a connection concerns only client and server.
+            // An error of the copy concerns only client and server.
             let _ended = tokio::io::copy_bidirectional(&mut client, &mut server).await;
             return;
         }
@@ -91,7 +91,7 @@ async fn pass_on(mut client: TcpStream, mut targets: watch::Receiver<Targets>, t
     }
 }
 
-/// A connection to the first server that takes it.
+/// Connects to the first server that accepts.
 async fn connect(targets: &Targets, turn: usize) -> Option<TcpStream> {
     let count = targets.turn.len();
     let in_turn = (0..count).map(|step| targets.turn[(turn + step) % count]);
@@ -110,8 +110,8 @@ mod tests {
 
     use super::*;
 
-    /// A server that says its name to everybody; ends with the runtime.
-    async fn says(name: &'static str) -> SocketAddr {
+    /// Starts a server that sends its name to every client; it stops with the runtime.
+    async fn echo_name(name: &'static str) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
@@ -123,7 +123,7 @@ mod tests {
         address
     }
 
-    async fn ask(address: SocketAddr) -> String {
+    async fn read_name(address: SocketAddr) -> String {
         let mut text = String::new();
         TcpStream::connect(address).await.unwrap().read_to_string(&mut text).await.unwrap();
         text
@@ -134,17 +134,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn connections_go_in_turn_and_fall_back() {
-        let (one, two, last) = (says("one").await, says("two").await, says("last").await);
+    async fn connections_alternate_between_targets_and_use_the_fallback() {
+        let (one, two, last) = (echo_name("one").await, echo_name("two").await, echo_name("last").await);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let door = Door::new(listener, Targets { turn: vec![one, two], fallback: Some(last) });
-        assert_eq!([ask(address).await, ask(address).await, ask(address).await], ["one", "two", "one"]);
-        door.lead_to(Targets { turn: vec![free()], fallback: Some(last) });
-        assert_eq!(ask(address).await, "last");
-        door.lead_to(Targets::default());
-        let asked = tokio::spawn(ask(address));
-        door.lead_to(Targets { turn: vec![two], fallback: None });
-        assert_eq!(asked.await.unwrap(), "two", "a client waits for a server");
+        assert_eq!(
+            [read_name(address).await, read_name(address).await, read_name(address).await],
+            ["one", "two", "one"]
+        );
+        door.set_targets(Targets { turn: vec![free()], fallback: Some(last) });
+        assert_eq!(read_name(address).await, "last");
+        door.set_targets(Targets::default());
+        let pending = tokio::spawn(read_name(address));
+        door.set_targets(Targets { turn: vec![two], fallback: None });
+        assert_eq!(pending.await.unwrap(), "two", "a client waits for a server");
     }
 }

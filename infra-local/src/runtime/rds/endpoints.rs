@@ -1,4 +1,4 @@
-//! The endpoints of instances and clusters: open where security groups let clients in.
+//! The endpoints of instances and clusters, which are open if security groups admit clients.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,11 +17,11 @@ use crate::state::Shared;
 #[derive(Default)]
 pub(super) struct Endpoints(BTreeMap<Endpoint, Door>);
 
-/// An address that is listened on, in the network of this machine or at an interface.
+/// A listening address, in the network of this machine or at an interface.
 type Endpoint = (Option<InterfacePort>, SocketAddr);
 
 impl Endpoints {
-    /// Opens, closes and leads endpoints as the model says; says in the model which cannot be opened.
+    /// Opens, closes and retargets endpoints by the model, and reports to the model which ones cannot be opened.
     pub(super) async fn reconcile(&mut self, shared: &Shared, network: &NetworkHandle) {
         let wanted = shared.read(|cloud| {
             let mut wanted = BTreeMap::new();
@@ -32,7 +32,7 @@ impl Endpoints {
         let mut failures = BTreeMap::new();
         for (endpoint, targets) in wanted {
             if let Some(door) = self.0.get(&endpoint) {
-                door.lead_to(targets);
+                door.set_targets(targets);
                 continue;
             }
             let (interface, address) = endpoint.clone();
@@ -122,7 +122,7 @@ fn target(instance: &DbInstance) -> Option<SocketAddr> {
     instance.is_serving().then(|| SocketAddr::from(backend(&instance.place)))
 }
 
-/// Writes into the model which instances cannot be reached, and which can be again.
+/// Reports to the model which instances cannot be reached, and which can be reached again.
 fn report(shared: &Shared, failures: &BTreeMap<Endpoint, String>) {
     let trouble = |instance: &DbInstance| {
         let public = (None, SocketAddr::from((instance.place.address, instance.place.port)));
@@ -133,8 +133,9 @@ fn report(shared: &Shared, failures: &BTreeMap<Endpoint, String>) {
         let known = instance.runtime.trouble.as_ref().filter(|trouble| is_of_network(trouble));
         known != trouble(instance).as_ref()
     };
-    let news = shared.read(|cloud| cloud.regions.values().any(|region| region.rds.instances.values().any(&changes)));
-    if news {
+    let has_changes =
+        shared.read(|cloud| cloud.regions.values().any(|region| region.rds.instances.values().any(&changes)));
+    if has_changes {
         shared.update(|cloud| {
             let instances = cloud.regions.values_mut().flat_map(|region| region.rds.instances.values_mut());
             instances.filter(|one| changes(one)).for_each(|instance| instance.runtime.trouble = trouble(instance));
@@ -142,5 +143,5 @@ fn report(shared: &Shared, failures: &BTreeMap<Endpoint, String>) {
     }
 }
 
-/// AWS's status of an instance that its network keeps from being reached.
+/// AWS's status of an instance that cannot be reached because of its network.
 pub(super) const NETWORK: &str = "incompatible-network";

@@ -1,4 +1,4 @@
-//! One instance: makes its server be what the model says, and looks after it.
+//! Reconciles one instance: starts, configures, watches and stops its server.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,10 +27,10 @@ const WATCH_EVERY: Duration = Duration::from_millis(100);
 /// Interval of checks on the replication of a standby.
 const ASK_EVERY: Duration = Duration::from_secs(5);
 
-/// Number of failed checks in a row after which a standby's data is copied again.
+/// Number of consecutive failed checks after which a standby's data is copied again.
 const PATIENCE: u32 = 6;
 
-/// Number of failures in a row before the instance reports trouble: some problems pass within seconds.
+/// Number of consecutive failures before the instance reports a problem: some problems last only seconds.
 const FAILURES: u32 = 6;
 
 /// The task of one instance.
@@ -46,16 +46,16 @@ pub(super) struct Host {
     rebooting: bool,
     failures: u32,
     asked: Instant,
-    unheard: u32,
+    missed_checks: u32,
 }
 
-/// Result of a check.
+/// Result of a step.
 pub(super) enum Flow {
     /// No further step for now.
     Wait,
-    /// Something was done: look again.
+    /// The step changed something, so another one follows at once.
     Again,
-    /// The instance is gone.
+    /// The instance no longer exists.
     Ended,
 }
 
@@ -73,11 +73,11 @@ impl Host {
             rebooting: false,
             failures: 0,
             asked: Instant::now(),
-            unheard: 0,
+            missed_checks: 0,
         }
     }
 
-    /// Returns when the instance is gone, or the cloud ends.
+    /// Runs until the instance is deleted, or the cloud stops.
     pub(super) async fn run(mut self) {
         loop {
             match self.phase.now() {
@@ -87,7 +87,7 @@ impl Host {
             }
             self.changes.borrow_and_update();
             let Some(view) = View::of(&self.shared, &self.region, &self.resource_id) else { return };
-            match self.look(&view).await {
+            match self.reconcile(&view).await {
                 Ok(Flow::Ended) => return,
                 Ok(Flow::Again) => {}
                 Ok(Flow::Wait) => self.wait().await,
@@ -99,9 +99,9 @@ impl Host {
         }
     }
 
-    async fn look(&mut self, view: &View) -> Result<Flow, PostgresError> {
+    async fn reconcile(&mut self, view: &View) -> Result<Flow, PostgresError> {
         match view.instance.stage {
-            // A writer that goes has to be one first.
+            // A writer with readers fails over before its deletion.
             Stage::Deleting if !(view.is_writer() && view.demoted.is_some()) => return self.delete(view).await,
             Stage::Stopping => {
                 self.halt().await;
@@ -120,13 +120,13 @@ impl Host {
             _ => {}
         }
         if view.is_lost {
-            return self.lose(view).await;
+            return self.handle_zone_failure(view).await;
         }
         let runtime = &view.instance.runtime;
         match runtime.process {
             None => self.start(view).await,
             Some(process) if !process.is_alive() => {
-                self.server()?.end_remains().await;
+                self.server()?.kill_remaining().await;
                 self.died(view);
                 Ok(Flow::Again)
             }
@@ -134,7 +134,7 @@ impl Host {
                 self.halt().await;
                 Ok(Flow::Again)
             }
-            Some(process) => self.keep(view, process).await,
+            Some(process) => self.supervise(view, process).await,
         }
     }
 
@@ -142,7 +142,7 @@ impl Host {
     async fn start(&mut self, view: &View) -> Result<Flow, PostgresError> {
         let server = self.server()?;
         let instance = &view.instance;
-        server.end_leftover().await;
+        server.stop_leftover().await;
         let mut parameters = settings::effective(&view.wanted, &instance.runtime.parameters, true);
         let mut following = Following::default();
         match &view.role {
@@ -152,7 +152,7 @@ impl Host {
                 if !upstream.ready {
                     return Ok(Flow::Wait);
                 }
-                if !server.has_data() || self.unheard >= PATIENCE {
+                if !server.has_data() || self.missed_checks >= PATIENCE {
                     replication::copy(&server, &upstream.login).await?;
                 } else if !replication::is_standby(&server) {
                     replication::rejoin(&server, &upstream.login).await?;
@@ -170,7 +170,7 @@ impl Host {
         let process = server.launch(&launch).await?;
         tracing::info!(instance = instance.id, pid = process.pid, "a database server is up");
         self.settings = Some(text);
-        self.unheard = 0;
+        self.missed_checks = 0;
         self.failures = 0;
         let as_wanted = matches!(view.role, Role::Standby(_)) == replication::is_standby(&server);
         let password = (!replication::is_standby(&server)).then(|| view.account.password.clone());
@@ -212,15 +212,15 @@ impl Host {
         Ok(())
     }
 
-    /// The data of the cluster, when no instance has it yet.
+    /// Returns the data of the cluster while no instance uses it.
     fn volume(&self, view: &View) -> Result<Option<Server>, PostgresError> {
         let directory = view.cluster_resource_id.as_ref().map(|id| directory(self.shared.directory(), id));
         let Some(directory) = directory.filter(|directory| directory.exists()) else { return Ok(None) };
         Ok(Some(Server::open(&directory)?).filter(Server::has_data))
     }
 
-    /// Looks after a server that runs.
-    async fn keep(&mut self, view: &View, process: ProcessIdentity) -> Result<Flow, PostgresError> {
+    /// Watches and configures a running server.
+    async fn supervise(&mut self, view: &View, process: ProcessIdentity) -> Result<Flow, PostgresError> {
         let server = self.server()?;
         let instance = &view.instance;
         let login = view.own_login();
@@ -232,7 +232,9 @@ impl Host {
             Role::Primary => {}
             Role::Standby(upstream) => {
                 let outgrown = settings::too_small(&instance.runtime.parameters, &upstream.parameters);
-                if !replication::is_standby(&server) || outgrown || self.is_deaf(&server, &login, upstream.ready).await
+                if !replication::is_standby(&server)
+                    || outgrown
+                    || self.is_stalled(&server, &login, upstream.ready).await
                 {
                     self.halt().await;
                     return Ok(Flow::Again);
@@ -264,7 +266,7 @@ impl Host {
         Ok(Flow::Wait)
     }
 
-    /// Gives a running server its settings.
+    /// Applies the settings to a running server.
     fn configure(&mut self, server: &Server, process: ProcessIdentity, text: String) -> Result<(), PostgresError> {
         if self.settings.as_ref() != Some(&text) {
             server.write("postgresql.conf", &text)?;
@@ -274,7 +276,7 @@ impl Host {
         Ok(())
     }
 
-    /// Takes the place of the primary, once that one cannot write any more and everything it wrote is here.
+    /// Promotes the standby, once the primary cannot write any more and all of its writes have been received.
     async fn promote(&mut self, view: &View, server: &Server, process: ProcessIdentity) -> Result<Flow, PostgresError> {
         let mut following = Following::default();
         if let Some(demoted) = &view.demoted {
@@ -301,16 +303,16 @@ impl Host {
     }
 
     /// Returns whether a standby has received nothing for so long that its data has to be copied again.
-    async fn is_deaf(&mut self, server: &Server, login: &Login, upstream_ready: bool) -> bool {
+    async fn is_stalled(&mut self, server: &Server, login: &Login, upstream_ready: bool) -> bool {
         if self.asked.elapsed() >= ASK_EVERY {
             self.asked = Instant::now();
-            let heard = !upstream_ready || replication::is_streaming(server, login).await;
-            self.unheard = if heard { 0 } else { self.unheard + 1 };
+            let is_receiving = !upstream_ready || replication::is_streaming(server, login).await;
+            self.missed_checks = if is_receiving { 0 } else { self.missed_checks + 1 };
         }
-        self.unheard >= PATIENCE
+        self.missed_checks >= PATIENCE
     }
 
-    /// Makes the changes that were waiting. Another class is another host: the server is started there.
+    /// Applies pending changes. A new class means a new host, on which the server is started.
     async fn apply_pending(&mut self, view: &View) -> Flow {
         let moves = view.instance.pending.class.is_some();
         if moves {
@@ -333,7 +335,7 @@ impl Host {
         Flow::Again
     }
 
-    /// Ends what the instance is doing when it is done.
+    /// Completes the instance's current transition when it has finished.
     fn settle(&mut self, view: &View) {
         let done = match view.instance.stage {
             Stage::Creating | Stage::Starting | Stage::Modifying | Stage::BackingUp | Stage::Rebooting => {
@@ -347,7 +349,7 @@ impl Host {
         }
     }
 
-    /// The process has ended without having been asked to. A writer that has readers leaves its place to one of them.
+    /// Handles an unexpected exit of the process. A writer with readers fails over to one of them.
     fn died(&mut self, view: &View) {
         tracing::warn!(instance = view.instance.id, "a database server has ended unexpectedly");
         self.change(|instance| {
@@ -355,15 +357,15 @@ impl Host {
             instance.runtime.ready = false;
             instance.runtime.restarts += 1;
         });
-        self.give_up_writing(view);
+        self.fail_over_to_reader(view);
     }
 
-    /// The machine has no power any more: an instance with a second zone goes on there, a writer that has readers leaves
-    /// its place to one of them, and anything else waits for its zone.
-    async fn lose(&mut self, view: &View) -> Result<Flow, PostgresError> {
+    /// Handles the failure of the machine: a Multi-AZ instance fails over to its second zone, a writer with readers
+    /// fails over to one of them, and any other instance waits for its zone.
+    async fn handle_zone_failure(&mut self, view: &View) -> Result<Flow, PostgresError> {
         if let Some(process) = view.instance.runtime.process {
             process.kill();
-            self.server()?.end_remains().await;
+            self.server()?.kill_remaining().await;
             self.settings = None;
             self.died(view);
             return Ok(Flow::Again);
@@ -383,12 +385,12 @@ impl Host {
         if moved {
             return Ok(Flow::Again);
         }
-        self.give_up_writing(view);
+        self.fail_over_to_reader(view);
         Ok(Flow::Wait)
     }
 
-    /// Leaves the writer's place to a reader, if there is one that serves.
-    fn give_up_writing(&self, view: &View) {
+    /// Fails over to a reader, if one serves.
+    fn fail_over_to_reader(&self, view: &View) {
         if let Some(cluster) = view.instance.cluster.as_ref().filter(|_| view.is_writer() && view.demoted.is_none()) {
             self.shared.update(|cloud| {
                 cloud
@@ -406,7 +408,7 @@ impl Host {
         self.change(|instance| instance.runtime.ready = false);
         postgres::stop(process).await;
         if let Ok(server) = self.server() {
-            server.end_remains().await;
+            server.kill_remaining().await;
         }
         self.settings = None;
         self.change(|instance| instance.runtime.process = None);
@@ -423,7 +425,7 @@ impl Host {
         }
     }
 
-    /// The server's directory and programs.
+    /// Returns the server's directory and programs.
     pub(super) fn server(&mut self) -> Result<Arc<Server>, PostgresError> {
         if let Some(server) = &self.server {
             return Ok(Arc::clone(server));
@@ -446,7 +448,7 @@ impl Host {
         });
     }
 
-    /// Until something may have changed.
+    /// Waits until something may have changed.
     async fn wait(&mut self) {
         tokio::select! {
             () = tokio::time::sleep(WATCH_EVERY) => {}
@@ -455,7 +457,7 @@ impl Host {
         }
     }
 
-    /// Until what failed may be tried again.
+    /// Waits until a failed step may be retried.
     async fn pause(&mut self, pause: Duration) {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}

@@ -1,4 +1,4 @@
-//! The end of an instance: what others need of it is kept.
+//! Deletion of an instance. Data that other instances need is kept.
 
 use super::host::{Flow, Host};
 use super::view::View;
@@ -11,7 +11,8 @@ use crate::runtime::postgres::{PostgresError, Server};
 use crate::state::paths::database as directory;
 
 impl Host {
-    /// Removes the instance: a last snapshot is made, a writer leaves its place to a reader or its data to the cluster.
+    /// Deletes the instance: creates the final snapshot, fails a writer over to a reader, or keeps the data for the
+    /// cluster.
     pub(super) async fn delete(&mut self, view: &View) -> Result<Flow, PostgresError> {
         let server = self.server()?;
         let running = view.instance.runtime.process.filter(|process| process.is_alive() && view.instance.runtime.ready);
@@ -33,7 +34,7 @@ impl Host {
             }
         }
         self.halt().await;
-        server.end_leftover().await;
+        server.stop_leftover().await;
         if view.is_needed {
             return Ok(Flow::Wait);
         }
@@ -65,7 +66,7 @@ impl Host {
             if cluster.writer.as_ref() != Some(id) {
                 return;
             }
-            // A reader that was not ready yet goes on from what the cluster has.
+            // A reader that was not ready yet continues with the data of the cluster.
             let mut members = databases.instances.values_mut();
             let next = members.find(|one| one.cluster.as_ref() == Some(&cluster.id) && one.stage != Stage::Deleting);
             cluster.writer = next.as_ref().map(|next| next.id.clone());

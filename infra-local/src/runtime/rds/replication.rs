@@ -1,4 +1,4 @@
-//! Copies of a running server that follow it, and what makes one of them take its place.
+//! Streaming replication: creation of standbys, and their promotion.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -11,20 +11,20 @@ use crate::runtime::postgres::{Login, PostgresError, Server};
 /// The file whose presence makes a server a standby; promotion removes it.
 const SIGNAL: &str = "standby.signal";
 
-/// Limit for a reload of a server's settings.
+/// Time limit for a reload of a server's settings.
 const RELOAD: Duration = Duration::from_secs(10);
 
-/// Returns whether data is a standby's.
+/// Returns whether the data directory is that of a standby.
 pub(super) fn is_standby(server: &Server) -> bool {
     server.data().join(SIGNAL).exists()
 }
 
-/// Makes data a standby's.
+/// Makes the data directory that of a standby.
 pub(super) fn become_standby(server: &Server) -> Result<(), PostgresError> {
     server.write(SIGNAL, "")
 }
 
-/// Replaces whatever data there is by a copy of a running server's.
+/// Replaces the data directory by a copy of a running server's.
 pub(super) async fn copy(server: &Server, from: &Login) -> Result<(), PostgresError> {
     let target = server.empty("data.new")?;
     let connection = [format!("--host={}", from.address), format!("--port={}", from.port)];
@@ -40,7 +40,8 @@ pub(super) async fn copy(server: &Server, from: &Login) -> Result<(), PostgresEr
     server.become_data(&target)
 }
 
-/// Makes a former primary's data fit to follow its successor: only what differs is copied where that is possible.
+/// Converts the data of a former primary to that of a standby of its successor. Only differences are copied if
+/// possible.
 pub(super) async fn rejoin(server: &Server, successor: &Login) -> Result<(), PostgresError> {
     let data = server.data();
     let source = format!(
@@ -56,15 +57,15 @@ pub(super) async fn rejoin(server: &Server, successor: &Login) -> Result<(), Pos
     copy(server, successor).await
 }
 
-/// Command by which a standby reads the end of a dead primary's log from the primary's directory, so that nothing that was
-/// committed is lost.
+/// Returns the command by which a standby reads the end of a dead primary's log from the primary's directory, so that
+/// no committed transaction is lost.
 pub(super) fn drain(former: &Path) -> String {
     let log = former.join("pg_wal");
     let quoted = log.to_string_lossy().replace('%', "%%").replace('\'', "'\\''");
     format!("cp '{quoted}/%f' \"%p\" 2>/dev/null")
 }
 
-/// Makes a running standby a primary, when it has read the settings that it was sent.
+/// Promotes a running standby, once it has read its new settings.
 pub(super) async fn promote(server: &Server, standby: &Login, restores: bool) -> Result<(), PostgresError> {
     let deadline = Instant::now() + RELOAD;
     while restores && standby.query(server, "SHOW restore_command;").await?.is_empty() {
@@ -77,11 +78,11 @@ pub(super) async fn promote(server: &Server, standby: &Login, restores: bool) ->
     if answer != "t" {
         return Err(failed(answer));
     }
-    // A former primary compares itself with what the control file says, which a checkpoint brings up to date.
+    // A former primary is compared by the control file, which a checkpoint updates.
     standby.query(server, "CHECKPOINT;").await.map(drop)
 }
 
-/// Returns whether a standby receives what its primary writes.
+/// Returns whether a standby is connected to its primary for replication.
 pub(super) async fn is_streaming(server: &Server, standby: &Login) -> bool {
     let question = "SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming';";
     standby.query(server, question).await.is_ok_and(|answer| answer == "1")

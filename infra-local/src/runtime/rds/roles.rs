@@ -1,4 +1,4 @@
-//! The roles of a database as the service makes them: its own superuser, and a master user without that power.
+//! Roles of a database: the service's superuser, and a master user without superuser rights.
 
 use crate::model::rds::Account;
 use crate::runtime::postgres::{Login, PostgresError, Server, identifier, literal};
@@ -6,7 +6,8 @@ use crate::runtime::postgres::{Login, PostgresError, Server, identifier, literal
 /// The service's own superuser, which no client uses.
 pub(super) const SERVICE: &str = "rdsadmin";
 
-/// Gives the roles their passwords before the server is up; in fresh data the master user gets the databases.
+/// Sets the passwords of the roles before the server starts; in new data, the master user becomes the owner of the
+/// databases.
 pub(super) async fn prepare(server: &Server, account: &Account, fresh: bool) -> Result<(), PostgresError> {
     let master = identifier(&account.user);
     let mut statements = vec![
@@ -25,7 +26,7 @@ pub(super) async fn prepare(server: &Server, account: &Account, fresh: bool) -> 
             statements.push(format!("ALTER DATABASE {} OWNER TO {master}", identifier(database)));
         }
     }
-    // Creating an existing role fails and is ignored; this shows whether all roles exist.
+    // Creating an existing role fails and is ignored; this query shows whether all roles exist.
     statements.push(format!(
         "SELECT 'ready' FROM pg_authid WHERE rolname = {} AND rolpassword IS NOT NULL",
         literal(&account.user)
@@ -33,7 +34,7 @@ pub(super) async fn prepare(server: &Server, account: &Account, fresh: bool) -> 
     server.single_user("creating the master user", &(statements.join("\n") + "\n")).await
 }
 
-/// Gives the master user of a running server another password.
+/// Changes the password of the master user on a running server.
 pub(super) async fn set_password(server: &Server, login: &Login, account: &Account) -> Result<(), PostgresError> {
     let statement = format!("ALTER ROLE {} PASSWORD {};", identifier(&account.user), literal(&account.password));
     login.query(server, &statement).await.map(drop)

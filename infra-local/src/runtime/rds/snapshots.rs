@@ -1,4 +1,4 @@
-//! Snapshots: copies of the data, beside it.
+//! Snapshots: copies of the data in the cloud's directory.
 
 use super::replication;
 use crate::model::Region;
@@ -7,24 +7,24 @@ use crate::runtime::postgres::{Login, PostgresError, Server};
 use crate::state::Shared;
 use crate::state::paths::database as directory;
 
-/// The snapshots that are to be made of an instance or a cluster.
+/// Returns the pending snapshots of an instance or a cluster.
 pub(super) fn due(databases: &Rds, source_resource_id: &str) -> Vec<Snapshot> {
     let all = databases.snapshots.values().chain(databases.cluster_snapshots.values());
     let due = all.filter(|one| one.stage == Stage::Creating && one.source_resource_id == source_resource_id);
     due.cloned().collect()
 }
 
-/// Makes a snapshot of a running server, or of data that no server works on, and says in the model that it is there.
+/// Creates a snapshot of a running server, or of data that no server uses, and records it in the model.
 pub(super) async fn take(shared: &Shared, region: &str, snapshot: &Snapshot, of: &Server, running: Option<&Login>) {
-    let made = make(shared, snapshot, of, running).await;
-    if let Err(error) = &made {
+    let result = make(shared, snapshot, of, running).await;
+    if let Err(error) = &result {
         tracing::error!(%error, snapshot = snapshot.id, "a snapshot could not be made");
     }
     shared.update(|cloud| {
         let Ok(Region { rds: databases, .. }) = cloud.region_mut(region) else { return };
         let all = databases.snapshots.values_mut().chain(databases.cluster_snapshots.values_mut());
         for one in all.filter(|one| one.resource_id == snapshot.resource_id) {
-            one.stage = if made.is_ok() { Stage::Available } else { Stage::Failed };
+            one.stage = if result.is_ok() { Stage::Available } else { Stage::Failed };
         }
     });
 }
@@ -38,13 +38,13 @@ async fn make(shared: &Shared, snapshot: &Snapshot, of: &Server, running: Option
     if of.has_data() {
         server.copy(&of.data(), &target).await?;
     } else {
-        // A cluster that never had an instance has nothing in it.
+        // A cluster that never had an instance has no data.
         return Ok(());
     }
     server.become_data(&target)
 }
 
-/// Puts a snapshot's data where a server will work on it.
+/// Copies a snapshot's data to the data directory of a server.
 pub(super) async fn restore(shared: &Shared, resource_id: &str, to: &Server) -> Result<(), PostgresError> {
     let snapshot = Server::open(&directory(shared.directory(), resource_id))?;
     if !snapshot.has_data() {

@@ -1,4 +1,4 @@
-//! A view of one instance in the model at one moment.
+//! A copy of the parts of the model that concern one instance.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::model::rds::{Account, DbInstance, Rds, Snapshot, Stage};
 use crate::runtime::postgres::Login;
 use crate::state::Shared;
 
-/// An instance, and what of others matters to it.
+/// An instance, with the state of related instances.
 pub(super) struct View {
     pub(super) instance: DbInstance,
     pub(super) account: Account,
@@ -21,11 +21,11 @@ pub(super) struct View {
     pub(super) cluster_resource_id: Option<String>,
     /// The former writer that this instance replaces in its cluster.
     pub(super) demoted: Option<Demoted>,
-    /// True when another member has not taken this one's place yet.
+    /// True while no other member has replaced this one.
     pub(super) is_needed: bool,
-    /// True when its zone is lost, and with it the machine under it.
+    /// True when the zone, and with it the machine, has failed.
     pub(super) is_lost: bool,
-    /// Snapshots that are to be made of its data.
+    /// Pending snapshots of the instance's data.
     pub(super) snapshots: Vec<Snapshot>,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct View {
 pub(super) enum Role {
     Primary,
     Standby(Upstream),
-    /// Its cluster has no writer now, or no data yet.
+    /// The cluster has no writer at present, or no data yet.
     Unknown,
 }
 
@@ -42,7 +42,7 @@ pub(super) enum Role {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Upstream {
     pub(super) login: Login,
-    /// True when it is a primary that accepts.
+    /// True when it is a primary that accepts connections.
     pub(super) ready: bool,
     pub(super) parameters: BTreeMap<String, String>,
 }
@@ -54,7 +54,7 @@ pub(super) struct Demoted {
 }
 
 impl View {
-    /// Looks at an instance; `None` when it is gone.
+    /// Returns a view of an instance; `None` when it has been deleted.
     pub(super) fn of(shared: &Shared, region: &str, resource_id: &str) -> Option<View> {
         shared.read(|cloud| {
             let region = cloud.region(region).ok()?;
@@ -89,23 +89,23 @@ impl View {
         })
     }
 
-    /// Returns whether it is its cluster's writer.
+    /// Returns whether the instance is its cluster's writer.
     pub(super) fn is_writer(&self) -> bool {
         self.instance.cluster.is_some() && self.role == Role::Primary
     }
 
-    /// Returns whether pending changes are to be made: because they were wanted now, or their time has come.
+    /// Returns whether pending changes are due: because they were requested immediately, or in the maintenance window.
     pub(super) fn applies_pending(&self) -> bool {
         let pending = &self.instance.pending;
         !pending.is_empty() && (pending.now || is_within(&self.instance.schedule.maintenance_window, Utc::now()))
     }
 
-    /// The service's login on the instance's own server.
+    /// Returns the service's login on the instance's own server.
     pub(super) fn own_login(&self) -> Login {
         View::login(&self.instance, &self.account)
     }
 
-    /// The service's login on an instance's server.
+    /// Returns the service's login on an instance's server.
     fn login(instance: &DbInstance, account: &Account) -> Login {
         let (address, port) = backend(&instance.place);
         Login { address, port, user: roles::SERVICE.to_owned(), password: account.service_password.clone() }
@@ -124,7 +124,7 @@ fn role(databases: &Rds, instance: &DbInstance, writes: bool) -> Role {
     })
 }
 
-/// Returns whether a moment is in a window like `sun:05:00-sun:05:30`.
+/// Returns whether a time is in a window such as `sun:05:00-sun:05:30`.
 fn is_within(window: &str, now: DateTime<Utc>) -> bool {
     let minute_of_week = |text: &str| {
         let mut parts = text.split(':');
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn windows_may_go_over_the_end_of_the_week() {
+    fn windows_may_cross_the_end_of_the_week() {
         let at = |text: &str| DateTime::parse_from_rfc3339(text).unwrap().to_utc();
         let (sunday, monday) = (at("2026-11-22T23:45:00Z"), at("2026-11-23T00:10:00Z"));
         assert!(is_within("sun:23:30-mon:00:30", sunday) && is_within("sun:23:30-mon:00:30", monday));

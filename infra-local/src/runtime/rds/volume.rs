@@ -1,4 +1,4 @@
-//! The volume of a cluster: its data as long as no instance has it, and its state.
+//! The volume of a cluster: its data while no instance uses it, and its state.
 
 use super::{Key, snapshots};
 use crate::model::ACCOUNT;
@@ -7,39 +7,39 @@ use crate::runtime::postgres::{PostgresError, Server};
 use crate::state::Shared;
 use crate::state::paths::database as directory;
 
-/// Something to do for a cluster that no instance does.
+/// A step for a cluster that no instance executes.
 pub(super) struct Work {
     region: String,
     cluster: DbCluster,
-    what: What,
+    step_kind: StepKind,
 }
 
-enum What {
+enum StepKind {
     Restore(String),
     Snapshots(Vec<Snapshot>),
     Remove,
 }
 
-/// The next step.
+/// Returns the pending step of each cluster volume.
 pub(super) fn due(shared: &Shared) -> Vec<Work> {
     shared.read(|cloud| {
         let regions = cloud.regions.values();
         let all = regions.flat_map(|region| region.rds.clusters.values().map(move |cluster| (region, cluster)));
         let due = all.filter_map(|(region, cluster)| {
-            let what = what(&region.rds, cluster)?;
-            Some(Work { region: region.name.clone(), cluster: cluster.clone(), what })
+            let step_kind = step_kind(&region.rds, cluster)?;
+            Some(Work { region: region.name.clone(), cluster: cluster.clone(), step_kind })
         });
         due.collect()
     })
 }
 
-fn what(databases: &Rds, cluster: &DbCluster) -> Option<What> {
+fn step_kind(databases: &Rds, cluster: &DbCluster) -> Option<StepKind> {
     let snapshots = snapshots::due(databases, &cluster.resource_id);
-    let deserted = databases.members(&cluster.id).next().is_none();
+    let is_unused = databases.members(&cluster.id).next().is_none();
     match (&cluster.stage, &cluster.seed) {
-        (Stage::Creating, Seed::Snapshot(resource_id)) => Some(What::Restore(resource_id.clone())),
-        _ if deserted && !snapshots.is_empty() => Some(What::Snapshots(snapshots)),
-        (Stage::Deleting, _) if deserted => Some(What::Remove),
+        (Stage::Creating, Seed::Snapshot(resource_id)) => Some(StepKind::Restore(resource_id.clone())),
+        _ if is_unused && !snapshots.is_empty() => Some(StepKind::Snapshots(snapshots)),
+        (Stage::Deleting, _) if is_unused => Some(StepKind::Remove),
         _ => None,
     }
 }
@@ -49,12 +49,12 @@ impl Work {
         (self.region.clone(), self.cluster.resource_id.clone())
     }
 
-    /// Does it; what fails is said in the model.
+    /// Executes the step; a failure is recorded in the model.
     pub(super) async fn run(self, shared: &Shared) -> Key {
-        let done = match &self.what {
-            What::Restore(resource_id) => self.restore(shared, resource_id).await,
-            What::Snapshots(snapshots) => self.take(shared, snapshots).await,
-            What::Remove => {
+        let done = match &self.step_kind {
+            StepKind::Restore(resource_id) => self.restore(shared, resource_id).await,
+            StepKind::Snapshots(snapshots) => self.take(shared, snapshots).await,
+            StepKind::Remove => {
                 self.forget(shared);
                 Ok(())
             }
@@ -81,7 +81,7 @@ impl Work {
         Ok(())
     }
 
-    /// Its directory is removed with those of everything else that is not there any more.
+    /// Removes the cluster from the model. Its directory is removed with those of other deleted resources.
     fn forget(&self, shared: &Shared) {
         let arn = format!("arn:aws:rds:{}:{ACCOUNT}:cluster:{}", self.region, self.cluster.id);
         shared.update(|cloud| {
@@ -101,21 +101,21 @@ impl Work {
     }
 }
 
-/// Ends what clusters are doing when their instances have done it.
+/// Completes the transitions of clusters whose instances have completed theirs.
 pub(super) fn settle(shared: &Shared) {
-    let settled: Vec<(String, String, Stage)> = shared.read(|cloud| {
+    let next_stage: Vec<(String, String, Stage)> = shared.read(|cloud| {
         let regions = cloud.regions.values();
         let all = regions.flat_map(|region| region.rds.clusters.values().map(move |cluster| (region, cluster)));
-        let settled = all.filter_map(|(region, cluster)| {
-            Some((region.name.clone(), cluster.id.clone(), settled(&region.rds, cluster)?))
+        let next_stage = all.filter_map(|(region, cluster)| {
+            Some((region.name.clone(), cluster.id.clone(), next_stage(&region.rds, cluster)?))
         });
-        settled.collect()
+        next_stage.collect()
     });
-    if settled.is_empty() {
+    if next_stage.is_empty() {
         return;
     }
     shared.update(|cloud| {
-        for (region, id, stage) in settled {
+        for (region, id, stage) in next_stage {
             let region = cloud.region_mut(&region).ok();
             if let Some(cluster) = region.and_then(|region| region.rds.clusters.get_mut(&id)) {
                 cluster.stage = stage;
@@ -124,8 +124,8 @@ pub(super) fn settle(shared: &Shared) {
     });
 }
 
-/// The stage that follows.
-fn settled(databases: &Rds, cluster: &DbCluster) -> Option<Stage> {
+/// Returns the next stage.
+fn next_stage(databases: &Rds, cluster: &DbCluster) -> Option<Stage> {
     let writer = cluster.writer.as_ref().and_then(|writer| databases.instances.get(writer));
     let all = |stage| databases.members(&cluster.id).all(|member| member.stage == stage);
     let password = || writer.is_none_or(|writer| writer.runtime.password.as_ref() == Some(&cluster.account.password));

@@ -35,18 +35,18 @@ const PATHS: &str = "there are GET /_infra/health, GET /_infra/status, GET /_inf
                      GET /_infra/operations, GET /_infra/session, POST /_infra/fault, POST /_infra/reach, POST \
                      /_infra/tunnel and POST /_infra/shutdown";
 
-/// Answers requests for the administration paths.
+/// Handler of the administration paths.
 pub(super) struct Admin {
     pub(super) shared: Shared,
     pub(super) network: NetworkHandle,
-    /// Required for every path but `health`.
+    /// Token that all paths but `health` require.
     pub(super) token: Token,
     /// Notified by `POST /_infra/shutdown`.
     pub(super) stop_requested: Arc<Notify>,
 }
 
 impl Admin {
-    /// Answers a request for the path below `/_infra/`.
+    /// Responds to a request for the path below `/_infra/`.
     pub(super) async fn answer(&self, request: Request<Incoming>, source: &Source, path: &str) -> Answer {
         let token = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
         let is_admitted = *source == Source::Program && self.token.admits(token);
@@ -99,7 +99,7 @@ impl Admin {
         faults::network::inject(&self.shared, &self.network, &fault).await.map_err(|error| error.to_string())
     }
 
-    /// Connects to the port that the query names, and changes the protocol of the HTTP connection.
+    /// Connects to the port that the query names, and upgrades the HTTP connection.
     async fn tunnel(&self, request: Request<Incoming>) -> Result<Answer, TunnelError> {
         if request.headers().get(UPGRADE).is_none_or(|protocol| protocol != tunnel::PROTOCOL) {
             return Err(TunnelError::NoUpgrade);
@@ -127,7 +127,7 @@ fn json_answer(status: StatusCode, body: String) -> Answer {
     answer
 }
 
-/// Reads the document of a request.
+/// Parses the JSON document of a request.
 async fn read<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, String> {
     let body = Limited::new(request.into_body(), LIMIT_BYTES).collect().await;
     let body = body.map_err(|error| error.to_string())?.to_bytes();

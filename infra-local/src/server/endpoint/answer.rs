@@ -1,4 +1,4 @@
-//! Answers of the endpoint, in the protocols of AWS.
+//! Responses of the endpoint, in the protocols of AWS.
 
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
@@ -8,24 +8,24 @@ use hyper::{Response, StatusCode};
 use super::service::guess_protocol;
 use crate::wire::{ApiError, Protocol};
 
-/// An answer on its way out. S3's bodies are streams.
+/// A response. S3's bodies are streams.
 pub(super) type Answer = Response<s3s::Body>;
 
-/// The answer to a request that is refused before its signature is read.
+/// Returns the response to a request that is refused before its signature is read.
 pub(super) fn refusal(head: &Parts, message: &str, request_id: &str) -> Answer {
     let error = ApiError::new("AccessDenied", message).with_status(403);
     failure(guess_protocol(&head.headers), &error, request_id)
 }
 
-/// The answer for an error, in the service's protocol.
+/// Returns the response for an error, in the service's protocol.
 pub(super) fn failure(protocol: Protocol, error: &ApiError, request_id: &str) -> Answer {
     tracing::debug!(code = %error.code, message = error.message, request_id, "refused");
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response(status, protocol, protocol.error(error, request_id), request_id)
 }
 
-/// The answer for an error of a service that has moved from Query to newer protocols. Those return the error's name in the
-/// service model, and the code that Query uses in a header.
+/// Returns the response for an error of a service that has moved from Query to newer protocols. Those return the
+/// error's name in the service model, and the code that Query uses in a header.
 pub(super) fn compatible_failure(
     protocol: Protocol,
     error: ApiError,
@@ -45,7 +45,7 @@ pub(super) fn compatible_failure(
     answer
 }
 
-/// An answer with the headers of its protocol.
+/// Returns a response with the headers of its protocol.
 pub(super) fn response(status: StatusCode, protocol: Protocol, body: Vec<u8>, request_id: &str) -> Answer {
     let mut answer = Response::new(s3s::Body::from(Bytes::from(body)));
     *answer.status_mut() = status;

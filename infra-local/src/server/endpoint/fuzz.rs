@@ -1,4 +1,5 @@
-//! Every request has a response in AWS's form: all operations with parameters of all kinds, and random bytes.
+//! Fuzz test: every request has a response in AWS's form. All operations with parameters of all kinds, and random
+//! bytes.
 #![allow(clippy::unwrap_used)]
 
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
@@ -21,7 +22,7 @@ const CASES: usize = 20;
 const QUERY: &[&str] = &["ec2", "iam", "sts", "autoscaling", "elasticloadbalancing", "rds"];
 const VALUES: &[&str] = &["ssm", "logs", "acm", "monitoring", "cloudcontrolapi"];
 
-/// A cloud of its own, and texts that name what is in it.
+/// A cloud with resources, and texts that identify them.
 struct World {
     server: Server,
     known: Vec<String>,
@@ -44,7 +45,7 @@ impl World {
         World { server, known, _directory: directory }
     }
 
-    /// Texts that a client may send.
+    /// Generates texts that a client may send.
     fn texts(&self) -> impl Strategy<Value = String> + use<> {
         const ODD: &[&str] = &[
             "",
@@ -88,8 +89,8 @@ impl World {
         prop_oneof![6 => select(odd), 1 => any::<String>(), 1 => Just("x".repeat(70_000))]
     }
 
-    /// Asks, and returns the answer's status; a panic fails the test.
-    fn ask(&self, service: &str, operation: &str, content_type: &str, body: &[u8]) -> u16 {
+    /// Sends a request, and returns the response's status; a panic fails the test.
+    fn respond_to(&self, service: &str, operation: &str, content_type: &str, body: &[u8]) -> u16 {
         let credential = format!("test/20250101/us-east-1/{service}/aws4_request");
         let signature =
             format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature={}", "0".repeat(64));
@@ -111,7 +112,7 @@ impl World {
             _ if content_type.ends_with("cbor") => Protocol::Cbor,
             _ => Protocol::Json(JsonVersion::V1_1),
         };
-        let asked = ServiceRequest {
+        let service_request = ServiceRequest {
             signed: &signed,
             head: &head,
             body,
@@ -120,9 +121,11 @@ impl World {
             request_id: "fuzz",
         };
         let outcome = match named {
-            Service::Query { operations, always, .. } => self.server.query(&asked, operations, always, operation),
+            Service::Query { operations, always, .. } => {
+                self.server.query(&service_request, operations, always, operation)
+            }
             Service::Json { operations, .. } | Service::QueryCompatible { operations, .. } => {
-                self.server.values(&asked, operations, operation)
+                self.server.values(&service_request, operations, operation)
             }
             Service::S3 => unreachable!("S3 has no table of operations"),
         };
@@ -142,7 +145,7 @@ fn sample<T>(runner: &mut TestRunner, strategy: &impl Strategy<Value = T>) -> T 
 }
 
 #[test]
-fn every_operation_answers_whatever_its_parameters_are() {
+fn every_operation_responds_to_arbitrary_parameters() {
     let world = World::new();
     let mut runner = TestRunner::deterministic();
     let texts = world.texts();
@@ -164,18 +167,22 @@ fn every_operation_answers_whatever_its_parameters_are() {
                         form.append_pair(&name.join("."), &sample(&mut runner, &texts));
                     }
                 }
-                let status =
-                    world.ask(service, operation.name, "application/x-www-form-urlencoded", form.finish().as_bytes());
+                let status = world.respond_to(
+                    service,
+                    operation.name,
+                    "application/x-www-form-urlencoded",
+                    form.finish().as_bytes(),
+                );
                 answers[usize::from(status / 100).min(5)] += 1;
             }
         }
     }
-    // Most of it is nonsense, and some of it happens to be right.
+    // Most requests are invalid, and some are valid by chance.
     assert!(answers[2] > 100 && answers[4] > 1000, "{answers:?}");
 }
 
 #[test]
-fn every_operation_answers_whatever_its_document_is() {
+fn every_operation_responds_to_arbitrary_documents() {
     let world = World::new();
     let mut runner = TestRunner::deterministic();
     let texts = world.texts().prop_map(Value::from);
@@ -201,13 +208,18 @@ fn every_operation_answers_whatever_its_document_is() {
                 for name in sample(&mut runner, &subsequence(names.clone(), 0..=names.len())) {
                     document[name] = sample(&mut runner, &value);
                 }
-                world.ask(service, operation.name, "application/x-amz-json-1.1", document.to_string().as_bytes());
+                world.respond_to(
+                    service,
+                    operation.name,
+                    "application/x-amz-json-1.1",
+                    document.to_string().as_bytes(),
+                );
             }
         }
     }
 }
 
-/// Forms whose names are made of segments in any order and to any depth.
+/// Generates forms whose names consist of segments in any order and to any depth.
 fn nested_form() -> impl Strategy<Value = String> {
     const SEGMENTS: &[&str] =
         &["member", "1", "2", "0", "", "entry", "key", "MetricData", "Dimensions", "Filter", "Name", "Tag", "N"];
@@ -220,7 +232,7 @@ fn nested_form() -> impl Strategy<Value = String> {
 }
 
 #[test]
-fn every_operation_answers_whatever_the_structure_of_its_form() {
+fn every_operation_responds_to_arbitrary_form_structures() {
     let world = World::new();
     let mut runner = TestRunner::deterministic();
     let (forms, kind) = (nested_form(), "application/x-www-form-urlencoded");
@@ -233,10 +245,10 @@ fn every_operation_answers_whatever_the_structure_of_its_form() {
         for (operation, parameters) in operations {
             for _ in 0..CASES {
                 let form = sample(&mut runner, &forms);
-                // Half of them begin as the operation's own parameters do.
+                // Half of the inputs begin with a parameter of the operation.
                 let own = parameters.first().map(|name| format!("&{}.{form}", name.replace(".N", ".1")));
                 for form in [form, own.unwrap_or_default()] {
-                    world.ask(service, operation, kind, format!("Action={operation}&{form}").as_bytes());
+                    world.respond_to(service, operation, kind, format!("Action={operation}&{form}").as_bytes());
                 }
             }
         }
@@ -252,7 +264,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
 
     #[test]
-    fn bytes_that_are_nothing_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+    fn random_bytes_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         for protocol in [Protocol::Json(JsonVersion::V1_0), Protocol::Cbor, Protocol::Ec2] {
             let _ = protocol.read(&bytes);
         }

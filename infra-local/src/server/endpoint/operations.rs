@@ -1,4 +1,4 @@
-//! The operations of all services with their parameters, for checks against AWS's models.
+//! The operations of all services with their parameters, for checks against AWS's service models.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -111,18 +111,18 @@ mod tests {
     }
 
     #[test]
-    fn descriptions_in_ec2_are_about_everything() {
+    fn ec2_describe_operations_are_authorised_on_all_resources() {
         assert_eq!(arns("ec2", "DescribeInstances", &[("InstanceId.N", "i-1")]), ["*"]);
     }
 
     #[test]
-    fn policy_of_a_role_is_about_the_role_alone() {
+    fn role_policy_operations_are_authorised_on_the_role() {
         let parameters = [("RoleName", "web"), ("PolicyArn", "arn:aws:iam::aws:policy/ReadOnlyAccess")];
         assert_eq!(arns("iam", "AttachRolePolicy", &parameters), ["arn:aws:iam::000000000000:role/web"]);
     }
 
     #[test]
-    fn each_operation_is_in_its_table_once() {
+    fn operation_names_are_unique_in_their_table() {
         let tables = Service::NAMES.iter().filter_map(|name| Service::named(name)).map(|service| match service {
             Service::Query { operations, .. } => operations.iter().map(|table| table.len()).sum(),
             Service::Json { operations, .. } | Service::QueryCompatible { operations, .. } => {

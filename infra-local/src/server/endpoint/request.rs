@@ -1,4 +1,4 @@
-//! A request of any service but S3, and the operation that it names.
+//! Requests of all services except S3, and the operations that they name.
 
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Bytes;
@@ -9,19 +9,19 @@ use crate::wire::body::RequestBody;
 use crate::wire::sigv4::Signed;
 use crate::wire::{ApiError, Outcome, Params, Protocol};
 
-/// A request of any service but S3.
+/// A request of a service other than S3.
 pub(super) struct ServiceRequest<'a> {
     pub(super) signed: &'a Signed,
     pub(super) head: &'a Parts,
     pub(super) body: &'a [u8],
-    /// Of the body as it was sent.
+    /// SHA-256 of the body as it was sent.
     pub(super) digest: String,
     pub(super) protocol: Protocol,
     pub(super) request_id: &'a str,
 }
 
 impl ServiceRequest<'_> {
-    /// The operation it names, if any.
+    /// Returns the operation that the request names, or an empty name.
     pub(super) fn operation(&self, service: Service) -> String {
         match (service, self.protocol) {
             (
@@ -32,7 +32,7 @@ impl ServiceRequest<'_> {
         }
     }
 
-    /// The form in its body, or in its URL.
+    /// Returns the form parameters of the body or of the URL.
     pub(super) fn params(&self) -> Params {
         match self.head.uri.query() {
             Some(query) if self.body.is_empty() => Params::parse(query.as_bytes()),
@@ -41,7 +41,7 @@ impl ServiceRequest<'_> {
     }
 }
 
-/// The operation that a request names outside of its body.
+/// Returns the operation that a request names outside of its body.
 fn named_operation(request: &Parts, protocol: Protocol, target: &str) -> String {
     let name = if protocol == Protocol::Cbor {
         let path = request.uri.path().strip_prefix("/service/").and_then(|path| path.strip_prefix(target));
@@ -64,5 +64,5 @@ pub(super) async fn read_body(body: RequestBody) -> Outcome<Bytes> {
     }
 }
 
-/// The largest request of any service but S3.
+/// Maximum size of a request of a service other than S3.
 pub(super) const BODY_LIMIT_BYTES: usize = 4 * 1024 * 1024;

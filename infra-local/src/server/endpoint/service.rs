@@ -116,7 +116,7 @@ pub(super) fn find_operation<I, O>(
     })
 }
 
-/// The protocol of a request whose service is unknown.
+/// Guesses the protocol of a request whose service is unknown.
 pub(super) fn guess_protocol(headers: &HeaderMap) -> Protocol {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if headers.contains_key("smithy-protocol") {

@@ -1,4 +1,4 @@
-//! Connections of the endpoint.
+//! Tests of connections to the endpoint.
 #![allow(clippy::unwrap_used)]
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

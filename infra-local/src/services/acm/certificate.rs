@@ -1,4 +1,4 @@
-//! Single certificates: import, look, delete.
+//! Import, description and deletion of certificates.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -22,7 +22,7 @@ pub(super) const OPERATIONS: &[AcmOperation] = &[
     typed!(Writes, "DeleteCertificate", delete).on(&[CERTIFICATE]),
 ];
 
-/// AWS's quota of certificates in a region.
+/// AWS's quota of certificates per region.
 const MOST: usize = 2500;
 
 #[derive(Deserialize)]
@@ -68,7 +68,7 @@ fn import(cloud: &mut Cloud, call: &Call<'_, Value>, request: Import) -> Outcome
     Ok(json!({"CertificateArn": arn}))
 }
 
-/// The text in a blob.
+/// Decodes a Base64 blob that contains a text in PEM.
 fn text(blob: &str, field: &str) -> Outcome<String> {
     let bytes = STANDARD.decode(blob).ok();
     bytes
@@ -105,12 +105,12 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Value>, request: Named) -> Outcome<
     Ok(json!({}))
 }
 
-/// Status of a certificate.
+/// Returns the status of a certificate.
 pub(super) fn status(certificate: &Certificate, now: DateTime<Utc>) -> &'static str {
     if certificate.has_expired(now) { "EXPIRED" } else { "ISSUED" }
 }
 
-/// Seconds since 1970, as AWS's JSON services write moments.
+/// Returns the seconds since 1970, the form of times in AWS's JSON services.
 pub(super) fn moment(moment: DateTime<Utc>) -> Value {
     json!(moment.timestamp_millis() as f64 / 1000.0)
 }

@@ -14,7 +14,7 @@ use crate::wire::{Outcome, Page};
 
 pub(super) const OPERATIONS: &[AcmOperation] = &[typed!(Reads, "ListCertificates", list).on_any()];
 
-/// The names that a summary shows.
+/// Limit of the names in a summary.
 const SHOWN: usize = 100;
 
 #[derive(Deserialize)]
@@ -90,7 +90,7 @@ impl List {
         let extended: Vec<String> = facts.extended_key_usages.iter().map(|(name, _)| name.clone()).collect();
         let any = |wanted: &[String], has: &[String]| wanted.is_empty() || has.iter().any(|name| wanted.contains(name));
         let key = if key_types.is_empty() {
-            // AWS's own default leaves all others out.
+            // AWS's default filter excludes certificates with other key algorithms.
             ["RSA_1024", "RSA_2048"].contains(&facts.key_algorithm.as_str())
         } else {
             key_types.contains(&facts.key_algorithm)

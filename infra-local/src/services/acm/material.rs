@@ -1,4 +1,4 @@
-//! Material of an import: a certificate, its private key and its chain, parsed and checked.
+//! Parsing and validation of an imported certificate, its private key and its chain.
 
 use chrono::{DateTime, Utc};
 use rustls::crypto::ring;
@@ -31,7 +31,7 @@ pub(super) fn check(body: &str, private_key: &str, chain: Option<&str>, now: Dat
     facts(&leaf)
 }
 
-/// All certificates of a text.
+/// Parses all certificates of a PEM text.
 fn certificates(pem: &str, field: &str) -> Outcome<Vec<CertificateDer<'static>>> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
     match found {

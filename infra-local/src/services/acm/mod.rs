@@ -32,7 +32,7 @@ struct Named {
 
 const CERTIFICATE: Resource = Resource::Arn("CertificateArn");
 
-/// Reads a request into its type; unknown fields are refused by name.
+/// Parses a request; unknown fields are refused by name.
 fn input<T: DeserializeOwned>(call: &Call<'_, Value>) -> Outcome<T> {
     T::deserialize(&call.input).map_err(|error| validation(error.to_string()))
 }
@@ -41,7 +41,7 @@ fn validation(message: impl Into<String>) -> ApiError {
     ApiError::new("ValidationException", message)
 }
 
-/// The certificate of an ARN.
+/// Returns the certificate with this ARN.
 fn find<'a>(region: &'a Region, arn: &str) -> Outcome<&'a Certificate> {
     region.acm.certificates.get(arn).ok_or_else(|| not_found(arn))
 }
@@ -57,7 +57,7 @@ fn not_found(arn: &str) -> ApiError {
     ApiError::new("ResourceNotFoundException", format!("Could not find certificate {arn} in account {ACCOUNT}."))
 }
 
-/// The ARNs of the balancers that show a certificate.
+/// Returns the ARNs of the balancers that use a certificate.
 fn in_use_by(region: &Region, arn: &str) -> Vec<String> {
     let listeners = region.elbv2.listeners.values();
     let mut balancers: Vec<String> = listeners

@@ -39,7 +39,7 @@ fn add(cloud: &mut Cloud, call: &Call<'_, Value>, request: Request) -> Outcome<V
     Ok(json!({}))
 }
 
-/// A tag that is named with a value goes only when it has this value.
+/// Removes tags. A tag that is given with a value is removed only if it has this value.
 fn remove(cloud: &mut Cloud, call: &Call<'_, Value>, request: Request) -> Outcome<Value> {
     let removed = some(request.tags)?;
     let certificate = find_mut(cloud.region_mut(call.region)?, &request.certificate_arn)?;
@@ -59,7 +59,7 @@ fn some(tags: Vec<Tag>) -> Outcome<Vec<Tag>> {
     if tags.is_empty() { Err(validation("At least one tag must be specified")) } else { Ok(tags) }
 }
 
-/// Collects and checks the tags of a request.
+/// Parses and validates the tags of a request.
 pub(super) fn read_tags(list: Vec<Tag>) -> Outcome<Tags> {
     let mut all = Tags::new();
     for tag in list {

@@ -1,4 +1,4 @@
-//! Tests of the checks of an import, and of its result.
+//! Tests of imports and their validation.
 #![allow(clippy::unwrap_used)]
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -17,8 +17,8 @@ impl World {
         Self { plane }
     }
 
-    /// The answer, or the error's code and message.
-    fn ask(&mut self, name: &str, input: Value) -> Result<Value, String> {
+    /// Returns the response, or the error's code and message.
+    fn call(&mut self, name: &str, input: Value) -> Result<Value, String> {
         self.plane.values(OPERATIONS, name, input)
     }
 
@@ -27,7 +27,7 @@ impl World {
         if let Some(chain) = chain {
             input["CertificateChain"] = json!(blob(chain));
         }
-        self.ask("ImportCertificate", input).map(|answer| answer["CertificateArn"].as_str().unwrap().to_owned())
+        self.call("ImportCertificate", input).map(|answer| answer["CertificateArn"].as_str().unwrap().to_owned())
     }
 }
 
@@ -36,10 +36,10 @@ fn blob(text: &str) -> String {
     base64::engine::general_purpose::STANDARD.encode(text)
 }
 
-/// A certificate that vouches for itself, and its key.
-fn own(name: &str) -> (String, String) {
-    let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
-    (made.cert.pem(), made.signing_key.serialize_pem())
+/// Returns a self-signed certificate and its key.
+fn self_signed_certificate(name: &str) -> (String, String) {
+    let generated = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+    (generated.cert.pem(), generated.signing_key.serialize_pem())
 }
 
 fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
@@ -52,36 +52,36 @@ fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
 #[test]
 fn an_imported_certificate_is_described_until_it_is_deleted() {
     let mut world = World::new();
-    let (certificate, key) = own("web.example.org");
+    let (certificate, key) = self_signed_certificate("web.example.org");
     let arn = world.import(&certificate, &key, None).unwrap();
-    let shown = world.ask("DescribeCertificate", json!({"CertificateArn": arn})).unwrap()["Certificate"].clone();
+    let shown = world.call("DescribeCertificate", json!({"CertificateArn": arn})).unwrap()["Certificate"].clone();
     assert_eq!(shown["SubjectAlternativeNames"], json!(["web.example.org"]));
     assert_eq!((&shown["Type"], &shown["Status"]), (&json!("IMPORTED"), &json!("ISSUED")));
     assert_eq!(shown["KeyAlgorithm"], json!("EC_prime256v1"));
     assert_eq!(shown["SignatureAlgorithm"], json!("SHA256WITHECDSA"));
-    let got = world.ask("GetCertificate", json!({"CertificateArn": arn})).unwrap();
+    let got = world.call("GetCertificate", json!({"CertificateArn": arn})).unwrap();
     assert_eq!(got, json!({"Certificate": certificate}));
 
     let listed = |world: &mut World, includes: Value| {
-        let answer = world.ask("ListCertificates", json!({"Includes": includes})).unwrap();
+        let answer = world.call("ListCertificates", json!({"Includes": includes})).unwrap();
         answer["CertificateSummaryList"].as_array().unwrap().len()
     };
     assert_eq!(listed(&mut world, json!({})), 0, "by default, AWS lists only RSA keys of up to 2048 bits");
     assert_eq!(listed(&mut world, json!({"keyTypes": ["EC_prime256v1"]})), 1);
     assert_eq!(listed(&mut world, json!({"keyTypes": ["EC_prime256v1"], "keyUsage": ["CRL_SIGNING"]})), 0);
 
-    world.ask("DeleteCertificate", json!({"CertificateArn": arn})).unwrap();
-    let gone = world.ask("DescribeCertificate", json!({"CertificateArn": arn})).unwrap_err();
-    assert!(gone.starts_with("ResourceNotFoundException"), "{gone}");
-    let wrong = world.ask("DescribeCertificate", json!({"CertificateArn": "web"})).unwrap_err();
+    world.call("DeleteCertificate", json!({"CertificateArn": arn})).unwrap();
+    let missing = world.call("DescribeCertificate", json!({"CertificateArn": arn})).unwrap_err();
+    assert!(missing.starts_with("ResourceNotFoundException"), "{missing}");
+    let wrong = world.call("DescribeCertificate", json!({"CertificateArn": "web"})).unwrap_err();
     assert!(wrong.starts_with("InvalidArnException"), "{wrong}");
 }
 
 #[test]
-fn a_certificate_its_key_and_its_chain_belong_together() {
+fn a_certificate_must_match_its_key_and_its_chain() {
     let mut world = World::new();
-    let (certificate, key) = own("a.example.org");
-    let (other, other_key) = own("b.example.org");
+    let (certificate, key) = self_signed_certificate("a.example.org");
+    let (other, other_key) = self_signed_certificate("b.example.org");
     let refused = |answer: Result<String, String>, words: &str| {
         let error = answer.unwrap_err();
         assert!(error.starts_with("ValidationException") && error.contains(words), "{error}");
@@ -103,7 +103,7 @@ fn a_certificate_its_key_and_its_chain_belong_together() {
         "invalid certificate is: 1",
     );
     let arn = world.import(&issued, &key, Some(&root.pem())).unwrap();
-    let shown = world.ask("DescribeCertificate", json!({"CertificateArn": arn})).unwrap();
+    let shown = world.call("DescribeCertificate", json!({"CertificateArn": arn})).unwrap();
     assert_eq!(shown["Certificate"]["Issuer"], json!("Root"));
 }
 
@@ -123,21 +123,21 @@ fn certificates_outside_of_their_validity_are_refused() {
 }
 
 #[test]
-fn importing_again_keeps_the_arn_and_tags_have_their_rules() {
+fn a_repeated_import_keeps_the_arn_and_tags_are_validated() {
     let mut world = World::new();
-    let (certificate, key) = own("a.example.org");
+    let (certificate, key) = self_signed_certificate("a.example.org");
     let arn = world.import(&certificate, &key, None).unwrap();
     let tag = |key: &str, value: &str| json!({"CertificateArn": arn, "Tags": [{"Key": key, "Value": value}]});
-    world.ask("AddTagsToCertificate", tag("team", "blue")).unwrap();
-    assert!(world.ask("AddTagsToCertificate", tag("aws:x", "1")).unwrap_err().starts_with("InvalidTagException"));
-    let (next, next_key) = own("a.example.org");
+    world.call("AddTagsToCertificate", tag("team", "blue")).unwrap();
+    assert!(world.call("AddTagsToCertificate", tag("aws:x", "1")).unwrap_err().starts_with("InvalidTagException"));
+    let (next, next_key) = self_signed_certificate("a.example.org");
     let again = json!({"CertificateArn": arn, "Certificate": blob(&next), "PrivateKey": blob(&next_key)});
-    assert_eq!(world.ask("ImportCertificate", again).unwrap()["CertificateArn"], json!(arn));
-    let got = world.ask("GetCertificate", json!({"CertificateArn": arn})).unwrap();
+    assert_eq!(world.call("ImportCertificate", again).unwrap()["CertificateArn"], json!(arn));
+    let got = world.call("GetCertificate", json!({"CertificateArn": arn})).unwrap();
     assert_eq!(got["Certificate"], json!(next));
-    world.ask("RemoveTagsFromCertificate", tag("team", "red")).unwrap();
-    let tags = |world: &mut World| world.ask("ListTagsForCertificate", json!({"CertificateArn": arn})).unwrap();
+    world.call("RemoveTagsFromCertificate", tag("team", "red")).unwrap();
+    let tags = |world: &mut World| world.call("ListTagsForCertificate", json!({"CertificateArn": arn})).unwrap();
     assert_eq!(tags(&mut world)["Tags"], json!([{"Key": "team", "Value": "blue"}]));
-    world.ask("RemoveTagsFromCertificate", tag("team", "blue")).unwrap();
+    world.call("RemoveTagsFromCertificate", tag("team", "blue")).unwrap();
     assert_eq!(tags(&mut world)["Tags"], json!([]));
 }

@@ -22,7 +22,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         .into_iter()
         .flat_map(|group| group.activities.iter().enumerate().map(move |(index, activity)| (index, group, activity)))
         .filter(|(_, _, activity)| ids.is_empty() || ids.contains(&activity.id));
-    // Newest first: pages are cut in the order of a key, so the key counts down.
+    // Newest first: pages are sorted by a key, so the key counts down.
     let mut keyed: Vec<(String, &Group, &Activity)> = all
         .map(|(index, group, activity)| {
             let age = i64::MAX - activity.started.timestamp_micros();

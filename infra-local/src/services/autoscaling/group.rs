@@ -1,4 +1,4 @@
-//! Groups: creation, update, deletion, description.
+//! Creation, update, deletion and description of groups.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -107,7 +107,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(Node::new())
 }
 
-/// Adds a target group that exists.
+/// Attaches an existing target group.
 pub(super) fn attach(group: &mut Group, region: &Region, arn: &str) -> Outcome<()> {
     if !region.elbv2.target_groups.contains_key(arn) {
         return Err(validation(format!(
@@ -140,7 +140,7 @@ fn update(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         group.min, group.max
     );
     group.scale_to(desired, &who, call.now);
-    // A new setting may be what failed launches were waiting for.
+    // The failed launches may have been caused by a setting that has changed.
     group.failures = 0;
     group.next_launch = None;
     region.autoscaling.groups.insert(group.name.clone(), group);

@@ -68,7 +68,7 @@ fn resume(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(Node::new())
 }
 
-/// The named processes; all of them when none is named.
+/// Returns the named processes; all of them when none is named.
 fn processes(params: &Params) -> Outcome<Vec<String>> {
     let named = params.texts("ScalingProcesses");
     if let Some(other) = named.iter().find(|process| !KNOWN_PROCESSES.contains(&process.as_str())) {

@@ -1,4 +1,4 @@
-//! Lifecycle hooks, and the answers to them.
+//! Lifecycle hooks and their completion.
 
 use super::{NAME, named, named_mut, number, required, resource, validation};
 use crate::model::Cloud;
@@ -29,7 +29,7 @@ const ACTION: &[&str] = &["LifecycleHookName", "LifecycleActionToken", "Instance
 const LAUNCHING: &str = "autoscaling:EC2_INSTANCE_LAUNCHING";
 const TERMINATING: &str = "autoscaling:EC2_INSTANCE_TERMINATING";
 
-/// AWS's limit for one group.
+/// AWS's quota of hooks per group.
 const LIMIT: usize = 50;
 
 /// AWS's default of `HeartbeatTimeout`.
@@ -106,7 +106,7 @@ fn render(hook: &Hook, group: &Group) -> Node {
         .with("DefaultResult", if hook.continues { "CONTINUE" } else { "ABANDON" })
 }
 
-/// Answers the waits for the hook first: launches are abandoned, terminations continue.
+/// Deletes a hook, after completing its waits: launches are abandoned, terminations continue.
 fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let group = named_mut(cloud.region_mut(call.region)?, &call.input)?;
     let name = required(&call.input, "LifecycleHookName")?;
@@ -128,7 +128,7 @@ fn heartbeat(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(Node::new())
 }
 
-/// The wait that a request means, by its token or by hook and instance.
+/// Returns the wait that a request identifies by its token, or by hook and instance.
 fn waiting<'a>(cloud: &'a mut Cloud, call: &Call<'_, Params>) -> Outcome<&'a mut Wait> {
     let params = &call.input;
     let name = required(params, "LifecycleHookName")?;

@@ -1,4 +1,4 @@
-//! Instances of groups: description, health, termination.
+//! Description, health and termination of a group's instances.
 
 use super::{PAGES, page, render, required, resource, switch, validation};
 use crate::domain::autoscaling::membership::terminate_member;

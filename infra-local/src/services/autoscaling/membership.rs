@@ -1,7 +1,7 @@
-//! Instances that come into a group, leave it alive, or stand by.
+//! Attaching, detaching and standby of instances.
 
 use super::{NAME, named_mut, render, required, resource, switch, validation};
-use crate::domain::autoscaling::membership::{detach as detach_member, set_aside};
+use crate::domain::autoscaling::membership::{detach as detach_member, move_to_standby};
 use crate::model::Cloud;
 use crate::model::Region;
 use crate::model::autoscaling::{Activity, ActivityStatus, Group, Lifecycle, Member, MemberTemplate, moment};
@@ -19,7 +19,7 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
 const INSTANCES: &[&str] = &["InstanceIds.N"];
 const DECREMENT: &[&str] = &["ShouldDecrementDesiredCapacity"];
 
-/// Instances of one request.
+/// AWS's limit of instances per request.
 const BATCH: usize = 20;
 
 fn attach(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
@@ -121,7 +121,7 @@ fn enter_standby(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         if let Some(member) = group.member_mut(id) {
             member.activity = activity;
         }
-        set_aside(&mut group, region, id);
+        move_to_standby(&mut group, region, id);
         shown.extend(group.activities.last().map(|activity| render::activity(activity, &group)));
     }
     if let Some(desired) = desired {
@@ -146,7 +146,7 @@ fn exit_standby(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         let activity = begin(&mut group, region, id, format!("Moving EC2 instance out of Standby: {id}"), cause, call);
         if let Some(member) = group.member_mut(id) {
             member.activity = activity;
-            // It comes into service like a new one, hooks included.
+            // The instance passes the same states as a new one, including lifecycle hooks.
             member.lifecycle = Lifecycle::Pending;
             member.in_service = None;
         }

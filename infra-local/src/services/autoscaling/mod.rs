@@ -54,7 +54,7 @@ fn required<'a>(params: &'a Params, name: &str) -> Outcome<&'a str> {
     })
 }
 
-/// A number within AWS's bounds.
+/// Returns a number within AWS's bounds.
 fn number<T>(params: &Params, name: &str, low: T, high: T) -> Outcome<Option<T>>
 where
     T: std::str::FromStr + PartialOrd + std::fmt::Display,
@@ -100,7 +100,7 @@ fn not_found(name: &str) -> ApiError {
     validation(format!("AutoScalingGroup name not found - AutoScalingGroup '{name}' not found"))
 }
 
-/// The groups that `Filters` accept: by name and by tags.
+/// Filter of groups by name and tags.
 struct Filter {
     name: String,
     values: Vec<String>,

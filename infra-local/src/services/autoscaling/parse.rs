@@ -1,4 +1,4 @@
-//! Parameters that creating and updating a group share.
+//! Parameters that the creation and the update of a group share.
 
 use super::{number, required, switch, validation};
 use crate::domain::ec2::launch_template;
@@ -26,14 +26,14 @@ pub(super) const SETTINGS: &[&str] = &[
     "AvailabilityZoneDistribution.CapacityDistributionStrategy",
 ];
 
-/// Policies that choose which instance ends first.
+/// Termination policies, which select the instance to terminate.
 pub(super) const TERMINATION_POLICIES: &[&str] =
     &["Default", "OldestInstance", "NewestInstance", "OldestLaunchTemplate", "AllocationStrategy"];
 
-/// The longest period AWS takes, in seconds.
+/// AWS's maximum of periods, in seconds.
 const LONGEST_SECONDS: u32 = 172_800;
 
-/// Makes `group` what the request says, where it says something, and checks the whole.
+/// Applies the settings in the request to `group`, and validates the result.
 pub(super) fn settings(group: &mut Group, region: &Region, params: &Params) -> Outcome<()> {
     if let Some(reference) = params.structure("LaunchTemplate") {
         group.template = template(region, &reference)?;
@@ -51,7 +51,7 @@ pub(super) fn settings(group: &mut Group, region: &Region, params: &Params) -> O
     group.grace_seconds = seconds("HealthCheckGracePeriod")?.unwrap_or(group.grace_seconds);
     match params.optional("DefaultInstanceWarmup") {
         None => {}
-        // AWS's way to take the setting back.
+        // AWS's way to remove the setting.
         Some("-1") => group.warmup_seconds = None,
         Some(_) => group.warmup_seconds = seconds("DefaultInstanceWarmup")?,
     }
@@ -94,7 +94,7 @@ pub(super) fn settings(group: &mut Group, region: &Region, params: &Params) -> O
     Ok(())
 }
 
-/// The capacity that a request demands, within the group's bounds.
+/// Returns the requested capacity, within the group's bounds.
 pub(super) fn desired(group: &Group, params: &Params) -> Outcome<Option<u32>> {
     let Some(desired) = number(params, "DesiredCapacity", 0, 10_000)? else { return Ok(None) };
     check_desired(group, desired)?;
@@ -117,7 +117,7 @@ pub(super) fn check_desired(group: &Group, desired: u32) -> Outcome<()> {
     Ok(())
 }
 
-/// A reference to a version of a template that exists.
+/// Returns a reference to an existing version of a template.
 pub(super) fn template(region: &Region, params: &Params) -> Outcome<TemplateReference> {
     let text = |name| params.optional(name).filter(|text: &&str| !text.is_empty()).map(str::to_owned);
     let reference =
@@ -141,7 +141,7 @@ pub(super) fn template(region: &Region, params: &Params) -> Outcome<TemplateRefe
     })
 }
 
-/// The subnets and zones where the group launches.
+/// Returns the subnets and zones in which the group launches instances.
 fn places(region: &Region, params: &Params) -> Outcome<(Vec<String>, Vec<String>)> {
     let given = params.texts("AvailabilityZones");
     let mut zones = given.clone();

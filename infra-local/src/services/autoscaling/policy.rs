@@ -94,7 +94,7 @@ fn put(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         warmup_seconds: number(params, "EstimatedInstanceWarmup", 0, 172_800)?,
         kind,
     };
-    // An update keeps the alarms.
+    // An update keeps the names of the alarms.
     if let Some(PolicyKind::TargetTracking(before)) = before.as_ref().map(|before| &before.kind)
         && let PolicyKind::TargetTracking(tracking) = &mut policy.kind
     {
@@ -111,15 +111,15 @@ fn put(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(node)
 }
 
-/// Returns whether a parameter says something: some clients send nothing and zero for what they leave out.
-fn is_said(params: &Params, name: &str) -> bool {
+/// Returns whether a parameter is set: some clients send an empty text or zero for one that is not.
+fn is_set(params: &Params, name: &str) -> bool {
     params.optional(name).is_some_and(|value| !["", "0"].contains(&value))
 }
 
 fn tracking(params: &Params) -> Outcome<Tracking> {
     for other in ["AdjustmentType", "ScalingAdjustment", "Cooldown", "MetricAggregationType", "MinAdjustmentMagnitude"]
     {
-        if is_said(params, other) {
+        if is_set(params, other) {
             return Err(validation(format!("{other} is not allowed with the policy type TargetTrackingScaling")));
         }
     }
@@ -199,7 +199,7 @@ fn adjustment(params: &Params, steps: bool) -> Outcome<Adjustment> {
     if !ADJUSTMENT_TYPES.contains(&adjustment_type) {
         return Err(validation(format!("AdjustmentType must be one of {}", ADJUSTMENT_TYPES.join(", "))));
     }
-    let whole = |params: &Params, name| number(params, name, -1_000_000, 1_000_000);
+    let integer = |params: &Params, name| number(params, name, -1_000_000, 1_000_000);
     let bound = |params: &Params, name| number(params, name, -1e108, 1e108);
     let given: Vec<Step> = params
         .structures("StepAdjustments")
@@ -208,12 +208,12 @@ fn adjustment(params: &Params, steps: bool) -> Outcome<Adjustment> {
             Ok(Step {
                 lower: bound(&step, "MetricIntervalLowerBound")?,
                 upper: bound(&step, "MetricIntervalUpperBound")?,
-                by: whole(&step, "ScalingAdjustment")?
+                by: integer(&step, "ScalingAdjustment")?
                     .ok_or_else(|| validation("Every step takes a ScalingAdjustment"))?,
             })
         })
         .collect::<Outcome<_>>()?;
-    let scaling_adjustment = whole(params, "ScalingAdjustment")?;
+    let scaling_adjustment = integer(params, "ScalingAdjustment")?;
     if steps && (given.is_empty() || scaling_adjustment.is_some()) {
         return Err(validation("A StepScaling policy takes StepAdjustments and no ScalingAdjustment"));
     }
@@ -227,23 +227,23 @@ fn adjustment(params: &Params, steps: bool) -> Outcome<Adjustment> {
             "MetricAggregationType is Minimum, Maximum or Average, of StepScaling policies alone: not '{other}'"
         )));
     }
-    if steps && is_said(params, "Cooldown") {
+    if steps && is_set(params, "Cooldown") {
         return Err(validation("Cooldown is not allowed with the policy type StepScaling"));
     }
-    if is_said(params, "MinAdjustmentMagnitude") && adjustment_type != "PercentChangeInCapacity" {
+    if is_set(params, "MinAdjustmentMagnitude") && adjustment_type != "PercentChangeInCapacity" {
         return Err(validation("MinAdjustmentMagnitude is only allowed with PercentChangeInCapacity"));
     }
     Ok(Adjustment {
         unit: adjustment_type.to_owned(),
         by: scaling_adjustment,
-        min_magnitude: whole(params, "MinAdjustmentMagnitude")?,
+        min_magnitude: integer(params, "MinAdjustmentMagnitude")?,
         cooldown_seconds: number(params, "Cooldown", 0, 172_800)?,
         aggregation: aggregation.map(str::to_owned),
         steps: given,
     })
 }
 
-/// Steps leave no gaps and do not overlap, and only the outermost ones are open.
+/// Checks that steps have no gaps, do not overlap, and that only the outermost ones are unbounded.
 fn check_steps(steps: &[Step]) -> Outcome<()> {
     let mut sorted: Vec<&Step> = steps.iter().collect();
     let from = |step: &Step| step.lower.unwrap_or(f64::NEG_INFINITY);
@@ -252,7 +252,7 @@ fn check_steps(steps: &[Step]) -> Outcome<()> {
     if sorted.iter().any(|step| from(step) >= to(step)) {
         return Err(validation("The lower bound of a step must be less than its upper bound"));
     }
-    // Bounds are compared as they were sent: a gap however small would be one.
+    // Bounds are compared exactly as they were sent, because any gap is an error.
     let joined = sorted.windows(2).all(|pair| to(pair[0]).total_cmp(&from(pair[1])).is_eq());
     if !joined {
         return Err(validation("StepAdjustments must leave no gaps and must not overlap"));
@@ -260,7 +260,7 @@ fn check_steps(steps: &[Step]) -> Outcome<()> {
     Ok(())
 }
 
-/// Executes a policy now, as its alarm would.
+/// Executes a policy immediately, as its alarm would.
 fn execute(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let name = required(params, "PolicyName")?;
@@ -397,7 +397,7 @@ fn render(policy: &Policy, group: &Group, region: &str) -> Node {
     }
 }
 
-/// The alarms of a policy as answers show them.
+/// Renders the alarms of a policy.
 fn render_alarms(policy: &Policy, group: &str, region: &str) -> Node {
     let names = match &policy.kind {
         PolicyKind::TargetTracking(tracking) => alarms::names(tracking, group),

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::{NAME, PAGES, named, named_mut, number, page, parse, resource, switch, validation};
 use crate::domain::autoscaling::roll_back;
 use crate::model::Cloud;
-use crate::model::autoscaling::{Group, Preferences, Refresh, RefreshStatus, Spared};
+use crate::model::autoscaling::{Group, Preferences, ProtectedInstances, Refresh, RefreshStatus};
 use crate::model::ec2::launch_template::TemplateReference;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
@@ -39,7 +39,7 @@ const START: &[&str] = &[
 /// AWS's default of `CheckpointDelay`.
 const CHECKPOINT_DELAY_SECONDS: u32 = 3600;
 
-/// Refreshes kept of a group.
+/// Number of refreshes that are kept per group.
 const KEPT: usize = 50;
 
 fn start(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
@@ -94,7 +94,7 @@ fn start(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     });
     let surplus = group.refreshes.len().saturating_sub(KEPT);
     group.refreshes.drain(..surplus);
-    // Launches that failed before say nothing about the new version.
+    // Earlier failed launches do not concern the new version.
     group.failures = 0;
     group.next_launch = None;
     Ok(Node::new().with("InstanceRefreshId", id))
@@ -116,9 +116,9 @@ fn preferences_of(params: &Params) -> Outcome<Preferences> {
         checkpoint_delay_seconds: number(params, "CheckpointDelay", 0, 172_800)?.unwrap_or(CHECKPOINT_DELAY_SECONDS),
         bake_seconds: number(params, "BakeTime", 0, 172_800)?,
         protected: match params.optional("ScaleInProtectedInstances") {
-            None | Some("Wait") => Spared::Wait,
-            Some("Ignore") => Spared::Ignore,
-            Some("Refresh") => Spared::Refresh,
+            None | Some("Wait") => ProtectedInstances::Wait,
+            Some("Ignore") => ProtectedInstances::Ignore,
+            Some("Refresh") => ProtectedInstances::Refresh,
             Some(other) => {
                 return Err(validation(format!("ScaleInProtectedInstances is Refresh, Ignore or Wait, not '{other}'")));
             }
@@ -138,7 +138,7 @@ fn preferences_of(params: &Params) -> Outcome<Preferences> {
     Ok(preferences)
 }
 
-/// Percentages that grow, from 1 to 100.
+/// Parses checkpoints: ascending percentages, from 1 to 100.
 fn checkpoints(params: &Params) -> Outcome<Vec<u32>> {
     let given = params.texts("CheckpointPercentages");
     let parsed: Option<Vec<u32>> = given.iter().map(|text| text.parse().ok()).collect();
@@ -236,7 +236,7 @@ fn render(refresh: &Refresh, group: &Group) -> Node {
         .with("Strategy", "Rolling")
 }
 
-/// A reference as answers show it.
+/// Renders a reference to a template.
 pub(super) fn template(reference: &TemplateReference) -> Node {
     Node::new()
         .maybe("LaunchTemplateId", reference.id.as_ref())

@@ -1,4 +1,4 @@
-//! Groups, members and activities as answers show them.
+//! Rendering of groups, members and activities.
 
 use super::refresh::template;
 use super::tags;

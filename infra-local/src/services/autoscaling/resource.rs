@@ -1,4 +1,4 @@
-//! Resources of Auto Scaling's operations, for permissions.
+//! Resources of Auto Scaling's operations, for authorisation.
 
 use crate::access::Resource;
 

@@ -39,11 +39,11 @@ const ACTIONS: &[&str] = &[
     "ScheduledUpdateGroupActions.N.TimeZone",
 ];
 
-/// Scheduled actions of one group, and those that one request takes.
+/// AWS's limits of scheduled actions per group, and per request.
 const LIMIT: usize = 125;
 const BATCH: usize = 50;
 
-/// Names of UTC. Other zones change their clocks by rules that the local cloud does not have.
+/// Names of UTC. Other time zones need daylight saving rules, which the local cloud does not have.
 const UTC_NAMES: &[&str] = &["UTC", "Etc/UTC", "Etc/GMT", "GMT", "Etc/UCT", "UCT", "Etc/Zulu", "Zulu", "Etc/Universal"];
 
 fn put(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
@@ -75,7 +75,7 @@ fn put_one(group: &mut Group, params: &Params, call: &Call<'_, Params>) -> Outco
     if before.is_none() && group.schedule.len() >= LIMIT {
         return Err(ApiError::new("LimitExceeded", format!("A group has at most {LIMIT} scheduled actions")));
     }
-    // `Time` is what `StartTime` was called once.
+    // `Time` is the former name of `StartTime`.
     let start = time(params, "StartTime")?.or(time(params, "Time")?);
     let end = time(params, "EndTime")?;
     let text = |name| params.optional(name).filter(|text: &&str| !text.is_empty()).map(str::to_owned);
@@ -101,7 +101,7 @@ fn put_one(group: &mut Group, params: &Params, call: &Call<'_, Params>) -> Outco
     }
     let from = start.unwrap_or(call.now);
     let next = match (&cron, start) {
-        // The first time may be the start itself.
+        // The first occurrence may be the start time itself.
         (Some(cron), _) => {
             cron.next(from - chrono::TimeDelta::minutes(1)).filter(|next| *next >= from).or(cron.next(from))
         }
@@ -179,7 +179,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let (from, to) = (time(params, "StartTime")?, time(params, "EndTime")?);
     let groups = region.autoscaling.groups.values().filter(|group| name.is_none_or(|name| group.name == name));
     let actions = groups.flat_map(|group| group.schedule.values().map(move |action| (group, action)));
-    // With names given, AWS looks at no times.
+    // AWS ignores the times when names are given.
     let wanted = actions.filter(|(_, action)| {
         let in_time = from.is_none_or(|from| action.next >= from) && to.is_none_or(|to| action.next <= to);
         if names.is_empty() { in_time } else { names.contains(&action.name) || names.contains(&action.arn) }

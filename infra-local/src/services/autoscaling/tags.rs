@@ -19,7 +19,7 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
 pub(super) const TAGS: &[&str] =
     &["Tags.N.Key", "Tags.N.Value", "Tags.N.PropagateAtLaunch", "Tags.N.ResourceId", "Tags.N.ResourceType"];
 
-/// The tags of a group that is being created.
+/// Returns the tags of a group that is being created.
 pub(super) fn at_creation(params: &Params, name: &str) -> Outcome<BTreeMap<String, GroupTag>> {
     let mut tags = BTreeMap::new();
     for entry in params.structures("Tags") {

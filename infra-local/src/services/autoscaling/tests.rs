@@ -14,7 +14,7 @@ struct World {
 }
 
 impl World {
-    /// With the launch template `template`, versions 1 and 2, and the empty group `g`.
+    /// Creates a cloud with the launch template `template`, versions 1 and 2, and the empty group `g`.
     fn new() -> Self {
         let mut plane = ControlPlane::new();
         let region = plane.cloud.regions.get_mut("us-east-1").unwrap();
@@ -35,7 +35,7 @@ impl World {
         };
         region.ec2.launch_templates.insert(template.id.clone(), template);
         let mut world = Self { plane };
-        world.ask("CreateAutoScalingGroup", &world.creation("g", 0, 3)).unwrap();
+        world.call("CreateAutoScalingGroup", &world.creation("g", 0, 3)).unwrap();
         world
     }
 
@@ -47,7 +47,7 @@ impl World {
         )
     }
 
-    fn ask(&mut self, name: &str, form: &str) -> Result<String, String> {
+    fn call(&mut self, name: &str, form: &str) -> Result<String, String> {
         self.plane.query(OPERATIONS, name, form)
     }
 
@@ -60,22 +60,22 @@ impl World {
 fn the_capacity_stays_within_its_bounds() {
     let mut world = World::new();
     let set = |desired: u32| format!("AutoScalingGroupName=g&DesiredCapacity={desired}");
-    world.ask("SetDesiredCapacity", &set(3)).unwrap();
-    assert_eq!(code(world.ask("SetDesiredCapacity", &set(4))), "ValidationError");
-    world.ask("UpdateAutoScalingGroup", "AutoScalingGroupName=g&MaxSize=2").unwrap();
+    world.call("SetDesiredCapacity", &set(3)).unwrap();
+    assert_eq!(code(world.call("SetDesiredCapacity", &set(4))), "ValidationError");
+    world.call("UpdateAutoScalingGroup", "AutoScalingGroupName=g&MaxSize=2").unwrap();
     assert_eq!(world.group().desired, 2, "a smaller maximum takes the capacity with it");
-    assert_eq!(code(world.ask("UpdateAutoScalingGroup", "AutoScalingGroupName=g&MinSize=5")), "ValidationError");
+    assert_eq!(code(world.call("UpdateAutoScalingGroup", "AutoScalingGroupName=g&MinSize=5")), "ValidationError");
     let honouring = format!("{}&HonorCooldown=true", set(1));
-    assert_eq!(code(world.ask("SetDesiredCapacity", &honouring)), "ScalingActivityInProgress");
-    assert_eq!(code(world.ask("DeleteAutoScalingGroup", "AutoScalingGroupName=g")), "ResourceInUse");
-    world.ask("DeleteAutoScalingGroup", "AutoScalingGroupName=g&ForceDelete=true").unwrap();
-    assert_eq!(code(world.ask("SetDesiredCapacity", &set(1))), "ValidationError");
+    assert_eq!(code(world.call("SetDesiredCapacity", &honouring)), "ScalingActivityInProgress");
+    assert_eq!(code(world.call("DeleteAutoScalingGroup", "AutoScalingGroupName=g")), "ResourceInUse");
+    world.call("DeleteAutoScalingGroup", "AutoScalingGroupName=g&ForceDelete=true").unwrap();
+    assert_eq!(code(world.call("SetDesiredCapacity", &set(1))), "ValidationError");
 }
 
 #[test]
 fn unknown_resources_and_unsupported_values_are_refused() {
     let mut world = World::new();
-    assert_eq!(code(world.ask("CreateAutoScalingGroup", &world.creation("g", 0, 1))), "AlreadyExists");
+    assert_eq!(code(world.call("CreateAutoScalingGroup", &world.creation("g", 0, 1))), "AlreadyExists");
     let refusals = [
         ("TargetGroupARNs.member.1=arn:none", "ValidationError"),
         ("TerminationPolicies.member.1=ClosestToNextInstanceHour", "ValidationError"),
@@ -91,12 +91,12 @@ fn unknown_resources_and_unsupported_values_are_refused() {
         } else {
             format!("{form}&{more}")
         };
-        assert_eq!(code(world.ask("CreateAutoScalingGroup", &form)), expected, "{more}");
+        assert_eq!(code(world.call("CreateAutoScalingGroup", &form)), expected, "{more}");
     }
 }
 
 #[test]
-fn refreshes_come_one_at_a_time_and_go_back_only_where_there_is_a_way() {
+fn a_group_has_one_refresh_at_a_time_and_rollback_needs_a_previous_version() {
     let mut world = World::new();
     let desired = "DesiredConfiguration.LaunchTemplate.LaunchTemplateName=template\
                    &DesiredConfiguration.LaunchTemplate.Version";
@@ -104,26 +104,26 @@ fn refreshes_come_one_at_a_time_and_go_back_only_where_there_is_a_way() {
     for refused in
         ["Preferences.AutoRollback=true".to_owned(), format!("{desired}=$Latest&Preferences.AutoRollback=true")]
     {
-        assert_eq!(code(world.ask("StartInstanceRefresh", &start(&refused))), "ValidationError", "{refused}");
+        assert_eq!(code(world.call("StartInstanceRefresh", &start(&refused))), "ValidationError", "{refused}");
     }
-    assert_eq!(code(world.ask("RollbackInstanceRefresh", "AutoScalingGroupName=g")), "ActiveInstanceRefreshNotFound");
-    world.ask("StartInstanceRefresh", &start("Strategy=Rolling")).unwrap();
-    assert_eq!(code(world.ask("RollbackInstanceRefresh", "AutoScalingGroupName=g")), "IrreversibleInstanceRefresh");
-    assert_eq!(code(world.ask("StartInstanceRefresh", &start(""))), "InstanceRefreshInProgress");
-    world.ask("CancelInstanceRefresh", "AutoScalingGroupName=g").unwrap();
+    assert_eq!(code(world.call("RollbackInstanceRefresh", "AutoScalingGroupName=g")), "ActiveInstanceRefreshNotFound");
+    world.call("StartInstanceRefresh", &start("Strategy=Rolling")).unwrap();
+    assert_eq!(code(world.call("RollbackInstanceRefresh", "AutoScalingGroupName=g")), "IrreversibleInstanceRefresh");
+    assert_eq!(code(world.call("StartInstanceRefresh", &start(""))), "InstanceRefreshInProgress");
+    world.call("CancelInstanceRefresh", "AutoScalingGroupName=g").unwrap();
 
-    world.ask("StartInstanceRefresh", &start(&format!("{desired}=2&Preferences.AutoRollback=true"))).unwrap();
+    world.call("StartInstanceRefresh", &start(&format!("{desired}=2&Preferences.AutoRollback=true"))).unwrap();
     let other = "AutoScalingGroupName=g&LaunchTemplate.LaunchTemplateName=template&LaunchTemplate.Version=2";
-    assert_eq!(code(world.ask("UpdateAutoScalingGroup", other)), "InstanceRefreshInProgress");
-    world.ask("RollbackInstanceRefresh", "AutoScalingGroupName=g").unwrap();
+    assert_eq!(code(world.call("UpdateAutoScalingGroup", other)), "InstanceRefreshInProgress");
+    world.call("RollbackInstanceRefresh", "AutoScalingGroupName=g").unwrap();
     let statuses: Vec<RefreshStatus> = world.group().refreshes.iter().map(|refresh| refresh.status).collect();
     assert_eq!(statuses, [RefreshStatus::Cancelled, RefreshStatus::RollbackInProgress]);
-    let shown = world.ask("DescribeInstanceRefreshes", "AutoScalingGroupName=g").unwrap();
+    let shown = world.call("DescribeInstanceRefreshes", "AutoScalingGroupName=g").unwrap();
     assert!(shown.contains("<Status>RollbackInProgress</Status>") && shown.contains("<RollbackReason>"), "{shown}");
 }
 
 #[test]
-fn policies_are_checked_kept_and_shown() {
+fn policies_are_validated_recorded_and_described() {
     let mut world = World::new();
     let put = |more: &str| format!("AutoScalingGroupName=g&PolicyName=p&{more}");
     let tracking = "PolicyType=TargetTrackingScaling&TargetTrackingConfiguration.TargetValue=50\
@@ -135,42 +135,42 @@ fn policies_are_checked_kept_and_shown() {
         format!("{tracking}=ALBRequestCountPerTarget"),
         "PolicyType=StepScaling&AdjustmentType=ChangeInCapacity".to_owned(),
     ] {
-        assert_eq!(code(world.ask("PutScalingPolicy", &put(&refused))), "ValidationError", "{refused}");
+        assert_eq!(code(world.call("PutScalingPolicy", &put(&refused))), "ValidationError", "{refused}");
     }
-    let first = world.ask("PutScalingPolicy", &put(&format!("{tracking}=ASGAverageCPUUtilization"))).unwrap();
-    let again = world.ask("PutScalingPolicy", &put(&format!("{tracking}=ASGAverageCPUUtilization"))).unwrap();
+    let first = world.call("PutScalingPolicy", &put(&format!("{tracking}=ASGAverageCPUUtilization"))).unwrap();
+    let again = world.call("PutScalingPolicy", &put(&format!("{tracking}=ASGAverageCPUUtilization"))).unwrap();
     assert_eq!(first, again, "an update keeps the policy's and its alarms' names");
     assert_eq!(first.matches("<AlarmName>").count(), 2);
-    let shown = world.ask("DescribePolicies", "AutoScalingGroupName=g").unwrap();
+    let shown = world.call("DescribePolicies", "AutoScalingGroupName=g").unwrap();
     assert!(shown.contains("<TargetValue>50</TargetValue>"), "{shown}");
     let alarms = |world: &World| world.plane.cloud.regions["us-east-1"].cloudwatch.alarms.clone();
     let both = alarms(&world);
     assert_eq!(both.len(), 2);
     assert!(both.values().all(|alarm| first.contains(&alarm.arn) && alarm.metric == "CPUUtilization"));
     let growing = put(&format!("{tracking}=ASGAverageCPUUtilization&TargetTrackingConfiguration.DisableScaleIn=true"));
-    world.ask("PutScalingPolicy", &growing).unwrap();
+    world.call("PutScalingPolicy", &growing).unwrap();
     assert_eq!(alarms(&world).len(), 1, "what never shrinks looks at nothing low");
-    world.ask("DeletePolicy", "AutoScalingGroupName=g&PolicyName=p").unwrap();
+    world.call("DeletePolicy", "AutoScalingGroupName=g&PolicyName=p").unwrap();
     assert!(alarms(&world).is_empty(), "the policy takes its alarms with it");
-    assert_eq!(code(world.ask("DeletePolicy", "AutoScalingGroupName=g&PolicyName=p")), "ValidationError");
+    assert_eq!(code(world.call("DeletePolicy", "AutoScalingGroupName=g&PolicyName=p")), "ValidationError");
 }
 
 #[test]
-fn groups_are_found_by_tag_and_come_in_pages() {
+fn groups_are_filtered_by_tag_and_paginated() {
     let mut world = World::new();
     for name in ["a", "b", "c"] {
         let form = format!("{}&Tags.member.1.Key=team&Tags.member.1.Value={name}", world.creation(name, 0, 1));
-        world.ask("CreateAutoScalingGroup", &form).unwrap();
+        world.call("CreateAutoScalingGroup", &form).unwrap();
     }
     let filter = "Filters.member.1.Name=tag:team&Filters.member.1.Values.member.1=b";
-    let shown = world.ask("DescribeAutoScalingGroups", filter).unwrap();
+    let shown = world.call("DescribeAutoScalingGroups", filter).unwrap();
     assert_eq!(shown.matches("<AutoScalingGroupARN>").count(), 1);
     let unknown = "Filters.member.1.Name=nonsense&Filters.member.1.Values.member.1=b";
-    assert_eq!(code(world.ask("DescribeAutoScalingGroups", unknown)), "ValidationError");
-    let first = world.ask("DescribeAutoScalingGroups", "MaxRecords=3").unwrap();
+    assert_eq!(code(world.call("DescribeAutoScalingGroups", unknown)), "ValidationError");
+    let first = world.call("DescribeAutoScalingGroups", "MaxRecords=3").unwrap();
     let (_, token) = first.split_once("<NextToken>").unwrap();
     let token = token.split_once('<').unwrap().0;
-    let rest = world.ask("DescribeAutoScalingGroups", &format!("MaxRecords=3&NextToken={token}")).unwrap();
+    let rest = world.call("DescribeAutoScalingGroups", &format!("MaxRecords=3&NextToken={token}")).unwrap();
     assert_eq!(rest.matches("<AutoScalingGroupARN>").count(), 1);
     assert!(!rest.contains("<NextToken>"));
 }
@@ -183,32 +183,32 @@ fn step_and_simple_policies_change_the_capacity_when_they_are_executed() {
                  &StepAdjustments.member.1.MetricIntervalLowerBound=0&StepAdjustments.member.1.MetricIntervalUpperBound=20\
                  &StepAdjustments.member.1.ScalingAdjustment=1&StepAdjustments.member.2.MetricIntervalLowerBound=20\
                  &StepAdjustments.member.2.ScalingAdjustment=2";
-    world.ask("PutScalingPolicy", &put("step", steps)).unwrap();
+    world.call("PutScalingPolicy", &put("step", steps)).unwrap();
     let gap = steps.replace("MetricIntervalLowerBound=20", "MetricIntervalLowerBound=30");
-    assert_eq!(code(world.ask("PutScalingPolicy", &put("gap", &gap))), "ValidationError");
-    assert_eq!(code(world.ask("ExecutePolicy", &put("step", ""))), "ValidationError", "a step needs a value");
-    world.ask("ExecutePolicy", &put("step", "MetricValue=75&BreachThreshold=50")).unwrap();
+    assert_eq!(code(world.call("PutScalingPolicy", &put("gap", &gap))), "ValidationError");
+    assert_eq!(code(world.call("ExecutePolicy", &put("step", ""))), "ValidationError", "a step needs a value");
+    world.call("ExecutePolicy", &put("step", "MetricValue=75&BreachThreshold=50")).unwrap();
     assert_eq!(world.group().desired, 2);
     world.group().desired = 0;
-    world.ask("ExecutePolicy", &put("step", "MetricValue=40&BreachThreshold=50")).unwrap();
+    world.call("ExecutePolicy", &put("step", "MetricValue=40&BreachThreshold=50")).unwrap();
     assert_eq!(world.group().desired, 0, "no step is for values below the threshold");
 
     let simple = "AdjustmentType=ExactCapacity&ScalingAdjustment=3&Cooldown=600";
-    world.ask("PutScalingPolicy", &put("simple", simple)).unwrap();
-    world.ask("ExecutePolicy", &put("simple", "")).unwrap();
+    world.call("PutScalingPolicy", &put("simple", simple)).unwrap();
+    world.call("ExecutePolicy", &put("simple", "")).unwrap();
     assert_eq!(world.group().desired, 3);
     let honouring = put("simple", "HonorCooldown=true");
-    assert_eq!(code(world.ask("ExecutePolicy", &honouring)), "ScalingActivityInProgress");
+    assert_eq!(code(world.call("ExecutePolicy", &honouring)), "ScalingActivityInProgress");
     let percent = "AdjustmentType=PercentChangeInCapacity&ScalingAdjustment=-10&MinAdjustmentMagnitude=2";
-    world.ask("PutScalingPolicy", &put("percent", percent)).unwrap();
-    world.ask("ExecutePolicy", &put("percent", "")).unwrap();
+    world.call("PutScalingPolicy", &put("percent", percent)).unwrap();
+    world.call("ExecutePolicy", &put("percent", "")).unwrap();
     assert_eq!(world.group().desired, 1, "at least two go");
-    world.ask("SuspendProcesses", "AutoScalingGroupName=g&ScalingProcesses.member.1=AlarmNotification").unwrap();
-    assert_eq!(code(world.ask("ExecutePolicy", &put("simple", ""))), "ValidationError");
+    world.call("SuspendProcesses", "AutoScalingGroupName=g&ScalingProcesses.member.1=AlarmNotification").unwrap();
+    assert_eq!(code(world.call("ExecutePolicy", &put("simple", ""))), "ValidationError");
 }
 
 #[test]
-fn scheduled_actions_are_checked_and_kept() {
+fn scheduled_actions_are_validated_and_recorded() {
     let mut world = World::new();
     let put = |more: &str| format!("AutoScalingGroupName=g&ScheduledActionName=morning&{more}");
     for refused in [
@@ -220,13 +220,13 @@ fn scheduled_actions_are_checked_and_kept() {
         "Recurrence=0+8+*+*+*&MinSize=3&MaxSize=2",
         "StartTime=2090-01-02T00:00:00Z&EndTime=2090-01-01T00:00:00Z&MinSize=1",
     ] {
-        let asked = world.ask("PutScheduledUpdateGroupAction", &put(refused));
-        assert_eq!(code(asked), "ValidationError", "{refused}");
+        let result = world.call("PutScheduledUpdateGroupAction", &put(refused));
+        assert_eq!(code(result), "ValidationError", "{refused}");
     }
-    world.ask("PutScheduledUpdateGroupAction", &put("Recurrence=0+8+*+*+MON-FRI&MinSize=1&TimeZone=Etc/UTC")).unwrap();
-    let shown = world.ask("DescribeScheduledActions", "AutoScalingGroupName=g").unwrap();
+    world.call("PutScheduledUpdateGroupAction", &put("Recurrence=0+8+*+*+MON-FRI&MinSize=1&TimeZone=Etc/UTC")).unwrap();
+    let shown = world.call("DescribeScheduledActions", "AutoScalingGroupName=g").unwrap();
     assert!(shown.contains("<Recurrence>0 8 * * MON-FRI</Recurrence>") && shown.contains("T08:00:00.000Z"), "{shown}");
-    world.ask("PutScheduledUpdateGroupAction", &put("MaxSize=2")).unwrap();
+    world.call("PutScheduledUpdateGroupAction", &put("MaxSize=2")).unwrap();
     let action = world.group().schedule["morning"].clone();
     assert_eq!((action.min, action.max), (Some(1), Some(2)), "what an update leaves out stays");
     assert_eq!(action.recurrence.as_deref(), Some("0 8 * * MON-FRI"));
@@ -234,50 +234,50 @@ fn scheduled_actions_are_checked_and_kept() {
                  &ScheduledUpdateGroupActions.member.1.StartTime=2090-01-01T00:00:00Z\
                  &ScheduledUpdateGroupActions.member.1.DesiredCapacity=2\
                  &ScheduledUpdateGroupActions.member.2.ScheduledActionName=never";
-    let failed = world.ask("BatchPutScheduledUpdateGroupAction", batch).unwrap();
+    let failed = world.call("BatchPutScheduledUpdateGroupAction", batch).unwrap();
     assert!(failed.contains("<ScheduledActionName>never</ScheduledActionName>"), "{failed}");
     assert_eq!(world.group().schedule.len(), 2);
-    world.ask("DeleteScheduledAction", &put("")).unwrap();
-    assert_eq!(code(world.ask("DeleteScheduledAction", &put(""))), "ValidationError");
+    world.call("DeleteScheduledAction", &put("")).unwrap();
+    assert_eq!(code(world.call("DeleteScheduledAction", &put(""))), "ValidationError");
     let several = "AutoScalingGroupName=g&ScheduledActionNames.member.1=once&ScheduledActionNames.member.2=none";
-    let failed = world.ask("BatchDeleteScheduledAction", several).unwrap();
+    let failed = world.call("BatchDeleteScheduledAction", several).unwrap();
     assert!(failed.contains("<ScheduledActionName>none</ScheduledActionName>"), "{failed}");
     assert!(world.group().schedule.is_empty());
 }
 
 #[test]
-fn hooks_are_kept_and_only_a_wait_can_be_answered() {
+fn hooks_are_recorded_and_only_a_waiting_one_can_be_completed() {
     let mut world = World::new();
     let hook = |more: &str| format!("AutoScalingGroupName=g&LifecycleHookName=drain&{more}");
-    assert_eq!(code(world.ask("PutLifecycleHook", &hook(""))), "ValidationError", "a new hook has a transition");
+    assert_eq!(code(world.call("PutLifecycleHook", &hook(""))), "ValidationError", "a new hook has a transition");
     let launching = "LifecycleTransition=autoscaling:EC2_INSTANCE_LAUNCHING";
     for refused in ["HeartbeatTimeout=10", "DefaultResult=MAYBE", "NotificationTargetARN=arn:aws:sqs:us-east-1:1:q"] {
-        assert_eq!(code(world.ask("PutLifecycleHook", &hook(&format!("{launching}&{refused}")))), "ValidationError");
+        assert_eq!(code(world.call("PutLifecycleHook", &hook(&format!("{launching}&{refused}")))), "ValidationError");
     }
-    world.ask("PutLifecycleHook", &hook(&format!("{launching}&HeartbeatTimeout=60&NotificationMetadata=m"))).unwrap();
-    world.ask("PutLifecycleHook", &hook("DefaultResult=CONTINUE")).unwrap();
-    let shown = world.ask("DescribeLifecycleHooks", "AutoScalingGroupName=g").unwrap();
+    world.call("PutLifecycleHook", &hook(&format!("{launching}&HeartbeatTimeout=60&NotificationMetadata=m"))).unwrap();
+    world.call("PutLifecycleHook", &hook("DefaultResult=CONTINUE")).unwrap();
+    let shown = world.call("DescribeLifecycleHooks", "AutoScalingGroupName=g").unwrap();
     for part in
         ["<HeartbeatTimeout>60<", "<GlobalTimeout>6000<", "<DefaultResult>CONTINUE<", "<NotificationMetadata>m<"]
     {
         assert!(shown.contains(part), "{part} not in {shown}");
     }
     let answer = hook("LifecycleActionResult=CONTINUE&InstanceId=i-0");
-    let error = world.ask("CompleteLifecycleAction", &answer).unwrap_err();
+    let error = world.call("CompleteLifecycleAction", &answer).unwrap_err();
     assert!(error.contains("No active Lifecycle Action found with instance ID i-0"), "{error}");
-    world.ask("DeleteLifecycleHook", &hook("")).unwrap();
-    assert_eq!(code(world.ask("DeleteLifecycleHook", &hook(""))), "ValidationError");
+    world.call("DeleteLifecycleHook", &hook("")).unwrap();
+    assert_eq!(code(world.call("DeleteLifecycleHook", &hook(""))), "ValidationError");
 }
 
 #[test]
-fn metrics_of_groups_are_switched_and_words_are_told() {
+fn group_metrics_are_enabled_and_disabled_and_types_are_described() {
     let mut world = World::new();
-    world.ask("EnableMetricsCollection", "AutoScalingGroupName=g&Granularity=1Minute").unwrap();
+    world.call("EnableMetricsCollection", "AutoScalingGroupName=g&Granularity=1Minute").unwrap();
     let all = world.group().collected.len();
-    world.ask("DisableMetricsCollection", "AutoScalingGroupName=g&Metrics.member.1=GroupMinSize").unwrap();
+    world.call("DisableMetricsCollection", "AutoScalingGroupName=g&Metrics.member.1=GroupMinSize").unwrap();
     assert_eq!(world.group().collected.len(), all - 1);
     let bad = "AutoScalingGroupName=g&Granularity=1Minute&Metrics.member.1=GroupMood";
-    assert_eq!(code(world.ask("EnableMetricsCollection", bad)), "ValidationError");
+    assert_eq!(code(world.call("EnableMetricsCollection", bad)), "ValidationError");
     for (operation, word) in [
         ("DescribeTerminationPolicyTypes", "OldestInstance"),
         ("DescribeAdjustmentTypes", "ExactCapacity"),
@@ -285,12 +285,12 @@ fn metrics_of_groups_are_switched_and_words_are_told() {
         ("DescribeLifecycleHookTypes", "EC2_INSTANCE_LAUNCHING"),
         ("DescribeMetricCollectionTypes", "GroupStandbyInstances"),
     ] {
-        assert!(world.ask(operation, "").unwrap().contains(word), "{operation}");
+        assert!(world.call(operation, "").unwrap().contains(word), "{operation}");
     }
 }
 
 #[test]
-fn custom_metrics_are_tracked_and_nothing_is_predicted() {
+fn custom_metrics_are_tracked_and_predictive_scaling_is_refused() {
     let mut world = World::new();
     let tracking = |more: &str| {
         format!(
@@ -301,12 +301,12 @@ fn custom_metrics_are_tracked_and_nothing_is_predicted() {
     let jobs = format!(
         "{custom}Namespace=Shop{custom}MetricName=Jobs{custom}Statistic=Average{custom}Dimensions.member.1.Name=q{custom}Dimensions.member.1.Value=a"
     );
-    world.ask("PutScalingPolicy", &tracking(&jobs)).unwrap();
-    let shown = world.ask("DescribePolicies", "AutoScalingGroupName=g").unwrap();
+    world.call("PutScalingPolicy", &tracking(&jobs)).unwrap();
+    let shown = world.call("DescribePolicies", "AutoScalingGroupName=g").unwrap();
     assert!(shown.contains("<CustomizedMetricSpecification><MetricName>Jobs</MetricName>"), "{shown}");
     let wrong = jobs.replace("Statistic=Average", "Statistic=p99");
-    assert_eq!(code(world.ask("PutScalingPolicy", &tracking(&wrong))), "ValidationError");
+    assert_eq!(code(world.call("PutScalingPolicy", &tracking(&wrong))), "ValidationError");
     let error =
-        world.ask("PutScalingPolicy", "AutoScalingGroupName=g&PolicyName=p&PolicyType=PredictiveScaling").unwrap_err();
+        world.call("PutScalingPolicy", "AutoScalingGroupName=g&PolicyName=p&PolicyType=PredictiveScaling").unwrap_err();
     assert!(error.contains("predicts nothing"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! Target groups of a group: attached, detached, and the same as traffic sources.
+//! Target groups of a group: attached, detached, and as traffic sources.
 
 use super::group::attach;
 use super::{NAME, PAGES, named, named_mut, page, required, resource, validation};
@@ -67,7 +67,7 @@ fn describe_sources(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(Node::new().list("TrafficSources", shown).maybe("NextToken", page.next))
 }
 
-/// ARNs of target groups, the only traffic sources here.
+/// Returns the ARNs of target groups, the only traffic sources of the local cloud.
 fn sources(params: &Params) -> Outcome<Vec<String>> {
     let sources = params.structures("TrafficSources").into_iter().map(|source| match source.optional("Type") {
         None | Some("elbv2") => Ok(required(&source, "Identifier")?.to_owned()),

@@ -1,4 +1,4 @@
-//! Names that the other operations accept, and metrics of groups.
+//! Valid names for other operations, and metrics of groups.
 
 use super::group_settings::KNOWN_PROCESSES;
 use super::parse::TERMINATION_POLICIES;
@@ -18,10 +18,10 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
     Operation::writes("DisableMetricsCollection", disable, &[NAME, &["Metrics.N"]]).on(&[resource::GROUP]),
 ];
 
-/// The only granularity there is.
+/// The only granularity.
 pub(super) const GRANULARITY: &str = "1Minute";
 
-/// Metrics of a group itself.
+/// Metrics of groups.
 const METRICS: &[&str] = &[
     "GroupMinSize",
     "GroupMaxSize",
@@ -74,7 +74,7 @@ fn disable(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(Node::new())
 }
 
-/// The named metrics; all of them when none is named.
+/// Returns the named metrics; all of them when none is named.
 fn metrics(params: &Params) -> Outcome<Vec<String>> {
     let named = params.texts("Metrics");
     if let Some(other) = named.iter().find(|metric| !METRICS.contains(&metric.as_str())) {

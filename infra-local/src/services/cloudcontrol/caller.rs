@@ -1,11 +1,11 @@
-//! Calls of the operations of a type's own service, with the rights of the identity that made the request.
+//! Calls of the operations of a type's own service, with the permissions of the identity that made the request.
 
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::access::{self, Identity, Wish};
+use crate::access::{self, Identity, RequestedAction};
 use crate::model::Cloud;
 use crate::services::operation::Run;
 use crate::services::{Call, Operation};
@@ -14,17 +14,17 @@ use crate::wire::{ApiError, JsonVersion, Node, Outcome, Params, Protocol, leaves
 
 /// Inputs of operations besides the state.
 #[derive(Clone, Copy)]
-pub(crate) struct Surroundings<'a> {
+pub(crate) struct OperationContext<'a> {
     pub(crate) addresses: &'a AddressBlock,
     pub(crate) directory: &'a Path,
-    /// True when the policies of users and roles decide.
+    /// True when the policies of users and roles are enforced.
     pub(crate) enforce_iam: bool,
     pub(crate) now: DateTime<Utc>,
 }
 
 /// The identity of a request, as the caller of other services.
 pub(super) struct Caller<'a> {
-    pub(super) surroundings: Surroundings<'a>,
+    pub(super) context: OperationContext<'a>,
     pub(super) region: &'a str,
     pub(super) access_key: &'a str,
 }
@@ -36,8 +36,8 @@ pub(super) struct Of<I: 'static, O: 'static> {
 }
 
 impl Caller<'_> {
-    /// Calls a service that works on values. Members that are null are not sent.
-    pub(super) fn ask(
+    /// Calls a service that uses JSON values. Members that are null are not sent.
+    pub(super) fn call_json(
         &self,
         cloud: &mut Cloud,
         service: &Of<Value, Value>,
@@ -48,9 +48,9 @@ impl Caller<'_> {
             members.retain(|_, value| !value.is_null());
         }
         let operation = service.operation(name)?;
-        operation.check(&mut input).map_err(|error| service.told(error))?;
+        operation.check(&mut input).map_err(|error| service.handler_error(error))?;
         self.permitted(cloud, service.name, operation, &leaves(&input))?;
-        self.run(cloud, operation.run, input).map_err(|error| service.told(error))
+        self.run(cloud, operation.run, input).map_err(|error| service.handler_error(error))
     }
 
     /// Calls a Query service.
@@ -64,9 +64,9 @@ impl Caller<'_> {
         let text = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let params = Params::parse(text.as_bytes());
         let operation = service.operation(name)?;
-        operation.check(&params, &[]).map_err(|error| service.told(error))?;
+        operation.check(&params, &[]).map_err(|error| service.handler_error(error))?;
         self.permitted(cloud, service.name, operation, &params.patterns())?;
-        self.run(cloud, operation.run, params).map_err(|error| service.told(error))
+        self.run(cloud, operation.run, params).map_err(|error| service.handler_error(error))
     }
 
     fn permitted<I, O>(
@@ -76,23 +76,24 @@ impl Caller<'_> {
         operation: &Operation<I, O>,
         parameters: &[(String, String)],
     ) -> Outcome<()> {
-        if !self.surroundings.enforce_iam {
+        if !self.context.enforce_iam {
             return Ok(());
         }
         let resources = access::arns(operation.resources, cloud, self.region, parameters);
         let action = format!("{service}:{}", operation.name);
-        let wish = Wish { action: &action, resources: &resources, region: self.region, now: self.surroundings.now };
-        access::authorise(cloud, &Identity::of_key(&cloud.iam, self.access_key), &wish)
-            .map_err(|refusal| refusal.in_words_of(Protocol::Json(JsonVersion::V1_0)))
+        let requested =
+            RequestedAction { action: &action, resources: &resources, region: self.region, now: self.context.now };
+        access::authorise(cloud, &Identity::of_key(&cloud.iam, self.access_key), &requested)
+            .map_err(|refusal| refusal.to_error(Protocol::Json(JsonVersion::V1_0)))
     }
 
     fn run<I, O>(&self, cloud: &mut Cloud, run: Run<I, O>, input: I) -> Outcome<O> {
-        let Surroundings { addresses, directory, now, .. } = self.surroundings;
+        let OperationContext { addresses, directory, now, .. } = self.context;
         let call = Call { input, region: self.region, access_key: self.access_key, now, addresses, directory };
         match run {
             Run::Reads(run) => run(cloud, &call),
             Run::Writes(run) => run(cloud, &call),
-            // Requests are carried out while the state is locked.
+            // Requests are executed while the state is locked.
             Run::Performs(_) => Err(ApiError::internal("Cloud Control cannot call an operation that performs I/O")),
         }
     }
@@ -105,8 +106,8 @@ impl<I, O> Of<I, O> {
             .ok_or_else(|| ApiError::internal(format!("{} has no operation {name}", self.name)))
     }
 
-    /// An error as the handlers of types pass it on.
-    fn told(&self, error: ApiError) -> ApiError {
+    /// Converts an error to the form in which the handlers of types report it.
+    fn handler_error(&self, error: ApiError) -> ApiError {
         let message = format!("{} (Service: {}, Status Code: {})", error.message, self.name, error.status);
         ApiError { message, ..error }
     }

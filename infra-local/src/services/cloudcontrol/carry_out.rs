@@ -1,21 +1,21 @@
-//! Carries out requests by the operations of each type's own service, with the rights of the requests' identities.
+//! Executes requests by the operations of each type's own service, with the permissions of the requests' identities.
 
 use serde_json::Value;
 
-use super::caller::{Caller, Surroundings};
+use super::caller::{Caller, OperationContext};
 use super::{kinds, schema};
 use crate::model::Cloud;
 use crate::model::cloudcontrol::{ErrorCode, Operation as Verb, ResourceRequest, Status};
 use crate::wire::{ApiError, Outcome};
 
-/// Returns whether a request waits for something to be done.
+/// Returns whether any request has not finished.
 pub(crate) fn is_waiting(cloud: &Cloud) -> bool {
     let mut requests = cloud.regions.values().flat_map(|region| region.cloudcontrol.requests.values());
     requests.any(|request| !request.status.is_over())
 }
 
 /// Advances every request by one step.
-pub(crate) fn carry_out(cloud: &mut Cloud, surroundings: Surroundings<'_>) {
+pub(crate) fn carry_out(cloud: &mut Cloud, context: OperationContext<'_>) {
     let waiting: Vec<(String, String)> = cloud
         .regions
         .values()
@@ -24,27 +24,27 @@ pub(crate) fn carry_out(cloud: &mut Cloud, surroundings: Surroundings<'_>) {
         .map(|(region, request)| (region, request.token.clone()))
         .collect();
     for (region, token) in waiting {
-        step(cloud, surroundings, &region, &token);
+        step(cloud, context, &region, &token);
     }
 }
 
-fn step(cloud: &mut Cloud, surroundings: Surroundings<'_>, region: &str, token: &str) {
+fn step(cloud: &mut Cloud, context: OperationContext<'_>, region: &str, token: &str) {
     let request = cloud.regions.get(region).and_then(|region| region.cloudcontrol.requests.get(token)).cloned();
     let Some(mut request) = request else { return };
     match request.status {
         Status::Pending => {
             request.status = Status::InProgress;
-            request.changed = surroundings.now;
+            request.changed = context.now;
         }
-        Status::CancelInProgress => request.end(Status::CancelComplete, surroundings.now),
+        Status::CancelInProgress => request.end(Status::CancelComplete, context.now),
         _ => {
-            // An operation that fails half-way changes nothing.
+            // An operation that fails part-way changes nothing.
             let mut draft = cloud.clone();
-            match perform(&mut draft, surroundings, region, &request) {
+            match perform(&mut draft, context, region, &request) {
                 Ok(identifier) => {
                     *cloud = draft;
                     request.identifier = Some(identifier);
-                    request.end(Status::Success, surroundings.now);
+                    request.end(Status::Success, context.now);
                 }
                 Err(error) => {
                     let code = code(&error);
@@ -57,7 +57,7 @@ fn step(cloud: &mut Cloud, surroundings: Surroundings<'_>, region: &str, token: 
                     };
                     request.message = Some(message);
                     request.error = Some(code);
-                    request.end(Status::Failed, surroundings.now);
+                    request.end(Status::Failed, context.now);
                 }
             }
         }
@@ -67,31 +67,31 @@ fn step(cloud: &mut Cloud, surroundings: Surroundings<'_>, region: &str, token: 
     }
 }
 
-/// Carries out a request, and returns the identifier of the resource.
+/// Executes a request, and returns the identifier of the resource.
 fn perform(
     cloud: &mut Cloud,
-    surroundings: Surroundings<'_>,
+    context: OperationContext<'_>,
     region: &str,
     request: &ResourceRequest,
 ) -> Outcome<String> {
     let kind = kinds::named(&request.type_name)?;
-    let caller = Caller { surroundings, region, access_key: &request.access_key };
+    let caller = Caller { context, region, access_key: &request.access_key };
     let wanted = request.wanted.as_ref().unwrap_or(&Value::Null);
     if request.operation == Verb::Create {
         schema::check_new(kind, wanted)?;
         return (kind.create)(cloud, &caller, wanted);
     }
     let identifier = request.identifier.clone().unwrap_or_default();
-    let living = (kind.read)(cloud, region, &identifier)?;
-    let living = living.ok_or_else(|| super::not_found(kind.name, &identifier))?;
+    let current = (kind.read)(cloud, region, &identifier)?;
+    let current = current.ok_or_else(|| super::not_found(kind.name, &identifier))?;
     match request.operation {
         Verb::Delete => (kind.delete)(cloud, &caller, &identifier)?,
-        _ => (kind.update)(cloud, &caller, &identifier, &living, wanted)?,
+        _ => (kind.update)(cloud, &caller, &identifier, &current, wanted)?,
     }
     Ok(identifier)
 }
 
-/// Converts an error of a service to a code of Cloud Control.
+/// Returns the code of Cloud Control for an error of a service.
 fn code(error: &ApiError) -> ErrorCode {
     let code = error.code.as_ref();
     let means = |words: &[&str]| words.iter().any(|word| code.contains(word));

@@ -26,7 +26,7 @@ mod tests;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-pub(crate) use caller::Surroundings;
+pub(crate) use caller::OperationContext;
 pub(crate) use carry_out::{carry_out, is_waiting};
 
 use crate::services::{Call, Operation};
@@ -38,8 +38,8 @@ type ControlOperation = Operation<Value, Value>;
 /// The operations.
 pub(crate) const OPERATIONS: &[&[ControlOperation]] = &[request::OPERATIONS, status::OPERATIONS, resource::OPERATIONS];
 
-/// IAM actions that an operation on a type needs at the type's own service while it is answered. Only reads are answered
-/// from there; everything else is carried out later, with the rights of the identity.
+/// Returns the IAM actions that an operation on a type needs at the type's own service before it is answered. Only
+/// reads are answered from that service; all other operations are executed later, with the permissions of the identity.
 pub(crate) fn needed_actions(operation: &str, type_name: &str) -> &'static [&'static str] {
     match (operation, kinds::named(type_name)) {
         ("GetResource" | "ListResources" | "UpdateResource", Ok(kind)) => kind.reading,
@@ -47,7 +47,7 @@ pub(crate) fn needed_actions(operation: &str, type_name: &str) -> &'static [&'st
     }
 }
 
-/// Reads a request into its type; unknown members are refused by name.
+/// Parses a request; unknown members are refused by name.
 fn input<T: DeserializeOwned>(call: &Call<'_, Value>) -> Outcome<T> {
     T::deserialize(&call.input).map_err(|error| validation(error.to_string()))
 }

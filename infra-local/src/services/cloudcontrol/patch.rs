@@ -1,4 +1,4 @@
-//! JSON Patch (RFC 6902): how changes of a resource are written.
+//! JSON Patch (RFC 6902), the form of updates.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -17,7 +17,7 @@ enum Step {
     Test { path: String, value: Value },
 }
 
-/// Applies a whole patch to a document, or returns an error.
+/// Applies a complete patch to a document, or returns an error.
 pub(super) fn apply(document: &Value, patch: &str) -> Outcome<Value> {
     let steps: Vec<Step> = serde_json::from_str(patch)
         .map_err(|error| invalid(format!("The patch document is not one of RFC 6902: {error}")))?;
@@ -46,7 +46,7 @@ pub(super) fn apply(document: &Value, patch: &str) -> Outcome<Value> {
 }
 
 fn at<'a>(document: &'a mut Value, path: &str) -> Outcome<&'a mut Value> {
-    document.pointer_mut(path).ok_or_else(|| nothing(path))
+    document.pointer_mut(path).ok_or_else(|| no_value(path))
 }
 
 fn add(document: &mut Value, path: &str, value: Value) -> Outcome<()> {
@@ -59,10 +59,10 @@ fn add(document: &mut Value, path: &str, value: Value) -> Outcome<()> {
         Value::Object(fields) => drop(fields.insert(last, value)),
         Value::Array(items) if last == "-" => items.push(value),
         Value::Array(items) => {
-            let index = index(&last).filter(|index| *index <= items.len()).ok_or_else(|| nothing(path))?;
+            let index = index(&last).filter(|index| *index <= items.len()).ok_or_else(|| no_value(path))?;
             items.insert(index, value);
         }
-        _ => return Err(nothing(path)),
+        _ => return Err(no_value(path)),
     }
     Ok(())
 }
@@ -74,22 +74,22 @@ fn remove(document: &mut Value, path: &str) -> Outcome<Value> {
         Value::Array(items) => index(&last).filter(|index| *index < items.len()).map(|index| items.remove(index)),
         _ => None,
     };
-    removed.ok_or_else(|| nothing(path))
+    removed.ok_or_else(|| no_value(path))
 }
 
-/// The pointer to what holds something, and its name there.
+/// Splits a pointer into the pointer to the parent and the last name.
 fn split(path: &str) -> Outcome<(&str, String)> {
-    let (parent, last) = path.rsplit_once('/').ok_or_else(|| nothing(path))?;
+    let (parent, last) = path.rsplit_once('/').ok_or_else(|| no_value(path))?;
     Ok((parent, last.replace("~1", "/").replace("~0", "~")))
 }
 
-/// RFC 6901 writes indexes without leading zeros.
+/// Parses an index. RFC 6901 writes indexes without leading zeros.
 fn index(text: &str) -> Option<usize> {
     let plain = text == "0" || (!text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit()));
     text.parse().ok().filter(|_| plain)
 }
 
-fn nothing(path: &str) -> ApiError {
+fn no_value(path: &str) -> ApiError {
     invalid(format!("The patch document is not applicable: there is nothing at {path:?}"))
 }
 
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn every_operation_does_what_the_standard_says() {
+    fn every_operation_conforms_to_rfc_6902() {
         let steps = json!([
             {"op": "test", "path": "/a/b~1c", "value": 1},
             {"op": "replace", "path": "/a/b~1c", "value": 2},

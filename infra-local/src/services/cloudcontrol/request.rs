@@ -1,4 +1,4 @@
-//! Requests to create, change and delete resources: written down, and carried out behind the answer.
+//! Requests to create, update and delete resources. They are recorded, and executed after the response.
 
 use chrono::{DateTime, Duration, Utc};
 use serde::Deserialize;
@@ -23,9 +23,9 @@ pub(super) const OPERATIONS: &[ControlOperation] = &[
 
 /// Lifetime of a client token.
 const TOKENS: Duration = Duration::hours(36);
-/// Time for which a request is kept.
+/// Time for which a finished request is kept.
 const KEPT: Duration = Duration::days(7);
-/// Limit of the kept requests of a region.
+/// Limit of the recorded requests per region.
 const MOST: usize = 1000;
 
 #[derive(Deserialize)]
@@ -64,10 +64,10 @@ fn update(cloud: &mut Cloud, call: &Call<'_, Value>, request: Update) -> Outcome
     if let Some(answer) = repeated {
         return Ok(answer);
     }
-    let living = (kind.read)(cloud, call.region, &request.identifier)?;
-    let living = living.ok_or_else(|| not_found(kind.name, &request.identifier))?;
-    let wanted = patch::apply(&living, &request.patch_document)?;
-    schema::check_change(kind, &living, &wanted)?;
+    let current = (kind.read)(cloud, call.region, &request.identifier)?;
+    let current = current.ok_or_else(|| not_found(kind.name, &request.identifier))?;
+    let wanted = patch::apply(&current, &request.patch_document)?;
+    schema::check_change(kind, &current, &wanted)?;
     begin(cloud, call, kind, Verb::Update, client_token, Some(request.identifier), Some(wanted))
 }
 
@@ -88,7 +88,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Value>, request: Delete) -> Outcome
     begin(cloud, call, kind, Verb::Delete, client_token, Some(request.identifier), None)
 }
 
-/// A client token with a digest of its request, and the answer when that request was made before.
+/// A client token with a digest of its request, and the response to the same request if it was made before.
 type Token = (Option<(String, String)>, Option<Value>);
 
 fn token(region: &Region, call: &Call<'_, Value>, token: Option<String>) -> Outcome<Token> {
@@ -161,7 +161,7 @@ fn begin(
     Ok(answer)
 }
 
-/// Drops what is too old, and the oldest of what is too much.
+/// Drops expired requests, and the oldest ones above the limit.
 fn forget(requests: &mut std::collections::BTreeMap<String, ResourceRequest>, now: DateTime<Utc>) {
     requests.retain(|_, request| !request.status.is_over() || now - request.begun < KEPT);
     while requests.len() >= MOST {

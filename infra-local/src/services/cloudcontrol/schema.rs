@@ -1,4 +1,4 @@
-//! Checks of properties against the schema of their type.
+//! Validation of properties against the schema of their type.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use super::{invalid, validation};
 use crate::services::cloudcontrol::kind::Kind;
 use crate::wire::{ApiError, Outcome};
 
-/// Refuses properties that the type does not have, and lacks of required ones.
+/// Refuses unknown properties, and missing required ones.
 pub(super) fn check(kind: &Kind, wanted: &Value) -> Outcome<()> {
     let Value::Object(properties) = wanted else {
         return Err(validation("Model validation failed (#: expected type: JSONObject)"));
@@ -36,18 +36,21 @@ pub(super) fn check(kind: &Kind, wanted: &Value) -> Outcome<()> {
 
 /// Refuses read-only properties.
 pub(super) fn check_new(kind: &Kind, wanted: &Value) -> Outcome<()> {
-    let told = kind.read_only.iter().filter(|name| wanted.get(**name).is_some());
-    let told: Vec<String> = told.map(|name| format!("/properties/{name}")).collect();
-    if told.is_empty() {
+    let refused = kind.read_only.iter().filter(|name| wanted.get(**name).is_some());
+    let refused: Vec<String> = refused.map(|name| format!("/properties/{name}")).collect();
+    if refused.is_empty() {
         return Ok(());
     }
-    Err(invalid(format!("Invalid Create: cannot create a resource using ReadOnly properties [{}].", told.join(", "))))
+    Err(invalid(format!(
+        "Invalid Create: cannot create a resource using ReadOnly properties [{}].",
+        refused.join(", ")
+    )))
 }
 
 /// Checks the result of a patch; create-only properties must not change.
-pub(super) fn check_change(kind: &Kind, living: &Value, wanted: &Value) -> Outcome<()> {
+pub(super) fn check_change(kind: &Kind, current: &Value, wanted: &Value) -> Outcome<()> {
     let changed = |names: &[&str]| -> Vec<String> {
-        let changed = names.iter().filter(|name| living.get(**name) != wanted.get(**name));
+        let changed = names.iter().filter(|name| current.get(**name) != wanted.get(**name));
         changed.map(|name| format!("/properties/{name}")).collect()
     };
     for (what, names, code) in [

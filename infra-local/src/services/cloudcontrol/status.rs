@@ -76,7 +76,7 @@ fn cancel(cloud: &mut Cloud, call: &Call<'_, Value>, request: Named) -> Outcome<
     Ok(answer(request))
 }
 
-/// The answer of whatever is about one request.
+/// Returns the response of the operations about one request.
 pub(super) fn answer(request: &ResourceRequest) -> Value {
     json!({"ProgressEvent": event(request)})
 }

@@ -21,28 +21,28 @@ impl World {
         Self { plane: ControlPlane::new(), now, enforce_iam: false }
     }
 
-    fn ask(&mut self, name: &str, input: Value) -> Result<Value, String> {
+    fn call(&mut self, name: &str, input: Value) -> Result<Value, String> {
         self.plane.now = Some(self.now);
         self.plane.values(OPERATIONS, name, input)
     }
 
-    /// One step of everything that waits.
+    /// Executes one step of all pending requests.
     fn step(&mut self) {
         let mut cloud = self.plane.cloud.clone();
         let addresses: &AddressBlock = self.plane.addresses();
         let directory = self.plane.directory();
-        carry_out(&mut cloud, Surroundings { addresses, directory, enforce_iam: self.enforce_iam, now: self.now });
+        carry_out(&mut cloud, OperationContext { addresses, directory, enforce_iam: self.enforce_iam, now: self.now });
         self.plane.cloud = cloud;
     }
 
-    /// Asks for a change and returns what it came to.
+    /// Requests a change, and returns its result.
     fn done(&mut self, name: &str, input: Value) -> Value {
-        let answer = self.ask(name, input).unwrap();
+        let answer = self.call(name, input).unwrap();
         let token = answer["ProgressEvent"]["RequestToken"].clone();
         while is_waiting(&self.plane.cloud) {
             self.step();
         }
-        self.ask("GetResourceRequestStatus", json!({"RequestToken": token})).unwrap()["ProgressEvent"].clone()
+        self.call("GetResourceRequestStatus", json!({"RequestToken": token})).unwrap()["ProgressEvent"].clone()
     }
 
     fn create(&mut self, kind: &str, properties: Value) -> Value {
@@ -56,7 +56,7 @@ impl World {
     }
 
     fn read(&mut self, kind: &str, identifier: &str) -> Result<Value, String> {
-        let answer = self.ask("GetResource", json!({"TypeName": kind, "Identifier": identifier}))?;
+        let answer = self.call("GetResource", json!({"TypeName": kind, "Identifier": identifier}))?;
         Ok(serde_json::from_str(answer["ResourceDescription"]["Properties"].as_str().unwrap()).unwrap())
     }
 
@@ -83,9 +83,9 @@ fn group(name: &str) -> Value {
 }
 
 #[test]
-fn requests_go_from_pending_over_in_progress_to_success() {
+fn requests_change_from_pending_to_in_progress_to_success() {
     let mut world = World::new();
-    let answer = world.ask("CreateResource", group("g")).unwrap();
+    let answer = world.call("CreateResource", group("g")).unwrap();
     let token = json!({"RequestToken": answer["ProgressEvent"]["RequestToken"]});
     assert_eq!(answer["ProgressEvent"]["OperationStatus"], "PENDING");
     assert_eq!(answer["ProgressEvent"]["Identifier"], "g");
@@ -93,17 +93,17 @@ fn requests_go_from_pending_over_in_progress_to_success() {
     let mut seen = Vec::new();
     while is_waiting(&world.plane.cloud) {
         world.step();
-        let event = world.ask("GetResourceRequestStatus", token.clone()).unwrap();
+        let event = world.call("GetResourceRequestStatus", token.clone()).unwrap();
         seen.push(event["ProgressEvent"]["OperationStatus"].as_str().unwrap().to_owned());
     }
     assert_eq!(seen, ["IN_PROGRESS", "SUCCESS"]);
     assert_eq!(world.read(GROUP, "g").unwrap()["LogGroupName"], "g");
     let unknown = json!({"RequestToken": "x"});
-    assert_eq!(code(world.ask("GetResourceRequestStatus", unknown)), "RequestTokenNotFoundException");
+    assert_eq!(code(world.call("GetResourceRequestStatus", unknown)), "RequestTokenNotFoundException");
 }
 
 #[test]
-fn client_tokens_stand_for_their_requests_for_36_hours() {
+fn client_tokens_are_valid_for_36_hours() {
     let mut world = World::new();
     let with_token = |name: &str| {
         let mut request = group(name);
@@ -111,36 +111,36 @@ fn client_tokens_stand_for_their_requests_for_36_hours() {
         request
     };
     let first = world.done("CreateResource", with_token("g"));
-    let again = world.ask("CreateResource", with_token("g")).unwrap();
+    let again = world.call("CreateResource", with_token("g")).unwrap();
     assert_eq!(again["ProgressEvent"]["RequestToken"], first["RequestToken"]);
     assert_eq!(again["ProgressEvent"]["OperationStatus"], "SUCCESS");
-    assert_eq!(code(world.ask("CreateResource", with_token("h"))), "ClientTokenConflictException");
+    assert_eq!(code(world.call("CreateResource", with_token("h"))), "ClientTokenConflictException");
     world.now += Duration::hours(37);
     let event = world.done("CreateResource", with_token("g"));
     assert_eq!((&event["OperationStatus"], &event["ErrorCode"]), (&json!("FAILED"), &json!("AlreadyExists")));
     world.now += Duration::days(7);
     world.created(GROUP, json!({"LogGroupName": "h"}));
-    let listed = world.ask("ListResourceRequests", json!({})).unwrap();
+    let listed = world.call("ListResourceRequests", json!({})).unwrap();
     assert_eq!(listed["ResourceRequestStatusSummaries"].as_array().unwrap().len(), 1);
 }
 
 #[test]
 fn one_request_at_a_time_changes_a_resource_and_can_be_canceled() {
     let mut world = World::new();
-    let token = world.ask("CreateResource", group("g")).unwrap()["ProgressEvent"]["RequestToken"].clone();
-    assert_eq!(code(world.ask("CreateResource", group("g"))), "ConcurrentOperationException");
+    let token = world.call("CreateResource", group("g")).unwrap()["ProgressEvent"]["RequestToken"].clone();
+    assert_eq!(code(world.call("CreateResource", group("g"))), "ConcurrentOperationException");
     world.created(GROUP, json!({"LogGroupName": "other"}));
     assert_eq!(
-        code(world.ask("CancelResourceRequest", json!({"RequestToken": token}))),
+        code(world.call("CancelResourceRequest", json!({"RequestToken": token}))),
         "ConcurrentModificationException"
     );
     world.delete(GROUP, "g");
-    let token = world.ask("CreateResource", group("g")).unwrap()["ProgressEvent"]["RequestToken"].clone();
-    let canceled = world.ask("CancelResourceRequest", json!({"RequestToken": token})).unwrap();
+    let token = world.call("CreateResource", group("g")).unwrap()["ProgressEvent"]["RequestToken"].clone();
+    let canceled = world.call("CancelResourceRequest", json!({"RequestToken": token})).unwrap();
     assert_eq!(canceled["ProgressEvent"]["OperationStatus"], "CANCEL_IN_PROGRESS");
     world.step();
     let filter = json!({"Operations": ["CREATE"], "OperationStatuses": ["CANCEL_COMPLETE"]});
-    let listed = world.ask("ListResourceRequests", json!({"ResourceRequestStatusFilter": filter})).unwrap();
+    let listed = world.call("ListResourceRequests", json!({"ResourceRequestStatusFilter": filter})).unwrap();
     assert_eq!(listed["ResourceRequestStatusSummaries"][0]["RequestToken"], token);
     assert_eq!(code(world.read(GROUP, "g")), "ResourceNotFoundException");
 }
@@ -149,7 +149,7 @@ fn one_request_at_a_time_changes_a_resource_and_can_be_canceled() {
 fn unknown_properties_are_refused_by_name() {
     let mut world = World::new();
     let mut refused = |kind: &str, properties: Value| {
-        world.ask("CreateResource", json!({"TypeName": kind, "DesiredState": properties.to_string()})).unwrap_err()
+        world.call("CreateResource", json!({"TypeName": kind, "DesiredState": properties.to_string()})).unwrap_err()
     };
     assert!(refused("Group", json!({})).starts_with("ValidationException: Value 'Group' at 'typeName'"));
     assert!(refused("Own::Thing::Kind", json!({})).starts_with("TypeNotFoundException"));
@@ -163,7 +163,7 @@ fn unknown_properties_are_refused_by_name() {
     let error = refused(GROUP, json!({"KmsKeyId": "k"}));
     assert!(error.starts_with("UnsupportedParameter") && error.contains("KmsKeyId"), "{error}");
     assert_eq!(
-        code(world.ask("CreateResource", json!({"TypeName": GROUP, "DesiredState": "{"}))),
+        code(world.call("CreateResource", json!({"TypeName": GROUP, "DesiredState": "{"}))),
         "InvalidRequestException"
     );
     for properties in [json!({"LogGroupName": "a b"}), json!({"LogGroupName": "a", "Arn": "a"})] {
@@ -177,25 +177,25 @@ fn create_only_properties_are_not_updatable() {
     let mut world = World::new();
     world.created(GROUP, json!({"LogGroupName": "g", "RetentionInDays": 7}));
     let patch = json!([{"op": "replace", "path": "/LogGroupName", "value": "h"}]).to_string();
-    let error = world.ask("UpdateResource", json!({"TypeName": GROUP, "Identifier": "g", "PatchDocument": patch}));
+    let error = world.call("UpdateResource", json!({"TypeName": GROUP, "Identifier": "g", "PatchDocument": patch}));
     assert_eq!(
         error.unwrap_err(),
         "NotUpdatableException: Invalid patch update: createOnlyProperties [/properties/LogGroupName] cannot be updated"
     );
     let patch = json!([{"op": "remove", "path": "/Arn"}]).to_string();
-    let error = world.ask("UpdateResource", json!({"TypeName": GROUP, "Identifier": "g", "PatchDocument": patch}));
+    let error = world.call("UpdateResource", json!({"TypeName": GROUP, "Identifier": "g", "PatchDocument": patch}));
     assert_eq!(
         error.unwrap_err(),
         "ValidationException: Invalid patch update: readOnlyProperties [/properties/Arn] cannot be updated"
     );
     let missing = json!({"TypeName": GROUP, "Identifier": "none", "PatchDocument": "[]"});
-    assert_eq!(code(world.ask("UpdateResource", missing)), "ResourceNotFoundException");
-    let gone = world.delete(GROUP, "none");
-    assert_eq!((&gone["OperationStatus"], &gone["ErrorCode"]), (&json!("FAILED"), &json!("NotFound")));
+    assert_eq!(code(world.call("UpdateResource", missing)), "ResourceNotFoundException");
+    let deleted = world.delete(GROUP, "none");
+    assert_eq!((&deleted["OperationStatus"], &deleted["ErrorCode"]), (&json!("FAILED"), &json!("NotFound")));
 }
 
 #[test]
-fn log_groups_change_and_are_listed_page_by_page() {
+fn log_groups_are_updated_and_listed_in_pages() {
     let mut world = World::new();
     for name in ["a", "b", "c"] {
         world.created(GROUP, json!({"LogGroupName": name, "Tags": [{"Key": "team", "Value": "shop"}]}));
@@ -212,9 +212,9 @@ fn log_groups_change_and_are_listed_page_by_page() {
     assert_eq!(read["Tags"], json!([{"Key": "stage", "Value": "test"}]));
     let read = world.patched(GROUP, "b", json!([{"op": "remove", "path": "/RetentionInDays"}]));
     assert_eq!(read.get("RetentionInDays"), None);
-    let page = world.ask("ListResources", json!({"TypeName": GROUP, "MaxResults": 2})).unwrap();
+    let page = world.call("ListResources", json!({"TypeName": GROUP, "MaxResults": 2})).unwrap();
     let next = json!({"TypeName": GROUP, "NextToken": page["NextToken"]});
-    let rest = world.ask("ListResources", next).unwrap();
+    let rest = world.call("ListResources", next).unwrap();
     let names = |page: &Value| -> Vec<String> {
         let all = page["ResourceDescriptions"].as_array().unwrap().iter();
         all.map(|one| one["Identifier"].as_str().unwrap().to_owned()).collect()
@@ -226,7 +226,7 @@ fn log_groups_change_and_are_listed_page_by_page() {
 }
 
 #[test]
-fn parameters_keep_what_is_written_only_to_themselves() {
+fn write_only_properties_of_parameters_are_not_returned() {
     let mut world = World::new();
     let kind = "AWS::SSM::Parameter";
     let properties = json!({"Name": "/p", "Type": "String", "Value": "1", "Description": "d", "Tags": {"a": "b"}});
@@ -243,7 +243,7 @@ fn parameters_keep_what_is_written_only_to_themselves() {
 }
 
 #[test]
-fn alarms_are_made_once() {
+fn creating_an_existing_alarm_is_refused() {
     let mut world = World::new();
     let kind = "AWS::CloudWatch::Alarm";
     let properties = json!({
@@ -259,7 +259,7 @@ fn alarms_are_made_once() {
 }
 
 #[test]
-fn roles_come_with_their_policies_and_go_with_them() {
+fn roles_are_created_and_deleted_with_their_policies() {
     let mut world = World::new();
     let kind = "AWS::IAM::Role";
     let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]});
@@ -317,14 +317,14 @@ fn networks_are_made_of_types_too() {
 }
 
 #[test]
-fn requests_are_carried_out_with_the_rights_of_whoever_asked() {
+fn requests_are_executed_with_the_permissions_of_the_caller() {
     let mut world = World::new();
     world.enforce_iam = true;
     world.plane.query(iam::OPERATIONS, "CreateUser", "UserName=eve").unwrap();
     let answer = world.plane.query(iam::OPERATIONS, "CreateAccessKey", "UserName=eve").unwrap();
     let key = answer.split("<AccessKeyId>").nth(1).unwrap().split('<').next().unwrap().to_owned();
     let create = |world: &mut World, name: &str| {
-        world.ask("CreateResource", group(name)).unwrap();
+        world.call("CreateResource", group(name)).unwrap();
         let requests = &mut world.plane.cloud.region_mut("us-east-1").unwrap().cloudcontrol.requests;
         requests.values_mut().last().unwrap().access_key.clone_from(&key);
         world.step();

@@ -1,4 +1,4 @@
-//! Alarms on metrics: put, describe, delete, switch.
+//! Alarms on metrics: put, describe, delete, enable and disable.
 
 use std::collections::BTreeMap;
 
@@ -87,7 +87,7 @@ fn put(cloud: &mut Cloud, call: &Call<'_, Value>, request: Put) -> Outcome<Value
         threshold: request.threshold,
         comparison: request.comparison_operator,
         missing: request.treat_missing_data,
-        // Tags are taken at creation alone.
+        // Tags are accepted only at creation.
         tags: before.map_or(tags, |alarm| alarm.tags.clone()),
         state: before.map_or(AlarmState::InsufficientData, |alarm| alarm.state),
         reason: kept("Unchecked: Initial alarm creation"),
@@ -103,7 +103,7 @@ fn put(cloud: &mut Cloud, call: &Call<'_, Value>, request: Put) -> Outcome<Value
     Ok(json!({}))
 }
 
-/// The statistic and the dimensions of an alarm, once everything about it is checked.
+/// Validates the request and returns the statistic and the dimensions of the alarm.
 fn checked(request: &Put) -> Outcome<(String, BTreeMap<String, String>)> {
     let length = request.alarm_name.chars().count();
     if !(1..=255).contains(&length) {
@@ -150,7 +150,8 @@ pub(super) fn check_unit(unit: Option<&str>) -> Outcome<()> {
     }
 }
 
-/// Only scaling policies can be told here; whatever else an alarm could do is refused by name.
+/// Checks that the action is a scaling policy, the only kind that the local cloud supports; other actions are refused
+/// by name.
 fn check_action(region: &Region, arn: &str) -> Outcome<()> {
     let mut parts = arn.splitn(6, ':');
     let service = (parts.next() == Some("arn")).then(|| parts.nth(1)).flatten().unwrap_or_default();
@@ -255,7 +256,7 @@ struct Names {
     alarm_names: Vec<String>,
 }
 
-/// Deletes all of them, or none when one does not exist.
+/// Deletes all alarms, or none if one does not exist.
 fn delete(cloud: &mut Cloud, call: &Call<'_, Value>, request: Names) -> Outcome<Value> {
     let watching = &mut cloud.region_mut(call.region)?.cloudwatch;
     if let Some(absent) = request.alarm_names.iter().find(|name| !watching.alarms.contains_key(*name)) {
@@ -278,7 +279,7 @@ struct SetState {
     state_reason_data: Option<String>,
 }
 
-/// Until the next evaluation. The actions of a new state are taken by the data plane.
+/// Sets the state until the next evaluation. The data plane executes the actions of the new state.
 fn set_state(cloud: &mut Cloud, call: &Call<'_, Value>, request: SetState) -> Outcome<Value> {
     if let Some(data) = &request.state_reason_data
         && serde_json::from_str::<Value>(data).is_err()
@@ -305,7 +306,7 @@ fn disable(cloud: &mut Cloud, call: &Call<'_, Value>, request: Names) -> Outcome
 fn switch(cloud: &mut Cloud, call: &Call<'_, Value>, request: &Names, enabled: bool) -> Outcome<Value> {
     let watching = &mut cloud.region_mut(call.region)?.cloudwatch;
     for name in &request.alarm_names {
-        // AWS says nothing of names that it does not know.
+        // AWS ignores unknown names.
         if let Some(alarm) = watching.alarms.get_mut(name).filter(|alarm| alarm.actions_enabled != enabled) {
             alarm.actions_enabled = enabled;
             alarm.configured = call.now;

@@ -26,7 +26,7 @@ struct Describe {
     scan_by: Option<ScanBy>,
 }
 
-/// The order in time.
+/// Order of the items by time.
 #[derive(Clone, Copy, PartialEq, Deserialize)]
 pub(super) enum ScanBy {
     TimestampAscending,
@@ -47,7 +47,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Value>, request: Describe) -> Outcome
     };
     let ascending = request.scan_by == Some(ScanBy::TimestampAscending);
     let history = &cloud.region(call.region)?.cloudwatch.history;
-    // Pages are cut in the order of a key, so for the newest first the key counts down.
+    // Pages are sorted by a key, so for the newest first the key counts down.
     let keyed = history.iter().enumerate().filter(|(_, item)| wanted(item)).map(|(index, item)| {
         let time = item.time.timestamp_micros();
         let (time, index) = if ascending { (time, index) } else { (i64::MAX - time, usize::MAX - index) };

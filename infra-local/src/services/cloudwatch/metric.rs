@@ -10,12 +10,12 @@ use crate::services::{Call, typed};
 use crate::wire::{ApiError, Outcome, Page};
 
 pub(super) const OPERATIONS: &[WatchOperation] = &[
-    // Metrics are no part of the state that operations change.
+    // Metrics are not part of the state that operations change.
     typed!(Reads, "PutMetricData", put).on_any(),
     typed!(Reads, "ListMetrics", list).on_any(),
 ];
 
-/// Metrics in one request, and metrics on one page of a list.
+/// AWS's limits of metrics per request, and per page of a list.
 const DATA: usize = 1000;
 const PAGE: usize = 500;
 

@@ -1,6 +1,7 @@
 //! Amazon CloudWatch (version 2010-08-01): metrics and alarms.
 //!
-//! It speaks Query, JSON 1.0 and RPC v2 CBOR, which all arrive here as JSON values. Errors bear the codes of Query.
+//! The service accepts Query, JSON 1.0 and RPC v2 CBOR. The endpoint converts all of them to JSON values. Errors have
+//! the codes of Query.
 
 mod alarm;
 mod history;
@@ -33,7 +34,7 @@ const ALARM: Resource = Resource::Named("AlarmName", ALARM_ARN);
 const ALARMS: Resource = Resource::Named("AlarmNames", ALARM_ARN);
 const TAGGED: Resource = Resource::Arn("ResourceARN");
 
-/// Returns the name in Smithy's model of the error with this code in Query.
+/// Returns the name in Smithy's model of the error with this Query code.
 pub(crate) fn error_shape(code: &str) -> &str {
     match code {
         "InvalidParameterValue" => "InvalidParameterValueException",
@@ -45,7 +46,7 @@ pub(crate) fn error_shape(code: &str) -> &str {
     }
 }
 
-/// Reads a request into its type; unknown members are refused by name.
+/// Parses a request; unknown members are refused by name.
 fn input<T: DeserializeOwned>(call: &Call<'_, Value>) -> Outcome<T> {
     shape::read(&call.input).map_err(|error| validation(error.to_string()))
 }
@@ -58,7 +59,7 @@ fn invalid(message: impl Into<String>) -> ApiError {
     ApiError::new("InvalidParameterValue", message)
 }
 
-/// A part of what tells a metric from others of the same name.
+/// A dimension: a name and a value that distinguish a metric from others with the same name.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct Dimension {
@@ -88,7 +89,7 @@ fn render_dimensions(dimensions: &BTreeMap<String, String>) -> Value {
     dimensions.iter().map(|(name, value)| json!({"Name": name, "Value": value})).collect()
 }
 
-/// A time in a request: seconds since 1970, or as ISO 8601 writes it.
+/// A time in a request: seconds since 1970, or ISO 8601.
 #[derive(Debug, Clone, Copy)]
 struct Time(DateTime<Utc>);
 

@@ -18,7 +18,7 @@ use crate::wire::{ApiError, Outcome};
 pub(super) const OPERATIONS: &[WatchOperation] =
     &[typed!(Reads, "GetMetricStatistics", statistics).on_any(), typed!(Reads, "GetMetricData", data).on_any()];
 
-/// Datapoints in one answer.
+/// AWS's limit of datapoints per response.
 const STATISTICS: i64 = 1440;
 const DATAPOINTS: usize = 100_800;
 

@@ -77,7 +77,7 @@ fn not_found(arn: &str) -> ApiError {
     ApiError::new("ResourceNotFoundException", format!("There is no alarm {arn} in this region.")).with_status(404)
 }
 
-/// Collects and checks the tags of a request.
+/// Parses and validates the tags of a request.
 pub(super) fn read_tags(list: Vec<Tag>) -> Outcome<Tags> {
     let mut all = Tags::new();
     for tag in list {

@@ -17,13 +17,13 @@ impl World {
         Self { plane }
     }
 
-    /// Asks as the server does, and answers as a value.
+    /// Executes a request as the server does, and returns the response as a value.
     fn carry(&mut self, protocol: Protocol, name: &str, body: &[u8]) -> Result<Value, String> {
         let input = protocol.read(body).map_err(|error| error.to_string())?;
         self.plane.values(OPERATIONS, name, input)
     }
 
-    fn ask(&mut self, name: &str, input: Value) -> Result<Value, String> {
+    fn call(&mut self, name: &str, input: Value) -> Result<Value, String> {
         self.carry(Protocol::Json(JsonVersion::V1_0), name, input.to_string().as_bytes())
     }
 }
@@ -45,7 +45,7 @@ fn with(mut base: Value, more: Value) -> Value {
 }
 
 #[test]
-fn one_alarm_in_three_protocols() {
+fn an_alarm_is_described_in_all_three_protocols() {
     let mut world = World::new();
     let form =
         b"Action=PutMetricAlarm&Version=2010-08-01&AlarmName=query&Namespace=Shop&MetricName=Orders&Statistic=Sum\
@@ -53,9 +53,9 @@ fn one_alarm_in_three_protocols() {
         &TreatMissingData=notBreaching&Dimensions.member.1.Name=Store&Dimensions.member.1.Value=1&AlarmActions=\
         &Tags.member.1.Key=team&Tags.member.1.Value=shop";
     world.carry(QUERY, "PutMetricAlarm", form).unwrap();
-    world.ask("PutMetricAlarm", alarm("json")).unwrap();
+    world.call("PutMetricAlarm", alarm("json")).unwrap();
     world.carry(Protocol::Cbor, "PutMetricAlarm", &Protocol::Cbor.write("", &alarm("cbor"), "")).unwrap();
-    let shown = world.ask("DescribeAlarms", json!({})).unwrap();
+    let shown = world.call("DescribeAlarms", json!({})).unwrap();
     let mut alarms = shown["MetricAlarms"].as_array().unwrap().clone();
     assert_eq!(alarms.len(), 3);
     for alarm in &mut alarms {
@@ -89,26 +89,26 @@ fn invalid_and_unsupported_parameters_are_refused_by_name() {
             "no scaling policy",
         ),
     ] {
-        let error = world.ask("PutMetricAlarm", with(alarm("a"), more)).unwrap_err();
+        let error = world.call("PutMetricAlarm", with(alarm("a"), more)).unwrap_err();
         assert!(error.starts_with(expected) && error.contains(words), "{error}");
     }
-    assert_eq!(code(world.ask("DeleteAlarms", json!({"AlarmNames": ["none"]}))), "ResourceNotFound");
+    assert_eq!(code(world.call("DeleteAlarms", json!({"AlarmNames": ["none"]}))), "ResourceNotFound");
     let state = json!({"AlarmName": "none", "StateValue": "OK", "StateReason": "r"});
-    assert_eq!(code(world.ask("SetAlarmState", state)), "ResourceNotFound");
+    assert_eq!(code(world.call("SetAlarmState", state)), "ResourceNotFound");
 }
 
 #[test]
-fn an_alarms_life_stands_in_its_history() {
+fn the_history_records_the_changes_of_an_alarm() {
     let mut world = World::new();
-    world.ask("PutMetricAlarm", alarm("a")).unwrap();
+    world.call("PutMetricAlarm", alarm("a")).unwrap();
     let state = |state: &str| json!({"AlarmName": "a", "StateValue": state, "StateReason": "drill"});
-    world.ask("SetAlarmState", state("ALARM")).unwrap();
-    world.ask("PutMetricAlarm", with(alarm("a"), json!({"Threshold": 7.0}))).unwrap();
-    let shown = world.ask("DescribeAlarms", json!({"StateValue": "ALARM", "AlarmNamePrefix": "a"})).unwrap();
+    world.call("SetAlarmState", state("ALARM")).unwrap();
+    world.call("PutMetricAlarm", with(alarm("a"), json!({"Threshold": 7.0}))).unwrap();
+    let shown = world.call("DescribeAlarms", json!({"StateValue": "ALARM", "AlarmNamePrefix": "a"})).unwrap();
     assert_eq!(shown["MetricAlarms"][0]["Threshold"], 7.0, "an update keeps the state");
-    world.ask("DisableAlarmActions", json!({"AlarmNames": ["a"]})).unwrap();
-    world.ask("DeleteAlarms", json!({"AlarmNames": ["a"]})).unwrap();
-    let history = world.ask("DescribeAlarmHistory", json!({"AlarmName": "a"})).unwrap();
+    world.call("DisableAlarmActions", json!({"AlarmNames": ["a"]})).unwrap();
+    world.call("DeleteAlarms", json!({"AlarmNames": ["a"]})).unwrap();
+    let history = world.call("DescribeAlarmHistory", json!({"AlarmName": "a"})).unwrap();
     let summaries: Vec<&str> = history["AlarmHistoryItems"]
         .as_array()
         .unwrap()
@@ -125,26 +125,29 @@ fn an_alarms_life_stands_in_its_history() {
             "Alarm \"a\" created",
         ]
     );
-    let page = world.ask("DescribeAlarmHistory", json!({"MaxRecords": 2, "ScanBy": "TimestampAscending"})).unwrap();
+    let page = world.call("DescribeAlarmHistory", json!({"MaxRecords": 2, "ScanBy": "TimestampAscending"})).unwrap();
     assert_eq!(page["AlarmHistoryItems"][0]["HistorySummary"], "Alarm \"a\" created");
     let next = json!({"MaxRecords": 5, "ScanBy": "TimestampAscending", "NextToken": page["NextToken"]});
-    assert_eq!(world.ask("DescribeAlarmHistory", next).unwrap()["AlarmHistoryItems"].as_array().unwrap().len(), 3);
+    assert_eq!(world.call("DescribeAlarmHistory", next).unwrap()["AlarmHistoryItems"].as_array().unwrap().len(), 3);
 }
 
 #[test]
 fn alarms_are_tagged() {
     let mut world = World::new();
-    world.ask("PutMetricAlarm", alarm("a")).unwrap();
+    world.call("PutMetricAlarm", alarm("a")).unwrap();
     let arn = "arn:aws:cloudwatch:us-east-1:000000000000:alarm:a";
-    world.ask("TagResource", json!({"ResourceARN": arn, "Tags": [{"Key": "stage", "Value": "beta"}]})).unwrap();
-    world.ask("UntagResource", json!({"ResourceARN": arn, "TagKeys": ["team"]})).unwrap();
-    let tags = world.ask("ListTagsForResource", json!({"ResourceARN": arn})).unwrap();
+    world.call("TagResource", json!({"ResourceARN": arn, "Tags": [{"Key": "stage", "Value": "beta"}]})).unwrap();
+    world.call("UntagResource", json!({"ResourceARN": arn, "TagKeys": ["team"]})).unwrap();
+    let tags = world.call("ListTagsForResource", json!({"ResourceARN": arn})).unwrap();
     assert_eq!(tags["Tags"], json!([{"Key": "stage", "Value": "beta"}]));
-    assert_eq!(code(world.ask("ListTagsForResource", json!({"ResourceARN": "arn:none"}))), "ResourceNotFoundException");
+    assert_eq!(
+        code(world.call("ListTagsForResource", json!({"ResourceARN": "arn:none"}))),
+        "ResourceNotFoundException"
+    );
 }
 
 #[test]
-fn metrics_that_were_put_are_found() {
+fn published_metrics_are_listed() {
     let mut world = World::new();
     let minute = Utc::now().timestamp() / 60 * 60 - 120;
     let store = json!([{"Name": "Store", "Value": "1"}]);
@@ -156,14 +159,14 @@ fn metrics_that_were_put_are_found() {
         datum(2, json!({"Values": [1, 4], "Counts": [3, 1]})),
         datum(61, json!({"StatisticValues": {"SampleCount": 2, "Sum": 10, "Minimum": 4, "Maximum": 6}})),
     ]});
-    world.ask("PutMetricData", put).unwrap();
-    let listed = world.ask("ListMetrics", json!({"Namespace": "Shop", "Dimensions": [{"Name": "Store"}]})).unwrap();
+    world.call("PutMetricData", put).unwrap();
+    let listed = world.call("ListMetrics", json!({"Namespace": "Shop", "Dimensions": [{"Name": "Store"}]})).unwrap();
     assert_eq!(listed["Metrics"], json!([{"Namespace": "Shop", "MetricName": "Orders", "Dimensions": store}]));
-    let ask = json!({
+    let call = json!({
         "Namespace": "Shop", "MetricName": "Orders", "Dimensions": store, "StartTime": minute, "EndTime": minute + 120,
         "Period": 60, "Statistics": ["Sum", "SampleCount", "Maximum"], "ExtendedStatistics": ["p50"],
     });
-    let found = world.ask("GetMetricStatistics", ask.clone()).unwrap();
+    let found = world.call("GetMetricStatistics", call.clone()).unwrap();
     let points = found["Datapoints"].as_array().unwrap();
     assert_eq!(points.len(), 2);
     assert_eq!((&points[0]["Sum"], &points[0]["SampleCount"]), (&json!(9.0), &json!(5.0)));
@@ -174,18 +177,18 @@ fn metrics_that_were_put_are_found() {
         "MetricDataQueries": [{"Id": "q", "MetricStat": {"Period": 60, "Stat": "Average",
             "Metric": {"Namespace": "Shop", "MetricName": "Orders", "Dimensions": store}}}],
     });
-    let data = world.ask("GetMetricData", query).unwrap();
+    let data = world.call("GetMetricData", query).unwrap();
     assert_eq!(data["MetricDataResults"][0]["Values"], json!([5.0, 1.8]));
     let expression = json!({"StartTime": 0, "EndTime": 1, "MetricDataQueries": [{"Id": "q", "Expression": "1"}]});
-    assert_eq!(code(world.ask("GetMetricData", expression)), "ValidationError");
-    assert_eq!(code(world.ask("GetMetricStatistics", with(ask, json!({"Period": 7})))), "InvalidParameterValue");
+    assert_eq!(code(world.call("GetMetricData", expression)), "ValidationError");
+    assert_eq!(code(world.call("GetMetricStatistics", with(call, json!({"Period": 7})))), "InvalidParameterValue");
     for bad in [
         json!({"Namespace": "AWS/EC2", "MetricData": [{"MetricName": "m", "Value": 1}]}),
         json!({"Namespace": "n", "MetricData": [{"MetricName": "m", "Value": 1, "Timestamp": 1}]}),
         json!({"Namespace": "n", "MetricData": [{"MetricName": "m", "Value": 1, "Unit": "Bushels"}]}),
     ] {
-        assert_eq!(code(world.ask("PutMetricData", bad)), "InvalidParameterValue");
+        assert_eq!(code(world.call("PutMetricData", bad)), "InvalidParameterValue");
     }
     let both = json!({"Namespace": "n", "MetricData": [{"MetricName": "m", "Value": 1, "Values": [1]}]});
-    assert_eq!(code(world.ask("PutMetricData", both)), "InvalidParameterCombination");
+    assert_eq!(code(world.call("PutMetricData", both)), "InvalidParameterCombination");
 }

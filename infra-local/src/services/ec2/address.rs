@@ -28,7 +28,7 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
         .on_any(),
 ];
 
-/// AWS's default quota in a region.
+/// AWS's default quota per region.
 const LIMIT: usize = 5;
 
 fn allocate(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
@@ -85,15 +85,15 @@ fn associate(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let may_move = params.parsed("AllowReassociation")?.unwrap_or(true);
     let address = find(region, &allocation)?;
     match &address.association {
-        Some(held) if held.holder == Holder::Instance(instance.clone()) => return Ok(associated(&held.id)),
+        Some(current) if current.holder == Holder::Instance(instance.clone()) => return Ok(associated(&current.id)),
         Some(Association { holder: Holder::NatGateway(_), .. }) => return Err(managed()),
-        Some(held) if !may_move => return Err(already_associated(&allocation, &held.id)),
+        Some(current) if !may_move => return Err(already_associated(&allocation, &current.id)),
         _ => {}
     }
     if let Some(other) = region.elastic_address_of(&instance)
-        && let (false, Some(held)) = (may_move, &other.association)
+        && let (false, Some(current)) = (may_move, &other.association)
     {
-        return Err(already_associated(&other.allocation_id, &held.id));
+        return Err(already_associated(&other.allocation_id, &current.id));
     }
     let holder = Holder::Instance(instance);
     region.take_addresses_from(&holder);
@@ -105,7 +105,7 @@ fn associate(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(answer)
 }
 
-/// The instance that a request gives an address to, itself or by its network interface.
+/// Returns the instance with which a request associates an address, given directly or by its network interface.
 fn holder(region: &Region, params: &Params) -> Outcome<String> {
     let found = match (params.optional("InstanceId"), params.optional("NetworkInterfaceId")) {
         (Some(id), None) => instance::find(region, id)?,
@@ -148,7 +148,7 @@ fn disassociate(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let id = check_id(call.input.required("AssociationId")?, "eipassoc", "InvalidAssociationID.Malformed")?;
     let region = cloud.region_mut(call.region)?;
     let mut addresses = region.ec2.addresses.values_mut();
-    let found = addresses.find(|address| address.association.as_ref().is_some_and(|held| held.id == id));
+    let found = addresses.find(|address| address.association.as_ref().is_some_and(|current| current.id == id));
     let address = found.ok_or_else(|| {
         ApiError::new("InvalidAssociationID.NotFound", format!("The association ID '{id}' does not exist"))
     })?;
@@ -172,9 +172,9 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     }
     let fields: &[Field<Located<'_, ElasticAddress>>] = &[
         ("allocation-id", |it| vec![it.item.allocation_id.clone()]),
-        ("association-id", |it| it.item.association.iter().map(|held| held.id.clone()).collect()),
+        ("association-id", |it| it.item.association.iter().map(|current| current.id.clone()).collect()),
         ("domain", |_| vec!["vpc".to_owned()]),
-        ("instance-id", |it| holding_instance(it.item).map(str::to_owned).into_iter().collect()),
+        ("instance-id", |it| associated_instance(it.item).map(str::to_owned).into_iter().collect()),
         ("network-interface-id", |it| interface(it.region, it.item).map(|(id, _)| id).into_iter().collect()),
         ("private-ip-address", |it| interface(it.region, it.item).map(|(_, ip)| ip).into_iter().collect()),
         ("public-ip", |it| vec![it.item.address.to_string()]),
@@ -187,7 +187,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(Node::new().list("addressesSet", found.into_iter().map(|it| render(region, it.item))))
 }
 
-/// The one attribute there is: the reverse name, which no address of the local cloud has.
+/// Returns the only attribute: the reverse name, which no address of the local cloud has.
 fn describe_attribute(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let region = cloud.region(call.region)?;
@@ -207,7 +207,7 @@ fn describe_attribute(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(Node::new().list("addressSet", nodes).maybe("nextToken", page.next))
 }
 
-/// The address with this allocation id.
+/// Returns the address with this allocation id.
 pub(super) fn find<'a>(region: &'a Region, id: &str) -> Outcome<&'a ElasticAddress> {
     check_id(id, "eipalloc", "InvalidAllocationID.Malformed")?;
     region.ec2.addresses.get(id).ok_or_else(|| {
@@ -222,7 +222,7 @@ fn already_associated(allocation: &str, association: &str) -> ApiError {
     )
 }
 
-/// AWS's error for the address of a NAT gateway.
+/// Returns AWS's error for the address of a NAT gateway.
 fn managed() -> ApiError {
     ApiError::new("OperationNotPermitted", "You are not allowed to manage 'ela-attach' attachments.")
 }
@@ -231,14 +231,14 @@ fn associated(id: &str) -> Node {
     Node::success().with("associationId", id)
 }
 
-fn holding_instance(address: &ElasticAddress) -> Option<&str> {
+fn associated_instance(address: &ElasticAddress) -> Option<&str> {
     match &address.association.as_ref()?.holder {
         Holder::Instance(id) => Some(id),
         Holder::NatGateway(_) => None,
     }
 }
 
-/// The network interface that has an address, and its private address.
+/// Returns the network interface with which an address is associated, and its private address.
 fn interface(region: &Region, address: &ElasticAddress) -> Option<(String, String)> {
     match &address.association.as_ref()?.holder {
         Holder::Instance(id) => {
@@ -258,9 +258,9 @@ fn render(region: &Region, address: &ElasticAddress) -> Node {
     Node::new()
         .with("publicIp", address.address)
         .with("allocationId", &address.allocation_id)
-        .maybe("associationId", address.association.as_ref().map(|held| &held.id))
+        .maybe("associationId", address.association.as_ref().map(|current| &current.id))
         .with("domain", "vpc")
-        .maybe("instanceId", holding_instance(address))
+        .maybe("instanceId", associated_instance(address))
         .maybe("networkInterfaceId", interface.as_ref())
         .maybe("networkInterfaceOwnerId", interface.as_ref().map(|_| ACCOUNT))
         .maybe("privateIpAddress", private_ip)

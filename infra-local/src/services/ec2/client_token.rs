@@ -1,11 +1,11 @@
-//! Client tokens: the same request sent twice is carried out once.
+//! Client tokens: a repeated request is executed only once.
 
 use crate::model::Region;
 use crate::services::Call;
 use crate::wire::{ApiError, Outcome, Params};
 
 /// Returns the resource of an earlier request with the same client token. The same token with other parameters is an error.
-pub(super) fn known_answer(region: &Region, call: &Call<'_, Params>, operation: &str) -> Outcome<Option<String>> {
+pub(super) fn earlier_result(region: &Region, call: &Call<'_, Params>, operation: &str) -> Outcome<Option<String>> {
     let Some(token) = call.input.optional("ClientToken") else { return Ok(None) };
     match region.ec2.client_tokens.get(operation, token) {
         Some((request, id)) if request == fingerprint(&call.input) => Ok(Some(id.to_owned())),

@@ -1,4 +1,4 @@
-//! DHCP options: the set that every region has, and every VPC uses.
+//! DHCP options: the set of each region, which all VPCs use.
 
 use super::Ec2Operation;
 use crate::domain::names;

@@ -1,4 +1,4 @@
-//! Machine images: stock Debian, and what is made of instances.
+//! Machine images: stock Debian images, and images of instances.
 
 use super::{Ec2Operation, TAG_SPECIFICATIONS, instance, resource};
 use crate::domain::ec2::unknown_image;
@@ -33,7 +33,7 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
         .on(&[resource::IMAGE]),
 ];
 
-/// Makes the image as `pending`; the data plane copies the instance's disk.
+/// Creates the image as `pending`; the data plane copies the instance's disk.
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let name = check_name(params.required("Name")?)?;
@@ -55,7 +55,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         );
         return Err(ApiError::new("IncorrectState", message));
     }
-    // User data that holds no Machine gives an image without one.
+    // User data without a Machine document results in an image without one.
     let machine = MachineDocument::of(source).ok().flatten();
     if no_reboot && source.state == InstanceState::Running && machine.as_ref().is_some_and(MachineDocument::keeps_data)
     {
@@ -96,7 +96,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(answer)
 }
 
-/// AWS's rule for names of images.
+/// Checks AWS's rule for names of images.
 fn check_name(name: &str) -> Outcome<&str> {
     let valid = |c: char| c.is_ascii_alphanumeric() || "()[] ./-'@_".contains(c);
     if (3..=128).contains(&name.len()) && name.chars().all(valid) {
@@ -109,7 +109,7 @@ fn check_name(name: &str) -> Outcome<&str> {
     ))
 }
 
-/// The tags of the image, and those of its snapshot.
+/// Returns the tags of the image, and those of its snapshot.
 fn tags_of(params: &Params) -> Outcome<(Tags, Tags)> {
     let (mut image, mut snapshot) = (Tags::new(), Tags::new());
     for specification in params.structures("TagSpecification") {
@@ -184,7 +184,8 @@ fn modify_attribute(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node>
     Ok(Node::success())
 }
 
-/// Its snapshot stays, unless it is asked for too. What was launched from the image goes on.
+/// Deregisters an image. Its snapshot is kept, unless the request deletes it too. Instances of the image continue to
+/// run.
 fn deregister(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let id = params.required("ImageId")?;

@@ -1,4 +1,4 @@
-//! Instances: what they show, and asking them to end, stop and start.
+//! Instances: description, termination, stop, start and reboot.
 
 use std::collections::BTreeMap;
 
@@ -192,7 +192,7 @@ fn wrong_state(instance: &Instance, verb: &str) -> ApiError {
     )
 }
 
-/// Changes the instances of a request and answers their states before and after.
+/// Changes the instances of a request, and returns their previous and current states.
 fn change(region: &mut Region, params: &Params, mut change: impl FnMut(&mut Instance) -> Outcome<()>) -> Outcome<Node> {
     let ids = params.texts("InstanceId");
     if ids.is_empty() {
@@ -232,7 +232,7 @@ pub(super) fn by_ids<'a>(region: &'a Region, ids: &[String]) -> Outcome<Vec<&'a 
     }
 }
 
-/// AWS's error for an instance that is not there.
+/// Returns AWS's error for an instance that does not exist.
 fn not_found(id: &str) -> ApiError {
     ApiError::new("InvalidInstanceID.NotFound", format!("The instance ID '{id}' does not exist"))
 }
@@ -247,7 +247,7 @@ pub(super) fn find_mut<'a>(region: &'a mut Region, id: &str) -> Outcome<&'a mut 
     region.ec2.instances.get_mut(id).ok_or_else(|| not_found(id))
 }
 
-/// Writes instances of one reservation.
+/// Renders instances of one reservation.
 pub(super) fn render_reservation(region: &Region, instances: &[&Instance]) -> Node {
     Node::new()
         .with("reservationId", instances.first().map_or("", |instance| &instance.reservation_id))
@@ -261,7 +261,7 @@ fn render_state(state: InstanceState) -> Node {
 }
 
 fn render(region: &Region, instance: &Instance) -> Node {
-    // A terminated instance has given its address back.
+    // The address of a terminated instance is released.
     let has_address = instance.state != InstanceState::Terminated;
     let private = has_address.then(|| region.private_address(instance.address));
     let public = region.public_address_of(instance);

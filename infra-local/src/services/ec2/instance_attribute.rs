@@ -1,4 +1,4 @@
-//! Single attributes of instances, and their console.
+//! Single attributes of instances, and their console output.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -88,7 +88,7 @@ fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
             format!("The instance '{id}' is {}", instance.state.name()),
         ));
     }
-    // The attribute is either named (Attribute and Value) or has its own parameter.
+    // The request contains either Attribute and Value, or a parameter with the attribute's name.
     let named = params.optional("Attribute");
     let value = |attribute: &str, parameter: &str| {
         params
@@ -180,7 +180,7 @@ fn modify_metadata_options(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcom
     Ok(Node::new().with("instanceId", &instance.id).with("instanceMetadataOptions", shown))
 }
 
-/// Reads the console: the ends of the services' logs, and the cloud's own messages about the instance.
+/// Returns the console output: the ends of the services' logs, and the cloud's messages about the instance.
 fn console_output(state: &State<'_>, call: &Call<'_, Params>) -> Outcome<Node> {
     let wanted = call.input.required("InstanceId")?;
     let id = state.read(|cloud| Ok::<_, ApiError>(find(cloud.region(call.region)?, wanted)?.id.clone()))?;

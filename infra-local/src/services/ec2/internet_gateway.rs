@@ -19,7 +19,7 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
     Operation::reads("DescribeInternetGateways", describe, &[&["InternetGatewayId.N"], FILTERS, PAGES]).on_any(),
 ];
 
-/// AWS's default quota in a region.
+/// AWS's default quota per region.
 const LIMIT: usize = 5;
 
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
@@ -92,7 +92,7 @@ fn detach(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(Node::success())
 }
 
-/// Returns whether an instance, a NAT gateway or a balancer of a VPC is reached from the internet.
+/// Returns whether an instance, a NAT gateway or a balancer of a VPC has a public address.
 fn has_public_addresses(region: &Region, vpc_id: &str) -> bool {
     let mut instances = region.ec2.instances.values().filter(|instance| instance.vpc_id == vpc_id);
     let mut gateways = region.ec2.nat_gateways.values().filter(|gateway| gateway.vpc_id == vpc_id);

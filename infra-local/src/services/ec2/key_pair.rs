@@ -1,4 +1,4 @@
-//! Key pairs. Private keys are made by clients; only public ones come here.
+//! Key pairs. Clients generate the private keys and import the public ones.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
@@ -80,7 +80,7 @@ const FIELDS: &[Field<KeyPair>] = &[
     ("fingerprint", |pair| vec![pair.fingerprint.clone()]),
 ];
 
-/// Deleting a key pair that is not there succeeds, as on AWS.
+/// Deletes a key pair. As on AWS, the deletion of a missing key pair succeeds.
 fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let (name, id) = (params.optional("KeyName"), params.optional("KeyPairId"));
@@ -105,7 +105,7 @@ struct PublicKey {
 }
 
 impl PublicKey {
-    /// Parses base64 of `ssh-ed25519 AAAA… comment`.
+    /// Parses `ssh-ed25519 AAAA… comment` in base64.
     fn parse(material: &str) -> Outcome<PublicKey> {
         let invalid = || ApiError::new("InvalidKey.Format", "Key is not in valid OpenSSH public key format");
         let text =
@@ -113,13 +113,13 @@ impl PublicKey {
         let mut words = text.split_whitespace();
         let (algorithm, blob) = (words.next().ok_or_else(invalid)?, words.next().ok_or_else(invalid)?);
         let blob = STANDARD.decode(blob).map_err(|_| invalid())?;
-        // The blob repeats the algorithm behind its length: a truncated or mixed up key does not get this far.
+        // The blob repeats the algorithm after its length, so a truncated or corrupted key is refused here.
         let named = blob.get(..4).zip(blob.get(4..4 + algorithm.len()));
         if named != Some(((algorithm.len() as u32).to_be_bytes().as_slice(), algorithm.as_bytes())) {
             return Err(invalid());
         }
         let (kind, fingerprint) = match algorithm {
-            // AWS shows OpenSSH's SHA-256 fingerprint for Ed25519, and MD5 of the key for imported RSA.
+            // As AWS: OpenSSH's SHA-256 fingerprint for Ed25519, and the MD5 of the key for imported RSA keys.
             "ssh-ed25519" => ("ed25519", STANDARD_NO_PAD.encode(Sha256::digest(&blob))),
             "ssh-rsa" => (
                 "rsa",

@@ -1,4 +1,4 @@
-//! Parameters of a launch. RunInstances and launch templates use the same names.
+//! Parameters of a launch, which RunInstances and launch templates share.
 
 use std::net::Ipv4Addr;
 
@@ -9,7 +9,7 @@ use crate::model::ec2::launch_template::{LaunchData, NetworkInterface};
 use crate::services::tags;
 use crate::wire::{ApiError, Node, Outcome, Params};
 
-/// Builds a table of parameter names at compile time, with and without a prefix.
+/// Builds a table of parameter names at compile time, with an optional prefix.
 macro_rules! names {
     ($prefix:literal) => {
         &[
@@ -62,7 +62,7 @@ pub(super) const IN_REQUEST: &[&str] = names!("");
 /// The parameters in launch templates.
 pub(super) const IN_TEMPLATE: &[&str] = names!("LaunchTemplateData.");
 
-/// Values that the local cloud supports only: some clients send them with every launch.
+/// Parameters that are accepted only with these values, because some clients send them with every launch.
 const GIVEN: &[(&str, &str)] = &[
     ("HibernationOptions.Configured", "false"),
     ("EnclaveOptions.Enabled", "false"),
@@ -72,7 +72,7 @@ const GIVEN: &[(&str, &str)] = &[
     ("CapacityReservationSpecification.CapacityReservationPreference", "open"),
 ];
 
-/// Reads the parameters. `SubnetId` and `PrivateIpAddress` exist in RunInstances only.
+/// Parses the parameters. `SubnetId` and `PrivateIpAddress` exist in RunInstances only.
 pub(super) fn parse(params: &Params) -> Outcome<LaunchData> {
     let profile = params.structure("IamInstanceProfile").unwrap_or_default();
     let metadata = params.structure("MetadataOptions").unwrap_or_default();
@@ -183,7 +183,7 @@ fn one_of(params: &Params, name: &str, allowed: &[&str]) -> Outcome<Option<Strin
     }
 }
 
-/// Writes it as `launchTemplateData` shows it.
+/// Renders the parameters as `launchTemplateData`.
 pub(super) fn render(data: &LaunchData) -> Node {
     let profile = (data.profile_arn.is_some() || data.profile_name.is_some())
         .then(|| Node::new().maybe("arn", data.profile_arn.as_ref()).maybe("name", data.profile_name.as_ref()));

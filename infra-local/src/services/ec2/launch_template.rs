@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::client_token::{known_answer, remember};
+use super::client_token::{earlier_result, remember};
 use super::{Ec2Operation, TAG_SPECIFICATIONS, launch_data, resource, select, tags_for};
 use crate::domain::ec2::launch_template::{lookup, template, unknown_id, unknown_name, version};
 use crate::model::Cloud;
@@ -61,7 +61,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let data = parse_data(params)?;
     let tags = tags_for(params, "launch-template")?;
     let region = cloud.region_mut(call.region)?;
-    if let Some(known) = known_answer(region, call, "CreateLaunchTemplate")? {
+    if let Some(known) = earlier_result(region, call, "CreateLaunchTemplate")? {
         return Ok(Node::new().with("launchTemplate", render(template(region, &known)?)));
     }
     if region.ec2.launch_templates.values().any(|template| template.name == name) {
@@ -96,7 +96,7 @@ fn create_version(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let given = parse_data(params)?;
     let region = cloud.region_mut(call.region)?;
     let id = find(region, params)?.id.clone();
-    if let Some(known) = known_answer(region, call, "CreateLaunchTemplateVersion")? {
+    if let Some(known) = earlier_result(region, call, "CreateLaunchTemplateVersion")? {
         let template = template(region, &id)?;
         let version = version(template, Some(&known))?;
         return Ok(Node::new().with("launchTemplateVersion", render_version(template, version)));
@@ -199,7 +199,7 @@ fn describe_versions(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     } else {
         wanted.iter().map(|text| version(template, Some(text))).collect::<Outcome<_>>()?
     };
-    // Newest first, as AWS lists them; the key sorts that way.
+    // Newest first, as on AWS: the key is sorted that way.
     let keyed = versions.into_iter().map(|found| (format!("{:020}", u64::MAX - found.0), found)).collect();
     let page = Page::of(keyed, params, |(key, _): &(String, _)| key)?;
     Ok(Node::new()
@@ -219,7 +219,7 @@ fn parse_data(params: &Params) -> Outcome<LaunchData> {
     launch_data::parse(&params.structure("LaunchTemplateData").unwrap_or_default())
 }
 
-/// AWS checks what a template refers to when it is made, as far as it knows the kinds.
+/// Checks the references of a template. AWS checks those of the kinds that it knows when the template is created.
 fn check_references(region: &Region, data: &LaunchData) -> Outcome<()> {
     let interface_groups = data.network_interface.iter().flat_map(|interface| &interface.security_group_ids);
     for id in data.security_group_ids.iter().chain(interface_groups) {

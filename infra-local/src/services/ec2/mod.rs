@@ -74,14 +74,14 @@ pub(crate) const OPERATIONS: &[&[Ec2Operation]] = &[
     zone::OPERATIONS,
 ];
 
-/// Parameters every EC2 request may carry.
+/// Parameters that all EC2 requests may contain.
 pub(crate) const ALWAYS: &[&str] = &["Action", "Version", "DryRun"];
 
-/// The parameters of tags at creation, for operation tables.
+/// Parameters of tags at creation, for operation tables.
 const TAG_SPECIFICATIONS: &[&str] =
     &["TagSpecification.N.ResourceType", "TagSpecification.N.Tag.N.Key", "TagSpecification.N.Tag.N.Value"];
 
-/// The tags that `TagSpecification.N` gives to things of this type; other types are refused.
+/// Returns the tags that `TagSpecification.N` gives to resources of this type; other types are refused.
 fn tags_for(params: &Params, resource_type: &str) -> Outcome<Tags> {
     let mut all = Tags::new();
     for specification in params.structures("TagSpecification") {
@@ -96,13 +96,13 @@ fn tags_for(params: &Params, resource_type: &str) -> Outcome<Tags> {
     Ok(all)
 }
 
-/// The VPC that is meant when a request names none.
+/// Returns the VPC of a request that names none.
 fn default_vpc(region: &Region) -> Outcome<&Vpc> {
     let vpc = region.ec2.vpcs.values().find(|vpc| vpc.default);
     vpc.ok_or_else(|| ApiError::new("VPCIdNotSpecified", "No default VPC for this user"))
 }
 
-/// Refuses an identifier that does not look like one of its kind.
+/// Refuses an identifier without the prefix of its kind.
 fn check_id<'a>(id: &'a str, prefix: &str, code: &'static str) -> Outcome<&'a str> {
     let digits = id.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('-'));
     match digits {
@@ -111,23 +111,23 @@ fn check_id<'a>(id: &'a str, prefix: &str, code: &'static str) -> Outcome<&'a st
     }
 }
 
-/// A thing together with its region, which filters may have to ask.
+/// A resource with its region, for filters that need the region.
 struct Located<'a, T> {
     region: &'a Region,
     item: &'a T,
 }
 
-/// AWS's error for a deletion of something that others need.
+/// Returns AWS's error for the deletion of a resource on which others depend.
 fn needed(kind: &str, id: &str) -> ApiError {
     ApiError::new("DependencyViolation", format!("The {kind} '{id}' has dependencies and cannot be deleted."))
 }
 
-/// The local cloud's error for what only AWS has.
+/// Returns the error for a feature that the local cloud does not support.
 fn not_honoured(message: impl Into<String>) -> ApiError {
     ApiError::new("UnsupportedOperation", message)
 }
 
-/// The things of a request's id list, in the state's order; an unknown id is an error with this code.
+/// Returns the items of a request's id list, in the state's order; an unknown id is an error with this code.
 fn select<'a, T>(
     all: impl IntoIterator<Item = (&'a String, &'a T)>,
     ids: &[String],

@@ -1,6 +1,6 @@
-//! NAT gateways: the route to the internet for subnets that are unreachable from there.
+//! NAT gateways: the route to the internet for subnets that clients on the internet cannot reach.
 
-use super::client_token::{known_answer, remember};
+use super::client_token::{earlier_result, remember};
 use super::{Ec2Operation, TAG_SPECIFICATIONS, address, check_id, resource, subnet, tags_for};
 use crate::model::Cloud;
 use crate::model::ec2::gateway::{Association, Holder, NatGateway, NatState};
@@ -21,14 +21,14 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
     Operation::reads("DescribeNatGateways", describe, &[&["NatGatewayId.N"], FILTERS, PAGES]).on_any(),
 ];
 
-/// AWS's default quota in a zone.
+/// AWS's default quota per zone.
 const LIMIT: usize = 5;
 
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let tags = tags_for(params, "natgateway")?;
     let region = cloud.region_mut(call.region)?;
-    if let Some(known) = known_answer(region, call, "CreateNatGateway")? {
+    if let Some(known) = earlier_result(region, call, "CreateNatGateway")? {
         let gateway = region.ec2.nat_gateways.get(&known).ok_or_else(|| not_found(&known))?;
         return Ok(answer(region, gateway, params));
     }
@@ -51,12 +51,13 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
             format!("There are not enough free addresses in subnet '{subnet_id}'"),
         )
     })?;
-    let held = allocation_id.as_ref().and_then(|allocation| region.ec2.addresses.get_mut(allocation)).map(|address| {
-        let association = Association { id: new_id("eipassoc"), holder: Holder::NatGateway(id.clone()) };
-        address.association = Some(association.clone());
-        (address.address, association.id)
-    });
-    let (public_ip, association_id) = held.unzip();
+    let associated =
+        allocation_id.as_ref().and_then(|allocation| region.ec2.addresses.get_mut(allocation)).map(|address| {
+            let association = Association { id: new_id("eipassoc"), holder: Holder::NatGateway(id.clone()) };
+            address.association = Some(association.clone());
+            (address.address, association.id)
+        });
+    let (public_ip, association_id) = associated.unzip();
     let gateway = NatGateway {
         network_interface_id: id.replacen("nat-", "eni-", 1),
         id: id.clone(),
@@ -77,7 +78,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(answer)
 }
 
-/// The elastic address that a public gateway must be given, and a private one must not.
+/// Returns the elastic address, which a public gateway requires and a private one must not have.
 fn allocation(region: &Region, params: &Params) -> Outcome<Option<String>> {
     let given = params.optional("AllocationId");
     match (params.optional("ConnectivityType").unwrap_or("public"), given) {
@@ -104,7 +105,7 @@ fn allocation(region: &Region, params: &Params) -> Outcome<Option<String>> {
     }
 }
 
-/// Asks for the end; the data plane takes it from there. The end of what has ended is a success.
+/// Requests the deletion by the data plane. The deletion of a deleted gateway succeeds.
 fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let id = call.input.required("NatGatewayId")?;
     check_id(id, "nat", "NatGatewayMalformed")?;

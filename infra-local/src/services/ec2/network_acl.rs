@@ -1,6 +1,6 @@
 //! Network ACLs, and which subnets use them.
 
-use super::client_token::{known_answer, remember};
+use super::client_token::{earlier_result, remember};
 use super::{Ec2Operation, Located, TAG_SPECIFICATIONS, check_id, needed, resource, select, tags_for, vpc};
 use crate::model::Cloud;
 use crate::model::ec2::network_acl::{AclAssociation, AclEntry, NetworkAcl};
@@ -34,7 +34,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         let acl = render(&Located { region, item: acl });
         Node::new().with("networkAcl", acl).maybe("clientToken", params.optional("ClientToken"))
     };
-    if let Some(known) = known_answer(region, call, "CreateNetworkAcl")? {
+    if let Some(known) = earlier_result(region, call, "CreateNetworkAcl")? {
         return Ok(answer(region, find(region, &known)?));
     }
     let vpc_id = vpc::find(region, params.required("VpcId")?)?.id.clone();

@@ -1,6 +1,6 @@
 //! Creation, attachment, changes and deletion of network interfaces.
 
-use super::client_token::{known_answer, remember};
+use super::client_token::{earlier_result, remember};
 use super::network_interface::render_unattached;
 use super::{Ec2Operation, TAG_SPECIFICATIONS, check_id, instance, not_honoured, resource, subnet, tags_for};
 use crate::domain::ec2::network_interface::all;
@@ -45,7 +45,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         let shown = render_unattached(region, interface, "pending");
         Node::new().with("networkInterface", shown).maybe("clientToken", params.optional("ClientToken"))
     };
-    if let Some(known) = known_answer(region, call, "CreateNetworkInterface")? {
+    if let Some(known) = earlier_result(region, call, "CreateNetworkInterface")? {
         return Ok(answer(region, find(region, &known)?));
     }
     let subnet = subnet::find(region, params.required("SubnetId")?)?;

@@ -39,13 +39,13 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
 
 const ID: &[&str] = &["VpcPeeringConnectionId"];
 
-/// AWS's default quota of peering connections of a VPC.
+/// AWS's default quota of peering connections per VPC.
 const LIMIT: usize = 50;
 
 /// Time after which a request expires.
 const EXPIRES_AFTER: Duration = Duration::days(7);
 
-/// The data plane looks at the request: whether there is such a VPC, and whether the ranges overlap.
+/// Creates a request. The data plane checks later whether the accepter VPC exists, and whether the ranges overlap.
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let tags = tags_for(params, "vpc-peering-connection")?;
@@ -56,18 +56,18 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let peer_vpc_id = params.required("PeerVpcId")?;
     check_id(peer_vpc_id, "vpc", "InvalidVpcID.Malformed")?;
     let peer_owner = params.optional("PeerOwnerId").unwrap_or(ACCOUNT);
-    let theirs = cloud.region(peer_region)?;
+    let other_region = cloud.region(peer_region)?;
     let of_both = |peering: &&Peering| {
         !peering.state.is_over() && peering.other_side(&vpc.id).is_some_and(|side| side.vpc_id == peer_vpc_id)
     };
-    let ours = &cloud.region(call.region)?.ec2.peerings;
-    if ours.values().any(|peering| of_both(&peering)) {
+    let own_region = &cloud.region(call.region)?.ec2.peerings;
+    if own_region.values().any(|peering| of_both(&peering)) {
         return Err(ApiError::new(
             "VpcPeeringConnectionAlreadyExists",
             format!("A VPC peering connection between {} and {peer_vpc_id} exists already", vpc.id),
         ));
     }
-    if ours.values().filter(|peering| !peering.state.is_over() && peering.other_side(&vpc.id).is_some()).count()
+    if own_region.values().filter(|peering| !peering.state.is_over() && peering.other_side(&vpc.id).is_some()).count()
         >= LIMIT
     {
         return Err(ApiError::new(
@@ -82,7 +82,8 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         cidr,
         dns_resolution: false,
     };
-    let peer_cidr = theirs.ec2.vpcs.get(peer_vpc_id).filter(|_| peer_owner == ACCOUNT).map(|vpc| vpc.cidr.clone());
+    let peer_cidr =
+        other_region.ec2.vpcs.get(peer_vpc_id).filter(|_| peer_owner == ACCOUNT).map(|vpc| vpc.cidr.clone());
     let peering = Peering {
         id: new_id("pcx"),
         requester: side(call.region, ACCOUNT, &vpc.id, Some(vpc.cidr.clone())),
@@ -94,8 +95,8 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     };
     let answer = Node::new().with("vpcPeeringConnection", render(&peering));
     if peer_region != call.region {
-        let theirs = Peering { tags: Tags::new(), ..peering.clone() };
-        cloud.region_mut(peer_region)?.ec2.peerings.insert(theirs.id.clone(), theirs);
+        let other_region = Peering { tags: Tags::new(), ..peering.clone() };
+        cloud.region_mut(peer_region)?.ec2.peerings.insert(other_region.id.clone(), other_region);
     }
     cloud.region_mut(call.region)?.ec2.peerings.insert(peering.id.clone(), peering);
     Ok(answer)
@@ -181,7 +182,7 @@ fn end(cloud: &mut Cloud, id: &str, state: PeeringState, now: DateTime<Utc>) {
     });
 }
 
-/// The connection of a request, which is answered in the accepter's region only.
+/// Returns the connection of a request, which is accepted in the accepter's region only.
 fn at_accepter<'a>(cloud: &'a Cloud, call: &Call<'_, Params>, verb: &str) -> Outcome<&'a Peering> {
     let peering = find(cloud.region(call.region)?, call.input.required("VpcPeeringConnectionId")?)?;
     if peering.accepter.region != call.region {
@@ -227,7 +228,7 @@ fn find<'a>(region: &'a Region, id: &str) -> Outcome<&'a Peering> {
     region.ec2.peerings.get(id).ok_or_else(|| not_found(id))
 }
 
-/// AWS's error for a connection that is not there.
+/// Returns AWS's error for a connection that does not exist.
 pub(super) fn not_found(id: &str) -> ApiError {
     ApiError::new(
         "InvalidVpcPeeringConnectionID.NotFound",
@@ -267,7 +268,7 @@ fn render(peering: &Peering) -> Node {
         .with("tagSet", tags::set(&peering.tags))
 }
 
-/// Before it has accepted, little is said of the other side.
+/// Renders a side of the connection. Before the acceptance, AWS shows few details of the other side.
 fn render_side(side: &Side, known: bool) -> Node {
     let node = Node::new().with("ownerId", &side.owner).with("vpcId", &side.vpc_id).with("region", &side.region);
     let Some(cidr) = side.cidr.as_ref().filter(|_| known) else { return node };

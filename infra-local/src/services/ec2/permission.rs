@@ -1,13 +1,13 @@
-//! Permissions: what rules look like in requests.
+//! Permissions: the form of security group rules in requests.
 
 use super::security_group::not_found;
 use crate::model::ec2::vpc::{Peer, Ports, Rule};
 use crate::model::{Region, Tags};
 use crate::wire::{ApiError, Outcome, Params};
 
-/// The parameters of one rule in the request itself, for operation tables.
+/// Parameters of a single rule, for operation tables.
 pub(super) const SIMPLE: &[&str] = &["IpProtocol", "FromPort", "ToPort", "CidrIp", "SourceSecurityGroupName"];
-/// The parameters of lists of rules, for operation tables.
+/// Parameters of lists of rules, for operation tables.
 pub(super) const PERMISSIONS: &[&str] = &[
     "IpPermissions.N.IpProtocol",
     "IpPermissions.N.FromPort",
@@ -23,7 +23,7 @@ pub(super) const PERMISSIONS: &[&str] = &[
     "IpPermissions.N.Groups.N.Description",
 ];
 
-/// The parameters of new contents for rules, for operation tables.
+/// Parameters of changed rules, for operation tables.
 pub(super) const UPDATES: &[&str] = &[
     "SecurityGroupRule.N.SecurityGroupRuleId",
     "SecurityGroupRule.N.SecurityGroupRule.IpProtocol",
@@ -35,7 +35,7 @@ pub(super) const UPDATES: &[&str] = &[
     "SecurityGroupRule.N.SecurityGroupRule.Description",
 ];
 
-/// Reads what a rule is to say from now on.
+/// Parses the new content of a rule.
 pub(super) fn parse_update(region: &Region, group_id: &str, params: &Params, egress: bool) -> Outcome<Rule> {
     let protocol = protocol(params.required("IpProtocol")?)?;
     let ports = ports(&protocol, params)?;
@@ -54,7 +54,7 @@ pub(super) fn parse_update(region: &Region, group_id: &str, params: &Params, egr
     Ok(Rule { egress, protocol, ports, peer, description, tags: Tags::new() })
 }
 
-/// Reads the rules of a request; no two permit the same.
+/// Parses the rules of a request, which must not contain duplicates.
 pub(super) fn parse(region: &Region, group_id: &str, params: &Params, egress: bool) -> Outcome<Vec<Rule>> {
     let mut rules = Vec::new();
     let permissions = params.structures("IpPermissions");
@@ -105,7 +105,7 @@ pub(super) fn parse(region: &Region, group_id: &str, params: &Params, egress: bo
     Ok(rules)
 }
 
-/// A group of the same VPC, or of one that is peered with it in this region.
+/// Returns the id of a group in the same VPC, or in one that is peered with it in this region.
 fn group_in_reach(region: &Region, near: &str, id: &str) -> Outcome<String> {
     let group = region.ec2.security_groups.get(id).ok_or_else(|| not_found(id))?;
     let vpc_id = region.ec2.security_groups.get(near).map_or("", |group| &group.vpc_id);
@@ -151,7 +151,7 @@ fn ports(protocol: &str, params: &Params) -> Outcome<Option<Ports>> {
             "Invalid value 'Must specify both from and to ports with TCP/UDP.' for portRange (protocol {protocol})"
         ))),
         ("icmp" | "icmpv6", from, to) => Ok(Some((from.unwrap_or(-1), to.unwrap_or(-1)))),
-        // AWS ignores ports where the protocol has none.
+        // AWS ignores ports of protocols without ports.
         _ => Ok(None),
     }
 }
@@ -162,7 +162,7 @@ fn ipv4_cidr(text: &str) -> Outcome<String> {
     let address: std::net::Ipv4Addr = address.parse().map_err(|_| invalid())?;
     let bits: u32 = bits.parse().ok().filter(|bits| *bits <= 32).ok_or_else(invalid)?;
     let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
-    // AWS keeps the network, not the host: 10.0.0.7/8 is stored as 10.0.0.0/8.
+    // AWS stores the network, not the host: 10.0.0.7/8 becomes 10.0.0.0/8.
     Ok(format!("{}/{bits}", std::net::Ipv4Addr::from(u32::from(address) & mask)))
 }
 
@@ -175,7 +175,7 @@ fn ipv6_cidr(text: &str) -> Outcome<String> {
     Ok(format!("{}/{bits}", std::net::Ipv6Addr::from(u128::from(address) & mask)))
 }
 
-/// A rule in AWS's words, for messages.
+/// Describes a rule as AWS's messages do.
 pub(super) fn describe(rule: &Rule) -> String {
     let ports = rule.ports.map_or_else(|| "ALL".to_owned(), |(from, to)| format!("from port: {from}, to port: {to}"));
     format!("peer: {}, {}, {ports}, ALLOW", rule.peer.text(), rule.protocol.to_uppercase())

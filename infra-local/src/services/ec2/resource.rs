@@ -1,4 +1,4 @@
-//! Resources of EC2's operations, for permissions.
+//! Resources of EC2's operations, for authorisation.
 
 use crate::access::Resource;
 use crate::model::ec2::network_interface::NetworkInterface;
@@ -106,7 +106,7 @@ pub(super) const LAUNCH: &[Resource] = &[
     Resource::Created("arn:aws:ec2:{region}:{account}:instance/*"),
 ];
 
-/// Kinds of resources in ARNs, by the prefix of their ids.
+/// Resource types in ARNs, by the prefix of their ids.
 const KINDS: &[(&str, &str)] = &[
     ("acl", "network-acl"),
     ("ami", "image"),
@@ -133,7 +133,7 @@ fn launch_template(cloud: &Cloud, region: &str, name: &str) -> Option<String> {
     arn(region, "launch-template", &templates.find(|template| template.name == name)?.id)
 }
 
-/// Images and snapshots can belong to other accounts, so their ARNs have none.
+/// Returns the ARN of a resource. Images and snapshots can belong to other accounts, so their ARNs contain none.
 #[allow(clippy::unnecessary_wraps)]
 fn arn(region: &str, kind: &str, id: &str) -> Option<String> {
     let account = if ["image", "snapshot"].contains(&kind) { "" } else { ACCOUNT };

@@ -18,12 +18,12 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
 const ROUTE: &[&str] = &["RouteTableId", "DestinationCidrBlock"];
 const TARGET: &[&str] = &["GatewayId", "NatGatewayId", "VpcPeeringConnectionId"];
 
-/// AWS's default quota of routes in a table, the local one not counted.
+/// AWS's default quota of routes per table, without the local route.
 const LIMIT: usize = 50;
 
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region_mut(call.region)?;
-    let (table, destination) = place(region, &call.input)?;
+    let (table, destination) = table_and_destination(region, &call.input)?;
     let target = target(region, table, &call.input)?;
     let local = region.ec2.vpcs.get(&table.vpc_id).and_then(|vpc| Cidr::parse(&vpc.cidr));
     if local.is_some_and(|local| local.contains(destination)) {
@@ -33,7 +33,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     }
     let destination = destination.to_string();
     if let Some(existing) = table.routes.iter().find(|route| route.destination == destination) {
-        // The same route again is a success, as on AWS; one to elsewhere is not.
+        // As on AWS, creating an identical route succeeds, and one with another target fails.
         if existing.target == target {
             return Ok(Node::success());
         }
@@ -55,7 +55,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 
 fn replace(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region_mut(call.region)?;
-    let (table, destination) = place(region, &call.input)?;
+    let (table, destination) = table_and_destination(region, &call.input)?;
     let target = target(region, table, &call.input)?;
     let (id, destination) = (table.id.clone(), destination.to_string());
     let routes = &mut route_table::find_mut(region, &id)?.routes;
@@ -71,7 +71,7 @@ fn replace(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 
 fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region_mut(call.region)?;
-    let (table, destination) = place(region, &call.input)?;
+    let (table, destination) = table_and_destination(region, &call.input)?;
     let (id, destination) = (table.id.clone(), destination.to_string());
     if region.ec2.vpcs.get(&table.vpc_id).is_some_and(|vpc| vpc.cidr == destination) {
         return Err(ApiError::invalid(format!("cannot remove local route {destination} in route table {id}")));
@@ -88,13 +88,13 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(Node::success())
 }
 
-/// The table and the destination that a request speaks of.
-fn place<'a>(region: &'a Region, params: &Params) -> Outcome<(&'a RouteTable, Cidr)> {
+/// Returns the table and the destination of a request.
+fn table_and_destination<'a>(region: &'a Region, params: &Params) -> Outcome<(&'a RouteTable, Cidr)> {
     let table = route_table::find(region, params.required("RouteTableId")?)?;
     Ok((table, vpc::parse_cidr(params, "DestinationCidrBlock")?))
 }
 
-/// The one target of a request; it is there, and in reach of the table's VPC.
+/// Returns the only target of a request. It exists and can be reached from the table's VPC.
 fn target(region: &Region, table: &RouteTable, params: &Params) -> Outcome<RouteTarget> {
     let given = |name| params.optional(name).filter(|id: &&str| !id.is_empty());
     match (given("GatewayId"), given("NatGatewayId"), given("VpcPeeringConnectionId")) {
@@ -124,7 +124,7 @@ fn internet_gateway(region: &Region, table: &RouteTable, id: &str) -> Outcome<Ro
 
 fn nat_gateway(region: &Region, table: &RouteTable, id: &str) -> Outcome<RouteTarget> {
     check_id(id, "nat", "InvalidNatGatewayID.Malformed")?;
-    // Like AWS, one that is not available yet is not known here.
+    // As on AWS, a gateway that is not available yet does not exist for routes.
     let gateway = region.ec2.nat_gateways.get(id).filter(|gateway| gateway.state == NatState::Available);
     let gateway = gateway.ok_or_else(|| {
         ApiError::new("InvalidNatGatewayID.NotFound", format!("The natGateway ID '{id}' does not exist"))

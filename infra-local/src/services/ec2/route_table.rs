@@ -1,6 +1,6 @@
-//! Route tables, and which subnets use them.
+//! Route tables, and their associations with subnets.
 
-use super::client_token::{known_answer, remember};
+use super::client_token::{earlier_result, remember};
 use super::{Ec2Operation, Located, TAG_SPECIFICATIONS, check_id, needed, resource, select, subnet, tags_for, vpc};
 use crate::model::Cloud;
 use crate::model::ec2::route_table::{Route, RouteTable, RouteTarget, TableAssociation};
@@ -23,14 +23,14 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
     Operation::reads("DescribeRouteTables", describe, &[&["RouteTableId.N"], FILTERS, PAGES]).on_any(),
 ];
 
-/// AWS's default quota of route tables in a VPC.
+/// AWS's default quota of route tables per VPC.
 const LIMIT: usize = 200;
 
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let tags = tags_for(params, "route-table")?;
     let region = cloud.region_mut(call.region)?;
-    if let Some(known) = known_answer(region, call, "CreateRouteTable")? {
+    if let Some(known) = earlier_result(region, call, "CreateRouteTable")? {
         return Ok(Node::new().with("routeTable", render(region, find(region, &known)?)));
     }
     let vpc_id = vpc::find(region, params.required("VpcId")?)?.id.clone();
@@ -70,9 +70,13 @@ fn associate(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         )));
     }
     let taken = |table: &RouteTable| {
-        table.associations.iter().find(|held| held.subnet_id.as_ref() == Some(&subnet_id)).map(|held| held.id.clone())
+        table
+            .associations
+            .iter()
+            .find(|current| current.subnet_id.as_ref() == Some(&subnet_id))
+            .map(|current| current.id.clone())
     };
-    // Asking again for what is so already is answered with what is so.
+    // A repeated association returns the existing one.
     if let Some(id) = taken(table) {
         return Ok(associated("associationId", &id));
     }
@@ -88,7 +92,7 @@ fn associate(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(answer)
 }
 
-/// Gives the subnet of an association, or the place of the main table, to another table.
+/// Moves an association, or the role of the main table, to another table.
 fn replace(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let region = cloud.region_mut(call.region)?;
@@ -125,11 +129,11 @@ fn take_association(region: &mut Region, table: &str, id: &str) -> Outcome<Table
     position.map(|position| associations.remove(position)).ok_or_else(|| no_association(id))
 }
 
-/// The table that has this association.
+/// Returns the table that has this association.
 fn holder<'a>(region: &'a Region, association: &str) -> Outcome<&'a RouteTable> {
     check_id(association, "rtbassoc", "InvalidAssociationID.Malformed")?;
     let mut tables = region.ec2.route_tables.values();
-    let found = tables.find(|table| table.associations.iter().any(|held| held.id == association));
+    let found = tables.find(|table| table.associations.iter().any(|current| current.id == association));
     found.ok_or_else(|| no_association(association))
 }
 
@@ -141,13 +145,13 @@ fn associated(name: &'static str, id: &str) -> Node {
     Node::new().with(name, id).with("associationState", Node::new().with("state", "associated"))
 }
 
-/// The table with this id.
+/// Returns the table with this id.
 pub(super) fn find<'a>(region: &'a Region, id: &str) -> Outcome<&'a RouteTable> {
     check_id(id, "rtb", "InvalidRouteTableId.Malformed")?;
     region.ec2.route_tables.get(id).ok_or_else(|| not_found(id))
 }
 
-/// The table with this id, to change it.
+/// Returns the table with this id for modification.
 pub(super) fn find_mut<'a>(region: &'a mut Region, id: &str) -> Outcome<&'a mut RouteTable> {
     region.ec2.route_tables.get_mut(id).ok_or_else(|| not_found(id))
 }
@@ -219,7 +223,7 @@ fn target_id(target: &RouteTarget) -> &str {
     }
 }
 
-/// The range that is routed within the VPC itself.
+/// Returns the range that is routed within the VPC.
 fn local_range(region: &Region, table: &RouteTable) -> Option<String> {
     region.ec2.vpcs.get(&table.vpc_id).map(|vpc| vpc.cidr.clone())
 }

@@ -23,7 +23,7 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
     Operation::reads("DescribeSecurityGroups", describe, &[&["GroupId.N", "GroupName.N"], FILTERS, PAGES]).on_any(),
 ];
 
-/// AWS's default quota of groups in a region.
+/// AWS's default quota of groups per region.
 const LIMIT: usize = 2500;
 
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
@@ -145,7 +145,7 @@ fn inbound_ports(group: &SecurityGroup, end: fn(Ports) -> i32) -> Vec<String> {
         .collect()
 }
 
-/// The group that `GroupId`, or `GroupName` in the default VPC, names.
+/// Returns the group that `GroupId`, or `GroupName` in the default VPC, names.
 pub(super) fn find<'a>(region: &'a Region, params: &Params) -> Outcome<&'a SecurityGroup> {
     if let Some(id) = params.optional("GroupId") {
         check_id(id, "sg", "InvalidGroupId.Malformed")?;
@@ -157,12 +157,12 @@ pub(super) fn find<'a>(region: &'a Region, params: &Params) -> Outcome<&'a Secur
     named.ok_or_else(|| not_found(name))
 }
 
-/// The group with this id, to change it.
+/// Returns the group with this id for modification.
 pub(super) fn find_mut<'a>(region: &'a mut Region, id: &str) -> Outcome<&'a mut SecurityGroup> {
     region.ec2.security_groups.get_mut(id).ok_or_else(|| not_found(id))
 }
 
-/// Group names and descriptions: up to 255 of a few harmless characters.
+/// Checks the name or the description of a group: up to 255 characters of AWS's set.
 fn check_text(parameter: &str, text: &str) -> Outcome<()> {
     let allowed = |character: char| character.is_ascii_alphanumeric() || " ._-:/()#,@[]+=&;{}!$*".contains(character);
     if text.len() <= 255 && text.chars().all(allowed) {
@@ -186,7 +186,7 @@ fn render(group: &SecurityGroup, region: &str) -> Node {
         .with("securityGroupArn", arn(region, &group.id))
 }
 
-/// Rules with the same protocol and ports are one permission in AWS's answer.
+/// Renders rules. As on AWS, rules with the same protocol and ports are one permission.
 fn render_permissions(group: &SecurityGroup, egress: bool) -> Node {
     let mut permissions: BTreeMap<(&str, Option<Ports>), Vec<&Rule>> = BTreeMap::new();
     for rule in group.rules.values().filter(|rule| rule.egress == egress) {
@@ -217,7 +217,7 @@ fn arn(region: &str, id: &str) -> String {
     format!("arn:aws:ec2:{region}:{ACCOUNT}:security-group/{id}")
 }
 
-/// The groups of an instance with their names.
+/// Renders the groups of an instance with their names.
 pub(super) fn render_groups(region: &Region, ids: &[String]) -> Node {
     Node::items(ids.iter().map(|id| {
         let name = region.ec2.security_groups.get(id).map(|group| group.name.as_str());

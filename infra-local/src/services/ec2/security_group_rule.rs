@@ -51,7 +51,7 @@ const GROUP: &[&str] = &["GroupId", "GroupName"];
 /// AWS's default quota of rules per group and direction.
 const RULES_LIMIT: usize = 60;
 
-/// A rule together with where it stands, which is what filters and answers speak of.
+/// A rule with its group, for filters and responses.
 struct PlacedRule<'a> {
     id: &'a str,
     group: &'a SecurityGroup,
@@ -168,7 +168,7 @@ fn revoke(cloud: &mut Cloud, call: &Call<'_, Params>, egress: bool) -> Outcome<N
     Ok(Node::success())
 }
 
-/// Gives rules other contents; their ids, directions and tags stay.
+/// Replaces the content of rules; their ids, directions and tags are kept.
 fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let region = cloud.region_mut(call.region)?;

@@ -1,4 +1,4 @@
-//! Snapshots of volumes: those that images start from.
+//! Snapshots of the volumes of images.
 
 use super::{Ec2Operation, Located, resource, select};
 use crate::model::Cloud;
@@ -20,7 +20,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region(call.region)?;
     let mut snapshots =
         select(&region.ec2.snapshots, &params.texts("SnapshotId"), "InvalidSnapshot.NotFound", "snapshot")?;
-    // All of them are this account's.
+    // All snapshots belong to this account.
     for list in ["Owner", "RestorableBy"] {
         let accounts = params.texts(list);
         snapshots
@@ -58,7 +58,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     }
 }
 
-/// Its state, and how far it is: its image's.
+/// Returns the state and the progress of a snapshot, which are those of its image.
 fn progress(region: &Region, snapshot: &Snapshot) -> (&'static str, &'static str) {
     let image = region.ec2.images.values().find(|image| image.snapshot_id == snapshot.id);
     match image.map(|image| image.state) {

@@ -1,4 +1,4 @@
-//! Tags of everything in EC2 that has an id.
+//! Tags of all EC2 resources with an id.
 
 use super::{Ec2Operation, resource};
 use crate::model::Cloud;
@@ -23,7 +23,8 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     })
 }
 
-/// A tag with a value is deleted only when it has that value; without any tag given, all are deleted.
+/// Deletes tags. A tag that is given with a value is deleted only if it has that value; without any tags in the
+/// request, all are deleted.
 fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let unwanted = call.input.structures("Tag");
     change(cloud, call, |tags| {
@@ -33,7 +34,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         for tag in &unwanted {
             let key = tag.required("Key")?;
             let value = tag.optional("Value");
-            if tags.get(key).is_some_and(|held| value.is_none_or(|value| value == held)) {
+            if tags.get(key).is_some_and(|current| value.is_none_or(|value| value == current)) {
                 tags.remove(key);
             }
         }
@@ -99,7 +100,7 @@ struct Tagged<'a> {
     kind: &'static str,
     key: &'a str,
     value: &'a str,
-    /// Sort key; pages need one key per entry.
+    /// Sort key, which pages need.
     position: String,
 }
 

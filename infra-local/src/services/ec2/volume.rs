@@ -1,4 +1,4 @@
-//! Volumes of instances: kept and shown, and gone with their instance. There are none apart from instances.
+//! Volumes of instances. They are recorded and described, and deleted with their instance; there are no other volumes.
 
 use super::{Ec2Operation, check_id};
 use crate::model::Cloud;
@@ -17,7 +17,7 @@ pub(super) const OPERATIONS: &[Ec2Operation] =
 /// Default IOPS and throughput of a `gp3` volume.
 const GP3: (u32, u32) = (3000, 125);
 
-/// A volume, and the instance it belongs to.
+/// A volume with its instance.
 struct Volume<'a> {
     instance: &'a Instance,
     device: &'a BlockDevice,

@@ -1,4 +1,4 @@
-//! Regions, availability zones, and what the account may do.
+//! Regions, availability zones, and attributes of the account.
 
 use super::Ec2Operation;
 use crate::model::Cloud;

@@ -1,4 +1,4 @@
-//! Actions of listeners and rules: how they are read, checked and shown.
+//! Actions of listeners and rules: parsing, validation and rendering.
 
 use super::limits::{self, TARGET_GROUPS_PER_ACTION};
 use super::{not_honoured, number, required, target_group, validation};
@@ -6,7 +6,7 @@ use crate::model::Region;
 use crate::model::elbv2::routing::{Action, FixedResponse, Forward, Redirect, WeightedGroup};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
-/// The parameters of a list of actions, for operation tables.
+/// Parameters of a list of actions, for operation tables.
 macro_rules! parameters {
     ($list:literal) => {
         &[
@@ -34,7 +34,7 @@ pub(super) const ACTIONS: &[&str] = parameters!("Actions");
 
 const CONTENT_TYPES: &[&str] = &["text/plain", "text/css", "text/html", "application/javascript", "application/json"];
 
-/// The action of the request's list of this name; `None` when the list is empty.
+/// Parses the action in the request's list of this name; `None` when the list is empty.
 pub(super) fn parse(region: &Region, params: &Params, list: &str) -> Outcome<Option<Action>> {
     let actions = params.structures(list);
     let Some(action) = actions.first() else {
@@ -154,11 +154,11 @@ fn parse_redirect(action: &Params) -> Outcome<Redirect> {
     if !redirect.path.starts_with('/') {
         return Err(invalid(format!("The redirect path '{}' must begin with '/'", redirect.path)));
     }
-    let leads_elsewhere = redirect.protocol != "#{protocol}"
+    let changes_url = redirect.protocol != "#{protocol}"
         || redirect.host != "#{host}"
         || redirect.port != "#{port}"
         || redirect.path != "/#{path}";
-    if leads_elsewhere {
+    if changes_url {
         return Ok(redirect);
     }
     Err(invalid("The redirect must change at least one of protocol, host, port and path, or it leads to itself"))
@@ -188,7 +188,7 @@ fn invalid(message: impl Into<String>) -> ApiError {
     ApiError::new("InvalidLoadBalancerAction", message)
 }
 
-/// The list that AWS shows an action as.
+/// Renders an action as a list.
 pub(super) fn render(action: &Action) -> Node {
     Node::items([match action {
         Action::Forward(forward) => render_forward(forward),

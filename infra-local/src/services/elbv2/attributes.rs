@@ -12,7 +12,7 @@ use crate::wire::{Node, Outcome, Params};
 /// The parameters of attributes, for operation tables.
 pub(super) const ATTRIBUTES: &[&str] = &["Attributes.N.Key", "Attributes.N.Value"];
 
-/// Every attribute with its value, as the Describe operations show them.
+/// Renders all attributes with their values.
 pub(super) fn render(of: &impl Attributed) -> Node {
     let attributes = of.known().into_iter().map(|Attribute(key, ..)| {
         let value = of.attribute(key);
@@ -70,7 +70,7 @@ fn check(key: &str, value: &str, default: &str, allowed: Allowed) -> Outcome<()>
     }
 }
 
-/// Returns whether the attributes of a target group go together.
+/// Checks that the attributes of a target group are compatible with each other.
 pub(super) fn check_together(group: &TargetGroup) -> Outcome<()> {
     if group.number("slow_start.duration_seconds") > 0
         && group.attribute("load_balancing.algorithm.type") != "round_robin"

@@ -1,4 +1,4 @@
-//! Conditions of rules: how they are read, checked and shown.
+//! Conditions of rules: parsing, validation and rendering.
 
 use super::limits::{self, VALUES_PER_RULE, WILDCARDS_PER_RULE};
 use super::{required, validation};
@@ -22,7 +22,7 @@ pub(super) const CONDITIONS: &[&str] = &[
 /// The longest pattern.
 const LONGEST: usize = 128;
 
-/// The conditions of a request.
+/// Parses the conditions of a request.
 pub(super) fn parse(params: &Params) -> Outcome<Vec<Condition>> {
     let mut conditions: Vec<Condition> = Vec::new();
     for entry in params.structures("Conditions") {
@@ -65,7 +65,7 @@ fn parse_one(entry: &Params) -> Outcome<Condition> {
     let config = entry.structure(config_name).unwrap_or_default();
     let mut values = config.texts("Values");
     let plain = entry.texts("Values");
-    // Paths and hosts have an older form, without a configuration of their own.
+    // Conditions on paths and hosts have an older form, without a configuration structure.
     if ["path-pattern", "host-header"].contains(&field) && values.is_empty() {
         values = plain;
     } else if !plain.is_empty() && (values != plain || !["path-pattern", "host-header"].contains(&field)) {
@@ -138,7 +138,7 @@ fn printable(character: char) -> bool {
     (' '..='~').contains(&character)
 }
 
-/// AWS's word for what a condition looks at.
+/// Returns the name of the condition's field in AWS's API.
 fn field(condition: &Condition) -> &'static str {
     match condition {
         Condition::PathPattern(_) => "path-pattern",

@@ -1,4 +1,4 @@
-//! The quotas of application balancers: AWS's defaults, shown and enforced.
+//! Quotas of application load balancers: AWS's defaults, which are described and enforced.
 
 use crate::model::Cloud;
 use crate::services::{Call, Operation};
@@ -31,12 +31,12 @@ const LIMITS: &[(&str, usize)] = &[
     (TARGETS_PER_GROUP, 1000),
 ];
 
-/// Returns the limit of this name, which is one of this file's.
+/// Returns the quota with this name, which must exist.
 pub(super) fn of(name: &str) -> usize {
     LIMITS.iter().find(|(other, _)| *other == name).map_or(usize::MAX, |(_, most)| *most)
 }
 
-/// Refuses one more than there may be, with AWS's code for it.
+/// Refuses another resource when the quota is reached, with AWS's code for it.
 pub(super) fn check(name: &str, count: usize, code: &'static str) -> Outcome<()> {
     let most = of(name);
     if count <= most {

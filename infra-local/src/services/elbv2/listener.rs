@@ -29,12 +29,12 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
 const SPOKEN: &[&str] = &["Protocol", "Port", "SslPolicy", "MutualAuthentication.Mode"];
 
 fn create(state: &State<'_>, call: &Call<'_, Params>) -> Outcome<Node> {
-    let (_, listens) = state.rehearse(|cloud| add(cloud, call))?;
+    let (_, listens) = state.dry_run(|cloud| add(cloud, call))?;
     check_free(listens)?;
     state.write(|cloud| add(cloud, call)).map(|(node, _)| node)
 }
 
-/// Adds the listener. Returns the answer, and the address that it listens on.
+/// Adds a listener. Returns the response, and the address on which it listens.
 fn add(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<(Node, SocketAddrV4)> {
     let params = &call.input;
     let balancer_arn = required(params, "LoadBalancerArn")?;
@@ -91,13 +91,13 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 }
 
 fn modify(state: &State<'_>, call: &Call<'_, Params>) -> Outcome<Node> {
-    if let (_, Some(listens)) = state.rehearse(|cloud| change(cloud, call))? {
+    if let (_, Some(listens)) = state.dry_run(|cloud| change(cloud, call))? {
         check_free(listens)?;
     }
     state.write(|cloud| change(cloud, call)).map(|(node, _)| node)
 }
 
-/// Changes the listener. Returns the answer, and the address that it newly listens on.
+/// Changes a listener. Returns the response, and the new address if the port changed.
 fn change(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<(Node, Option<SocketAddrV4>)> {
     let params = &call.input;
     let arn = required(params, "ListenerArn")?;
@@ -128,7 +128,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     listeners.remove(arn).map(|_| Node::new()).ok_or_else(|| no_listener(arn))
 }
 
-/// TLS settings of the listener after the request; `None` is plain HTTP.
+/// Returns the TLS settings of the listener after the request; `None` for plain HTTP.
 fn parse_tls(region: &Region, params: &Params, current: Option<&Listener>) -> Outcome<Option<Tls>> {
     if let Some(mode) = params.optional("MutualAuthentication.Mode").filter(|mode| *mode != "off") {
         return Err(not_honoured(format!(
@@ -173,7 +173,7 @@ fn parse_tls(region: &Region, params: &Params, current: Option<&Listener>) -> Ou
     }
 }
 
-/// Refuses an address that another program of this machine listens on.
+/// Refuses an address on which another program of this machine listens.
 fn check_free(address: SocketAddrV4) -> Outcome<()> {
     match TcpListener::bind(address) {
         Ok(_) => Ok(()),

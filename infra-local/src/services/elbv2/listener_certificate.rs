@@ -17,7 +17,7 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
 const ARN: &[&str] = &["ListenerArn"];
 pub(super) const CERTIFICATES: &[&str] = &["Certificates.N.CertificateArn", "Certificates.N.IsDefault"];
 
-/// The ARNs of a request's certificates, all of which exist.
+/// Returns the ARNs of a request's certificates, all of which exist.
 pub(super) fn parse(region: &Region, params: &Params) -> Outcome<Vec<String>> {
     let mut arns = Vec::new();
     for entry in params.structures("Certificates") {
@@ -39,7 +39,7 @@ fn add(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region_mut(call.region)?;
     let arns = some(parse(region, &call.input)?)?;
     let tls = tls(region, &call.input)?;
-    // The default certificate may be in the list as well, but it stays one certificate.
+    // The default certificate may also be in the list, and is not added to the additional ones.
     tls.others.extend(arns.iter().filter(|arn| **arn != tls.certificate).cloned());
     limits::check(MOST, tls.others.len(), "TooManyCertificates")?;
     let added = arns.iter().map(|arn| render(arn, *arn == tls.certificate));

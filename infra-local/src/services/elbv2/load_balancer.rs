@@ -1,4 +1,4 @@
-//! Balancers: creation, description, deletion.
+//! Creation, description and deletion of load balancers.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,8 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
 
 pub(super) const SUBNETS: &[&str] = &["Subnets.N", "SubnetMappings.N.SubnetId"];
 
-/// The zone of the DNS names of balancers in us-east-1; only alias records would need another one per region.
+/// Hosted zone of the DNS names of load balancers in us-east-1. Only alias records would need the zones of other
+/// regions.
 const HOSTED_ZONE: &str = "Z35SXDOTRQ7X7K";
 
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
@@ -99,7 +100,7 @@ fn same_settings(existing: &LoadBalancer, wanted: &LoadBalancer) -> bool {
     settings(existing) == settings(wanted)
 }
 
-/// Takes an address in each of the balancer's subnets. Returns the first one, which it is called by.
+/// Assigns an address in each of the balancer's subnets. Returns the first one, which is the DNS name.
 fn take_address(region: &mut Region, balancer: &LoadBalancer, call: &Call<'_, Params>) -> Outcome<std::net::Ipv4Addr> {
     let mut first = None;
     for id in &balancer.subnets {
@@ -110,8 +111,8 @@ fn take_address(region: &mut Region, balancer: &LoadBalancer, call: &Call<'_, Pa
     Ok(call.addresses.address(index, host))
 }
 
-/// Takes an address for the balancer's interface in a subnet, unless it has one there: the subnet's index and the host
-/// number.
+/// Assigns an address to the balancer's interface in a subnet, unless it has one. Returns the subnet's index and the
+/// host number.
 pub(super) fn take_interface(region: &mut Region, arn: &str, subnet: &str) -> Outcome<(u8, u8)> {
     let full = || ApiError::new("InvalidSubnet", format!("Not enough IP space available in {subnet}"));
     let subnet = region.ec2.subnets.get_mut(subnet).ok_or_else(full)?;
@@ -126,7 +127,7 @@ pub(super) fn check_ip_address_type(params: &Params) -> Outcome<()> {
     }
 }
 
-/// At least two subnets of one VPC in different zones.
+/// Returns the subnets: at least two subnets of one VPC in different zones.
 pub(super) fn parse_subnets(region: &Region, params: &Params) -> Outcome<Vec<String>> {
     let mut ids = params.texts("Subnets");
     let mappings = params.structures("SubnetMappings");
@@ -160,7 +161,7 @@ pub(super) fn parse_subnets(region: &Region, params: &Params) -> Outcome<Vec<Str
     Ok(ids)
 }
 
-/// Security groups of the VPC; its default group when none is named.
+/// Returns security groups of the VPC; its default group when none is named.
 pub(super) fn parse_security_groups(region: &Region, params: &Params, vpc_id: &str) -> Outcome<Vec<String>> {
     let mut ids = params.texts("SecurityGroups");
     for id in &ids {
@@ -216,7 +217,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
             ));
         }
         Ok(_) => {}
-        // Deleting what is gone is a success on AWS too.
+        // As on AWS, the deletion of a missing balancer succeeds.
         Err(_) => return Ok(Node::new()),
     }
     region.elbv2.load_balancers.remove(arn).ok_or_else(|| no_load_balancer(arn))?;

@@ -1,4 +1,4 @@
-//! Changes of a balancer: attributes, security groups, subnets, the type of its addresses.
+//! Changes of a balancer: attributes, security groups, subnets, IP address type.
 
 use super::attributes::{self, ATTRIBUTES};
 use super::load_balancer::{
@@ -70,7 +70,7 @@ fn set_subnets(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     for subnet in &subnets {
         take_interface(region, &arn, subnet)?;
     }
-    // The address, and with it the DNS name, does not change: the balancer keeps it in a subnet that it leaves.
+    // The address, and with it the DNS name, never changes: the balancer keeps it even if it leaves the subnet.
     let kept = region.subnet_of_address(address).map(|subnet| subnet.id.clone());
     for subnet in region.ec2.subnets.values_mut() {
         if !subnets.contains(&subnet.id) && Some(&subnet.id) != kept.as_ref() {

@@ -1,4 +1,4 @@
-//! Elastic Load Elbv2 (version 2015-12-01): application balancers, one file per kind.
+//! Elastic Load Balancing (version 2015-12-01): application load balancers, one file per kind.
 
 mod action;
 mod attributes;
@@ -51,12 +51,12 @@ fn not_honoured(message: impl Into<String>) -> ApiError {
     ApiError::new("InvalidConfigurationRequest", message)
 }
 
-/// A parameter that has to be there.
+/// Returns a required parameter.
 fn required<'a>(params: &'a Params, name: &str) -> Outcome<&'a str> {
     params.required(name).map_err(|_| validation(format!("'{name}' must be specified")))
 }
 
-/// A number within AWS's bounds.
+/// Returns a number within AWS's bounds.
 fn number(params: &Params, name: &str, low: u32, high: u32) -> Outcome<Option<u32>> {
     let Some(text) = params.optional(name) else {
         return Ok(None);
@@ -71,7 +71,7 @@ fn port(params: &Params, name: &str) -> Outcome<Option<u16>> {
     Ok(number(params, name, 1, 65535)?.map(|port| port as u16))
 }
 
-/// A name of up to 32 letters, digits and hyphens, not at the ends.
+/// Checks a name: up to 32 letters, digits and hyphens, with no hyphen at the ends.
 fn check_name<'a>(name: &'a str, what: &str) -> Outcome<&'a str> {
     if name.len() > 32 {
         return Err(validation(format!("{what} name '{name}' cannot be longer than '32' characters")));
@@ -140,7 +140,7 @@ fn no_rule(arn: &str) -> ApiError {
     ApiError::new("RuleNotFound", format!("One or more rules not found: '{arn}'"))
 }
 
-/// Target groups serve one balancer each, and live in its VPC.
+/// Checks that each target group serves one balancer, in the same VPC.
 fn check_associations(region: &Region, balancer: &str, action: &Action) -> Outcome<()> {
     let vpc = &load_balancer(region, balancer)?.vpc_id;
     for arn in action.target_groups() {

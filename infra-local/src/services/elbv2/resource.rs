@@ -1,4 +1,4 @@
-//! Resources of Elastic Load Balancing's operations, for permissions.
+//! Resources of Elastic Load Balancing's operations, for authorisation.
 
 use crate::access::Resource;
 

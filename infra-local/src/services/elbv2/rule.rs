@@ -1,4 +1,4 @@
-//! Rules of listeners. The default one is the listener's own action, and can only be looked at.
+//! Rules of listeners. The default rule is the listener's default action, and is read-only.
 
 use std::collections::BTreeMap;
 
@@ -69,7 +69,10 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let rules: Vec<(String, Node)> = if arns.is_empty() {
         let arn = required(params, "ListenerArn")
             .map_err(|_| validation("You must specify either listener ARNs or rule ARNs"))?;
-        shown(listener(region, arn)?).into_iter().map(|(place, _, node)| (place, node)).collect()
+        shown(listener(region, arn)?)
+            .into_iter()
+            .map(|(listener_and_priority, _, node)| (listener_and_priority, node))
+            .collect()
     } else {
         let all: Vec<_> = region.elbv2.listeners.values().flat_map(shown).collect();
         if let Some(missing) = arns.iter().find(|arn| !all.iter().any(|(_, rule, _)| rule == *arn)) {
@@ -78,14 +81,14 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         let wanted = all.into_iter().filter(|(_, arn, _)| arns.contains(arn));
         wanted.map(|(_, arn, node)| (arn, node)).collect()
     };
-    let page = page(rules, params, |(place, _)| place)?;
+    let page = page(rules, params, |(listener_and_priority, _)| listener_and_priority)?;
     Ok(answer(page.items.into_iter().map(|(_, node)| node)).maybe("NextMarker", page.next))
 }
 
 fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let region = cloud.region_mut(call.region)?;
-    let (owner, priority) = place(region, required(params, "RuleArn")?, "modified")?;
+    let (owner, priority) = listener_and_priority(region, required(params, "RuleArn")?, "modified")?;
     let owner = listener(region, &owner)?;
     let mut rule = owner.rules.get(&priority).cloned().ok_or_else(|| no_rule(&owner.arn))?;
     if params.has_list("Conditions") {
@@ -109,11 +112,11 @@ fn set_priorities(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         return Err(validation("At least one rule priority must be specified"));
     }
     let region = cloud.region_mut(call.region)?;
-    // All of them leave their places before any takes its new one, so that two can change places.
+    // All rules are removed before they are inserted, so that two can swap priorities.
     let mut moved: Vec<(String, u32, Rule)> = Vec::new();
     for entry in &entries {
         let new = priority(entry)?;
-        let (owner, old) = place(region, required(entry, "RuleArn")?, "moved")?;
+        let (owner, old) = listener_and_priority(region, required(entry, "RuleArn")?, "moved")?;
         let listener = region.elbv2.listeners.get_mut(&owner);
         let rule = listener.and_then(|listener| listener.rules.remove(&old)).ok_or_else(|| no_rule(&owner))?;
         moved.push((owner, new, rule));
@@ -134,15 +137,15 @@ fn set_priorities(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 
 fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region_mut(call.region)?;
-    let (owner, priority) = place(region, required(&call.input, "RuleArn")?, "deleted")?;
+    let (owner, priority) = listener_and_priority(region, required(&call.input, "RuleArn")?, "deleted")?;
     if let Some(listener) = region.elbv2.listeners.get_mut(&owner) {
         listener.rules.remove(&priority);
     }
     Ok(Node::new())
 }
 
-/// The listener and the priority of a rule that is not a default one.
-fn place(region: &Region, arn: &str, change: &str) -> Outcome<(String, u32)> {
+/// Returns the listener and the priority of a rule other than a default rule.
+fn listener_and_priority(region: &Region, arn: &str, change: &str) -> Outcome<(String, u32)> {
     for listener in region.elbv2.listeners.values() {
         if default_arn(listener) == arn {
             return Err(ApiError::new(
@@ -187,7 +190,7 @@ fn render_default(listener: &Listener) -> Node {
         .with("IsDefault", true)
 }
 
-/// The default rule's ARN follows from its listener's, whose last part it repeats.
+/// Returns the default rule's ARN, which is derived from its listener's and repeats its last part.
 pub(super) fn default_arn(listener: &Listener) -> String {
     let id = listener.arn.rsplit('/').next().unwrap_or_default();
     format!("{}/{id}", listener.arn.replacen(":listener/", ":listener-rule/", 1))

@@ -10,7 +10,7 @@ use crate::wire::{ApiError, Node, Outcome, Params};
 pub(super) const OPERATIONS: &[Operation<Params, Node>] =
     &[Operation::reads("DescribeSSLPolicies", describe, &[&["Names.N", "LoadBalancerType"], PAGES]).on_any()];
 
-/// Ciphers as OpenSSL and AWS call them.
+/// Names of cipher suites in OpenSSL and AWS.
 const TLS12_CIPHERS: &[&str] = &[
     "ECDHE-ECDSA-AES128-GCM-SHA256",
     "ECDHE-RSA-AES128-GCM-SHA256",
@@ -20,7 +20,7 @@ const TLS12_CIPHERS: &[&str] = &[
 
 const TLS13_CIPHERS: &[&str] = &["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"];
 
-/// The same for a request.
+/// Checks that the policy of a request exists.
 pub(super) fn check(name: &str) -> Outcome<&str> {
     match find(name) {
         Some(_) => Ok(name),

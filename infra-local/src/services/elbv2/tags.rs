@@ -95,7 +95,7 @@ fn tags_mut<'a>(region: &'a mut Region, arn: &str) -> Outcome<&'a mut Tags> {
     }
 }
 
-/// `loadbalancer`, `targetgroup`, `listener` or `listener-rule`.
+/// Returns the type of resource in an ARN: `loadbalancer`, `targetgroup`, `listener` or `listener-rule`.
 fn kind(arn: &str) -> &str {
     let resource = arn.splitn(6, ':').nth(5).unwrap_or_default();
     resource.split('/').next().unwrap_or_default()

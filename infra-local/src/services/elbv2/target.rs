@@ -18,7 +18,7 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
     Operation::reads("DescribeTargetHealth", describe, &[TARGETS]).on_any().ignoring(&[ZONE]),
 ];
 
-/// Requests go to the targets of all zones alike.
+/// The local cloud ignores the zone: requests are distributed over the targets of all zones.
 const ZONE: &[&str] = &["Targets.N.AvailabilityZone"];
 
 const TARGETS: &[&str] = &["TargetGroupArn", "Targets.N.Id", "Targets.N.Port"];
@@ -98,12 +98,12 @@ fn deregister(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region(call.region)?;
     let group = target_group(region, required(&call.input, "TargetGroupArn")?)?;
-    let asked = parse(&call.input)?;
+    let requested = parse(&call.input)?;
     let mut shown = Vec::new();
-    if asked.is_empty() {
+    if requested.is_empty() {
         shown.extend(group.targets.iter().map(|target| render(target, group)));
     }
-    for (id, port) in asked {
+    for (id, port) in requested {
         let port = port.unwrap_or(group.port);
         let found = group.targets.iter().find(|target| target.id == id && target.port == port);
         match found {

@@ -45,7 +45,7 @@ const CHECK: &[&str] = &[
     "Matcher.HttpCode",
 ];
 
-/// AWS's defaults for an HTTP target group with instances.
+/// Returns AWS's default health check for an HTTP target group with instances.
 fn default_check() -> Check {
     Check {
         protocol: Protocol::Http,
@@ -119,10 +119,10 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(node)
 }
 
-/// Refuses every value but the one that is served here.
+/// Refuses all values except for the supported one.
 fn only_value(params: &Params, parameter: &str, only: &str) -> Outcome<()> {
     match params.optional(parameter) {
-        // Some clients send an empty one.
+        // Some clients send an empty value.
         Some(value) if !value.is_empty() && value != only => {
             Err(not_honoured(format!("The local cloud has {parameter} '{only}', not '{value}'")))
         }
@@ -139,7 +139,7 @@ fn protocol(params: &Params, parameter: &str) -> Outcome<Option<Protocol>> {
     }
 }
 
-/// The check that `current` becomes when the request changes it.
+/// Returns `current` with the changes of the request.
 fn parse_check(params: &Params, current: Check) -> Outcome<Check> {
     let protocol = protocol(params, "HealthCheckProtocol")?.unwrap_or(current.protocol);
     only_value(params, "HealthCheckEnabled", "true")?;

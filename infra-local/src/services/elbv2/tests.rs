@@ -23,19 +23,19 @@ impl World {
         Self { plane, subnets, vpc }
     }
 
-    /// The answer as XML, or the error's code and message.
-    fn ask(&mut self, name: &str, form: &str) -> Result<String, String> {
+    /// Returns the response as XML, or the error's code and message.
+    fn call(&mut self, name: &str, form: &str) -> Result<String, String> {
         self.plane.query(OPERATIONS, name, form)
     }
 
     fn balancer(&mut self, name: &str) -> String {
         let form = format!("Name={name}&Subnets.member.1={}&Subnets.member.2={}", self.subnets[0], self.subnets[1]);
-        element(&self.ask("CreateLoadBalancer", &form).unwrap(), "LoadBalancerArn").to_owned()
+        element(&self.call("CreateLoadBalancer", &form).unwrap(), "LoadBalancerArn").to_owned()
     }
 
     fn targets(&mut self, name: &str) -> String {
         let form = format!("Name={name}&Protocol=HTTP&Port=8080&VpcId={}", self.vpc);
-        element(&self.ask("CreateTargetGroup", &form).unwrap(), "TargetGroupArn").to_owned()
+        element(&self.call("CreateTargetGroup", &form).unwrap(), "TargetGroupArn").to_owned()
     }
 }
 
@@ -44,7 +44,7 @@ fn a_balancer_has_an_address_until_it_is_deleted() {
     let mut world = World::new();
     let arn = world.balancer("web");
     assert_eq!(world.balancer("web"), arn);
-    let shown = world.ask("DescribeLoadBalancers", "Names.member.1=web").unwrap();
+    let shown = world.call("DescribeLoadBalancers", "Names.member.1=web").unwrap();
     let address: std::net::Ipv4Addr = element(&shown, "DNSName").parse().unwrap();
     assert!(address.is_loopback());
     insta::assert_snapshot!(outline(&shown), @"
@@ -77,41 +77,41 @@ fn a_balancer_has_an_address_until_it_is_deleted() {
       ResponseMetadata
         RequestId: r
     ");
-    let held = |world: &World| {
+    let targets_in_use = |world: &World| {
         let subnets = world.plane.cloud.regions["us-east-1"].ec2.subnets.values();
         subnets.map(|subnet| subnet.hosts.len()).sum::<usize>()
     };
-    assert_eq!(held(&world), 2);
-    world.ask("DeleteLoadBalancer", &format!("LoadBalancerArn={arn}")).unwrap();
-    world.ask("DeleteLoadBalancer", &format!("LoadBalancerArn={arn}")).unwrap();
-    assert_eq!(held(&world), 0);
-    assert_eq!(code(world.ask("DescribeLoadBalancers", "Names.member.1=web")), "LoadBalancerNotFound");
+    assert_eq!(targets_in_use(&world), 2);
+    world.call("DeleteLoadBalancer", &format!("LoadBalancerArn={arn}")).unwrap();
+    world.call("DeleteLoadBalancer", &format!("LoadBalancerArn={arn}")).unwrap();
+    assert_eq!(targets_in_use(&world), 0);
+    assert_eq!(code(world.call("DescribeLoadBalancers", "Names.member.1=web")), "LoadBalancerNotFound");
 }
 
 #[test]
-fn names_and_zones_have_their_rules() {
+fn names_and_zones_are_validated() {
     let mut world = World::new();
     let subnets = format!("Subnets.member.1={}&Subnets.member.2={}", world.subnets[0], world.subnets[1]);
     let twice = format!("Subnets.member.1={0}&Subnets.member.2={0}", world.subnets[0]);
     for name in ["-a", "a-", "a_b", "internal-a", &"x".repeat(33)] {
         assert_eq!(
-            code(world.ask("CreateLoadBalancer", &format!("Name={name}&{subnets}"))),
+            code(world.call("CreateLoadBalancer", &format!("Name={name}&{subnets}"))),
             "ValidationError",
             "{name}"
         );
     }
-    assert_eq!(code(world.ask("CreateLoadBalancer", &format!("Name=a&{twice}"))), "InvalidConfigurationRequest");
+    assert_eq!(code(world.call("CreateLoadBalancer", &format!("Name=a&{twice}"))), "InvalidConfigurationRequest");
     let network = format!("Name=a&Type=network&{subnets}");
-    assert!(world.ask("CreateLoadBalancer", &network).unwrap_err().contains("not 'network'"));
+    assert!(world.call("CreateLoadBalancer", &network).unwrap_err().contains("not 'network'"));
     let pool = format!("Name=a&CustomerOwnedIpv4Pool=p&{subnets}");
-    assert_eq!(code(world.ask("CreateLoadBalancer", &pool)), "UnsupportedParameter");
+    assert_eq!(code(world.call("CreateLoadBalancer", &pool)), "UnsupportedParameter");
 }
 
 #[test]
-fn a_listener_holds_its_target_group_and_a_taken_port_is_named() {
+fn a_listener_prevents_the_deletion_of_its_target_group_and_an_occupied_port_is_reported() {
     let mut world = World::new();
     let (balancer, targets) = (world.balancer("web"), world.targets("app"));
-    let shown = world.ask("DescribeLoadBalancers", "").unwrap();
+    let shown = world.call("DescribeLoadBalancers", "").unwrap();
     let address = element(&shown, "DNSName");
     let taken = TcpListener::bind((address, 0)).unwrap();
     let port = taken.local_addr().unwrap().port();
@@ -119,26 +119,26 @@ fn a_listener_holds_its_target_group_and_a_taken_port_is_named() {
         "LoadBalancerArn={balancer}&Protocol=HTTP&Port={port}&DefaultActions.member.1.Type=forward\
          &DefaultActions.member.1.TargetGroupArn={targets}"
     );
-    let refused = world.ask("CreateListener", &form).unwrap_err();
+    let refused = world.call("CreateListener", &form).unwrap_err();
     assert!(refused.contains(&format!("{address}:{port}")), "{refused}");
     drop(taken);
-    let listener = element(&world.ask("CreateListener", &form).unwrap(), "ListenerArn").to_owned();
-    assert_eq!(code(world.ask("CreateListener", &form)), "DuplicateListener");
-    assert_eq!(code(world.ask("DeleteTargetGroup", &format!("TargetGroupArn={targets}"))), "ResourceInUse");
-    world.ask("DeleteListener", &format!("ListenerArn={listener}")).unwrap();
-    world.ask("DeleteTargetGroup", &format!("TargetGroupArn={targets}")).unwrap();
-    assert_eq!(code(world.ask("DeleteListener", &format!("ListenerArn={listener}"))), "ListenerNotFound");
+    let listener = element(&world.call("CreateListener", &form).unwrap(), "ListenerArn").to_owned();
+    assert_eq!(code(world.call("CreateListener", &form)), "DuplicateListener");
+    assert_eq!(code(world.call("DeleteTargetGroup", &format!("TargetGroupArn={targets}"))), "ResourceInUse");
+    world.call("DeleteListener", &format!("ListenerArn={listener}")).unwrap();
+    world.call("DeleteTargetGroup", &format!("TargetGroupArn={targets}")).unwrap();
+    assert_eq!(code(world.call("DeleteListener", &format!("ListenerArn={listener}"))), "ListenerNotFound");
 }
 
 #[test]
-fn attributes_are_honoured_or_refused_and_shown_with_their_defaults() {
+fn attributes_are_honoured_or_refused_and_described_with_their_defaults() {
     let mut world = World::new();
     let arn = world.targets("app");
     let change = |key: &str, value: &str| {
         format!("TargetGroupArn={arn}&Attributes.member.1.Key={key}&Attributes.member.1.Value={value}")
     };
     let delay = "deregistration_delay.timeout_seconds";
-    world.ask("ModifyTargetGroupAttributes", &change(delay, "5")).unwrap();
+    world.call("ModifyTargetGroupAttributes", &change(delay, "5")).unwrap();
     let anomalies = "load_balancing.algorithm.anomaly_mitigation";
     let cookie = "stickiness.app_cookie.cookie_name";
     for (key, value) in [
@@ -150,54 +150,54 @@ fn attributes_are_honoured_or_refused_and_shown_with_their_defaults() {
         ("no.such", "1"),
     ] {
         assert_eq!(
-            code(world.ask("ModifyTargetGroupAttributes", &change(key, value))),
+            code(world.call("ModifyTargetGroupAttributes", &change(key, value))),
             "InvalidConfigurationRequest",
             "{key}"
         );
     }
-    world.ask("ModifyTargetGroupAttributes", &change("stickiness.enabled", "true")).unwrap();
+    world.call("ModifyTargetGroupAttributes", &change("stickiness.enabled", "true")).unwrap();
     // Combinations of attributes.
     let application = change("stickiness.type", "app_cookie");
-    assert_eq!(code(world.ask("ModifyTargetGroupAttributes", &application)), "InvalidConfigurationRequest");
-    world.ask("ModifyTargetGroupAttributes", &change(cookie, "session")).unwrap();
-    world.ask("ModifyTargetGroupAttributes", &application).unwrap();
-    world.ask("ModifyTargetGroupAttributes", &change("slow_start.duration_seconds", "30")).unwrap();
+    assert_eq!(code(world.call("ModifyTargetGroupAttributes", &application)), "InvalidConfigurationRequest");
+    world.call("ModifyTargetGroupAttributes", &change(cookie, "session")).unwrap();
+    world.call("ModifyTargetGroupAttributes", &application).unwrap();
+    world.call("ModifyTargetGroupAttributes", &change("slow_start.duration_seconds", "30")).unwrap();
     let fewest = change("load_balancing.algorithm.type", "least_outstanding_requests");
-    assert_eq!(code(world.ask("ModifyTargetGroupAttributes", &fewest)), "InvalidConfigurationRequest");
-    let shown = world.ask("DescribeTargetGroupAttributes", &format!("TargetGroupArn={arn}")).unwrap();
+    assert_eq!(code(world.call("ModifyTargetGroupAttributes", &fewest)), "InvalidConfigurationRequest");
+    let shown = world.call("DescribeTargetGroupAttributes", &format!("TargetGroupArn={arn}")).unwrap();
     assert!(shown.contains(&format!("<Key>{delay}</Key><Value>5</Value>")), "{shown}");
     assert!(shown.contains("<Key>load_balancing.algorithm.type</Key><Value>round_robin</Value>"), "{shown}");
 }
 
-/// A listener that forwards to a group, and both of them.
+/// Creates a listener that forwards to a group, and returns both ARNs.
 fn listening(world: &mut World) -> (String, String) {
     let (balancer, targets) = (world.balancer("web"), world.targets("app"));
     let address: std::net::Ipv4Addr =
-        element(&world.ask("DescribeLoadBalancers", "").unwrap(), "DNSName").parse().unwrap();
+        element(&world.call("DescribeLoadBalancers", "").unwrap(), "DNSName").parse().unwrap();
     let port = TcpListener::bind((address, 0)).unwrap().local_addr().unwrap().port();
     let form = format!(
         "LoadBalancerArn={balancer}&Protocol=HTTP&Port={port}&DefaultActions.member.1.Type=forward\
          &DefaultActions.member.1.TargetGroupArn={targets}"
     );
-    (element(&world.ask("CreateListener", &form).unwrap(), "ListenerArn").to_owned(), targets)
+    (element(&world.call("CreateListener", &form).unwrap(), "ListenerArn").to_owned(), targets)
 }
 
 const PATH: &str = "Conditions.member.1.Field=path-pattern&Conditions.member.1.Values.member.1=/a*";
 const FIXED: &str = "Actions.member.1.Type=fixed-response&Actions.member.1.FixedResponseConfig.StatusCode=404";
 
-/// The priorities of a listener's rules, in the order they are shown.
+/// Returns the priorities of a listener's rules, in the order of the response.
 fn priorities(world: &mut World, listener: &str) -> Vec<String> {
-    let shown = world.ask("DescribeRules", &format!("ListenerArn={listener}")).unwrap();
+    let shown = world.call("DescribeRules", &format!("ListenerArn={listener}")).unwrap();
     shown.split("<Priority>").skip(1).map(|rest| rest.split('<').next().unwrap().to_owned()).collect()
 }
 
 #[test]
-fn rules_stand_by_their_priorities_and_change_places() {
+fn rules_are_sorted_by_priority_and_can_swap_priorities() {
     let mut world = World::new();
     let (listener, targets) = listening(&mut world);
     let create = |world: &mut World, priority: u32| {
         let form = format!("ListenerArn={listener}&Priority={priority}&{PATH}&{FIXED}");
-        world.ask("CreateRule", &form).map(|answer| element(&answer, "RuleArn").to_owned())
+        world.call("CreateRule", &form).map(|answer| element(&answer, "RuleArn").to_owned())
     };
     let (one, other) = (create(&mut world, 10).unwrap(), create(&mut world, 9).unwrap());
     assert!(one.starts_with(&listener.replace(":listener/", ":listener-rule/")), "{one}");
@@ -209,11 +209,11 @@ fn rules_stand_by_their_priorities_and_change_places() {
         "RulePriorities.member.1.RuleArn={one}&RulePriorities.member.1.Priority=9\
          &RulePriorities.member.2.RuleArn={other}&RulePriorities.member.2.Priority=10"
     );
-    world.ask("SetRulePriorities", &swap).unwrap();
-    let shown = world.ask("DescribeRules", &format!("RuleArns.member.1={one}")).unwrap();
+    world.call("SetRulePriorities", &swap).unwrap();
+    let shown = world.call("DescribeRules", &format!("RuleArns.member.1={one}")).unwrap();
     assert_eq!(element(&shown, "Priority"), "9");
     let taken = format!("RulePriorities.member.1.RuleArn={one}&RulePriorities.member.1.Priority=10");
-    assert_eq!(code(world.ask("SetRulePriorities", &taken)), "PriorityInUse");
+    assert_eq!(code(world.call("SetRulePriorities", &taken)), "PriorityInUse");
 
     let forward = format!(
         "RuleArn={one}&Actions.member.1.Type=forward\
@@ -221,19 +221,19 @@ fn rules_stand_by_their_priorities_and_change_places() {
          &Actions.member.1.ForwardConfig.TargetGroupStickinessConfig.Enabled=true\
          &Actions.member.1.ForwardConfig.TargetGroupStickinessConfig.DurationSeconds=60"
     );
-    let shown = world.ask("ModifyRule", &forward).unwrap();
+    let shown = world.call("ModifyRule", &forward).unwrap();
     assert!(shown.contains("<Values><member>/a*</member></Values>"), "the conditions stay: {shown}");
     assert!(shown.contains("<Enabled>true</Enabled><DurationSeconds>60</DurationSeconds>"), "{shown}");
-    world.ask("DeleteRule", &format!("RuleArn={other}")).unwrap();
-    assert_eq!(code(world.ask("DeleteRule", &format!("RuleArn={other}"))), "RuleNotFound");
-    let shown = world.ask("DescribeRules", &format!("ListenerArn={listener}")).unwrap();
+    world.call("DeleteRule", &format!("RuleArn={other}")).unwrap();
+    assert_eq!(code(world.call("DeleteRule", &format!("RuleArn={other}"))), "RuleNotFound");
+    let shown = world.call("DescribeRules", &format!("ListenerArn={listener}")).unwrap();
     let default = shown.split("<RuleArn>").last().unwrap().split('<').next().unwrap().to_owned();
-    assert_eq!(code(world.ask("DeleteRule", &format!("RuleArn={default}"))), "OperationNotPermitted");
-    assert_eq!(code(world.ask("DeleteTargetGroup", &format!("TargetGroupArn={targets}"))), "ResourceInUse");
+    assert_eq!(code(world.call("DeleteRule", &format!("RuleArn={default}"))), "OperationNotPermitted");
+    assert_eq!(code(world.call("DeleteTargetGroup", &format!("TargetGroupArn={targets}"))), "ResourceInUse");
 
     let tag = format!("ResourceArns.member.1={one}&Tags.member.1.Key=team&Tags.member.1.Value=blue");
-    world.ask("AddTags", &tag).unwrap();
-    let shown = world.ask("DescribeTags", &format!("ResourceArns.member.1={one}")).unwrap();
+    world.call("AddTags", &tag).unwrap();
+    let shown = world.call("DescribeTags", &format!("ResourceArns.member.1={one}")).unwrap();
     assert_eq!(element(&shown, "Value"), "blue");
 }
 
@@ -243,7 +243,7 @@ fn invalid_rules_are_refused() {
     let (listener, _) = listening(&mut world);
     let mut refused = |conditions: &str, actions: &str, expected: &str| {
         let form = format!("ListenerArn={listener}&Priority=1&{conditions}&{actions}");
-        let error = world.ask("CreateRule", &form).unwrap_err();
+        let error = world.call("CreateRule", &form).unwrap_err();
         assert!(error.starts_with(expected), "{conditions} {actions}: {error}");
     };
     refused("", FIXED, "ValidationError");
@@ -272,7 +272,7 @@ fn invalid_rules_are_refused() {
 }
 
 #[test]
-fn https_listeners_show_certificates_that_exist() {
+fn https_listeners_require_existing_certificates() {
     let mut world = World::new();
     let balancer = world.balancer("web");
     let certificate = |world: &mut World, name: &str| {
@@ -307,34 +307,34 @@ fn https_listeners_show_certificates_that_exist() {
     let fixed = FIXED.replace("Actions", "DefaultActions");
     let form = |more: &str| format!("LoadBalancerArn={balancer}&Protocol=HTTPS&Port=8443&{fixed}{more}");
     let shown = |arn: &str| format!("&Certificates.member.1.CertificateArn={arn}");
-    assert_eq!(code(world.ask("CreateListener", &form(""))), "ValidationError");
-    assert_eq!(code(world.ask("CreateListener", &form(&shown("arn:aws:acm:x")))), "CertificateNotFound");
+    assert_eq!(code(world.call("CreateListener", &form(""))), "ValidationError");
+    assert_eq!(code(world.call("CreateListener", &form(&shown("arn:aws:acm:x")))), "CertificateNotFound");
     let policy = form(&format!("{}&SslPolicy=no-such", shown(&one)));
-    assert_eq!(code(world.ask("CreateListener", &policy)), "SSLPolicyNotFound");
-    let answer = world.ask("CreateListener", &form(&shown(&one))).unwrap();
+    assert_eq!(code(world.call("CreateListener", &policy)), "SSLPolicyNotFound");
+    let answer = world.call("CreateListener", &form(&shown(&one))).unwrap();
     assert_eq!(element(&answer, "SslPolicy"), "ELBSecurityPolicy-2016-08");
     let listener = element(&answer, "ListenerArn").to_owned();
 
     let change = |arn: &str| format!("ListenerArn={listener}&Certificates.member.1.CertificateArn={arn}");
-    world.ask("AddListenerCertificates", &change(&other)).unwrap();
-    let described = world.ask("DescribeListenerCertificates", &format!("ListenerArn={listener}")).unwrap();
+    world.call("AddListenerCertificates", &change(&other)).unwrap();
+    let described = world.call("DescribeListenerCertificates", &format!("ListenerArn={listener}")).unwrap();
     assert_eq!(described.matches("<IsDefault>true</IsDefault>").count(), 1);
     assert_eq!(described.matches("<CertificateArn>").count(), 2);
-    assert_eq!(code(world.ask("RemoveListenerCertificates", &change(&one))), "OperationNotPermitted");
-    world.ask("ModifyListener", &change(&other)).unwrap();
-    let described = world.ask("DescribeListenerCertificates", &format!("ListenerArn={listener}")).unwrap();
+    assert_eq!(code(world.call("RemoveListenerCertificates", &change(&one))), "OperationNotPermitted");
+    world.call("ModifyListener", &change(&other)).unwrap();
+    let described = world.call("DescribeListenerCertificates", &format!("ListenerArn={listener}")).unwrap();
     assert_eq!(described.matches("<CertificateArn>").count(), 1, "it took the default's place");
 
-    let plain = world.ask("ModifyListener", &format!("ListenerArn={listener}&Protocol=HTTP")).unwrap();
+    let plain = world.call("ModifyListener", &format!("ListenerArn={listener}&Protocol=HTTP")).unwrap();
     assert!(!plain.contains("SslPolicy"), "{plain}");
-    assert_eq!(code(world.ask("AddListenerCertificates", &change(&one))), "ValidationError");
+    assert_eq!(code(world.call("AddListenerCertificates", &change(&one))), "ValidationError");
     let name = "Names.member.1=ELBSecurityPolicy-TLS13-1-3-2021-06";
-    let policies = world.ask("DescribeSSLPolicies", name).unwrap();
+    let policies = world.call("DescribeSSLPolicies", name).unwrap();
     assert!(policies.contains("TLSv1.3") && !policies.contains("TLSv1.2"), "{policies}");
 }
 
 #[test]
-fn a_group_serves_one_balancer_and_takes_what_its_type_says() {
+fn a_group_belongs_to_one_balancer_and_accepts_targets_of_its_type() {
     let mut world = World::new();
     let (_, targets) = listening(&mut world);
     let other = world.balancer("other");
@@ -342,29 +342,29 @@ fn a_group_serves_one_balancer_and_takes_what_its_type_says() {
         "LoadBalancerArn={other}&Protocol=HTTP&Port=8081&DefaultActions.member.1.Type=forward\
          &DefaultActions.member.1.TargetGroupArn={targets}"
     );
-    assert_eq!(code(world.ask("CreateListener", &form)), "TargetGroupAssociationLimit");
+    assert_eq!(code(world.call("CreateListener", &form)), "TargetGroupAssociationLimit");
     let form = format!("Name=addresses&Protocol=HTTP&Port=80&TargetType=ip&VpcId={}", world.vpc);
-    let addresses = element(&world.ask("CreateTargetGroup", &form).unwrap(), "TargetGroupArn").to_owned();
+    let addresses = element(&world.call("CreateTargetGroup", &form).unwrap(), "TargetGroupArn").to_owned();
     let register = |arn: &str, id: &str| format!("TargetGroupArn={arn}&Targets.member.1.Id={id}");
-    world.ask("RegisterTargets", &register(&addresses, "127.0.0.1")).unwrap();
-    assert_eq!(code(world.ask("RegisterTargets", &register(&addresses, "10.0.0.1"))), "InvalidTarget");
-    assert_eq!(code(world.ask("RegisterTargets", &register(&addresses, "i-1"))), "ValidationError");
-    assert_eq!(code(world.ask("RegisterTargets", &register(&targets, "127.0.0.1"))), "InvalidTarget");
-    let health = world.ask("DescribeTargetHealth", &format!("TargetGroupArn={addresses}")).unwrap();
+    world.call("RegisterTargets", &register(&addresses, "127.0.0.1")).unwrap();
+    assert_eq!(code(world.call("RegisterTargets", &register(&addresses, "10.0.0.1"))), "InvalidTarget");
+    assert_eq!(code(world.call("RegisterTargets", &register(&addresses, "i-1"))), "ValidationError");
+    assert_eq!(code(world.call("RegisterTargets", &register(&targets, "127.0.0.1"))), "InvalidTarget");
+    let health = world.call("DescribeTargetHealth", &format!("TargetGroupArn={addresses}")).unwrap();
     assert_eq!((element(&health, "Id"), element(&health, "Port")), ("127.0.0.1", "80"));
     world.plane.cloud.use_private_addresses();
     for private in ["172.31.0.9", "10.0.0.1", "100.64.0.1"] {
-        world.ask("RegisterTargets", &register(&addresses, private)).unwrap();
+        world.call("RegisterTargets", &register(&addresses, private)).unwrap();
     }
     for public in ["127.0.0.1", "192.0.2.1", "100.128.0.1"] {
-        assert_eq!(code(world.ask("RegisterTargets", &register(&addresses, public))), "InvalidTarget");
+        assert_eq!(code(world.call("RegisterTargets", &register(&addresses, public))), "InvalidTarget");
     }
-    let limits = world.ask("DescribeAccountLimits", "").unwrap();
+    let limits = world.call("DescribeAccountLimits", "").unwrap();
     assert!(limits.contains("<Name>rules-per-application-load-balancer</Name><Max>100</Max>"), "{limits}");
 }
 
 #[test]
-fn targets_are_spoken_to_by_http_or_https_and_nothing_else() {
+fn the_protocol_of_targets_is_http_or_https() {
     let mut world = World::new();
     let form = |more: &str| format!("Name=tls&Port=8443&VpcId={}&{more}", world.vpc);
     let [secure, checked, other, grpc, http2] = [
@@ -380,13 +380,13 @@ fn targets_are_spoken_to_by_http_or_https_and_nothing_else() {
         (&grpc, "has ProtocolVersion 'HTTP1', not 'GRPC'"),
         (&http2, "has ProtocolVersion 'HTTP1', not 'HTTP2'"),
     ] {
-        let error = world.ask("CreateTargetGroup", refused).unwrap_err();
+        let error = world.call("CreateTargetGroup", refused).unwrap_err();
         assert!(error.contains(says), "{error}");
     }
-    let made = world.ask("CreateTargetGroup", &secure).unwrap();
+    let created = world.call("CreateTargetGroup", &secure).unwrap();
     let shown = |answer: &str| ["Protocol", "HealthCheckProtocol"].map(|name| element(answer, name).to_owned());
-    assert_eq!(shown(&made), ["HTTPS", "HTTP"], "checks are in the clear unless they are to be otherwise");
-    assert_eq!(code(world.ask("CreateTargetGroup", &checked)), "DuplicateTargetGroupName");
-    let form = format!("TargetGroupArn={}&HealthCheckProtocol=HTTPS", element(&made, "TargetGroupArn"));
-    assert_eq!(shown(&world.ask("ModifyTargetGroup", &form).unwrap()), ["HTTPS", "HTTPS"]);
+    assert_eq!(shown(&created), ["HTTPS", "HTTP"], "checks are in the clear unless they are to be otherwise");
+    assert_eq!(code(world.call("CreateTargetGroup", &checked)), "DuplicateTargetGroupName");
+    let form = format!("TargetGroupArn={}&HealthCheckProtocol=HTTPS", element(&created, "TargetGroupArn"));
+    assert_eq!(shown(&world.call("ModifyTargetGroup", &form).unwrap()), ["HTTPS", "HTTPS"]);
 }

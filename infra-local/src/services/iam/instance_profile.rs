@@ -1,4 +1,4 @@
-//! Instance profiles: how a role comes to an instance.
+//! Instance profiles, which assign a role to an instance.
 
 use super::{
     IamOperation, PAGES, TAGS, already_exists, arn, delete_conflict, name, no_such_entity, page, path, resource, role,

@@ -57,7 +57,7 @@ fn role_mut<'a>(cloud: &'a mut Cloud, name: &str) -> Outcome<&'a mut Role> {
     cloud.iam.roles.get_mut(name).ok_or_else(|| no_such_entity(&format!("The role with name {name}")))
 }
 
-/// A unique id as IAM writes them: `AROA` and 17 capital letters and digits.
+/// Returns a unique id in IAM's form: `AROA` and 17 capital letters and digits.
 fn unique_id(prefix: &str) -> String {
     format!("{prefix}{}", ids::random_hex(17).to_uppercase())
 }
@@ -66,7 +66,7 @@ fn arn(kind: &str, path: &str, name: &str) -> String {
     format!("arn:aws:iam::{ACCOUNT}:{kind}{path}{name}")
 }
 
-/// Reads and checks a name: letters, digits and `+=,.@-_`.
+/// Returns a name, which consists of letters, digits and `+=,.@-_`.
 fn name<'a>(params: &'a Params, parameter: &str, limit: usize) -> Outcome<&'a str> {
     let name = params.optional(parameter).unwrap_or_default();
     let valid = |character: char| character.is_ascii_alphanumeric() || "+=,.@-_".contains(character);
@@ -88,18 +88,18 @@ fn path(params: &Params) -> Outcome<&str> {
     ))
 }
 
-/// Refuses a document that is no policy.
+/// Refuses an invalid policy document.
 fn check_policy(document: &str) -> Outcome<()> {
     let malformed = |why| ApiError::new("MalformedPolicyDocument", format!("Syntax errors in policy: {why}"));
     Document::parse(document).map(drop).map_err(malformed)
 }
 
-/// IAM writes policy documents URL-encoded, spaces as `%20`.
+/// URL-encodes a policy document as IAM does, with spaces as `%20`.
 fn encode_policy(document: &str) -> String {
     form_urlencoded::byte_serialize(document.as_bytes()).collect::<String>().replace('+', "%20")
 }
 
-/// IAM's pages: `Marker` and `MaxItems` in, `IsTruncated` and `Marker` out.
+/// Returns a page: `Marker` and `MaxItems` in the request, `IsTruncated` and `Marker` in the response.
 fn page<T>(items: Vec<T>, params: &Params, key: impl Fn(&T) -> &str) -> Outcome<Page<T>> {
     let limit: usize = params.parsed("MaxItems")?.unwrap_or(100);
     if !(1..=1000).contains(&limit) {

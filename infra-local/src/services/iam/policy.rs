@@ -1,4 +1,4 @@
-//! Managed policies: customers' own with their versions, and those of AWS that are known here.
+//! Managed policies: customer managed ones with their versions, and the supported AWS managed ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,7 +33,7 @@ pub(super) const OPERATIONS: &[IamOperation] = &[
         .on(&[resource::POLICY]),
 ];
 
-/// AWS's quota of versions of one policy.
+/// AWS's quota of versions per policy.
 const VERSIONS_LIMIT: usize = 5;
 
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
@@ -85,7 +85,7 @@ fn list(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 
 fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let arn = call.input.required("PolicyArn")?;
-    let policy = own(&mut cloud.iam, arn)?;
+    let policy = customer_managed(&mut cloud.iam, arn)?;
     if policy.versions.len() > 1 {
         return Err(delete_conflict(
             "This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version is deleted with the policy.",
@@ -101,7 +101,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 fn create_version(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let document = call.input.required("PolicyDocument")?;
     check_policy(document)?;
-    let policy = own(&mut cloud.iam, call.input.required("PolicyArn")?)?;
+    let policy = customer_managed(&mut cloud.iam, call.input.required("PolicyArn")?)?;
     if policy.versions.len() >= VERSIONS_LIMIT {
         let message = "A managed policy can have up to 5 versions. Before you create a new version, you must delete an existing version.";
         return Err(ApiError::new("LimitExceeded", message).with_status(409));
@@ -129,13 +129,13 @@ fn list_versions(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 }
 
 fn set_default(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let policy = own(&mut cloud.iam, call.input.required("PolicyArn")?)?;
+    let policy = customer_managed(&mut cloud.iam, call.input.required("PolicyArn")?)?;
     policy.default_version = version(policy, &call.input)?;
     Ok(Node::new())
 }
 
 fn delete_version(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let policy = own(&mut cloud.iam, call.input.required("PolicyArn")?)?;
+    let policy = customer_managed(&mut cloud.iam, call.input.required("PolicyArn")?)?;
     let number = version(policy, &call.input)?;
     if number == policy.default_version {
         return Err(delete_conflict("Cannot delete the default version of a policy."));
@@ -146,14 +146,14 @@ fn delete_version(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 
 fn tag(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let added = tags::parse(&call.input, "Tags")?;
-    let policy = own(&mut cloud.iam, call.input.required("PolicyArn")?)?;
+    let policy = customer_managed(&mut cloud.iam, call.input.required("PolicyArn")?)?;
     policy.tags.extend(added);
     tags::check(&policy.tags)?;
     Ok(Node::new())
 }
 
 fn untag(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let policy = own(&mut cloud.iam, call.input.required("PolicyArn")?)?;
+    let policy = customer_managed(&mut cloud.iam, call.input.required("PolicyArn")?)?;
     for key in call.input.texts("TagKeys") {
         policy.tags.remove(&key);
     }
@@ -179,7 +179,7 @@ fn list_entities(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(with_page(node.list("PolicyGroups", Vec::<Node>::new()), None))
 }
 
-/// The ARN of a policy that can be attached: one of the customer's own, or one of AWS's.
+/// Returns the ARN of a policy that can be attached: a customer managed or an AWS managed policy.
 pub(super) fn attachable<'a>(iam: &Iam, params: &'a Params) -> Outcome<&'a str> {
     let arn = params.required("PolicyArn")?;
     if arn.starts_with("arn:aws:iam::aws:policy/") || iam.policies.contains_key(arn) {
@@ -188,7 +188,7 @@ pub(super) fn attachable<'a>(iam: &Iam, params: &'a Params) -> Outcome<&'a str> 
     Err(ApiError::new("NoSuchEntity", format!("Policy {arn} does not exist or is not attachable.")).with_status(404))
 }
 
-/// The answer of `ListAttached…Policies`.
+/// Renders the response of `ListAttached…Policies`.
 pub(super) fn render_attached(attached: &BTreeSet<String>, params: &Params) -> Outcome<Node> {
     let prefix = params.optional("PathPrefix").unwrap_or("/");
     let wanted =
@@ -201,8 +201,8 @@ pub(super) fn render_attached(attached: &BTreeSet<String>, params: &Params) -> O
     Ok(with_page(Node::new().list("AttachedPolicies", nodes), page.next))
 }
 
-/// A policy of the customer's, to change it; AWS's own cannot be.
-fn own<'a>(iam: &'a mut Iam, arn: &str) -> Outcome<&'a mut ManagedPolicy> {
+/// Returns a customer managed policy for modification; an AWS managed policy cannot be changed.
+fn customer_managed<'a>(iam: &'a mut Iam, arn: &str) -> Outcome<&'a mut ManagedPolicy> {
     if arn.starts_with("arn:aws:iam::aws:") {
         return Err(ApiError::new("AccessDenied", format!("{arn} is managed by AWS")).with_status(403));
     }
@@ -230,7 +230,7 @@ fn policy(iam: &Iam, arn: &str) -> Outcome<ManagedPolicy> {
     iam.policies.get(arn).cloned().or_else(of_aws).ok_or_else(|| no_such_entity(&format!("Policy {arn}")))
 }
 
-/// The version that a request names.
+/// Returns the version that a request names.
 fn version(policy: &ManagedPolicy, params: &Params) -> Outcome<u32> {
     let text = params.required("VersionId")?;
     let number = text.strip_prefix('v').and_then(|digits| digits.parse().ok());
@@ -255,10 +255,10 @@ fn render(iam: &Iam, policy: &ManagedPolicy) -> Node {
         .list("Tags", policy.tags.iter().map(|(key, value)| Node::new().with("Key", key).with("Value", value)))
 }
 
-fn render_version(policy: &ManagedPolicy, number: u32, whole: bool) -> Node {
+fn render_version(policy: &ManagedPolicy, number: u32, with_document: bool) -> Node {
     let version = policy.versions.get(&number);
     Node::new()
-        .maybe("Document", version.filter(|_| whole).map(|version| encode_policy(&version.document)))
+        .maybe("Document", version.filter(|_| with_document).map(|version| encode_policy(&version.document)))
         .with("VersionId", format!("v{number}"))
         .with("IsDefaultVersion", number == policy.default_version)
         .maybe("CreateDate", version.map(|version| version.created))

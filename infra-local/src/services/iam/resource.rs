@@ -1,4 +1,4 @@
-//! Resources of IAM's operations, for permissions.
+//! Resources of IAM's operations, for authorisation.
 
 use super::arn;
 use crate::access::Resource;

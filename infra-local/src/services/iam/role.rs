@@ -135,7 +135,7 @@ fn max_session(params: &Params) -> Outcome<Option<u32>> {
     }
 }
 
-/// Writes a role as answers show it.
+/// Renders a role.
 pub(super) fn render(role: &Role) -> Node {
     Node::new()
         .with("Path", &role.path)

@@ -1,4 +1,4 @@
-//! Policies of roles: inline documents, and attached managed ones.
+//! Policies of roles: inline policies, and attached managed policies.
 
 use super::policy::{attachable, render_attached};
 use super::{
@@ -19,7 +19,7 @@ pub(super) const OPERATIONS: &[IamOperation] = &[
         .on(&[resource::ROLE]),
 ];
 
-/// AWS's limit for all inline policies of a role, without white space.
+/// AWS's limit of the total size of a role's inline policies, without white space.
 const INLINE_LIMIT: usize = 10_240;
 /// AWS's default quota of managed policies per role.
 const ATTACHED_LIMIT: usize = 10;

@@ -55,7 +55,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 }
 
 fn read(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    Ok(Node::new().with("User", render(user(&cloud.iam, &meant(cloud, call)?)?)))
+    Ok(Node::new().with("User", render(user(&cloud.iam, &requested_user(cloud, call)?)?)))
 }
 
 fn list(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
@@ -104,14 +104,14 @@ fn list_tags(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(with_page(Node::new().list("Tags", nodes), page.next))
 }
 
-/// There are no groups of users here, and so no user is in one.
+/// Returns no groups: the local cloud has no groups of users.
 fn no_groups(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     user(&cloud.iam, call.input.required("UserName")?)?;
     Ok(with_page(Node::new().list("Groups", Vec::<Node>::new()), None))
 }
 
 fn create_key(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let name = meant(cloud, call)?;
+    let name = requested_user(cloud, call)?;
     let user = user_mut(cloud, &name)?;
     if user.access_keys.len() >= KEYS_LIMIT {
         let message = format!("Cannot exceed quota for AccessKeysPerUser: {KEYS_LIMIT}");
@@ -130,28 +130,28 @@ fn update_key(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         "Inactive" => false,
         other => return Err(validation(format!("Status is Active or Inactive, not {other}"))),
     };
-    let name = meant(cloud, call)?;
+    let name = requested_user(cloud, call)?;
     let id = call.input.required("AccessKeyId")?;
     user_mut(cloud, &name)?.access_keys.get_mut(id).ok_or_else(|| unknown_key(id))?.active = active;
     Ok(Node::new())
 }
 
 fn delete_key(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let name = meant(cloud, call)?;
+    let name = requested_user(cloud, call)?;
     let id = call.input.required("AccessKeyId")?;
     user_mut(cloud, &name)?.access_keys.remove(id).ok_or_else(|| unknown_key(id))?;
     Ok(Node::new())
 }
 
 fn list_keys(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let user = user(&cloud.iam, &meant(cloud, call)?)?;
+    let user = user(&cloud.iam, &requested_user(cloud, call)?)?;
     let page = page(user.access_keys.iter().collect(), &call.input, |(id, _): &(&String, &AccessKey)| id)?;
     let nodes = page.items.into_iter().map(|(id, key)| render_key(&user.name, id, key));
     Ok(with_page(Node::new().list("AccessKeyMetadata", nodes), page.next))
 }
 
-/// The user a request names; the caller when it names none.
-fn meant(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<String> {
+/// Returns the user that a request names; the caller when it names none.
+fn requested_user(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<String> {
     if let Some(name) = call.input.optional("UserName") {
         return Ok(name.to_owned());
     }

@@ -1,4 +1,4 @@
-//! Policies of users: inline documents, and attached managed ones.
+//! Policies of users: inline policies, and attached managed policies.
 
 use super::policy::{attachable, render_attached};
 use super::user::{user, user_mut};

@@ -14,20 +14,20 @@ use crate::wire::Outcome;
 pub(super) const OPERATIONS: &[LogOperation] = &[
     typed!(Performs, "PutLogEvents", put)
         .on(&[resource::GROUP])
-        // AWS takes any token today.
+        // AWS ignores the token.
         .ignoring(&[&["sequenceToken"]]),
     typed!(Performs, "GetLogEvents", get).on(&[resource::GROUP, resource::IDENTIFIED_GROUP]),
     typed!(Performs, "FilterLogEvents", filter)
         .on(&[resource::GROUP, resource::IDENTIFIED_GROUP])
-        // All events come in the order of their times.
+        // All events are returned in the order of their times.
         .ignoring(&[&["interleaved"]]),
 ];
 
-/// Events in one request or answer, and the bytes of a request and of a message.
+/// AWS's limits: events per request or response, bytes per request, and bytes per message.
 const EVENTS: usize = 10_000;
 const BATCH_BYTES: usize = 1_048_576;
 const MESSAGE_BYTES: usize = 1_048_576;
-/// Bytes that AWS counts for each event besides its message.
+/// Bytes that AWS adds to each message when it computes the size of a request.
 const OVERHEAD_BYTES: usize = 26;
 
 #[derive(Deserialize)]
@@ -71,7 +71,7 @@ fn put(state: &State<'_>, call: &Call<'_, Value>, request: Put) -> Outcome<Value
             "The batch of log events in a single PutLogEvents request cannot span more than 24 hours.",
         ));
     }
-    // Events that are too old, out of retention or too new are left out and reported.
+    // Events that are too old, expired or too new are skipped and reported.
     let now = call.now.timestamp_millis();
     let old = now - TimeDelta::days(14).num_milliseconds();
     let expired = group.retention_days.map_or(i64::MIN, |days| now - TimeDelta::days(days.into()).num_milliseconds());
@@ -113,14 +113,15 @@ struct Get {
     start_from_head: bool,
 }
 
-/// Tokens name an event and a direction; at either end the same token comes again.
+/// Returns events. A token identifies an event and a direction; at either end of the stream, the same token is returned
+/// again.
 fn get(state: &State<'_>, call: &Call<'_, Value>, request: Get) -> Outcome<Value> {
     let (name, identifier) = (request.log_group_name.as_deref(), request.log_group_identifier.as_deref());
     let group = state.read(|cloud| named(cloud.region(call.region)?, name, identifier).cloned())?;
     let stream = group.streams.get(&request.log_stream_name).ok_or_else(no_stream)?;
     let limit = limit(request.limit)?;
     let mut events = store::read(call.directory, &stream.file, group.retention_days, call.now)?;
-    events.retain(|event| in_time(event, request.start_time, request.end_time));
+    events.retain(|event| is_in_range(event, request.start_time, request.end_time));
     let token = request.next_token.as_deref();
     let token = token.map(|token| match token.split_once('/') {
         Some((direction @ ("f" | "b"), key)) => Ok((direction, key)),
@@ -184,9 +185,9 @@ fn filter(state: &State<'_>, call: &Call<'_, Value>, request: Filter) -> Outcome
     let mut found = Vec::new();
     for stream in group.streams.values().filter(wanted) {
         let events = store::read(call.directory, &stream.file, group.retention_days, call.now)?;
-        let fitting = events
-            .into_iter()
-            .filter(|event| in_time(event, request.start_time, request.end_time) && pattern.matches(&event.message));
+        let fitting = events.into_iter().filter(|event| {
+            is_in_range(event, request.start_time, request.end_time) && pattern.matches(&event.message)
+        });
         found.extend(fitting.map(|event| (format!("{}/{}", event.key(), stream.name), &stream.name, event)));
     }
     let page = crate::wire::Page::cut(found, Some(limit), request.next_token.as_deref(), |(key, ..)| key)?;
@@ -206,8 +207,8 @@ fn filter(state: &State<'_>, call: &Call<'_, Value>, request: Filter) -> Outcome
     Ok(answer)
 }
 
-/// From the start, and before the end.
-fn in_time(event: &Event, start: Option<i64>, end: Option<i64>) -> bool {
+/// Returns whether an event is at or after the start and before the end.
+fn is_in_range(event: &Event, start: Option<i64>, end: Option<i64>) -> bool {
     start.is_none_or(|start| event.timestamp >= start) && end.is_none_or(|end| event.timestamp < end)
 }
 

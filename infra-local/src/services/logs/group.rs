@@ -18,7 +18,7 @@ pub(super) const OPERATIONS: &[LogOperation] = &[
     typed!(Writes, "DeleteRetentionPolicy", delete_retention).on(&[resource::GROUP]),
 ];
 
-/// The retentions that AWS takes, in days.
+/// The retention periods that AWS accepts, in days.
 const RETENTIONS: &[u32] =
     &[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
 

@@ -26,7 +26,7 @@ type LogOperation = Operation<Value, Value>;
 pub(crate) const OPERATIONS: &[&[LogOperation]] =
     &[group::OPERATIONS, stream::OPERATIONS, event::OPERATIONS, tag::OPERATIONS];
 
-/// Reads a request into its type; unknown members are refused by name.
+/// Parses a request; unknown members are refused by name.
 fn input<T: DeserializeOwned>(call: &Call<'_, Value>) -> Outcome<T> {
     T::deserialize(&call.input).map_err(|error| invalid(error.to_string()))
 }
@@ -43,12 +43,12 @@ fn no_stream() -> ApiError {
     ApiError::new("ResourceNotFoundException", "The specified log stream does not exist.")
 }
 
-/// Milliseconds since 1970, as this service writes times.
+/// Returns milliseconds since 1970, the form of times in this service.
 fn milliseconds(time: DateTime<Utc>) -> i64 {
     time.timestamp_millis()
 }
 
-/// The log group that a request means, by its name or by its name or ARN as identifier.
+/// Returns the log group that a request identifies by `logGroupName`, or by `logGroupIdentifier`, a name or an ARN.
 fn named<'a>(region: &'a Region, name: Option<&str>, identifier: Option<&str>) -> Outcome<&'a LogGroup> {
     let wanted = match (name, identifier) {
         (Some(name), None) => name,
@@ -58,7 +58,7 @@ fn named<'a>(region: &'a Region, name: Option<&str>, identifier: Option<&str>) -
     region.logs.groups.get(wanted).ok_or_else(no_group)
 }
 
-/// The name in an ARN, or what is a name already.
+/// Returns the name in an ARN; a name is returned unchanged.
 fn plain_name(identifier: &str) -> &str {
     let name = identifier.split_once(":log-group:").map_or(identifier, |(_, name)| name);
     name.strip_suffix(":*").unwrap_or(name)

@@ -1,4 +1,4 @@
-//! Filter patterns: terms that a message has to contain.
+//! Filter patterns: terms that a message must contain.
 
 use super::invalid;
 use crate::wire::Outcome;
@@ -12,7 +12,7 @@ pub(super) struct Pattern {
 }
 
 impl Pattern {
-    /// Reads a pattern; patterns of JSON, columns and regular expressions are refused.
+    /// Parses a pattern; patterns of JSON, columns and regular expressions are refused.
     pub(super) fn parse(text: &str) -> Outcome<Self> {
         let text = text.trim();
         if text.starts_with(['{', '[', '%']) {
@@ -43,7 +43,7 @@ impl Pattern {
         Ok(pattern)
     }
 
-    /// Returns whether a message fits; case matters.
+    /// Returns whether a message matches; case matters.
     pub(super) fn matches(&self, message: &str) -> bool {
         let contains = |term: &String| message.contains(term.as_str());
         self.all.iter().all(contains)
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn terms_are_contained_excluded_or_offered() {
+    fn terms_are_required_excluded_or_optional() {
         for (pattern, message, fits) in [
             ("", "anything", true),
             ("ERROR", "an ERROR", true),

@@ -1,4 +1,4 @@
-//! Resources of CloudWatch Logs' operations, for permissions.
+//! Resources of CloudWatch Logs' operations, for authorisation.
 
 use crate::access::Resource;
 

@@ -1,4 +1,4 @@
-//! Events on disk: a file per stream, a line of JSON per event, bounded.
+//! Events on disk: a file per stream, with a line of JSON per event and a size limit.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -11,32 +11,32 @@ use serde::{Deserialize, Serialize};
 
 use crate::state::files::write_private;
 
-/// Held while a file is extended or rewritten.
+/// Locked while a file is extended or rewritten.
 static WRITING: Mutex<()> = Mutex::new(());
 
-/// The largest file of a stream; then the older half of its events falls away.
+/// Maximum size of a stream's file. When it is exceeded, the older half of the events is dropped.
 const LIMIT_BYTES: u64 = 4 * 1024 * 1024;
 
 /// A log event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Event {
-    /// Milliseconds since 1970, as the client has sent it.
+    /// Time of the event, in milliseconds since 1970, from the client.
     pub(super) timestamp: i64,
     /// Time of arrival, in milliseconds since 1970.
     pub(super) ingested: i64,
-    /// Unique in its stream, and growing.
+    /// Ascending number, unique in its stream.
     pub(super) id: u64,
     pub(super) message: String,
 }
 
 impl Event {
-    /// Sort key.
+    /// Returns the sort key.
     pub(super) fn key(&self) -> String {
         format!("{:016}{:020}", self.timestamp, self.id)
     }
 }
 
-/// The events that are kept, in the order of their times.
+/// Returns the events within the retention period, in the order of their times.
 pub(super) fn read(cloud: &Path, file: &str, days: Option<u32>, now: DateTime<Utc>) -> io::Result<Vec<Event>> {
     let bytes = match std::fs::read(path(cloud, file)) {
         Ok(bytes) => bytes,
@@ -44,14 +44,14 @@ pub(super) fn read(cloud: &Path, file: &str, days: Option<u32>, now: DateTime<Ut
         Err(error) => return Err(error),
     };
     let oldest = days.map(|days| (now - TimeDelta::days(days.into())).timestamp_millis());
-    // The last line may be torn when the cloud was killed while it wrote.
+    // The last line may be incomplete if the cloud was killed during a write.
     let lines = bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Event>(line).ok());
     let mut events: Vec<Event> = lines.filter(|event| oldest.is_none_or(|oldest| event.timestamp >= oldest)).collect();
     events.sort_by_key(|event| (event.timestamp, event.id));
     Ok(events)
 }
 
-/// Adds events: times and messages.
+/// Appends events.
 pub(super) fn append(
     cloud: &Path,
     file: &str,
@@ -90,7 +90,7 @@ pub(super) fn append(
     Ok(())
 }
 
-/// Size of a stream on disk.
+/// Returns the size of a stream on disk.
 pub(super) fn bytes(cloud: &Path, file: &str) -> u64 {
     std::fs::metadata(path(cloud, file)).map_or(0, |metadata| metadata.len())
 }

@@ -16,7 +16,7 @@ pub(super) const OPERATIONS: &[LogOperation] = &[
     typed!(Writes, "DeleteLogStream", delete).on(&[resource::GROUP]),
 ];
 
-/// Streams of one group: each may have a file.
+/// Limit of streams per group, because each may have a file.
 const LIMIT: usize = 1000;
 
 #[derive(Deserialize)]
@@ -85,7 +85,7 @@ fn describe(state: &State<'_>, call: &Call<'_, Value>, request: Describe) -> Out
         shown.push((format!("{last:020}/{}", stream.name), node));
     }
     if request.descending {
-        // Pages are cut in the order of a key, so the key counts down.
+        // Pages are sorted by a key, so the key counts down.
         shown.sort_by(|(one, _), (other, _)| other.cmp(one));
         for (place, (key, _)) in shown.iter_mut().enumerate() {
             *key = format!("{place:06}");

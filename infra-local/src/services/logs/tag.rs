@@ -1,4 +1,4 @@
-//! Tags of log groups, by ARN and, as older clients ask, by name.
+//! Tags of log groups, by ARN and by name, as older clients do.
 
 use serde::Deserialize;
 use serde_json::{Value, json};

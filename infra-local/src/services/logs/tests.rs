@@ -13,29 +13,29 @@ struct World {
 }
 
 impl World {
-    /// With the stream `s` in the group `g`.
+    /// Creates a cloud with the stream `s` in the group `g`.
     fn new() -> Self {
         let plane = ControlPlane::new();
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         let mut world = Self { plane, now };
-        world.ask("CreateLogGroup", json!({"logGroupName": "g", "tags": {"team": "shop"}})).unwrap();
-        world.ask("CreateLogStream", json!({"logGroupName": "g", "logStreamName": "s"})).unwrap();
+        world.call("CreateLogGroup", json!({"logGroupName": "g", "tags": {"team": "shop"}})).unwrap();
+        world.call("CreateLogStream", json!({"logGroupName": "g", "logStreamName": "s"})).unwrap();
         world
     }
 
-    fn ask(&mut self, name: &str, input: Value) -> Result<Value, String> {
+    fn call(&mut self, name: &str, input: Value) -> Result<Value, String> {
         self.plane.now = Some(self.now);
         self.plane.values(OPERATIONS, name, input)
     }
 
-    /// Logs messages, a second apart, from `seconds` before now on.
+    /// Puts events with one second between them, beginning `seconds` before now.
     fn log(&mut self, seconds: i64, messages: &[&str]) -> Value {
         let from = self.now.timestamp_millis() - seconds * 1000;
         let events: Vec<Value> = (0..)
             .zip(messages)
             .map(|(second, message)| json!({"timestamp": from + second * 1000, "message": message}))
             .collect();
-        self.ask("PutLogEvents", json!({"logGroupName": "g", "logStreamName": "s", "logEvents": events})).unwrap()
+        self.call("PutLogEvents", json!({"logGroupName": "g", "logStreamName": "s", "logEvents": events})).unwrap()
     }
 }
 
@@ -44,22 +44,22 @@ fn messages(answer: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn groups_and_streams_come_and_go() {
+fn groups_and_streams_are_created_and_deleted() {
     let mut world = World::new();
-    assert_eq!(code(world.ask("CreateLogGroup", json!({"logGroupName": "g"}))), "ResourceAlreadyExistsException");
-    assert_eq!(code(world.ask("CreateLogGroup", json!({"logGroupName": "a b"}))), "InvalidParameterException");
+    assert_eq!(code(world.call("CreateLogGroup", json!({"logGroupName": "g"}))), "ResourceAlreadyExistsException");
+    assert_eq!(code(world.call("CreateLogGroup", json!({"logGroupName": "a b"}))), "InvalidParameterException");
     let stream = json!({"logGroupName": "g", "logStreamName": "s"});
-    assert_eq!(code(world.ask("CreateLogStream", stream.clone())), "ResourceAlreadyExistsException");
+    assert_eq!(code(world.call("CreateLogStream", stream.clone())), "ResourceAlreadyExistsException");
     assert_eq!(
-        code(world.ask("CreateLogGroup", json!({"logGroupName": "k", "kmsKeyId": "k"}))),
+        code(world.call("CreateLogGroup", json!({"logGroupName": "k", "kmsKeyId": "k"}))),
         "UnsupportedParameter"
     );
     for days in [json!(2), json!(0)] {
         let policy = json!({"logGroupName": "g", "retentionInDays": days});
-        assert_eq!(code(world.ask("PutRetentionPolicy", policy)), "InvalidParameterException");
+        assert_eq!(code(world.call("PutRetentionPolicy", policy)), "InvalidParameterException");
     }
-    world.ask("PutRetentionPolicy", json!({"logGroupName": "g", "retentionInDays": 7})).unwrap();
-    let shown = world.ask("DescribeLogGroups", json!({"logGroupNamePrefix": "g"})).unwrap();
+    world.call("PutRetentionPolicy", json!({"logGroupName": "g", "retentionInDays": 7})).unwrap();
+    let shown = world.call("DescribeLogGroups", json!({"logGroupNamePrefix": "g"})).unwrap();
     assert_eq!(shown["logGroups"][0]["retentionInDays"], 7);
     assert_eq!(shown["logGroups"][0]["arn"], "arn:aws:logs:us-east-1:000000000000:log-group:g:*");
     world.log(10, &["hello"]);
@@ -69,12 +69,12 @@ fn groups_and_streams_come_and_go() {
     };
     sweep(&world);
     assert_eq!(files(&world), 1);
-    world.ask("DeleteLogStream", stream.clone()).unwrap();
-    assert_eq!(code(world.ask("DeleteLogStream", stream)), "ResourceNotFoundException");
+    world.call("DeleteLogStream", stream.clone()).unwrap();
+    assert_eq!(code(world.call("DeleteLogStream", stream)), "ResourceNotFoundException");
     sweep(&world);
     assert_eq!(files(&world), 0);
-    world.ask("DeleteLogGroup", json!({"logGroupName": "g"})).unwrap();
-    assert_eq!(code(world.ask("DescribeLogStreams", json!({"logGroupName": "g"}))), "ResourceNotFoundException");
+    world.call("DeleteLogGroup", json!({"logGroupName": "g"})).unwrap();
+    assert_eq!(code(world.call("DescribeLogStreams", json!({"logGroupName": "g"}))), "ResourceNotFoundException");
 }
 
 #[test]
@@ -87,23 +87,23 @@ fn events_are_read_forwards_backwards_and_by_pattern() {
         request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         request
     };
-    let first = world.ask("GetLogEvents", get(json!({"startFromHead": true, "limit": 2}))).unwrap();
+    let first = world.call("GetLogEvents", get(json!({"startFromHead": true, "limit": 2}))).unwrap();
     assert_eq!(messages(&first), ["a", "b ERROR"]);
-    let next = world.ask("GetLogEvents", get(json!({"nextToken": first["nextForwardToken"]}))).unwrap();
+    let next = world.call("GetLogEvents", get(json!({"nextToken": first["nextForwardToken"]}))).unwrap();
     assert_eq!(messages(&next), ["c", "d", "e ERROR"]);
-    let end = world.ask("GetLogEvents", get(json!({"nextToken": next["nextForwardToken"]}))).unwrap();
+    let end = world.call("GetLogEvents", get(json!({"nextToken": next["nextForwardToken"]}))).unwrap();
     assert_eq!(end["nextForwardToken"], next["nextForwardToken"], "the end shows itself by the same token");
-    let last = world.ask("GetLogEvents", get(json!({"limit": 2}))).unwrap();
+    let last = world.call("GetLogEvents", get(json!({"limit": 2}))).unwrap();
     assert_eq!(messages(&last), ["d", "e ERROR"]);
-    let before = world.ask("GetLogEvents", get(json!({"limit": 2, "nextToken": last["nextBackwardToken"]}))).unwrap();
+    let before = world.call("GetLogEvents", get(json!({"limit": 2, "nextToken": last["nextBackwardToken"]}))).unwrap();
     assert_eq!(messages(&before), ["b ERROR", "c"]);
 
     let found =
-        world.ask("FilterLogEvents", json!({"logGroupName": "g", "filterPattern": "ERROR", "limit": 1})).unwrap();
+        world.call("FilterLogEvents", json!({"logGroupName": "g", "filterPattern": "ERROR", "limit": 1})).unwrap();
     assert_eq!(messages(&found), ["b ERROR"]);
     let more = json!({"logGroupName": "g", "filterPattern": "ERROR", "nextToken": found["nextToken"]});
-    assert_eq!(messages(&world.ask("FilterLogEvents", more).unwrap()), ["e ERROR"]);
-    let streams = world.ask("DescribeLogStreams", json!({"logGroupName": "g", "orderBy": "LastEventTime"})).unwrap();
+    assert_eq!(messages(&world.call("FilterLogEvents", more).unwrap()), ["e ERROR"]);
+    let streams = world.call("DescribeLogStreams", json!({"logGroupName": "g", "orderBy": "LastEventTime"})).unwrap();
     assert_eq!(streams["logStreams"][0]["lastEventTimestamp"], world.now.timestamp_millis() - 4000);
 }
 
@@ -113,19 +113,19 @@ fn old_events_are_reported_and_expired_ones_are_removed() {
     let answer = world.log(15 * 24 * 3600, &["ancient"]);
     assert_eq!(answer["rejectedLogEventsInfo"], json!({"tooOldLogEventEndIndex": 1}));
     world.log(3600, &["kept"]);
-    world.ask("PutRetentionPolicy", json!({"logGroupName": "g", "retentionInDays": 1})).unwrap();
+    world.call("PutRetentionPolicy", json!({"logGroupName": "g", "retentionInDays": 1})).unwrap();
     let get = json!({"logGroupName": "g", "logStreamName": "s"});
-    assert_eq!(messages(&world.ask("GetLogEvents", get.clone()).unwrap()), ["kept"]);
+    assert_eq!(messages(&world.call("GetLogEvents", get.clone()).unwrap()), ["kept"]);
     world.now += chrono::TimeDelta::days(2);
-    assert!(messages(&world.ask("GetLogEvents", get).unwrap()).is_empty());
+    assert!(messages(&world.call("GetLogEvents", get).unwrap()).is_empty());
     let put = |events: Value| json!({"logGroupName": "g", "logStreamName": "s", "logEvents": events});
     let now = world.now.timestamp_millis();
     let unordered = json!([{"timestamp": now, "message": "b"}, {"timestamp": now - 1, "message": "a"}]);
-    assert_eq!(code(world.ask("PutLogEvents", put(unordered))), "InvalidParameterException");
+    assert_eq!(code(world.call("PutLogEvents", put(unordered))), "InvalidParameterException");
 }
 
 #[test]
-fn a_streams_file_stays_bounded() {
+fn the_size_of_a_streams_file_is_limited() {
     let mut world = World::new();
     let message = "x".repeat(100_000);
     for second in 0..60 {
@@ -135,21 +135,21 @@ fn a_streams_file_stays_bounded() {
     let size = store::bytes(world.plane.directory(), &group.streams["s"].file);
     assert!((1_000_000..=4_200_000).contains(&size), "{size}");
     let get = json!({"logGroupName": "g", "logStreamName": "s", "limit": 1});
-    let last = world.ask("GetLogEvents", get).unwrap();
+    let last = world.call("GetLogEvents", get).unwrap();
     assert_eq!(last["events"][0]["timestamp"], world.now.timestamp_millis() - 541_000, "the newest are kept");
 }
 
 #[test]
-fn tags_by_arn_and_by_name() {
+fn tags_are_changed_by_arn_and_by_name() {
     let mut world = World::new();
     let arn = "arn:aws:logs:us-east-1:000000000000:log-group:g";
-    world.ask("TagResource", json!({"resourceArn": arn, "tags": {"stage": "beta"}})).unwrap();
-    world.ask("UntagLogGroup", json!({"logGroupName": "g", "tags": ["team"]})).unwrap();
-    world.ask("TagLogGroup", json!({"logGroupName": "g", "tags": {"owner": "ann"}})).unwrap();
-    world.ask("UntagResource", json!({"resourceArn": format!("{arn}:*"), "tagKeys": ["owner"]})).unwrap();
+    world.call("TagResource", json!({"resourceArn": arn, "tags": {"stage": "beta"}})).unwrap();
+    world.call("UntagLogGroup", json!({"logGroupName": "g", "tags": ["team"]})).unwrap();
+    world.call("TagLogGroup", json!({"logGroupName": "g", "tags": {"owner": "ann"}})).unwrap();
+    world.call("UntagResource", json!({"resourceArn": format!("{arn}:*"), "tagKeys": ["owner"]})).unwrap();
     for (name, request) in
         [("ListTagsForResource", json!({"resourceArn": arn})), ("ListTagsLogGroup", json!({"logGroupName": "g"}))]
     {
-        assert_eq!(world.ask(name, request).unwrap(), json!({"tags": {"stage": "beta"}}), "{name}");
+        assert_eq!(world.call(name, request).unwrap(), json!({"tags": {"stage": "beta"}}), "{name}");
     }
 }

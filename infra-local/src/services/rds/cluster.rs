@@ -1,4 +1,4 @@
-//! DB clusters: creation, description, deletion.
+//! Creation, description and deletion of DB clusters.
 
 use super::instance::HOSTED_ZONE;
 use super::request::{self, BACKUPS, DEFAULT_PORT, MAINTENANCE, SECURITY_GROUPS};
@@ -76,7 +76,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     add(region, call, New { account, schedule, encrypted, port: DEFAULT_PORT, seed: Seed::Empty })
 }
 
-/// Properties of a new cluster that have another source than its own parameters.
+/// Properties of a new cluster that its parameters do not determine.
 pub(super) struct New {
     pub(super) account: Account,
     pub(super) schedule: Schedule,
@@ -85,7 +85,7 @@ pub(super) struct New {
     pub(super) seed: Seed,
 }
 
-/// Gives a cluster its options and addresses, and adds it.
+/// Adds a cluster with the options of the request, and assigns its addresses.
 pub(super) fn add(region: &mut Region, call: &Call<'_, Params>, new: New) -> Outcome<Node> {
     let params = &call.input;
     let id = identifier(params, "DBClusterIdentifier")?;

@@ -1,4 +1,4 @@
-//! DB clusters: changes, failover, stop and start.
+//! Modification, failover, stop and start of DB clusters.
 
 use super::cluster::answer;
 use super::request::{self, BACKUPS, MAINTENANCE, SECURITY_GROUPS};
@@ -93,7 +93,7 @@ fn fail_over(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
             return Err(instance_state(format!("DB instance {target} is the writer of the cluster already.")));
         }
     }
-    // The runtime has observed the processes; looking again would be I/O under the state's lock.
+    // The runtime has observed the processes; another check would be I/O under the state's lock.
     if !region.rds.fail_over(&id, target.as_deref(), |_| true) {
         return Err(cluster_state(format!("Cannot failover the cluster {id} as it has no reader that is available.")));
     }

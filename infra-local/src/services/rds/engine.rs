@@ -1,4 +1,4 @@
-//! Engines, their versions, and the classes of instances.
+//! Engines, their versions, and instance classes.
 
 use super::{FILTERS, PAGES, combination, entries, filtered, page};
 use crate::domain::postgres;
@@ -27,10 +27,10 @@ pub(super) const POSTGRES: &str = "postgres";
 pub(super) const AURORA: &str = "aurora-postgresql";
 pub(super) const LICENSE: &str = "postgresql-license";
 
-/// The version of the PostgreSQL on this machine: `15.18`.
+/// Returns the version of the PostgreSQL on this machine: `15.18`.
 pub(super) fn version() -> Outcome<&'static str> {
-    let missing = |why: String| {
-        let message = format!("The local cloud runs PostgreSQL of this machine: {why}");
+    let missing = |problem: String| {
+        let message = format!("The local cloud runs PostgreSQL of this machine: {problem}");
         ApiError::new("InsufficientDBInstanceCapacity", message)
     };
     let installed = postgres::installed().map_err(|error| missing(error.to_string()))?;
@@ -41,12 +41,12 @@ pub(super) fn major() -> Outcome<&'static str> {
     Ok(version()?.split('.').next().unwrap_or_default())
 }
 
-/// The family of parameter groups of an engine: `postgres15`.
+/// Returns the family of parameter groups of an engine: `postgres15`.
 pub(super) fn family(engine: &str) -> Outcome<String> {
     Ok(format!("{engine}{}", major()?))
 }
 
-/// The engine of a request, and that its version is the one there is.
+/// Returns the engine of a request, and checks that its version is the installed one.
 pub(super) fn parse(params: &Params, known: &[&str]) -> Outcome<String> {
     let engine = params.required("Engine")?;
     if !known.contains(&engine) {
@@ -59,11 +59,11 @@ pub(super) fn parse(params: &Params, known: &[&str]) -> Outcome<String> {
     Ok(engine.to_owned())
 }
 
-/// Checks that a requested version is the installed one, whole or by its major number.
+/// Checks that a requested version is the installed one, given completely or as the major version.
 pub(super) fn check_version(params: &Params, engine: &str) -> Outcome<()> {
     let there = version()?;
     match params.optional("EngineVersion") {
-        // Some clients send an empty one.
+        // Some clients send an empty version.
         Some(demanded) if !demanded.is_empty() && demanded != there && demanded != major()? => {
             Err(combination(format!(
                 "Cannot find version {demanded} for {engine}. Available is {there}, the PostgreSQL of this machine"
@@ -73,7 +73,7 @@ pub(super) fn check_version(params: &Params, engine: &str) -> Outcome<()> {
     }
 }
 
-/// Checks a class for an engine.
+/// Checks that an engine supports a class.
 pub(super) fn check_class(class: &str, engine: &str) -> Outcome<()> {
     let Some(known) = class::all().find(|known| known.name == class) else {
         return Err(ApiError::invalid(format!("Invalid DB Instance class: {class}")));

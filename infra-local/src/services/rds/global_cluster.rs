@@ -1,4 +1,4 @@
-//! Global clusters, of which there are none: clusters of one region are all there is.
+//! Global clusters, which the local cloud does not support: there are none.
 
 use super::{FILTERS, PAGES, not_found, resource};
 use crate::model::Cloud;

@@ -1,4 +1,4 @@
-//! DB instances: creation, description, deletion.
+//! Creation, description and deletion of DB instances.
 
 use super::request::{self, BACKUPS, DEFAULT_PORT, MAINTENANCE, SECURITY_GROUPS, STORAGE};
 use super::{
@@ -86,7 +86,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
                 "An instance of {engine} belongs to a cluster: DBClusterIdentifier is missing"
             )));
         }
-        None => alone(region, params, &engine)?,
+        None => standalone(region, params, &engine)?,
     };
     let first = base.cluster.as_ref().filter(|_| base.seed == Seed::Empty).cloned();
     let answer = add(region, call, &id, base)?;
@@ -96,8 +96,8 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(answer)
 }
 
-/// An instance with data of its own.
-fn alone(region: &Region, params: &Params, engine: &str) -> Outcome<DbInstance> {
+/// Returns a new instance outside of any cluster.
+fn standalone(region: &Region, params: &Params, engine: &str) -> Outcome<DbInstance> {
     let group = subnet_group::of_request(region, params)?;
     let place = Place {
         address: std::net::Ipv4Addr::LOCALHOST,
@@ -110,11 +110,11 @@ fn alone(region: &Region, params: &Params, engine: &str) -> Outcome<DbInstance> 
         storage: request::storage(params, None, engine)?,
         account: request::account(params, "DBName")?,
         schedule: request::schedule(params, request::default_schedule(), 0)?,
-        ..blank(engine, place)
+        ..empty_instance(engine, place)
     })
 }
 
-/// A member of a cluster, which has what the cluster has.
+/// Returns a new member of a cluster, which inherits the cluster's settings.
 fn member(region: &Region, params: &Params, of: &str, engine: &str) -> Outcome<DbInstance> {
     let cluster = cluster(region, of)?;
     if engine != cluster.engine {
@@ -168,12 +168,12 @@ fn member(region: &Region, params: &Params, of: &str, engine: &str) -> Outcome<D
         },
         account: cluster.account.clone(),
         seed: if cluster.writer.is_none() { Seed::Empty } else { Seed::Following },
-        ..blank(engine, cluster.place.clone())
+        ..empty_instance(engine, cluster.place.clone())
     })
 }
 
-/// An instance of which only engine and place are known.
-pub(super) fn blank(engine: &str, place: Place) -> DbInstance {
+/// Returns an instance with only engine and placement set.
+pub(super) fn empty_instance(engine: &str, place: Place) -> DbInstance {
     DbInstance {
         id: String::new(),
         resource_id: format!("db-{}", random_hex(26).to_uppercase()),
@@ -214,7 +214,7 @@ pub(super) fn blank(engine: &str, place: Place) -> DbInstance {
     }
 }
 
-/// Gives an instance its class, options and address, and adds it.
+/// Adds an instance with the class and options of the request, and assigns its address.
 pub(super) fn add(region: &mut Region, call: &Call<'_, Params>, id: &str, base: DbInstance) -> Outcome<Node> {
     let params = &call.input;
     if region.rds.instances.contains_key(id) {
@@ -239,7 +239,7 @@ pub(super) fn add(region: &mut Region, call: &Call<'_, Params>, id: &str, base: 
         None if !base.parameter_group.is_empty() => base.parameter_group.clone(),
         name => parameter_group::of_instance(region, name, &base.engine)?,
     };
-    let said = |name: &str, otherwise: bool| Ok::<bool, ApiError>(params.parsed(name)?.unwrap_or(otherwise));
+    let flag_or = |name: &str, otherwise: bool| Ok::<bool, ApiError>(params.parsed(name)?.unwrap_or(otherwise));
     let instance = DbInstance {
         id: id.to_owned(),
         class: class.to_owned(),
@@ -248,10 +248,10 @@ pub(super) fn add(region: &mut Region, call: &Call<'_, Params>, id: &str, base: 
         second_zone,
         parameter_group,
         promotion_tier: super::number(params, "PromotionTier", 0, 15)?.unwrap_or(base.promotion_tier),
-        auto_minor_upgrade: said("AutoMinorVersionUpgrade", base.auto_minor_upgrade)?,
-        copy_tags_to_snapshot: said("CopyTagsToSnapshot", base.copy_tags_to_snapshot)?,
-        deletion_protection: said("DeletionProtection", false)?,
-        public: said("PubliclyAccessible", base.public)?,
+        auto_minor_upgrade: flag_or("AutoMinorVersionUpgrade", base.auto_minor_upgrade)?,
+        copy_tags_to_snapshot: flag_or("CopyTagsToSnapshot", base.copy_tags_to_snapshot)?,
+        deletion_protection: flag_or("DeletionProtection", false)?,
+        public: flag_or("PubliclyAccessible", base.public)?,
         created: call.now,
         tags: parse_tags(params)?,
         ..base
@@ -261,8 +261,8 @@ pub(super) fn add(region: &mut Region, call: &Call<'_, Params>, id: &str, base: 
     Ok(Node::new().with("DBInstance", render(instance, region)))
 }
 
-/// The subnets that an instance may have its address from: those with the fewest databases first, so that the members of
-/// a cluster are spread over the zones.
+/// Returns the subnets that an instance may have its address from: those with the fewest databases first, so that the
+/// members of a cluster are spread over the zones.
 fn subnets_in_zone(region: &Region, group: &str, params: &Params) -> Outcome<Vec<String>> {
     let group = match group {
         "default" => subnet_group::of_request(region, &Params::default())?,
@@ -447,5 +447,5 @@ fn render_pending(instance: &DbInstance) -> Node {
         .maybe("MultiAZ", pending.multi_az)
 }
 
-/// The zone of the DNS names of databases in us-east-1; only alias records would need another one per region.
+/// Hosted zone of the DNS names of databases in us-east-1. Only alias records would need the zones of other regions.
 pub(super) const HOSTED_ZONE: &str = "Z2R2ITUGPM61AM";

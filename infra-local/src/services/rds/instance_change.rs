@@ -1,4 +1,4 @@
-//! DB instances: changes, reboots, stop and start.
+//! Modification, reboot, stop and start of DB instances.
 
 use super::request::{self, BACKUPS, MAINTENANCE, SECURITY_GROUPS, STORAGE};
 use super::{combination, engine, instance, instance_mut, instance_state, parameter_group, resource};
@@ -52,7 +52,7 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
     Operation::writes("StartDBInstance", start, &[&["DBInstanceIdentifier"]]).on(&[resource::INSTANCE]),
 ];
 
-/// Parameters that only the cluster of a member can change.
+/// Parameters that members of a cluster inherit from it.
 const OF_THE_CLUSTER: &[(&str, &str)] = &[
     ("MasterUserPassword", "master password"),
     ("DBPortNumber", "port"),
@@ -84,8 +84,8 @@ fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         return Err(combination("The master password of a read replica is that of its source."));
     }
     let mut changed = found.clone();
-    at_once(region, params, &mut changed)?;
-    in_time(params, &mut changed)?;
+    apply_immediate(region, params, &mut changed)?;
+    apply_deferred(params, &mut changed)?;
     let busy =
         changed.account.password != found.account.password || (changed.pending.now && !changed.pending.is_empty());
     if busy {
@@ -95,8 +95,8 @@ fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     answer(region, &found.id)
 }
 
-/// The changes that AWS makes at once, whatever `ApplyImmediately` says.
-fn at_once(region: &Region, params: &Params, instance: &mut DbInstance) -> Outcome<()> {
+/// Applies the changes that AWS makes immediately, regardless of `ApplyImmediately`.
+fn apply_immediate(region: &Region, params: &Params, instance: &mut DbInstance) -> Outcome<()> {
     if let Some(password) = request::password(params)? {
         instance.account.password = password;
     }
@@ -122,8 +122,8 @@ fn at_once(region: &Region, params: &Params, instance: &mut DbInstance) -> Outco
     Ok(())
 }
 
-/// The changes that wait for the maintenance window, unless they are to be made now.
-fn in_time(params: &Params, instance: &mut DbInstance) -> Outcome<()> {
+/// Applies the changes that wait for the maintenance window, unless the request applies them immediately.
+fn apply_deferred(params: &Params, instance: &mut DbInstance) -> Outcome<()> {
     let pending = &mut instance.pending;
     pending.now |= params.flag("ApplyImmediately")?;
     if let Some(class) = params.optional("DBInstanceClass") {
@@ -132,7 +132,7 @@ fn in_time(params: &Params, instance: &mut DbInstance) -> Outcome<()> {
     }
     if STORAGE.iter().any(|parameter| params.optional(parameter).is_some()) {
         let storage = request::storage(params, Some(&instance.storage), &instance.engine)?;
-        // The limit of storage autoscaling takes effect at once.
+        // The limit of storage autoscaling takes effect immediately.
         instance.storage.max_allocated_gib = storage.max_allocated_gib;
         pending.storage = Some(storage).filter(|storage| *storage != instance.storage);
     }
@@ -194,7 +194,7 @@ fn start(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     answer(region, &id)
 }
 
-/// The instance of a request, which has to be available.
+/// Returns the instance of a request, which has to be available.
 fn available<'a>(region: &'a Region, params: &Params) -> Outcome<&'a DbInstance> {
     let found = instance(region, params.required("DBInstanceIdentifier")?)?;
     if found.stage != Stage::Available {

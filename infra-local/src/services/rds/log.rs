@@ -1,4 +1,4 @@
-//! The log of an instance's server.
+//! The log file of a DB instance.
 
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
@@ -25,10 +25,10 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
     .on(&[resource::INSTANCE]),
 ];
 
-/// The only file there is.
+/// The only log file.
 const NAME: &str = "error/postgresql.log";
 
-/// The most that one portion holds.
+/// Maximum size of a portion.
 const PORTION_BYTES: u64 = 1 << 20;
 
 fn describe(state: &State<'_>, call: &Call<'_, Params>) -> Outcome<Node> {
@@ -56,7 +56,7 @@ fn download(state: &State<'_>, call: &Call<'_, Params>) -> Outcome<Node> {
     let mut file = std::fs::File::open(path)?;
     let size = file.metadata()?.len();
     let lines: Option<usize> = params.parsed("NumberOfLines")?;
-    // Without a marker a number of lines means the last ones, and 0 means the beginning.
+    // Without a marker, a number of lines selects the last ones; the marker 0 is the beginning.
     let marker = params.optional("Marker").filter(|marker| !marker.is_empty());
     let begin = match marker {
         Some(marker) => marker.parse().unwrap_or(0).min(size),

@@ -51,7 +51,7 @@ const PAGES: &[&str] = &["Marker", "MaxRecords"];
 const FILTERS: &[&str] = &["Filters", "Filters.Filter.N.Name", "Filters.Filter.N.Values.Value.N"];
 const TAGS: &[&str] = &["Tags", "Tags.Tag.N.Key", "Tags.Tag.N.Value"];
 
-/// A filter a kind knows: its name, and the values an item has for it.
+/// A filter of a kind: its name, and the values of an item for it.
 type Field<T> = (&'static str, fn(&T) -> Vec<String>);
 
 /// Checks the identifier of an instance, cluster, snapshot or group.
@@ -72,7 +72,7 @@ fn check_identifier(text: &str, name: &str, longest: usize) -> Outcome<String> {
     Ok(text.to_lowercase())
 }
 
-/// A number within AWS's bounds.
+/// Returns a number within AWS's bounds.
 fn number(params: &Params, name: &str, low: u32, high: u32) -> Outcome<Option<u32>> {
     match params.parsed::<u32>(name)? {
         Some(number) if !(low..=high).contains(&number) => Err(ApiError::invalid(format!(
@@ -88,7 +88,7 @@ fn page<T>(items: Vec<T>, params: &Params, key: impl Fn(&T) -> &str) -> Outcome<
         .map_err(|_| ApiError::invalid("The Marker is not one that this operation gave"))
 }
 
-/// The items that every filter of the request accepts.
+/// Returns the items that every filter of the request accepts.
 fn filtered<'a, T>(items: impl Iterator<Item = &'a T>, params: &Params, fields: &[Field<T>]) -> Outcome<Vec<&'a T>> {
     let mut kept: Vec<&T> = items.collect();
     for filter in params.structures("Filters.Filter") {
@@ -106,7 +106,7 @@ fn parse_tags(params: &Params) -> Outcome<Tags> {
     common_tags::parse(params, "Tags.Tag").map_err(|error| ApiError::invalid(error.message))
 }
 
-/// A list whose entries are called what RDS calls them.
+/// Renders a list whose entries have RDS's names instead of `member`.
 fn entries<N: Into<Node>>(name: &'static str, nodes: impl IntoIterator<Item = N>) -> Node {
     Node::Fields(nodes.into_iter().map(|node| (name, node.into())).collect())
 }
@@ -164,7 +164,8 @@ fn cluster_state(message: impl Into<String>) -> ApiError {
     ApiError::new("InvalidDBClusterStateFault", message)
 }
 
-/// An address for an endpoint, out of the first of these subnets that has one left, and that subnet's zone.
+/// Assigns an address for an endpoint, in the first of these subnets that has a free one, and returns it with the
+/// subnet's zone.
 fn take_address(
     region: &mut Region,
     call: &Call<'_, Params>,

@@ -1,4 +1,4 @@
-//! Values of parameters, checked as the server will check them.
+//! Values of parameters, validated as the server does.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,7 +10,7 @@ use crate::domain::rds::catalog::LOGICAL_REPLICATION;
 use crate::domain::rds::formula;
 use crate::wire::{ApiError, Outcome};
 
-/// Checks a value the way the server will, by letting the server's program look at it.
+/// Validates a value by running `postgres` with it.
 pub(super) fn check(name: &str, value: &str, directory: &Path) -> Outcome<&'static Known> {
     let known = catalog::known()
         .get(&name.to_lowercase())
@@ -21,7 +21,7 @@ pub(super) fn check(name: &str, value: &str, directory: &Path) -> Outcome<&'stat
     let refused = |allowed: &str| {
         Err(ApiError::invalid(format!("Invalid parameter value: {value} for: {name} allowed values are: {allowed}")))
     };
-    // Checked for a small instance: what fits there fits everywhere.
+    // Formulas are checked for a small instance: a value that fits there fits any instance.
     let Some(plain) = formula::evaluate(value, 1 << 30) else {
         return refused("a number, or a formula of DBInstanceClassMemory with LEAST, GREATEST and SUM");
     };
@@ -38,14 +38,14 @@ pub(super) fn check(name: &str, value: &str, directory: &Path) -> Outcome<&'stat
     if known.name == LOGICAL_REPLICATION {
         return Ok(known);
     }
-    match complaint(&known.name, &plain, directory) {
-        Some(complaint) => refused(&format!("{allowed} ({complaint})")),
+    match error_message(&known.name, &plain, directory) {
+        Some(error_message) => refused(&format!("{allowed} ({error_message})")),
         None => Ok(known),
     }
 }
 
-/// Returns the objection of the server's program to a value.
-fn complaint(name: &str, value: &str, directory: &Path) -> Option<String> {
+/// Returns the error message of `postgres` about a value.
+fn error_message(name: &str, value: &str, directory: &Path) -> Option<String> {
     let output = Command::new(&postgres::installed().ok()?.program)
         .args(["-C", name, "--config-file=/dev/null", "-c", &format!("{name}={value}"), "-D"])
         .arg(directory)
@@ -55,8 +55,8 @@ fn complaint(name: &str, value: &str, directory: &Path) -> Option<String> {
         return None;
     }
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    let said = |mark: &str| text.lines().find_map(|line| Some(line.split_once(mark)?.1.trim().to_owned()));
-    said("HINT:").or_else(|| said("FATAL:")).or(Some(text))
+    let line_after = |mark: &str| text.lines().find_map(|line| Some(line.split_once(mark)?.1.trim().to_owned()));
+    line_after("HINT:").or_else(|| line_after("FATAL:")).or(Some(text))
 }
 
 #[cfg(test)]
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_server_itself_says_what_it_takes() {
+    fn the_server_validates_values() {
         crate::runtime::postgres::discover();
         let directory = tempfile::tempdir().unwrap();
         let check = |name, value| check(name, value, directory.path()).map_err(|error| error.message);

@@ -83,10 +83,10 @@ const SET: &[&str] = &[
     "Parameters.Parameter.N.ApplyMethod",
 ];
 
-/// The most parameters of one request.
+/// AWS's limit of parameters per request.
 const AT_ONCE: usize = 20;
 
-/// Names of the groups of instances and of clusters.
+/// Names in the API of the parameter groups of instances or clusters.
 #[derive(Clone, Copy)]
 struct Kind {
     name: &'static str,
@@ -124,12 +124,13 @@ const CLUSTER: Kind = Kind {
     groups_mut: |region| &mut region.rds.cluster_parameter_groups,
 };
 
-/// The group that an instance of this engine has: the given one, which must be of its family, else the default.
+/// Returns the parameter group of an instance: the given one, which must be of the engine's family, or else the
+/// default.
 pub(super) fn of_instance(region: &Region, name: Option<&str>, engine: &str) -> Outcome<String> {
     choose(region, name, engine, INSTANCE)
 }
 
-/// The same for a cluster.
+/// Returns the parameter group of a cluster, in the same way.
 pub(super) fn of_cluster(region: &Region, name: Option<&str>, engine: &str) -> Outcome<String> {
     choose(region, name, engine, CLUSTER)
 }
@@ -148,7 +149,7 @@ fn choose(region: &Region, name: Option<&str>, engine: &str, kind: Kind) -> Outc
     Ok(group.name)
 }
 
-/// The default groups.
+/// Returns the default groups.
 fn defaults(kind: Kind) -> Outcome<Vec<ParameterGroup>> {
     let group = |engine: &&str| {
         let family = engine::family(engine)?;
@@ -239,7 +240,7 @@ fn describe_parameters(cloud: &Cloud, call: &Call<'_, Params>, kind: Kind) -> Ou
 fn modify(state: &State<'_>, call: &Call<'_, Params>, kind: Kind) -> Outcome<Node> {
     let params = &call.input;
     let name = params.required(kind.name)?;
-    state.rehearse(|cloud| find_own(cloud.region_mut(call.region)?, name, kind).map(drop))?;
+    state.dry_run(|cloud| find_own(cloud.region_mut(call.region)?, name, kind).map(drop))?;
     let parameters = params.structures("Parameters.Parameter");
     if parameters.is_empty() {
         return Err(ApiError::missing("Parameters"));
@@ -249,7 +250,7 @@ fn modify(state: &State<'_>, call: &Call<'_, Params>, kind: Kind) -> Outcome<Nod
             "A maximum of {AT_ONCE} parameters can be modified in a single request."
         )));
     }
-    // The server's program checks each value.
+    // The `postgres` program validates each value.
     let mut settings = Vec::new();
     for entry in parameters {
         let (parameter, value) =
@@ -265,7 +266,7 @@ fn modify(state: &State<'_>, call: &Call<'_, Params>, kind: Kind) -> Outcome<Nod
     })
 }
 
-/// Returns whether a change waits for a reboot: a static parameter's has to.
+/// Returns whether a change waits for a reboot, as changes of static parameters must.
 fn pending_reboot(entry: &Params, known: &Known) -> Outcome<bool> {
     match entry.required("ApplyMethod")? {
         "pending-reboot" => Ok(true),

@@ -1,6 +1,6 @@
 //! Read replicas of DB instances.
 
-use super::instance::{OPTIONS, add, blank, render};
+use super::instance::{OPTIONS, add, empty_instance, render};
 use super::request::{self, BACKUPS, SECURITY_GROUPS, STORAGE};
 use super::{TAGS, combination, identifier, instance, instance_mut, instance_state, resource, subnet_group};
 use crate::model::Cloud;
@@ -82,7 +82,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         parameter_group: source.parameter_group.clone(),
         source: Some(source.id.clone()),
         seed: Seed::Following,
-        ..blank(&source.engine, place)
+        ..empty_instance(&source.engine, place)
     };
     add(region, call, &id, base)
 }

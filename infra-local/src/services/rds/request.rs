@@ -1,4 +1,4 @@
-//! Parameters that requests about instances and about clusters share.
+//! Parameters that requests for instances and for clusters share.
 
 use super::{combination, number};
 use crate::model::Region;
@@ -12,7 +12,7 @@ pub(super) const MAINTENANCE: &[&str] = &["PreferredMaintenanceWindow"];
 pub(super) const STORAGE: &[&str] =
     &["AllocatedStorage", "MaxAllocatedStorage", "StorageType", "Iops", "StorageThroughput"];
 
-// Parameters of features that the local cloud does not have. Each operation ignores those that AWS has for it.
+// Parameters of features that the local cloud does not have. Each operation ignores those that it has on AWS.
 
 pub(super) const ACCESS: &[&str] = &["EnableIAMDatabaseAuthentication", "OptionGroupName"];
 pub(super) const CERTIFICATE: &[&str] = &["CACertificateIdentifier"];
@@ -37,7 +37,7 @@ pub(super) const MONITORING: &[&str] = &[
 
 pub(super) const DEFAULT_PORT: u16 = 5432;
 
-/// The account that new data is to have.
+/// Returns the master account for new data.
 pub(super) fn account(params: &Params, database: &str) -> Outcome<Account> {
     const RESERVED: &[&str] =
         &["admin", "rdsadmin", "rds_superuser", "rdsrepladmin", "rds_password", "rds_replication"];
@@ -67,10 +67,10 @@ pub(super) fn account(params: &Params, database: &str) -> Outcome<Account> {
     Ok(Account { user: user.to_owned(), password, database: name, service_password: random_hex(32) })
 }
 
-/// A password as AWS takes it.
+/// Checks the master password by AWS's rules.
 pub(super) fn password(params: &Params) -> Outcome<Option<String>> {
-    let invalid = |why: &str| {
-        ApiError::invalid(format!("The parameter MasterUserPassword is not a valid password because it is {why}."))
+    let invalid = |problem: &str| {
+        ApiError::invalid(format!("The parameter MasterUserPassword is not a valid password because it is {problem}."))
     };
     match params.optional("MasterUserPassword") {
         None => Ok(None),
@@ -94,7 +94,7 @@ pub(super) fn default_schedule() -> Schedule {
     }
 }
 
-/// The schedule that `current` becomes.
+/// Returns `current` with the changes of the request.
 pub(super) fn schedule(params: &Params, current: Schedule, fewest_days: u32) -> Outcome<Schedule> {
     let days = number(params, "BackupRetentionPeriod", fewest_days, 35)?;
     let window = |name: &str, with_day: bool| match params.optional(name) {
@@ -127,7 +127,7 @@ fn is_window(text: &str, with_day: bool) -> bool {
     text.split_once('-').is_some_and(|(from, to)| moment(from) && moment(to))
 }
 
-/// Security groups of the VPC; its default group when none is named.
+/// Returns security groups of the VPC; its default group when none is named.
 pub(super) fn security_groups(region: &Region, params: &Params, vpc_id: &str) -> Outcome<Vec<String>> {
     let mut ids = params.texts("VpcSecurityGroupIds.VpcSecurityGroupId");
     for id in &ids {
@@ -164,7 +164,7 @@ pub(super) fn network_type(params: &Params) -> Outcome<()> {
     }
 }
 
-/// The storage that a request asks for, over what there is.
+/// Returns the requested storage, with defaults from the current one.
 pub(super) fn storage(params: &Params, current: Option<&Storage>, engine: &str) -> Outcome<Storage> {
     let allocated = match (params.parsed("AllocatedStorage")?, current) {
         (Some(gib), _) => gib,
@@ -198,7 +198,7 @@ pub(super) fn storage(params: &Params, current: Option<&Storage>, engine: &str) 
     let throughput = params.parsed("StorageThroughput")?.or(current.and_then(|current| current.throughput));
     Ok(Storage {
         allocated_gib: allocated,
-        // AWS's way to end autoscaling is to ask for the size there is.
+        // On AWS, a limit that equals the allocated storage disables autoscaling.
         max_allocated_gib: most.filter(|most| *most != allocated),
         iops: iops.or(current.and_then(|current| current.iops)),
         throughput,

@@ -1,4 +1,4 @@
-//! Resources of RDS's operations, for permissions.
+//! Resources of RDS's operations, for authorisation.
 
 use crate::access::Resource;
 

@@ -1,6 +1,6 @@
 //! New instances and clusters from snapshots.
 
-use super::instance::{OPTIONS, add, blank};
+use super::instance::{OPTIONS, add, empty_instance};
 use super::request::{self, BACKUPS, SECURITY_GROUPS};
 use super::{TAGS, cluster, cluster_snapshot, engine, identifier, resource, snapshot, subnet_group};
 use crate::model::Cloud;
@@ -72,7 +72,7 @@ fn restore_instance(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node>
         storage: request::storage(params, Some(&from.storage), &from.engine)?,
         schedule: request::schedule(params, request::default_schedule(), 0)?,
         seed: Seed::Snapshot(from.resource_id.clone()),
-        ..blank(&from.engine, place)
+        ..empty_instance(&from.engine, place)
     };
     add(region, call, &id, base)
 }

@@ -76,7 +76,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(Node::new().with("DBSnapshot", render(SNAPSHOTS.find(region, &id)?, call.region)))
 }
 
-/// Adds a snapshot, whose data the data plane copies. Without tags it may have the instance's.
+/// Adds a snapshot, whose data the data plane copies. Without tags in the request, it can copy those of the instance.
 pub(super) fn begin(
     region: &mut Region,
     instance: &DbInstance,

@@ -1,4 +1,4 @@
-//! The common part of snapshots of instances and of clusters.
+//! The common part of instance and cluster snapshots.
 
 use std::collections::BTreeMap;
 
@@ -8,16 +8,16 @@ use crate::model::{Cloud, Region};
 use crate::services::Call;
 use crate::wire::{ApiError, Node, Outcome, Params};
 
-/// A parameter that selects snapshots, and the value that a snapshot has for it.
+/// A parameter that selects snapshots, and the value of a snapshot for it.
 type Selector = (&'static str, fn(&Snapshot) -> &str);
 
 /// A kind of snapshots: its names and errors in the API, and its place in the state.
 pub(super) struct SnapshotKind {
-    /// Kind in error messages.
+    /// Name of the kind in error messages.
     pub(super) noun: &'static str,
-    /// Member of answers with a snapshot.
+    /// Element of responses with one snapshot.
     pub(super) name: &'static str,
-    /// Member of answers with a list of snapshots.
+    /// Element of responses with a list of snapshots.
     pub(super) list: &'static str,
     /// Parameter with the identifier of a snapshot.
     pub(super) identifier: &'static str,

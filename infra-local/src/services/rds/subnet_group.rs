@@ -77,7 +77,7 @@ fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(answer)
 }
 
-/// Returns whether an endpoint of a database has its address out of this subnet.
+/// Returns whether an endpoint of a database has its address in this subnet.
 fn in_use(region: &Region, subnet: &str) -> bool {
     region
         .ec2
@@ -116,7 +116,8 @@ pub(super) fn find<'a>(region: &'a Region, name: &str) -> Outcome<&'a SubnetGrou
         .ok_or_else(|| not_found("DBSubnetGroupNotFoundFault", format!("DB subnet group '{name}' does not exist.")))
 }
 
-/// The group of a request; without one, the default VPC's subnets, under the name that AWS shows for them.
+/// Returns the subnet group of a request; by default the default VPC's subnets, under the name that AWS reports for
+/// them.
 pub(super) fn of_request(region: &Region, params: &Params) -> Outcome<SubnetGroup> {
     if let Some(name) = params.optional("DBSubnetGroupName").filter(|name| *name != "default") {
         return find(region, name).cloned();
@@ -134,7 +135,7 @@ pub(super) fn of_request(region: &Region, params: &Params) -> Outcome<SubnetGrou
     })
 }
 
-/// The VPC and the subnets of a request: in two zones at least.
+/// Returns the VPC and the subnets of a request, which are in at least two zones.
 fn parse_subnets(region: &Region, params: &Params) -> Outcome<(String, Vec<String>)> {
     let ids = params.texts("SubnetIds.SubnetIdentifier");
     let mut vpcs = BTreeSet::new();

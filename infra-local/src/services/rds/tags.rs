@@ -1,4 +1,4 @@
-//! Tags of everything, by ARN.
+//! Tags of all RDS resources, by ARN.
 
 use super::{FILTERS, TAGS, no_cluster, no_instance, not_found, parse_tags, resource, tag_list};
 use crate::model::Cloud;
@@ -22,7 +22,7 @@ fn list(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 
 fn add(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let added = parse_tags(&call.input)?;
-    let tags = own(&mut cloud.region_mut(call.region)?.rds, call)?;
+    let tags = tags_mut(&mut cloud.region_mut(call.region)?.rds, call)?;
     tags.extend(added);
     common_tags::check(tags).map_err(|error| ApiError::invalid(error.message))?;
     Ok(Node::new())
@@ -30,15 +30,15 @@ fn add(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 
 fn remove(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let keys = call.input.texts("TagKeys");
-    own(&mut cloud.region_mut(call.region)?.rds, call)?.retain(|key, _| !keys.contains(key));
+    tags_mut(&mut cloud.region_mut(call.region)?.rds, call)?.retain(|key, _| !keys.contains(key));
     Ok(Node::new())
 }
 
-fn own<'a>(databases: &'a mut Rds, call: &Call<'_, Params>) -> Outcome<&'a mut Tags> {
+fn tags_mut<'a>(databases: &'a mut Rds, call: &Call<'_, Params>) -> Outcome<&'a mut Tags> {
     of(databases, call)?.ok_or_else(|| ApiError::invalid("What the service itself has made takes no tags"))
 }
 
-/// The tags of what an ARN names; none for what the service brings itself.
+/// Returns the tags of the resource with this ARN; `None` for the service's default groups.
 fn of<'a>(databases: &'a mut Rds, call: &Call<'_, Params>) -> Outcome<Option<&'a mut Tags>> {
     let name = call.input.required("ResourceName")?;
     let parts: Vec<&str> = name.splitn(7, ':').collect();

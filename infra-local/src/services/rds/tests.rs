@@ -22,24 +22,24 @@ impl World {
         Self { plane }
     }
 
-    /// The answer as XML, or the error's code and message.
-    fn ask(&mut self, name: &str, form: &str) -> Result<String, String> {
+    /// Returns the response as XML, or the error's code and message.
+    fn call(&mut self, name: &str, form: &str) -> Result<String, String> {
         self.plane.query(OPERATIONS, name, form)
     }
 
     #[track_caller]
     fn refuses(&mut self, name: &str, form: &str, code: &str, words: &str) {
-        let error = self.ask(name, form).unwrap_err();
+        let error = self.call(name, form).unwrap_err();
         assert!(error.starts_with(&format!("{code}: ")) && error.contains(words), "{error}");
     }
 
-    /// Makes everything available, as the runtime does after a while.
+    /// Makes all resources available, as the runtime does after a while.
     fn settle(&mut self) {
         let databases = &mut self.plane.cloud.regions.get_mut("us-east-1").unwrap().rds;
         for instance in databases.instances.values_mut() {
             instance.stage = Stage::Available;
             instance.runtime.ready = true;
-            // Any process serves as the server's.
+            // Any process can stand for the server's.
             instance.runtime.process = ProcessIdentity::of(std::process::id());
         }
         databases.clusters.values_mut().for_each(|cluster| cluster.stage = Stage::Available);
@@ -48,13 +48,13 @@ impl World {
     }
 }
 
-/// The family of this machine's PostgreSQL.
+/// Returns the family of this machine's PostgreSQL.
 fn family() -> String {
     engine::family(engine::POSTGRES).unwrap()
 }
 
 #[test]
-fn instances_are_refused_for_what_is_wrong_with_them() {
+fn invalid_instances_are_refused() {
     let mut world = World::new();
     let mut refuses = |from: &str, to: &str, code: &str, words: &str| {
         world.refuses("CreateDBInstance", &ONE.replace(from, to), code, words);
@@ -87,11 +87,11 @@ fn instances_are_refused_for_what_is_wrong_with_them() {
 }
 
 #[test]
-fn an_instance_is_made_found_and_deleted_by_the_rules() {
+fn an_instance_is_created_described_and_deleted() {
     let mut world = World::new();
-    let made = world.ask("CreateDBInstance", &format!("{ONE}&DeletionProtection=true")).unwrap();
-    assert!(!made.contains("<Endpoint>") && !made.contains("long-enough"), "{made}");
-    insta::assert_snapshot!(outline(&made), @"
+    let created = world.call("CreateDBInstance", &format!("{ONE}&DeletionProtection=true")).unwrap();
+    assert!(!created.contains("<Endpoint>") && !created.contains("long-enough"), "{created}");
+    insta::assert_snapshot!(outline(&created), @"
     CreateDBInstanceResponse
       CreateDBInstanceResult
         DBInstance
@@ -173,12 +173,12 @@ fn an_instance_is_made_found_and_deleted_by_the_rules() {
     world.refuses("CreateDBInstance", ONE, "DBInstanceAlreadyExists", "");
     world.refuses("RebootDBInstance", "DBInstanceIdentifier=one", "InvalidDBInstanceState", "not in available state");
     world.settle();
-    let described = world.ask("DescribeDBInstances", "DBInstanceIdentifier=ONE").unwrap();
+    let described = world.call("DescribeDBInstances", "DBInstanceIdentifier=ONE").unwrap();
     assert_eq!(element(&described, "DBParameterGroupName"), format!("default.{}", family()));
     assert!(described.contains("<Endpoint><Address>127.") && described.contains("<Port>5432</Port>"), "{described}");
     let filter = "Filters.Filter.1.Name=db-instance-id&Filters.Filter.1.Values.Value.1=";
-    assert!(world.ask("DescribeDBInstances", &format!("{filter}one")).unwrap().contains("<DBInstance>"));
-    assert!(!world.ask("DescribeDBInstances", &format!("{filter}two")).unwrap().contains("<DBInstance>"));
+    assert!(world.call("DescribeDBInstances", &format!("{filter}one")).unwrap().contains("<DBInstance>"));
+    assert!(!world.call("DescribeDBInstances", &format!("{filter}two")).unwrap().contains("<DBInstance>"));
     world.refuses("DescribeDBInstances", "DBInstanceIdentifier=two", "DBInstanceNotFound", "two");
 
     let delete = "DBInstanceIdentifier=one";
@@ -188,27 +188,27 @@ fn an_instance_is_made_found_and_deleted_by_the_rules() {
         "InvalidParameterCombination",
         "protected",
     );
-    let unprotect = world.ask("ModifyDBInstance", "DBInstanceIdentifier=one&DeletionProtection=false").unwrap();
+    let unprotect = world.call("ModifyDBInstance", "DBInstanceIdentifier=one&DeletionProtection=false").unwrap();
     assert_eq!(element(&unprotect, "DBInstanceStatus"), "available");
     world.refuses("DeleteDBInstance", delete, "InvalidParameterCombination", "FinalDBSnapshotIdentifier is required");
     let both = format!("{delete}&SkipFinalSnapshot=true&FinalDBSnapshotIdentifier=last");
     world.refuses("DeleteDBInstance", &both, "InvalidParameterCombination", "cannot specify both");
-    let gone = world.ask("DeleteDBInstance", &format!("{delete}&FinalDBSnapshotIdentifier=last")).unwrap();
-    assert_eq!(element(&gone, "DBInstanceStatus"), "deleting");
+    let deleted = world.call("DeleteDBInstance", &format!("{delete}&FinalDBSnapshotIdentifier=last")).unwrap();
+    assert_eq!(element(&deleted, "DBInstanceStatus"), "deleting");
     world.refuses("DeleteDBInstance", &both, "InvalidDBInstanceState", "already being deleted");
     world.refuses("DeleteDBSnapshot", "DBSnapshotIdentifier=last", "InvalidDBSnapshotState", "being created");
 }
 
 #[test]
-fn changes_wait_for_their_window_unless_they_are_wanted_now() {
+fn changes_wait_for_the_maintenance_window_unless_they_are_immediate() {
     let mut world = World::new();
-    world.ask("CreateDBInstance", ONE).unwrap();
+    world.call("CreateDBInstance", ONE).unwrap();
     world.settle();
-    let later = world.ask("ModifyDBInstance", "DBInstanceIdentifier=one&AllocatedStorage=30").unwrap();
+    let later = world.call("ModifyDBInstance", "DBInstanceIdentifier=one&AllocatedStorage=30").unwrap();
     assert!(later.contains("<PendingModifiedValues><AllocatedStorage>30</AllocatedStorage>"), "{later}");
     assert_eq!(element(&later, "DBInstanceStatus"), "available");
     let now =
-        world.ask("ModifyDBInstance", "DBInstanceIdentifier=one&ApplyImmediately=true&DBInstanceClass=db.t3.small");
+        world.call("ModifyDBInstance", "DBInstanceIdentifier=one&ApplyImmediately=true&DBInstanceClass=db.t3.small");
     assert_eq!(element(&now.unwrap(), "DBInstanceStatus"), "modifying");
     world.settle();
     world.refuses(
@@ -231,11 +231,11 @@ fn changes_wait_for_their_window_unless_they_are_wanted_now() {
 fn clusters_have_members_and_are_not_deleted_with_them() {
     let mut world = World::new();
     world.refuses("CreateDBInstance", &format!("{MEMBER}&DBInstanceIdentifier=c-1"), "DBClusterNotFoundFault", "c");
-    let made = world.ask("CreateDBCluster", CLUSTER).unwrap();
-    assert_ne!(element(&made, "Endpoint"), element(&made, "ReaderEndpoint"));
+    let created = world.call("CreateDBCluster", CLUSTER).unwrap();
+    assert_ne!(element(&created, "Endpoint"), element(&created, "ReaderEndpoint"));
     world.refuses("CreateDBCluster", CLUSTER, "DBClusterAlreadyExistsFault", "");
     for id in ["c-1", "c-2"] {
-        world.ask("CreateDBInstance", &format!("{MEMBER}&DBInstanceIdentifier={id}")).unwrap();
+        world.call("CreateDBInstance", &format!("{MEMBER}&DBInstanceIdentifier={id}")).unwrap();
     }
     let foreign = format!("{MEMBER}&DBInstanceIdentifier=c-3&MasterUsername=me");
     world.refuses(
@@ -257,7 +257,7 @@ fn clusters_have_members_and_are_not_deleted_with_them() {
         "InvalidDBInstanceState",
         "writer",
     );
-    let over = world.ask("FailoverDBCluster", "DBClusterIdentifier=c").unwrap();
+    let over = world.call("FailoverDBCluster", "DBClusterIdentifier=c").unwrap();
     assert_eq!(element(&over, "Status"), "failing-over");
     assert!(over.contains("<DBInstanceIdentifier>c-2</DBInstanceIdentifier><IsClusterWriter>true<"), "{over}");
     world.settle();
@@ -271,16 +271,16 @@ fn clusters_have_members_and_are_not_deleted_with_them() {
     let last = "DBInstanceIdentifier=c-1&FinalDBSnapshotIdentifier=last";
     world.refuses("DeleteDBInstance", last, "InvalidParameterCombination", "deleting a cluster instance");
     for id in ["c-1", "c-2"] {
-        world.ask("DeleteDBInstance", &format!("DBInstanceIdentifier={id}")).unwrap();
+        world.call("DeleteDBInstance", &format!("DBInstanceIdentifier={id}")).unwrap();
     }
     world.refuses("DeleteDBCluster", "DBClusterIdentifier=c", "InvalidParameterCombination", "is required");
-    let gone = world.ask("DeleteDBCluster", "DBClusterIdentifier=c&FinalDBSnapshotIdentifier=last").unwrap();
-    assert_eq!(element(&gone, "Status"), "deleting");
+    let deleted = world.call("DeleteDBCluster", "DBClusterIdentifier=c&FinalDBSnapshotIdentifier=last").unwrap();
+    assert_eq!(element(&deleted, "Status"), "deleting");
     assert!(world.plane.cloud.regions["us-east-1"].rds.cluster_snapshots.contains_key("last"));
 }
 
 #[test]
-fn subnet_groups_cover_two_zones_and_stay_while_they_are_used() {
+fn subnet_groups_cover_two_zones_and_are_not_deleted_while_in_use() {
     let mut world = World::new();
     let subnets: Vec<String> = world.plane.cloud.regions["us-east-1"].ec2.subnets.keys().cloned().collect();
     let form = |subnets: &[String]| {
@@ -289,24 +289,24 @@ fn subnet_groups_cover_two_zones_and_stay_while_they_are_used() {
     };
     world.refuses("CreateDBSubnetGroup", &form(&subnets[..1]), "DBSubnetGroupDoesNotCoverEnoughAZs", "2 AZs");
     world.refuses("CreateDBSubnetGroup", &form(&["subnet-0".to_owned()]), "InvalidSubnet", "subnet-0");
-    let made = world.ask("CreateDBSubnetGroup", &form(&subnets[..2])).unwrap();
-    assert_eq!(element(&made, "DBSubnetGroupName"), "data");
+    let created = world.call("CreateDBSubnetGroup", &form(&subnets[..2])).unwrap();
+    assert_eq!(element(&created, "DBSubnetGroupName"), "data");
     world.refuses("CreateDBSubnetGroup", &form(&subnets[..2]), "DBSubnetGroupAlreadyExists", "data");
-    world.ask("CreateDBInstance", &format!("{ONE}&DBSubnetGroupName=data")).unwrap();
+    world.call("CreateDBInstance", &format!("{ONE}&DBSubnetGroupName=data")).unwrap();
     world.refuses("DeleteDBSubnetGroup", "DBSubnetGroupName=data", "InvalidDBSubnetGroupStateFault", "one");
     world.settle();
     world.plane.cloud.regions.get_mut("us-east-1").unwrap().rds.instances.clear();
-    world.ask("DeleteDBSubnetGroup", "DBSubnetGroupName=data").unwrap();
+    world.call("DeleteDBSubnetGroup", "DBSubnetGroupName=data").unwrap();
     world.refuses("DeleteDBSubnetGroup", "DBSubnetGroupName=data", "DBSubnetGroupNotFoundFault", "data");
 }
 
 #[test]
-fn parameter_groups_take_what_the_engine_takes() {
+fn parameter_groups_accept_the_values_that_the_engine_accepts() {
     let mut world = World::new();
     let create = format!("DBParameterGroupName=own&DBParameterGroupFamily={}&Description=d", family());
     let old = create.replace(&family(), "postgres9");
     world.refuses("CreateDBParameterGroup", &old, "InvalidParameterValue", "postgres9");
-    world.ask("CreateDBParameterGroup", &create).unwrap();
+    world.call("CreateDBParameterGroup", &create).unwrap();
     world.refuses("CreateDBParameterGroup", &create, "DBParameterGroupAlreadyExists", "own");
     let set = |name: &str, value: &str, method: &str| {
         format!(
@@ -322,22 +322,22 @@ fn parameter_groups_take_what_the_engine_takes() {
     refuses(set("work_mem", "1", "immediate"), "InvalidParameterValue", "64");
     let default = set("work_mem", "64", "immediate").replace("=own", &format!("=default.{}", family()));
     refuses(default, "InvalidParameterValue", "Cannot modify a default parameter group.");
-    world.ask("ModifyDBParameterGroup", &set("max_connections", "40", "pending-reboot")).unwrap();
-    let user = world.ask("DescribeDBParameters", "DBParameterGroupName=own&Source=user").unwrap();
+    world.call("ModifyDBParameterGroup", &set("max_connections", "40", "pending-reboot")).unwrap();
+    let user = world.call("DescribeDBParameters", "DBParameterGroupName=own&Source=user").unwrap();
     assert_eq!(element(&user, "ParameterName"), "max_connections");
     assert_eq!((element(&user, "ParameterValue"), element(&user, "ApplyType")), ("40", "static"));
-    let page = world.ask("DescribeDBParameters", "DBParameterGroupName=own&MaxRecords=20").unwrap();
+    let page = world.call("DescribeDBParameters", "DBParameterGroupName=own&MaxRecords=20").unwrap();
     assert_eq!(page.matches("<Parameter>").count(), 20);
     let next = format!("DBParameterGroupName=own&MaxRecords=20&Marker={}", element(&page, "Marker"));
     assert_ne!(
-        element(&world.ask("DescribeDBParameters", &next).unwrap(), "ParameterName"),
+        element(&world.call("DescribeDBParameters", &next).unwrap(), "ParameterName"),
         element(&page, "ParameterName")
     );
 
-    world.ask("CreateDBInstance", &format!("{ONE}&DBParameterGroupName=own")).unwrap();
+    world.call("CreateDBInstance", &format!("{ONE}&DBParameterGroupName=own")).unwrap();
     world.refuses("DeleteDBParameterGroup", "DBParameterGroupName=own", "InvalidDBParameterGroupState", "own");
-    world.ask("ResetDBParameterGroup", "DBParameterGroupName=own&ResetAllParameters=true").unwrap();
-    let user = world.ask("DescribeDBParameters", "DBParameterGroupName=own&Source=user").unwrap();
+    world.call("ResetDBParameterGroup", "DBParameterGroupName=own&ResetAllParameters=true").unwrap();
+    let user = world.call("DescribeDBParameters", "DBParameterGroupName=own&Source=user").unwrap();
     assert!(!user.contains("<Parameter>"), "{user}");
     world.refuses(
         "DeleteDBParameterGroup",
@@ -351,38 +351,38 @@ fn parameter_groups_take_what_the_engine_takes() {
 fn snapshots_are_restored_as_new_instances() {
     let mut world = World::new();
     world
-        .ask("CreateDBInstance", &format!("{ONE}&CopyTagsToSnapshot=true&Tags.Tag.1.Key=team&Tags.Tag.1.Value=a"))
+        .call("CreateDBInstance", &format!("{ONE}&CopyTagsToSnapshot=true&Tags.Tag.1.Key=team&Tags.Tag.1.Value=a"))
         .unwrap();
     let create = "DBInstanceIdentifier=one&DBSnapshotIdentifier=s";
     world.refuses("CreateDBSnapshot", create, "InvalidDBInstanceState", "available state");
     world.settle();
-    let made = world.ask("CreateDBSnapshot", create).unwrap();
+    let created = world.call("CreateDBSnapshot", create).unwrap();
     assert_eq!(
-        (element(&made, "Status"), element(&made, "PercentProgress"), element(&made, "Key")),
+        (element(&created, "Status"), element(&created, "PercentProgress"), element(&created, "Key")),
         ("creating", "0", "team")
     );
     let restore = "DBInstanceIdentifier=two&DBSnapshotIdentifier=s";
     world.refuses("RestoreDBInstanceFromDBSnapshot", restore, "InvalidDBSnapshotState", "not available");
     world.settle();
     world.refuses("CreateDBSnapshot", create, "DBSnapshotAlreadyExists", "s already exists");
-    let restored = world.ask("RestoreDBInstanceFromDBSnapshot", restore).unwrap();
+    let restored = world.call("RestoreDBInstanceFromDBSnapshot", restore).unwrap();
     assert_eq!((element(&restored, "MasterUsername"), element(&restored, "DBName")), ("cloud", "tasks"));
     world.refuses("DeleteDBSnapshot", "DBSnapshotIdentifier=s", "InvalidDBSnapshotState", "restored from");
     world.settle();
-    world.ask("DeleteDBSnapshot", "DBSnapshotIdentifier=s").unwrap();
+    world.call("DeleteDBSnapshot", "DBSnapshotIdentifier=s").unwrap();
     world.refuses("DescribeDBSnapshots", "DBSnapshotIdentifier=s", "DBSnapshotNotFound", "s not found");
 }
 
 #[test]
 fn replicas_need_backups_and_are_promoted_once() {
     let mut world = World::new();
-    world.ask("CreateDBInstance", &format!("{ONE}&BackupRetentionPeriod=0")).unwrap();
+    world.call("CreateDBInstance", &format!("{ONE}&BackupRetentionPeriod=0")).unwrap();
     world.settle();
     let create = "DBInstanceIdentifier=r&SourceDBInstanceIdentifier=one";
     world.refuses("CreateDBInstanceReadReplica", create, "InvalidDBInstanceState", "Automated backups are not enabled");
-    world.ask("ModifyDBInstance", "DBInstanceIdentifier=one&BackupRetentionPeriod=1").unwrap();
-    let made = world.ask("CreateDBInstanceReadReplica", create).unwrap();
-    assert_eq!(element(&made, "ReadReplicaSourceDBInstanceIdentifier"), "one");
+    world.call("ModifyDBInstance", "DBInstanceIdentifier=one&BackupRetentionPeriod=1").unwrap();
+    let created = world.call("CreateDBInstanceReadReplica", create).unwrap();
+    assert_eq!(element(&created, "ReadReplicaSourceDBInstanceIdentifier"), "one");
     world.settle();
     world.refuses(
         "ModifyDBInstance",
@@ -390,18 +390,18 @@ fn replicas_need_backups_and_are_promoted_once() {
         "InvalidDBInstanceState",
         "replicas",
     );
-    world.ask("PromoteReadReplica", "DBInstanceIdentifier=r").unwrap();
+    world.call("PromoteReadReplica", "DBInstanceIdentifier=r").unwrap();
     world.refuses("PromoteReadReplica", "DBInstanceIdentifier=r", "InvalidDBInstanceState", "not a read replica");
 }
 
 #[test]
 fn tags_are_kept_by_arn() {
     let mut world = World::new();
-    let made = world.ask("CreateDBInstance", ONE).unwrap();
-    let arn = format!("ResourceName={}", element(&made, "DBInstanceArn"));
-    world.ask("AddTagsToResource", &format!("{arn}&Tags.Tag.1.Key=a&Tags.Tag.1.Value=1&Tags.Tag.2.Key=b")).unwrap();
-    world.ask("RemoveTagsFromResource", &format!("{arn}&TagKeys.member.1=a")).unwrap();
-    let list = world.ask("ListTagsForResource", &arn).unwrap();
+    let created = world.call("CreateDBInstance", ONE).unwrap();
+    let arn = format!("ResourceName={}", element(&created, "DBInstanceArn"));
+    world.call("AddTagsToResource", &format!("{arn}&Tags.Tag.1.Key=a&Tags.Tag.1.Value=1&Tags.Tag.2.Key=b")).unwrap();
+    world.call("RemoveTagsFromResource", &format!("{arn}&TagKeys.member.1=a")).unwrap();
+    let list = world.call("ListTagsForResource", &arn).unwrap();
     assert!(list.contains("<TagList><Tag><Key>b</Key><Value></Value></Tag></TagList>"), "{list}");
     world.refuses("ListTagsForResource", &arn.replace(":one", ":two"), "DBInstanceNotFound", "two");
     world.refuses("ListTagsForResource", "ResourceName=arn:aws:s3:::b", "InvalidParameterValue", "arn:aws:s3:::b");
@@ -409,9 +409,9 @@ fn tags_are_kept_by_arn() {
 }
 
 #[test]
-fn a_security_group_stays_while_a_database_has_it() {
+fn a_security_group_is_not_deleted_while_a_database_uses_it() {
     let mut world = World::new();
-    world.ask("CreateDBInstance", ONE).unwrap();
+    world.call("CreateDBInstance", ONE).unwrap();
     let region = &world.plane.cloud.regions["us-east-1"];
     let group = &region.rds.instances["one"].place.security_groups[0];
     assert_eq!(region.users_of_security_group(group), [region.rds.instances["one"].resource_id.clone()]);

@@ -8,11 +8,12 @@ use s3s::path::S3Path;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Result, s3_error};
 
 use super::Context;
-use crate::access::{Wish, authorise};
+use crate::access::{RequestedAction, authorise};
 use crate::state::Shared;
 use crate::wire::Protocol;
 
-/// Knows no secrets: signatures are verified before s3s sees a request, but it checks access only with an `S3Auth`.
+/// Authentication for s3s that knows no secrets: signatures are verified before s3s receives a request, but s3s checks
+/// access only if there is an `S3Auth`.
 pub(super) struct Nobody;
 
 #[async_trait::async_trait]
@@ -34,10 +35,10 @@ impl Policies {
         let Some(Context { region, identity, .. }) = context else {
             return Err(s3_error!(AccessDenied));
         };
-        let wish = Wish { action, resources: &[resource], region, now: Utc::now() };
-        let denied = self.0.read(|cloud| authorise(cloud, identity, &wish));
+        let requested = RequestedAction { action, resources: &[resource], region, now: Utc::now() };
+        let denied = self.0.read(|cloud| authorise(cloud, identity, &requested));
         denied.map_err(|refusal| {
-            S3Error::with_message(S3ErrorCode::AccessDenied, refusal.in_words_of(Protocol::RestXml).message)
+            S3Error::with_message(S3ErrorCode::AccessDenied, refusal.to_error(Protocol::RestXml).message)
         })
     }
 }
@@ -46,7 +47,7 @@ impl Policies {
 impl S3Access for Policies {
     async fn check(&self, request: &mut S3AccessContext<'_>) -> S3Result<()> {
         let operation = request.s3_op().name();
-        // The body names the deleted objects: they are checked below, key by key.
+        // The body contains the keys of the deleted objects, which are checked below one by one.
         if operation == "DeleteObjects" {
             return Ok(());
         }
@@ -76,7 +77,7 @@ impl S3Access for Policies {
         Ok(())
     }
 
-    /// A copy needs the permission to read its source.
+    /// Checks the permission for the copy, and the one to read its source.
     async fn copy_object(&self, request: &mut S3Request<CopyObjectInput>) -> S3Result<()> {
         let s3s::dto::CopySource::Bucket { bucket, key, .. } = &request.input.copy_source else {
             return Ok(());

@@ -63,7 +63,7 @@ impl Service {
         }
         let known = self.objects().lock().get(&input.bucket).map(|bucket| bucket.settings.region.clone());
         match known.as_deref() {
-            // The oldest region answers as it always did: making one's own bucket again succeeds.
+            // In us-east-1, creating one's own bucket again succeeds, for compatibility.
             Some("us-east-1") if region == "us-east-1" => {}
             Some(_) => {
                 return Err(s3_error!(
@@ -77,7 +77,7 @@ impl Service {
                 created: Utc::now(),
                 tags: (!tags.is_empty()).then_some(tags),
                 versioning: None,
-                // Since 2023 new buckets come with both.
+                // AWS has blocked public access to new buckets and disabled their ACLs since 2023.
                 public_access_block: Some(PublicAccessBlock {
                     block_public_acls: true,
                     ignore_public_acls: true,
@@ -248,7 +248,7 @@ impl Service {
         self.objects().change_settings(bucket, |settings| settings.encryption = encryption)
     }
 
-    /// A bucket's settings, when the request came to the bucket's own region.
+    /// Returns a bucket's settings if the request was sent to the bucket's region.
     pub(super) fn settings<T>(&self, request: &S3Request<T>, bucket: &str) -> S3Result<Settings> {
         let settings = self.objects().bucket(bucket, |bucket| Ok(bucket.settings.clone()))?;
         let region = Service::context(request)?.region;

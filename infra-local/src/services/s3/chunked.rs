@@ -11,10 +11,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::wire::sigv4::ChunkSignatures;
 
-/// The longest line between chunks; a signature fits in easily.
+/// Maximum length of a line between chunks, which can contain a signature.
 const LINE_LIMIT: usize = 4096;
 
-/// Headers that came behind the body.
+/// Trailing headers of a body.
 #[derive(Clone, Default)]
 pub(super) struct Trailers(Arc<Mutex<Vec<(String, String)>>>);
 
@@ -33,8 +33,8 @@ impl Trailers {
     }
 }
 
-/// Decodes a body; its trailers are in `trailers` once it was read to its end. It fails with
-/// [`io::ErrorKind::PermissionDenied`] behind a chunk whose signature is wrong.
+/// Decodes a body; `trailers` contains its trailers once it has been read to its end. It fails with
+/// [`io::ErrorKind::PermissionDenied`] after a chunk with a wrong signature.
 pub(super) fn decode<B>(body: B, trailers: Trailers, signatures: Option<ChunkSignatures>) -> s3s::Body
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
@@ -59,7 +59,7 @@ struct Decoder<B> {
     buffer: BytesMut,
     state: State,
     trailers: Trailers,
-    /// Present when signatures are verified.
+    /// State of the verification; `None` when chunks are not signed.
     signed: Option<Signed>,
 }
 
@@ -67,9 +67,9 @@ struct Decoder<B> {
 struct Signed {
     signatures: ChunkSignatures,
     data: Sha256,
-    /// The signature that stood in front of the chunk.
+    /// The signature before the chunk's data.
     given: String,
-    /// Trailers as they are signed.
+    /// Trailers in the form in which they are signed.
     lines: Vec<u8>,
 }
 
@@ -86,34 +86,34 @@ impl Signed {
 
     fn end(&mut self) -> io::Result<()> {
         let data = std::mem::take(&mut self.data).finalize();
-        self.signatures.check(&data, &self.given).map_err(|_| forged())
+        self.signatures.check(&data, &self.given).map_err(|_| wrong_signature())
     }
 
-    /// The last trailer is the signature of those before it.
+    /// Reads a trailer. The last one is the signature of those before it.
     fn trailer(&mut self, line: &[u8]) -> io::Result<()> {
         let line = line.trim_ascii_end();
         if let Some(signature) = line.strip_prefix(b"x-amz-trailer-signature:") {
             let signature = String::from_utf8_lossy(signature);
             let lines = std::mem::take(&mut self.lines);
-            return self.signatures.check_trailers(&lines, signature.trim()).map_err(|_| forged());
+            return self.signatures.check_trailers(&lines, signature.trim()).map_err(|_| wrong_signature());
         }
         self.lines.extend_from_slice(line);
         self.lines.push(b'\n');
         Ok(())
     }
 
-    /// Returns whether there are unsigned trailers.
+    /// Returns whether trailers have not been verified by a signature.
     fn is_open(&self) -> bool {
         !self.lines.is_empty()
     }
 }
 
 enum State {
-    /// In front of a chunk's size.
+    /// Before a chunk's size.
     Size,
-    /// In a chunk with so many bytes to come.
+    /// Inside of a chunk, with the number of remaining bytes.
     Data(usize),
-    /// Behind a chunk's data.
+    /// After a chunk's data.
     DataEnd,
     Trailers,
     Done,
@@ -161,7 +161,7 @@ where
                         self.signed.as_mut().map_or(Ok(()), |signed| signed.trailer(&line))?;
                         self.trailers.add(&line)?;
                     }
-                    _ if self.signed.as_ref().is_some_and(Signed::is_open) => return Err(forged()),
+                    _ if self.signed.as_ref().is_some_and(Signed::is_open) => return Err(wrong_signature()),
                     _ => self.state = State::Done,
                 },
                 State::Done => return Ok(None),
@@ -181,7 +181,7 @@ where
                 return Err(malformed("a line between chunks is too long"));
             }
             if !self.fill().await? {
-                // Some clients leave out the last line end.
+                // Some clients omit the last line end.
                 let rest = self.buffer.split().freeze();
                 return Ok((!rest.is_empty()).then_some(rest));
             }
@@ -214,13 +214,13 @@ fn chunk_size(line: &[u8]) -> io::Result<usize> {
         .ok_or_else(|| malformed("a chunk's size is not a hexadecimal number"))
 }
 
-fn forged() -> io::Error {
-    let why = "The signature of a chunk does not match what was computed with the key's secret.";
-    io::Error::new(io::ErrorKind::PermissionDenied, why)
+fn wrong_signature() -> io::Error {
+    let problem = "The signature of a chunk does not match what was computed with the key's secret.";
+    io::Error::new(io::ErrorKind::PermissionDenied, problem)
 }
 
-fn malformed(why: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("the aws-chunked body is malformed: {why}"))
+fn malformed(problem: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("the aws-chunked body is malformed: {problem}"))
 }
 
 #[cfg(test)]
@@ -244,9 +244,10 @@ mod tests {
 
     #[tokio::test]
     async fn data_and_trailers_come_apart_wherever_the_network_cuts_them() {
-        let whole = "5;chunk-signature=ab\r\nhello\r\n6\r\n world\r\n0\r\nx-amz-checksum-crc32:DUoRhQ==\r\n\r\n";
-        for cut in 0..whole.len() {
-            let (data, trailers) = run(&[&whole[..cut], &whole[cut..]]).await;
+        let complete_body =
+            "5;chunk-signature=ab\r\nhello\r\n6\r\n world\r\n0\r\nx-amz-checksum-crc32:DUoRhQ==\r\n\r\n";
+        for cut in 0..complete_body.len() {
+            let (data, trailers) = run(&[&complete_body[..cut], &complete_body[cut..]]).await;
             assert_eq!(data.unwrap(), b"hello world", "cut at {cut}");
             assert_eq!(trailers.get("x-amz-checksum-crc32").as_deref(), Some("DUoRhQ=="));
         }
@@ -260,8 +261,8 @@ mod tests {
         assert_eq!(run(&["0\r\n\r\n"]).await.0.unwrap(), b"");
     }
 
-    /// The examples of "Signature calculations for the Authorization header: transferring a payload in multiple chunks"
-    /// in the S3 API reference: 65,536 and 1,024 times an `a`.
+    /// Returns the examples of "Signature calculations for the Authorization header: transferring a payload in multiple
+    /// chunks" in the S3 API reference: 65,536 and 1,024 times an `a`.
     fn example(payload: &str, seed: &str) -> ChunkSignatures {
         let credential = "AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request";
         let authorization = format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature={seed}");
@@ -280,7 +281,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_chunk_must_be_signed_in_its_turn() {
+    async fn every_chunk_must_be_signed_in_order() {
         let (large, small) = ("a".repeat(65536), "a".repeat(1024));
         let body = format!(
             "10000;chunk-signature=ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648\r\n{large}\r\n\

@@ -5,25 +5,25 @@ use s3s::{S3Result, s3_error};
 
 use super::service::timestamp;
 
-/// `If-Match` and `If-None-Match` of writes.
+/// Checks `If-Match` and `If-None-Match` of writes.
 pub(super) fn write_conditions(
-    held: Option<&crate::model::s3::Object>,
+    current: Option<&crate::model::s3::Object>,
     if_match: Option<&ETagCondition>,
     if_none_match: Option<&ETagCondition>,
 ) -> S3Result<()> {
     let failed = || Err(s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold"));
-    match (if_match, held) {
+    match (if_match, current) {
         (Some(_), None) => return Err(s3_error!(NoSuchKey, "The specified key does not exist.")),
-        (Some(condition), Some(held)) if !matches(condition, held) => return failed(),
+        (Some(condition), Some(current)) if !matches(condition, current) => return failed(),
         _ => {}
     }
-    match (if_none_match, held) {
-        (Some(condition), Some(held)) if matches(condition, held) => failed(),
+    match (if_none_match, current) {
+        (Some(condition), Some(current)) if matches(condition, current) => failed(),
         _ => Ok(()),
     }
 }
 
-/// The conditions of reads, with HTTP's precedence: ETags before dates.
+/// Checks the conditions of reads, with HTTP's precedence: ETags before dates.
 pub(super) fn read_conditions(
     object: &crate::model::s3::Object,
     if_match: Option<&ETagCondition>,
@@ -31,7 +31,7 @@ pub(super) fn read_conditions(
     if_modified_since: Option<&Timestamp>,
     if_unmodified_since: Option<&Timestamp>,
 ) -> S3Result<()> {
-    // HTTP dates have whole seconds.
+    // HTTP dates have a resolution of one second.
     let modified =
         timestamp(chrono::DateTime::from_timestamp(object.modified.timestamp(), 0).unwrap_or(object.modified));
     let holds = match (if_match, if_unmodified_since) {

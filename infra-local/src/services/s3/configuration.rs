@@ -1,4 +1,4 @@
-//! The part of a new bucket's configuration that s3s does not read: its tags.
+//! The tags in the configuration of a new bucket, which s3s does not parse.
 
 use http_body_util::{BodyExt as _, Limited};
 use hyper::Method;
@@ -10,7 +10,7 @@ use s3s::dto::{Tag, TagSet};
 
 use crate::wire::{ApiError, Outcome};
 
-/// More than fifty of the longest tags.
+/// Enough for fifty of the longest tags.
 const LIMIT_BYTES: usize = 256 * 1024;
 
 /// Returns whether a request is CreateBucket.
@@ -20,14 +20,14 @@ pub(super) fn creates_bucket(head: &Parts) -> bool {
     head.method == Method::PUT && plain && !path.is_empty() && !path.contains('/')
 }
 
-/// Reads the tags in a configuration, and gives the body on as it was.
+/// Reads the tags in a configuration, and returns them with the unchanged body.
 pub(super) async fn read(body: s3s::Body) -> Outcome<(TagSet, s3s::Body)> {
-    let whole = Limited::new(body, LIMIT_BYTES).collect().await;
-    let whole: Bytes = whole.map_err(|error| malformed(&error.to_string()))?.to_bytes();
-    Ok((tags(&whole)?, s3s::Body::from(whole)))
+    let body_bytes = Limited::new(body, LIMIT_BYTES).collect().await;
+    let body_bytes: Bytes = body_bytes.map_err(|error| malformed(&error.to_string()))?.to_bytes();
+    Ok((tags(&body_bytes)?, s3s::Body::from(body_bytes)))
 }
 
-/// Reads `CreateBucketConfiguration/Tags/Tag/Key` and `…/Value`. Buckets of other kinds than this one are refused.
+/// Parses `CreateBucketConfiguration/Tags/Tag/Key` and `…/Value`. Directory buckets are refused.
 fn tags(xml: &[u8]) -> Outcome<TagSet> {
     let mut reader = Reader::from_reader(xml);
     let (mut path, mut tags) = (Vec::<String>::new(), TagSet::new());
@@ -76,7 +76,7 @@ fn tags(xml: &[u8]) -> Outcome<TagSet> {
     }
 }
 
-/// A key or a value may come in several pieces.
+/// Appends a piece of a key or value; the parser may split a text into several.
 fn add(path: &[String], tag: Option<&mut Tag>, text: &str) {
     let Some(tag) = tag else { return };
     match names(path)[..] {
@@ -90,9 +90,9 @@ fn names(path: &[String]) -> Vec<&str> {
     path.iter().map(String::as_str).collect()
 }
 
-fn malformed(why: &str) -> ApiError {
+fn malformed(problem: &str) -> ApiError {
     let message = "The XML you provided was not well-formed or did not validate against our published schema";
-    ApiError::new("MalformedXML", format!("{message}: {why}"))
+    ApiError::new("MalformedXML", format!("{message}: {problem}"))
 }
 
 fn directory(element: &str) -> ApiError {
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_are_read_whatever_they_are_made_of() {
+    fn tags_are_read_with_entities_and_sections() {
         let text = "<LocationConstraint>us-east-2</LocationConstraint><Tags><Tag><Key>a &amp; &#98;</Key>\
                     <Value><![CDATA[<1>]]></Value></Tag><Tag><Key>empty</Key><Value/></Tag></Tags>";
         let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_bucket_of_its_own_is_created() {
+    fn directory_buckets_are_refused() {
         let asks = |method: &str, uri: &str| {
             creates_bucket(&hyper::Request::builder().method(method).uri(uri).body(()).unwrap().into_parts().0)
         };

@@ -16,19 +16,19 @@ use super::{Store, failure};
 use crate::model::s3::CorsRule;
 use crate::wire::ApiError;
 
-/// The most rules that a configuration can have.
+/// AWS's limit of rules per configuration.
 const RULES_LIMIT: usize = 100;
 
 const METHODS: &[&str] = &["GET", "PUT", "HEAD", "POST", "DELETE"];
 
-/// Permission for a page to read a response.
+/// Permission for a web page to read a response.
 pub(crate) struct Granted {
     rule: CorsRule,
     origin: String,
 }
 
 impl Granted {
-    /// Adds the headers that let the browser hand the response to the page.
+    /// Adds the headers because of which the browser passes the response to the page.
     pub(crate) fn mark(&self, headers: &mut HeaderMap) {
         let any = self.rule.origins.iter().any(|origin| origin == "*");
         set(headers, ACCESS_CONTROL_ALLOW_ORIGIN, if any { "*" } else { &self.origin });
@@ -103,7 +103,7 @@ impl Store {
         Some(Granted { rule, origin: origin.to_owned() })
     }
 
-    /// Answers a preflight request. It carries no signature, and its answer reveals only the configuration.
+    /// Responds to a preflight request, which is not signed. The response reveals only the configuration.
     pub(crate) fn preflight(
         &self,
         headers: &HeaderMap,
@@ -172,7 +172,7 @@ impl Service {
     }
 }
 
-/// Returns whether a text fits a pattern with at most one `*`.
+/// Returns whether a text matches a pattern with at most one `*`.
 fn matches(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         Some((before, after)) => {
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_has_one_wildcard() {
+    fn a_pattern_has_at_most_one_wildcard() {
         assert!(matches("*", "http://a.example"));
         assert!(matches("http://*.example", "http://a.example"));
         assert!(!matches("http://*.example", "http://a.example:81"));

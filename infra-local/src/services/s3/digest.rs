@@ -1,4 +1,4 @@
-//! Bodies that must be those that were signed.
+//! Bodies that are compared with their signed digest.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::{Body, Frame};
 use sha2::{Digest as _, Sha256};
 
-/// A body that fails at its end when its SHA-256 is not `expected`, in hexadecimal digits.
+/// Wraps a body so that it fails at its end if its SHA-256 is not `expected`, in hexadecimal digits.
 pub(super) fn verify<B>(body: B, expected: String) -> s3s::Body
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
@@ -28,8 +28,8 @@ where
             if hex::encode(digest.finalize()) == expected.to_ascii_lowercase() {
                 return Ok(None);
             }
-            let why = "The provided 'x-amz-content-sha256' header does not match what was computed.";
-            Err(io::Error::new(io::ErrorKind::InvalidData, why))
+            let message = "The provided 'x-amz-content-sha256' header does not match what was computed.";
+            Err(io::Error::new(io::ErrorKind::InvalidData, message))
         }
     });
     s3s::Body::http_body_unsync(StreamBody::new(frames.map_ok(Frame::data)))

@@ -1,4 +1,4 @@
-//! Uploads by HTML forms. The file is streamed to disk once the policy in the fields before it is verified.
+//! Uploads by HTML forms. The file is streamed to disk after the policy in the preceding fields has been verified.
 //!
 //! Source: Amazon S3 API Reference, "POST Object" and "Creating a POST policy".
 
@@ -29,13 +29,13 @@ use crate::wire::body::RequestBody;
 use crate::wire::sigv4::SignedPolicy;
 use crate::wire::{ApiError, Outcome};
 
-/// The most bytes that everything before the file may have.
+/// Maximum size of the fields before the file.
 const FIELDS_LIMIT: u64 = 64 * 1024;
 
-/// Object keys in URLs.
+/// Characters that object keys in URLs need not escape.
 const KEY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
-/// Fields that need no condition in the policy.
+/// Fields that the policy need not contain.
 const FREE_FIELDS: &[&str] = &["policy", "x-amz-signature", "file"];
 
 /// Returns whether a request is an upload by a form.
@@ -100,14 +100,14 @@ impl Store {
     }
 }
 
-/// The rest of a form behind its fields.
+/// The file of a form, after its fields.
 struct Form {
     file: Option<Field<'static>>,
     /// Limit of the bytes of the request.
     limit: Arc<AtomicU64>,
 }
 
-/// Reads everything before the file.
+/// Reads the fields before the file.
 async fn read_fields(request: Request<RequestBody>) -> Outcome<(Fields, Form)> {
     let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let boundary = multer::parse_boundary(content_type).map_err(|error| malformed(&error))?;
@@ -135,11 +135,11 @@ async fn read_fields(request: Request<RequestBody>) -> Outcome<(Fields, Form)> {
     Ok((fields, Form { file: None, limit }))
 }
 
-/// Conditions on the fields of a form.
+/// The policy of a form: conditions on its fields.
 struct Policy {
     expires: DateTime<Utc>,
     conditions: Vec<Condition>,
-    /// The least and the greatest number of bytes of the file.
+    /// Minimum and maximum size of the file.
     length: (u64, u64),
 }
 
@@ -152,7 +152,7 @@ struct Condition {
 
 impl Policy {
     fn parse(base64: &str) -> Outcome<Policy> {
-        let wrong = |why: &str| invalid_policy(&format!("Invalid Policy: {why}"));
+        let wrong = |problem: &str| invalid_policy(&format!("Invalid Policy: {problem}"));
         let compact: String = base64.split_ascii_whitespace().collect();
         let text = STANDARD.decode(compact).map_err(|_| wrong("it is not base64"))?;
         let document: Value =
@@ -193,7 +193,7 @@ impl Policy {
         self.conditions.push(Condition { field, value, is_prefix });
     }
 
-    /// Every condition holds, and every field has one.
+    /// Checks that every condition holds and that every field has a condition.
     fn check(&self, fields: &Fields, now: DateTime<Utc>) -> Outcome<()> {
         if self.expires <= now {
             return Err(denied("Invalid according to Policy: Policy expired."));
@@ -217,7 +217,7 @@ impl Policy {
     }
 }
 
-/// The file on its way to disk.
+/// The stream of the file's content.
 struct Content {
     file: Field<'static>,
     read: u64,
@@ -252,7 +252,7 @@ impl Content {
         Ok(piece)
     }
 
-    /// Ends the upload; the caller answers with the error.
+    /// Stops the upload with an error, which the caller returns to the client.
     fn refuse(&self, error: ApiError) -> io::Error {
         let message = error.message.clone();
         *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
@@ -260,7 +260,7 @@ impl Content {
     }
 }
 
-/// The same upload as a `PutObject`.
+/// Converts the upload to a `PutObject` request.
 fn put_request(bucket: &str, key: &str, fields: &Fields, body: s3s::Body) -> Outcome<Request<s3s::Body>> {
     let request = Request::put(format!("/{bucket}/{}", utf8_percent_encode(key, KEY)));
     let mut request = request.body(body).map_err(|_| invalid("the field key cannot be a key"))?;
@@ -282,7 +282,7 @@ fn put_request(bucket: &str, key: &str, fields: &Fields, body: s3s::Body) -> Out
     Ok(request)
 }
 
-/// The answer that the form asked for by `success_action_redirect` or `success_action_status`.
+/// Returns the response that the form requested by `success_action_redirect` or `success_action_status`.
 fn answer(bucket: &str, key: &str, fields: &Fields, stored: &HeaderMap, request_id: &str) -> Response<s3s::Body> {
     let e_tag = stored.get("etag").cloned().unwrap_or(HeaderValue::from_static(""));
     let location = format!("/{bucket}/{}", utf8_percent_encode(key, KEY));
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_that_cannot_be_read_is_refused() {
+    fn an_unreadable_policy_is_refused() {
         let encode = |document: Value| STANDARD.encode(document.to_string());
         let expiration = "2026-01-01T00:00:00Z";
         for text in [

@@ -8,19 +8,19 @@ use s3s::{S3Request, S3Response, S3Result, s3_error};
 use super::service::{Service, owner, timestamp};
 use crate::state::objects::Bucket as StoredBucket;
 
-/// The most entries of one answer.
+/// AWS's limit of entries per response.
 const LIMIT: usize = 1000;
 
 /// Parameters of a list.
 struct Query<'a> {
     prefix: &'a str,
     delimiter: Option<&'a str>,
-    /// Entries come strictly after this.
+    /// The list contains only entries after this key.
     after: Option<&'a str>,
     limit: usize,
 }
 
-/// An entry: an object, or the common beginning of several.
+/// An entry: an object, or a common prefix.
 enum Entry<'a> {
     Object(&'a crate::model::s3::Object),
     Prefix(String),
@@ -106,7 +106,7 @@ impl Service {
             let next =
                 listed.entries.last().map(|entry| URL_SAFE_NO_PAD.encode(entry.name())).filter(|_| listed.truncated);
             let count = i32::try_from(listed.entries.len()).unwrap_or(i32::MAX);
-            let (contents, common_prefixes) = shown(listed.entries, encode, with_owner);
+            let (contents, common_prefixes) = render(listed.entries, encode, with_owner);
             Ok(S3Response::new(ListObjectsV2Output {
                 name: Some(input.bucket.clone()),
                 prefix: Some(encode(input.prefix.as_deref().unwrap_or_default())),
@@ -143,7 +143,7 @@ impl Service {
                 .last()
                 .map(|entry| encode(entry.name()))
                 .filter(|_| listed.truncated && delimiter.is_some());
-            let (contents, common_prefixes) = shown(listed.entries, encode, true);
+            let (contents, common_prefixes) = render(listed.entries, encode, true);
             Ok(S3Response::new(ListObjectsOutput {
                 name: Some(input.bucket.clone()),
                 prefix: Some(encode(input.prefix.as_deref().unwrap_or_default())),
@@ -162,7 +162,7 @@ impl Service {
 }
 
 impl Service {
-    /// Every object in its only version, whose id is `null`.
+    /// Lists every object in its only version, whose id is `null`.
     pub(super) fn list_versions(
         &self,
         request: S3Request<ListObjectVersionsInput>,
@@ -185,7 +185,7 @@ impl Service {
             let last = listed.entries.last().filter(|_| listed.truncated);
             let next_key = last.map(|entry| encode(entry.name()));
             let next_version = last.filter(|entry| matches!(entry, Entry::Object(_))).map(|_| "null".to_owned());
-            let (contents, common_prefixes) = shown(listed.entries, encode, true);
+            let (contents, common_prefixes) = render(listed.entries, encode, true);
             Ok(S3Response::new(ListObjectVersionsOutput {
                 name: Some(input.bucket.clone()),
                 prefix: Some(encode(query.prefix)),
@@ -226,7 +226,7 @@ fn limit(wanted: Option<i32>) -> S3Result<usize> {
         .map_err(|_| s3_error!(InvalidArgument, "Argument max-keys must be an integer between 0 and 2147483647"))
 }
 
-/// Keys may hold what XML cannot: clients ask for them URL-encoded.
+/// Returns the encoder of keys. Keys may contain characters that XML does not allow, so clients request URL encoding.
 fn encoder(encoding: Option<&EncodingType>) -> fn(&str) -> String {
     match encoding.map(EncodingType::as_str) {
         Some("url") => |text| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace("%2F", "/"),
@@ -234,7 +234,7 @@ fn encoder(encoding: Option<&EncodingType>) -> fn(&str) -> String {
     }
 }
 
-fn shown(entries: Vec<Entry<'_>>, encode: fn(&str) -> String, with_owner: bool) -> (Vec<Object>, Vec<CommonPrefix>) {
+fn render(entries: Vec<Entry<'_>>, encode: fn(&str) -> String, with_owner: bool) -> (Vec<Object>, Vec<CommonPrefix>) {
     let (mut contents, mut prefixes) = (Vec::new(), Vec::new());
     for entry in entries {
         match entry {

@@ -1,7 +1,7 @@
-//! Amazon S3 on files. s3s speaks the protocol; what it does not do for requests without a verified signature, decoding
-//! `aws-chunked` bodies, is done here.
+//! Amazon S3 with files as storage. s3s implements the protocol. It decodes `aws-chunked` bodies only of requests with
+//! a verified signature, so this module decodes them.
 
-// s3s's inputs and outputs are many, and named after their operations.
+// Glob imports, because s3s has many input and output types, named after their operations.
 #![allow(clippy::wildcard_imports)]
 
 mod access;
@@ -37,17 +37,17 @@ pub(crate) use form::is_form;
 /// Inputs of operations besides those of the request.
 #[derive(Clone)]
 struct Context {
-    /// The region the request was signed for.
+    /// Region of the request's signature.
     region: String,
-    /// The identity that signed it.
+    /// Identity that signed the request.
     identity: Identity,
-    /// Checksums that stand behind the body; complete when the body was read to its end.
+    /// Trailing checksums, complete once the body has been read to its end.
     trailers: Trailers,
-    /// The tags that a new bucket is to have.
+    /// Tags of a new bucket.
     bucket_tags: TagSet,
 }
 
-/// The object store's HTTP side.
+/// HTTP handler of the object store.
 pub(crate) struct Store {
     shared: Shared,
     service: S3Service,
@@ -75,7 +75,7 @@ impl Store {
         request_id: &str,
     ) -> Response<s3s::Body> {
         let (mut head, body) = request.into_parts();
-        // The identity is verified: to s3s the request looks unsigned.
+        // The identity is verified, so s3s receives the request without a signature.
         head.headers.remove(AUTHORIZATION);
         let presigned = head.uri.query().is_some_and(|query| query.contains("X-Amz-Signature="));
         if presigned && let Some(stripped) = without_signature(&head.uri) {
@@ -108,7 +108,7 @@ impl Store {
         self.call(Request::from_parts(head, body), context, request_id).await
     }
 
-    /// Hands a request over to s3s.
+    /// Passes a request to s3s.
     async fn call(&self, mut request: Request<s3s::Body>, context: Context, request_id: &str) -> Response<s3s::Body> {
         request.extensions_mut().insert(context);
         let mut answer = match self.service.call(request).await {
@@ -122,12 +122,12 @@ impl Store {
     }
 }
 
-/// The bucket in a path-style URI; empty when there is none.
+/// Returns the bucket in a path-style URI; empty when there is none.
 pub(crate) fn bucket_of(uri: &hyper::Uri) -> &str {
     uri.path().trim_start_matches('/').split('/').next().unwrap_or_default()
 }
 
-/// Changes the headers to describe the decoded body.
+/// Adapts the headers to the decoded body.
 fn undo_chunking(headers: &mut HeaderMap) -> Result<(), ApiError> {
     let length = headers.remove(DECODED_LENGTH).ok_or_else(|| {
         ApiError::new("MissingContentLength", "a streamed body needs the header x-amz-decoded-content-length")
@@ -151,7 +151,7 @@ fn undo_chunking(headers: &mut HeaderMap) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// A presigned URL without what belongs to the signature.
+/// Removes the parameters of the signature from a presigned URL.
 fn without_signature(uri: &hyper::Uri) -> Option<hyper::Uri> {
     let signing = [
         "X-Amz-Algorithm",

@@ -1,4 +1,4 @@
-//! Uploads in parts, which clients use for large objects.
+//! Multipart uploads, which clients use for large objects.
 
 use std::collections::BTreeMap;
 
@@ -13,13 +13,13 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use uuid::Uuid;
 
 use super::conditions::write_conditions;
-use super::object::{encryption, note_storage_class, parse_tagging};
+use super::object::{encryption, log_storage_class, parse_tagging};
 use super::service::{Service, refuse};
 use super::upload::{Claims, claimed, receive};
 use crate::model::s3::{Blob, Headers, Upload};
 use crate::state::objects::internal;
 
-/// Every part but the last has this size at least.
+/// Minimum size of every part but the last.
 const SMALLEST_PART: u64 = 5 * 1024 * 1024;
 
 impl Service {
@@ -42,7 +42,7 @@ impl Service {
                 (input.expires.is_some(), "Expires"),
             ],
         )?;
-        note_storage_class("CreateMultipartUpload", input.storage_class.as_ref());
+        log_storage_class("CreateMultipartUpload", input.storage_class.as_ref());
         let id = Uuid::new_v4().simple().to_string();
         let upload = Upload {
             key: input.key.clone(),
@@ -153,8 +153,8 @@ impl Service {
             encryption: upload.encryption,
             tags: upload.tags,
         };
-        let committed = self.objects().commit(&input.bucket, object, |held| {
-            write_conditions(held, input.if_match.as_ref(), input.if_none_match.as_ref())
+        let committed = self.objects().commit(&input.bucket, object, |existing| {
+            write_conditions(existing, input.if_match.as_ref(), input.if_none_match.as_ref())
         });
         self.discard(&input.bucket, upload.parts.values());
         if let Err(error) = committed {
@@ -184,7 +184,7 @@ impl Service {
         Ok(S3Response::new(AbortMultipartUploadOutput::default()))
     }
 
-    /// Writes the parts one behind the other.
+    /// Concatenates the parts.
     async fn join(&self, bucket: &str, parts: &[Blob]) -> S3Result<Blob> {
         let path = self.objects().new_blob_path(bucket);
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
@@ -201,10 +201,11 @@ impl Service {
         let mut file =
             tokio::fs::File::options().create_new(true).write(true).mode(0o600).open(path).await.map_err(internal)?;
         let mut of_parts = Md5::new();
-        // SHA checksums of an upload in parts are those of the parts' checksums; CRCs can be of the whole content.
+        // The SHA checksum of a multipart upload is that of the parts' checksums; a CRC can be that of the whole
+        // content.
         let algorithms: Vec<&String> = parts.first().map(|part| part.checksums.keys().collect()).unwrap_or_default();
         let wants = |name: &str| algorithms.iter().any(|algorithm| *algorithm == name);
-        let mut whole = ChecksumHasher {
+        let mut total = ChecksumHasher {
             crc32: wants("crc32").then(Crc32::new),
             crc32c: wants("crc32c").then(Crc32c::new),
             crc64nvme: wants("crc64nvme").then(Crc64Nvme::new),
@@ -220,7 +221,7 @@ impl Service {
                 if read == 0 {
                     break;
                 }
-                whole.update(&piece[..read]);
+                total.update(&piece[..read]);
                 file.write_all(&piece[..read]).await.map_err(internal)?;
             }
             of_parts.update(&hex::decode(&part.e_tag).map_err(internal)?);
@@ -238,7 +239,7 @@ impl Service {
         blob.e_tag = format!("{}-{}", hex::encode(of_parts.finalize()), parts.len());
         blob.composite = sha1.is_some() || sha256.is_some();
         let composite = |digest: &[u8]| format!("{}-{}", STANDARD.encode(digest), parts.len());
-        blob.checksums = claimed(whole.finalize()).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        blob.checksums = claimed(total.finalize()).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         blob.checksums.extend(sha1.map(|hasher| ("sha1".to_owned(), composite(hasher.finalize().as_ref()))));
         blob.checksums.extend(sha256.map(|hasher| ("sha256".to_owned(), composite(hasher.finalize().as_ref()))));
         Ok(())
@@ -262,7 +263,7 @@ fn unknown_upload() -> s3s::S3Error {
     )
 }
 
-/// The parts that the client lists, checked.
+/// Returns the parts that the client lists, after validation.
 fn chosen(upload: &Upload, listed: &[CompletedPart]) -> S3Result<Vec<Blob>> {
     let mut parts = Vec::new();
     let mut last = 0;
@@ -272,14 +273,14 @@ fn chosen(upload: &Upload, listed: &[CompletedPart]) -> S3Result<Vec<Blob>> {
             return Err(s3_error!(InvalidPartOrder, "The list of parts was not in ascending order."));
         }
         last = number;
-        let held = upload
+        let existing = upload
             .parts
             .get(&number)
-            .filter(|held| part.e_tag.as_ref().is_some_and(|e_tag| e_tag.value() == held.e_tag));
-        let held = held.ok_or_else(|| {
+            .filter(|existing| part.e_tag.as_ref().is_some_and(|e_tag| e_tag.value() == existing.e_tag));
+        let existing = existing.ok_or_else(|| {
             s3_error!(InvalidPart, "Part {number} could not be found, or its entity tag does not match")
         })?;
-        parts.push(held.clone());
+        parts.push(existing.clone());
     }
     match parts.split_last() {
         None => Err(s3_error!(MalformedXML, "You must specify at least one part")),

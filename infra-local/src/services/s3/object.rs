@@ -1,4 +1,4 @@
-//! Single objects: put, delete, copy, tags. Reads are in a file of their own.
+//! Single objects: put, delete, copy, tags. Reads are in a separate file.
 
 use chrono::Utc;
 use s3s::dto::*;
@@ -37,7 +37,7 @@ impl Service {
                 (input.expires.is_some(), "Expires"),
             ],
         )?;
-        note_storage_class("PutObject", input.storage_class.as_ref());
+        log_storage_class("PutObject", input.storage_class.as_ref());
         let claims = Claims {
             length: input.content_length,
             md5: input.content_md5,
@@ -68,7 +68,7 @@ impl Service {
             cache_control: input.cache_control,
             metadata: input.metadata.unwrap_or_default().into_iter().collect(),
         };
-        // A refusal that is certain already need not wait for the content.
+        // A failed condition is refused before the content is received.
         let (if_match, if_none_match) = (input.if_match, input.if_none_match);
         self.objects().bucket(&input.bucket, |bucket| {
             write_conditions(bucket.objects.get(&input.key), if_match.as_ref(), if_none_match.as_ref())
@@ -89,8 +89,9 @@ impl Service {
             size: i64::try_from(object.blob.size).ok(),
             ..Default::default()
         };
-        self.objects()
-            .commit(&input.bucket, object, |held| write_conditions(held, if_match.as_ref(), if_none_match.as_ref()))?;
+        self.objects().commit(&input.bucket, object, |current| {
+            write_conditions(current, if_match.as_ref(), if_none_match.as_ref())
+        })?;
         new.keep();
         Ok(S3Response::new(answer))
     }
@@ -108,7 +109,7 @@ impl Service {
             ],
         )?;
         self.objects()
-            .remove(&input.bucket, &input.key, |held| write_conditions(held, input.if_match.as_ref(), None))?;
+            .remove(&input.bucket, &input.key, |current| write_conditions(current, input.if_match.as_ref(), None))?;
         Ok(S3Response::new(DeleteObjectOutput::default()))
     }
 
@@ -127,7 +128,7 @@ impl Service {
         for identifier in input.delete.objects {
             let condition = identifier.e_tag.map(ETagCondition::ETag);
             let version_id = identifier.version_id;
-            // The one version of an object is called `null`.
+            // The only version of an object is called `null`.
             if version_id.as_ref().is_some_and(|version| version != "null") {
                 errors.push(Error {
                     key: Some(identifier.key),
@@ -139,7 +140,7 @@ impl Service {
             }
             match self
                 .objects()
-                .remove(&input.bucket, &identifier.key, |held| write_conditions(held, condition.as_ref(), None))
+                .remove(&input.bucket, &identifier.key, |current| write_conditions(current, condition.as_ref(), None))
             {
                 Ok(()) if quiet => {}
                 Ok(()) => {
@@ -179,7 +180,7 @@ impl Service {
                 (input.expires.is_some(), "Expires"),
             ],
         )?;
-        note_storage_class("CopyObject", input.storage_class.as_ref());
+        log_storage_class("CopyObject", input.storage_class.as_ref());
         let source = self.object(source_bucket, source_key)?;
         read_conditions(
             &source,
@@ -270,8 +271,8 @@ impl Service {
         refuse("PutObjectTagging", &[(version.is_some_and(|version| version != "null"), "versionId")])?;
         let object = self.object(bucket, key)?;
         let e_tag = object.blob.file.clone();
-        self.objects().commit(bucket, crate::model::s3::Object { tags, ..object }, |held| match held {
-            Some(held) if held.blob.file == e_tag => Ok(()),
+        self.objects().commit(bucket, crate::model::s3::Object { tags, ..object }, |current| match current {
+            Some(current) if current.blob.file == e_tag => Ok(()),
             _ => Err(s3_error!(OperationAborted, "the object was changed meanwhile; try again")),
         })
     }
@@ -284,7 +285,7 @@ impl Service {
     }
 }
 
-/// Returns the encryption that the request declares, else the bucket's default.
+/// Returns the encryption in the request, or else the bucket's default.
 pub(super) fn encryption(
     algorithm: Option<ServerSideEncryption>,
     key_id: Option<String>,
@@ -299,7 +300,7 @@ pub(super) fn encryption(
     }
 }
 
-/// Reads tags as a query string: `a=1&b=2`.
+/// Parses tags in the form of a query string: `a=1&b=2`.
 pub(super) fn parse_tagging(header: Option<&str>) -> S3Result<Tags> {
     let pairs = form_urlencoded::parse(header.unwrap_or_default().as_bytes());
     read_tags(
@@ -308,8 +309,8 @@ pub(super) fn parse_tagging(header: Option<&str>) -> S3Result<Tags> {
     )
 }
 
-/// Everything is stored alike; that another class was asked for is logged.
-pub(super) fn note_storage_class(operation: &str, class: Option<&StorageClass>) {
+/// Logs a requested storage class: all objects are stored alike.
+pub(super) fn log_storage_class(operation: &str, class: Option<&StorageClass>) {
     if let Some(class) = class
         && class.as_str() != StorageClass::STANDARD
     {

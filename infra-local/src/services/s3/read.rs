@@ -15,16 +15,16 @@ use super::service::{Service, refuse, timestamp};
 use crate::model::s3::Object;
 use crate::state::objects::internal;
 
-/// Bytes read from disk at once.
+/// Number of bytes to read from disk at once.
 const PIECE: usize = 128 * 1024;
 
-/// The object and its part that GetObject or HeadObject reads.
+/// An object and the range of it that GetObject or HeadObject reads.
 struct Reading {
     object: Object,
     span: std::ops::Range<u64>,
     /// `bytes 0-9/100`; `None` for the whole object.
     content_range: Option<String>,
-    /// True when the client wants checksums.
+    /// True when the client requests checksums.
     checksums: bool,
 }
 
@@ -40,7 +40,7 @@ impl Reading {
         self.span.end - self.span.start
     }
 
-    /// Checksums cover the whole object.
+    /// Returns whether the response contains checksums, which cover the whole object.
     fn has_checksums(&self) -> bool {
         self.checksums && self.content_range.is_none()
     }
@@ -104,7 +104,7 @@ impl Service {
         )?;
         let reading = Reading::of(object, input.range, input.checksum_mode.is_some())?;
         let length = reading.length();
-        // An open file stays readable when the object is replaced meanwhile.
+        // An open file remains readable if the object is replaced meanwhile.
         let mut file = tokio::fs::File::open(self.objects().blob_path(&input.bucket, &reading.object.blob))
             .await
             .map_err(internal)?;
@@ -146,7 +146,7 @@ fn checksum_type(object: &Object) -> Option<ChecksumType> {
     Some(ChecksumType::from_static(name))
 }
 
-/// So many bytes of a file as a body.
+/// Returns a body of `length` bytes of a file.
 fn file_body(file: tokio::fs::File, length: u64) -> StreamingBlob {
     let frames = stream::try_unfold((file, length), |(mut file, left)| async move {
         if left == 0 {

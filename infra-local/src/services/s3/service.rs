@@ -1,4 +1,4 @@
-//! The operations: which there are, and where they are done.
+//! The supported operations, which the other modules implement.
 
 use chrono::{DateTime, Utc};
 use s3s::dto::*;
@@ -261,7 +261,7 @@ impl S3 for Service {
     }
 }
 
-/// Refuses the parameters that were sent and are not honoured.
+/// Refuses parameters that are set and not honoured.
 pub(super) fn refuse(operation: &str, parameters: &[(bool, &str)]) -> S3Result<()> {
     match parameters.iter().find(|(sent, _)| *sent) {
         Some((_, name)) => Err(s3_error!(
@@ -272,7 +272,7 @@ pub(super) fn refuse(operation: &str, parameters: &[(bool, &str)]) -> S3Result<(
     }
 }
 
-/// The account as owner of buckets and objects.
+/// Returns the account as owner of buckets and objects.
 pub(super) fn owner() -> Owner {
     Owner { id: Some(format!("{ACCOUNT:0>64}")), display_name: Some("local".to_owned()) }
 }

@@ -5,12 +5,12 @@ use s3s::{S3Result, s3_error};
 
 use crate::services::tags::{self, Tags};
 
-/// Tags as S3 shows them.
+/// Converts tags to S3's form.
 pub(super) fn tag_set(tags: &Tags) -> TagSet {
     tags.iter().map(|(key, value)| Tag { key: Some(key.clone()), value: Some(value.clone()) }).collect()
 }
 
-/// Reads and checks tags; an object has at most ten, a bucket fifty.
+/// Parses and validates tags; an object has at most ten, a bucket fifty.
 pub(super) fn read_tags(tags: TagSet, limit: usize) -> S3Result<Tags> {
     let mut all = Tags::new();
     for tag in tags {

@@ -1,4 +1,4 @@
-//! Receiving content: to disk, hashed on the way, and checked against every checksum that came with it.
+//! Receives content: writes it to disk, hashes it, and compares it with all checksums of the request.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,10 +16,10 @@ use super::chunked::Trailers;
 use crate::model::s3::Blob;
 use crate::state::objects::{Objects, internal};
 
-/// The algorithms, as the ends of their headers' names.
+/// The checksum algorithms, by the suffix of their headers.
 const ALGORITHMS: &[&str] = &["crc32", "crc32c", "crc64nvme", "sha1", "sha256"];
 
-/// Digests of the content that the client has sent.
+/// Digests that the client has sent with the content.
 #[derive(Default)]
 pub(super) struct Claims {
     pub(super) length: Option<i64>,
@@ -27,21 +27,21 @@ pub(super) struct Claims {
     pub(super) md5: Option<String>,
     /// Checksums by algorithm, from headers.
     pub(super) checksums: BTreeMap<&'static str, String>,
-    /// Checksums that come behind the body, and the header that announces them.
+    /// Trailing checksums, and the header that announces them.
     pub(super) trailers: Option<Trailers>,
     pub(super) announced: Option<String>,
-    /// An algorithm that is wanted without a checksum given.
+    /// A requested algorithm without a checksum.
     pub(super) algorithm: Option<String>,
 }
 
-/// New content that is not an object's yet; it is deleted unless it is kept.
+/// New content that does not belong to an object yet; it is deleted when dropped.
 pub(super) struct NewBlob {
     path: PathBuf,
     blob: Option<Blob>,
 }
 
 impl NewBlob {
-    /// The content, from now on the caller's to delete.
+    /// Returns the content without deleting it when the upload is dropped; the caller must delete it.
     pub(super) fn keep(mut self) -> Blob {
         self.blob.take().unwrap_or_default()
     }
@@ -76,7 +76,7 @@ pub(super) async fn receive(
     let mut size = 0_u64;
     if let Some(mut body) = body {
         while let Some(piece) = body.next().await {
-            let piece = piece.map_err(|error| unread(&*error))?;
+            let piece = piece.map_err(|error| body_error(&*error))?;
             md5.update(&piece);
             hashers.update(&piece);
             file.write_all(&piece).await.map_err(internal)?;
@@ -95,8 +95,8 @@ pub(super) async fn receive(
     Ok(new)
 }
 
-/// Reasons why a body ended early.
-fn unread(error: &(dyn std::error::Error + 'static)) -> S3Error {
+/// Converts the failure of a body to S3's error.
+fn body_error(error: &(dyn std::error::Error + 'static)) -> S3Error {
     let mut causes = std::iter::successors(Some(error), |error| error.source());
     let forged = causes.find_map(|error| error.downcast_ref::<std::io::Error>());
     match forged.filter(|error| error.kind() == std::io::ErrorKind::PermissionDenied) {
@@ -106,7 +106,7 @@ fn unread(error: &(dyn std::error::Error + 'static)) -> S3Error {
 }
 
 impl Claims {
-    /// The algorithms to compute: those that are claimed, or what S3 computes on its own.
+    /// Returns the algorithms to compute: those in the request, or the ones that S3 computes by default.
     fn hashers(&self) -> ChecksumHasher {
         let announced = self.announced.as_deref().unwrap_or_default().to_ascii_lowercase();
         let wanted = |name: &str| {
@@ -152,7 +152,7 @@ impl Claims {
     }
 }
 
-/// The checksums of a request's headers by algorithm.
+/// Returns the checksums of a request's headers by algorithm.
 pub(super) fn claimed(checksum: Checksum) -> BTreeMap<&'static str, String> {
     let all = [
         ("crc32", checksum.checksum_crc32),

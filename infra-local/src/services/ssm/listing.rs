@@ -35,7 +35,7 @@ struct Filter {
     values: Vec<String>,
 }
 
-/// The older form of a filter, which selects values that begin with the given ones.
+/// The older form of a filter, which selects values by their prefixes.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct OlderFilter {
@@ -120,7 +120,7 @@ fn filter<'a>(all: impl Iterator<Item = &'a Parameter>, filters: &[Filter]) -> O
 
 impl Filter {
     fn accepts(&self, parameter: &Parameter) -> bool {
-        let held = match self.key.as_str() {
+        let actual = match self.key.as_str() {
             "Path" => {
                 let recursive = self.option.as_deref() == Some("Recursive");
                 return self.values.iter().any(|path| is_below(&parameter.name, path, recursive));
@@ -132,13 +132,13 @@ impl Filter {
             "DataType" => Some(parameter.data_type.as_str()),
             tag => tag.strip_prefix("tag:").and_then(|key| parameter.tags.get(key)).map(String::as_str),
         };
-        let Some(held) = held else { return false };
-        // A tag filter without values asks for the key alone.
+        let Some(actual) = actual else { return false };
+        // A tag filter without values matches the key alone.
         self.values.is_empty()
             || self.values.iter().any(|value| match self.option.as_deref() {
-                Some("BeginsWith") => held.starts_with(value.as_str()),
-                Some("Contains") => held.contains(value.as_str()),
-                _ => held == value,
+                Some("BeginsWith") => actual.starts_with(value.as_str()),
+                Some("Contains") => actual.contains(value.as_str()),
+                _ => actual == value,
             })
     }
 }

@@ -33,7 +33,7 @@ fn parameter_arn(_: &Cloud, region: &str, name: &str) -> Option<String> {
     Some(arn(region, name.split(':').next().unwrap_or(name)))
 }
 
-/// Reads a request into its type; unknown fields are refused by name.
+/// Parses a request; unknown fields are refused by name.
 fn input<T: DeserializeOwned>(call: &Call<'_, Value>) -> Outcome<T> {
     T::deserialize(&call.input).map_err(|error| validation(error.to_string()))
 }

@@ -22,7 +22,7 @@ pub(super) const OPERATIONS: &[SsmOperation] = &[
     typed!(Writes, "DeleteParameters", delete_several).on(&[PARAMETERS]),
 ];
 
-/// AWS keeps this many versions.
+/// AWS's limit of versions per parameter.
 const VERSIONS: usize = 100;
 
 #[derive(Deserialize)]
@@ -39,7 +39,7 @@ struct Put {
     tags: Vec<Tag>,
     tier: Option<String>,
     data_type: Option<String>,
-    /// Some clients send an empty one for none.
+    /// Some clients send an empty pattern for none.
     allowed_pattern: Option<String>,
 }
 
@@ -189,7 +189,7 @@ fn delete_several(cloud: &mut Cloud, call: &Call<'_, Value>, request: DeleteSeve
     Ok(json!({"DeletedParameters": deleted, "InvalidParameters": invalid}))
 }
 
-/// Writes one version of a parameter with its value.
+/// Renders a version of a parameter with its value.
 pub(super) fn render(region: &str, parameter: &Parameter, number: u64, decrypt: bool, selector: Option<&str>) -> Value {
     let version = parameter.versions.get(&number);
     let mut node = json!({
@@ -209,7 +209,7 @@ pub(super) fn render(region: &str, parameter: &Parameter, number: u64, decrypt: 
     node
 }
 
-/// A secure value that is not to be decrypted shows as something that stands for it and does not give it away.
+/// Returns the value of a response. Without decryption, a placeholder replaces a secure value.
 fn shown_value(parameter: &Parameter, number: u64, value: &str, decrypt: bool) -> String {
     use base64::Engine as _;
     if decrypt || parameter.kind != ParameterKind::SecureString {
@@ -219,7 +219,7 @@ fn shown_value(parameter: &Parameter, number: u64, value: &str, decrypt: bool) -
     format!("AQICAH{}", base64::engine::general_purpose::STANDARD.encode(digest))
 }
 
-/// JSON services write times as seconds since 1970 with a fraction.
+/// Returns a time in the form of JSON services: seconds since 1970 with a fraction.
 pub(super) fn timestamp(time: DateTime<Utc>) -> Value {
     json!(time.timestamp_millis() as f64 / 1000.0)
 }
@@ -232,7 +232,7 @@ pub(super) fn kind_name(kind: ParameterKind) -> &'static str {
     }
 }
 
-/// Writes what DescribeParameters shows: everything but values.
+/// Renders a parameter for DescribeParameters: without its values.
 pub(super) fn metadata(region: &str, parameter: &Parameter) -> Value {
     let mut node = json!({
         "Name": parameter.name,
@@ -259,9 +259,9 @@ pub(super) fn metadata(region: &str, parameter: &Parameter) -> Value {
     node
 }
 
-/// A value has to match a pattern as a whole.
+/// Checks that a value matches a pattern as a whole.
 fn check_pattern(pattern: &str, value: &str) -> Outcome<()> {
-    let invalid = |why: String| ApiError::new("InvalidAllowedPatternException", why);
+    let invalid = |problem: String| ApiError::new("InvalidAllowedPatternException", problem);
     if pattern.chars().count() > 1024 {
         return Err(invalid("AllowedPattern has at most 1024 characters.".to_owned()));
     }
@@ -273,8 +273,8 @@ fn check_pattern(pattern: &str, value: &str) -> Outcome<()> {
         })
     };
     compiled(pattern)?;
-    let whole = compiled(&format!("^(?:{pattern})$"))?;
-    if whole.is_match(value) {
+    let anchored = compiled(&format!("^(?:{pattern})$"))?;
+    if anchored.is_match(value) {
         return Ok(());
     }
     Err(ApiError::new(
@@ -283,7 +283,8 @@ fn check_pattern(pattern: &str, value: &str) -> Outcome<()> {
     ))
 }
 
-/// Standard parameters hold 4 KiB, advanced ones 8 KiB; an advanced one does not go back.
+/// Returns the tier of a value. Standard parameters hold 4 KiB, advanced ones 8 KiB; an advanced parameter keeps its
+/// tier.
 fn tier(wanted: Option<&str>, known: Option<&Parameter>, value: &str) -> Outcome<String> {
     if value.is_empty() {
         return Err(validation("value: Member must have length greater than or equal to 1"));

@@ -92,7 +92,7 @@ fn unknown(id: &str) -> ApiError {
     ApiError::new("InvalidResourceId", message)
 }
 
-/// Collects and checks the tags of a request.
+/// Parses and validates the tags of a request.
 pub(super) fn read_tags(list: Vec<Tag>) -> Outcome<Tags> {
     let mut all = Tags::new();
     for tag in list {

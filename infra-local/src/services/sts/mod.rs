@@ -1,4 +1,4 @@
-//! AWS Security Token Service: who is calling, and roles taken on.
+//! AWS Security Token Service: the identity of the caller, and assumed roles.
 
 use chrono::Duration;
 
@@ -42,14 +42,14 @@ fn assume_role(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         return Err(validation(format!("RoleSessionName '{name}' has 2 to 64 letters, digits and +=,.@-_")));
     }
     let identity = Identity::of_key(&cloud.iam, call.access_key);
-    let who = identity.arn(&cloud.iam);
+    let caller_arn = identity.arn(&cloud.iam);
     let refused = || {
-        let message = format!("User: {who} is not authorized to perform: sts:AssumeRole on resource: {arn}");
+        let message = format!("User: {caller_arn} is not authorized to perform: sts:AssumeRole on resource: {arn}");
         ApiError::new("AccessDenied", message).with_status(403)
     };
     let role = cloud.iam.roles.values().find(|role| role.arn == arn).ok_or_else(refused)?;
     let trust = Document::parse(&role.trust_policy).map_err(|_| refused())?;
-    if !trust.trusts("sts:AssumeRole", &who, ACCOUNT) {
+    if !trust.trusts("sts:AssumeRole", &caller_arn, ACCOUNT) {
         return Err(refused());
     }
     let seconds = params.parsed("DurationSeconds")?.unwrap_or(3600.min(role.max_session_seconds));

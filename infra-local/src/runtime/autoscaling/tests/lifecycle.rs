@@ -1,7 +1,7 @@
 //! Hooks, schedules, standby, zones, checkpoints and custom metrics.
 
 use super::*;
-use crate::domain::autoscaling::membership::set_aside;
+use crate::domain::autoscaling::membership::move_to_standby;
 use crate::model::autoscaling::{Hook, Lifecycle, Scheduled};
 use crate::model::cloudwatch::alarm::{Alarm, AlarmState, Comparison};
 use crate::model::cloudwatch::metrics::{MetricName, Sample};
@@ -30,7 +30,7 @@ fn an_instance_waits_for_every_hook_before_it_serves() {
 }
 
 #[test]
-fn silence_is_the_hooks_own_answer() {
+fn a_hook_that_times_out_has_its_default_result() {
     let mut world = World::new(1);
     hook(&mut world, "warm", true, false);
     world.ticks(5);
@@ -44,7 +44,7 @@ fn silence_is_the_hooks_own_answer() {
 }
 
 #[test]
-fn an_instance_waits_before_it_ends_and_is_out_of_service_meanwhile() {
+fn an_instance_waits_before_its_termination_and_is_out_of_service_meanwhile() {
     let mut world = World::new(2);
     world.ticks(4);
     hook(&mut world, "drain", false, false);
@@ -63,7 +63,7 @@ fn an_instance_waits_before_it_ends_and_is_out_of_service_meanwhile() {
 }
 
 #[test]
-fn a_scheduled_action_runs_once_or_again_and_again() {
+fn a_scheduled_action_runs_once_or_repeatedly() {
     let mut world = World::new(1);
     world.ticks(4);
     let action = |name: &str, next, recurrence: Option<&str>| Scheduled {
@@ -101,13 +101,13 @@ fn a_scheduled_action_runs_once_or_again_and_again() {
 }
 
 #[test]
-fn standby_neither_serves_nor_counts() {
+fn standby_instances_neither_serve_nor_count() {
     let mut world = World::new(2);
     world.ticks(4);
     let id = world.serving()[0].clone();
     let region = world.cloud.regions.get_mut(REGION).unwrap();
     let mut group = region.autoscaling.groups.remove("g").unwrap();
-    set_aside(&mut group, region, &id);
+    move_to_standby(&mut group, region, &id);
     region.autoscaling.groups.insert("g".to_owned(), group);
     world.ticks(6);
     assert_eq!(world.group().member_mut(&id).unwrap().lifecycle, Lifecycle::Standby);
@@ -119,7 +119,7 @@ fn standby_neither_serves_nor_counts() {
 }
 
 #[test]
-fn uneven_zones_are_evened_out_without_serving_less() {
+fn unbalanced_zones_are_rebalanced_without_reducing_capacity() {
     let mut world = World::new(4);
     world.ticks(4);
     let zones = world.group().zones.clone();
@@ -158,7 +158,7 @@ fn a_refresh_waits_at_its_checkpoints_and_bakes() {
 }
 
 #[test]
-fn an_alarm_rolls_a_refresh_back_while_it_bakes() {
+fn an_alarm_during_the_bake_time_rolls_a_refresh_back() {
     let mut world = World::new(1);
     world.ticks(4);
     world.refresh(Preferences { bake_seconds: Some(600), alarms: vec!["errors".to_owned()], ..preferences() });

@@ -523,7 +523,7 @@ mod tests {
 
     #[test]
     fn a_vpc_without_dns_support_accepts_no_requests_for_names() {
-        let script = of_router(&Vpc { has_resolver: false, ..vpc() }, &links());
+        let script = of_router(&Vpc { has_resolver: false, ..vpc() }, &links(), &[]);
         assert!(script.contains("dport 80 accept") && !script.contains("dport 53"), "{script}");
     }
 

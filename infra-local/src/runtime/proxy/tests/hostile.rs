@@ -1,4 +1,4 @@
-//! Requests that are meant to confuse the proxy or the target behind it.
+//! Malicious requests, which try to confuse the proxy or the target.
 
 use super::*;
 
@@ -10,7 +10,7 @@ async fn proxied() -> (Server, ProxyListener) {
     (server, proxy)
 }
 
-/// Sends bytes, and returns everything that comes back.
+/// Sends bytes, and returns the complete response.
 async fn exchange(proxy: &ProxyListener, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
     stream.write_all(bytes).await.unwrap();
@@ -29,7 +29,7 @@ async fn connection_options_cannot_strip_end_to_end_headers() {
         .header("x-private", "1")
         .body(Full::default())
         .unwrap();
-    let answer = ask(proxy.address(), request).await;
+    let answer = fetch(proxy.address(), request).await;
     assert!(answer.text.contains("host: shop.example.org"), "{}", answer.text);
     assert!(answer.text.contains("authorization: Bearer x"), "{}", answer.text);
     assert!(!answer.text.contains("x-private"), "{}", answer.text);
@@ -42,7 +42,7 @@ async fn a_malformed_chunk_is_the_client_s_error() {
     for body in ["zz\r\nhello\r\n0\r\n\r\n", "5;\r\nhel", "ffffffffffffffffff\r\nx"] {
         let mut bytes = [head, body].concat().into_bytes();
         if body.starts_with("5;") {
-            // The data is not followed by the end of its line.
+            // The chunk is not followed by a line end.
             bytes.extend(b"loXX0\r\n\r\n");
         }
         let answer = exchange(&proxy, &bytes).await;

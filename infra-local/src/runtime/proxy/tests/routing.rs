@@ -14,7 +14,7 @@ use super::*;
 use crate::model::elbv2::routing;
 use crate::model::elbv2::routing::{FixedResponse, Redirect};
 
-/// Two servers, each in a pool of its own, both healthy.
+/// Starts two servers, each in its own pool, both healthy.
 async fn two_pools() -> ([Server; 2], [TargetPool; 2]) {
     let servers = [Server::start("one").await, Server::start("two").await];
     let pools = [pool(), pool()];
@@ -33,17 +33,17 @@ fn path(pattern: &str) -> routing::Condition {
     routing::Condition::PathPattern(vec![pattern.to_owned()])
 }
 
-/// The server that has answered.
+/// Returns the name of the server that responded.
 fn name(answer: &Answer) -> &str {
     answer.text.split(' ').next().unwrap()
 }
 
 #[tokio::test]
-async fn the_first_rule_that_is_met_counts() {
+async fn the_first_matching_rule_applies() {
     let (_servers, [one, two]) = two_pools().await;
     let forward = |pool: &TargetPool| forwards([(pool, 1)]).default;
     let fixed = FixedResponse { status: 418, content_type: None, body: Some("no coffee".to_owned()) };
-    let elsewhere = Redirect {
+    let redirect = Redirect {
         protocol: "HTTPS".to_owned(),
         host: "new.#{host}".to_owned(),
         port: "443".to_owned(),
@@ -53,7 +53,7 @@ async fn the_first_rule_that_is_met_counts() {
     };
     let rules = vec![
         rule(&path("/coffee"), Action::FixedResponse(fixed)),
-        rule(&path("/old/*"), Action::Redirect(elsewhere)),
+        rule(&path("/old/*"), Action::Redirect(redirect)),
         rule(&path("/*/two"), forward(&two)),
         rule(&path("/old/*"), forward(&two)),
     ];
@@ -74,7 +74,7 @@ async fn invalid_requests_are_answered_without_a_target() {
     let proxy = listener(forwards([(&one, 1)])).await;
     let request = |method: &str, path: &str| Request::builder().method(method).uri(path).header("host", "h");
     let status = async |request: hyper::http::request::Builder| {
-        ask(proxy.address(), request.body(Full::default()).unwrap()).await.status.as_u16()
+        fetch(proxy.address(), request.body(Full::default()).unwrap()).await.status.as_u16()
     };
     assert_eq!(status(request("TRACE", "/")).await, 405);
     assert_eq!(status(request("GET", &format!("/{}", "x".repeat(17 * 1024)))).await, 414);
@@ -85,7 +85,7 @@ async fn invalid_requests_are_answered_without_a_target() {
 }
 
 #[tokio::test]
-async fn settings_change_what_is_sent_and_answered() {
+async fn settings_change_requests_and_responses() {
     let (_servers, [one, _]) = two_pools().await;
     let settings = Settings {
         drop_invalid_headers: true,
@@ -102,7 +102,7 @@ async fn settings_change_what_is_sent_and_answered() {
     )];
     let proxy = listener(Route { rules, settings, ..forwards([(&one, 1)]) }).await;
     let request = Request::get("/").header("host", "h:1").header("x_bad", "1").header("x-forwarded-for", "192.0.2.1");
-    let answer = ask(proxy.address(), request.body(Full::default()).unwrap()).await;
+    let answer = fetch(proxy.address(), request.body(Full::default()).unwrap()).await;
     assert!(answer.text.contains("host: h:1\n"), "{}", answer.text);
     assert!(!answer.text.contains("x_bad") && !answer.text.contains("x-forwarded-for"), "{}", answer.text);
     assert_eq!(answer.headers["x-frame-options"], "DENY");
@@ -112,16 +112,16 @@ async fn settings_change_what_is_sent_and_answered() {
     assert!(!own.headers.contains_key("server") && own.headers.contains_key("date"));
 }
 
-/// Asks with the cookies of an earlier answer.
+/// Sends a request with the cookies of an earlier response.
 async fn get_with(proxy: &ProxyListener, earlier: &Answer) -> Answer {
     let set = earlier.headers.get_all(SET_COOKIE).iter().map(|cookie| cookie.to_str().unwrap());
     let cookies: Vec<&str> = set.map(|cookie| cookie.split(';').next().unwrap()).collect();
     let request = Request::get("/").header("host", "h").header(COOKIE, cookies.join("; "));
-    ask(proxy.address(), request.body(Full::default()).unwrap()).await
+    fetch(proxy.address(), request.body(Full::default()).unwrap()).await
 }
 
 #[tokio::test]
-async fn clients_with_cookies_stay_with_their_target_as_long_as_it_takes_requests() {
+async fn clients_with_cookies_stay_with_their_target_while_it_is_usable() {
     let (one, two) = (Server::start("one").await, Server::start("two").await);
     let pool = pool();
     pool.configure(PoolSettings { stickiness: Some(Stickiness::Duration(LONG)), ..settings() });
@@ -147,7 +147,7 @@ async fn clients_with_cookies_stay_with_their_target_as_long_as_it_takes_request
 #[tokio::test]
 async fn clients_stay_with_their_target_group() {
     let (servers, [one, _]) = two_pools().await;
-    // The pools of two groups have different names.
+    // Two target groups have different marks.
     let other = TargetPool::new("arn:other", settings(), 100.0, watch::Sender::new(0));
     other.set_targets(&targets([("i-2", servers[1].address)]));
     until_state(&other, "i-2", HealthState::Healthy).await;
@@ -165,7 +165,7 @@ async fn clients_stay_with_their_target_group() {
 }
 
 #[tokio::test]
-async fn a_target_that_comes_late_takes_its_share_little_by_little() {
+async fn a_late_target_starts_slowly() {
     let (one, two) = (Server::start("one").await, Server::start("two").await);
     let pool = TargetPool::new("arn:targets", settings(), 1.0, watch::Sender::new(0));
     pool.configure(PoolSettings { slow_start: Some(Duration::from_hours(10)), ..settings() });
@@ -186,11 +186,11 @@ async fn a_target_that_comes_late_takes_its_share_little_by_little() {
     assert_eq!(count().await, 10, "without a slow start both have the same share");
 }
 
-/// A certificate for a name, and what is shown with it.
+/// Returns a certificate for a name, and the identity that presents it.
 pub(super) fn identity(name: &str) -> (CertificateDer<'static>, Identity) {
-    let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
-    let (chain, private_key) = (made.cert.pem(), made.signing_key.serialize_pem());
-    (made.cert.der().clone(), Identity { names: vec![name.to_owned()], chain, private_key })
+    let generated = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+    let (chain, private_key) = (generated.cert.pem(), generated.signing_key.serialize_pem());
+    (generated.cert.der().clone(), Identity { names: vec![name.to_owned()], chain, private_key })
 }
 
 async fn connect(
@@ -211,7 +211,7 @@ async fn connect(
 }
 
 #[tokio::test]
-async fn by_tls_each_name_has_its_certificate_and_http2_is_spoken() {
+async fn tls_selects_the_certificate_by_name_and_negotiates_http2() {
     let (_servers, [one, _]) = two_pools().await;
     let ((first, first_identity), (second, second_identity)) = (identity("a.example.org"), identity("*.b.example.org"));
     let tls = Tls { identities: vec![first_identity, second_identity], tls12: true, tls13: true, http2: true };
@@ -221,19 +221,22 @@ async fn by_tls_each_name_has_its_certificate_and_http2_is_spoken() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut proxy = ProxyListener::new(listener, route, Some(tls.clone()), &workers()).unwrap();
 
-    // The certificate of a name is shown to who asks for it; others would not be trusted.
+    // A client that requests a name receives its certificate; the client would not trust another one.
     let stream = connect(&proxy, "x.b.example.org", &second, b"http/1.1").await;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
     let request = Request::get("/").header("host", "x.b.example.org").body(Full::<Bytes>::default()).unwrap();
     let body = sender.send_request(request).await.unwrap().into_body().collect().await.unwrap().to_bytes();
-    let told = String::from_utf8(body.to_vec()).unwrap();
-    assert!(told.contains("x-forwarded-proto: https") && told.contains("x-amzn-tls-version: TLSv1.3\n"), "{told}");
+    let body_text = String::from_utf8(body.to_vec()).unwrap();
+    assert!(
+        body_text.contains("x-forwarded-proto: https") && body_text.contains("x-amzn-tls-version: TLSv1.3\n"),
+        "{body_text}"
+    );
 
     let stream = connect(&proxy, "a.example.org", &first, b"h2").await;
     let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
-    let asked = (0..20).map(|_| {
+    let requests = (0..20).map(|_| {
         let mut sender = sender.clone();
         async move {
             let request = Request::get("https://a.example.org/a").header(COOKIE, "a=1").header(COOKIE, "b=2");
@@ -241,9 +244,9 @@ async fn by_tls_each_name_has_its_certificate_and_http2_is_spoken() {
             response.into_body().collect().await.unwrap().to_bytes()
         }
     });
-    for body in futures::future::join_all(asked).await {
-        let told = String::from_utf8(body.to_vec()).unwrap();
-        assert!(told.starts_with("one GET /a\n") && told.contains("cookie: a=1; b=2\n"), "{told}");
+    for body in futures::future::join_all(requests).await {
+        let body_text = String::from_utf8(body.to_vec()).unwrap();
+        assert!(body_text.starts_with("one GET /a\n") && body_text.contains("cookie: a=1; b=2\n"), "{body_text}");
     }
 
     let (third, third_identity) = identity("a.example.org");
@@ -252,7 +255,7 @@ async fn by_tls_each_name_has_its_certificate_and_http2_is_spoken() {
 }
 
 #[tokio::test]
-async fn a_target_that_hangs_does_not_hold_up_the_others() {
+async fn a_target_that_hangs_does_not_delay_the_others() {
     let (one, two) = (Server::start("one").await, Server::start("two").await);
     let (stuck, fast) = (pool(), pool());
     stuck.set_targets(&targets([("i-1", one.address)]));
@@ -280,7 +283,7 @@ async fn thousands_of_clients_stay_connected() {
     crate::runtime::descriptors::raise();
     let (_servers, [one, _]) = two_pools().await;
     let proxy = listener(forwards([(&one, 1)])).await;
-    // Both ends of every connection are in this process, beside all other tests.
+    // This process has both ends of every connection, besides the other tests.
     let open = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
     let count = usize::try_from(open.saturating_sub(4096) / 2).unwrap().min(10_000);
     let mut clients = Vec::new();
@@ -299,7 +302,7 @@ async fn thousands_of_clients_stay_connected() {
 }
 
 #[tokio::test]
-async fn an_early_answer_does_not_stop_the_upload() {
+async fn an_early_response_does_not_stop_the_upload() {
     let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = server.local_addr().unwrap();
     let target = tokio::spawn(async move {
@@ -313,7 +316,7 @@ async fn an_early_answer_does_not_stop_the_upload() {
                 stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
                 continue;
             }
-            // The answer begins before the body is heard, and says in the end how long that was.
+            // The response begins before the body is read, and its end contains the length of the body.
             stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n").await.unwrap();
             let mut body = vec![0; 1 << 20];
             stream.read_exact(&mut body).await.unwrap();
@@ -331,6 +334,6 @@ async fn an_early_answer_does_not_stop_the_upload() {
     });
     let proxy = proxy(&pool, LONG).await;
     let request = Request::post("/").header("host", "h").body(Full::from(vec![b'x'; 1 << 20])).unwrap();
-    assert_eq!(ask(proxy.address(), request).await.text, (1 << 20).to_string());
+    assert_eq!(fetch(proxy.address(), request).await.text, (1 << 20).to_string());
     target.await.unwrap();
 }

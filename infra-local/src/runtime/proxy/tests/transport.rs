@@ -1,4 +1,4 @@
-//! Targets that are spoken to by TLS.
+//! Targets with TLS.
 
 use super::routing::identity;
 use super::*;
@@ -11,7 +11,7 @@ fn pool_by_tls() -> TargetPool {
 }
 
 #[tokio::test]
-async fn a_target_may_show_any_certificate() {
+async fn a_target_may_have_any_certificate() {
     let (_, shown) = identity("somebody.else");
     let (server, pool) = (Server::start_tls("one", shown).await, pool_by_tls());
     pool.set_targets(&targets([("a", server.address)]));
@@ -22,11 +22,11 @@ async fn a_target_may_show_any_certificate() {
     assert!(answer.text.contains("x-forwarded-proto: http"), "{}", answer.text);
     let sent = "0123456789abcdef".repeat(64 * 1024);
     let request = Request::post("/echo").header("host", "h").body(Full::from(sent.clone())).unwrap();
-    assert!(ask(proxy.address(), request).await.text == sent);
+    assert!(fetch(proxy.address(), request).await.text == sent);
 }
 
 #[tokio::test]
-async fn a_target_without_tls_is_unhealthy_and_a_bad_gateway() {
+async fn a_target_without_tls_is_unhealthy_and_causes_a_bad_gateway() {
     let (server, pool) = (Server::start("one").await, pool_by_tls());
     pool.set_targets(&targets([("a", server.address)]));
     until_state(&pool, "a", HealthState::Unhealthy).await;

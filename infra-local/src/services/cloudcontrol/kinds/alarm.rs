@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{CLOUDWATCH, known, made_up, tag_changes, tag_list, tags, text};
+use super::{CLOUDWATCH, generated_name, known, tag_changes, tag_list, tags, text};
 use crate::model::Cloud;
 use crate::model::cloudwatch::alarm::AlarmState;
 use crate::services::cloudcontrol::caller::Caller;
@@ -45,8 +45,8 @@ pub(super) const KIND: Kind = Kind {
 };
 
 fn create(cloud: &mut Cloud, caller: &Caller<'_>, wanted: &Value) -> Outcome<String> {
-    let name = text(wanted, "AlarmName")?.unwrap_or_else(|| made_up("Alarm"));
-    // Putting an existing alarm changes it, but a create must make a new one.
+    let name = text(wanted, "AlarmName")?.unwrap_or_else(|| generated_name("Alarm"));
+    // `PutMetricAlarm` would change an existing alarm, but a create must fail.
     if cloud.region(caller.region)?.cloudwatch.alarms.contains_key(&name) {
         return Err(crate::wire::ApiError::new("AlreadyExists", format!("The alarm {name} already exists.")));
     }
@@ -54,31 +54,31 @@ fn create(cloud: &mut Cloud, caller: &Caller<'_>, wanted: &Value) -> Outcome<Str
     Ok(name)
 }
 
-fn update(cloud: &mut Cloud, caller: &Caller<'_>, name: &str, living: &Value, wanted: &Value) -> Outcome<()> {
+fn update(cloud: &mut Cloud, caller: &Caller<'_>, name: &str, current: &Value, wanted: &Value) -> Outcome<()> {
     put(cloud, caller, name, wanted)?;
-    let (set, gone) = tag_changes(&tags(living)?, &tags(wanted)?);
-    let arn = living["Arn"].clone();
+    let (set, removed) = tag_changes(&tags(current)?, &tags(wanted)?);
+    let arn = current["Arn"].clone();
     if !set.is_empty() {
-        caller.ask(cloud, &CLOUDWATCH, "TagResource", json!({"ResourceARN": arn, "Tags": tag_list(&set)}))?;
+        caller.call_json(cloud, &CLOUDWATCH, "TagResource", json!({"ResourceARN": arn, "Tags": tag_list(&set)}))?;
     }
-    if !gone.is_empty() {
-        caller.ask(cloud, &CLOUDWATCH, "UntagResource", json!({"ResourceARN": arn, "TagKeys": gone}))?;
+    if !removed.is_empty() {
+        caller.call_json(cloud, &CLOUDWATCH, "UntagResource", json!({"ResourceARN": arn, "TagKeys": removed}))?;
     }
     Ok(())
 }
 
-/// The type's properties are called like the operation's parameters.
+/// Creates or updates the alarm. The type's properties have the names of the operation's parameters.
 fn put(cloud: &mut Cloud, caller: &Caller<'_>, name: &str, wanted: &Value) -> Outcome<()> {
     let mut alarm = wanted.clone();
     if let Value::Object(properties) = &mut alarm {
         properties.remove("Arn");
         properties.insert("AlarmName".to_owned(), Value::from(name));
     }
-    caller.ask(cloud, &CLOUDWATCH, "PutMetricAlarm", alarm).map(drop)
+    caller.call_json(cloud, &CLOUDWATCH, "PutMetricAlarm", alarm).map(drop)
 }
 
 fn delete(cloud: &mut Cloud, caller: &Caller<'_>, name: &str) -> Outcome<()> {
-    caller.ask(cloud, &CLOUDWATCH, "DeleteAlarms", json!({"AlarmNames": [name]})).map(drop)
+    caller.call_json(cloud, &CLOUDWATCH, "DeleteAlarms", json!({"AlarmNames": [name]})).map(drop)
 }
 
 fn read(cloud: &Cloud, region: &str, name: &str) -> Outcome<Option<Value>> {

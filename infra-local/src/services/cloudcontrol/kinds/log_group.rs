@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{LOGS, known, made_up, tag_changes, tag_list, tags, text};
+use super::{LOGS, generated_name, known, tag_changes, tag_list, tags, text};
 use crate::model::Cloud;
 use crate::services::cloudcontrol::caller::Caller;
 use crate::services::cloudcontrol::kind::Kind;
@@ -31,29 +31,29 @@ pub(super) const KIND: Kind = Kind {
 };
 
 fn create(cloud: &mut Cloud, caller: &Caller<'_>, wanted: &Value) -> Outcome<String> {
-    let name = text(wanted, "LogGroupName")?.unwrap_or_else(|| made_up("LogGroup"));
+    let name = text(wanted, "LogGroupName")?.unwrap_or_else(|| generated_name("LogGroup"));
     let tags = tags(wanted)?;
     let tags = (!tags.is_empty()).then_some(tags);
     let group = json!({"logGroupName": name, "logGroupClass": wanted.get("LogGroupClass"), "tags": tags});
-    caller.ask(cloud, &LOGS, "CreateLogGroup", group)?;
+    caller.call_json(cloud, &LOGS, "CreateLogGroup", group)?;
     retain(cloud, caller, &name, wanted)?;
     Ok(name)
 }
 
-fn update(cloud: &mut Cloud, caller: &Caller<'_>, name: &str, living: &Value, wanted: &Value) -> Outcome<()> {
-    if wanted.get("LogGroupClass").is_some_and(|class| *class != living["LogGroupClass"]) {
+fn update(cloud: &mut Cloud, caller: &Caller<'_>, name: &str, current: &Value, wanted: &Value) -> Outcome<()> {
+    if wanted.get("LogGroupClass").is_some_and(|class| *class != current["LogGroupClass"]) {
         return Err(super::invalid("The class of a log group cannot be changed."));
     }
-    if living.get("RetentionInDays") != wanted.get("RetentionInDays") {
+    if current.get("RetentionInDays") != wanted.get("RetentionInDays") {
         retain(cloud, caller, name, wanted)?;
     }
-    let (set, gone) = tag_changes(&tags(living)?, &tags(wanted)?);
-    let arn = living["Arn"].clone();
+    let (set, removed) = tag_changes(&tags(current)?, &tags(wanted)?);
+    let arn = current["Arn"].clone();
     if !set.is_empty() {
-        caller.ask(cloud, &LOGS, "TagResource", json!({"resourceArn": arn, "tags": set}))?;
+        caller.call_json(cloud, &LOGS, "TagResource", json!({"resourceArn": arn, "tags": set}))?;
     }
-    if !gone.is_empty() {
-        caller.ask(cloud, &LOGS, "UntagResource", json!({"resourceArn": arn, "tagKeys": gone}))?;
+    if !removed.is_empty() {
+        caller.call_json(cloud, &LOGS, "UntagResource", json!({"resourceArn": arn, "tagKeys": removed}))?;
     }
     Ok(())
 }
@@ -62,11 +62,11 @@ fn retain(cloud: &mut Cloud, caller: &Caller<'_>, name: &str, wanted: &Value) ->
     let group = json!({"logGroupName": name, "retentionInDays": wanted.get("RetentionInDays")});
     let operation =
         if wanted.get("RetentionInDays").is_some() { "PutRetentionPolicy" } else { "DeleteRetentionPolicy" };
-    caller.ask(cloud, &LOGS, operation, group).map(drop)
+    caller.call_json(cloud, &LOGS, operation, group).map(drop)
 }
 
 fn delete(cloud: &mut Cloud, caller: &Caller<'_>, name: &str) -> Outcome<()> {
-    caller.ask(cloud, &LOGS, "DeleteLogGroup", json!({"logGroupName": name})).map(drop)
+    caller.call_json(cloud, &LOGS, "DeleteLogGroup", json!({"logGroupName": name})).map(drop)
 }
 
 fn read(cloud: &Cloud, region: &str, name: &str) -> Outcome<Option<Value>> {

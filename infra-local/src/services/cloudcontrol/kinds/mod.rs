@@ -1,4 +1,4 @@
-//! The types of resources there are here, each with what CloudFormation's registry says of it.
+//! The supported resource types, with the properties of CloudFormation's registry.
 
 mod alarm;
 mod log_group;
@@ -27,7 +27,7 @@ const LOGS: Of<Value, Value> = Of { name: "logs", operations: logs::OPERATIONS }
 const SSM: Of<Value, Value> = Of { name: "ssm", operations: ssm::OPERATIONS };
 const CLOUDWATCH: Of<Value, Value> = Of { name: "cloudwatch", operations: cloudwatch::OPERATIONS };
 
-/// The type of this name.
+/// Returns the type with this name.
 pub(super) fn named(name: &str) -> Outcome<&'static Kind> {
     if let Some(kind) = KINDS.iter().find(|kind| kind.name == name) {
         return Ok(kind);
@@ -52,7 +52,7 @@ pub(super) fn named(name: &str) -> Outcome<&'static Kind> {
     ))
 }
 
-/// The text that a property holds, if it is there.
+/// Returns the text of a property, if it is set.
 fn text(properties: &Value, name: &str) -> Outcome<Option<String>> {
     match properties.get(name) {
         None => Ok(None),
@@ -63,7 +63,7 @@ fn text(properties: &Value, name: &str) -> Outcome<Option<String>> {
     }
 }
 
-/// The items of a property, none if it is not there.
+/// Returns the items of a property; none if it is not set.
 fn items<'a>(properties: &'a Value, name: &str) -> Outcome<&'a [Value]> {
     match properties.get(name) {
         None => Ok(&[]),
@@ -72,7 +72,7 @@ fn items<'a>(properties: &'a Value, name: &str) -> Outcome<&'a [Value]> {
     }
 }
 
-/// Refuses members of an item of a list that are not among `known`, rather than to pass over them.
+/// Refuses members of a list's item that are not in `known`, instead of ignoring them.
 fn only(item: &Value, list: &str, known: &[&str]) -> Outcome<()> {
     let Value::Object(members) = item else {
         return Err(invalid(format!("Model validation failed (#/{list}: expected type: JSONObject)")));
@@ -85,7 +85,7 @@ fn only(item: &Value, list: &str, known: &[&str]) -> Outcome<()> {
     }
 }
 
-/// The tags that the property `Tags` lists.
+/// Returns the tags of the property `Tags`.
 fn tags(properties: &Value) -> Outcome<Tags> {
     let mut all = Tags::new();
     for tag in items(properties, "Tags")? {
@@ -97,19 +97,19 @@ fn tags(properties: &Value) -> Outcome<Tags> {
     Ok(all)
 }
 
-/// Tags as properties have them.
+/// Returns tags in the form of properties.
 fn tag_list(tags: &Tags) -> Value {
     tags.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect()
 }
 
-/// The tags to set, and the keys to take away, so that `old` becomes `new`.
+/// Returns the tags to set and the keys to remove, so that `old` becomes `new`.
 fn tag_changes(old: &Tags, new: &Tags) -> (Tags, Vec<String>) {
     let set = new.iter().filter(|(key, value)| old.get(*key) != Some(value));
-    let gone = old.keys().filter(|key| !new.contains_key(*key));
-    (set.map(|(key, value)| (key.clone(), value.clone())).collect(), gone.cloned().collect())
+    let removed = old.keys().filter(|key| !new.contains_key(*key));
+    (set.map(|(key, value)| (key.clone(), value.clone())).collect(), removed.cloned().collect())
 }
 
-/// The properties without those that are null or empty lists.
+/// Returns the properties without those that are null or empty lists.
 fn known(properties: Value) -> Value {
     match properties {
         Value::Object(properties) => properties
@@ -120,12 +120,12 @@ fn known(properties: Value) -> Value {
     }
 }
 
-/// A name for what is given none.
-fn made_up(prefix: &str) -> String {
+/// Generates a name for a resource that is declared without one.
+fn generated_name(prefix: &str) -> String {
     format!("{prefix}-{}", ids::random_hex(12))
 }
 
-/// A form of the Query protocols.
+/// A request in the form of the Query protocols.
 #[derive(Default)]
 struct Form(Vec<(String, String)>);
 
@@ -146,7 +146,7 @@ impl Form {
         }
     }
 
-    /// Tags as `name.1.Key`, `name.1.Value`…
+    /// Adds tags as `name.1.Key`, `name.1.Value`…
     fn tags(mut self, name: &str, tags: &Tags) -> Self {
         for (number, (key, value)) in (1..).zip(tags) {
             self = self.with(format!("{name}.{number}.Key"), key).with(format!("{name}.{number}.Value"), value);
@@ -155,15 +155,15 @@ impl Form {
     }
 }
 
-/// Gives something in EC2 other tags.
+/// Replaces the tags of an EC2 resource.
 fn retag_ec2(cloud: &mut Cloud, caller: &Caller<'_>, id: &str, old: &Value, new: &Value) -> Outcome<()> {
-    let (set, gone) = tag_changes(&tags(old)?, &tags(new)?);
+    let (set, removed) = tag_changes(&tags(old)?, &tags(new)?);
     if !set.is_empty() {
         let form = Form::new().with("ResourceId.1", id).tags("Tag", &set);
         caller.query(cloud, &EC2, "CreateTags", &form.0)?;
     }
-    if !gone.is_empty() {
-        let keys = (1..).zip(&gone).map(|(number, key)| (format!("Tag.{number}.Key"), key.clone()));
+    if !removed.is_empty() {
+        let keys = (1..).zip(&removed).map(|(number, key)| (format!("Tag.{number}.Key"), key.clone()));
         let form = Form(std::iter::once(("ResourceId.1".to_owned(), id.to_owned())).chain(keys).collect());
         caller.query(cloud, &EC2, "DeleteTags", &form.0)?;
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{SSM, made_up, text};
+use super::{SSM, generated_name, text};
 use crate::model::Cloud;
 use crate::model::ssm::ParameterKind;
 use crate::services::cloudcontrol::caller::Caller;
@@ -10,7 +10,7 @@ use crate::services::cloudcontrol::invalid;
 use crate::services::cloudcontrol::kind::Kind;
 use crate::wire::Outcome;
 
-/// Its tags, description and tier are taken and not told.
+/// Tags, description and tier are accepted and not returned.
 pub(super) const KIND: Kind = Kind {
     name: "AWS::SSM::Parameter",
     identifier: "Name",
@@ -28,27 +28,27 @@ pub(super) const KIND: Kind = Kind {
 };
 
 fn create(cloud: &mut Cloud, caller: &Caller<'_>, wanted: &Value) -> Outcome<String> {
-    let name = text(wanted, "Name")?.unwrap_or_else(|| made_up("CFN-Parameter"));
+    let name = text(wanted, "Name")?.unwrap_or_else(|| generated_name("CFN-Parameter"));
     let mut parameter = request(&name, wanted)?;
     let tags = tags(wanted)?;
     if !tags.is_empty() {
         parameter["Tags"] = Value::from(tags);
     }
-    caller.ask(cloud, &SSM, "PutParameter", parameter)?;
+    caller.call_json(cloud, &SSM, "PutParameter", parameter)?;
     Ok(name)
 }
 
-fn update(cloud: &mut Cloud, caller: &Caller<'_>, name: &str, living: &Value, wanted: &Value) -> Outcome<()> {
-    if living["Type"] != wanted["Type"] {
+fn update(cloud: &mut Cloud, caller: &Caller<'_>, name: &str, current: &Value, wanted: &Value) -> Outcome<()> {
+    if current["Type"] != wanted["Type"] {
         return Err(invalid("The type of a parameter cannot be changed: replace the parameter"));
     }
     let mut parameter = request(name, wanted)?;
     parameter["Overwrite"] = json!(true);
-    caller.ask(cloud, &SSM, "PutParameter", parameter)?;
+    caller.call_json(cloud, &SSM, "PutParameter", parameter)?;
     let tags = tags(wanted)?;
     if !tags.is_empty() {
         let resource = json!({"ResourceType": "Parameter", "ResourceId": name, "Tags": tags});
-        caller.ask(cloud, &SSM, "AddTagsToResource", resource)?;
+        caller.call_json(cloud, &SSM, "AddTagsToResource", resource)?;
     }
     Ok(())
 }
@@ -69,7 +69,7 @@ fn request(name: &str, wanted: &Value) -> Outcome<Value> {
     }))
 }
 
-/// This type writes tags as a map.
+/// Returns the tags, which are a map in this type.
 fn tags(wanted: &Value) -> Outcome<Vec<Value>> {
     match wanted.get("Tags") {
         None => Ok(Vec::new()),
@@ -79,7 +79,7 @@ fn tags(wanted: &Value) -> Outcome<Vec<Value>> {
 }
 
 fn delete(cloud: &mut Cloud, caller: &Caller<'_>, name: &str) -> Outcome<()> {
-    caller.ask(cloud, &SSM, "DeleteParameter", json!({"Name": name})).map(drop)
+    caller.call_json(cloud, &SSM, "DeleteParameter", json!({"Name": name})).map(drop)
 }
 
 fn read(cloud: &Cloud, region: &str, name: &str) -> Outcome<Option<Value>> {

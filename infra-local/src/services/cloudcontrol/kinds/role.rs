@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Form, IAM, items, known, made_up, only, tag_changes, tag_list, tags, text};
+use super::{Form, IAM, generated_name, items, known, only, tag_changes, tag_list, tags, text};
 use crate::model::Cloud;
 use crate::services::cloudcontrol::caller::Caller;
 use crate::services::cloudcontrol::invalid;
@@ -39,7 +39,7 @@ pub(super) const KIND: Kind = Kind {
 };
 
 fn create(cloud: &mut Cloud, caller: &Caller<'_>, wanted: &Value) -> Outcome<String> {
-    let name = text(wanted, "RoleName")?.unwrap_or_else(|| made_up("Role"));
+    let name = text(wanted, "RoleName")?.unwrap_or_else(|| generated_name("Role"));
     let form = Form::new()
         .with("RoleName", &name)
         .with("AssumeRolePolicyDocument", document(&wanted["AssumeRolePolicyDocument"]))
@@ -52,25 +52,25 @@ fn create(cloud: &mut Cloud, caller: &Caller<'_>, wanted: &Value) -> Outcome<Str
     Ok(name)
 }
 
-fn update(cloud: &mut Cloud, caller: &Caller<'_>, name: &str, living: &Value, wanted: &Value) -> Outcome<()> {
+fn update(cloud: &mut Cloud, caller: &Caller<'_>, name: &str, current: &Value, wanted: &Value) -> Outcome<()> {
     let form = Form::new()
         .with("RoleName", name)
         .with("Description", text(wanted, "Description")?.unwrap_or_default())
         .with("MaxSessionDuration", text(wanted, "MaxSessionDuration")?.unwrap_or_else(|| "3600".to_owned()));
     caller.query(cloud, &IAM, "UpdateRole", &form.0)?;
     let trust = "AssumeRolePolicyDocument";
-    if living[trust] != wanted[trust] {
+    if current[trust] != wanted[trust] {
         let form = Form::new().with("RoleName", name).with("PolicyDocument", document(&wanted[trust]));
         caller.query(cloud, &IAM, "UpdateAssumeRolePolicy", &form.0)?;
     }
-    policies(cloud, caller, name, living, wanted)?;
-    let (set, gone) = tag_changes(&tags(living)?, &tags(wanted)?);
+    policies(cloud, caller, name, current, wanted)?;
+    let (set, removed) = tag_changes(&tags(current)?, &tags(wanted)?);
     if !set.is_empty() {
         let form = Form::new().with("RoleName", name).tags("Tags.member", &set);
         caller.query(cloud, &IAM, "TagRole", &form.0)?;
     }
-    if !gone.is_empty() {
-        let keys = (1..).zip(&gone);
+    if !removed.is_empty() {
+        let keys = (1..).zip(&removed);
         let form = keys.fold(Form::new().with("RoleName", name), |form, (number, key)| {
             form.with(format!("TagKeys.member.{number}"), key)
         });
@@ -79,9 +79,9 @@ fn update(cloud: &mut Cloud, caller: &Caller<'_>, name: &str, living: &Value, wa
     Ok(())
 }
 
-/// Brings inline and attached policies in order.
-fn policies(cloud: &mut Cloud, caller: &Caller<'_>, role: &str, living: &Value, wanted: &Value) -> Outcome<()> {
-    let (old, new) = (inline(living)?, inline(wanted)?);
+/// Reconciles inline and attached policies.
+fn policies(cloud: &mut Cloud, caller: &Caller<'_>, role: &str, current: &Value, wanted: &Value) -> Outcome<()> {
+    let (old, new) = (inline(current)?, inline(wanted)?);
     for (policy, text) in new.iter().filter(|wanted| !old.contains(wanted)) {
         let form = Form::new().with("RoleName", role).with("PolicyName", policy).with("PolicyDocument", text);
         caller.query(cloud, &IAM, "PutRolePolicy", &form.0)?;
@@ -90,7 +90,7 @@ fn policies(cloud: &mut Cloud, caller: &Caller<'_>, role: &str, living: &Value, 
         let form = Form::new().with("RoleName", role).with("PolicyName", policy);
         caller.query(cloud, &IAM, "DeleteRolePolicy", &form.0)?;
     }
-    let (old, new) = (items(living, "ManagedPolicyArns")?, items(wanted, "ManagedPolicyArns")?);
+    let (old, new) = (items(current, "ManagedPolicyArns")?, items(wanted, "ManagedPolicyArns")?);
     let missing = new.iter().filter(|arn| !old.contains(arn)).map(|arn| ("AttachRolePolicy", arn));
     let surplus = old.iter().filter(|arn| !new.contains(arn)).map(|arn| ("DetachRolePolicy", arn));
     for (operation, arn) in missing.chain(surplus) {
@@ -103,7 +103,7 @@ fn policies(cloud: &mut Cloud, caller: &Caller<'_>, role: &str, living: &Value, 
     Ok(())
 }
 
-/// The names and documents of inline policies.
+/// Returns the names and documents of inline policies.
 fn inline(properties: &Value) -> Outcome<Vec<(String, String)>> {
     let policy = |policy: &Value| {
         only(policy, "Policies", &["PolicyName", "PolicyDocument"])?;
@@ -115,14 +115,14 @@ fn inline(properties: &Value) -> Outcome<Vec<(String, String)>> {
     items(properties, "Policies")?.iter().map(policy).collect()
 }
 
-/// A policy, which may be given as a text or as JSON, as IAM takes it.
+/// Returns a policy as text. IAM's types accept it as text or as JSON.
 fn document(policy: &Value) -> String {
     policy.as_str().map_or_else(|| policy.to_string(), str::to_owned)
 }
 
 fn delete(cloud: &mut Cloud, caller: &Caller<'_>, name: &str) -> Outcome<()> {
-    let living = read(cloud, caller.region, name)?.unwrap_or_default();
-    policies(cloud, caller, name, &living, &Value::Null)?;
+    let current = read(cloud, caller.region, name)?.unwrap_or_default();
+    policies(cloud, caller, name, &current, &Value::Null)?;
     caller.query(cloud, &IAM, "DeleteRole", &Form::new().with("RoleName", name).0).map(drop)
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{EC2, Form, items, known, made_up, only, retag_ec2, tag_list, tags, text};
+use super::{EC2, Form, generated_name, items, known, only, retag_ec2, tag_list, tags, text};
 use crate::model::Cloud;
 use crate::model::ec2::vpc::{Peer, Rule, SecurityGroup};
 use crate::services::cloudcontrol::caller::Caller;
@@ -28,7 +28,7 @@ pub(super) const KIND: Kind = Kind {
 
 fn create(cloud: &mut Cloud, caller: &Caller<'_>, wanted: &Value) -> Outcome<String> {
     let mut form = Form::new()
-        .with("GroupName", text(wanted, "GroupName")?.unwrap_or_else(|| made_up("SecurityGroup")))
+        .with("GroupName", text(wanted, "GroupName")?.unwrap_or_else(|| generated_name("SecurityGroup")))
         .maybe("GroupDescription", text(wanted, "GroupDescription")?)
         .maybe("VpcId", text(wanted, "VpcId")?);
     let tags = tags(wanted)?;
@@ -37,24 +37,24 @@ fn create(cloud: &mut Cloud, caller: &Caller<'_>, wanted: &Value) -> Outcome<Str
     }
     let answer = caller.query(cloud, &EC2, "CreateSecurityGroup", &form.0)?;
     let id = answer.at(&["groupId"]).ok_or_else(|| ApiError::internal("CreateSecurityGroup tells no id"))?.to_owned();
-    let living = read(cloud, caller.region, &id)?.unwrap_or_default();
-    rules(cloud, caller, &id, &living, wanted)?;
+    let current = read(cloud, caller.region, &id)?.unwrap_or_default();
+    rules(cloud, caller, &id, &current, wanted)?;
     Ok(id)
 }
 
-fn update(cloud: &mut Cloud, caller: &Caller<'_>, id: &str, living: &Value, wanted: &Value) -> Outcome<()> {
-    rules(cloud, caller, id, living, wanted)?;
-    retag_ec2(cloud, caller, id, living, wanted)
+fn update(cloud: &mut Cloud, caller: &Caller<'_>, id: &str, current: &Value, wanted: &Value) -> Outcome<()> {
+    rules(cloud, caller, id, current, wanted)?;
+    retag_ec2(cloud, caller, id, current, wanted)
 }
 
-/// Brings the rules in order; without any outward ones said, AWS's own stays.
-fn rules(cloud: &mut Cloud, caller: &Caller<'_>, id: &str, living: &Value, wanted: &Value) -> Outcome<()> {
+/// Reconciles the rules. Without egress rules in the properties, AWS's default rule is kept.
+fn rules(cloud: &mut Cloud, caller: &Caller<'_>, id: &str, current: &Value, wanted: &Value) -> Outcome<()> {
     for (property, direction) in [("SecurityGroupIngress", "Ingress"), ("SecurityGroupEgress", "Egress")] {
         if direction == "Egress" && wanted.get(property).is_none() {
             continue;
         }
         let old =
-            items(living, property)?.iter().map(|rule| permission(rule, property)).collect::<Outcome<Vec<_>>>()?;
+            items(current, property)?.iter().map(|rule| permission(rule, property)).collect::<Outcome<Vec<_>>>()?;
         let new =
             items(wanted, property)?.iter().map(|rule| permission(rule, property)).collect::<Outcome<Vec<_>>>()?;
         let surplus = old.iter().filter(|rule| !new.contains(rule)).map(|rule| ("Revoke", rule));
@@ -67,7 +67,7 @@ fn rules(cloud: &mut Cloud, caller: &Caller<'_>, id: &str, living: &Value, wante
     Ok(())
 }
 
-/// A rule as the operations take it.
+/// Converts a rule to the parameters of the operations.
 fn permission(rule: &Value, list: &str) -> Outcome<Vec<(String, String)>> {
     const PEERS: [(&str, &str); 4] = [
         ("CidrIp", "IpRanges.1.CidrIp"),

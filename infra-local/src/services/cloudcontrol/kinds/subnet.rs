@@ -53,9 +53,9 @@ fn create(cloud: &mut Cloud, caller: &Caller<'_>, wanted: &Value) -> Outcome<Str
     Ok(id)
 }
 
-fn update(cloud: &mut Cloud, caller: &Caller<'_>, id: &str, living: &Value, wanted: &Value) -> Outcome<()> {
+fn update(cloud: &mut Cloud, caller: &Caller<'_>, id: &str, current: &Value, wanted: &Value) -> Outcome<()> {
     map_addresses(cloud, caller, id, wanted)?;
-    retag_ec2(cloud, caller, id, living, wanted)
+    retag_ec2(cloud, caller, id, current, wanted)
 }
 
 fn map_addresses(cloud: &mut Cloud, caller: &Caller<'_>, id: &str, wanted: &Value) -> Outcome<()> {

@@ -24,7 +24,7 @@ pub(super) const KIND: Kind = Kind {
     list,
 };
 
-/// The switches, and what AWS has them be.
+/// Boolean attributes with their defaults.
 const SWITCHES: [(&str, &str); 2] = [("EnableDnsSupport", "true"), ("EnableDnsHostnames", "false")];
 
 fn create(cloud: &mut Cloud, caller: &Caller<'_>, wanted: &Value) -> Outcome<String> {
@@ -41,12 +41,12 @@ fn create(cloud: &mut Cloud, caller: &Caller<'_>, wanted: &Value) -> Outcome<Str
     Ok(id)
 }
 
-fn update(cloud: &mut Cloud, caller: &Caller<'_>, id: &str, living: &Value, wanted: &Value) -> Outcome<()> {
-    if wanted.get("InstanceTenancy").is_some_and(|tenancy| *tenancy != living["InstanceTenancy"]) {
+fn update(cloud: &mut Cloud, caller: &Caller<'_>, id: &str, current: &Value, wanted: &Value) -> Outcome<()> {
+    if wanted.get("InstanceTenancy").is_some_and(|tenancy| *tenancy != current["InstanceTenancy"]) {
         return Err(super::invalid("The local cloud has VPCs of the tenancy 'default' alone."));
     }
     switch(cloud, caller, id, wanted)?;
-    retag_ec2(cloud, caller, id, living, wanted)
+    retag_ec2(cloud, caller, id, current, wanted)
 }
 
 fn switch(cloud: &mut Cloud, caller: &Caller<'_>, id: &str, wanted: &Value) -> Outcome<()> {
