@@ -246,7 +246,8 @@ def instances():
     private, public = instance["PrivateIpAddress"], instance["PublicIpAddress"]
     assert private.startswith("172.31." if has_private_addresses() else "127.") and public.startswith("127."), instance
     assert (private == public) != has_private_addresses(), instance
-    assert instance["PrivateDnsName"] == instance["PrivateIpAddress"]
+    name = f"ip-{private.replace('.', '-')}.ec2.internal" if has_private_addresses() else private
+    assert instance["PrivateDnsName"] == name, instance
     assert {tag["Key"] for tag in instance["Tags"]} == {"peer", "Name"}
     statuses = ec2.describe_instance_status(InstanceIds=identifiers)["InstanceStatuses"]
     assert [status["InstanceStatus"]["Status"] for status in statuses] == ["ok", "ok"]
