@@ -8,7 +8,7 @@
 //! - [`refresh`]: instance refreshes
 //! - [`tracking`]: target tracking
 //! - [`capacity`]: launches and terminates instances to reach the desired capacity
-//! - [`metrics`]: measurements
+//! - [`metrics`]: the metrics that scaling policies and alarms use
 
 mod capacity;
 mod hooks;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 use serde::{Deserialize, Serialize};
+use tokio::process::Child;
 
 use super::confinement::{self, Launch};
 use super::network::{NameFiles, Namespace, NetworkHandle};
@@ -75,13 +76,16 @@ impl Session {
         };
         let mut command = confinement::command(&launch, &program.path, &program.arguments)?;
         command.current_dir(self.directory.join("root"));
-        let mut child = tokio::process::Command::from(command).spawn()?;
-        loop {
-            tokio::select! {
-                status = child.wait() => return status,
-                // The program is in the same process group and has received the signal as well.
-                interrupted = tokio::signal::ctrl_c() => interrupted?,
-            }
+        wait(tokio::process::Command::from(command).spawn()?).await
+    }
+}
+
+/// Waits until a program stops, also after Ctrl-C: the program is in the same process group and has received the signal.
+async fn wait(mut child: Child) -> io::Result<ExitStatus> {
+    loop {
+        tokio::select! {
+            status = child.wait() => return status,
+            interrupted = tokio::signal::ctrl_c() => interrupted?,
         }
     }
 }

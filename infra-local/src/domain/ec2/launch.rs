@@ -162,7 +162,7 @@ impl Checked {
             return Err(ApiError::new("InvalidKeyPair.NotFound", format!("The key pair '{key}' does not exist")));
         }
         let interface = data.network_interface.clone().unwrap_or_default();
-        let existing = match &interface.network_interface_id {
+        let existing = match &interface.id {
             Some(id) => Some(available_interface(region, data, &interface, id)?),
             None => None,
         };
@@ -297,7 +297,7 @@ fn available_interface<'a>(
         return Err(ApiError::new("InvalidNetworkInterface.InUse", format!("Interface: [{id}] in use.")));
     }
     let bare = launch_template::NetworkInterface {
-        network_interface_id: given.network_interface_id.clone(),
+        id: given.id.clone(),
         delete_on_termination: given.delete_on_termination,
         ..Default::default()
     };

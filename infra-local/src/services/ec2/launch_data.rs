@@ -154,7 +154,7 @@ fn network_interface(params: &Params) -> Outcome<Option<NetworkInterface>> {
         ));
     }
     Ok(Some(NetworkInterface {
-        network_interface_id: interface.optional("NetworkInterfaceId").map(str::to_owned),
+        id: interface.optional("NetworkInterfaceId").map(str::to_owned),
         associate_public_ip: interface.parsed("AssociatePublicIpAddress")?,
         delete_on_termination: interface.parsed("DeleteOnTermination")?,
         security_group_ids: interface.texts("SecurityGroupId"),
@@ -204,7 +204,7 @@ pub(super) fn render(data: &LaunchData) -> Node {
             .with("deviceIndex", 0)
             .maybe("associatePublicIpAddress", interface.associate_public_ip)
             .maybe("deleteOnTermination", interface.delete_on_termination)
-            .maybe("networkInterfaceId", interface.network_interface_id.as_ref())
+            .maybe("networkInterfaceId", interface.id.as_ref())
             .list("groupSet", &interface.security_group_ids)
             .maybe("subnetId", interface.subnet_id.as_ref())
     });

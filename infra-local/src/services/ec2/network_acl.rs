@@ -157,7 +157,10 @@ fn ports(acl: &Located<'_, NetworkAcl>, end: fn((u16, u16)) -> u16) -> Vec<Strin
     entries(acl).filter_map(|(_, _, entry)| entry.ports).map(|ports| end(ports).to_string()).collect()
 }
 
-fn icmp(acl: &Located<'_, NetworkAcl>, part: fn((Option<u8>, Option<u8>)) -> Option<u8>) -> Vec<String> {
+/// Type and code of an ICMP entry; all of them when absent.
+type Icmp = (Option<u8>, Option<u8>);
+
+fn icmp(acl: &Located<'_, NetworkAcl>, part: fn(Icmp) -> Option<u8>) -> Vec<String> {
     entries(acl).filter_map(|(_, _, entry)| entry.icmp).map(|icmp| or_all(part(icmp)).to_string()).collect()
 }
 

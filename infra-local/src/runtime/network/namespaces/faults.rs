@@ -212,7 +212,8 @@ mod tests {
                 "translates": translates})
         };
         let vpc = |range: &str, interfaces: serde_json::Value| {
-            json!({"range": range, "domain": "ec2.internal", "has_resolver": true, "internet_gateway": "igw-1", "subnets": {}, "interfaces": interfaces, "groups": {},
+            json!({"range": range, "domain": "ec2.internal", "has_resolver": true, "internet_gateway": "igw-1",
+                "subnets": {}, "interfaces": interfaces, "groups": {},
                 "acls": {}})
         };
         serde_json::from_value(json!({
