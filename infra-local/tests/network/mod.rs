@@ -6,8 +6,6 @@ mod cloud;
 mod example;
 mod faults;
 mod resolver;
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -10,8 +10,8 @@ use infra_local::seam::{At, Fabric};
 use infra_local::{LocalCloud, NetworkChoice, Options};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::support::{ec2, element, eventually, launch, running_service};
 use crate::skip::skip;
+use crate::support::{ec2, element, eventually, launch, running_service};
 
 /// Limit for an answer. Denied packets are dropped silently.
 const PATIENCE: Duration = Duration::from_millis(500);

@@ -44,7 +44,7 @@ const SERVICES: &[&str] = &[
     "sts",
 ];
 
-/// What a client asks for about a name.
+/// Type of the records that a query asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Question {
     /// Its IPv4 addresses.
@@ -55,7 +55,7 @@ pub(crate) enum Question {
     Other,
 }
 
-/// What the zone has about a name.
+/// Answer of the zone to a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Answer {
     Addresses(Vec<Ipv4Addr>),
