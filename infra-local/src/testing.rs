@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::model::Cloud;
 use crate::services::operation::Run;
-use crate::services::{Call, Operation, State};
+use crate::services::{Call, Operation, State, ec2};
+use crate::state::Shared;
 use crate::state::address::AddressBlock;
 use crate::wire::{ApiError, Node, Outcome, Params, xml};
 
@@ -62,6 +63,28 @@ impl ControlPlane {
         let operation = named(tables, name);
         let answer = operation.check(&mut input).and_then(|()| self.carry_out(operation, input));
         answer.map_err(code_and_message)
+    }
+
+    /// Launches two instances with the tag `Name`, and returns their ids.
+    pub(crate) fn launch_two(&mut self, name: &str) -> [String; 2] {
+        let images = self.query(ec2::OPERATIONS, "DescribeImages", "").unwrap();
+        let form = format!(
+            "ImageId={}&InstanceType=t3.micro&MinCount=2&MaxCount=2&TagSpecification.1.ResourceType=instance\
+             &TagSpecification.1.Tag.1.Key=Name&TagSpecification.1.Tag.1.Value={name}",
+            element(&images, "imageId")
+        );
+        self.query(ec2::OPERATIONS, "RunInstances", &form).unwrap();
+        let instances = &self.cloud.regions["us-east-1"].ec2.instances;
+        instances.keys().cloned().collect::<Vec<_>>().try_into().unwrap()
+    }
+
+    /// Returns a handle on a copy of the state, and its directory.
+    pub(crate) fn shared(&self) -> (tempfile::TempDir, Shared) {
+        let directory = tempfile::tempdir().unwrap();
+        let addresses = AddressBlock::claim(directory.path()).unwrap();
+        let shared = Shared::load(directory.path(), addresses).unwrap();
+        shared.update(|cloud| *cloud = self.cloud.clone());
+        (directory, shared)
     }
 
     /// Executes an operation. A failed operation changes nothing, as in the server.

@@ -116,22 +116,13 @@ mod tests {
 
     use super::*;
     use crate::runtime::network::Loopback;
-    use crate::services::ec2;
     use crate::testing::ControlPlane;
 
     #[tokio::test]
     async fn paths_have_private_addresses_on_the_loopback_interface_too() {
         let mut plane = ControlPlane::new();
-        let image = plane.query(ec2::OPERATIONS, "DescribeImages", "").unwrap();
-        let (_, image) = image.split_once("<imageId>").unwrap();
-        let image = image.split('<').next().unwrap();
-        let form = format!("ImageId={image}&InstanceType=t3.micro&MinCount=2&MaxCount=2");
-        plane.query(ec2::OPERATIONS, "RunInstances", &form).unwrap();
-        let ids: Vec<String> = plane.cloud.regions["us-east-1"].ec2.instances.keys().cloned().collect();
-        let directory = tempfile::tempdir().unwrap();
-        let addresses = crate::state::address::AddressBlock::claim(directory.path()).unwrap();
-        let shared = Shared::load(directory.path(), addresses).unwrap();
-        shared.update(|cloud| *cloud = plane.cloud.clone());
+        let ids = plane.launch_two("app");
+        let (_directory, shared) = plane.shared();
         let network = NetworkHandle::new(Loopback);
         let request =
             |from: &str, to: &str, probe| ReachRequest { from: from.to_owned(), to: to.to_owned(), port: 22, probe };

@@ -28,8 +28,8 @@ const REVERSE: &str = ".in-addr.arpa";
 /// First label of the metadata service's name.
 const INSTANCE_DATA: &str = "instance-data";
 
-/// Services of the local cloud, by the first label of their endpoints' names.
-const SERVICES: &[&str] = &[
+/// Services of the local cloud, by the first label of their endpoints' names. It is also the credential scope of requests.
+pub(crate) const SERVICES: &[&str] = &[
     "acm",
     "autoscaling",
     "cloudcontrolapi",

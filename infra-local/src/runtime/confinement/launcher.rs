@@ -15,6 +15,8 @@ use crate::runtime::network::{NameFiles, namespaces};
 
 /// Exit code of shells for a command that cannot be executed.
 const NOT_EXECUTED: i32 = 126;
+/// Exit code of shells for a command that does not exist.
+const NOT_FOUND: i32 = 127;
 
 /// Capabilities by which a program of root could change its network.
 const OVER_NETWORK: &[CapabilitySet] = &[
@@ -62,7 +64,9 @@ fn become_program(mut arguments: impl Iterator<Item = OsString>) -> io::Result<I
     if let Some(user) = instructions.confinement.user {
         command.uid(user.uid).gid(user.gid);
     }
-    Err(command.exec())
+    let error = command.exec();
+    eprintln!("the program {} cannot be started: {error}", program.display());
+    exit(if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_EXECUTED })
 }
 
 /// Enters a network namespace.

@@ -4,6 +4,7 @@ use hyper::HeaderMap;
 use hyper::header::CONTENT_TYPE;
 use serde_json::Value;
 
+use crate::domain::dns::SERVICES;
 use crate::services::Operation;
 use crate::services::{acm, autoscaling, cloudcontrol, cloudwatch, ec2, elbv2, iam, logs, rds, ssm, sts};
 use crate::wire::{ApiError, JsonVersion, Node, Outcome, Params, Protocol};
@@ -39,20 +40,10 @@ pub(super) enum Service {
 }
 
 impl Service {
-    /// Credential scopes of the services whose operations are in tables: all but S3.
-    pub(super) const NAMES: &[&str] = &[
-        "acm",
-        "autoscaling",
-        "cloudcontrolapi",
-        "ec2",
-        "elasticloadbalancing",
-        "iam",
-        "logs",
-        "monitoring",
-        "rds",
-        "ssm",
-        "sts",
-    ];
+    /// Returns the credential scopes of all services.
+    pub(super) fn names() -> impl Iterator<Item = &'static str> {
+        SERVICES.iter().copied()
+    }
 
     /// Returns the service of a credential scope.
     pub(super) fn named(name: &str) -> Option<Service> {

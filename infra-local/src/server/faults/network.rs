@@ -60,7 +60,6 @@ mod tests {
 
     use super::*;
     use crate::runtime::network::{Loopback, Unconnected};
-    use crate::services::ec2;
     use crate::testing::ControlPlane;
 
     fn between(one: &str, other: &str) -> [String; 2] {
@@ -72,21 +71,10 @@ mod tests {
     }
 
     /// A cloud with two instances called `app`, and their ids.
-    fn cloud() -> (tempfile::TempDir, Shared, Vec<String>) {
+    fn cloud() -> (tempfile::TempDir, Shared, [String; 2]) {
         let mut plane = ControlPlane::new();
-        let image = plane.query(ec2::OPERATIONS, "DescribeImages", "").unwrap();
-        let (_, image) = image.split_once("<imageId>").unwrap();
-        let image = image.split('<').next().unwrap();
-        let form = format!(
-            "ImageId={image}&InstanceType=t3.micro&MinCount=2&MaxCount=2&TagSpecification.1.ResourceType=instance\
-             &TagSpecification.1.Tag.1.Key=Name&TagSpecification.1.Tag.1.Value=app"
-        );
-        plane.query(ec2::OPERATIONS, "RunInstances", &form).unwrap();
-        let ids: Vec<String> = plane.cloud.regions["us-east-1"].ec2.instances.keys().cloned().collect();
-        let directory = tempfile::tempdir().unwrap();
-        let addresses = crate::state::address::AddressBlock::claim(directory.path()).unwrap();
-        let shared = Shared::load(directory.path(), addresses).unwrap();
-        shared.update(|cloud| *cloud = plane.cloud.clone());
+        let ids = plane.launch_two("app");
+        let (directory, shared) = plane.shared();
         (directory, shared, ids)
     }
 

@@ -201,7 +201,7 @@ impl Shown<'_> {
 
 fn private_name(region: &Region, vpc_id: &str, address: Ipv4Addr) -> Option<String> {
     let vpc = region.ec2.vpcs.get(vpc_id)?;
-    vpc.dns_hostnames.then(|| region.private_name(address))
+    vpc.names_hosts().then(|| region.private_name(address))
 }
 
 /// An interface that no instance has.
