@@ -244,7 +244,7 @@ pub use ids::{
 #[cfg(feature = "logs")]
 pub use logs::log_group::{LogGroup, LogGroupOutputs};
 #[cfg(feature = "ec2")]
-pub use machine::{Architecture, Machine, Postgres, Service};
+pub use machine::{Architecture, Machine, Postgres, Program, Service};
 #[cfg(feature = "ec2")]
 pub use network::{Network, NetworkOutputs};
 #[cfg(feature = "ec2")]

@@ -76,6 +76,20 @@ pub struct Service {
     pub listen: Option<u16>,
     /// HTTP path that responds with a 2xx status while the service is healthy.
     pub health: Option<String>,
+    /// Programs that the service itself starts, each with the environment variable that contains its path.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub programs: BTreeMap<String, Program>,
+    #[serde(skip)]
+    pub(crate) source: Option<Source>,
+}
+
+/// A program that a service starts, such as the worker processes of a supervisor.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Program {
+    /// Name, unique among the service's programs.
+    pub name: String,
+    /// Object that the host downloads the program from; set when the host is declared.
+    pub artifact: Option<Artifact>,
     #[serde(skip)]
     pub(crate) source: Option<Source>,
 }
@@ -230,6 +244,12 @@ impl Service {
         self
     }
 
+    /// Installs a program that the service starts. The environment variable contains the program's path.
+    pub fn program(mut self, variable: impl Into<String>, program: Program) -> Self {
+        self.programs.insert(variable.into(), program);
+        self
+    }
+
     fn named(name: String) -> Self {
         Self {
             name,
@@ -239,8 +259,22 @@ impl Service {
             secrets: BTreeMap::new(),
             listen: None,
             health: None,
+            programs: BTreeMap::new(),
             source: None,
         }
+    }
+}
+
+impl Program {
+    /// Creates a program from the workspace's binary of this name, which `cargo build` builds before the plan.
+    pub fn cargo_bin(name: impl Into<String>) -> Self {
+        let name = name.into();
+        Self { source: Some(Source::Cargo(name.clone())), name, artifact: None }
+    }
+
+    /// Creates a program from an existing executable.
+    pub fn prebuilt(name: impl Into<String>, path: impl Into<PathBuf>) -> Self {
+        Self { source: Some(Source::Prebuilt(path.into())), name: name.into(), artifact: None }
     }
 }
 

@@ -36,7 +36,14 @@ pub(crate) fn prepare(region: &Region, name: &str, instance_type: &str, host: Ho
     });
     let mut dependencies = Dependencies { region, name, parts: None, bucket: None, parameters: Vec::new() };
     for service in &mut machine.services {
-        dependencies.program(service);
+        if let Some(source) = service.source.take() {
+            service.artifact = Some(dependencies.artifact(&service.name, source));
+        }
+        for program in service.programs.values_mut() {
+            if let Some(source) = program.source.take() {
+                program.artifact = Some(dependencies.artifact(&program.name, source));
+            }
+        }
         dependencies.secrets(service);
     }
     if let Some(postgres) = &mut machine.postgres
@@ -70,12 +77,11 @@ impl Dependencies<'_> {
         self.parts.get_or_insert_with(|| self.region.component(self.name))
     }
 
-    /// Declares the build and the upload of the service's program. Hosts of a region share the bucket and equal programs.
-    fn program(&mut self, service: &mut Service) {
-        let Some(source) = service.source.take() else { return };
+    /// Declares the build and the upload of a program. Hosts of a region share the bucket and equal programs.
+    fn artifact(&mut self, name: &str, source: Source) -> Artifact {
         let (name, program) = match source {
             Source::Cargo(bin) => (bin.clone(), CargoBin::of_workspace(bin)),
-            Source::Prebuilt(path) => (service.name.clone(), CargoBin::prebuilt(&service.name, path)),
+            Source::Prebuilt(path) => (name.to_owned(), CargoBin::prebuilt(name, path)),
         };
         let region = self.region.name();
         let bucket = self.region.shared(&format!("artifacts-{region}"), Bucket::default);
@@ -92,8 +98,8 @@ impl Dependencies<'_> {
             if self.region.target().is_local() { (None, None) } else { (Some(built.architecture), Some(built.glibc)) };
         // The checksum is the build's, so that a preview shows it before the object exists.
         let sha256 = built.sha256;
-        service.artifact = Some(Artifact { bucket: object.bucket, key: object.key, sha256, architecture, glibc });
         self.bucket = Some(bucket);
+        Artifact { bucket: object.bucket, key: object.key, sha256, architecture, glibc }
     }
 
     /// Moves the secret values of the service's environment into parameters.

@@ -1,6 +1,6 @@
 //! Validation of machines in the preview.
 
-use super::{Architecture, File, Machine, Purpose, Service, cloud_init};
+use super::{Architecture, Artifact, File, Machine, Purpose, Service, cloud_init};
 use infra_core::provider::Problem;
 use std::collections::BTreeSet;
 
@@ -16,7 +16,14 @@ pub(crate) fn problems(machine: &Machine, instance_type: &str) -> Vec<Problem> {
     let architecture = architecture_of(instance_type);
     for service in &machine.services {
         problems.extend(check_service(service));
-        problems.extend(check_program(service, instance_type, architecture, glibc.unwrap_or((0, 0))));
+        let property = format!("machine.services.{}", service.name);
+        let own = std::iter::once((property.clone(), service.artifact.as_ref()));
+        let started = service.programs.values();
+        let started =
+            started.map(|program| (format!("{property}.programs.{}", program.name), program.artifact.as_ref()));
+        for (property, artifact) in own.chain(started) {
+            problems.extend(check_program(property, artifact, instance_type, architecture, glibc.unwrap_or((0, 0))));
+        }
     }
     problems.extend(check_duplicates(machine));
     // The longest region names have 14 characters.
@@ -53,19 +60,26 @@ fn check_file(File { path, content: _, mode }: &File) -> Vec<Problem> {
 }
 
 fn check_service(service: &Service) -> Vec<Problem> {
-    let Service { name, environment, secrets, listen, health, .. } = service;
+    let Service { name, environment, secrets, listen, health, programs, .. } = service;
     let mut problems = Vec::new();
     let mut problem = |message: String| problems.push(Problem::new(format!("machine.services.{name}"), message));
-    let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if !(1..=24).contains(&name.len())
-        || !name.chars().all(valid)
-        || !name.starts_with(|c: char| c.is_ascii_lowercase())
-    {
-        problem(format!(
-            "`{name}` is not a valid name of a service: use up to 24 lower-case letters, digits and `-`, starting with a letter"
-        ));
+    if !is_name(name) {
+        problem(format!("`{name}` is not a valid name of a service: {NAMES}"));
     }
-    for variable in environment.keys().chain(secrets.keys()) {
+    let mut names = BTreeSet::new();
+    for (variable, program) in programs {
+        let name = &program.name;
+        if !is_name(name) {
+            problem(format!("`{name}` is not a valid name of a program: {NAMES}"));
+        }
+        if !names.insert(name) {
+            problem(format!("two programs are named `{name}`"));
+        }
+        if environment.contains_key(variable) || secrets.contains_key(variable) {
+            problem(format!("`{variable}` is both the path of a program and another value: rename one of them"));
+        }
+    }
+    for variable in environment.keys().chain(secrets.keys()).chain(programs.keys()) {
         let valid = |c: char| c.is_ascii_alphanumeric() || c == '_';
         if !variable.chars().all(valid) || !variable.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
             problem(format!("`{variable}` is not a valid name of an environment variable"));
@@ -82,15 +96,23 @@ fn check_service(service: &Service) -> Vec<Problem> {
     problems
 }
 
-/// Checks that the host can run the service's executable.
+/// The rule of [`is_name`], for error messages.
+const NAMES: &str = "use up to 24 lower-case letters, digits and `-`, starting with a letter";
+
+fn is_name(name: &str) -> bool {
+    let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    (1..=24).contains(&name.len()) && name.chars().all(valid) && name.starts_with(|c: char| c.is_ascii_lowercase())
+}
+
+/// Checks that the host can run an executable.
 fn check_program(
-    service: &Service,
+    property: String,
+    artifact: Option<&Artifact>,
     instance_type: &str,
     architecture: Architecture,
     glibc: (u32, u32),
 ) -> Option<Problem> {
-    let property = format!("machine.services.{}", service.name);
-    let Some(artifact) = &service.artifact else {
+    let Some(artifact) = artifact else {
         return Some(
             Problem::new(property, "the object with its executable is missing")
                 .hint("declare the host through its region, which adds the object: `region.add(…)`"),

@@ -96,9 +96,13 @@ fn to_json(document: &Document) -> String {
 
 /// Returns the input of the setup program.
 fn setup_configuration(document: &Document, packages: &[String], purpose: Purpose) -> Json {
-    let programs = document.services.iter().map(|service| {
-        let DocumentArtifact { bucket, key, sha256 } = &service.artifact;
-        json!({ "bucket": bucket, "key": key, "sha256": sha256, "path": units::program(service) })
+    let programs = document.services.iter().flat_map(|service| {
+        let started = service.programs.values();
+        let started = started.map(|program| (&program.artifact, units::started_program(service, program)));
+        std::iter::once((&service.artifact, units::program(service))).chain(started)
+    });
+    let programs = programs.map(|(DocumentArtifact { bucket, key, sha256 }, path)| {
+        json!({ "bucket": bucket, "key": key, "sha256": sha256, "path": path })
     });
     let mut enabled: Vec<String> = document.services.iter().map(units::unit_name).collect();
     if !enabled.is_empty() || document.postgres.is_some() {
@@ -187,7 +191,7 @@ mod tests {
 
     #[test]
     fn user_data_leaves_space_for_files_and_services() {
-        assert!(rendered().len() < MAX_BYTES - 4_000, "{}", rendered().len());
+        assert!(rendered().len() < MAX_BYTES - 3_500, "{}", rendered().len());
     }
 
     #[test]
@@ -210,7 +214,10 @@ mod tests {
         let configuration: Json = serde_json::from_str(&content(&text, SETUP_CONFIGURATION)).unwrap();
         let expected = json!({
             "packages": ["awscli", "postgresql"],
-            "programs": [{"bucket": "b", "key": "artifacts/00ff/tasks", "sha256": "00ff", "path": "/opt/infra/tasks"}],
+            "programs": [
+                {"bucket": "b", "key": "artifacts/00ff/tasks", "sha256": "00ff", "path": "/opt/infra/tasks"},
+                {"bucket": "b", "key": "artifacts/11ff/worker", "sha256": "11ff", "path": "/opt/infra/tasks:worker"},
+            ],
             "postgres_port": 5432,
             "units": ["infra.service", "infra-tasks.service"],
             "build": false,
@@ -223,7 +230,10 @@ mod tests {
     #[test]
     fn unit_and_environment_quote_special_characters() {
         let text = rendered();
-        insta::assert_snapshot!(content(&text, "/etc/infra/tasks.env"), @r#"K="a \"quoted\" \$value""#);
+        insta::assert_snapshot!(content(&text, "/etc/infra/tasks.env"), @r#"
+        K="a \"quoted\" \$value"
+        WORKER="/opt/infra/tasks:worker"
+        "#);
         insta::assert_snapshot!(content(&text, "/etc/systemd/system/infra-tasks.service"), @r#"
         [Unit]
         Description=tasks

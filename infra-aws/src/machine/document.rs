@@ -1,7 +1,7 @@
 //! The Machine document: the configuration of a host as versioned JSON. `ARCHITECTURE.md` describes the format. The local
 //! cloud parses it with separate code.
 
-use super::{Artifact, File, Machine, ParameterReference, Postgres, Service};
+use super::{Artifact, File, Machine, ParameterReference, Postgres, Program, Service};
 use infra_core::value::Unresolved;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -39,6 +39,14 @@ pub(super) struct DocumentService {
     pub(super) listen: Option<u16>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) health: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) programs: BTreeMap<String, DocumentProgram>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct DocumentProgram {
+    pub(super) name: String,
+    pub(super) artifact: DocumentArtifact,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -81,23 +89,34 @@ impl Machine {
 
 impl Service {
     fn document(&self) -> Result<DocumentService, Unresolved> {
-        let artifact = self.artifact.as_ref().ok_or_else(|| unprepared(&self.name))?;
+        let programs = self.programs.iter().map(|(variable, program)| Ok((variable.clone(), program.document()?)));
         let environment = self.environment.iter().map(|(name, value)| Ok((name.clone(), value.known()?)));
         let secrets = self.secrets.iter().map(|(name, secret)| Ok((name.clone(), secret.document()?)));
         Ok(DocumentService {
             name: self.name.clone(),
-            artifact: DocumentArtifact {
-                bucket: artifact.bucket.known()?,
-                key: artifact.key.known()?,
-                sha256: artifact.sha256.known()?,
-            },
+            artifact: artifact_document(self.artifact.as_ref(), &self.name)?,
             arguments: self.arguments.clone(),
             environment: environment.collect::<Result<_, Unresolved>>()?,
             secrets: secrets.collect::<Result<_, Unresolved>>()?,
             listen: self.listen,
             health: self.health.clone(),
+            programs: programs.collect::<Result<_, Unresolved>>()?,
         })
     }
+}
+
+impl Program {
+    fn document(&self) -> Result<DocumentProgram, Unresolved> {
+        Ok(DocumentProgram {
+            name: self.name.clone(),
+            artifact: artifact_document(self.artifact.as_ref(), &self.name)?,
+        })
+    }
+}
+
+fn artifact_document(artifact: Option<&Artifact>, name: &str) -> Result<DocumentArtifact, Unresolved> {
+    let Artifact { bucket, key, sha256, .. } = artifact.ok_or_else(|| unprepared(name))?;
+    Ok(DocumentArtifact { bucket: bucket.known()?, key: key.known()?, sha256: sha256.known()? })
 }
 
 impl Postgres {
@@ -138,22 +157,25 @@ impl From<Document> for Machine {
 
 impl From<DocumentService> for Service {
     fn from(service: DocumentService) -> Self {
-        let DocumentArtifact { bucket, key, sha256 } = service.artifact;
+        let program = |(variable, DocumentProgram { name, artifact })| {
+            (variable, Program { name, artifact: Some(artifact.into()), source: None })
+        };
         Self {
-            artifact: Some(Artifact {
-                bucket: bucket.into(),
-                key: key.into(),
-                sha256: sha256.into(),
-                architecture: None,
-                glibc: None,
-            }),
+            artifact: Some(service.artifact.into()),
             arguments: service.arguments,
             environment: service.environment.into_iter().map(|(name, value)| (name, value.into())).collect(),
             secrets: service.secrets.into_iter().map(|(name, secret)| (name, secret.into())).collect(),
             listen: service.listen,
             health: service.health,
+            programs: service.programs.into_iter().map(program).collect(),
             ..Self::named(service.name)
         }
+    }
+}
+
+impl From<DocumentArtifact> for Artifact {
+    fn from(DocumentArtifact { bucket, key, sha256 }: DocumentArtifact) -> Self {
+        Self { bucket: bucket.into(), key: key.into(), sha256: sha256.into(), architecture: None, glibc: None }
     }
 }
 
@@ -193,6 +215,10 @@ pub(super) mod tests {
                 "environment": {"K": "a \"quoted\" $value"},
                 "secrets": {"DATABASE_URL": {"parameter": "/p/name", "version": 3}},
                 "listen": 8080, "health": "/healthz",
+                "programs": {"WORKER": {
+                    "name": "worker",
+                    "artifact": {"bucket": "b", "key": "artifacts/11ff/worker", "sha256": "11ff"},
+                }},
             }],
             "postgres": {
                 "port": 5432, "database": "tasks", "user": "cloud",

@@ -1,6 +1,6 @@
 //! The systemd unit of a service and its environment file.
 
-use super::document::DocumentService;
+use super::document::{DocumentProgram, DocumentService};
 use std::fmt::Write;
 
 /// Directory of the environment files that are written at every start. It is lost when the host powers off.
@@ -13,6 +13,11 @@ pub(super) fn unit_name(service: &DocumentService) -> String {
 /// Returns the path of the service's executable.
 pub(super) fn program(service: &DocumentService) -> String {
     format!("/opt/infra/{}", service.name)
+}
+
+/// Returns the path of a program that the service starts. Names of services contain no colon.
+pub(super) fn started_program(service: &DocumentService, program: &DocumentProgram) -> String {
+    format!("/opt/infra/{}:{}", service.name, program.name)
 }
 
 /// Returns the path of the environment file that the Machine declares.
@@ -28,8 +33,10 @@ pub(super) fn run_file(service: &DocumentService) -> String {
 /// Returns the content of the environment file that the Machine declares.
 pub(super) fn environment(service: &DocumentService) -> String {
     let mut text = String::new();
-    for (name, value) in &service.environment {
-        let _ = writeln!(text, "{name}=\"{}\"", escape(value, &['\\', '"', '$', '`']));
+    let programs = service.programs.iter().map(|(variable, program)| (variable, started_program(service, program)));
+    let values = service.environment.iter().map(|(name, value)| (name, value.clone()));
+    for (name, value) in values.chain(programs) {
+        let _ = writeln!(text, "{name}=\"{}\"", escape(&value, &['\\', '"', '$', '`']));
     }
     text
 }

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
 use crate::model::ec2::instance::Instance;
-use crate::model::machine::{MachineDocument, MachineFile, MachineService};
+use crate::model::machine::{Artifact, MachineDocument, MachineFile, MachineService};
 
 /// Path of the document on the host, as the cloud-config declares it.
 const DOCUMENT_PATH: &str = "/etc/infra/machine.json";
@@ -128,11 +128,23 @@ fn is_service_name(name: &str) -> bool {
 
 impl MachineService {
     fn check(&self) -> Result<(), String> {
-        let sha256 = &self.artifact.sha256;
-        if sha256.len() != 64 || !sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(format!("the artifact hash {sha256:?}, which is not 64 hexadecimal digits,"));
+        let mut names = BTreeSet::new();
+        for program in self.programs.values() {
+            let name = &program.name;
+            if !is_service_name(name) {
+                return Err(format!("the program name {name:?}"));
+            }
+            if !names.insert(name) {
+                return Err(format!("two programs named {name:?}"));
+            }
         }
-        let names = self.environment.keys().chain(self.secrets.keys());
+        let artifacts = self.programs.values().map(|program| &program.artifact);
+        for Artifact { sha256, .. } in std::iter::once(&self.artifact).chain(artifacts) {
+            if sha256.len() != 64 || !sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                return Err(format!("the artifact hash {sha256:?}, which is not 64 hexadecimal digits,"));
+            }
+        }
+        let names = self.environment.keys().chain(self.secrets.keys()).chain(self.programs.keys());
         if let Some(name) = names.into_iter().find(|name| name.is_empty() || name.contains(['=', '\0'])) {
             return Err(format!("the variable name {name:?}"));
         }
@@ -248,6 +260,9 @@ mod tests {
                 "arguments": ["--serve"], "environment": {"K": "V"},
                 "secrets": {"DATABASE_URL": {"parameter": "/p/url", "version": 3}},
                 "listen": 8080, "health": "/healthz",
+                "programs": {
+                    "WORKER": {"name": "worker", "artifact": {"bucket": "b", "key": "worker", "sha256": "1".repeat(64)}},
+                },
             }],
             "postgres": {
                 "port": 5433, "database": "tasks", "user": "cloud",
@@ -266,6 +281,7 @@ mod tests {
         assert_eq!((service.listen, service.health.as_deref()), (Some(8080), Some("/healthz")));
         assert_eq!(service.secrets["DATABASE_URL"].version, Some(3));
         assert_eq!(service.artifact.key, "artifacts/00/tasks");
+        assert_eq!(service.programs["WORKER"].name, "worker");
         let postgres = machine.postgres.unwrap();
         assert_eq!((postgres.port, postgres.user.as_str()), (5433, "cloud"));
     }
@@ -348,6 +364,10 @@ mod tests {
         for sha256 in ["00", "../../etc/passwd"] {
             let error = refused(&|document| document["services"][0]["artifact"]["sha256"] = json!(sha256));
             assert!(error.contains("the artifact hash"), "{sha256:?}: {error}");
+        }
+        for name in ["../x", "", "a:b"] {
+            let error = refused(&|document| document["services"][0]["programs"]["WORKER"]["name"] = json!(name));
+            assert!(error.contains("the program name"), "{name:?}: {error}");
         }
         let error = refused(&|document| document["services"][0]["environment"] = json!({"A=B": "x"}));
         assert!(error.contains("the variable name"), "{error}");

@@ -63,6 +63,19 @@ pub(crate) struct MachineService {
     /// HTTP path that returns 2xx when the service works.
     #[serde(default)]
     pub(crate) health: Option<String>,
+    /// Programs that the service starts, each with the environment variable that contains its path.
+    #[serde(default)]
+    pub(crate) programs: BTreeMap<String, MachineProgram>,
+}
+
+/// A program that a service starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MachineProgram {
+    /// Name of the program, unique in its service.
+    pub(crate) name: String,
+    /// Location of the program.
+    pub(crate) artifact: Artifact,
 }
 
 /// A program in object storage.

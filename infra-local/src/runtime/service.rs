@@ -16,7 +16,7 @@ use crate::domain::network::{self, End, Flow, Traffic};
 use crate::domain::ssm;
 use crate::model::Cloud;
 use crate::model::ec2::instance::Instance;
-use crate::model::machine::{MachinePostgres, MachineService, ParameterReference};
+use crate::model::machine::{Artifact, MachinePostgres, MachineProgram, MachineService, ParameterReference};
 use crate::model::process::ProcessIdentity;
 use crate::state::Shared;
 use crate::wire::ApiError;
@@ -138,7 +138,7 @@ impl Unit {
     /// Returns whether the unit's programs are installed.
     fn is_installed(&self, directory: &Path) -> bool {
         match self {
-            Unit::Service(service) => directory.join("bin").join(&service.name).exists(),
+            Unit::Service(service) => programs(service).all(|(name, _)| program_path(directory, &name).exists()),
             Unit::Postgres(_) => directory.join(POSTGRES).exists(),
         }
     }
@@ -147,7 +147,7 @@ impl Unit {
     pub(super) async fn install(&self, host: &Host<'_>) -> Result<(), UnitError> {
         host.check_way_out()?;
         match self {
-            Unit::Service(service) => install_program(service, host.shared, host.directory).await.map(drop),
+            Unit::Service(service) => install_programs(service, host.shared, host.directory).await,
             Unit::Postgres(_) => Ok(()),
         }
     }
@@ -186,7 +186,12 @@ async fn start_service(service: &MachineService, host: &Host<'_>) -> Result<Proc
     if let Some(port) = service.listen {
         environment.insert("LISTEN".to_owned(), format!("{}:{port}", host.address()));
     }
-    let program = install_program(service, shared, directory).await?;
+    install_programs(service, shared, directory).await?;
+    for (variable, started) in &service.programs {
+        let path = program_path(directory, &started_program(service, started));
+        environment.insert(variable.clone(), path.display().to_string());
+    }
+    let program = program_path(directory, &service.name);
     let spec = ProcessSpec {
         program: program.clone(),
         arguments: service.arguments.clone(),
@@ -201,12 +206,29 @@ async fn start_service(service: &MachineService, host: &Host<'_>) -> Result<Proc
     spawn(&spec, namespace.as_ref()).map_err(failed)
 }
 
-async fn install_program(service: &MachineService, shared: &Shared, directory: &Path) -> Result<PathBuf, UnitError> {
-    let program = directory.join("bin").join(&service.name);
-    let (source, wanted, target) = (shared.clone(), service.artifact.clone(), program.clone());
-    let installed = tokio::task::spawn_blocking(move || artifact::install(&source, &wanted, &target)).await;
-    installed.map_err(|error| UnitError::Run { program: program.clone(), source: std::io::Error::other(error) })??;
-    Ok(program)
+async fn install_programs(service: &MachineService, shared: &Shared, directory: &Path) -> Result<(), UnitError> {
+    for (name, artifact) in programs(service) {
+        let program = program_path(directory, &name);
+        let (source, wanted, target) = (shared.clone(), artifact.clone(), program.clone());
+        let installed = tokio::task::spawn_blocking(move || artifact::install(&source, &wanted, &target)).await;
+        installed.map_err(|error| UnitError::Run { program, source: std::io::Error::other(error) })??;
+    }
+    Ok(())
+}
+
+/// The service's own program and those that it starts, with their file names.
+fn programs(service: &MachineService) -> impl Iterator<Item = (String, &Artifact)> {
+    let started = service.programs.values().map(|program| (started_program(service, program), &program.artifact));
+    std::iter::once((service.name.clone(), &service.artifact)).chain(started)
+}
+
+/// File name of a program that a service starts. Names of services contain no colon.
+fn started_program(service: &MachineService, program: &MachineProgram) -> String {
+    format!("{}:{}", service.name, program.name)
+}
+
+fn program_path(directory: &Path, name: &str) -> PathBuf {
+    directory.join("bin").join(name)
 }
 
 /// The files of an instance, as its programs may use them.
