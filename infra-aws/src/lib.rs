@@ -168,6 +168,8 @@ mod region;
 mod reporting;
 #[cfg(feature = "s3")]
 pub mod s3;
+#[cfg(feature = "autoscaling")]
+mod service_group;
 #[cfg(feature = "ssm")]
 pub mod ssm;
 #[cfg(feature = "sts")]
@@ -264,6 +266,8 @@ pub use s3::{
     bucket::{Bucket, BucketOutputs},
     object::{BucketObject, BucketObjectOutputs},
 };
+#[cfg(feature = "autoscaling")]
+pub use service_group::{ServiceGroup, ServiceGroupOutputs};
 #[cfg(feature = "ssm")]
 pub use ssm::parameter::{Parameter, ParameterOutputs};
 #[cfg(feature = "sts")]

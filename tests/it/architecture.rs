@@ -82,6 +82,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "postgres_host",
             "elbv2",
             "autoscaling",
+            "service_group",
             "cloudwatch",
             "rds",
             "login",
