@@ -96,6 +96,7 @@ use std::{collections::BTreeMap, process::ExitCode, sync::Arc};
 /// A program that the command can run.
 pub struct Program {
     name: String,
+    about: Option<String>,
     run: Box<Run>,
 }
 
@@ -103,10 +104,16 @@ type Run = dyn Fn(&Stack, &Config) -> Result + Send + Sync;
 
 /// Returns a program that `--program` selects by this name.
 pub fn program(name: impl Into<String>, run: impl Fn(&Stack, &Config) -> Result + Send + Sync + 'static) -> Program {
-    Program { name: name.into(), run: Box::new(run) }
+    Program { name: name.into(), about: None, run: Box::new(run) }
 }
 
 impl Program {
+    /// Sets the description that `stack programs` shows: one line.
+    pub fn about(mut self, about: impl Into<String>) -> Self {
+        self.about = Some(about.into());
+        self
+    }
+
     fn name(&self) -> &str {
         &self.name
     }
