@@ -89,7 +89,7 @@ pub use access::Credentials;
 pub use runtime::confinement::{ConfinementStatus, enable_launcher};
 #[cfg(target_os = "linux")]
 #[doc(hidden)]
-pub use runtime::seam;
+pub use runtime::fabric_testing;
 pub use runtime::session::{Program, Session};
 pub use server::capabilities::{Capabilities, Obstacle};
 pub use server::credentials::credentials;

@@ -15,7 +15,7 @@ mod messages;
 mod progress;
 mod screen;
 pub(crate) mod style;
-mod text;
+pub(crate) mod text;
 mod timeline;
 mod tree;
 

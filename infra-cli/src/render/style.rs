@@ -116,8 +116,17 @@ pub(crate) fn output_width() -> Option<usize> {
     terminal.is_term().then(|| terminal.size().1.into())
 }
 
-/// Formats a table. A column is as wide as its widest cell, without colours. A table without rows is empty.
+/// Formats a table for standard output. A column is as wide as its widest cell, without colours. A table without rows is
+/// empty. On a terminal that is too narrow, the last columns are moved to an indented line below each row.
 pub(crate) fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+    table_within(output_width(), head, rows)
+}
+
+fn table_within<const N: usize>(
+    longest: Option<usize>,
+    head: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> String {
     let rows: Vec<[String; N]> = rows.collect();
     if rows.is_empty() {
         return String::new();
@@ -128,16 +137,26 @@ pub(crate) fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = 
             *width = (*width).max(console::measure_text_width(cell));
         }
     }
-    let line = |cells: &[String; N]| {
-        let padded: Vec<String> = cells
+    let mut first = N;
+    while first > 1 && longest.is_some_and(|longest| widths[..first].iter().sum::<usize>() + 2 * (first - 1) > longest)
+    {
+        first -= 1;
+    }
+    let aligned = |cells: &[String], widths: &[usize]| {
+        let padded: Vec<_> = cells
             .iter()
             .zip(widths)
-            .map(|(cell, width)| console::pad_str(cell, width, console::Alignment::Left, None).into_owned())
+            .map(|(cell, width)| console::pad_str(cell, *width, console::Alignment::Left, None))
             .collect();
-        format!("{}\n", padded.join("  ").trim_end())
+        padded.join("  ").trim_end().to_owned()
     };
-    let mut text = dim(line(&head.map(str::to_owned)).trim_end()) + "\n";
-    text.extend(rows.iter().map(line));
+    let line = |cells: &[String; N]| {
+        let below = aligned(&cells[first..], &widths[first..]);
+        let below = if below.is_empty() { below } else { format!("\n  {below}") };
+        aligned(&cells[..first], &widths[..first]) + &below
+    };
+    let mut text = dim(line(&head.map(str::to_owned))) + "\n";
+    text.extend(rows.iter().map(|row| line(row) + "\n"));
     text
 }
 
@@ -169,5 +188,22 @@ mod tests {
         a       b
         longer  c
         ");
+    }
+
+    #[test]
+    fn columns_that_do_not_fit_are_on_the_next_line() {
+        let table = |longest| {
+            let rows = [["i-1", "running", "tasks:8080"], ["i-2", "stopped", ""]].map(|row| row.map(str::to_owned));
+            table_within(longest, ["INSTANCE", "STATE", "SERVICES"], rows.into_iter())
+        };
+        insta::assert_snapshot!(console::strip_ansi_codes(&table(Some(20))), @"
+        INSTANCE  STATE
+          SERVICES
+        i-1       running
+          tasks:8080
+        i-2       stopped
+        ");
+        assert_eq!(table(None), table(Some(80)));
+        assert_eq!(console::strip_ansi_codes(&table(Some(3))).lines().next(), Some("INSTANCE"));
     }
 }

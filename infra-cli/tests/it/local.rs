@@ -169,7 +169,7 @@ fn a_cloud_stops_when_its_directory_is_removed() {
         std::thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(daemon(place), next);
-    assert!(place.run(&["local", "status"]).succeeds().out.contains("it has no resources"));
+    assert!(place.run(&["local", "status"]).succeeds().out.contains("no resources"));
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn env_and_health_describe_the_running_cloud() {
         let answer = get(endpoint, path).unwrap();
         assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with(r#"{"status":"running"}"#), "{answer}");
     }
-    assert!(place.run(&["local", "status"]).succeeds().out.contains("it has no resources"));
+    assert!(place.run(&["local", "status"]).succeeds().out.contains("no resources"));
 }
 
 #[test]

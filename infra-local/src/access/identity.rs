@@ -213,7 +213,7 @@ fn documents<'a>(
         let text = iam.policies.get(arn).map(|policy| policy.document().to_owned());
         let text = text.or_else(|| managed::document(arn));
         if text.is_none() {
-            tracing::warn!(arn, "the local cloud does not know what this policy of AWS allows: it allows nothing here");
+            tracing::warn!(arn, "the local cloud does not contain this AWS managed policy: it allows nothing");
         }
         text
     });

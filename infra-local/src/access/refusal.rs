@@ -97,7 +97,9 @@ impl Refusal {
                     .to_owned()
             }
             Refusal::Skewed { signed } => {
-                format!("Signature expired or not yet current: it was made at {signed}, more than 15 minutes from now")
+                format!(
+                    "Signature expired or not yet current: it was signed at {signed}, more than 15 minutes from now"
+                )
             }
             Refusal::ExpiredUrl => "Request has expired".to_owned(),
             Refusal::ExpiredToken => "The security token included in the request is expired".to_owned(),

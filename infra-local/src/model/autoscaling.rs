@@ -129,7 +129,8 @@ pub(crate) struct Wait {
     pub(crate) began: DateTime<Utc>,
     pub(crate) heartbeat: DateTime<Utc>,
     /// Result of the hook: true for `CONTINUE`.
-    pub(crate) goes_on: Option<bool>,
+    #[serde(alias = "goes_on")]
+    pub(crate) continues: Option<bool>,
 }
 
 /// A scheduled change of a group's size.

@@ -27,7 +27,7 @@ pub(crate) enum ArtifactError {
     },
     /// The object's hash differs from the one in the Machine document.
     #[error(
-        "the artifact s3://{bucket}/{key} has SHA-256 {found}, and the Machine wants {wanted}: upload the right file"
+        "the artifact s3://{bucket}/{key} has the SHA-256 {found} instead of {wanted}: upload the file that the Machine declares"
     )]
     WrongContent {
         /// Bucket.

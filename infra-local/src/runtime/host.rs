@@ -174,7 +174,7 @@ impl Host {
         if instance.runtime.impaired {
             return;
         }
-        self.write_console(&format!("the zone {} is lost, and with it this machine", instance.zone));
+        self.write_console(&format!("the instance stops: the zone {} has failed", instance.zone));
         instance.runtime.services.values().filter_map(|service| service.process).for_each(|process| process.kill());
         self.change(|instance| {
             instance.runtime.impaired = true;
@@ -206,7 +206,7 @@ impl Host {
     /// runs without services, and its console output contains the error.
     fn plan(&self, instance: &Instance) -> BTreeMap<String, (Unit, Restarts)> {
         if let Err(error) = prepare_directory(&self.directory) {
-            tracing::error!(instance = self.id, %error, "an instance's directory cannot be made");
+            tracing::error!(instance = self.id, %error, "cannot create the directory of an instance");
             return BTreeMap::new();
         }
         let machine = match MachineDocument::of(instance) {
@@ -289,7 +289,7 @@ impl Host {
                             if restarts.exhausted() { ServiceState::Failed } else { ServiceState::Restarting };
                     });
                     if restarts.exhausted() {
-                        let line = format!("{name} ended too often in too short a time and is not started again");
+                        let line = format!("{name} stopped too often in a short time and is not restarted");
                         console::write(self.shared.directory(), &self.id, &line);
                     }
                 }

@@ -61,7 +61,7 @@ pub(super) async fn capture(shared: &Shared, region: &str, image: &Image, disk: 
     let target = directory(shared.directory(), &image.id);
     let result = copy(disk, &target).await;
     if let Err(error) = &result {
-        tracing::error!(%error, image = image.id, "an image could not be made");
+        tracing::error!(%error, image = image.id, "cannot create an image");
     }
     settle(shared, region, &image.id, if result.is_ok() { ImageState::Available } else { ImageState::Failed });
 }

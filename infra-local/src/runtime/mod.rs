@@ -8,6 +8,9 @@ pub(crate) mod confinement;
 pub(crate) mod descriptors;
 pub(crate) mod elbv2;
 pub(crate) mod executable;
+#[cfg(target_os = "linux")]
+#[doc(hidden)]
+pub mod fabric_testing;
 pub(crate) mod gateways;
 pub(crate) mod host;
 pub(crate) mod images;
@@ -22,9 +25,6 @@ pub(crate) mod proxy;
 pub(crate) mod public_address;
 pub(crate) mod rds;
 pub(crate) mod resolver;
-#[cfg(target_os = "linux")]
-#[doc(hidden)]
-pub mod seam;
 pub(crate) mod service;
 pub(crate) mod session;
 pub(crate) mod user;

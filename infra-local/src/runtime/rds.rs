@@ -1,7 +1,7 @@
 //! Runs the declared databases: a host per instance, a volume per cluster without instances, and the endpoints.
 
-mod door;
 mod endpoints;
+mod forwarder;
 mod host;
 mod removal;
 mod replication;

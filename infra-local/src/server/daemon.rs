@@ -46,7 +46,7 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
         tokio::select! {
             _ = terminate.recv() => tracing::info!("SIGTERM: the local cloud stops"),
             _ = interrupt.recv() => tracing::info!("SIGINT: the local cloud stops"),
-            () = cloud.stop_requested() => tracing::info!("asked to stop: the local cloud stops"),
+            () = cloud.stop_requested() => tracing::info!("the local cloud stops on request"),
             () = cloud.directory_removed() => {
                 tracing::warn!("the directory was removed: the local cloud stops");
                 in_place = false;

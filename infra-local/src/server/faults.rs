@@ -187,11 +187,9 @@ impl Trouble {
             (Symptom::Throttle, Protocol::Query { .. }) => error("Throttling", "Rate exceeded", 400),
             (Symptom::Throttle, _) => error("ThrottlingException", "Rate exceeded", 400),
             (Symptom::Error, Protocol::Ec2 | Protocol::RestXml) => {
-                error("InternalError", "An internal error has occurred (a fault that was asked for)", 500)
+                error("InternalError", "An internal error has occurred (an injected fault)", 500)
             }
-            (Symptom::Error, _) => {
-                error("InternalFailure", "An internal error has occurred (a fault that was asked for)", 500)
-            }
+            (Symptom::Error, _) => error("InternalFailure", "An internal error has occurred (an injected fault)", 500),
             (Symptom::DropAnswer | Symptom::Latency { .. }, _) => None,
         }
     }
@@ -292,13 +290,13 @@ impl Shared {
         });
         let (id, processes) = processes?;
         processes.iter().for_each(ProcessIdentity::kill);
-        Ok(format!("the machine of {id} is lost, with {} processes", processes.len()))
+        Ok(format!("the host of {id} fails, with {} processes", processes.len()))
     }
 
     fn lose_zone(&self, zone: &str) -> Result<String, FaultError> {
         self.change_zone(zone, |lost| lost.insert(zone.to_owned()))?;
         let (running, databases) = self.read(|cloud| (cloud.running_in(zone), cloud.databases_in(zone)));
-        Ok(format!("the zone {zone} is lost, with {running} instances and {databases} databases"))
+        Ok(format!("the zone {zone} fails, with {running} instances and {databases} databases"))
     }
 
     /// Opens the region of a zone. Does nothing if no region has a zone of this name.

@@ -27,14 +27,14 @@ pub enum PartyError {
     Unknown(String),
     #[error("no instance is called `{0}`; `stack local status` shows what exists")]
     UnknownInstance(String),
-    #[error("`{name}` stands for several instances: name one of {}", ids.join(", "))]
+    #[error("`{name}` matches several instances: name one of {}", ids.join(", "))]
     SeveralInstances { name: String, ids: Vec<String> },
     #[error(
         "nothing with a network interface and no zone is called `{0}`; `stack local status` shows what exists, and zones \
          have names such as us-east-1a"
     )]
     NoSide(String),
-    #[error("`{name}` stands for several network interfaces: name one of {}", ids.join(", "))]
+    #[error("`{name}` matches several network interfaces: name one of {}", ids.join(", "))]
     Ambiguous { name: String, ids: Vec<String> },
 }
 

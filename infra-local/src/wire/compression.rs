@@ -32,7 +32,7 @@ pub(crate) fn decoded(headers: &HeaderMap, body: Bytes, limit: usize) -> Outcome
 }
 
 fn unreadable(problem: String) -> ApiError {
-    ApiError::new("SerializationException", format!("the request's body cannot be read: {problem}"))
+    ApiError::new("SerializationException", format!("the request body cannot be parsed: {problem}"))
 }
 
 #[cfg(test)]

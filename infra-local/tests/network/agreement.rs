@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use infra_local::seam::{At, Declared, Fabric, Model};
+use infra_local::fabric_testing::{At, Declared, Fabric, Model};
 use serde_json::{Map, Value, json};
 use tokio::task::JoinSet;
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use infra_local::seam::{At, Declared, Fabric, Model};
+use infra_local::fabric_testing::{At, Declared, Fabric, Model};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -1,6 +1,6 @@
 //! A network of two peered VPCs, which the cases change.
 
-use infra_local::seam::Declared;
+use infra_local::fabric_testing::Declared;
 use serde_json::{Value, json};
 
 /// Two public subnets and a private one, which reaches the internet through a NAT gateway, and a peered VPC.

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 use super::behaviour::{address, client_seen, echo, fabric, interface, open};
 use super::example::{declared, network};
-use infra_local::seam::{At, Fabric};
+use infra_local::fabric_testing::{At, Fabric};
 
 /// Limit for packets that should not arrive.
 const SHORT: Duration = Duration::from_millis(400);

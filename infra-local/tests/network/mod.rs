@@ -13,7 +13,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::time::Instant;
 
-use infra_local::seam;
+use infra_local::fabric_testing;
 
 use crate::skip::skip;
 
@@ -25,7 +25,7 @@ const WITHOUT_ROOT: &str = "TEST_WITHOUT_ROOT";
 /// Runs the cases whose names contain the first argument.
 pub(crate) fn main() {
     let filter = std::env::args().nth(1).filter(|argument| !argument.starts_with('-')).unwrap_or_default();
-    if let Some(reason) = seam::unavailable() {
+    if let Some(reason) = fabric_testing::unavailable() {
         skip(&reason);
         return;
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hickory_proto::op::{Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{Name, RData, RecordType};
-use infra_local::seam::{At, Fabric};
+use infra_local::fabric_testing::{At, Fabric};
 use infra_local::{LocalCloud, NetworkChoice, Options};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 

@@ -1,7 +1,11 @@
 //! `stack local status`
 
 use super::{answer, running};
-use crate::{failure::Failure, render::style, session::Session};
+use crate::{
+    failure::Failure,
+    render::{style, text},
+    session::Session,
+};
 use clap::Args;
 use console::{Style, Term};
 use infra_core::diagnostic::Diagnostic;
@@ -64,7 +68,7 @@ fn describe(status: &Status) -> String {
     text.extend(["instances are confined: ", &confinement(&status.confinement), "\n"]);
     text.extend(["instances are connected by: ", &network(&status.network), "\n"]);
     for fault in &status.faults {
-        text.extend(["on demand: ", fault, "\n"]);
+        text.extend(["injected fault: ", fault, "\n"]);
     }
     let global = others(&status.counts);
     if !global.is_empty() {
@@ -78,7 +82,7 @@ fn describe(status: &Status) -> String {
         }
     }
     if status.is_empty() {
-        text.push_str("\nit has no resources\n");
+        text.push_str("\nno resources\n");
     }
     text.trim_end().to_owned()
 }
@@ -121,7 +125,7 @@ const IN_TABLES: [&str; 5] = ["instances", "auto_scaling_groups", "load_balancer
 fn others(counts: &BTreeMap<String, usize>) -> String {
     let others = counts.iter().filter(|(kind, count)| **count > 0 && !IN_TABLES.contains(&kind.as_str()));
     let others: Vec<_> = others.map(|(kind, count)| format!("{} {count}", kind.replace('_', " "))).collect();
-    if others.is_empty() { String::new() } else { others.join(", ") + "\n" }
+    if others.is_empty() { String::new() } else { text::wrap(&others.join(", "), style::output_width()) + "\n" }
 }
 
 /// Returns a state or a health in its colour.
@@ -339,7 +343,7 @@ mod tests {
         instances are confined: files, signals; not sockets, privileges (no mount namespace)
         instances are connected by: network namespaces
 
-        it has no resources
+        no resources
         ");
     }
 

@@ -164,10 +164,10 @@ async fn stack_whose_first_run_was_killed_before_its_snapshot_is_new() {
 
 #[tokio::test]
 async fn lost_or_damaged_snapshot_is_restored_without_loss() {
-    for (damage, goes_on) in [(false, false), (true, false), (false, true), (true, true)] {
+    for (damage, continues) in [(false, false), (true, false), (false, true), (true, true)] {
         let directory = tempfile::tempdir().unwrap();
         let (store, mut state) = used_stack(directory.path()).await;
-        if goes_on {
+        if continues {
             append(&store, "third").await;
             state = store.peek("p", "dev").await.unwrap().unwrap();
         }
@@ -181,7 +181,7 @@ async fn lost_or_damaged_snapshot_is_restored_without_loss() {
         }
         let salvage = store.salvage("p", "dev").await.unwrap().unwrap();
         let mut sources = vec![PREVIOUS, PREVIOUS_JOURNAL, JOURNAL];
-        if !goes_on {
+        if !continues {
             sources.remove(1);
         }
         assert_eq!(

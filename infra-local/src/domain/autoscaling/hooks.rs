@@ -15,7 +15,7 @@ pub(crate) fn begin(group: &mut Group, id: &str, launching: bool, now: DateTime<
             token: uuid::Uuid::new_v4().to_string(),
             began: now,
             heartbeat: now,
-            goes_on: None,
+            continues: None,
         })
         .collect();
     if waits.is_empty() || group.deleting {

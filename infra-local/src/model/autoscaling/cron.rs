@@ -75,7 +75,7 @@ fn has(bits: u64, number: u32) -> bool {
 
 /// Parses a field: `*`, `5`, `1-5`, `*/15`, `MON-FRI`, and lists of these.
 fn set(field: &str, low: u32, high: u32, names: &[&str], first_name: u32) -> Result<u64, String> {
-    let wrong = || format!("'{field}' must be made of numbers from {low} to {high}, `*`, `-`, `/` and `,`");
+    let wrong = || format!("'{field}' must consist of numbers from {low} to {high}, `*`, `-`, `/` and `,`");
     let number = |text: &str| -> Result<u32, String> {
         let named = names.iter().zip(first_name..).find(|(name, _)| name.eq_ignore_ascii_case(text));
         let number = named.map(|(_, number)| number).or_else(|| text.parse().ok()).ok_or_else(wrong)?;

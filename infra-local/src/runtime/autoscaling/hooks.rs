@@ -13,8 +13,10 @@ pub(super) enum HookResult {
 
 /// Combines the results of a member's hooks. A hook that has timed out has its default result.
 pub(super) fn result(group: &Group, member: &Member, env: &Env<'_>) -> HookResult {
-    let answers =
-        member.waits.iter().map(|wait| wait.goes_on.or_else(|| default_result(group.hooks.get(&wait.hook), wait, env)));
+    let answers = member
+        .waits
+        .iter()
+        .map(|wait| wait.continues.or_else(|| default_result(group.hooks.get(&wait.hook), wait, env)));
     let answers: Vec<Option<bool>> = answers.collect();
     if answers.contains(&Some(false)) {
         HookResult::Abandon

@@ -191,7 +191,7 @@ fn pauses(group: &mut Group, env: &Env<'_>) -> bool {
     } else if reached {
         active.paused = Some(env.now);
         active.reason = Some(format!(
-            "Checkpoint reached: {}% of the instances are replaced. The refresh goes on after {} seconds.",
+            "Checkpoint reached: {}% of the instances are replaced. The refresh continues after {} seconds.",
             active.percentage(),
             active.preferences.checkpoint_delay_seconds
         ));

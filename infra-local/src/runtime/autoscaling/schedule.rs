@@ -34,7 +34,13 @@ fn next(action: &Scheduled, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
 fn carry_out(group: &mut Group, action: &Scheduled, now: DateTime<Utc>) {
     let (min, max) = (action.min.unwrap_or(group.min), action.max.unwrap_or(group.max));
     if min > max {
-        tracing::warn!(group = group.name, action = action.name, min, max, "a scheduled action makes no sense");
+        tracing::warn!(
+            group = group.name,
+            action = action.name,
+            min,
+            max,
+            "a scheduled action is ignored: its sizes contradict each other"
+        );
         return;
     }
     (group.min, group.max) = (min, max);

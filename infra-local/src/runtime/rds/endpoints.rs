@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::backend;
-use super::door::{Door, Targets};
+use super::forwarder::{Forwarder, Targets};
 use crate::domain::ec2::network_interface::{self, Owner};
 use crate::domain::ec2::security_group;
 use crate::domain::network::End;
@@ -15,7 +15,7 @@ use crate::state::Shared;
 
 /// The endpoints that are open.
 #[derive(Default)]
-pub(super) struct Endpoints(BTreeMap<Endpoint, Door>);
+pub(super) struct Endpoints(BTreeMap<Endpoint, Forwarder>);
 
 /// A listening address, in the network of this machine or at an interface.
 type Endpoint = (Option<InterfacePort>, SocketAddr);
@@ -31,15 +31,15 @@ impl Endpoints {
         self.0.retain(|endpoint, _| wanted.contains_key(endpoint));
         let mut failures = BTreeMap::new();
         for (endpoint, targets) in wanted {
-            if let Some(door) = self.0.get(&endpoint) {
-                door.set_targets(targets);
+            if let Some(forwarder) = self.0.get(&endpoint) {
+                forwarder.set_targets(targets);
                 continue;
             }
             let (interface, address) = endpoint.clone();
             let site = interface.map_or(Site::Host, |port| network.site(Place::Interface(port.interface)));
             match site.listen(address).await {
                 Ok(listener) => {
-                    self.0.insert(endpoint, Door::new(listener, targets));
+                    self.0.insert(endpoint, Forwarder::new(listener, targets));
                 }
                 Err(error) => {
                     let message = format!(

@@ -18,7 +18,7 @@ pub(super) fn due(databases: &Rds, source_resource_id: &str) -> Vec<Snapshot> {
 pub(super) async fn take(shared: &Shared, region: &str, snapshot: &Snapshot, of: &Server, running: Option<&Login>) {
     let result = make(shared, snapshot, of, running).await;
     if let Err(error) = &result {
-        tracing::error!(%error, snapshot = snapshot.id, "a snapshot could not be made");
+        tracing::error!(%error, snapshot = snapshot.id, "cannot create a snapshot");
     }
     shared.update(|cloud| {
         let Ok(Region { rds: databases, .. }) = cloud.region_mut(region) else { return };

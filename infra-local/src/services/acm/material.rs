@@ -109,9 +109,8 @@ fn facts(leaf: &X509Certificate<'_>) -> Outcome<Facts> {
     let names = names(leaf);
     let common = common_name(leaf.subject());
     let domain = common.or_else(|| names.first().cloned());
-    let domain = domain.ok_or_else(|| {
-        validation("The certificate stands for no name: it has neither a common name nor a subject alternative name")
-    })?;
+    let domain =
+        domain.ok_or_else(|| validation("The certificate has neither a common name nor a subject alternative name"))?;
     let moment = |seconds| DateTime::from_timestamp(seconds, 0).unwrap_or_default();
     Ok(Facts {
         names: if names.is_empty() { vec![domain.clone()] } else { names },

@@ -68,7 +68,7 @@ fn put(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         launching,
         heartbeat_seconds: heartbeat.or(before.map(|hook| hook.heartbeat_seconds)).unwrap_or(HEARTBEAT_SECONDS),
         continues: match params.optional("DefaultResult") {
-            Some(word) => goes_on("DefaultResult", word)?,
+            Some(word) => continues("DefaultResult", word)?,
             None => before.is_some_and(|hook| hook.continues),
         },
         metadata: metadata.or_else(|| before.and_then(|hook| hook.metadata.clone())),
@@ -77,7 +77,7 @@ fn put(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(Node::new())
 }
 
-fn goes_on(name: &str, word: &str) -> Outcome<bool> {
+fn continues(name: &str, word: &str) -> Outcome<bool> {
     match word {
         "CONTINUE" => Ok(true),
         "ABANDON" => Ok(false),
@@ -112,14 +112,14 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let name = required(&call.input, "LifecycleHookName")?;
     let hook = group.hooks.remove(name).ok_or_else(|| unknown(name))?;
     for wait in group.members.iter_mut().flat_map(|member| &mut member.waits).filter(|wait| wait.hook == name) {
-        wait.goes_on.get_or_insert(!hook.launching);
+        wait.continues.get_or_insert(!hook.launching);
     }
     Ok(Node::new())
 }
 
 fn complete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let goes_on = goes_on("LifecycleActionResult", required(&call.input, "LifecycleActionResult")?)?;
-    waiting(cloud, call)?.goes_on = Some(goes_on);
+    let continues = continues("LifecycleActionResult", required(&call.input, "LifecycleActionResult")?)?;
+    waiting(cloud, call)?.continues = Some(continues);
     Ok(Node::new())
 }
 
@@ -142,8 +142,9 @@ fn waiting<'a>(cloud: &'a mut Cloud, call: &Call<'_, Params>) -> Outcome<&'a mut
     }
     let members = group.members.iter_mut().filter(|member| instance.is_none_or(|id| id == member.instance));
     let mut waits = members.flat_map(|member| &mut member.waits);
-    let meant =
-        |wait: &&mut Wait| wait.hook == name && wait.goes_on.is_none() && token.is_none_or(|token| token == wait.token);
+    let meant = |wait: &&mut Wait| {
+        wait.hook == name && wait.continues.is_none() && token.is_none_or(|token| token == wait.token)
+    };
     waits.find(meant).ok_or_else(|| {
         let what = token.map(|token| format!("token {token}"));
         let what = what.unwrap_or_else(|| format!("instance ID {}", instance.unwrap_or_default()));

@@ -107,7 +107,7 @@ fn put_one(group: &mut Group, params: &Params, call: &Call<'_, Params>) -> Outco
         }
         (None, start) => start,
     };
-    let next = next.ok_or_else(|| validation("A scheduled action takes a StartTime or a Recurrence that comes"))?;
+    let next = next.ok_or_else(|| validation("A scheduled action needs a StartTime in the future or a Recurrence"))?;
     let size = |name| number(params, name, 0, 10_000);
     let (min, max, desired) = (size("MinSize")?, size("MaxSize")?, size("DesiredCapacity")?);
     let min = min.or_else(|| before.as_ref()?.min);

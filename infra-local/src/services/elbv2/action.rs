@@ -42,7 +42,7 @@ pub(super) fn parse(region: &Region, params: &Params, list: &str) -> Outcome<Opt
     };
     if actions.len() > 1 {
         return Err(invalid(
-            "An action list must end with exactly one 'forward', 'redirect' or 'fixed-response' action, and the local cloud has no other actions that could stand before it",
+            "An action list must end with exactly one 'forward', 'redirect' or 'fixed-response' action, and the local cloud supports no action before it",
         ));
     }
     number(action, "Order", 1, 50_000)?;

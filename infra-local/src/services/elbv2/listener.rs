@@ -132,7 +132,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 fn parse_tls(region: &Region, params: &Params, current: Option<&Listener>) -> Outcome<Option<Tls>> {
     if let Some(mode) = params.optional("MutualAuthentication.Mode").filter(|mode| *mode != "off") {
         return Err(not_honoured(format!(
-            "The local cloud asks clients for no certificates: it has the mode 'off', not '{mode}'"
+            "The local cloud does not authenticate clients by certificates: use the mode 'off' instead of '{mode}'"
         )));
     }
     let policy = params.optional("SslPolicy");

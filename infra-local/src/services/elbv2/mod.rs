@@ -108,8 +108,7 @@ fn arn(region: &str, resource: &str) -> String {
 
 fn page<T>(items: Vec<T>, params: &Params, key: impl Fn(&T) -> &str) -> Outcome<Page<T>> {
     let size = number(params, "PageSize", 1, 400)?.map(|size| size as usize);
-    Page::cut(items, size, params.optional("Marker"), key)
-        .map_err(|_| validation("The Marker is not one that this operation gave"))
+    Page::cut(items, size, params.optional("Marker"), key).map_err(|_| validation("The Marker is not valid"))
 }
 
 fn load_balancer<'a>(region: &'a Region, arn: &str) -> Outcome<&'a LoadBalancer> {

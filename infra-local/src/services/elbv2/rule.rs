@@ -150,7 +150,7 @@ fn listener_and_priority(region: &Region, arn: &str, change: &str) -> Outcome<(S
         if default_arn(listener) == arn {
             return Err(ApiError::new(
                 "OperationNotPermitted",
-                format!("Default rule '{arn}' cannot be {change}; it goes with its listener"),
+                format!("Default rule '{arn}' cannot be {change}; it is deleted with its listener"),
             ));
         }
         if let Some((priority, _)) = listener.rules.iter().find(|(_, rule)| rule.arn == arn) {

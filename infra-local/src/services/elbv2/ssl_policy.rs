@@ -26,7 +26,7 @@ pub(super) fn check(name: &str) -> Outcome<&str> {
         Some(_) => Ok(name),
         None => Err(ApiError::new(
             "SSLPolicyNotFound",
-            format!("SSL policy '{name}' not found; DescribeSSLPolicies tells those that the local cloud has"),
+            format!("SSL policy '{name}' not found; DescribeSSLPolicies lists the policies of the local cloud"),
         )),
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn version() -> Outcome<&'static str> {
         ApiError::new("InsufficientDBInstanceCapacity", message)
     };
     let installed = postgres::installed().map_err(|error| missing(error.to_string()))?;
-    installed.version.as_deref().ok_or_else(|| missing("it does not tell its version".to_owned()))
+    installed.version.as_deref().ok_or_else(|| missing("its version is unknown".to_owned()))
 }
 
 pub(super) fn major() -> Outcome<&'static str> {

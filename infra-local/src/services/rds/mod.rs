@@ -85,7 +85,7 @@ fn number(params: &Params, name: &str, low: u32, high: u32) -> Outcome<Option<u3
 fn page<T>(items: Vec<T>, params: &Params, key: impl Fn(&T) -> &str) -> Outcome<Page<T>> {
     let limit = number(params, "MaxRecords", 20, 100)?.unwrap_or(100);
     Page::cut(items, Some(limit as usize), params.optional("Marker"), key)
-        .map_err(|_| ApiError::invalid("The Marker is not one that this operation gave"))
+        .map_err(|_| ApiError::invalid("The Marker is not valid"))
 }
 
 /// Returns the items that every filter of the request accepts.

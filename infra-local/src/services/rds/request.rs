@@ -188,7 +188,7 @@ pub(super) fn storage(params: &Params, current: Option<&Storage>, engine: &str) 
     }
     if current.is_some_and(|current| allocated < current.allocated_gib) {
         return Err(combination(format!(
-            "The allocated storage of a DB instance cannot be reduced: {allocated} GiB were asked for"
+            "The allocated storage of a DB instance cannot be reduced to {allocated} GiB"
         )));
     }
     let most = params.parsed("MaxAllocatedStorage")?.or(current.and_then(|current| current.max_allocated_gib));

@@ -57,7 +57,7 @@ fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let mut group = find(region, name)?.clone();
     let (vpc_id, subnets) = parse_subnets(region, params)?;
     if vpc_id != group.vpc_id {
-        return Err(ApiError::new("InvalidSubnet", "A DB subnet group stays in the VPC that it was made in."));
+        return Err(ApiError::new("InvalidSubnet", "The VPC of a DB subnet group cannot be changed."));
     }
     let used: BTreeSet<&String> = users(region, &group.name).collect();
     if !used.is_empty()

@@ -35,7 +35,7 @@ fn remove(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 }
 
 fn tags_mut<'a>(databases: &'a mut Rds, call: &Call<'_, Params>) -> Outcome<&'a mut Tags> {
-    of(databases, call)?.ok_or_else(|| ApiError::invalid("What the service itself has made takes no tags"))
+    of(databases, call)?.ok_or_else(|| ApiError::invalid("Resources that RDS has created itself cannot be tagged"))
 }
 
 /// Returns the tags of the resource with this ARN; `None` for the service's default groups.

@@ -268,7 +268,7 @@ fn check_pattern(pattern: &str, value: &str) -> Outcome<()> {
     let compiled = |pattern: &str| {
         Regex::new(pattern).map_err(|error| {
             invalid(format!(
-                "AllowedPattern '{pattern}' is no regular expression of the local cloud, which knows no look-around and no back-references: {error}"
+                "AllowedPattern '{pattern}' is not a regular expression that the local cloud supports (it has no look-around and no back-references): {error}"
             ))
         })
     };

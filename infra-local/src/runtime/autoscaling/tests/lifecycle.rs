@@ -20,10 +20,10 @@ fn an_instance_waits_for_every_hook_before_it_serves() {
     let member = world.group().members[0].clone();
     assert_eq!(member.lifecycle, Lifecycle::PendingWait);
     assert!(world.serving().is_empty());
-    world.group().members[0].waits[0].goes_on = Some(true);
+    world.group().members[0].waits[0].continues = Some(true);
     world.ticks(2);
     assert_eq!(world.group().members[0].lifecycle, Lifecycle::PendingWait, "one is not enough");
-    world.group().members[0].waits[1].goes_on = Some(true);
+    world.group().members[0].waits[1].continues = Some(true);
     world.ticks(2);
     assert_eq!(world.serving(), [member.instance]);
     assert_eq!(world.group().activities[0].status, ActivityStatus::Successful);

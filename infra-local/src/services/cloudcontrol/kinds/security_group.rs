@@ -36,7 +36,10 @@ fn create(cloud: &mut Cloud, caller: &Caller<'_>, wanted: &Value) -> Outcome<Str
         form = form.with("TagSpecification.1.ResourceType", "security-group").tags("TagSpecification.1.Tag", &tags);
     }
     let answer = caller.query(cloud, &EC2, "CreateSecurityGroup", &form.0)?;
-    let id = answer.at(&["groupId"]).ok_or_else(|| ApiError::internal("CreateSecurityGroup tells no id"))?.to_owned();
+    let id = answer
+        .at(&["groupId"])
+        .ok_or_else(|| ApiError::internal("the response of CreateSecurityGroup contains no id"))?
+        .to_owned();
     let current = read(cloud, caller.region, &id)?.unwrap_or_default();
     rules(cloud, caller, &id, &current, wanted)?;
     Ok(id)

@@ -48,7 +48,7 @@ fn create(cloud: &mut Cloud, caller: &Caller<'_>, wanted: &Value) -> Outcome<Str
     }
     let answer = caller.query(cloud, &EC2, "CreateSubnet", &form.0)?;
     let id = answer.at(&["subnet", "subnetId"]);
-    let id = id.ok_or_else(|| ApiError::internal("CreateSubnet tells no id"))?.to_owned();
+    let id = id.ok_or_else(|| ApiError::internal("the response of CreateSubnet contains no id"))?.to_owned();
     map_addresses(cloud, caller, &id, wanted)?;
     Ok(id)
 }

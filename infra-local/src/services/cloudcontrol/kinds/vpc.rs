@@ -36,7 +36,10 @@ fn create(cloud: &mut Cloud, caller: &Caller<'_>, wanted: &Value) -> Outcome<Str
         form = form.with("TagSpecification.1.ResourceType", "vpc").tags("TagSpecification.1.Tag", &tags);
     }
     let answer = caller.query(cloud, &EC2, "CreateVpc", &form.0)?;
-    let id = answer.at(&["vpc", "vpcId"]).ok_or_else(|| ApiError::internal("CreateVpc tells no id"))?.to_owned();
+    let id = answer
+        .at(&["vpc", "vpcId"])
+        .ok_or_else(|| ApiError::internal("the response of CreateVpc contains no id"))?
+        .to_owned();
     switch(cloud, caller, &id, wanted)?;
     Ok(id)
 }

@@ -29,16 +29,16 @@ pub(super) struct Targets {
 }
 
 /// A listening port, which is closed when this is dropped; open connections continue.
-pub(super) struct Door {
+pub(super) struct Forwarder {
     targets: watch::Sender<Targets>,
     listening: AbortHandle,
 }
 
-impl Door {
-    pub(super) fn new(listener: TcpListener, targets: Targets) -> Door {
+impl Forwarder {
+    pub(super) fn new(listener: TcpListener, targets: Targets) -> Forwarder {
         let targets = watch::Sender::new(targets);
         let listening = tokio::spawn(listen(listener, targets.subscribe())).abort_handle();
-        Door { targets, listening }
+        Forwarder { targets, listening }
     }
 
     /// Sets the targets of future connections.
@@ -51,7 +51,7 @@ impl Door {
     }
 }
 
-impl Drop for Door {
+impl Drop for Forwarder {
     fn drop(&mut self) {
         self.listening.abort();
     }
@@ -138,16 +138,16 @@ mod tests {
         let (one, two, last) = (echo_name("one").await, echo_name("two").await, echo_name("last").await);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let door = Door::new(listener, Targets { turn: vec![one, two], fallback: Some(last) });
+        let forwarder = Forwarder::new(listener, Targets { turn: vec![one, two], fallback: Some(last) });
         assert_eq!(
             [read_name(address).await, read_name(address).await, read_name(address).await],
             ["one", "two", "one"]
         );
-        door.set_targets(Targets { turn: vec![free()], fallback: Some(last) });
+        forwarder.set_targets(Targets { turn: vec![free()], fallback: Some(last) });
         assert_eq!(read_name(address).await, "last");
-        door.set_targets(Targets::default());
+        forwarder.set_targets(Targets::default());
         let pending = tokio::spawn(read_name(address));
-        door.set_targets(Targets { turn: vec![two], fallback: None });
+        forwarder.set_targets(Targets { turn: vec![two], fallback: None });
         assert_eq!(pending.await.unwrap(), "two", "a client waits for a server");
     }
 }
