@@ -69,6 +69,23 @@ impl CargoBin {
         Self { name: name.into(), path: Some(path.into()) }
     }
 
+    /// Builds the program, unless it exists already, and returns its path. For commands of a deployment, such as a
+    /// client that it runs.
+    ///
+    /// # Errors
+    /// [`ProviderError`] if cargo is missing or the build fails; it contains the last lines of the build.
+    pub async fn executable(&self) -> Result<PathBuf, ProviderError> {
+        self.build(&|_| ()).await
+    }
+
+    async fn build(&self, status: &(dyn Fn(String) + Sync)) -> Result<PathBuf, ProviderError> {
+        match (std::env::var_os(variable(&self.name)), &self.path) {
+            (Some(path), _) => Ok(PathBuf::from(path)),
+            (None, Some(path)) => Ok(path.clone()),
+            (None, None) => build::cargo_build(&self.name, status).await,
+        }
+    }
+
     /// Returns a name that no other program has: the name of an existing file contains a digest of its path.
     pub(crate) fn distinct_name(&self) -> String {
         match &self.path {
@@ -89,11 +106,7 @@ impl LookupHandler for CargoBin {
     type Client = Aws;
 
     async fn read(cx: &Context<'_>, arguments: &Self) -> Result<Self::Outputs> {
-        let path = match (std::env::var_os(variable(&arguments.name)), &arguments.path) {
-            (Some(path), _) => PathBuf::from(path),
-            (None, Some(path)) => path.clone(),
-            (None, None) => build::cargo_build(&arguments.name, &|line| cx.status(line)).await?,
-        };
+        let path = arguments.build(&|line| cx.status(line)).await?;
         outputs(path, cx.client().is_local()).await
     }
 }

@@ -97,20 +97,35 @@ use std::{collections::BTreeMap, process::ExitCode, sync::Arc};
 pub struct Program {
     name: String,
     about: Option<String>,
+    demo: Option<Box<Demo>>,
     run: Box<Run>,
 }
 
+/// Outputs of a stack, with secrets in plain text.
+pub type StackOutputs = BTreeMap<String, infra_core::value::Value>;
+
+type Demo = dyn Fn(StackOutputs) -> BoxFuture<'static, Result<(), Diagnostic>> + Send + Sync;
 type Run = dyn Fn(&Stack, &Config) -> Result + Send + Sync;
 
 /// Returns a program that `--program` selects by this name.
 pub fn program(name: impl Into<String>, run: impl Fn(&Stack, &Config) -> Result + Send + Sync + 'static) -> Program {
-    Program { name: name.into(), about: None, run: Box::new(run) }
+    Program { name: name.into(), about: None, demo: None, run: Box::new(run) }
 }
 
 impl Program {
     /// Sets the description that `stack programs` shows: one line.
     pub fn about(mut self, about: impl Into<String>) -> Self {
         self.about = Some(about.into());
+        self
+    }
+
+    /// Sets a demonstration, which `up` runs after the first deployment of a stack, unless it has `--no-demo`. It prints
+    /// to standard error, because standard output may be JSON.
+    pub fn demo<F>(mut self, demo: impl Fn(StackOutputs) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<(), Diagnostic>> + Send + 'static,
+    {
+        self.demo = Some(Box::new(move |outputs| demo(outputs).boxed()));
         self
     }
 

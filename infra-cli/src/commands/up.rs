@@ -12,6 +12,8 @@ use std::{
 
 /// Create, update and delete resources as the program declares
 #[derive(Debug, Args)]
+// Each flag is an option of its own.
+#[allow(clippy::struct_excessive_bools)]
 pub(crate) struct UpArgs {
     #[command(flatten)]
     planning: Planning,
@@ -27,6 +29,9 @@ pub(crate) struct UpArgs {
     /// Remove the pin that `rollback --pin` has set, and apply the program
     #[arg(long)]
     unpin: bool,
+    /// Skip the demonstration after the first deployment, if the program has one
+    #[arg(long)]
+    no_demo: bool,
 }
 
 pub(super) async fn run(session: &Session<'_>, arguments: &UpArgs) -> Result<ExitCode, Failure> {
@@ -34,6 +39,11 @@ pub(super) async fn run(session: &Session<'_>, arguments: &UpArgs) -> Result<Exi
     let saved_plan = arguments.plan.as_deref().map(read_plan).transpose()?;
     let renderer = render::to_terminal(session.json, detail(session, arguments.yes), arguments.planning.diff);
     let engine = session.engine(Some(&arguments.planning), &renderer).await?;
+    let demo = session.program.demo.as_ref().filter(|_| !arguments.no_demo);
+    let demo = match demo {
+        Some(demo) if session.offline().state().await?.is_none_or(|state| state.live_count() == 0) => Some(demo),
+        _ => None,
+    };
     let interrupt = Interrupt::default();
     let mut run = session.configure(engine.up(&session.program.run), Some(&arguments.planning), &renderer);
     if let Some(plan) = saved_plan {
@@ -54,6 +64,12 @@ pub(super) async fn run(session: &Session<'_>, arguments: &UpArgs) -> Result<Exi
     session.leave_cloud().await;
     let report = report?;
     session.record_refreshed().await?;
+    if let Some(demo) = demo.filter(|_| report.is_success() && !report.counts.is_empty()) {
+        let failed = |diagnostic: Diagnostic| {
+            Failure::of(diagnostic.hint("the stack is deployed; `--no-demo` skips the demonstration"))
+        };
+        demo(session.offline().outputs().await?).await.map_err(failed)?;
+    }
     Ok(exit_code(&report))
 }
 

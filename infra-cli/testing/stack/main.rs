@@ -17,6 +17,9 @@ fn main() -> ExitCode {
         program("notes", notes::declare),
         program("shop", shop::declare),
         program("demanding", shop::declare_nothing),
+        program("demonstrated", passwords::declare)
+            .about("passwords, with a demonstration")
+            .demo(passwords::demonstrate),
     ]);
     if env::var("INFRA_PROGRAM").as_deref() != Ok("notes") {
         return cli.run();

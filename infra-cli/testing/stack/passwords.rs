@@ -1,12 +1,21 @@
 //! A program of passwords, with values of each kind.
 
+use infra_cli::StackOutputs;
 use infra_core::{
     Config, Options, Result, Stack,
+    diagnostic::Diagnostic,
     diff::Action,
     options::{Hook, HookContext},
     random::Password,
 };
 use std::{path::PathBuf, time::Duration};
+
+/// Prints the port; fails for port 1.
+pub(crate) async fn demonstrate(outputs: StackOutputs) -> Result<(), Diagnostic> {
+    let port = outputs["port"].to_json();
+    eprintln!("demonstration at port {port}");
+    if port == 1 { Err(Diagnostic::error("port 1 is closed")) } else { Ok(()) }
+}
 
 /// Declares passwords, which exist in the state alone and need no cloud. With the value `gate`, the creation of `gated`
 /// waits until that file exists.

@@ -220,3 +220,20 @@ fn a_rollback_can_be_pinned() {
     assert_eq!(place.run(&["up", "--yes", "--unpin"]).code, Some(0));
     assert_eq!(place.run(&["up", "--yes"]).code, Some(0));
 }
+
+#[test]
+fn a_demonstration_runs_after_the_first_deployment_only() {
+    let place = &Place::new("demonstrated");
+    let programs = place.run(&["programs"]).succeeds().out;
+    assert!(programs.ends_with("\ndemonstrated  passwords, with a demonstration\n"), "{programs}");
+    let first = place.run(&["up", "--yes", "-c", "port=8080"]);
+    assert!(first.code == Some(0) && first.err.contains("demonstration at port 8080"), "{}", first.err);
+    let second = place.run(&["up", "--yes", "-c", "length=30"]);
+    assert!(second.code == Some(0) && !second.err.contains("demonstration"), "{}", second.err);
+    place.run(&["destroy", "--yes"]).succeeds();
+    let skipped = place.run(&["up", "--yes", "--no-demo"]);
+    assert!(skipped.code == Some(0) && !skipped.err.contains("demonstration"), "{}", skipped.err);
+    let hint = "the stack is deployed; `--no-demo` skips the demonstration";
+    place.run(&["--stack", "two", "up", "--yes", "-c", "port=1"]).fails(1, &["port 1 is closed", hint]);
+    place.run(&["--stack", "two", "output", "port"]).prints("1");
+}
