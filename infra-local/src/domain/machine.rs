@@ -252,6 +252,7 @@ mod tests {
             "postgres": {
                 "port": 5433, "database": "tasks", "user": "cloud",
                 "password": {"parameter": "/p/password", "version": 1},
+                "replication": {"password": {"parameter": "/p/replication", "version": 2}, "primary": "10.0.0.7"},
             },
         })
     }
@@ -268,6 +269,8 @@ mod tests {
         assert_eq!(service.artifact.key, "artifacts/00/tasks");
         let postgres = machine.postgres.unwrap();
         assert_eq!((postgres.port, postgres.user.as_str()), (5433, "cloud"));
+        let replication = postgres.replication.unwrap();
+        assert_eq!((replication.password.version, replication.primary), (Some(2), Some([10, 0, 0, 7].into())));
     }
 
     #[test]
@@ -348,6 +351,10 @@ mod tests {
         for sha256 in ["00", "../../etc/passwd"] {
             let error = refused(&|document| document["services"][0]["artifact"]["sha256"] = json!(sha256));
             assert!(error.contains("the artifact hash"), "{sha256:?}: {error}");
+        }
+        for primary in ["", "../x", "10.0.0", "10.0.0.7 user=x", "-h"] {
+            let error = refused(&|document| document["postgres"]["replication"]["primary"] = json!(primary));
+            assert!(error.contains("invalid IPv4 address"), "{primary:?}: {error}");
         }
         let error = refused(&|document| document["services"][0]["environment"] = json!({"A=B": "x"}));
         assert!(error.contains("the variable name"), "{error}");
