@@ -111,7 +111,7 @@
 //!   [`rds`], [`s3`], [`ssm`], [`iam`], [`sts`]; [`cloudcontrol`] for all other CloudFormation types
 //! - [`machine`]: the configuration of a host; [`artifact`]: its programs
 //! - [`Network`]: a component with a VPC and its route to the internet
-//! - [`PostgresHost`]: a component with a database server
+//! - [`PostgresHost`]: a component with a database server; [`PostgresCluster`]: one with a primary and its standbys
 //! - [`objects`]: states in S3
 //! - [`login`]: the AWS identity of a target
 //! - [`policies`]: policies for common rules
@@ -158,6 +158,8 @@ mod network;
 pub mod objects;
 #[cfg(feature = "autoscaling")]
 pub mod policies;
+#[cfg(feature = "ec2")]
+mod postgres_cluster;
 #[cfg(feature = "ec2")]
 mod postgres_host;
 mod prelude;
@@ -246,9 +248,11 @@ pub use ids::{
 #[cfg(feature = "logs")]
 pub use logs::log_group::{LogGroup, LogGroupOutputs};
 #[cfg(feature = "ec2")]
-pub use machine::{Architecture, Machine, Postgres, Program, Service};
+pub use machine::{Architecture, Machine, Postgres, Program, Replication, Service};
 #[cfg(feature = "ec2")]
 pub use network::{Network, NetworkOutputs};
+#[cfg(feature = "ec2")]
+pub use postgres_cluster::{PostgresCluster, PostgresClusterOutputs, PostgresMember};
 #[cfg(feature = "ec2")]
 pub use postgres_host::{PostgresHost, PostgresHostOutputs};
 pub use provider::{provider, provider_with_clients, region};

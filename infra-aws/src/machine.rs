@@ -1,6 +1,7 @@
 //! The configuration of a host: packages, files, services, a database.
 //!
 //! - `check`: validation in the preview
+//! - `postgres`, `replication`: the database servers of a host
 //! - `document`: the configuration as a versioned JSON document, which is part of the user data
 //! - `cloud_init`: the user data that applies the configuration to a stock Debian image
 //! - `scripts`, `units`: the programs and systemd units that the user data installs on the host
@@ -8,10 +9,14 @@
 mod check;
 mod cloud_init;
 mod document;
+mod postgres;
+mod replication;
 mod scripts;
 mod units;
 
 pub use crate::architecture::Architecture;
+pub use postgres::Postgres;
+pub use replication::Replication;
 
 pub(crate) use check::{architecture_of, problems};
 pub(crate) use cloud_init::Purpose;
@@ -125,21 +130,6 @@ pub struct ParameterReference {
     pub version: Input<u64>,
 }
 
-/// A PostgreSQL server with a database, and a role that owns it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Postgres {
-    /// TCP port of the server.
-    pub port: u16,
-    /// Name of the database.
-    pub database: String,
-    /// Name of the role that owns the database.
-    pub user: String,
-    /// Parameter with the role's password; set when the host is declared.
-    pub password: Option<ParameterReference>,
-    #[serde(skip)]
-    pub(crate) secret: Option<Input<String>>,
-}
-
 impl Machine {
     /// Creates the configuration of a stock Debian 12 without services.
     pub fn debian() -> Self {
@@ -181,6 +171,11 @@ impl Machine {
         self.packages.push("postgresql".to_owned());
         self.postgres = Some(postgres);
         self
+    }
+
+    /// Returns true when the host's database is a standby of another host's.
+    pub(crate) fn has_standby(&self) -> bool {
+        self.postgres.as_ref().is_some_and(Postgres::is_standby)
     }
 
     /// Returns the number of the Debian release.
@@ -275,23 +270,5 @@ impl Program {
     /// Creates a program from an existing executable.
     pub fn prebuilt(name: impl Into<String>, path: impl Into<PathBuf>) -> Self {
         Self { source: Some(Source::Prebuilt(path.into())), name: name.into(), artifact: None }
-    }
-}
-
-impl Postgres {
-    /// Creates a server on port 5432 with this database, owned by a role with this password.
-    pub fn new(database: impl Into<String>, user: impl Into<String>, password: impl Into<Input<String>>) -> Self {
-        Self { port: 5432, database: database.into(), user: user.into(), password: None, secret: Some(password.into()) }
-    }
-
-    /// Returns the role's password before the host is declared; afterwards an empty text.
-    pub(crate) fn secret(&self) -> Input<String> {
-        self.secret.clone().unwrap_or_else(|| "".into())
-    }
-
-    /// Sets the TCP port.
-    pub fn port(mut self, port: u16) -> Self {
-        self.port = port;
-        self
     }
 }

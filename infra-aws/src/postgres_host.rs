@@ -159,8 +159,7 @@ impl PostgresHost {
         ingress.extend(self.ssh_from.map(|addresses| Rule::tcp(22).from_cidr(addresses).describe("SSH")));
         let parts = self.region.component(&self.name);
         let access = parts.add("access", SecurityGroup { ingress, ..SecurityGroup::in_vpc(vpc_id) });
-        let (port, user, name) = (database.port, database.user.clone(), database.database.clone());
-        let password = database.secret().map(|password| percent_encoded(&password)).secret();
+        let connection = Connection::of(&self.region, &database);
         let kept = if self.keep_disk { &["image"][..] } else { &[] };
         let instance = parts.with(Options::new().ignore_changes(kept.iter().copied())).add(
             "instance",
@@ -174,18 +173,46 @@ impl PostgresHost {
             },
         );
         let host = if far.is_empty() { &instance.private_ip } else { &instance.public_ip };
-        let endpoint = output_format!("{}:{}", host, port);
-        let (user, name) = (percent_encoded(&user), percent_encoded(&name));
-        // The host accepts only connections over TLS. Servers in the local cloud listen on loopback addresses without TLS.
-        let tls = if self.region.target().is_local() { "" } else { "?sslmode=require" };
+        let (url, endpoint) = connection.to(host);
         Ok(PostgresHostOutputs {
-            url: output_format!("postgres://{}:{}@{}/{}{}", user, password, endpoint, name, tls),
+            url,
             endpoint,
             instance_id: instance.id,
             private_ip: instance.private_ip,
             public_ip: instance.public_ip,
             security_group_id: access.id,
         })
+    }
+}
+
+/// The parts of a connection URL that are the same for all hosts of a database.
+pub(crate) struct Connection {
+    port: u16,
+    user: String,
+    password: Output<String>,
+    database: String,
+    options: &'static str,
+}
+
+impl Connection {
+    /// Returns the connection to a server that has not been declared yet.
+    pub(crate) fn of(region: &Region, database: &Postgres) -> Self {
+        // Hosts accept only connections over TLS. Servers in the local cloud use none.
+        let options = if region.target().is_local() { "" } else { "?sslmode=require" };
+        Self {
+            port: database.port,
+            user: percent_encoded(&database.user),
+            password: database.secret().map(|password| percent_encoded(&password)).secret(),
+            database: percent_encoded(&database.database),
+            options,
+        }
+    }
+
+    /// Returns the URL and the endpoint of the server at this address.
+    pub(crate) fn to(&self, host: &Output<String>) -> (Output<String>, Output<String>) {
+        let Self { port, user, password, database, options } = self;
+        let endpoint = output_format!("{}:{}", host, port);
+        (output_format!("postgres://{}:{}@{}/{}{}", user, password, endpoint, database, options), endpoint)
     }
 }
 

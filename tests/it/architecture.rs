@@ -80,6 +80,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "ec2",
             "network",
             "postgres_host",
+            "postgres_cluster",
             "elbv2",
             "autoscaling",
             "service_group",

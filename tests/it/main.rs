@@ -20,6 +20,7 @@ mod plans;
 mod refusals;
 mod relaunch;
 mod replicas;
+mod replication;
 mod scaling;
 mod security_group;
 #[path = "../skip.rs"]

@@ -1,7 +1,7 @@
 //! `aws:ec2:BakedImage`: a machine image with the packages, files and programs of a machine.
 
 use super::{
-    filter,
+    console, filter,
     host::{self, Host},
     imaging,
     instance::{self, Instance},
@@ -13,7 +13,6 @@ use crate::{
     region::Region,
 };
 use aws_sdk_ec2::{Client, types};
-use base64::{Engine, engine::general_purpose::STANDARD};
 use infra_core::{
     provider::{Found, Handler, Recovery},
     target::Readiness,
@@ -26,9 +25,6 @@ const BUILD_TIMEOUT: Duration = Duration::from_mins(20);
 /// Tag of images and snapshots with the image's name. Together with the URN it finds the snapshots of an image that is
 /// deregistered.
 const IMAGE_TAG: &str = "infra:image";
-
-/// Text that the setup script writes to the console when it gives up.
-const SETUP_FAILED: &str = "infra-setup failed";
 
 /// A machine image with the packages, files and programs of a machine.
 ///
@@ -380,29 +376,11 @@ async fn has_configured_itself(ec2: &Client, builder: &str) -> Result<Option<()>
     if !instances::exists(&instance) {
         return Err(ProviderError::refused(format!("the builder {builder} was terminated before it was configured")));
     }
-    let console = console(ec2, builder).await?;
-    if !console.contains(SETUP_FAILED) {
-        return Ok(None);
-    }
-    let lines: Vec<&str> = console.lines().collect();
-    let last = lines[lines.len().saturating_sub(15)..].join("\n");
+    let Some(last) = console::setup_failure(ec2, builder).await? else { return Ok(None) };
     Err(ProviderError::refused(format!(
         "the builder {builder} could not configure itself; its console ends with:\n{last}"
     ))
     .hint("correct the machine, and run the same command again: the builder has been terminated"))
-}
-
-/// Returns the builder's console output: empty before EC2 has some, and where only completed output can be read.
-async fn console(ec2: &Client, builder: &str) -> Result<String> {
-    let latest = ec2.get_console_output().instance_id(builder).latest(true).send().await.context("GetConsoleOutput");
-    let response = match latest {
-        Err(error) if error.has_code(&["UnsupportedOperation", "InvalidParameterCombination"]) => {
-            ec2.get_console_output().instance_id(builder).send().await.context("GetConsoleOutput")?
-        }
-        latest => latest?,
-    };
-    let output = response.output().and_then(|output| STANDARD.decode(output).ok()).unwrap_or_default();
-    Ok(String::from_utf8_lossy(&output).into_owned())
 }
 
 /// Deletes the parts of an image that exist: the image, the snapshots with these tags, and the builder.

@@ -46,10 +46,15 @@ pub(crate) fn prepare(region: &Region, name: &str, instance_type: &str, host: Ho
         }
         dependencies.secrets(service);
     }
-    if let Some(postgres) = &mut machine.postgres
-        && let Some(password) = postgres.secret.take()
-    {
-        postgres.password = Some(dependencies.parameter("postgres-password", password));
+    if let Some(postgres) = &mut machine.postgres {
+        if let Some(password) = postgres.secret.take() {
+            postgres.password = Some(dependencies.parameter("postgres-password", password));
+        }
+        if let Some(replication) = &mut postgres.replication
+            && let Some(password) = replication.secret.take()
+        {
+            replication.password = Some(dependencies.parameter("postgres-replication-password", password));
+        }
     }
     for file in machine.files.iter().filter(|file| file.content.expression().is_secret()) {
         machine.refused.push(format!(

@@ -1,7 +1,7 @@
 //! `aws:ec2:Instance`: a virtual server.
 
 use super::{
-    declared_profile, encode, filter,
+    console, declared_profile, encode, filter,
     host::{self, Host},
     instances::{self, exists, state},
     kept_disk, operation_filter, profile_name, retag, tag_specification,
@@ -23,11 +23,15 @@ use std::{collections::BTreeSet, time::Duration};
 /// Shortest lifetime of a client token after the termination of its instance.
 const TOKEN_LIFETIME: Duration = Duration::from_hours(24);
 
+/// Deadline for the copy of a primary's data by a standby.
+const STANDBY_TIMEOUT: Duration = Duration::from_hours(2);
+
 /// An instance: a virtual server, configured by a [`Machine`].
 ///
 /// Its root disk is deleted with it. Its metadata service requires session tokens (IMDSv2). A declaration through a
 /// [`Region`] also declares the resources that the machine needs: the lookup of the image, a bucket with the programs,
-/// a [`Parameter`](crate::Parameter) for each secret, and a role that may read exactly these.
+/// a [`Parameter`](crate::Parameter) for each secret, and a role that may read exactly these. An instance with a standby
+/// ([`Replication`](crate::Replication)) is created once the standby streams.
 ///
 /// # Example
 /// ```
@@ -52,7 +56,8 @@ const TOKEN_LIFETIME: Duration = Duration::from_hours(24);
 /// ```
 ///
 /// # API operations
-/// - Create: `RunInstances`; `DescribeInstances` until the instance runs
+/// - Create: `RunInstances`; `DescribeInstances` until the instance runs; `GetConsoleOutput` until a standby of the
+///   machine streams
 /// - Create, if `keep_disk` is set and the instance replaces another one: before that `DescribeInstances`,
 ///   `StopInstances` and `CreateImage` for the previous instance, and `DescribeImages` until the image is available;
 ///   `StartInstances` if the create fails
@@ -190,7 +195,8 @@ impl Handler for Instance {
     }
 
     fn loses(&self, next: Option<&Self>) -> Option<String> {
-        let database = &self.machine.postgres.as_ref()?.database;
+        // The data of a standby is its primary's.
+        let database = &self.machine.postgres.as_ref().filter(|postgres| !postgres.is_standby())?.database;
         let is_kept = next.is_some_and(|next| next.keep_disk);
         (!is_kept).then(|| format!("the PostgreSQL database `{database}` on its disk"))
     }
@@ -259,7 +265,7 @@ impl Handler for Instance {
                     let never = kept_disk::cannot_launch(cx, &ec2).await?;
                     return Ok(if never { Found::Never } else { Found::Absent });
                 };
-                match until_running(cx, &ec2, instance.instance_id().unwrap_or_default()).await {
+                match until_ready(cx, &ec2, instance.instance_id().unwrap_or_default(), inputs).await {
                     Ok(instance) => Ok(Found::Found(normalize(&instance, Some(inputs)))),
                     Err(error) if error.kind == ErrorKind::NotFound => Ok(Found::Absent),
                     Err(error) => Err(error),
@@ -277,7 +283,7 @@ async fn launch_and_wait(
     declared: &Instance,
 ) -> Result<Created<Instance>> {
     let launched = launch(cx, ec2, inputs, Purpose::Run).await?;
-    match until_running(cx, ec2, launched.instance_id().unwrap_or_default()).await {
+    match until_ready(cx, ec2, launched.instance_id().unwrap_or_default(), declared).await {
         Ok(instance) => Ok(Created { inputs: None, ..normalize(&instance, Some(declared)) }),
         // An instance that was terminated is not recorded.
         Err(error) if error.kind == ErrorKind::NotFound => Err(ProviderError { kind: ErrorKind::Refused, ..error }),
@@ -325,6 +331,25 @@ pub(super) async fn of_operation(cx: &Context<'_>, ec2: &Client) -> Result<Optio
 fn refers_to_new_resource(error: &AwsError) -> bool {
     error.has_code(&["InvalidGroup.NotFound", "InvalidKeyPair.NotFound"])
         || (error.has_code(&["InvalidParameterValue"]) && error.message.contains("nstance Profile"))
+}
+
+/// Waits until the instance runs, and its standby streams if it has one; fails with [`ErrorKind::NotFound`] when it is
+/// terminated.
+async fn until_ready(cx: &Context<'_>, ec2: &Client, id: &str, inputs: &Instance) -> Result<types::Instance> {
+    let instance = until_running(cx, ec2, id).await?;
+    // A mock server runs no hosts.
+    if !inputs.machine.has_standby() || cx.client().readiness() == Readiness::ControlPlane {
+        return Ok(instance);
+    }
+    wait::until(cx, "waiting until the standby streams from its primary", STANDBY_TIMEOUT, async || {
+        if !instances::describe(ec2, id).await?.is_some_and(|instance| exists(&instance)) {
+            let message = format!("the instance {id} was terminated before its standby streamed");
+            return Err(ProviderError::of(ErrorKind::NotFound, message));
+        }
+        Ok(console::has_streaming_standby(ec2, id).await?.then_some(()))
+    })
+    .await?;
+    Ok(instance)
 }
 
 /// Waits until the instance runs and has its addresses; fails with [`ErrorKind::NotFound`] when it is terminated.

@@ -2,6 +2,7 @@
 
 pub mod baked_image;
 mod blockers;
+mod console;
 pub mod default_vpc;
 pub mod elastic_ip;
 pub mod existing_vpc;

@@ -1,8 +1,8 @@
 //! Validation of machines in the preview.
 
-use super::{Architecture, Artifact, File, Machine, Purpose, Service, cloud_init};
+use super::{Architecture, Artifact, File, Machine, Postgres, Purpose, Service, cloud_init, replication::REPLICATOR};
 use infra_core::provider::Problem;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::Ipv4Addr};
 
 /// Returns the problems of a machine on an instance of this type. Values that are not known yet are accepted.
 pub(crate) fn problems(machine: &Machine, instance_type: &str) -> Vec<Problem> {
@@ -25,6 +25,7 @@ pub(crate) fn problems(machine: &Machine, instance_type: &str) -> Vec<Problem> {
             problems.extend(check_program(property, artifact, instance_type, architecture, glibc.unwrap_or((0, 0))));
         }
     }
+    problems.extend(machine.postgres.iter().flat_map(check_postgres));
     problems.extend(check_duplicates(machine));
     // The longest region names have 14 characters.
     if let Ok(Some(text)) = machine.user_data("ap-southeast-99", Purpose::Run)
@@ -134,6 +135,23 @@ fn check_program(
     })
 }
 
+fn check_postgres(postgres: &Postgres) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let Some(replication) = &postgres.replication else { return problems };
+    if postgres.user == REPLICATOR {
+        let message = format!("the user `{REPLICATOR}` is the role by which standbys log in");
+        let problem = Problem::new("machine.postgres.user", message);
+        problems.push(problem.hint("choose another name for the owner of the database"));
+    }
+    let primary = replication.primary.as_ref().and_then(|primary| primary.known().ok());
+    if let Some(primary) = primary.filter(|primary| primary.parse::<Ipv4Addr>().is_err()) {
+        let message = format!("`{primary}` is not the IPv4 address of a primary");
+        let problem = Problem::new("machine.postgres.replication.primary", message);
+        problems.push(problem.hint("use the output `private_ip` of the primary's instance"));
+    }
+    problems
+}
+
 /// Checks that no two services have the same name or port.
 fn check_duplicates(machine: &Machine) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -173,7 +191,10 @@ fn version(text: &str) -> Option<(u32, u32)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::Artifact, *};
+    use super::{
+        super::{Artifact, ParameterReference, Replication},
+        *,
+    };
 
     fn service(architecture: Architecture, glibc: &str) -> Service {
         let artifact = Artifact {
@@ -213,6 +234,22 @@ mod tests {
         assert!(messages(&trixie, "t3.micro").is_empty());
         let unprepared = messages(&machine(Service::cargo_bin("tasks")), "t3.micro");
         assert_eq!(unprepared, ["the object with its executable is missing"]);
+    }
+
+    #[test]
+    fn replication_needs_the_address_of_a_primary_and_a_role_of_its_own() {
+        let postgres = |user: &str, replication| Postgres {
+            password: Some(ParameterReference { parameter: "/p".into(), version: 1.into() }),
+            ..Postgres::new("tasks", user, "secret").replication(replication)
+        };
+        let of = |postgres| messages(&Machine::debian().postgres(postgres), "t3.micro");
+        assert!(of(postgres("cloud", Replication::standby_of("10.0.0.7", "secret"))).is_empty());
+        for primary in ["", "database.example.com", "10.0.0.7:5432", "10.0.0.7 sslmode=disable"] {
+            let expected = format!("`{primary}` is not the IPv4 address of a primary");
+            assert_eq!(of(postgres("cloud", Replication::standby_of(primary, "secret"))), [expected]);
+        }
+        let reserved = of(postgres("replicator", Replication::primary("secret")));
+        assert_eq!(reserved, ["the user `replicator` is the role by which standbys log in"]);
     }
 
     #[test]

@@ -8,7 +8,10 @@ use super::{
     document::{Document, DocumentArtifact, DocumentParameter, DocumentPostgres, DocumentService},
     scripts, units,
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value as Json, json};
+use std::io::Write as _;
 
 #[cfg(test)]
 #[path = "../../../tests/skip.rs"]
@@ -24,6 +27,7 @@ const SETUP: &str = "/usr/local/sbin/infra-setup";
 const SETUP_CONFIGURATION: &str = "/etc/infra/setup.json";
 const SETUP_UNIT: &str = "/etc/systemd/system/infra-setup.service";
 const START: &str = "/usr/local/sbin/infra-start";
+const STANDBY: &str = "/usr/local/sbin/infra-standby";
 /// Directory with one JSON document per service or database; they are applied in the order of their names.
 const PARTS: &str = "/etc/infra/start";
 const START_UNIT: &str = "/etc/systemd/system/infra.service";
@@ -47,10 +51,12 @@ pub(super) fn user_data(document: &Document, region: &str, purpose: Purpose) -> 
     files.extend(document.files.iter().map(|own| file(&own.path, &own.content, &own.mode)));
     let mut packages = document.packages.clone();
     let mut config = json!({});
+    let has_standby = document.postgres.as_ref().is_some_and(|postgres| primary_of(postgres).is_some());
     let has_services = !document.services.is_empty() || document.postgres.is_some();
     if has_services {
-        files.push(file(START_UNIT, &scripts::start_unit(region), "0644"));
-        files.push(file(START, scripts::START, "0755"));
+        files.push(file(START_UNIT, &scripts::start_unit(region, has_standby), "0644"));
+        files.push(program(START, scripts::START));
+        files.extend(has_standby.then(|| program(STANDBY, scripts::STANDBY)));
         files.extend(document.postgres.iter().map(|postgres| part(POSTGRES, &postgres_part(postgres))));
         files.extend(document.services.iter().flat_map(service_files));
         packages.push("awscli".to_owned());
@@ -59,7 +65,7 @@ pub(super) fn user_data(document: &Document, region: &str, purpose: Purpose) -> 
     packages.dedup();
     if !packages.is_empty() || purpose == Purpose::Build {
         files.push(file(SETUP_UNIT, &scripts::setup_unit(region), "0644"));
-        files.push(file(SETUP, scripts::SETUP, "0755"));
+        files.push(program(SETUP, scripts::SETUP));
         files.push(file(SETUP_CONFIGURATION, &setup_configuration(document, &packages, purpose).to_string(), "0644"));
         // The unit is disabled again by a setup that succeeded; until then it also runs after a reboot.
         config["runcmd"] = json!([
@@ -89,6 +95,14 @@ fn file(path: &str, content: &str, mode: &str) -> Json {
     json!({ "path": path, "content": content, "permissions": mode })
 }
 
+/// Returns an executable script. Its compression leaves more of the user data to files and services.
+fn program(path: &str, text: &str) -> Json {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    // Writing to memory does not fail.
+    let compressed = encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish()).unwrap_or_default();
+    json!({ "path": path, "content": STANDARD.encode(compressed), "encoding": "gz+b64", "permissions": "0755" })
+}
+
 fn to_json(document: &Document) -> String {
     // A struct of texts and numbers always has a JSON form.
     serde_json::to_string(document).unwrap_or_default()
@@ -112,6 +126,7 @@ fn setup_configuration(document: &Document, packages: &[String], purpose: Purpos
         "packages": packages,
         "programs": programs.collect::<Vec<_>>(),
         "postgres_port": document.postgres.as_ref().map(|postgres| postgres.port),
+        "postgres_replication": document.postgres.as_ref().is_some_and(|postgres| postgres.replication.is_some()),
         "units": enabled,
         "build": purpose == Purpose::Build,
     })
@@ -139,10 +154,21 @@ fn service_part(service: &DocumentService) -> Json {
 }
 
 fn postgres_part(postgres: &DocumentPostgres) -> Json {
-    json!({
-        "postgres": { "port": postgres.port, "database": postgres.database, "user": postgres.user },
-        "secrets": { "PASSWORD": versioned(&postgres.password) },
-    })
+    let mut secrets = json!({ "PASSWORD": versioned(&postgres.password) });
+    if let Some(replication) = &postgres.replication {
+        secrets["REPLICATION_PASSWORD"] = versioned(&replication.password).into();
+    }
+    let DocumentPostgres { port, database, user, .. } = postgres;
+    let mut settings = json!({ "port": port, "database": database, "user": user });
+    if let Some(primary) = primary_of(postgres) {
+        settings["primary"] = primary.into();
+    }
+    json!({ "postgres": settings, "secrets": secrets })
+}
+
+/// Returns the address of the primary of a standby.
+fn primary_of(postgres: &DocumentPostgres) -> Option<&str> {
+    postgres.replication.as_ref()?.primary.as_deref()
 }
 
 /// Returns name and version in the form that the Parameter Store accepts.
@@ -153,8 +179,11 @@ fn versioned(reference: &DocumentParameter) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::{super::document::tests::whole, *};
-    use std::process::Command;
+    use super::{
+        super::document::tests::{standby, whole},
+        *,
+    };
+    use std::{io::Read as _, process::Command};
 
     fn rendered() -> String {
         user_data(&serde_json::from_value(whole()).unwrap(), "us-east-1", Purpose::Run)
@@ -172,6 +201,13 @@ mod tests {
         let files = config(user_data)["write_files"].as_array().unwrap().clone();
         let file = files.into_iter().find(|file| file["path"] == path).unwrap();
         file["content"].as_str().unwrap().to_owned()
+    }
+
+    fn decoded(program: &str) -> String {
+        let compressed = STANDARD.decode(program).unwrap();
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(compressed.as_slice()).read_to_string(&mut text).unwrap();
+        text
     }
 
     /// Returns the user data of a machine without services; `machine` sets the fields that differ from an empty
@@ -205,7 +241,7 @@ mod tests {
         let config = rendered_without_services(&json!({"packages": ["vim", "git", "vim"]}));
         assert_eq!(config.as_object().unwrap().keys().collect::<Vec<_>>(), ["runcmd", "write_files"]);
         let text = format!("{HEADER}{config}");
-        insta::assert_snapshot!(content(&text, SETUP_CONFIGURATION), @r#"{"build":false,"packages":["git","vim"],"postgres_port":null,"programs":[],"units":[]}"#);
+        insta::assert_snapshot!(content(&text, SETUP_CONFIGURATION), @r#"{"build":false,"packages":["git","vim"],"postgres_port":null,"postgres_replication":false,"programs":[],"units":[]}"#);
     }
 
     #[test]
@@ -219,12 +255,23 @@ mod tests {
                 {"bucket": "b", "key": "artifacts/11ff/worker", "sha256": "11ff", "path": "/opt/infra/tasks:worker"},
             ],
             "postgres_port": 5432,
+            "postgres_replication": true,
             "units": ["infra.service", "infra-tasks.service"],
             "build": false,
         });
         assert_eq!(configuration, expected);
         insta::assert_snapshot!(content(&text, "/etc/infra/start/tasks.json"), @r#"{"environment":"/run/infra/tasks.env","listen":8080,"secrets":{"DATABASE_URL":"/p/name:3"}}"#);
-        insta::assert_snapshot!(content(&text, "/etc/infra/start/00-postgres.json"), @r#"{"postgres":{"database":"tasks","port":5432,"user":"cloud"},"secrets":{"PASSWORD":"/p/password:1"}}"#);
+        insta::assert_snapshot!(content(&text, "/etc/infra/start/00-postgres.json"), @r#"{"postgres":{"database":"tasks","port":5432,"user":"cloud"},"secrets":{"PASSWORD":"/p/password:1","REPLICATION_PASSWORD":"/p/replication:2"}}"#);
+        assert!(content(&text, START_UNIT).contains("\nTimeoutStartSec=5min\n"));
+    }
+
+    #[test]
+    fn standby_receives_the_address_of_its_primary() {
+        let text = user_data(&serde_json::from_value(standby()).unwrap(), "us-east-1", Purpose::Run);
+        insta::assert_snapshot!(content(&text, "/etc/infra/start/00-postgres.json"), @r#"{"postgres":{"database":"tasks","port":5432,"primary":"10.0.0.7","user":"cloud"},"secrets":{"PASSWORD":"/p/password:1","REPLICATION_PASSWORD":"/p/replication:2"}}"#);
+        assert_eq!(decoded(&content(&text, STANDBY)), scripts::STANDBY);
+        assert!(content(&text, START_UNIT).contains("\nTimeoutStartSec=1d\n"));
+        assert!(text.len() < MAX_BYTES - 4_000, "{}", text.len());
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The Machine document: the configuration of a host as versioned JSON. `ARCHITECTURE.md` describes the format. The local
 //! cloud parses it with separate code.
 
-use super::{Artifact, File, Machine, ParameterReference, Postgres, Program, Service};
-use infra_core::value::Unresolved;
+use super::{Artifact, File, Machine, ParameterReference, Postgres, Program, Replication, Service};
+use infra_core::{Input, value::Unresolved};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -68,6 +68,15 @@ pub(super) struct DocumentPostgres {
     pub(super) database: String,
     pub(super) user: String,
     pub(super) password: DocumentParameter,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) replication: Option<DocumentReplication>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct DocumentReplication {
+    pub(super) password: DocumentParameter,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) primary: Option<String>,
 }
 
 impl Machine {
@@ -127,6 +136,17 @@ impl Postgres {
             database: self.database.clone(),
             user: self.user.clone(),
             password: password.document()?,
+            replication: self.replication.as_ref().map(Replication::document).transpose()?,
+        })
+    }
+}
+
+impl Replication {
+    fn document(&self) -> Result<DocumentReplication, Unresolved> {
+        let password = self.password.as_ref().ok_or_else(|| unprepared("replication"))?;
+        Ok(DocumentReplication {
+            password: password.document()?,
+            primary: self.primary.as_ref().map(Input::known).transpose()?,
         })
     }
 }
@@ -186,6 +206,17 @@ impl From<DocumentPostgres> for Postgres {
             database: postgres.database,
             user: postgres.user,
             password: Some(postgres.password.into()),
+            replication: postgres.replication.map(Replication::from),
+            secret: None,
+        }
+    }
+}
+
+impl From<DocumentReplication> for Replication {
+    fn from(replication: DocumentReplication) -> Self {
+        Self {
+            primary: replication.primary.map(Input::from),
+            password: Some(replication.password.into()),
             secret: None,
         }
     }
@@ -223,15 +254,26 @@ pub(super) mod tests {
             "postgres": {
                 "port": 5432, "database": "tasks", "user": "cloud",
                 "password": {"parameter": "/p/password", "version": 1},
+                "replication": {"password": {"parameter": "/p/replication", "version": 2}},
             },
         })
     }
 
+    /// Returns the document of a host with a standby.
+    pub(in crate::machine) fn standby() -> Json {
+        let mut document = whole();
+        document["services"] = json!([]);
+        document["postgres"]["replication"]["primary"] = json!("10.0.0.7");
+        document
+    }
+
     #[test]
     fn conversion_to_a_document_and_back_keeps_the_machine() {
-        let document: Document = serde_json::from_value(whole()).unwrap();
-        let machine = Machine::from(document);
-        assert_eq!(serde_json::to_value(machine.document().unwrap()).unwrap(), whole());
+        for whole in [whole(), standby()] {
+            let document: Document = serde_json::from_value(whole.clone()).unwrap();
+            let machine = Machine::from(document);
+            assert_eq!(serde_json::to_value(machine.document().unwrap()).unwrap(), whole);
+        }
     }
 
     #[test]

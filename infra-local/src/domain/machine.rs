@@ -267,6 +267,7 @@ mod tests {
             "postgres": {
                 "port": 5433, "database": "tasks", "user": "cloud",
                 "password": {"parameter": "/p/password", "version": 1},
+                "replication": {"password": {"parameter": "/p/replication", "version": 2}, "primary": "10.0.0.7"},
             },
         })
     }
@@ -284,6 +285,8 @@ mod tests {
         assert_eq!(service.programs["WORKER"].name, "worker");
         let postgres = machine.postgres.unwrap();
         assert_eq!((postgres.port, postgres.user.as_str()), (5433, "cloud"));
+        let replication = postgres.replication.unwrap();
+        assert_eq!((replication.password.version, replication.primary), (Some(2), Some([10, 0, 0, 7].into())));
     }
 
     #[test]
@@ -368,6 +371,10 @@ mod tests {
         for name in ["../x", "", "a:b"] {
             let error = refused(&|document| document["services"][0]["programs"]["WORKER"]["name"] = json!(name));
             assert!(error.contains("the program name"), "{name:?}: {error}");
+        }
+        for primary in ["", "../x", "10.0.0", "10.0.0.7 user=x", "-h"] {
+            let error = refused(&|document| document["postgres"]["replication"]["primary"] = json!(primary));
+            assert!(error.contains("invalid IPv4 address"), "{primary:?}: {error}");
         }
         let error = refused(&|document| document["services"][0]["environment"] = json!({"A=B": "x"}));
         assert!(error.contains("the variable name"), "{error}");

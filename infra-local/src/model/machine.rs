@@ -1,6 +1,7 @@
 //! The Machine document: the programs, files and database of a host, which user data and images contain.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
@@ -114,6 +115,20 @@ pub(crate) struct MachinePostgres {
     pub(crate) user: String,
     /// The role's password.
     pub(crate) password: ParameterReference,
+    /// Streaming replication; a single server when `None`.
+    #[serde(default)]
+    pub(crate) replication: Option<MachineReplication>,
+}
+
+/// Role of a database server in a replication.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MachineReplication {
+    /// Password of the role by which standbys log in to the primary.
+    pub(crate) password: ParameterReference,
+    /// Private address of the primary, which has the same port; `None` on the primary.
+    #[serde(default)]
+    pub(crate) primary: Option<Ipv4Addr>,
 }
 
 fn default_mode() -> String {

@@ -318,10 +318,11 @@ impl Host {
             directory: &self.directory,
         };
         match unit.start(&host).await {
-            Ok(process) => {
+            Ok(service::Started { process, report }) => {
                 restarts.started();
                 let count = restarts.count();
                 self.write_console(&format!("{name} started as process {}", process.pid));
+                report.into_iter().for_each(|line| self.write_console(line));
                 update_service(&self.shared, &self.region, &self.id, name, |service| {
                     *service =
                         Service { state: ServiceState::Running, process: Some(process), port, log, restarts: count };

@@ -2,9 +2,11 @@
 
 mod binaries;
 mod client;
+mod copy;
 mod discover;
 mod home;
 mod server;
+mod standby;
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -30,6 +32,22 @@ const STOP_LIMIT: Duration = Duration::from_secs(20);
 /// The superuser of the database cluster. It has no password, so clients cannot log in as it.
 const SUPERUSER: &str = "postgres";
 
+/// Role by which standbys log in to a primary of a host: part of the Machine document's format.
+const REPLICATOR: &str = "replicator";
+
+/// Settings of every server of a host.
+const SETTINGS: &[&str] = &["log_min_error_statement=panic", "shared_buffers=16MB"];
+
+/// Settings of a server with replication. Standbys have those of their primary, because some must not be lower. The kept
+/// log bounds the absence of a standby; a slot would need a limit too, and would remain after the standby's deletion.
+const REPLICATION_SETTINGS: &[&str] = &[
+    "log_min_error_statement=panic",
+    "shared_buffers=16MB",
+    "max_wal_senders=20",
+    "wal_keep_size=128MB",
+    "wal_retrieve_retry_interval=500ms",
+];
+
 /// A server with one database.
 #[derive(Clone)]
 pub(crate) struct PostgresSpec {
@@ -47,6 +65,52 @@ pub(crate) struct PostgresSpec {
     pub(crate) user: String,
     /// The role's password.
     pub(crate) password: String,
+    /// Replication; a single server when `None`.
+    pub(crate) replication: Option<Replication>,
+}
+
+/// Role of a server in a replication.
+#[derive(Clone)]
+pub(crate) struct Replication {
+    /// Password of [`REPLICATOR`].
+    pub(crate) password: String,
+    /// Address of the primary, which has the same port; `None` on the primary.
+    pub(crate) primary: Option<Ipv4Addr>,
+}
+
+/// A started server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Started {
+    pub(crate) process: ProcessIdentity,
+    /// Whether it is a standby that streams from its primary.
+    pub(crate) streams: bool,
+}
+
+impl PostgresSpec {
+    fn check(&self) -> Result<(), PostgresError> {
+        let replication = self.replication.as_ref().map(|replication| ("replication password", &replication.password));
+        let own = [("user", &self.user), ("database", &self.database), ("password", &self.password)];
+        for (what, text) in own.into_iter().chain(replication) {
+            if text.is_empty() || text.chars().any(char::is_control) {
+                return Err(PostgresError::Unusable { what });
+            }
+        }
+        if self.replication.is_some() && self.user == REPLICATOR {
+            return Err(PostgresError::Reserved);
+        }
+        Ok(())
+    }
+
+    fn launch(&self) -> Launch<'_> {
+        Launch {
+            site: &self.site,
+            address: self.address,
+            port: self.port,
+            user: &self.user,
+            database: &self.database,
+            settings: if self.replication.is_some() { REPLICATION_SETTINGS } else { SETTINGS },
+        }
+    }
 }
 
 /// Reasons why a server could not be started.
@@ -68,8 +132,21 @@ pub(crate) enum PostgresError {
     /// A name or password that cannot be quoted in SQL.
     #[error("the {what} of the database is empty or has a control character in it: choose another")]
     Unusable {
-        /// `user`, `database` or `password`.
+        /// `user`, `database`, `password` or `replication password`.
         what: &'static str,
+    },
+    /// The owner of the database has the name of the replication role.
+    #[error("the user {REPLICATOR:?} is the role of standbys: choose another name for the owner of the database")]
+    Reserved,
+    /// A standby does not receive its primary's log.
+    #[error("PostgreSQL does not stream from its primary {primary}:{port}; its log ends with: {log}")]
+    NotStreaming {
+        /// Address of the primary.
+        primary: Ipv4Addr,
+        /// Port of both servers.
+        port: u16,
+        /// The last lines of `postgres.log`.
+        log: String,
     },
     /// An operation on the file system failed.
     #[error("{} cannot be prepared for PostgreSQL: {source}", path.display())]
@@ -125,27 +202,20 @@ pub(crate) enum PostgresError {
 /// Starts the server, and creates its data, role and database if they do not exist. Returns once it accepts
 /// connections.
 ///
-/// An existing data directory is used again; the role's password becomes the given one.
-pub(crate) async fn start(spec: &PostgresSpec) -> Result<ProcessIdentity, PostgresError> {
-    for (what, text) in [("user", &spec.user), ("database", &spec.database), ("password", &spec.password)] {
-        if text.is_empty() || text.chars().any(char::is_control) {
-            return Err(PostgresError::Unusable { what });
-        }
-    }
+/// An existing data directory is used again; the role's password becomes the given one. The data of a standby, with its
+/// roles and passwords, is its primary's.
+pub(crate) async fn start(spec: &PostgresSpec) -> Result<Started, PostgresError> {
+    spec.check()?;
     let server = Server::open(&spec.directory)?;
     server.stop_leftover().await;
+    if let Some(replication) = &spec.replication
+        && let Some(primary) = replication.primary
+    {
+        return standby::start(&server, spec, replication, primary).await;
+    }
     server.initialise(SUPERUSER).await?;
     ensure_role_and_database(&server, spec).await?;
-    server
-        .launch(&Launch {
-            site: &spec.site,
-            address: spec.address,
-            port: spec.port,
-            user: &spec.user,
-            database: &spec.database,
-            settings: &["log_min_error_statement=panic", "shared_buffers=16MB"],
-        })
-        .await
+    Ok(Started { process: server.launch(&spec.launch()).await?, streams: false })
 }
 
 /// Shuts the server down: closes sessions and writes the data. Kills processes that do not exit in time.
@@ -180,14 +250,25 @@ pub(crate) fn literal(text: &str) -> String {
 
 async fn ensure_role_and_database(server: &Server, spec: &PostgresSpec) -> Result<(), PostgresError> {
     let (role, database) = (identifier(&spec.user), identifier(&spec.database));
+    // A standby reads the state of its own replication, which needs `pg_read_all_stats`.
+    let replicator = spec.replication.as_ref().map(|replication| {
+        format!(
+            "CREATE ROLE {REPLICATOR}\n\
+             ALTER ROLE {REPLICATOR} LOGIN REPLICATION PASSWORD {}\n\
+             GRANT pg_read_all_stats TO {REPLICATOR}\n",
+            literal(&replication.password)
+        )
+    });
     // Creating an existing object fails and is ignored; the last line shows whether all objects exist.
     let statements = format!(
-        "CREATE ROLE {role}\n\
+        "{replicator}\
+         CREATE ROLE {role}\n\
          ALTER ROLE {role} LOGIN PASSWORD {password}\n\
          CREATE DATABASE {database}\n\
          ALTER DATABASE {database} OWNER TO {role}\n\
          SELECT 'ready' FROM pg_database JOIN pg_authid ON pg_authid.oid = datdba \
          WHERE datname = {database_name} AND rolname = {role_name} AND rolpassword IS NOT NULL\n",
+        replicator = replicator.unwrap_or_default(),
         password = literal(&spec.password),
         database_name = literal(&spec.database),
         role_name = literal(&spec.user),

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
+use tokio::process::Child;
 use tokio::time::Instant;
 
 use super::confinement::{self, Confinement, Launch};
@@ -41,6 +42,31 @@ pub(crate) struct ProcessSpec {
 ///
 /// Must be called on a tokio runtime.
 pub(crate) fn spawn(spec: &ProcessSpec, namespace: Option<&Namespace>) -> io::Result<ProcessIdentity> {
+    let (mut child, identity) = start(spec, namespace)?;
+    let pid = identity.pid;
+    tokio::spawn(async move {
+        if let Err(error) = child.wait().await {
+            tracing::warn!(pid, %error, "a child could not be waited for");
+        }
+    });
+    Ok(identity)
+}
+
+/// Runs a process until it exits, and returns whether it was successful. A process that runs longer than `limit` is killed
+/// and counts as failed.
+pub(crate) async fn run(spec: &ProcessSpec, namespace: Option<&Namespace>, limit: Duration) -> io::Result<bool> {
+    let (mut child, identity) = start(spec, namespace)?;
+    let status = match tokio::time::timeout(limit, child.wait()).await {
+        Ok(status) => status?,
+        Err(_) => {
+            identity.kill();
+            child.wait().await?
+        }
+    };
+    Ok(status.success())
+}
+
+fn start(spec: &ProcessSpec, namespace: Option<&Namespace>) -> io::Result<(Child, ProcessIdentity)> {
     let log = OpenOptions::new().append(true).create(true).mode(0o600).open(&spec.log)?;
     let program = fs::metadata(&spec.program)?;
     if program.permissions().mode() & 0o111 == 0 {
@@ -51,18 +77,13 @@ pub(crate) fn spawn(spec: &ProcessSpec, namespace: Option<&Namespace>) -> io::Re
     let launch = Launch { confinement: &confinement, is_confined, environment, namespace, is_interactive: false };
     let mut command: tokio::process::Command = confinement::command(&launch, &spec.program, &spec.arguments)?.into();
     command.current_dir(&spec.directory).stdout(log.try_clone()?).stderr(log).process_group(0);
-    let mut child = confinement::spawn(&launch, command)?;
-    // No other code reaps the child before the task below, so its entry exists even if it is a zombie.
+    let child = confinement::spawn(&launch, command)?;
+    // Only the caller reaps the child, so its entry exists even if it is a zombie.
     let pid = child.id().ok_or_else(|| io::Error::other("the process was reaped before it was looked at"))?;
     let identity = system::read(pid)
         .map(|process_stat| ProcessIdentity { pid, started: process_stat.started })
-        .ok_or_else(|| io::Error::other(format!("process {pid} cannot be looked at: is /proc mounted?")));
-    tokio::spawn(async move {
-        if let Err(error) = child.wait().await {
-            tracing::warn!(pid, %error, "a child could not be waited for");
-        }
-    });
-    identity
+        .ok_or_else(|| io::Error::other(format!("process {pid} cannot be looked at: is /proc mounted?")))?;
+    Ok((child, identity))
 }
 
 /// Returns the CPU time used so far by these processes, each with its descendants and the children it has reaped.
@@ -307,6 +328,15 @@ mod tests {
         .await;
         assert!(!identity.is_alive());
         identity.terminate(Duration::ZERO).await;
+    }
+
+    #[tokio::test]
+    async fn a_run_reports_success_and_ends_after_its_limit() {
+        let directory = tempfile::tempdir().unwrap();
+        let limit = Duration::from_mins(1);
+        assert!(run(&shell(directory.path(), "exit 0"), None, limit).await.unwrap());
+        assert!(!run(&shell(directory.path(), "exit 3"), None, limit).await.unwrap());
+        assert!(!run(&shell(directory.path(), "sleep 60 & wait"), None, Duration::from_millis(50)).await.unwrap());
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::confinement::Confinement;
 use super::network::{NetworkHandle, Place, Site};
-use super::postgres::PostgresSpec;
+use super::postgres::{PostgresSpec, Replication};
 use super::process::{ProcessSpec, spawn};
 use super::{artifact, metadata, postgres};
 use crate::domain::network::{self, End, Flow, Traffic};
@@ -24,10 +24,21 @@ use crate::wire::ApiError;
 /// Name of the database among an instance's services, and of its directory.
 pub(crate) const POSTGRES: &str = "postgres";
 
+/// Line of a host's console when its database is a standby that streams from its primary: part of the Machine document's
+/// format, which deployments wait for.
+const STREAMING: &str = "infra: the standby streams from its primary";
+
 /// The program of a unit.
 pub(super) enum Unit {
     Service(MachineService),
     Postgres(MachinePostgres),
+}
+
+/// A started unit.
+pub(super) struct Started {
+    pub(super) process: ProcessIdentity,
+    /// Line for the host's console.
+    pub(super) report: Option<&'static str>,
 }
 
 /// The host that a unit runs on.
@@ -152,14 +163,20 @@ impl Unit {
         }
     }
 
-    /// Starts the unit. A database accepts connections when this returns.
-    pub(super) async fn start(&self, host: &Host<'_>) -> Result<ProcessIdentity, UnitError> {
+    /// Starts the unit. A database accepts connections when this returns, and a new standby streams.
+    pub(super) async fn start(&self, host: &Host<'_>) -> Result<Started, UnitError> {
         if !self.is_installed(host.directory) {
             host.check_way_out()?;
         }
         match self {
-            Unit::Service(service) => start_service(service, host).await,
+            Unit::Service(service) => {
+                start_service(service, host).await.map(|process| Started { process, report: None })
+            }
             Unit::Postgres(database) => {
+                let replication = database.replication.as_ref().map(|replication| {
+                    let password = host.parameter(&replication.password)?;
+                    Ok::<_, UnitError>(Replication { password, primary: replication.primary })
+                });
                 let spec = PostgresSpec {
                     directory: host.directory.join(POSTGRES),
                     site: host.site(),
@@ -168,8 +185,10 @@ impl Unit {
                     database: database.database.clone(),
                     user: database.user.clone(),
                     password: host.parameter(&database.password)?,
+                    replication: replication.transpose()?,
                 };
-                Ok(postgres::start(&spec).await?)
+                let postgres::Started { process, streams } = postgres::start(&spec).await?;
+                Ok(Started { process, report: streams.then_some(STREAMING) })
             }
         }
     }

@@ -13,6 +13,7 @@ APT = ["apt-get", "--yes", "--quiet", "-o", "Acquire::Retries=3", "-o", "Acquire
        "-o", "APT::Update::Error-Mode=any", "-o", "DPkg::Lock::Timeout=120", "-o", "Dpkg::Options::=--force-confold"]
 
 CLIENTS = "hostssl all all 0.0.0.0/0 scram-sha-256"
+STANDBYS = "hostssl replication replicator 0.0.0.0/0 scram-sha-256"
 # Earlier versions appended this line, once per instance that used the disk. It accepts passwords without TLS.
 OBSOLETE = "host all all 0.0.0.0/0 scram-sha-256"
 SETTINGS = """listen_addresses = '*'
@@ -21,6 +22,11 @@ password_encryption = 'scram-sha-256'
 ssl = on
 ssl_cert_file = '/etc/ssl/certs/ssl-cert-snakeoil.pem'
 ssl_key_file = '/etc/ssl/private/ssl-cert-snakeoil.key'
+"""
+# A standby has the settings of its primary. The kept log bounds its absence, and infra-standby reads its messages.
+REPLICATION_SETTINGS = """max_wal_senders = 20
+wal_keep_size = '1GB'
+lc_messages = 'C'
 """
 
 
@@ -67,18 +73,19 @@ def digest(path):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def configure_postgres(port):
+def configure_postgres(port, has_replication):
     clusters = list(CLUSTERS.glob("*/main"))
     if not clusters:
         raise Permanent(f"there is no PostgreSQL cluster in {CLUSTERS}")
     for cluster in clusters:
         settings = cluster / "conf.d" / "infra.conf"
-        settings.write_text(SETTINGS.format(port=port))
+        settings.write_text(SETTINGS.format(port=port) + (REPLICATION_SETTINGS if has_replication else ""))
         settings.chmod(0o644)
         rules = cluster / "pg_hba.conf"
-        kept = [line for line in rules.read_text().splitlines() if line not in (CLIENTS, OBSOLETE)]
+        kept = [line for line in rules.read_text().splitlines() if line not in (CLIENTS, STANDBYS, OBSOLETE)]
+        own = [CLIENTS, STANDBYS] if has_replication else [CLIENTS]
         replacement = rules.with_name("pg_hba.conf.infra")
-        replacement.write_text("\n".join([*kept, CLIENTS, ""]))
+        replacement.write_text("\n".join([*kept, *own, ""]))
         owner = rules.stat()
         os.chown(replacement, owner.st_uid, owner.st_gid)
         replacement.chmod(owner.st_mode & 0o777)
@@ -91,7 +98,7 @@ def setup(configuration):
     for program in configuration["programs"]:
         fetch(program)
     if configuration["postgres_port"]:
-        configure_postgres(configuration["postgres_port"])
+        configure_postgres(configuration["postgres_port"], configuration["postgres_replication"])
     run("systemctl", "daemon-reload")
     if configuration["units"]:
         run("systemctl", "reenable", *configuration["units"])

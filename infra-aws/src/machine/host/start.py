@@ -15,6 +15,11 @@ SELECT format('CREATE ROLE %I LOGIN', :'role')
 ALTER ROLE :"role" PASSWORD :'password';
 SELECT format('CREATE DATABASE %I OWNER %I', :'database', :'role')
     WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'database') \gexec
+\getenv replication REPLICATION_PASSWORD
+\if :{?replication}
+SELECT 'CREATE ROLE replicator' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'replicator') \gexec
+ALTER ROLE replicator LOGIN REPLICATION PASSWORD :'replication';
+\endif
 """
 
 
@@ -52,11 +57,15 @@ def write_environment(path, variables):
 
 
 def apply_postgres(postgres, variables):
-    # The password is passed through the environment and quoted by psql; it is on no command line.
+    # Passwords are passed through the environment and quoted by psql; they are on no command line.
+    environment = {**os.environ, **variables}
+    if postgres.get("primary"):
+        subprocess.run(["infra-standby", str(postgres["port"]), postgres["primary"]], check=True, env=environment)
+        return
     command = ["runuser", "-u", "postgres", "--", "psql", "--quiet", "--no-psqlrc", "--port", str(postgres["port"]),
                "--dbname", "postgres", "--set", "ON_ERROR_STOP=1", "--set", f"role={postgres['user']}",
                "--set", f"database={postgres['database']}"]
-    subprocess.run(command, check=True, input=SQL, text=True, cwd="/", env={**os.environ, **variables})
+    subprocess.run(command, check=True, input=SQL, text=True, cwd="/", env=environment)
 
 
 os.umask(0o077)

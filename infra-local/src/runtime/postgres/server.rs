@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
-use std::net::Ipv4Addr;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -24,6 +25,12 @@ use crate::runtime::{process, user};
 
 /// Limit until a server accepts connections, including recovery after a crash.
 const START_LIMIT: Duration = Duration::from_mins(1);
+
+/// Limit of a program that runs in a network namespace, such as a copy of a primary.
+const TOOL_LIMIT: Duration = Duration::from_mins(30);
+
+/// Length of the part of a log that is searched, in bytes.
+const LOG_LIMIT: u64 = 1 << 20;
 
 /// A data directory and its programs.
 pub(crate) struct Server {
@@ -156,6 +163,15 @@ impl Server {
         home::replace_file(&path, content.as_bytes(), self.user).map_err(failed(&path))
     }
 
+    /// Removes a file from the data directory, if it exists.
+    pub(crate) fn remove(&self, name: &str) -> Result<(), PostgresError> {
+        let path = self.data().join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(&path)(error)),
+            _ => Ok(()),
+        }
+    }
+
     /// Executes statements while the server does not run, in single-user mode. The statements, one per line, are sent
     /// through a pipe, so that passwords appear neither in a command line nor in a log. A failed statement is skipped;
     /// the last one has to return `ready`.
@@ -185,6 +201,41 @@ impl Server {
         let mut command = self.command(&program);
         command.args(arguments).envs(environment.iter().copied());
         run(command, input, &program).await
+    }
+
+    /// Runs a program of PostgreSQL as the server's user at a site, and waits for its result. In a network namespace, it is
+    /// confined as the server is, and its output is written to a file first.
+    pub(crate) async fn tool_at(
+        &self,
+        site: &Site,
+        name: &str,
+        arguments: &[&OsStr],
+        own_environment: &[(&str, &str)],
+    ) -> Result<Finished, PostgresError> {
+        let program = self.binaries.postgres.with_file_name(name);
+        let run_failed = |source| PostgresError::Run { program: program.clone(), source };
+        let Some(namespace) = site.namespace().await.map_err(run_failed)? else {
+            return self.tool(name, arguments, own_environment, "").await;
+        };
+        let log = self.log.with_file_name(format!("{name}.log"));
+        match fs::remove_file(&log) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(&log)(error)),
+            _ => {}
+        }
+        let mut all = environment();
+        all.extend(own_environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let spec = ProcessSpec {
+            program: program.clone(),
+            arguments: arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect(),
+            environment: all,
+            directory: self.home.clone(),
+            log: log.clone(),
+            user: self.user,
+            confinement: Some(self.confinement()),
+        };
+        let success = process::run(&spec, Some(&namespace), TOOL_LIMIT).await.map_err(run_failed)?;
+        let stdout = String::from_utf8_lossy(&fs::read(&log).map_err(failed(&log))?).into_owned();
+        Ok(Finished { success, stdout, stderr: String::new() })
     }
 
     /// Copies a directory as the server's user.
@@ -248,7 +299,8 @@ impl Server {
         let deadline = Instant::now() + START_LIMIT;
         let mut pause = Duration::from_millis(10);
         loop {
-            let what = if accepts(launch).await {
+            let address = (launch.address, launch.port).into();
+            let what = if accepts(launch.site, address, launch.user, launch.database).await {
                 return Ok(identity);
             } else if !identity.is_alive() {
                 "ended while starting".to_owned()
@@ -262,8 +314,31 @@ impl Server {
                 continue;
             };
             let (address, port) = (launch.address, launch.port);
-            return Err(PostgresError::NotAccepting { address, port, what, log: tail(&self.log) });
+            return Err(PostgresError::NotAccepting { address, port, what, log: self.log_tail() });
         }
+    }
+
+    /// Returns the path of the server's log.
+    pub(crate) fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// Returns the last lines of the server's log.
+    pub(crate) fn log_tail(&self) -> String {
+        let bytes = fs::read(&self.log).unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes);
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(8)..].join("\n")
+    }
+
+    /// Returns the part of the server's log after its first `length` bytes, up to a limit.
+    pub(crate) fn log_since(&self, length: u64) -> String {
+        let mut bytes = Vec::new();
+        let read = fs::File::open(&self.log).and_then(|mut log| {
+            log.seek(SeekFrom::Start(length))?;
+            log.take(LOG_LIMIT).read_to_end(&mut bytes)
+        });
+        read.map_or_else(|_| String::new(), |_| String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// Returns the confinement. The server writes to its own directory; superusers can make it run programs.
@@ -312,10 +387,10 @@ async fn run(mut command: Command, input: &str, program: &Path) -> Result<Finish
 }
 
 /// Returns whether the server requests the password of this user and database, as `pg_isready` checks it.
-async fn accepts(launch: &Launch<'_>) -> bool {
+pub(super) async fn accepts(site: &Site, address: SocketAddr, user: &str, database: &str) -> bool {
     const PROTOCOL_3: u32 = 196_608;
     let mut body = PROTOCOL_3.to_be_bytes().to_vec();
-    for text in ["user", launch.user, "database", launch.database] {
+    for text in ["user", user, "database", database] {
         body.extend_from_slice(text.as_bytes());
         body.push(0);
     }
@@ -324,7 +399,7 @@ async fn accepts(launch: &Launch<'_>) -> bool {
         return false;
     };
     let ask = async {
-        let mut stream = launch.site.connect((launch.address, launch.port).into()).await?;
+        let mut stream = site.connect(address).await?;
         stream.write_all(&length.to_be_bytes()).await?;
         stream.write_all(&body).await?;
         stream.read_u8().await
@@ -340,11 +415,4 @@ fn has_working_directory(pid: u32, directory: &Path) -> bool {
         // If the system does not report it, the server detects the conflict itself and exits.
         _ => false,
     }
-}
-
-fn tail(log: &Path) -> String {
-    let bytes = fs::read(log).unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes);
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(8)..].join("\n")
 }

@@ -10,6 +10,8 @@ use tokio::process::Command;
 
 use super::*;
 
+mod replication;
+
 #[test]
 fn names_and_texts_are_quoted() {
     assert_eq!(identifier("a\"b"), "\"a\"\"b\"");
@@ -41,6 +43,7 @@ fn spec(directory: &Path, password: &str) -> PostgresSpec {
         database: "tasks".to_owned(),
         user: "it's \"me".to_owned(),
         password: password.to_owned(),
+        replication: None,
     }
 }
 
@@ -72,7 +75,7 @@ async fn query(spec: &PostgresSpec, password: &str, sql: &str) -> Result<String,
 async fn data_survives_a_restart_and_the_password_changes() {
     let directory = open_directory();
     let first = spec(directory.path(), "o'ne \\ \"x\"");
-    let identity = start(&first).await.unwrap();
+    let identity = start(&first).await.unwrap().process;
     query(&first, &first.password, "CREATE TABLE t AS SELECT 42 AS answer").await.unwrap();
     let owner = "SELECT rolname FROM pg_database JOIN pg_roles r ON r.oid = datdba WHERE datname = 'tasks'";
     assert_eq!(query(&first, &first.password, owner).await.unwrap(), first.user);
@@ -81,14 +84,14 @@ async fn data_survives_a_restart_and_the_password_changes() {
     assert!(!identity.is_alive());
 
     let second = PostgresSpec { password: "two".to_owned(), ..first.clone() };
-    let identity = start(&second).await.unwrap();
+    let identity = start(&second).await.unwrap().process;
     assert_eq!(query(&second, "two", "SELECT answer FROM t").await.unwrap(), "42");
     assert!(query(&second, &first.password, "SELECT 1").await.is_err());
     let log = fs::read_to_string(first.directory.join("postgres.log")).unwrap();
     assert!(!log.contains("o'ne") && !log.contains("PASSWORD"), "{log}");
 
     // As after a crash of the cloud: the server still runs, but is not recorded.
-    let again = start(&second).await.unwrap();
+    let again = start(&second).await.unwrap().process;
     assert!(!identity.is_alive());
     assert_eq!(query(&second, "two", "SELECT answer FROM t").await.unwrap(), "42");
     stop(again).await;

@@ -153,11 +153,11 @@ impl Host {
                     return Ok(Flow::Wait);
                 }
                 if !server.has_data() || self.missed_checks >= PATIENCE {
-                    replication::copy(&server, &upstream.login).await?;
-                } else if !replication::is_standby(&server) {
+                    server.copy_from(&Site::Host, &upstream.login).await?;
+                } else if !server.is_standby() {
                     replication::rejoin(&server, &upstream.login).await?;
                 }
-                replication::become_standby(&server)?;
+                server.become_standby()?;
                 settings::raise(&mut parameters, &upstream.parameters);
                 following.connection = Some(upstream.login.following(&instance.id));
             }
@@ -172,8 +172,8 @@ impl Host {
         self.settings = Some(text);
         self.missed_checks = 0;
         self.failures = 0;
-        let as_wanted = matches!(view.role, Role::Standby(_)) == replication::is_standby(&server);
-        let password = (!replication::is_standby(&server)).then(|| view.account.password.clone());
+        let as_wanted = matches!(view.role, Role::Standby(_)) == server.is_standby();
+        let password = (!server.is_standby()).then(|| view.account.password.clone());
         self.change(|instance| {
             let runtime = &mut instance.runtime;
             runtime.process = Some(process);
@@ -206,7 +206,7 @@ impl Host {
             server.initialise(roles::SERVICE).await?;
         }
         let in_effect = instance.runtime.password.as_ref() == Some(&view.account.password);
-        if !replication::is_standby(server) && !in_effect {
+        if !server.is_standby() && !in_effect {
             roles::prepare(server, &view.account, fresh).await?;
         }
         Ok(())
@@ -228,14 +228,11 @@ impl Host {
         let mut following = Following::default();
         match &view.role {
             Role::Unknown => return Ok(Flow::Wait),
-            Role::Primary if replication::is_standby(&server) => return self.promote(view, &server, process).await,
+            Role::Primary if server.is_standby() => return self.promote(view, &server, process).await,
             Role::Primary => {}
             Role::Standby(upstream) => {
                 let outgrown = settings::too_small(&instance.runtime.parameters, &upstream.parameters);
-                if !replication::is_standby(&server)
-                    || outgrown
-                    || self.is_stalled(&server, &login, upstream.ready).await
-                {
+                if !server.is_standby() || outgrown || self.is_stalled(&server, &login, upstream.ready).await {
                     self.halt().await;
                     return Ok(Flow::Again);
                 }

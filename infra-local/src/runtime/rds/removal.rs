@@ -1,8 +1,8 @@
 //! Deletion of an instance. Data that other instances need is kept.
 
 use super::host::{Flow, Host};
+use super::snapshots;
 use super::view::View;
-use super::{replication, snapshots};
 use crate::model::ACCOUNT;
 use crate::model::process::ProcessIdentity;
 use crate::model::rds::{Seed, Stage};
@@ -40,7 +40,7 @@ impl Host {
         }
         if let Some(cluster) = view.cluster_resource_id.as_ref().filter(|_| view.is_writer())
             && server.has_data()
-            && !replication::is_standby(&server)
+            && !server.is_standby()
         {
             let volume = Server::open(&directory(self.shared.directory(), cluster))?;
             volume.become_data(&server.data())?;

@@ -6,39 +6,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::runtime::network::Site;
 use crate::runtime::postgres::{Login, PostgresError, Server};
-
-/// The file whose presence makes a server a standby; promotion removes it.
-const SIGNAL: &str = "standby.signal";
 
 /// Time limit for a reload of a server's settings.
 const RELOAD: Duration = Duration::from_secs(10);
-
-/// Returns whether the data directory is that of a standby.
-pub(super) fn is_standby(server: &Server) -> bool {
-    server.data().join(SIGNAL).exists()
-}
-
-/// Makes the data directory that of a standby.
-pub(super) fn become_standby(server: &Server) -> Result<(), PostgresError> {
-    server.write(SIGNAL, "")
-}
-
-/// Replaces the data directory by a copy of a running server's.
-pub(super) async fn copy(server: &Server, from: &Login) -> Result<(), PostgresError> {
-    let target = server.empty("data.new")?;
-    let connection = [format!("--host={}", from.address), format!("--port={}", from.port)];
-    let user = format!("--username={}", from.user);
-    let fixed = ["--wal-method=stream", "--checkpoint=fast", "--no-password", "--no-sync", &user, "--pgdata"];
-    let mut arguments: Vec<&OsStr> = connection.iter().map(|text| OsStr::new(text.as_str())).collect();
-    arguments.extend(fixed.into_iter().map(OsStr::new));
-    arguments.push(target.as_os_str());
-    let output = server.tool("pg_basebackup", &arguments, &from.environment(), "").await?;
-    if !output.success {
-        return Err(PostgresError::Setup { step: "pg_basebackup", output: output.text() });
-    }
-    server.become_data(&target)
-}
 
 /// Converts the data of a former primary to that of a standby of its successor. Only differences are copied if
 /// possible.
@@ -54,7 +26,7 @@ pub(super) async fn rejoin(server: &Server, successor: &Login) -> Result<(), Pos
         return Ok(());
     }
     tracing::info!(reason = output.text(), "pg_rewind could not be used: the data is copied as a whole");
-    copy(server, successor).await
+    server.copy_from(&Site::Host, successor).await
 }
 
 /// Returns the command by which a standby reads the end of a dead primary's log from the primary's directory, so that

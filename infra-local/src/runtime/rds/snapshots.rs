@@ -1,8 +1,8 @@
 //! Snapshots: copies of the data in the cloud's directory.
 
-use super::replication;
 use crate::model::Region;
 use crate::model::rds::{Rds, Snapshot, Stage};
+use crate::runtime::network::Site;
 use crate::runtime::postgres::{Login, PostgresError, Server};
 use crate::state::Shared;
 use crate::state::paths::database as directory;
@@ -32,7 +32,7 @@ pub(super) async fn take(shared: &Shared, region: &str, snapshot: &Snapshot, of:
 async fn make(shared: &Shared, snapshot: &Snapshot, of: &Server, running: Option<&Login>) -> Result<(), PostgresError> {
     let server = Server::open(&directory(shared.directory(), &snapshot.resource_id))?;
     if let Some(login) = running {
-        return replication::copy(&server, login).await;
+        return server.copy_from(&Site::Host, login).await;
     }
     let target = server.empty("data.new")?;
     if of.has_data() {
