@@ -3,12 +3,15 @@
 use std::net::IpAddr;
 
 use chrono::Utc;
+use kit::{
+    limit::RetryAfter,
+    password::{self, PasswordError},
+};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, DatabaseConnection, DbErr, IntoActiveModel};
 
-use super::{Authority, limit::RetryAfter};
+use super::Authority;
 use crate::{
     entity::user,
-    password::{self, PasswordError},
     users,
 };
 
