@@ -28,7 +28,9 @@ pub struct Settings {
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// There is no database.
-    #[error("WRITE_ENGINE is not set; write postgres://user:password@host:5432/bookstore, or for development sqlite:bookstore.sqlite?mode=rwc")]
+    #[error(
+        "WRITE_ENGINE is not set; write postgres://user:password@host:5432/bookstore, or for development sqlite:bookstore.sqlite?mode=rwc"
+    )]
     NoWriter,
     /// A setting of sessions is invalid.
     #[error(transparent)]
@@ -88,10 +90,7 @@ impl Application for Bookstore {
             .app_data(self.endpoints.clone())
             .service(web::scope("/api").wrap(from_fn(endpoints::track)).configure(api::routes))
             .service(
-                web::scope("")
-                    .wrap(from_fn(pages::protect))
-                    .wrap(from_fn(endpoints::track))
-                    .configure(pages::routes),
+                web::scope("").wrap(from_fn(pages::protect)).wrap(from_fn(endpoints::track)).configure(pages::routes),
             );
     }
 

@@ -163,8 +163,13 @@ impl NewBook {
             faults.0.append(&mut others.0);
             std::mem::take(&mut faults)
         })?;
-        let BookChange { title: Some(title), author: Some(author), description, price: Some(price), stock: Some(stock) } =
-            change
+        let BookChange {
+            title: Some(title),
+            author: Some(author),
+            description,
+            price: Some(price),
+            stock: Some(stock),
+        } = change
         else {
             return Err(faults);
         };
@@ -318,7 +323,10 @@ mod tests {
             (r#"{"title":"t","author":"a","price":"100000000","stock":1}"#, price.to_owned()),
             (r#"{"title":"t","author":"a","price":1,"stock":-1}"#, stock.to_owned()),
             (r#"{"title":"t","author":"a","price":1,"stock":"+1"}"#, stock.to_owned()),
-            (r#"{"title":"a\u0000b","author":"a","price":1,"stock":1}"#, "title: Remove the null character.".to_owned()),
+            (
+                r#"{"title":"a\u0000b","author":"a","price":1,"stock":1}"#,
+                "title: Remove the null character.".to_owned(),
+            ),
         ] {
             assert_eq!(book(wrong).unwrap_err(), expected, "{wrong}");
         }

@@ -15,12 +15,7 @@ use super::{
 use crate::{entity::user, input::Given, users};
 
 /// Registers a user.
-pub(super) async fn register(
-    scope: Scope,
-    limits: Data<SignInLimits>,
-    request: HttpRequest,
-    body: Bytes,
-) -> Answer {
+pub(super) async fn register(scope: Scope, limits: Data<SignInLimits>, request: HttpRequest, body: Bytes) -> Answer {
     let given = Given::json(&body)?;
     let user = users::register(&scope, &limits, &given, client::address(&request)).await?;
     Ok(HttpResponse::Created().json(view(&user)))

@@ -43,8 +43,7 @@ pub(super) async fn pay(caller: Caller, body: Bytes) -> Answer {
 /// Assigns a provider to a paid purchase of the caller.
 pub(super) async fn assign(caller: Caller, body: Bytes) -> Answer {
     let given = Given::json(&body)?;
-    let (purchase, provider) =
-        (input::id(&given, &["purchase_id"])?, input::id(&given, &["provider_id", "provider"])?);
+    let (purchase, provider) = (input::id(&given, &["purchase_id"])?, input::id(&given, &["provider_id", "provider"])?);
     let assigned = delivery::assign(&caller.scope, caller.user.id, purchase, provider).await?;
     Ok(HttpResponse::Created().json(json!({
         "id": assigned.id, "purchase_id": assigned.purchase_id, "provider_id": assigned.provider_id,

@@ -44,8 +44,10 @@ pub fn document() -> Value {
         }
         if *path == "/api/books" && *method == "get" {
             let (most, default) = SIZES;
-            let (page, size) =
-                (json!({ "type": "integer", "minimum": 1 }), json!({ "type": "integer", "minimum": 1, "maximum": most, "default": default }));
+            let (page, size) = (
+                json!({ "type": "integer", "minimum": 1 }),
+                json!({ "type": "integer", "minimum": 1, "maximum": most, "default": default }),
+            );
             operation["parameters"] = json!([
                 { "name": "page", "in": "query", "schema": page },
                 { "name": "size", "in": "query", "schema": size },
@@ -202,9 +204,8 @@ fn schemas() -> Value {
             properties.iter().map(|(name, schema)| ((*name).to_owned(), (*schema).clone())).collect();
         json!({ "type": "object", "properties": properties, "required": names })
     };
-    let all = |properties: &[(&str, &Value)]| {
-        some(&properties.iter().map(|(name, _)| *name).collect::<Vec<_>>(), properties)
-    };
+    let all =
+        |properties: &[(&str, &Value)]| some(&properties.iter().map(|(name, _)| *name).collect::<Vec<_>>(), properties);
     let list = |schema: &str| json!({ "type": "array", "items": reference(schema) });
     json!({
         "Error": all(&[("error", &word)]),

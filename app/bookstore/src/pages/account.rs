@@ -80,9 +80,7 @@ pub(super) async fn sign_in(visit: Visit, limits: Data<SignInLimits>, fields: Re
     page.error = Some(error.to_string());
     match error {
         AccountError::Wrong => page.show(&visit, StatusCode::OK),
-        AccountError::TooMany(after) => {
-            later(page.show(&visit, StatusCode::TOO_MANY_REQUESTS)?, after.seconds())
-        }
+        AccountError::TooMany(after) => later(page.show(&visit, StatusCode::TOO_MANY_REQUESTS)?, after.seconds()),
         other => Err(other.into()),
     }
 }

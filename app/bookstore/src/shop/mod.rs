@@ -104,10 +104,7 @@ impl TransactionError for ShopError {
 }
 
 /// Inserts a row and reads it again. SQLite does not name the converted amounts that `RETURNING` contains.
-async fn insert<A>(
-    transaction: &impl ConnectionTrait,
-    row: A,
-) -> Result<<A::Entity as EntityTrait>::Model, DbErr>
+async fn insert<A>(transaction: &impl ConnectionTrait, row: A) -> Result<<A::Entity as EntityTrait>::Model, DbErr>
 where
     A: ActiveModelTrait,
     <<A::Entity as EntityTrait>::PrimaryKey as PrimaryKeyTrait>::ValueType: Clone,
@@ -126,11 +123,7 @@ pub async fn purchase(scope: &Scope, buyer: i64, id: i64) -> Result<purchase::Mo
 }
 
 /// Returns a purchase for its buyer, in a transaction.
-async fn purchase_in(
-    transaction: &impl ConnectionTrait,
-    buyer: i64,
-    id: i64,
-) -> Result<purchase::Model, ShopError> {
+async fn purchase_in(transaction: &impl ConnectionTrait, buyer: i64, id: i64) -> Result<purchase::Model, ShopError> {
     of_buyer(purchase::Entity::find_by_id(id).one(transaction).await?, buyer)
 }
 

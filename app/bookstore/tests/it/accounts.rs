@@ -117,7 +117,8 @@ pub(crate) fn forms_need_their_token(shop: &Shop) {
     let mut browser = shop.signed_in("ana");
     browser.page("/book/add_book");
     for token in ["", "x", &other.form_token, &browser.form_token[1..]] {
-        for path in ["/book/add_book", "/book/edit_book/1", "/book/delete_book/1", "/buy/1", "/payment/1", "/delivery/1"]
+        for path in
+            ["/book/add_book", "/book/edit_book/1", "/book/delete_book/1", "/buy/1", "/payment/1", "/delivery/1"]
         {
             assert_eq!(browser.clone().post_with(token, path, &book).status, 403, "{path} {token}");
         }

@@ -8,7 +8,8 @@ use crate::shop::{PASSWORD, Shop};
 /// Caller (`a`, `b` or none), request, body, status and exact response.
 type Case = (&'static str, &'static str, &'static str, u16, &'static str);
 
-const NO_TOKEN: &str = r#"{"error":"Send the header `Authorization: Bearer <token>` with a token of POST /api/login."}"#;
+const NO_TOKEN: &str =
+    r#"{"error":"Send the header `Authorization: Bearer <token>` with a token of POST /api/login."}"#;
 const NOT_FOUND: &str = r#"{"error":"Not found."}"#;
 const NO_STOCK: &str = r#"{"error":"No hay suficiente stock disponible."}"#;
 const QUANTITY: &str = r#"{"error":"quantity: Send a whole number of at least 1."}"#;

@@ -21,7 +21,8 @@ pub(crate) fn books_are_added_changed_and_deleted(shop: &Shop) {
     assert!(shop.browser().page("/book/catalog").contains("Sign in to buy"), "the catalog is public");
 
     let form = browser.page("/book/edit_book/1");
-    for value in [r#"value="Rayuela""#, r#"value="12.50""#, r#"name="stock" value="3""#, "\nTwo readings\nin one book<"] {
+    for value in [r#"value="Rayuela""#, r#"value="12.50""#, r#"name="stock" value="3""#, "\nTwo readings\nin one book<"]
+    {
         assert!(form.contains(value), "{value}: {form}");
     }
     let fields = [("title", "Rayuela, 2nd"), ("author", "J. C."), ("description", ""), ("price", "9"), ("stock", "0")];
@@ -34,7 +35,8 @@ pub(crate) fn books_are_added_changed_and_deleted(shop: &Shop) {
 
     assert_eq!(browser.submit("/book/delete_book/1", &[]), "/book/catalog");
     assert!(browser.page("/book/catalog").contains("There are no books yet."));
-    for gone in ["/book/edit_book/1", "/book/edit_book/2", "/book/edit_book/x", "/book/edit_book/99999999999999999999"] {
+    for gone in ["/book/edit_book/1", "/book/edit_book/2", "/book/edit_book/x", "/book/edit_book/99999999999999999999"]
+    {
         assert_eq!(browser.get(gone).status, 404, "{gone}");
     }
     browser.page("/book/my_books");

@@ -22,7 +22,8 @@ pub(crate) fn a_purchase_is_paid_and_delivered(shop: &Shop) {
     assert_eq!(browser.submit("/payment/1", &[("method", "Credit card"), ("amount", "0.01")]), "/delivery/1");
     let form = browser.page("/delivery/1");
     let offered = ["DHL (Internacional, $50.00)", "FedEx (Internacional, $45.00)"];
-    for shown in offered.iter().chain(&["Envia (Nacional, $20.00)", "Servientrega (Nacional, $15.00)", "<dd>Paid</dd>"]) {
+    for shown in offered.iter().chain(&["Envia (Nacional, $20.00)", "Servientrega (Nacional, $15.00)", "<dd>Paid</dd>"])
+    {
         assert!(form.contains(shown), "{shown}: {form}");
     }
     assert_eq!(browser.submit("/delivery/1", &[("provider", "3")]), "/book/catalog");
@@ -79,7 +80,10 @@ pub(crate) fn a_form_that_is_sent_twice_buys_once(shop: &Shop) {
     }
     assert_eq!(shop.number("SELECT CAST(stock AS BIGINT) FROM bookstore_book"), 8);
     let answer = browser.post("/buy/1", &[("quantity", "3"), ("token", token.as_str())]);
-    assert_eq!((answer.status, alert(&answer.body)), (409, "This form has already bought something else. Reload the page."));
+    assert_eq!(
+        (answer.status, alert(&answer.body)),
+        (409, "This form has already bought something else. Reload the page.")
+    );
     // The form of the next page buys again, and so does another user's form with the same token.
     browser.page("/book/catalog");
     assert_ne!(browser.purchase_token, token);
@@ -147,8 +151,10 @@ pub(crate) fn every_step_happens_once_and_in_order(shop: &Shop) {
     // The API has the same order.
     let client = shop.client_of("ana@example.org");
     let bought = client.json("POST /api/buy", &json!({ "book_id": 1, "quantity": 1 }), 201);
-    let (payment, delivery) =
-        (json!({ "purchase_id": bought["id"], "method": "Credit card" }), json!({ "purchase_id": bought["id"], "provider_id": 2 }));
+    let (payment, delivery) = (
+        json!({ "purchase_id": bought["id"], "method": "Credit card" }),
+        json!({ "purchase_id": bought["id"], "provider_id": 2 }),
+    );
     assert_eq!(client.json("POST /api/delivery/assignment", &delivery, 409), json!({ "error": unpaid }));
     client.json("POST /api/payment", &payment, 201);
     let paid = json!({ "error": "This purchase is already paid." });

@@ -7,7 +7,7 @@ use kit::{
     limits::Limits,
     testing::{Answer, Served, connect, send, sqlite_url},
 };
-use sea_orm::{ConnectionTrait, DatabaseConnection};
+use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -46,11 +46,6 @@ impl Shop {
     /// Starts another instance on the same database, with further settings.
     pub(crate) fn other_instance(&self, settings: &[(&str, &str)]) -> Self {
         Self::with(&self.url, None, settings)
-    }
-
-    /// Runs a function on the database directly.
-    pub(crate) fn database<T>(&self, work: impl AsyncFnOnce(DatabaseConnection) -> T) -> T {
-        block_on(async { work(connect(&self.url).await).await })
     }
 
     /// Returns the integer that a query selects.

@@ -10,10 +10,7 @@ use kit::{
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, DatabaseConnection, DbErr, IntoActiveModel};
 
 use super::Authority;
-use crate::{
-    entity::user,
-    users,
-};
+use crate::{entity::user, users};
 
 /// Error of a sign-in.
 #[derive(Debug, thiserror::Error)]
