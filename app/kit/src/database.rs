@@ -2,8 +2,8 @@
 //!
 //! | variable | default | meaning |
 //! |---|---|---|
-//! | `DATABASE_URL` | required | `postgres://…` or `sqlite:…` |
-//! | `DATABASE_READER_URL` | not set | a replica; see [`crate::reader`] |
+//! | `DATABASE_URL` or `WRITE_ENGINE` | required | `postgres://…` or `sqlite:…` |
+//! | `DATABASE_READER_URL` or `READER_ENGINE` | not set | a replica; see [`crate::reader`] |
 //! | `DATABASE_WAIT_SECONDS` | 60 | time to wait for PostgreSQL at the start |
 //! | `DATABASE_MAX_CONNECTIONS` | 10 | size of the pool, which is filled before requests are accepted (SQLite always has one connection) |
 //! | `DATABASE_ACQUIRE_SECONDS` | 3 | time limit of a request for a connection |
@@ -14,7 +14,7 @@ use std::{fmt, str::FromStr, time::Duration};
 use sea_orm::{
     DatabaseConnection, SqlxPostgresConnector, SqlxSqliteConnector,
     sqlx::{
-        self, ConnectOptions, Connection,
+        self, ConnectOptions, Connection, Executor,
         postgres::{PgConnectOptions, PgPoolOptions},
         sqlite::{SqliteConnectOptions, SqlitePoolOptions},
     },
@@ -32,6 +32,9 @@ pub enum DatabaseError {
         "DATABASE_URL is not set; write postgres://user:password@host:5432/name, or for development sqlite:tasks.sqlite?mode=rwc"
     )]
     NotSet,
+    /// Two variables have the same meaning.
+    #[error("{0} and {1} are both set; remove one of them")]
+    Twice(&'static str, &'static str),
     /// The scheme of the variable's URL is not supported.
     #[error(
         "{0} starts with neither postgres:// nor sqlite: ; correct it (it is not shown, because it may contain a \
@@ -57,6 +60,16 @@ pub enum DatabaseError {
         /// Time since the first attempt.
         waited: Duration,
         /// Error of the last attempt.
+        source: sqlx::Error,
+    },
+    /// The database does not exist, and cannot be created.
+    #[error(
+        "{place} does not exist and cannot be created: {source}. Create it, or grant the user CREATEDB and the right to connect to the database `postgres`"
+    )]
+    NotCreated {
+        /// URL of the database, without its password.
+        place: String,
+        /// Error of the server.
         source: sqlx::Error,
     },
     /// The SQLite file cannot be opened.
@@ -87,13 +100,16 @@ enum Kind {
 }
 
 impl Database {
-    /// Reads the settings. `DATABASE_URL` is required.
+    /// Reads the settings. `DATABASE_URL` or `WRITE_ENGINE` is required.
     ///
     /// # Errors
     /// [`DatabaseError`] if a setting is missing or invalid. No connection is opened.
     pub fn from(variables: Variables) -> Result<Self, DatabaseError> {
-        let url = variables("DATABASE_URL").filter(|url| !url.is_empty()).ok_or(DatabaseError::NotSet)?;
-        Self::at(&url, "DATABASE_URL", variables)
+        match either(variables, "DATABASE_URL", "WRITE_ENGINE")? {
+            Some(("DATABASE_URL", url)) if url.is_empty() => Err(DatabaseError::NotSet),
+            Some((variable, url)) => Self::at(&url, variable, variables),
+            None => Err(DatabaseError::NotSet),
+        }
     }
 
     /// Reads the settings of the replica, if there is one. A request waits at most one second for it, so that enough time
@@ -102,10 +118,10 @@ impl Database {
     /// # Errors
     /// As [`Database::from`].
     pub fn reader_from(variables: Variables) -> Result<Option<Self>, DatabaseError> {
-        let Some(url) = variables("DATABASE_READER_URL") else {
+        let Some((variable, url)) = either(variables, "DATABASE_READER_URL", "READER_ENGINE")? else {
             return Ok(None);
         };
-        let reader = Self::at(&url, "DATABASE_READER_URL", variables)?;
+        let reader = Self::at(&url, variable, variables)?;
         Ok(Some(Self { acquire: reader.acquire.min(Duration::from_secs(1)), ..reader }))
     }
 
@@ -139,9 +155,21 @@ impl Database {
     /// [`DatabaseError::NoAnswer`] with PostgreSQL, [`DatabaseError::NoFile`] with SQLite.
     pub async fn connect(&self) -> Result<DatabaseConnection, DatabaseError> {
         if let Kind::Postgres(options) = &self.kind {
-            self.wait_for(options).await?;
+            self.wait_for(options, false).await?;
         }
         self.open().await
+    }
+
+    /// Creates the database if it does not exist. Waits for the server as [`Self::connect`] does. Several instances may do
+    /// so at once. SQLite creates its file when it is opened.
+    ///
+    /// # Errors
+    /// [`DatabaseError::NotCreated`] if the user may not create it, [`DatabaseError::NoAnswer`] without a server.
+    pub async fn create_if_missing(&self) -> Result<(), DatabaseError> {
+        match &self.kind {
+            Kind::Postgres(options) => self.wait_for(options, true).await,
+            Kind::Sqlite(_) => Ok(()),
+        }
     }
 
     /// Opens a pool without a connection to PostgreSQL: requests open them.
@@ -190,7 +218,7 @@ impl Database {
         }
     }
 
-    async fn wait_for(&self, options: &PgConnectOptions) -> Result<(), DatabaseError> {
+    async fn wait_for(&self, options: &PgConnectOptions, create: bool) -> Result<(), DatabaseError> {
         let deadline = Instant::now() + self.wait;
         let mut pause = Duration::from_millis(50);
         loop {
@@ -200,6 +228,14 @@ impl Database {
                     let _ = connection.close().await;
                     return Ok(());
                 }
+                Ok(Err(error)) if create && has_code(&error, &[NO_DATABASE]) => match self.create(options).await {
+                    Ok(()) => return Ok(()),
+                    Err(source) if matches!(source, sqlx::Error::Database(_)) => {
+                        return Err(DatabaseError::NotCreated { place: self.to_string(), source });
+                    }
+                    // The server has stopped meanwhile.
+                    Err(error) => error,
+                },
                 Ok(Err(error)) => error,
                 Err(_) => sqlx::Error::PoolTimedOut,
             };
@@ -210,6 +246,48 @@ impl Database {
             sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(2));
         }
+    }
+
+    /// Creates the database through the database `postgres`, which every server has.
+    async fn create(&self, options: &PgConnectOptions) -> Result<(), sqlx::Error> {
+        let name = options.get_database().unwrap_or(options.get_username()).replace('"', "\"\"");
+        let mut server = options.clone().database("postgres").connect().await?;
+        let statement = sqlx::AssertSqlSafe(format!("CREATE DATABASE \"{name}\""));
+        let created = server.execute(sqlx::raw_sql(statement)).await;
+        // An error of the close is irrelevant.
+        let _ = server.close().await;
+        match created {
+            Ok(_) => {
+                tracing::info!(database = %self, "created the database");
+                Ok(())
+            }
+            // Another instance was faster.
+            Err(error) if has_code(&error, &CREATED_BY_ANOTHER) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// PostgreSQL's code for a database that does not exist.
+const NO_DATABASE: &str = "3D000";
+/// Codes of `CREATE DATABASE` for a database that exists, and for one that is created at the same time.
+const CREATED_BY_ANOTHER: [&str; 2] = ["42P04", "23505"];
+
+fn has_code(error: &sqlx::Error, codes: &[&str]) -> bool {
+    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| codes.contains(&code.as_ref()))
+}
+
+/// Returns the value of one of two variables with the same meaning, and its name.
+fn either(
+    variables: Variables,
+    one: &'static str,
+    other: &'static str,
+) -> Result<Option<(&'static str, String)>, DatabaseError> {
+    match (variables(one), variables(other)) {
+        (Some(_), Some(_)) => Err(DatabaseError::Twice(one, other)),
+        (Some(url), None) => Ok(Some((one, url))),
+        (None, Some(url)) => Ok(Some((other, url))),
+        (None, None) => Ok(None),
     }
 }
 
@@ -275,6 +353,60 @@ mod tests {
         let error =
             with(&[("DATABASE_URL", "sqlite::memory:"), ("DATABASE_MAX_CONNECTIONS", "lots")]).unwrap_err().to_string();
         assert!(error.starts_with("DATABASE_MAX_CONNECTIONS=lots is not"), "{error}");
+    }
+
+    #[test]
+    fn engines_are_other_names_of_the_urls() {
+        let variables = |name: &str| match name {
+            "WRITE_ENGINE" => Some("postgres://u@writer/shop".to_owned()),
+            "READER_ENGINE" => Some("postgres://u@reader/shop".to_owned()),
+            _ => None,
+        };
+        assert_eq!(Database::from(&variables).unwrap().to_string(), "PostgreSQL database shop of u at writer:5432");
+        let reader = Database::reader_from(&variables).unwrap().unwrap();
+        assert_eq!(reader.to_string(), "PostgreSQL database shop of u at reader:5432");
+        for twice in [["DATABASE_URL", "WRITE_ENGINE"], ["DATABASE_READER_URL", "READER_ENGINE"]] {
+            let variables = |name: &str| (twice.contains(&name)).then(|| "sqlite::memory:".to_owned());
+            let error = match twice[0] {
+                "DATABASE_URL" => Database::from(&variables).unwrap_err(),
+                _ => Database::reader_from(&variables).unwrap_err(),
+            };
+            assert_eq!(error.to_string(), format!("{} and {} are both set; remove one of them", twice[0], twice[1]));
+        }
+    }
+
+    #[tokio::test]
+    async fn instances_create_a_missing_database_concurrently() {
+        let Some(postgres) = crate::testing::Postgres::start() else {
+            return;
+        };
+        let url = postgres.url().replacen("/postgres?", "/a%22b?", 1);
+        let database = with_url(&url);
+        let created = futures::future::join_all((0..4).map(|_| database.create_if_missing())).await;
+        assert!(created.iter().all(Result::is_ok), "{created:?}");
+        database.create_if_missing().await.unwrap();
+        let connection = database.connect().await.unwrap();
+        let name = sqlx::query_scalar("SELECT current_database()::text");
+        let name: String = name.fetch_one(connection.get_postgres_connection_pool()).await.unwrap();
+        assert_eq!(name, "a\"b");
+    }
+
+    #[tokio::test]
+    async fn the_error_for_a_database_that_cannot_be_created_names_it() {
+        let Some(postgres) = crate::testing::Postgres::start() else {
+            return;
+        };
+        let server = with_url(&postgres.url()).connect().await.unwrap();
+        let create = sqlx::raw_sql("CREATE USER guest");
+        server.get_postgres_connection_pool().execute(create).await.unwrap();
+        let url = postgres.url().replacen("postgres@localhost/postgres?", "guest@localhost/shop?", 1);
+        let error = with_url(&url).create_if_missing().await.unwrap_err().to_string();
+        let start = "PostgreSQL database shop of guest at localhost:5432 does not exist and cannot be created: ";
+        assert!(error.starts_with(start) && error.contains("permission denied"), "{error}");
+    }
+
+    fn with_url(url: &str) -> Database {
+        Database::from(&|name| (name == "DATABASE_URL").then(|| url.to_owned())).unwrap()
     }
 
     #[tokio::test]

@@ -30,7 +30,8 @@
 //! | [`listen`] | opens the ports | `LISTEN`, `METRICS_LISTEN` |
 //! | [`database`] | connects, and waits for the database to start | `DATABASE_*` |
 //! | [`batch`] | shares a statement among concurrent requests | |
-//! | [`reader`] | reads lists from a replica | `DATABASE_READER_URL` |
+//! | [`reader`] | reads from a replica | `DATABASE_READER_URL` |
+//! | [`endpoints`] | distributes a request's reads and writes, and survives a failover of the writer | |
 //! | [`migrate`] | applies the migrations, under a lock | |
 //! | [`held`] | holds a connection between statements | |
 //! | [`limits`] | refuses requests that are too large or too slow | `LIMIT_*` |
@@ -38,6 +39,11 @@
 //! | [`metrics`] | `GET /metrics` for Prometheus, on a separate listener | `METRICS_LISTEN` |
 //! | [`health`] | `GET /healthz` for load balancers | |
 //! | [`client`] | the client's address, directly or behind proxies | `TRUSTED_PROXIES` |
+//! | [`limit`] | rate limits of sign-ins | `AUTH_ATTEMPTS_*` |
+//! | [`password`] | hashes and verifies passwords | |
+//! | [`signed`] | signs cookies and tokens | `SECRET_KEY` |
+//! | [`session`] | sessions in a signed cookie | `SESSION_SECONDS`, `COOKIE_SECURE` |
+//! | [`form`], [`csrf`] | sent forms, and their tokens | |
 //! | `connection` | shuts down connections whose next request takes too long | `LIMIT_SECONDS` |
 //! | [`reply`] | responses that all services share | |
 //! | [`settings`] | reads and checks settings | |
@@ -49,18 +55,25 @@ pub mod application;
 pub mod batch;
 pub mod client;
 mod connection;
+pub mod csrf;
 pub mod database;
+pub mod endpoints;
+pub mod form;
 pub mod health;
 pub mod held;
+pub mod limit;
 pub mod limits;
 pub mod listen;
 pub mod log;
 pub mod metrics;
 pub mod migrate;
+pub mod password;
 pub mod reader;
 pub mod reply;
 pub mod server;
+pub mod session;
 pub mod settings;
+pub mod signed;
 #[cfg(feature = "testing")]
 pub mod testing;
 

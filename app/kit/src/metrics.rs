@@ -37,10 +37,11 @@ pub struct Metrics {
     counters: RwLock<BTreeMap<&'static str, Counter>>,
 }
 
+/// A counter, with a value for each of its labels. The label of a single value is empty.
 #[derive(Debug)]
 struct Counter {
     help: &'static str,
-    value: Arc<AtomicU64>,
+    values: BTreeMap<String, Arc<AtomicU64>>,
 }
 
 /// The route is the pattern (`/tasks/{id}`), so that the number of series is bounded.
@@ -63,9 +64,23 @@ impl Metrics {
     /// Returns the counter with this name, which starts at 0. By the conventions of Prometheus, its name ends in `_total`
     /// and the help is a sentence.
     pub fn counter(&self, name: &'static str, help: &'static str) -> Arc<AtomicU64> {
+        self.value(name, help, String::new())
+    }
+
+    /// Returns the value of a counter with a label, such as `("endpoint", "writer")`.
+    pub fn labelled_counter(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        (label, value): (&'static str, &'static str),
+    ) -> Arc<AtomicU64> {
+        self.value(name, help, format!("{{{label}=\"{value}\"}}"))
+    }
+
+    fn value(&self, name: &'static str, help: &'static str, label: String) -> Arc<AtomicU64> {
         let mut counters = self.counters.write().unwrap_or_else(PoisonError::into_inner);
-        let counter = counters.entry(name).or_insert_with(|| Counter { help, value: Arc::default() });
-        Arc::clone(&counter.value)
+        let counter = counters.entry(name).or_insert_with(|| Counter { help, values: BTreeMap::new() });
+        Arc::clone(counter.values.entry(label).or_default())
     }
 
     fn record(&self, labels: Labels, latency: Duration) {
@@ -98,9 +113,11 @@ impl Metrics {
             let _ = histogram.render(&labels, &mut requests, &mut latency);
         }
         let mut counters = String::new();
-        for (name, Counter { help, value }) in self.counters.read().unwrap_or_else(PoisonError::into_inner).iter() {
-            let value = value.load(Relaxed);
-            let _ = writeln!(counters, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {value}");
+        for (name, Counter { help, values }) in self.counters.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            let _ = writeln!(counters, "# HELP {name} {help}\n# TYPE {name} counter");
+            for (label, value) in values {
+                let _ = writeln!(counters, "{name}{label} {}", value.load(Relaxed));
+            }
         }
         requests + &latency + &counters
     }
@@ -225,6 +242,17 @@ mod tests {
         metrics.counter("cups_total", "Cups of tea.").fetch_add(2, Relaxed);
         metrics.counter("cups_total", "Cups of tea.").fetch_add(1, Relaxed);
         let expected = "# HELP cups_total Cups of tea.\n# TYPE cups_total counter\ncups_total 3\n";
+        assert!(metrics.render().ends_with(expected), "{}", metrics.render());
+    }
+
+    #[test]
+    fn a_counter_has_a_value_for_each_label() {
+        let metrics = Metrics::default();
+        for (kind, cups) in [("green", 2), ("black", 1)] {
+            metrics.labelled_counter("cups_total", "Cups of tea.", ("kind", kind)).fetch_add(cups, Relaxed);
+        }
+        let expected = "# HELP cups_total Cups of tea.\n# TYPE cups_total counter\n\
+                        cups_total{kind=\"black\"} 1\ncups_total{kind=\"green\"} 2\n";
         assert!(metrics.render().ends_with(expected), "{}", metrics.render());
     }
 

@@ -46,6 +46,24 @@ impl Reader {
         Self { writer, replica }
     }
 
+    /// Returns a copy of this reader with another connection to the writer, which counts the queries of the replica.
+    pub(crate) fn counted(&self, writer: DatabaseConnection, queries: Arc<AtomicU64>) -> Self {
+        let replica = self.replica.as_ref().map(|replica| {
+            let mut connection = replica.connection.clone();
+            connection.set_metric_callback(move |_| {
+                queries.fetch_add(1, Relaxed);
+            });
+            let fallbacks = Arc::clone(&replica.fallbacks);
+            Arc::new(Replica { connection, away_until: Mutex::default(), fallbacks })
+        });
+        Self { writer, replica }
+    }
+
+    /// Returns whether there is a replica, which may lag behind the writer.
+    pub fn has_replica(&self) -> bool {
+        self.replica.is_some()
+    }
+
     /// Runs a query on the replica, and on the writer if that fails.
     ///
     /// # Errors

@@ -53,6 +53,20 @@ pub fn seconds(variables: Variables, name: &'static str, default: u32) -> Result
     positive(variables, name, default).map(|seconds| Duration::from_secs(seconds.into()))
 }
 
+/// Reads `true` or `false`, or returns the default.
+///
+/// # Errors
+/// [`SettingError`] for another value.
+pub fn switch(variables: Variables, name: &'static str, default: bool) -> Result<bool, SettingError> {
+    match variables(name) {
+        None => Ok(default),
+        Some(value) => value.trim().parse().map_err(|_| {
+            let default = default.to_string();
+            SettingError { name, value, expected: "true or false", default }
+        }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

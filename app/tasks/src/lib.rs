@@ -12,7 +12,6 @@
 //! | [`entity`] | tables |
 //! | [`migration`] | migrations |
 //! | [`users`] | creation of users |
-//! | [`password`] | hashing and verification of passwords |
 //! | [`auth`] | authentication: `AUTH`, tokens, `/auth/` |
 //! | [`activity`] | activity log: one row per request, and `/activity/` |
 //! | [`admin`] | admin site: `/admin/` |
@@ -46,7 +45,6 @@ pub mod front;
 pub mod input;
 pub mod migration;
 pub mod openapi;
-pub mod password;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -1,7 +1,10 @@
 //! Creation of users, for the API, the command line and the start of the service.
 
 use chrono::Utc;
-use kit::settings::Variables;
+use kit::{
+    password::{self, PasswordError},
+    settings::Variables,
+};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, SqlErr,
 };
@@ -12,7 +15,6 @@ use crate::{
         user::{self, USERNAME_CHARACTERS},
     },
     input::FieldErrors,
-    password::{self, PasswordError},
 };
 
 /// A valid new user, whose password is not hashed yet.

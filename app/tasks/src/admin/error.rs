@@ -8,14 +8,13 @@ use actix_web::{
     },
 };
 use askama::Template;
-use kit::reply;
+use kit::{password::PasswordError, reply};
 use sea_orm::DbErr;
 
 use super::{
     page::{self, Frame},
     session::Visit,
 };
-use crate::password::PasswordError;
 
 /// Result of a handler.
 pub(super) type Answer = Result<HttpResponse, Failure>;

@@ -6,11 +6,12 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     http::{
         Method,
-        header::{self, HeaderMap, HeaderName, HeaderValue},
+        header::{self, HeaderName, HeaderValue},
     },
     middleware::Next,
     web::{Bytes, Data},
 };
+use kit::{csrf::is_cross_site, form::is_form};
 use sea_orm::DatabaseConnection;
 
 use super::{error::Failure, form::Fields, page, pager, session, token::Token};
@@ -93,18 +94,6 @@ async fn read_form(request: &mut ServiceRequest) -> Result<(), Failure> {
     }
     request.extensions_mut().insert(fields);
     Ok(())
-}
-
-fn is_form(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default();
-    kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
-}
-
-/// Returns whether the browser reports another site as the origin of the request. An additional check beside the token of
-/// the form.
-fn is_cross_site(headers: &HeaderMap) -> bool {
-    headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none")
 }
 
 fn sign_in_for(request: &ServiceRequest) -> String {

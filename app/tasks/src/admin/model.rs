@@ -17,7 +17,7 @@ use super::{
     query::{Grammar, Sort},
     session::Visit,
 };
-use crate::{input::FieldErrors, password::PasswordError, timestamp};
+use crate::{input::FieldErrors, timestamp};
 
 /// A model with pages in the admin site.
 pub(super) trait ModelAdmin:

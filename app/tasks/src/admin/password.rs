@@ -4,6 +4,7 @@ use actix_web::{
     http::StatusCode,
     web::{Path, ReqData},
 };
+use kit::password;
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
 
 use super::{
@@ -20,7 +21,6 @@ use super::{
 use crate::{
     entity::user::{self, Entity},
     input::FieldErrors,
-    password,
     users::forget_refresh_tokens,
 };
 

@@ -4,15 +4,17 @@
 //! which another site cannot compute: it can neither read the cookie (`HttpOnly`) nor cause browsers to send it
 //! (`SameSite=Strict`).
 
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::header::HeaderMap;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use hmac::{Hmac, Mac};
+use kit::{csrf, session};
 use sha2::{Digest, Sha256};
 
 use super::error::Failure;
 
 const COOKIE: &str = "tasks_admin";
 const BYTES: usize = 32;
+/// Purpose of the tokens of forms.
+const PURPOSE: &str = "tasks admin form";
 
 /// Token of a browser. It has no `Debug`, since it is the credential of the session.
 #[derive(Clone)]
@@ -28,9 +30,7 @@ impl Token {
 
     /// Returns the token of a request.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
-        let cookies = headers.get_all(header::COOKIE).filter_map(|value| value.to_str().ok());
-        let mut cookies = cookies.flat_map(|line| line.split(';')).filter_map(|cookie| cookie.trim().split_once('='));
-        let (_, value) = cookies.find(|(name, _)| *name == COOKIE)?;
+        let value = session::cookie(headers, COOKIE)?;
         Some(Self(URL_SAFE_NO_PAD.decode(value).ok()?.try_into().ok()?))
     }
 
@@ -42,22 +42,17 @@ impl Token {
 
     /// Returns the token of forms.
     pub(super) fn form_token(&self) -> String {
-        URL_SAFE_NO_PAD.encode(self.mac().finalize().into_bytes())
+        csrf::form_token(&self.0, PURPOSE)
     }
 
     /// Returns whether a form contains the result of [`Self::form_token`], in constant time.
     pub(super) fn validates(&self, form_token: &str) -> bool {
-        URL_SAFE_NO_PAD.decode(form_token).is_ok_and(|given| self.mac().verify_slice(&given).is_ok())
+        csrf::is_valid(&self.0, PURPOSE, form_token)
     }
 
     /// Returns the hash that the database stores.
     pub(super) fn digest(&self) -> String {
         hex::encode(Sha256::digest(self.0))
-    }
-
-    fn mac(&self) -> Hmac<Sha256> {
-        let mac = <Hmac<Sha256> as Mac>::new_from_slice(&self.0).expect("an HMAC's key may have any length");
-        mac.chain_update(b"tasks admin form")
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use actix_web::web::{self, ServiceConfig};
 use chrono::Utc;
+use kit::password;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait,
     IntoActiveModel, QueryFilter, QuerySelect, SqlErr, sea_query::Expr,
@@ -27,7 +28,6 @@ use crate::{
         user_group, user_permission,
     },
     input::FieldErrors,
-    password,
     users::{forget_refresh_tokens, taken, username_faults},
 };
 

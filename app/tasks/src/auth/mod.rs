@@ -16,13 +16,11 @@
 //! | [`mod@routes`] | requests under `/auth/` |
 //! | [`guard`] | admits requests, or responds with 401 |
 //! | [`sign_in`] | sign-in with a name and a password |
-//! | [`limit`] | rate limits of sign-ins |
 //! | [`keys`] | keys that sign access tokens |
 //! | [`refresh`] | refresh tokens |
 
 pub mod guard;
 pub mod keys;
-pub mod limit;
 pub mod refresh;
 pub mod routes;
 pub mod sign_in;
@@ -30,11 +28,13 @@ mod signature;
 
 use std::time::Duration;
 
-use kit::settings::{self, SettingError, Variables};
+use kit::{
+    limit::SignInLimits,
+    settings::{self, SettingError, Variables},
+};
 use sea_orm::DatabaseConnection;
 
 use keys::{FixedKeys, Keys, KeysError};
-use limit::SignInLimits;
 
 /// Requests to tasks that need a signed-in user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,9 @@ use actix_web::{
     web::{self, Bytes, Data, ServiceConfig},
 };
 use kit::{
-    client, log,
+    client,
+    limit::RetryAfter,
+    log,
     reply::{self, only},
 };
 use sea_orm::{DatabaseConnection, DbErr, SqlErr};
@@ -19,7 +21,6 @@ use serde_json::json;
 use super::{
     Authority, guard,
     keys::KeysError,
-    limit::RetryAfter,
     refresh,
     sign_in::{SignInError, sign_in},
 };

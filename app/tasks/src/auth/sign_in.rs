@@ -3,14 +3,14 @@
 use std::net::IpAddr;
 
 use chrono::Utc;
+use kit::{
+    limit::RetryAfter,
+    password::{self, PasswordError},
+};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, DatabaseConnection, DbErr, IntoActiveModel};
 
-use super::{Authority, limit::RetryAfter};
-use crate::{
-    entity::user,
-    password::{self, PasswordError},
-    users,
-};
+use super::Authority;
+use crate::{entity::user, users};
 
 /// Error of a sign-in.
 #[derive(Debug, thiserror::Error)]

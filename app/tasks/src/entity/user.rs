@@ -15,7 +15,7 @@ pub struct Model {
     /// Unique name of letters, digits and `@.+-_`.
     #[sea_orm(column_type = "String(StringLen::N(150))", unique)]
     pub username: String,
-    /// Hash of the password, by [`crate::password::hash`].
+    /// Hash of the password, by [`kit::password::hash`].
     #[sea_orm(column_type = "String(StringLen::N(255))")]
     pub password_hash: String,
     /// May sign in to the admin site, with the granted permissions.

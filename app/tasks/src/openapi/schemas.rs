@@ -1,11 +1,11 @@
 //! Schemas of bodies.
 
+use kit::password::{MAX_CHARACTERS, MIN_CHARACTERS};
 use serde_json::{Value, json};
 
 use crate::{
     entity::user::USERNAME_CHARACTERS,
     input::{DESCRIPTION_CHARACTERS, TITLE_CHARACTERS},
-    password::{MAX_CHARACTERS, MIN_CHARACTERS},
 };
 
 /// Pattern of text that is not blank, without null characters.

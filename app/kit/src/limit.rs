@@ -3,6 +3,11 @@
 //!
 //! A third party can so prevent a user from signing in, but not from using a refresh token.
 //!
+//! | variable | default | meaning |
+//! |---|---|---|
+//! | `AUTH_ATTEMPTS_PER_USER` | 10 | sign-ins per minute with one name |
+//! | `AUTH_ATTEMPTS_PER_CLIENT` | 30 | sign-ins and registrations per minute from one address |
+//!
 //! Each instance counts separately. The attempts of a minute may arrive at once, after which they are granted at the
 //! average rate. A successful sign-in resets the count of the name.
 
@@ -15,6 +20,8 @@ use std::{
 };
 
 use tokio::time::Instant;
+
+use crate::settings::{self, SettingError, Variables};
 
 /// Period of the limits.
 const WINDOW: Duration = Duration::from_mins(1);
@@ -40,6 +47,16 @@ pub struct SignInLimits {
 }
 
 impl SignInLimits {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// [`SettingError`] if a value is not a positive number.
+    pub fn from(variables: Variables) -> Result<Self, SettingError> {
+        let per_name = settings::positive(variables, "AUTH_ATTEMPTS_PER_USER", 10)?;
+        let per_client = settings::positive(variables, "AUTH_ATTEMPTS_PER_CLIENT", 30)?;
+        Ok(Self::per_minute(per_name, per_client))
+    }
+
     /// Returns limits per minute for a name and for an address.
     pub fn per_minute(per_name: u32, per_client: u32) -> Self {
         Self { names: Limit::new(per_name), clients: Limit::new(per_client) }
