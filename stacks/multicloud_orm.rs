@@ -101,6 +101,7 @@ pub fn multicloud_orm(stack: &Stack, config: &Config) -> Result {
             .env("TRUSTED_PROXIES", network.cidr)
             .env("RUST_LOG", config.get_or("logLevel", "info")?)
             .listen(application_port)
+            .port("METRICS_LISTEN", 9090)
             .health("/healthz"),
     );
     let image = virginia.add(

@@ -81,6 +81,9 @@ pub struct Service {
     pub listen: Option<u16>,
     /// HTTP path that responds with a 2xx status while the service is healthy.
     pub health: Option<String>,
+    /// Further TCP ports, each with the environment variable that contains the host's private address and the port.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ports: BTreeMap<String, u16>,
     /// Programs that the service itself starts, each with the environment variable that contains its path.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub programs: BTreeMap<String, Program>,
@@ -233,6 +236,13 @@ impl Service {
         self
     }
 
+    /// Adds a TCP port, such as the one of metrics. The environment variable contains the host's private address and the
+    /// port, in the form of `LISTEN`.
+    pub fn port(mut self, variable: impl Into<String>, port: u16) -> Self {
+        self.ports.insert(variable.into(), port);
+        self
+    }
+
     /// Sets the HTTP path that responds with a 2xx status while the service is healthy.
     pub fn health(mut self, path: impl Into<String>) -> Self {
         self.health = Some(path.into());
@@ -254,6 +264,7 @@ impl Service {
             secrets: BTreeMap::new(),
             listen: None,
             health: None,
+            ports: BTreeMap::new(),
             programs: BTreeMap::new(),
             source: None,
         }

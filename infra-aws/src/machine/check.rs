@@ -61,7 +61,7 @@ fn check_file(File { path, content: _, mode }: &File) -> Vec<Problem> {
 }
 
 fn check_service(service: &Service) -> Vec<Problem> {
-    let Service { name, environment, secrets, listen, health, programs, .. } = service;
+    let Service { name, environment, secrets, listen, health, ports, programs, .. } = service;
     let mut problems = Vec::new();
     let mut problem = |message: String| problems.push(Problem::new(format!("machine.services.{name}"), message));
     if !is_name(name) {
@@ -80,7 +80,13 @@ fn check_service(service: &Service) -> Vec<Problem> {
             problem(format!("`{variable}` is both the path of a program and another value: rename one of them"));
         }
     }
-    for variable in environment.keys().chain(secrets.keys()).chain(programs.keys()) {
+    for variable in ports.keys() {
+        if environment.contains_key(variable) || secrets.contains_key(variable) || programs.contains_key(variable) {
+            problem(format!("`{variable}` is both the address of a port and another value: rename one of them"));
+        }
+    }
+    let variables = environment.keys().chain(secrets.keys()).chain(programs.keys()).chain(ports.keys());
+    for variable in variables {
         let valid = |c: char| c.is_ascii_alphanumeric() || c == '_';
         if !variable.chars().all(valid) || !variable.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
             problem(format!("`{variable}` is not a valid name of an environment variable"));
@@ -161,7 +167,9 @@ fn check_duplicates(machine: &Machine) -> Vec<Problem> {
         if !names.insert(&service.name) {
             problems.push(Problem::new("machine.services", format!("two services are named `{}`", service.name)));
         }
-        if service.listen.is_some_and(|port| !ports.insert(port)) {
+        // All ports are inserted, also after a duplicate.
+        let duplicates = service.listen.iter().chain(service.ports.values()).filter(|port| !ports.insert(**port));
+        if duplicates.count() > 0 {
             let message = format!("`{}` listens on a port that another server of the host uses", service.name);
             problems.push(Problem::new("machine.services", message));
         }

@@ -145,10 +145,12 @@ fn part(name: &str, content: &Json) -> Json {
 }
 
 fn service_part(service: &DocumentService) -> Json {
+    let listen = service.listen.map(|port| ("LISTEN".to_owned(), port.into()));
+    let ports = listen.into_iter().chain(service.ports.iter().map(|(name, port)| (name.clone(), (*port).into())));
     let secrets = service.secrets.iter().map(|(name, parameter)| (name.clone(), versioned(parameter).into()));
     json!({
         "environment": units::run_file(service),
-        "listen": service.listen,
+        "ports": ports.collect::<serde_json::Map<_, _>>(),
         "secrets": secrets.collect::<serde_json::Map<_, _>>(),
     })
 }
@@ -260,7 +262,7 @@ mod tests {
             "build": false,
         });
         assert_eq!(configuration, expected);
-        insta::assert_snapshot!(content(&text, "/etc/infra/start/tasks.json"), @r#"{"environment":"/run/infra/tasks.env","listen":8080,"secrets":{"DATABASE_URL":"/p/name:3"}}"#);
+        insta::assert_snapshot!(content(&text, "/etc/infra/start/tasks.json"), @r#"{"environment":"/run/infra/tasks.env","ports":{"LISTEN":8080,"METRICS_LISTEN":9090},"secrets":{"DATABASE_URL":"/p/name:3"}}"#);
         insta::assert_snapshot!(content(&text, "/etc/infra/start/00-postgres.json"), @r#"{"postgres":{"database":"tasks","port":5432,"user":"cloud"},"secrets":{"PASSWORD":"/p/password:1","REPLICATION_PASSWORD":"/p/replication:2"}}"#);
         assert!(content(&text, START_UNIT).contains("\nTimeoutStartSec=5min\n"));
     }

@@ -40,6 +40,8 @@ pub(super) struct DocumentService {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) health: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) ports: BTreeMap<String, u16>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) programs: BTreeMap<String, DocumentProgram>,
 }
 
@@ -109,6 +111,7 @@ impl Service {
             secrets: secrets.collect::<Result<_, Unresolved>>()?,
             listen: self.listen,
             health: self.health.clone(),
+            ports: self.ports.clone(),
             programs: programs.collect::<Result<_, Unresolved>>()?,
         })
     }
@@ -187,6 +190,7 @@ impl From<DocumentService> for Service {
             secrets: service.secrets.into_iter().map(|(name, secret)| (name, secret.into())).collect(),
             listen: service.listen,
             health: service.health,
+            ports: service.ports,
             programs: service.programs.into_iter().map(program).collect(),
             ..Self::named(service.name)
         }
@@ -245,7 +249,7 @@ pub(super) mod tests {
                 "arguments": ["--greeting", "50% of $HOME"],
                 "environment": {"K": "a \"quoted\" $value"},
                 "secrets": {"DATABASE_URL": {"parameter": "/p/name", "version": 3}},
-                "listen": 8080, "health": "/healthz",
+                "listen": 8080, "health": "/healthz", "ports": {"METRICS_LISTEN": 9090},
                 "programs": {"WORKER": {
                     "name": "worker",
                     "artifact": {"bucket": "b", "key": "artifacts/11ff/worker", "sha256": "11ff"},

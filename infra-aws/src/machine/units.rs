@@ -55,10 +55,8 @@ pub(super) fn unit(service: &DocumentService) -> String {
     let command = command.collect::<Vec<_>>().join(" ");
     let name = &service.name;
     let (environment, run) = (environment_file(service), run_file(service));
-    let privilege = match service.listen {
-        Some(..1024) => "AmbientCapabilities=CAP_NET_BIND_SERVICE\n",
-        _ => "",
-    };
+    let is_privileged = service.listen.iter().chain(service.ports.values()).any(|port| *port < 1024);
+    let privilege = if is_privileged { "AmbientCapabilities=CAP_NET_BIND_SERVICE\n" } else { "" };
     format!(
         "[Unit]\n\
          Description={name}\n\

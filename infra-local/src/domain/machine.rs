@@ -144,7 +144,8 @@ impl MachineService {
                 return Err(format!("the artifact hash {sha256:?}, which is not 64 hexadecimal digits,"));
             }
         }
-        let names = self.environment.keys().chain(self.secrets.keys()).chain(self.programs.keys());
+        let names =
+            self.environment.keys().chain(self.secrets.keys()).chain(self.programs.keys()).chain(self.ports.keys());
         if let Some(name) = names.into_iter().find(|name| name.is_empty() || name.contains(['=', '\0'])) {
             return Err(format!("the variable name {name:?}"));
         }
@@ -259,7 +260,7 @@ mod tests {
                 "name": "tasks", "artifact": {"bucket": "b", "key": "artifacts/00/tasks", "sha256": "0".repeat(64)},
                 "arguments": ["--serve"], "environment": {"K": "V"},
                 "secrets": {"DATABASE_URL": {"parameter": "/p/url", "version": 3}},
-                "listen": 8080, "health": "/healthz",
+                "listen": 8080, "health": "/healthz", "ports": {"METRICS_LISTEN": 9090},
                 "programs": {
                     "WORKER": {"name": "worker", "artifact": {"bucket": "b", "key": "worker", "sha256": "1".repeat(64)}},
                 },
@@ -283,6 +284,7 @@ mod tests {
         assert_eq!(service.secrets["DATABASE_URL"].version, Some(3));
         assert_eq!(service.artifact.key, "artifacts/00/tasks");
         assert_eq!(service.programs["WORKER"].name, "worker");
+        assert_eq!(service.ports["METRICS_LISTEN"], 9090);
         let postgres = machine.postgres.unwrap();
         assert_eq!((postgres.port, postgres.user.as_str()), (5433, "cloud"));
         let replication = postgres.replication.unwrap();

@@ -64,6 +64,9 @@ pub(crate) struct MachineService {
     /// HTTP path that returns 2xx when the service works.
     #[serde(default)]
     pub(crate) health: Option<String>,
+    /// Further TCP ports, each with the environment variable that contains the address and the port.
+    #[serde(default)]
+    pub(crate) ports: BTreeMap<String, u16>,
     /// Programs that the service starts, each with the environment variable that contains its path.
     #[serde(default)]
     pub(crate) programs: BTreeMap<String, MachineProgram>,

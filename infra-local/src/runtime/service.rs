@@ -202,8 +202,9 @@ async fn start_service(service: &MachineService, host: &Host<'_>) -> Result<Proc
     for (name, reference) in &service.secrets {
         environment.insert(name.clone(), host.parameter(reference)?);
     }
-    if let Some(port) = service.listen {
-        environment.insert("LISTEN".to_owned(), format!("{}:{port}", host.address()));
+    let listen = service.listen.map(|port| ("LISTEN".to_owned(), port));
+    for (variable, port) in listen.into_iter().chain(service.ports.clone()) {
+        environment.insert(variable, format!("{}:{port}", host.address()));
     }
     install_programs(service, shared, directory).await?;
     for (variable, started) in &service.programs {

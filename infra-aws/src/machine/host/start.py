@@ -78,7 +78,8 @@ try:
         if part.get("postgres"):
             apply_postgres(part["postgres"], variables)
         else:
-            listen = {"LISTEN": f"{address()}:{part['listen']}"} if part.get("listen") else {}
+            ports = part["ports"]
+            listen = {variable: f"{address()}:{port}" for variable, port in ports.items()}
             write_environment(pathlib.Path(part["environment"]), listen | variables)
 except subprocess.CalledProcessError as error:
     # Without the traceback: it would show nothing that the command has not printed.

@@ -6,6 +6,7 @@ mod standby;
 use super::*;
 use serde_json::{Value as Json, json};
 use std::{
+    collections::BTreeMap,
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -96,7 +97,8 @@ impl Host {
 
     fn service(&self, name: &str, listen: Option<u16>, secrets: &Json) {
         let environment = self.path(&format!("run/infra/{name}.env"));
-        let part = json!({"environment": environment, "listen": listen, "secrets": secrets});
+        let ports: BTreeMap<_, _> = listen.map(|port| ("LISTEN", port)).into_iter().collect();
+        let part = json!({"environment": environment, "ports": ports, "secrets": secrets});
         self.write(&format!("etc/infra/start/{name}.json"), &part.to_string());
     }
 
