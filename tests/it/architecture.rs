@@ -162,6 +162,10 @@ const MODULES: &[(&str, &[&str])] = &[
     ),
     ("app/tasks/src/bin/client/main.rs", &[]),
     (
+        "app/bookstore/src/lib.rs",
+        &["money", "entity", "migration", "input", "users", "shop", "pages", "api", "app"],
+    ),
+    (
         "crash/src/lib.rs",
         &[
             "files", "broken", "moment", "objects", "cloud", "kinds", "programs", "sandbox", "check", "disk",

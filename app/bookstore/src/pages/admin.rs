@@ -5,7 +5,8 @@ use askama::Template;
 
 use super::{
     error::{Answer, Failure},
-    page::{self, Frame, Pager},
+    frame::{self, Frame},
+    pager::Pager,
     visit::Visit,
 };
 use crate::{entity::user, users as accounts};
@@ -21,7 +22,7 @@ pub(super) async fn users(visit: Visit, request: HttpRequest) -> Answer {
     let mut pager = Pager::from(&request);
     let mut users = accounts::list(&visit.scope, pager.offset(PAGE), PAGE).await?;
     pager.cut(&mut users, PAGE);
-    page::html(StatusCode::OK, &UsersPage { frame: Frame::new(&visit, "/admin/users", "Users"), users, pager })
+    Ok(frame::html(StatusCode::OK, &UsersPage { frame: visit.frame("/admin/users", "Users"), users, pager })?)
 }
 
 #[derive(Template)]

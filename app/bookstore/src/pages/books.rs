@@ -11,7 +11,8 @@ use kit::form::Fields;
 use super::{
     error::{Answer, Failure},
     form::{Field, FormPage, Kind},
-    page::{self, Frame, Pager},
+    frame::{self, Frame},
+    pager::Pager,
     visit::Visit,
 };
 use crate::{
@@ -34,14 +35,14 @@ pub(super) async fn catalog(visit: Visit, request: HttpRequest) -> Answer {
     let mut books = books::list(&visit.scope, pager.offset(PAGE), PAGE).await?;
     pager.cut(&mut books, PAGE);
     let page = CatalogPage {
-        frame: Frame::new(&visit, page::CATALOG, "Catalog"),
+        frame: visit.frame(frame::CATALOG, "Catalog"),
         form_token: visit.form_token(),
         purchase_token: shop::purchases::new_token()?,
         user: visit.user.as_ref().map(|user| user.id),
         books,
         pager,
     };
-    page::html(StatusCode::OK, &page)
+    Ok(frame::html(StatusCode::OK, &page)?)
 }
 
 #[derive(Template)]
@@ -68,12 +69,12 @@ pub(super) async fn of_user(visit: Visit) -> Answer {
     let books = books::of_seller(&visit.scope, user.id).await?;
     let purchases = purchases::of_buyer(&visit.scope, user.id).await?;
     let page = MyBooksPage {
-        frame: Frame::new(&visit, "/book/my_books", "My books"),
+        frame: visit.frame("/book/my_books", "My books"),
         form_token: visit.form_token(),
         books,
         purchases,
     };
-    page::html(StatusCode::OK, &page)
+    Ok(frame::html(StatusCode::OK, &page)?)
 }
 
 #[derive(Template)]
@@ -98,7 +99,7 @@ pub(super) async fn add(visit: Visit, fields: ReqData<Fields>) -> Answer {
     match NewBook::from(&given) {
         Ok(book) => {
             books::add(&visit.scope, seller, &book).await?;
-            Ok(page::redirect(page::CATALOG))
+            Ok(frame::redirect(frame::CATALOG))
         }
         Err(faults) => {
             let mut page = book_page(&visit, "Sell a book");
@@ -127,7 +128,7 @@ pub(super) async fn save(visit: Visit, id: Path<String>, fields: ReqData<Fields>
     match BookChange::from(&given) {
         Ok(change) => {
             books::change(&visit.scope, visit.user()?.id, book.id, &change).await?;
-            Ok(page::redirect(page::CATALOG))
+            Ok(frame::redirect(frame::CATALOG))
         }
         Err(faults) => {
             let mut page = book_page(&visit, "Edit a book");
@@ -142,7 +143,7 @@ pub(super) async fn save(visit: Visit, id: Path<String>, fields: ReqData<Fields>
 pub(super) async fn delete(visit: Visit, id: Path<String>) -> Answer {
     let seller = visit.user()?.id;
     books::delete(&visit.scope, seller, parse_id(&id).ok_or(Failure::NotFound)?).await?;
-    Ok(page::redirect(page::CATALOG))
+    Ok(frame::redirect(frame::CATALOG))
 }
 
 /// Returns a book of the user.
@@ -161,6 +162,6 @@ fn book_page(visit: &Visit, title: &str) -> FormPage {
         Field::new("price", "Price", Kind::Amount),
         Field::new("stock", "Copies for sale", Kind::Integer(0)),
     ];
-    page.link = Some(("Cancel", page::CATALOG));
+    page.link = Some(("Cancel", frame::CATALOG));
     page
 }

@@ -9,7 +9,7 @@ use kit::form::Fields;
 use super::{
     error::{Answer, Failure},
     form::{Field, FormPage, Kind},
-    page,
+    frame,
     visit::Visit,
 };
 use crate::{
@@ -35,14 +35,14 @@ pub(super) async fn buy(visit: Visit, id: Path<String>, fields: ReqData<Fields>)
         None => purchases::new_token()?,
     };
     let purchase = purchases::buy(&visit.scope, Order { buyer, book, quantity, token: &token }).await?;
-    Ok(page::redirect(&format!("/payment/{}", purchase.id)))
+    Ok(frame::redirect(&format!("/payment/{}", purchase.id)))
 }
 
 /// Responds with the form of a payment. A paid purchase leads to its delivery.
 pub(super) async fn payment(visit: Visit, id: Path<String>) -> Answer {
     let purchase = own(&visit, &id).await?;
     if purchase.status != PENDING {
-        return Ok(page::redirect(&format!("/delivery/{}", purchase.id)));
+        return Ok(frame::redirect(&format!("/delivery/{}", purchase.id)));
     }
     payment_page(&visit, &purchase).show(&visit, StatusCode::OK)
 }
@@ -54,7 +54,7 @@ pub(super) async fn pay(visit: Visit, id: Path<String>, fields: ReqData<Fields>)
     match input::payment_method(&given) {
         Ok(method) => {
             let payment = payments::pay(&visit.scope, purchase.user_id, purchase.id, &method).await?;
-            Ok(page::redirect(&format!("/delivery/{}", payment.purchase_id)))
+            Ok(frame::redirect(&format!("/delivery/{}", payment.purchase_id)))
         }
         Err(faults) => {
             let mut page = payment_page(&visit, &purchase);
@@ -91,7 +91,7 @@ pub(super) async fn assign(visit: Visit, id: Path<String>, fields: ReqData<Field
     match input::id(&given, &["provider"]) {
         Ok(provider) => {
             deliveries::assign(&visit.scope, purchase.user_id, purchase.id, provider).await?;
-            Ok(page::redirect(page::CATALOG))
+            Ok(frame::redirect(frame::CATALOG))
         }
         Err(faults) => {
             let mut page = delivery_page(&visit, &purchase).await?;

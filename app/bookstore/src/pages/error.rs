@@ -11,7 +11,7 @@ use askama::Template;
 use kit::session::SessionError;
 use sea_orm::DbErr;
 
-use super::page::{self, Frame};
+use super::frame::{self, Frame};
 use crate::{
     shop::{ShopError, status_of},
     users::AccountError,
@@ -68,14 +68,14 @@ impl ResponseError for Failure {
 
     fn error_response(&self) -> HttpResponse {
         if let Self::SignIn(target) = self {
-            return page::redirect(&page::sign_in_for(target));
+            return frame::redirect(&frame::sign_in_for(target));
         }
         let status = self.status_code();
         if status.is_server_error() {
             tracing::error!(error = %self, "page");
         }
         let page = ErrorPage { frame: Frame::plain(title(status)), detail: self.detail() };
-        let mut answer = page::html(status, &page).unwrap_or_else(|_| HttpResponse::new(status));
+        let mut answer = frame::html(status, &page).unwrap_or_else(|_| HttpResponse::new(status));
         let headers = answer.headers_mut();
         match self {
             Self::Method(allowed) => drop(headers.insert(ALLOW, HeaderValue::from_static(allowed))),

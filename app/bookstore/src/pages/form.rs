@@ -5,7 +5,7 @@ use askama::Template;
 
 use super::{
     error::Answer,
-    page::{self, Frame},
+    frame::{self, Frame},
     visit::Visit,
 };
 use crate::input::{Faults, Given};
@@ -78,7 +78,7 @@ pub(super) struct FormPage {
 impl FormPage {
     pub(super) fn new(visit: &Visit, section: &'static str, title: &str, submit: &'static str) -> Self {
         Self {
-            frame: Frame::new(visit, section, title),
+            frame: visit.frame(section, title),
             form_token: visit.form_token(),
             fields: Vec::new(),
             hidden: Vec::new(),
@@ -107,6 +107,6 @@ impl FormPage {
 
     /// Responds with the page, and with a session for a browser without one.
     pub(super) fn show(&self, visit: &Visit, status: StatusCode) -> Answer {
-        visit.with_session(page::html(status, self)?)
+        visit.with_session(frame::html(status, self)?)
     }
 }

@@ -17,7 +17,7 @@ use kit::{
     session::Sessions,
 };
 
-use super::{error::Failure, page};
+use super::{error::Failure, frame};
 
 /// Paths of forms for browsers without a user.
 const OPEN: [&str; 2] = ["/login", "/register"];
@@ -69,7 +69,7 @@ async fn read_form(sessions: &Sessions, request: &mut ServiceRequest) -> Result<
     // A form of an expired session cannot be verified; it has no effect without a user either.
     let has_user = session.as_ref().is_some_and(|session| session.user().is_some());
     if !has_user && !OPEN.contains(&request.path()) {
-        return Err(Failure::SignIn(page::CATALOG.to_owned()));
+        return Err(Failure::SignIn(frame::CATALOG.to_owned()));
     }
     let is_own = session.is_some_and(|session| session.validates(fields.text("csrf")));
     if !is_own || is_cross_site(request.headers()) {

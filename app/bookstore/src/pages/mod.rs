@@ -7,9 +7,10 @@
 //! |---|---|
 //! | `guard` | middleware: security headers, tokens of forms |
 //! | `visit` | session and user of a request |
-//! | `page` | frame of all pages, redirects, style sheet |
-//! | `form` | pages with one form |
+//! | `frame` | frame of all pages, redirects, style sheet |
+//! | `form`, `pager` | pages with one form, pages of lists |
 //! | `error` | errors, as pages |
+//! | `front` | front page |
 //! | `account` | registration, sign-in and sign-out |
 //! | `books` | catalog, a user's books and purchases, forms of books |
 //! | `buying` | purchase, payment and delivery |
@@ -21,8 +22,10 @@ mod books;
 mod buying;
 mod error;
 mod form;
+mod frame;
+mod front;
 mod guard;
-mod page;
+mod pager;
 mod visit;
 
 use actix_web::{
@@ -37,8 +40,8 @@ pub use guard::protect;
 
 /// Adds the pages to a server with `Data<Endpoints>`, `Data<Sessions>` and `Data<SignInLimits>`.
 pub fn routes(app: &mut ServiceConfig) {
-    app.service(page_at("/", get().to(page::front)))
-        .service(page_at("/style.css", get().to(page::style)))
+    app.service(page_at("/", get().to(front::front)))
+        .service(page_at("/style.css", get().to(front::style)))
         .service(page_at("/logout", get().to(account::sign_out)))
         .service(form_at("/register", get().to(account::registration), web::post().to(account::register)))
         .service(form_at("/login", get().to(account::sign_in_form), web::post().to(account::sign_in)))

@@ -1,6 +1,6 @@
 //! Session and user of a request, as an extractor.
 
-use std::pin::Pin;
+use std::{net::IpAddr, pin::Pin};
 
 use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, dev::Payload, http::header, web::Data};
 use kit::{
@@ -9,9 +9,11 @@ use kit::{
     log,
     session::{Session, SessionError, Sessions},
 };
-use std::net::IpAddr;
 
-use super::error::Failure;
+use super::{
+    error::Failure,
+    frame::{Frame, style_version},
+};
 use crate::{entity::user, users};
 
 /// A request of a browser.
@@ -45,6 +47,18 @@ impl Visit {
         let target = request.uri().path_and_query().map_or_else(String::new, ToString::to_string);
         let client = client::address(&request);
         Ok(Self { scope, user, client, sessions, session, is_new, target })
+    }
+
+    /// Returns the frame of a page. `section` is its path in the menu, or `""`.
+    pub(super) fn frame(&self, section: &'static str, title: impl Into<String>) -> Frame {
+        let user = self.user.as_ref();
+        Frame {
+            title: title.into(),
+            section,
+            user: user.map(|user| user.name.clone()),
+            is_admin: user.is_some_and(|user| user.is_admin),
+            style: style_version(),
+        }
     }
 
     /// Returns the signed-in user.

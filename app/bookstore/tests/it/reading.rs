@@ -46,15 +46,15 @@ impl Split {
         let after = self.queries();
         (result, (after.0 - before.0, after.1 - before.1))
     }
+}
 
-    /// Returns the server that the catalog of a browser comes from.
-    fn catalog_of(&self, browser: &mut Browser) -> &'static str {
-        let page = browser.page("/book/catalog");
-        match (page.contains("At the writer"), page.contains("At the reader")) {
-            (true, false) => "writer",
-            (false, true) => "reader",
-            _ => panic!("not one of the servers: {page}"),
-        }
+/// Returns the server that the catalog of a browser comes from.
+fn catalog_of(browser: &mut Browser) -> &'static str {
+    let page = browser.page("/book/catalog");
+    match (page.contains("At the writer"), page.contains("At the reader")) {
+        (true, false) => "writer",
+        (false, true) => "reader",
+        _ => panic!("not one of the servers: {page}"),
     }
 }
 
@@ -71,7 +71,7 @@ fn reads_use_the_reader_until_the_client_has_written() {
         return;
     };
     let mut stranger = Browser::of(split.service.address);
-    assert_eq!(split.count(|| split.catalog_of(&mut stranger)), ("reader", (0, 1)));
+    assert_eq!(split.count(|| catalog_of(&mut stranger)), ("reader", (0, 1)));
     let title = |path: &str| {
         let answer = split.service.send(&format!("GET {path}"), "");
         let book: Value = serde_json::from_str(&answer.body).unwrap();
@@ -86,7 +86,7 @@ fn reads_use_the_reader_until_the_client_has_written() {
     // Signing in reads only.
     let mut ana = Browser::of(split.service.address);
     let ((), (written, _)) = split.count(|| ana.sign_in("ana"));
-    assert_eq!((written, split.catalog_of(&mut ana)), (0, "reader"));
+    assert_eq!((written, catalog_of(&mut ana)), (0, "reader"));
     ana.page("/book/add_book");
     let fields = [("title", "Mine"), ("author", "Ana"), ("price", "1"), ("stock", "1")];
     let answer = ana.post("/book/add_book", &fields);
@@ -96,10 +96,10 @@ fn reads_use_the_reader_until_the_client_has_written() {
     assert!(page.contains("Mine"), "{page}");
     assert_eq!(queries, (2, 0));
     assert!(ana.page("/book/my_books").contains("Mine"));
-    assert_eq!(split.catalog_of(&mut stranger), "reader", "other clients are not concerned");
+    assert_eq!(catalog_of(&mut stranger), "reader", "other clients are not concerned");
     // The browser deletes the cookie when it expires.
     ana.cookies.remove("recent_write").unwrap();
-    assert_eq!(split.catalog_of(&mut ana), "reader");
+    assert_eq!(catalog_of(&mut ana), "reader");
 
     // A registration is known at the sign-in, even to a client without cookies.
     let new = json!({ "name": "Ida", "email": "ida@example.org", "password": PASSWORD }).to_string();
@@ -117,18 +117,18 @@ fn the_writer_answers_while_the_reader_is_away() {
         return;
     };
     let mut browser = Browser::of(split.service.address);
-    assert_eq!(split.catalog_of(&mut browser), "reader");
+    assert_eq!(catalog_of(&mut browser), "reader");
     split.reader.suspend();
     for _ in 0..3 {
-        assert_eq!(split.catalog_of(&mut browser), "writer");
+        assert_eq!(catalog_of(&mut browser), "writer");
     }
     assert_eq!(split.service.send("GET /healthz", "").status, 200);
     assert_eq!(metric(&split.service, "database_reader_fallbacks_total"), 3);
     split.reader.resume();
-    wait_until("the reader is asked again", || split.catalog_of(&mut browser) == "reader");
+    wait_until("the reader is asked again", || catalog_of(&mut browser) == "reader");
     // Reads need no writer.
     split.writer.suspend();
-    assert_eq!(split.catalog_of(&mut browser), "reader");
+    assert_eq!(catalog_of(&mut browser), "reader");
 }
 
 #[test]

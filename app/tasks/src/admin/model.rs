@@ -3,6 +3,7 @@
 use actix_web::web::ServiceConfig;
 use chrono::{DateTime, SecondsFormat, Utc};
 use futures::future::LocalBoxFuture;
+use kit::password::PasswordError;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, Iterable, PrimaryKeyToColumn,
     PrimaryKeyTrait, sea_query::Expr,
