@@ -8,7 +8,17 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let programs = [program("multicloud-orm", stacks::multicloud_orm::multicloud_orm)];
+    let programs = [
+        program("multicloud-orm", stacks::multicloud_orm::multicloud_orm)
+            .about("a scaled application, with its database in another region"),
+        program("selfieless-acts", stacks::selfieless_acts::selfieless_acts)
+            .about("two services behind one load balancer, and an orchestrator of processes"),
+        program("bookstore", stacks::bookstore::bookstore)
+            .about("an application on a database cluster in three availability zones"),
+        program("db-patterns", stacks::db_patterns::db_patterns)
+            .about("a gatekeeper, a trusted host and a proxy in front of a replicated database")
+            .demo(stacks::db_patterns::send_requests),
+    ];
     Cli::new(programs)
         .wrapper(key::SCHEME, key::factory())
         .backend(objects::SCHEME, objects::open)

@@ -1,6 +1,6 @@
-//! Faults on demand: what goes wrong on AWS now and then goes wrong here when it is asked for.
+//! Fault injection: failures of hosts, zones, requests and the network.
 //!
-//! - [`network`]: faults between two sides of the network
+//! - [`network`]: faults between two places of the network
 
 pub(crate) mod network;
 
@@ -22,61 +22,61 @@ use crate::wire::{ApiError, Protocol};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "fault", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Fault {
-    /// The machine under an instance breaks: everything in it ends at once, and the instance is terminated.
+    /// The host of an instance fails: its processes are killed, and the instance is terminated.
     KillInstance {
-        /// Its id, or its tag `Name`.
+        /// Id of the instance, or its tag `Name`.
         instance: String,
     },
-    /// Everything in a zone stops, and nothing is launched there.
+    /// An availability zone fails: its instances and databases stop, and launches in it are refused.
     LoseZone {
-        /// `us-east-1a`
+        /// Name of the zone, such as `us-east-1a`.
         zone: String,
     },
-    /// The zone is back; what was in it starts again.
+    /// A failed zone works again; its instances and databases start.
     RestoreZone {
-        /// `us-east-1a`
+        /// Name of the zone, such as `us-east-1a`.
         zone: String,
     },
-    /// Requests are refused because there were too many.
+    /// Requests are refused with a throttling error.
     Throttle(Requests),
-    /// Requests fail with an internal error, and nothing is done.
+    /// Requests fail with an internal error and have no effect.
     Errors(Requests),
-    /// Requests are carried out, and the connection is closed without an answer.
+    /// Requests are carried out, and their connections are closed without a response.
     DropAnswers(Requests),
-    /// Requests wait before they are looked at.
+    /// Requests are delayed.
     Latency {
-        /// For how long.
+        /// Delay, in milliseconds.
         milliseconds: u64,
         /// Requests that the fault applies to.
         #[serde(flatten)]
         requests: Requests,
     },
-    /// Control planes show what was so a while ago: eventual consistency. S3 is consistent at once, as on AWS.
+    /// Reads of control planes return an earlier state (eventual consistency). S3 stays strongly consistent, as on AWS.
     Lag {
-        /// Age in milliseconds; 0 ends the fault.
+        /// Age of the state, in milliseconds; 0 ends the fault.
         milliseconds: u64,
     },
-    /// No packet arrives between two sides: resources with a network interface by an id, name, tag `Name` or address,
-    /// zones, or `internet`.
+    /// Packets between two places are dropped. A place is a resource with a network interface (by id, name, tag `Name` or
+    /// address), a zone, or `internet`.
     Partition {
-        /// The sides.
+        /// The places.
         between: [String; 2],
     },
-    /// Packets between two sides are lost.
+    /// A part of the packets between two places is dropped.
     PacketLoss {
-        /// The sides, as of [`Fault::Partition`].
+        /// The places, as of [`Fault::Partition`].
         between: [String; 2],
-        /// Percentage of the packets, at random.
+        /// Probability of a packet to be dropped, in percent.
         percent: u8,
     },
-    /// Packets between two sides arrive later, in each direction.
+    /// Packets between two places are delayed, in each direction.
     NetworkLatency {
-        /// The sides, as of [`Fault::Partition`].
+        /// The places, as of [`Fault::Partition`].
         between: [String; 2],
         /// Delay of each packet; 1 to 60 000.
         milliseconds: u64,
     },
-    /// Ends all faults but lost instances; zones are back.
+    /// Clears all faults and restores all zones. Terminated instances stay terminated.
     Clear,
 }
 
@@ -89,10 +89,10 @@ pub struct Requests {
     /// Operations such as `ec2:RunInstances`, with `*` for any text; S3's operations are named by their method, as `s3:PUT`.
     #[serde(default = "all")]
     pub operation: String,
-    /// Percentage of the requests, at random.
+    /// Probability of a request to be affected, in percent.
     #[serde(default = "always")]
     pub percent: u8,
-    /// For how many requests; without end when there is no number.
+    /// Number of requests to affect; unlimited when omitted.
     #[serde(default)]
     pub count: Option<u32>,
 }
@@ -120,18 +120,18 @@ pub enum FaultError {
     /// There is no such zone.
     #[error("there is no zone `{zone}`; there are {known}")]
     NoZone {
-        /// The missing resource.
+        /// Name of the missing zone.
         zone: String,
-        /// Those there are.
+        /// Names of the existing zones.
         known: String,
     },
-    /// Something like 120 of a hundred.
-    #[error("{0} of a hundred requests cannot fail: 1 to 100 can")]
+    /// The percentage of requests is not between 1 and 100.
+    #[error("the percentage of requests is {0}: it must be between 1 and 100")]
     Percent(u8),
-    /// There is no such side of a network fault.
+    /// A place of a network fault does not exist.
     #[error(transparent)]
     Party(#[from] PartyError),
-    /// Both sides of a network fault are the same.
+    /// Both places of a network fault are the same.
     #[error("`{one}` and `{other}` are the same: a fault is between two different sides")]
     SameSide {
         /// The first name.
@@ -139,22 +139,22 @@ pub enum FaultError {
         /// The second name.
         other: String,
     },
-    /// Something like 120% of the packets.
-    #[error("{0}% of the packets cannot be lost: 1 to 100 can")]
+    /// The percentage of packets is not between 1 and 100.
+    #[error("the percentage of packets is {0}: it must be between 1 and 100")]
     PacketPercent(u8),
-    /// A delay that is none, or too long.
-    #[error("packets cannot be delayed by {0} ms: 1 to {LONGEST_DELAY} can")]
+    /// The delay of packets is zero or too long.
+    #[error("the delay of packets is {0} ms: it must be between 1 and {LONGEST_DELAY} ms")]
     PacketDelay(u64),
-    /// The loopback interface connects everything.
+    /// The cloud uses the loopback interface, on which network faults are impossible.
     #[error(
         "network faults need network namespaces, but {0}: stop the cloud, and start it with `stack local start --network \
          namespaces`"
     )]
     NoNamespaces(String),
-    /// The kernel or the network process has refused the fault.
+    /// The kernel or the network process refused the fault.
     #[error("the fault could not be applied to the network, and is removed: {0}")]
     NotApplied(std::io::Error),
-    /// The function does not wait.
+    /// The called function cannot wait for the effect of a network fault.
     #[error("a network fault takes effect with a delay: use `LocalCloud::inject_and_wait`")]
     NotAwaited,
     /// The state could not be written.
@@ -171,14 +171,14 @@ pub(crate) struct Trouble {
 }
 
 impl Trouble {
-    /// Waits as long as was asked for. No time at all is not even a turn of the clock, which is a millisecond.
+    /// Waits for the injected latency. Returns at once without one: even a zero timer waits for the next millisecond.
     pub(crate) async fn delay(&self) {
         if !self.latency.is_zero() {
             tokio::time::sleep(self.latency).await;
         }
     }
 
-    /// The error that is answered instead of doing anything.
+    /// Returns the injected error of a request.
     pub(crate) fn error(&self, protocol: Protocol) -> Option<ApiError> {
         let error = |code, message: &str, status| Some(ApiError::new(code, message).with_status(status));
         match (self.symptom?, protocol) {
@@ -203,7 +203,7 @@ impl Shared {
             Fault::LoseZone { zone } => self.lose_zone(zone),
             Fault::RestoreZone { zone } => {
                 self.change_zone(zone, |lost| lost.remove(zone))?;
-                Ok(format!("the zone {zone} is back"))
+                Ok(format!("the zone {zone} is restored"))
             }
             Fault::Throttle(requests) => self.add(Symptom::Throttle, requests),
             Fault::Errors(requests) => self.add(Symptom::Error, requests),
@@ -219,7 +219,7 @@ impl Shared {
                     cloud.faults.lag_milliseconds = *milliseconds;
                     Ok::<_, FaultError>(())
                 })?;
-                Ok(format!("answers are {milliseconds} ms old from now on"))
+                Ok(format!("reads return the state of {milliseconds} ms ago"))
             }
             Fault::Clear => {
                 self.write(|cloud| {
@@ -227,7 +227,7 @@ impl Shared {
                     cloud.regions.values_mut().for_each(|region| region.lost_zones.clear());
                     Ok::<_, FaultError>(())
                 })?;
-                Ok("no fault is left".to_owned())
+                Ok("all faults are cleared".to_owned())
             }
         }
     }
@@ -281,7 +281,7 @@ impl Shared {
             let found = cloud.running_instance(wanted);
             let found = found.and_then(|(region, id)| cloud.regions.get_mut(&region)?.ec2.instances.get_mut(&id));
             let instance = found.ok_or_else(|| FaultError::NoInstance(wanted.to_owned()))?;
-            instance.terminate("Server.InternalError", "Server.InternalError: Internal error: the machine is lost");
+            instance.terminate("Server.InternalError", "Server.InternalError: Internal error: the host failed");
             let services = instance.runtime.services.values();
             Ok::<_, FaultError>((
                 instance.id.clone(),

@@ -123,11 +123,11 @@ mod tests {
         }
         for percent in [0, 101] {
             let loss = Fault::PacketLoss { between: between(&ids[0], "internet"), percent };
-            assert_eq!(refused(loss).await, format!("{percent}% of the packets cannot be lost: 1 to 100 can"));
+            assert_eq!(refused(loss).await, format!("the percentage of packets is {percent}: it must be between 1 and 100"));
         }
         for milliseconds in [0, 60_001] {
             let latency = Fault::NetworkLatency { between: between(&ids[0], "internet"), milliseconds };
-            let expected = format!("packets cannot be delayed by {milliseconds} ms: 1 to 60000 can");
+            let expected = format!("the delay of packets is {milliseconds} ms: it must be between 1 and 60000 ms");
             assert_eq!(refused(latency).await, expected);
         }
         assert!(shared.read(|cloud| cloud.faults.network.is_empty()));
