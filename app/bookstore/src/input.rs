@@ -216,7 +216,7 @@ pub const REQUIRED: &str = "This value is required.";
 pub fn quantity(given: &Given) -> Result<i32, Faults> {
     let text = given.text("quantity").trim();
     let quantity = digits(text).filter(|quantity| *quantity > 0);
-    quantity.ok_or_else(|| Faults::one("quantity", "Send a whole number of at least 1."))
+    quantity.ok_or_else(|| Faults::one("quantity", "Enter a whole number of at least 1."))
 }
 
 /// Checks the ID of a row, which may have one of several names.
@@ -280,12 +280,12 @@ fn text_up_to(text: &str, longest: usize) -> Result<String, String> {
 
 fn price(text: &str) -> Result<Money, String> {
     let price = text.trim().parse().ok().filter(|price| *price <= Money::MAX_PRICE);
-    price.ok_or_else(|| format!("Send an amount between 0 and {}, such as 12.50.", Money::MAX_PRICE))
+    price.ok_or_else(|| format!("Enter an amount between 0 and {}, such as 12.50.", Money::MAX_PRICE))
 }
 
 fn stock(text: &str) -> Result<i32, String> {
     let stock = digits(text.trim()).filter(|stock| *stock <= MAX_STOCK);
-    stock.ok_or_else(|| format!("Send a whole number between 0 and {MAX_STOCK}."))
+    stock.ok_or_else(|| format!("Enter a whole number between 0 and {MAX_STOCK}."))
 }
 
 fn digits(text: &str) -> Option<i32> {
@@ -307,8 +307,8 @@ mod tests {
         let fine = book(r#"{"title":" Rayuela ","author":"Cortázar","price":12.5,"stock":"3"}"#).unwrap();
         assert_eq!((fine.title.as_str(), fine.price.to_string().as_str(), fine.stock), ("Rayuela", "12.50", 3));
         assert_eq!(fine.description, "");
-        let price = "price: Send an amount between 0 and 99999999.99, such as 12.50.";
-        let stock = "stock: Send a whole number between 0 and 1000000.";
+        let price = "price: Enter an amount between 0 and 99999999.99, such as 12.50.";
+        let stock = "stock: Enter a whole number between 0 and 1000000.";
         for (wrong, expected) in [
             ("[]", "body: Send a JSON object.".to_owned()),
             (r#"{"title":["x"]}"#, "title: Send a text or a number.".to_owned()),

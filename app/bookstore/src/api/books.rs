@@ -40,7 +40,7 @@ fn number(query: &Fields, name: &str, default: u64, most: u64) -> Result<u64, Fa
         return Ok(default);
     }
     let parsed = query.text(name).parse().ok().filter(|number| (1..=most).contains(number));
-    parsed.ok_or_else(|| Faults::one(name, &format!("Send a whole number between 1 and {most}.")))
+    parsed.ok_or_else(|| Faults::one(name, &format!("Enter a whole number between 1 and {most}.")))
 }
 
 /// Responds with a book.
