@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use kit::form::Fields;
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use crate::{
     entity::{
@@ -16,6 +16,9 @@ use crate::{
 
 /// Maximum stock of a book.
 pub const MAX_STOCK: i32 = 1_000_000;
+
+/// Names of values that may be numbers in JSON.
+const NUMBERS: [&str; 7] = ["price", "stock", "quantity", "book_id", "purchase_id", "provider_id", "provider"];
 
 /// Values by name, from a form or a JSON object. A number of JSON is its text.
 #[derive(Clone, Default)]
@@ -33,21 +36,24 @@ impl Given {
         Self(pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 
-    /// Parses a JSON object. `null` is a missing value.
+    /// Parses a JSON object, and returns its values with these names. `null` is a missing value.
     ///
     /// # Errors
-    /// [`Faults`] if the body is not a JSON object, or a value is neither a text nor a number.
-    pub fn json(body: &[u8]) -> Result<Self, Faults> {
-        let Ok(Value::Object(object)) = serde_json::from_slice(body) else {
+    /// [`Faults`] if the body is not a JSON object, or a value has another type.
+    pub fn json(body: &[u8], names: &[&str]) -> Result<Self, Faults> {
+        let Ok(Value::Object(mut object)) = serde_json::from_slice(body) else {
             return Err(Faults::one("body", "Send a JSON object."));
         };
         let (mut values, mut faults) = (BTreeMap::new(), Faults::default());
-        for (name, value) in object {
-            match value {
-                Value::Null => {}
-                Value::String(text) => drop(values.insert(name, text)),
-                Value::Number(number) => drop(values.insert(name, number.to_string())),
-                Value::Bool(_) | Value::Array(_) | Value::Object(_) => faults.add(&name, "Send a text or a number."),
+        for name in names {
+            match object.remove(*name) {
+                None | Some(Value::Null) => {}
+                Some(Value::String(text)) => drop(values.insert((*name).to_owned(), text)),
+                Some(Value::Number(number)) if NUMBERS.contains(name) => {
+                    values.insert((*name).to_owned(), text_of(&number));
+                }
+                Some(_) if NUMBERS.contains(name) => faults.add(name, "Send a number or its text."),
+                Some(_) => faults.add(name, "Send a text."),
             }
         }
         faults.or(Self(values))
@@ -67,6 +73,12 @@ impl Given {
     pub fn any(&self, names: &[&str]) -> Option<&str> {
         names.iter().find_map(|name| self.get(name))
     }
+}
+
+/// Returns the text of a number. In JSON, `2.0` is an integer as well.
+fn text_of(number: &Number) -> String {
+    let text = number.to_string();
+    text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
 }
 
 /// Faults of sent values, by the name of the value.
@@ -216,7 +228,7 @@ pub const REQUIRED: &str = "This value is required.";
 pub fn quantity(given: &Given) -> Result<i32, Faults> {
     let text = given.text("quantity").trim();
     let quantity = digits(text).filter(|quantity| *quantity > 0);
-    quantity.ok_or_else(|| Faults::one("quantity", "Send a whole number of at least 1."))
+    quantity.ok_or_else(|| Faults::one("quantity", "Enter a whole number of at least 1."))
 }
 
 /// Checks the ID of a row, which may have one of several names.
@@ -280,12 +292,12 @@ fn text_up_to(text: &str, longest: usize) -> Result<String, String> {
 
 fn price(text: &str) -> Result<Money, String> {
     let price = text.trim().parse().ok().filter(|price| *price <= Money::MAX_PRICE);
-    price.ok_or_else(|| format!("Send an amount between 0 and {}, such as 12.50.", Money::MAX_PRICE))
+    price.ok_or_else(|| format!("Enter an amount between 0 and {}, such as 12.50.", Money::MAX_PRICE))
 }
 
 fn stock(text: &str) -> Result<i32, String> {
     let stock = digits(text.trim()).filter(|stock| *stock <= MAX_STOCK);
-    stock.ok_or_else(|| format!("Send a whole number between 0 and {MAX_STOCK}."))
+    stock.ok_or_else(|| format!("Enter a whole number between 0 and {MAX_STOCK}."))
 }
 
 fn digits(text: &str) -> Option<i32> {
@@ -297,8 +309,10 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    const NAMES: [&str; 5] = ["title", "author", "description", "price", "stock"];
+
     fn book(json: &str) -> Result<NewBook, String> {
-        let given = Given::json(json.as_bytes()).map_err(|faults| faults.to_string())?;
+        let given = Given::json(json.as_bytes(), &NAMES).map_err(|faults| faults.to_string())?;
         NewBook::from(&given).map_err(|faults| faults.to_string())
     }
 
@@ -307,11 +321,19 @@ mod tests {
         let fine = book(r#"{"title":" Rayuela ","author":"Cortázar","price":12.5,"stock":"3"}"#).unwrap();
         assert_eq!((fine.title.as_str(), fine.price.to_string().as_str(), fine.stock), ("Rayuela", "12.50", 3));
         assert_eq!(fine.description, "");
-        let price = "price: Send an amount between 0 and 99999999.99, such as 12.50.";
-        let stock = "stock: Send a whole number between 0 and 1000000.";
+        let price = "price: Enter an amount between 0 and 99999999.99, such as 12.50.";
+        let stock = "stock: Enter a whole number between 0 and 1000000.";
         for (wrong, expected) in [
             ("[]", "body: Send a JSON object.".to_owned()),
-            (r#"{"title":["x"]}"#, "title: Send a text or a number.".to_owned()),
+            (r#"{"title":["x"],"author":1}"#, "title: Send a text. author: Send a text.".to_owned()),
+            (
+                r#"{"price":["1"],"stock":true}"#,
+                ["price", "stock"].map(|name| format!("{name}: Send a number or its text.")).join(" "),
+            ),
+            (
+                r#"{"title":null,"author":"a","price":1,"stock":1,"other":[]}"#,
+                "title: This value is required.".to_owned(),
+            ),
             (
                 "{}",
                 ["title", "author", "price", "stock"].map(|name| format!("{name}: This value is required.")).join(" "),
@@ -337,20 +359,24 @@ mod tests {
     #[test]
     fn an_unchanged_stock_is_not_written() {
         let change = |stock: &str, shown: &str| {
-            let json = format!(r#"{{"stock":"{stock}","shown_stock":"{shown}"}}"#);
-            BookChange::from(&Given::json(json.as_bytes()).unwrap()).unwrap().stock
+            let form = Fields::parse(format!("stock={stock}&shown_stock={shown}").as_bytes()).unwrap();
+            BookChange::from(&Given::form(&form, &["stock", "shown_stock"])).unwrap().stock
         };
         assert_eq!(change("5", "5"), None);
         assert_eq!(change("6", "5"), Some(6));
-        assert_eq!(BookChange::from(&Given::json(br#"{"stock":5}"#).unwrap()).unwrap().stock, Some(5));
+        assert_eq!(BookChange::from(&Given::json(br#"{"stock":5}"#, &NAMES).unwrap()).unwrap().stock, Some(5));
     }
 
     #[test]
     fn quantities_are_positive() {
-        let parse = |value: &str| quantity(&Given::json(format!(r#"{{"quantity":{value}}}"#).as_bytes()).unwrap());
+        let parse = |value: &str| {
+            let json = format!(r#"{{"quantity":{value}}}"#);
+            quantity(&Given::json(json.as_bytes(), &["quantity"]).unwrap())
+        };
         assert_eq!(parse("1"), Ok(1));
         assert_eq!(parse(r#"" 20 ""#), Ok(20));
-        for wrong in ["0", "-1", "1.5", r#""""#, r#""one""#, "99999999999", "null", "1e2"] {
+        assert_eq!(parse("2.0"), Ok(2));
+        for wrong in ["0", "-1", "1.5", r#""""#, r#""one""#, r#""2.0""#, "99999999999", "null", "1e30"] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }

@@ -202,7 +202,7 @@ fn email(text: &str) -> Result<String, String> {
         Some((name, domain)) if !name.is_empty() && !domain.is_empty() && !domain.contains('@') && !has_space => {
             Ok(email)
         }
-        _ => Err("Send an email address such as ana@example.org.".to_owned()),
+        _ => Err("Enter an email address such as ana@example.org.".to_owned()),
     }
 }
 

@@ -14,12 +14,12 @@ use std::{fmt, str::FromStr, time::Duration};
 use sea_orm::{
     DatabaseConnection, SqlxPostgresConnector, SqlxSqliteConnector,
     sqlx::{
-        self, ConnectOptions, Connection, Executor,
+        self, ConnectOptions, Connection, Executor, PgConnection,
         postgres::{PgConnectOptions, PgPoolOptions},
         sqlite::{SqliteConnectOptions, SqlitePoolOptions},
     },
 };
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::settings::{self, SettingError, Variables};
 
@@ -130,7 +130,10 @@ impl Database {
         let kind = if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let options = PgConnectOptions::from_str(url)
                 .map_err(|_| DatabaseError::Malformed(variable))?
-                .options([("statement_timeout", statement.as_millis().to_string())])
+                .options([
+                    ("statement_timeout", statement.as_millis()),
+                    ("idle_in_transaction_session_timeout", IDLE_TRANSACTION.as_millis()),
+                ])
                 .disable_statement_logging();
             Kind::Postgres(Box::new(options))
         } else if url.starts_with("sqlite:") {
@@ -182,7 +185,8 @@ impl Database {
                 // Open connections stay open, see `warm`.
                 let pool = PgPoolOptions::new().max_connections(self.max_connections);
                 let pool = pool.min_connections(self.max_connections).idle_timeout(None);
-                let pool = pool.acquire_timeout(self.acquire).connect_lazy_with(options.as_ref().clone());
+                let pool = without_silent_connections(pool.acquire_timeout(self.acquire));
+                let pool = pool.connect_lazy_with(options.as_ref().clone());
                 Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
             }
             Kind::Sqlite(options) => {
@@ -266,6 +270,26 @@ impl Database {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Time after which the server ends an abandoned transaction, whose locks would block others: that of a service whose
+/// machine or network has failed. No transaction of a service waits for a client for that long.
+const IDLE_TRANSACTION: Duration = Duration::from_mins(1);
+
+/// Time limit of the test of a connection.
+const TEST: Duration = Duration::from_secs(1);
+
+/// Closes connections that do not respond to a test. The server's machine or the network may fail without closing them.
+/// The pool's own tests have no time limit: they would occupy its connections until TCP gives up, after 15 minutes.
+fn without_silent_connections(pool: PgPoolOptions) -> PgPoolOptions {
+    pool.test_before_acquire(false)
+        .before_acquire(|connection, _| Box::pin(responds(connection)))
+        .after_release(|connection, _| Box::pin(responds(connection)))
+}
+
+async fn responds(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    timeout(TEST, connection.ping()).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+    Ok(true)
 }
 
 /// PostgreSQL's code for a database that does not exist.

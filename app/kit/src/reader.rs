@@ -1,7 +1,8 @@
 //! Reads from the replica of `DATABASE_READER_URL`, such as the reader endpoint of a cluster.
 //!
-//! A replica lags behind the writer. So it answers only lists and searches. Rows that are requested by ID, and reads that
-//! a write depends on, use the writer, so that clients read their own writes.
+//! A replica lags behind the writer. So it answers only reads that may be stale, such as lists and searches, and never those
+//! that a write depends on. A service decides itself which reads these are, or uses the rules of [`crate::endpoints`], so
+//! that clients read their own writes.
 //!
 //! A replica that fails is not used for [`PAUSE`]. Until then, and without a replica, the writer answers.
 //! `database_reader_fallbacks_total` counts these queries.

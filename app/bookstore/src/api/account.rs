@@ -16,7 +16,7 @@ use crate::{entity::user, input::Given, users};
 
 /// Registers a user.
 pub(super) async fn register(scope: Scope, limits: Data<SignInLimits>, request: HttpRequest, body: Bytes) -> Answer {
-    let given = Given::json(&body)?;
+    let given = Given::json(&body, &["name", "email", "password"])?;
     let user = users::register(&scope, &limits, &given, client::address(&request)).await?;
     Ok(HttpResponse::Created().json(view(&user)))
 }
@@ -29,7 +29,7 @@ pub(super) async fn sign_in(
     request: HttpRequest,
     body: Bytes,
 ) -> Answer {
-    let given = Given::json(&body)?;
+    let given = Given::json(&body, &["email", "password"])?;
     let user = users::sign_in(&scope, &limits, &given, client::address(&request)).await?;
     let token = token_for(&sessions, user.id)?;
     let answer = json!({ "token": token, "expires_in": LIFETIME.as_secs(), "user": view(&user) });

@@ -16,8 +16,10 @@ use crate::{
 
 /// Maximum and default number of books in a response.
 pub(super) const SIZES: (u64, u64) = (100, 50);
+/// Names of the values of a book.
+const NAMES: [&str; 5] = ["title", "author", "description", "price", "stock"];
 /// Maximum number of a page.
-const LAST_PAGE: u64 = 100_000;
+pub(super) const LAST_PAGE: u64 = 100_000;
 
 /// Responds with a page of all books. The header `Link` contains the address of the next page.
 pub(super) async fn list(scope: Scope, request: HttpRequest) -> Answer {
@@ -40,7 +42,7 @@ fn number(query: &Fields, name: &str, default: u64, most: u64) -> Result<u64, Fa
         return Ok(default);
     }
     let parsed = query.text(name).parse().ok().filter(|number| (1..=most).contains(number));
-    parsed.ok_or_else(|| Faults::one(name, &format!("Send a whole number between 1 and {most}.")))
+    parsed.ok_or_else(|| Faults::one(name, &format!("Enter a whole number between 1 and {most}.")))
 }
 
 /// Responds with a book.
@@ -50,14 +52,14 @@ pub(super) async fn find(scope: Scope, id: Path<String>) -> Answer {
 
 /// Adds a book of the caller.
 pub(super) async fn add(caller: Caller, body: Bytes) -> Answer {
-    let new = NewBook::from(&Given::json(&body)?)?;
+    let new = NewBook::from(&Given::json(&body, &NAMES)?)?;
     Ok(HttpResponse::Created().json(view(&books::add(&caller.scope, caller.user.id, &new).await?)))
 }
 
 /// Changes the given values of a book of the caller.
 pub(super) async fn change(caller: Caller, id: Path<String>, body: Bytes) -> Answer {
     let id = parse(&id)?;
-    let change = BookChange::from(&Given::json(&body)?)?;
+    let change = BookChange::from(&Given::json(&body, &NAMES)?)?;
     Ok(HttpResponse::Ok().json(view(&books::change(&caller.scope, caller.user.id, id, &change).await?)))
 }
 

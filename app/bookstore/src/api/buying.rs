@@ -15,7 +15,7 @@ use crate::{
 
 /// Buys copies of a book. A request with the token of an earlier one responds with that purchase.
 pub(super) async fn buy(caller: Caller, body: Bytes) -> Answer {
-    let given = Given::json(&body)?;
+    let given = Given::json(&body, &["book_id", "quantity", "token"])?;
     let (book, quantity) = (input::id(&given, &["book_id"])?, input::quantity(&given)?);
     let token = match input::token(&given)? {
         Some(token) => token,
@@ -31,7 +31,7 @@ pub(super) async fn buy(caller: Caller, body: Bytes) -> Answer {
 
 /// Pays a purchase of the caller.
 pub(super) async fn pay(caller: Caller, body: Bytes) -> Answer {
-    let given = Given::json(&body)?;
+    let given = Given::json(&body, &["purchase_id", "method", "payment_method"])?;
     let (purchase, method) = (input::id(&given, &["purchase_id"])?, input::payment_method(&given)?);
     let paid = payment::pay(&caller.scope, caller.user.id, purchase, &method).await?;
     Ok(HttpResponse::Created().json(json!({
@@ -42,7 +42,7 @@ pub(super) async fn pay(caller: Caller, body: Bytes) -> Answer {
 
 /// Assigns a provider to a paid purchase of the caller.
 pub(super) async fn assign(caller: Caller, body: Bytes) -> Answer {
-    let given = Given::json(&body)?;
+    let given = Given::json(&body, &["purchase_id", "provider_id", "provider"])?;
     let (purchase, provider) = (input::id(&given, &["purchase_id"])?, input::id(&given, &["provider_id", "provider"])?);
     let assigned = delivery::assign(&caller.scope, caller.user.id, purchase, provider).await?;
     Ok(HttpResponse::Created().json(json!({

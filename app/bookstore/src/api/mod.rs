@@ -10,7 +10,7 @@
 //! | `account` | registration and sign-in |
 //! | `books` | books |
 //! | `buying` | purchases, payments and deliveries |
-//! | [`openapi`] | the OpenAPI document |
+//! | [`openapi`], `schemas` | the OpenAPI document |
 
 mod account;
 mod books;
@@ -18,6 +18,7 @@ mod buying;
 mod caller;
 mod error;
 pub mod openapi;
+mod schemas;
 
 use actix_web::{
     Resource, Route,

@@ -3,15 +3,10 @@
 use actix_web::HttpResponse;
 use serde_json::{Map, Value, json};
 
-use super::{books::SIZES, error::Answer};
-use crate::{
-    entity::{
-        book::{AUTHOR_CHARACTERS, DESCRIPTION_CHARACTERS, TITLE_CHARACTERS},
-        payment::METHOD_CHARACTERS,
-        purchase::{PAID, PENDING, TOKEN_CHARACTERS},
-        user::{EMAIL_CHARACTERS, NAME_CHARACTERS},
-    },
-    input::MAX_STOCK,
+use super::{
+    books::{LAST_PAGE, SIZES},
+    error::Answer,
+    schemas::{self, reference},
 };
 
 pub(super) async fn show() -> Answer {
@@ -38,20 +33,9 @@ pub fn document() -> Value {
         if let Some(body) = body {
             operation["requestBody"] = json!({ "required": true, "content": content(body) });
         }
-        if path.ends_with("{id}") {
-            let id = json!({ "type": "integer", "format": "int64", "minimum": 1 });
-            operation["parameters"] = json!([{ "name": "id", "in": "path", "required": true, "schema": id }]);
-        }
-        if *path == "/api/books" && *method == "get" {
-            let (most, default) = SIZES;
-            let (page, size) = (
-                json!({ "type": "integer", "minimum": 1 }),
-                json!({ "type": "integer", "minimum": 1, "maximum": most, "default": default }),
-            );
-            operation["parameters"] = json!([
-                { "name": "page", "in": "query", "schema": page },
-                { "name": "size", "in": "query", "schema": size },
-            ]);
+        let parameters = parameters(path, method);
+        if !parameters.is_empty() {
+            operation["parameters"] = parameters.into();
         }
         let methods = paths.entry((*path).to_owned()).or_insert_with(|| json!({}));
         methods[*method] = operation;
@@ -68,12 +52,29 @@ pub fn document() -> Value {
         "servers": [{ "url": "/" }],
         "paths": paths,
         "components": {
-            "schemas": schemas(),
+            "schemas": schemas::all(),
             "securitySchemes": {
                 "bearer": { "type": "http", "scheme": "bearer", "description": "A token of `POST /api/login`, valid for 24 hours." },
             },
         },
     })
+}
+
+/// Returns the parameters of the path and of the query.
+fn parameters(path: &str, method: &str) -> Vec<Value> {
+    let integer =
+        |most: u64, default: u64| json!({ "type": "integer", "minimum": 1, "maximum": most, "default": default });
+    if path.ends_with("{id}") {
+        let schema = json!({ "type": "integer", "format": "int64", "minimum": 1 });
+        vec![json!({ "name": "id", "in": "path", "required": true, "schema": schema })]
+    } else if path == "/api/books" && method == "get" {
+        vec![
+            json!({ "name": "page", "in": "query", "schema": integer(LAST_PAGE, 1) }),
+            json!({ "name": "size", "in": "query", "schema": integer(SIZES.0, SIZES.1) }),
+        ]
+    } else {
+        Vec::new()
+    }
 }
 
 /// Description of an operation.
@@ -174,57 +175,4 @@ fn reason(status: u16) -> &'static str {
 
 fn content(schema: &str) -> Value {
     json!({ "application/json": { "schema": reference(schema) } })
-}
-
-fn reference(schema: &str) -> Value {
-    json!({ "$ref": format!("#/components/schemas/{schema}") })
-}
-
-fn schemas() -> Value {
-    let id = json!({ "type": "integer", "format": "int64", "minimum": 1 });
-    let amount = json!({ "type": "string", "pattern": "^[0-9]{1,10}\\.[0-9]{2}$", "examples": ["12.50"] });
-    let price = json!({ "type": ["string", "number"], "examples": ["12.50", 12.5] });
-    let stock = json!({ "type": "integer", "minimum": 0, "maximum": MAX_STOCK });
-    let quantity = json!({ "type": "integer", "minimum": 1 });
-    let text = |longest: usize| json!({ "type": "string", "minLength": 1, "maxLength": longest });
-    let password = json!({ "type": "string", "minLength": 8, "maxLength": 128 });
-    let (title, author) = (text(TITLE_CHARACTERS), text(AUTHOR_CHARACTERS));
-    let description = json!({ "type": "string", "maxLength": DESCRIPTION_CHARACTERS });
-    let token = json!({ "type": "string", "pattern": format!("^[A-Za-z0-9_-]{{1,{TOKEN_CHARACTERS}}}$") });
-    let status = json!({ "enum": [PENDING, PAID] });
-    let (name, email) = (text(NAME_CHARACTERS), text(EMAIL_CHARACTERS));
-    let boolean = json!({ "type": "boolean" });
-    let word = json!({ "type": "string" });
-    let book = [("title", &title), ("author", &author), ("description", &description)];
-    let new_book = [&book[..], &[("price", &price), ("stock", &stock)]].concat();
-    let stored = [&[("id", &id)], &book[..], &[("price", &amount), ("stock", &stock), ("seller_id", &id)]].concat();
-    let user = [("id", &id), ("name", &name), ("email", &email), ("is_admin", &boolean)];
-    let some = |names: &[&str], properties: &[(&str, &Value)]| {
-        let properties: Map<String, Value> =
-            properties.iter().map(|(name, schema)| ((*name).to_owned(), (*schema).clone())).collect();
-        json!({ "type": "object", "properties": properties, "required": names })
-    };
-    let all =
-        |properties: &[(&str, &Value)]| some(&properties.iter().map(|(name, _)| *name).collect::<Vec<_>>(), properties);
-    let list = |schema: &str| json!({ "type": "array", "items": reference(schema) });
-    json!({
-        "Error": all(&[("error", &word)]),
-        "NewUser": all(&[("name", &name), ("email", &email), ("password", &password)]),
-        "Credentials": all(&[("email", &email), ("password", &word)]),
-        "User": all(&user),
-        "Token": all(&[("token", &word), ("expires_in", &json!({ "const": 86400 })), ("user", &reference("User"))]),
-        "Login": all(&[("logged_in", &json!({ "const": true })), ("user", &reference("User"))]),
-        "NewBook": some(&["title", "author", "price", "stock"], &new_book),
-        "BookChange": some(&[], &new_book),
-        "Book": all(&stored),
-        "Books": list("Book"),
-        "Order": some(&["book_id", "quantity"], &[("book_id", &id), ("quantity", &quantity), ("token", &token)]),
-        "Purchase": all(&[("id", &id), ("book_id", &id), ("quantity", &quantity), ("total_price", &amount), ("status", &status)]),
-        "PaymentOrder": all(&[("purchase_id", &id), ("method", &text(METHOD_CHARACTERS))]),
-        "Payment": all(&[("id", &id), ("purchase_id", &id), ("amount", &amount), ("payment_method", &word), ("payment_status", &status)]),
-        "DeliveryOrder": all(&[("purchase_id", &id), ("provider_id", &id)]),
-        "Assignment": all(&[("id", &id), ("purchase_id", &id), ("provider_id", &id)]),
-        "Provider": all(&[("id", &id), ("name", &word), ("coverage_area", &word), ("cost", &amount)]),
-        "Providers": list("Provider"),
-    })
 }

@@ -1,5 +1,7 @@
 //! The catalog, a user's books and purchases, and the forms of books.
 
+use std::collections::BTreeSet;
+
 use actix_web::{
     HttpRequest,
     http::StatusCode,
@@ -18,10 +20,10 @@ use super::{
 use crate::{
     entity::{
         book::{self, AUTHOR_CHARACTERS, DESCRIPTION_CHARACTERS, TITLE_CHARACTERS},
-        purchase::{self, PENDING},
+        purchase::{self, PAID, PENDING},
     },
     input::{BookChange, Given, NewBook, parse_id},
-    shop::{self, ShopError, books, purchases},
+    shop::{self, ShopError, books, delivery, purchases},
 };
 
 /// Number of books on a page of the catalog.
@@ -68,11 +70,14 @@ pub(super) async fn of_user(visit: Visit) -> Answer {
     let user = visit.user()?;
     let books = books::of_seller(&visit.scope, user.id).await?;
     let purchases = purchases::of_buyer(&visit.scope, user.id).await?;
+    let paid = purchases.iter().filter(|(purchase, _)| purchase.status == PAID).map(|(purchase, _)| purchase.id);
+    let assigned = delivery::assigned_of(&visit.scope, &paid.collect::<Vec<_>>()).await?;
     let page = MyBooksPage {
         frame: visit.frame("/book/my_books", "My books"),
         form_token: visit.form_token(),
         books,
         purchases,
+        assigned,
     };
     Ok(frame::html(StatusCode::OK, &page)?)
 }
@@ -84,6 +89,8 @@ struct MyBooksPage {
     form_token: String,
     books: Vec<book::Model>,
     purchases: Vec<(purchase::Model, Option<book::Model>)>,
+    /// IDs of the purchases whose delivery is assigned.
+    assigned: BTreeSet<i64>,
 }
 
 /// Responds with the form of a new book.

@@ -1,5 +1,7 @@
 //! Deliveries of paid purchases.
 
+use std::collections::BTreeSet;
+
 use kit::endpoints::{Commit, Scope};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, SqlErr};
 
@@ -26,6 +28,20 @@ pub async fn providers(scope: &Scope) -> Result<Vec<delivery_provider::Model>, D
 pub async fn of_purchase(scope: &Scope, purchase: i64) -> Result<Option<Model>, DbErr> {
     let query = delivery_assignment::Entity::find().filter(delivery_assignment::Column::PurchaseId.eq(purchase));
     scope.read(async |database| query.clone().one(database).await).await
+}
+
+/// Returns those of these purchases that have a provider.
+///
+/// # Errors
+/// The error of the database.
+pub async fn assigned_of(scope: &Scope, purchases: &[i64]) -> Result<BTreeSet<i64>, DbErr> {
+    if purchases.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let column = delivery_assignment::Column::PurchaseId;
+    let query = delivery_assignment::Entity::find().filter(column.is_in(purchases.iter().copied()));
+    let found = scope.read(async |database| query.clone().all(database).await).await?;
+    Ok(found.into_iter().map(|assignment| assignment.purchase_id).collect())
 }
 
 /// Assigns a provider to a paid purchase of a buyer.

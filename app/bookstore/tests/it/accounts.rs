@@ -40,7 +40,7 @@ pub(crate) fn a_user_registers_and_signs_in_and_out(shop: &Shop) {
 pub(crate) fn refused_registrations_show_their_faults(shop: &Shop) {
     let mut browser = shop.signed_in("ana");
     let taken = "A user with this email address exists already.";
-    let (required, address) = ("This value is required.", "Send an email address such as ana@example.org.");
+    let (required, address) = ("This value is required.", "Enter an email address such as ana@example.org.");
     let (short, long) = ("This password is too short. It must contain at least 8 characters.", "x".repeat(151));
     for (name, email, password, expected) in [
         ("Ana", "ana@example.org", PASSWORD, &[taken][..]),

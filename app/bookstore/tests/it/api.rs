@@ -12,7 +12,7 @@ const NO_TOKEN: &str =
     r#"{"error":"Send the header `Authorization: Bearer <token>` with a token of POST /api/login."}"#;
 const NOT_FOUND: &str = r#"{"error":"Not found."}"#;
 const NO_STOCK: &str = r#"{"error":"No hay suficiente stock disponible."}"#;
-const QUANTITY: &str = r#"{"error":"quantity: Send a whole number of at least 1."}"#;
+const QUANTITY: &str = r#"{"error":"quantity: Enter a whole number of at least 1."}"#;
 
 const CASES: &[Case] = &[
     // Accounts.
@@ -23,7 +23,7 @@ const CASES: &[Case] = &[
         "POST /api/register",
         r#"{"name":"c","email":"c","password":"x"}"#,
         400,
-        r#"{"error":"email: Send an email address such as ana@example.org. password: This password is too short. It must contain at least 8 characters."}"#,
+        r#"{"error":"email: Enter an email address such as ana@example.org. password: This password is too short. It must contain at least 8 characters."}"#,
     ),
     (
         "",
@@ -64,14 +64,14 @@ const CASES: &[Case] = &[
         "POST /api/books",
         r#"{"title":"t","author":true,"price":"1","stock":1}"#,
         400,
-        r#"{"error":"author: Send a text or a number."}"#,
+        r#"{"error":"author: Send a text."}"#,
     ),
     (
         "a",
         "POST /api/books",
         r#"{"title":"t","price":"a lot","stock":-1}"#,
         400,
-        r#"{"error":"author: This value is required. price: Send an amount between 0 and 99999999.99, such as 12.50. stock: Send a whole number between 0 and 1000000."}"#,
+        r#"{"error":"author: This value is required. price: Enter an amount between 0 and 99999999.99, such as 12.50. stock: Enter a whole number between 0 and 1000000."}"#,
     ),
     (
         "a",
@@ -89,8 +89,8 @@ const CASES: &[Case] = &[
     ),
     ("", "GET /api/books/2", "", 404, NOT_FOUND),
     ("", "GET /api/books/x", "", 404, NOT_FOUND),
-    ("", "GET /api/books?page=0", "", 400, r#"{"error":"page: Send a whole number between 1 and 100000."}"#),
-    ("", "GET /api/books?size=101", "", 400, r#"{"error":"size: Send a whole number between 1 and 100."}"#),
+    ("", "GET /api/books?page=0", "", 400, r#"{"error":"page: Enter a whole number between 1 and 100000."}"#),
+    ("", "GET /api/books?size=101", "", 400, r#"{"error":"size: Enter a whole number between 1 and 100."}"#),
     ("", "PUT /api/books/1", "{}", 401, NO_TOKEN),
     ("b", "PUT /api/books/1", "{}", 403, r#"{"error":"Only its seller can change this book."}"#),
     ("a", "PUT /api/books/2", "{}", 404, NOT_FOUND),

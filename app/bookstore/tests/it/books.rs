@@ -67,8 +67,8 @@ pub(crate) fn invalid_books_show_their_faults(shop: &Shop) {
     let mut browser = shop.signed_in("ana");
     browser.add_book("Rayuela", "12.50", "3");
     let required = "This value is required.";
-    let price = "Send an amount between 0 and 99999999.99, such as 12.50.";
-    let stock = "Send a whole number between 0 and 1000000.";
+    let price = "Enter an amount between 0 and 99999999.99, such as 12.50.";
+    let stock = "Enter a whole number between 0 and 1000000.";
     let long = "é".repeat(151);
     for path in ["/book/add_book", "/book/edit_book/1"] {
         for (title, author, amount, copies, expected) in [

@@ -20,6 +20,7 @@ pub(crate) fn a_purchase_is_paid_and_delivered(shop: &Shop) {
     let form = browser.page("/payment/1");
     assert!(form.contains("<dd>$25.00</dd>"), "{form}");
     assert_eq!(browser.submit("/payment/1", &[("method", "Credit card"), ("amount", "0.01")]), "/delivery/1");
+    assert!(browser.page("/book/my_books").contains(r#"<a class="quiet" href="/delivery/1">"#));
     let form = browser.page("/delivery/1");
     let offered = ["DHL (Internacional, $50.00)", "FedEx (Internacional, $45.00)"];
     for shown in offered.iter().chain(&["Envia (Nacional, $20.00)", "Servientrega (Nacional, $15.00)", "<dd>Paid</dd>"])
@@ -27,6 +28,8 @@ pub(crate) fn a_purchase_is_paid_and_delivered(shop: &Shop) {
         assert!(form.contains(shown), "{shown}: {form}");
     }
     assert_eq!(browser.submit("/delivery/1", &[("provider", "3")]), "/book/catalog");
+    let mine = browser.page("/book/my_books");
+    assert!(mine.contains("Delivery assigned") && !mine.contains("/delivery/1"), "{mine}");
     let paid = "SELECT COUNT(*) FROM bookstore_purchase p JOIN bookstore_payment y ON y.purchase_id = p.id \
                 WHERE p.status = 'Paid' AND y.payment_status = 'Paid' AND y.amount = 25 AND p.total_price = 25 \
                 AND y.payment_method = 'Credit card' AND p.quantity = 2";
@@ -42,7 +45,7 @@ pub(crate) fn a_purchase_is_paid_and_delivered(shop: &Shop) {
 pub(crate) fn purchases_are_checked(shop: &Shop) {
     shop.signed_in("eva").add_book("Rayuela", "99999999.99", "1000");
     let mut browser = shop.signed_in("ana");
-    let quantity = "quantity: Send a whole number of at least 1.";
+    let quantity = "quantity: Enter a whole number of at least 1.";
     for (path, sent, status, expected) in [
         ("/buy/1", "1001", 400, "No hay suficiente stock disponible."),
         ("/buy/1", "1000000", 400, "No hay suficiente stock disponible."),

@@ -1,12 +1,24 @@
 //! Failover of the writer: restarts, moves, and lost connections.
 
-use std::{fs, os::unix::fs::symlink, path::Path, thread, time::Duration};
+use std::{
+    fs,
+    io::{Read, Write},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    os::unix::{fs::symlink, net::UnixStream},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    thread,
+    time::Duration,
+};
 
 use kit::{
     limits::Limits,
     testing::{Postgres, connect, send, wait_until},
 };
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::json;
 
 use crate::{
@@ -177,4 +189,112 @@ fn writes_follow_a_writer_that_moves() {
     let before = number_at(&former.url(), BOOKS);
     let answer = client.send("POST /api/books", BOOK);
     assert_eq!((answer.status, number_at(&former.url(), BOOKS)), (201, before + 1), "{answer:?}");
+}
+
+/// Forwards TCP connections to a server, until the network of the connections fails silently.
+struct Relay {
+    address: SocketAddr,
+    /// Number of failures. A connection forwards nothing after the next failure, and stays open.
+    failures: Arc<AtomicUsize>,
+}
+
+impl Relay {
+    fn start(socket: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (address, failures) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
+        let shared = Arc::clone(&failures);
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                let (client, server) = (client.unwrap(), UnixStream::connect(&socket).unwrap());
+                let (other_client, other_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+                let (there, back) = (Arc::clone(&shared), Arc::clone(&shared));
+                thread::spawn(move || forward(client, server, &there));
+                thread::spawn(move || forward(other_server, other_client, &back));
+            }
+        });
+        Self { address, failures }
+    }
+
+    fn fail(&self) {
+        self.failures.fetch_add(1, SeqCst);
+    }
+}
+
+/// A stream of which a direction can be closed.
+trait Stream: Read + Write {
+    fn close(&self);
+}
+
+impl Stream for TcpStream {
+    fn close(&self) {
+        // The peer may have closed it already.
+        let _ = self.shutdown(Shutdown::Both);
+    }
+}
+
+impl Stream for UnixStream {
+    fn close(&self) {
+        // The peer may have closed it already.
+        let _ = self.shutdown(Shutdown::Both);
+    }
+}
+
+fn forward(mut from: impl Stream, mut to: impl Stream, failures: &AtomicUsize) {
+    let before = failures.load(SeqCst);
+    let mut bytes = [0; 4096];
+    while let Ok(count) = from.read(&mut bytes) {
+        let has_failed = failures.load(SeqCst) != before;
+        match count {
+            0 if has_failed => break,
+            0 => return to.close(),
+            _ if has_failed => {}
+            _ if to.write_all(&bytes[..count]).is_err() => return from.close(),
+            _ => {}
+        }
+    }
+    // The connection stays open, as one whose network has failed.
+    thread::park();
+}
+
+#[test]
+fn connections_that_fail_silently_are_replaced() {
+    const WRITES: i64 = 10;
+    let Some(postgres) = Postgres::start() else {
+        return;
+    };
+    let relay = Relay::start(format!("{}/.s.PGSQL.5432", directory(&postgres)));
+    let url = format!("postgres://postgres@{}/postgres", relay.address);
+    let client = Shop::on(&postgres.url()).client("ana").authorization;
+    let service = serve(&url, None, &[], Limits { time: Duration::from_secs(3), ..LIMITS });
+    wait_until("the service answers", || service.send("GET /healthz", "").status == 200);
+    let (address, authorization) = (service.address, [("Authorization", client.as_str())]);
+    execute(
+        &postgres.url(),
+        &[
+            "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             PERFORM pg_advisory_xact_lock_shared(1); RETURN NEW; END $$",
+            "CREATE TRIGGER wait BEFORE INSERT ON bookstore_book FOR EACH ROW EXECUTE FUNCTION wait()",
+        ],
+    );
+    // All connections of the pool wait for a response when the network fails.
+    block_on(async {
+        let database = connect(&postgres.url()).await;
+        let lock = database.begin().await.unwrap();
+        lock.execute_unprepared("SELECT pg_advisory_xact_lock(1)").await.unwrap();
+        let writes: Vec<_> = (0..WRITES)
+            .map(|_| {
+                let client = client.clone();
+                thread::spawn(move || send(address, "POST /api/books", &[("Authorization", &client)], BOOK).status)
+            })
+            .collect();
+        let waiting = "SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+        let url = postgres.url();
+        let reached = move || wait_until("all writes wait", || number_at(&url, waiting) == WRITES);
+        thread::spawn(reached).join().unwrap();
+        relay.fail();
+        let statuses: Vec<_> = writes.into_iter().map(|write| write.join().unwrap()).collect();
+        assert!(statuses.iter().all(|status| *status == 503), "{statuses:?}");
+        lock.rollback().await.unwrap();
+    });
+    wait_until("the service writes again", || service.send_with("POST /api/books", &authorization, BOOK).status == 201);
 }

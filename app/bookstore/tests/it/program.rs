@@ -161,7 +161,7 @@ fn invalid_settings_are_named() {
         ),
         (
             &[("WRITE_ENGINE", SQLITE), ("SECRET_KEY", KEY), ("ADMIN_EMAIL", "a"), ("ADMIN_PASSWORD", "s3cret")],
-            "bookstore: ADMIN_EMAIL and ADMIN_PASSWORD cannot be used: email: Send an email address",
+            "bookstore: ADMIN_EMAIL and ADMIN_PASSWORD cannot be used: email: Enter an email address",
         ),
     ] {
         let (code, stderr) = Program::start(settings).end();
