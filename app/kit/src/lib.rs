@@ -65,4 +65,4 @@ pub mod settings;
 pub mod testing;
 
 pub use application::{Application, ApplicationError, Context};
-pub use server::{Service, StartError, exit, run};
+pub use server::{Service, StartError, exit, run, run_with};
