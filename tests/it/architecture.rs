@@ -17,6 +17,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("stacks", &["infra-core", "infra-aws", "infra-cli"]),
     ("kit", &[]),
     ("tasks", &["kit"]),
+    ("selfieless", &["kit"]),
     ("crash", &["infra-core"]),
     ("examples", &["infra-core", "infra-aws", "infra-cli", "infra-local"]),
     ("tests", &["infra-core", "infra-aws", "infra-cli", "infra-local", "stacks", "tasks"]),
@@ -152,6 +153,10 @@ const MODULES: &[(&str, &[&str])] = &[
         ],
     ),
     ("app/tasks/src/bin/client/main.rs", &[]),
+    (
+        "app/selfieless/src/lib.rs",
+        &["refusal", "body", "path", "settings", "openapi", "operation", "users", "acts", "pages", "orchestrator"],
+    ),
     (
         "crash/src/lib.rs",
         &[
