@@ -15,6 +15,8 @@
 //! | [`operation`] | routes of both services: `_count`, `_health` and `_crash` |
 //! | [`users`] | the service `users` |
 //! | [`acts`] | the service `acts` |
+//! | [`pages`] | the web pages |
+//! | [`orchestrator`] | the orchestrator |
 //!
 //! # Decisions
 //!
@@ -28,6 +30,8 @@ pub mod acts;
 pub mod body;
 pub mod openapi;
 pub mod operation;
+pub mod orchestrator;
+pub mod pages;
 pub mod path;
 pub mod refusal;
 pub mod settings;

@@ -53,3 +53,9 @@ impl ResponseError for Refusal {
 pub fn done(status: StatusCode) -> HttpResponse {
     HttpResponse::build(status).json(json!({}))
 }
+
+/// Returns the message of an error with its causes, which hyper's errors do not contain.
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

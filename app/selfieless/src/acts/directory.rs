@@ -14,7 +14,7 @@ use hyper_util::{
 };
 use tokio::time::timeout;
 
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, causes};
 
 /// Time limit of a request to the service: shorter than that of a request to this service.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -38,7 +38,7 @@ pub struct Settings {
 #[derive(Debug, thiserror::Error)]
 pub enum DirectoryError {
     /// The connection failed.
-    #[error("the request failed: {0}")]
+    #[error("the request failed: {}", causes(.0))]
     Request(#[from] hyper_util::client::legacy::Error),
     /// The URL or a header is invalid.
     #[error("the request is invalid: {0}")]

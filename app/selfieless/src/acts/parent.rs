@@ -28,7 +28,8 @@ pub fn exit_with(variables: Variables) -> Result<(), ParentError> {
     let Some(value) = variables("EXIT_WITH_PARENT") else {
         return Ok(());
     };
-    let Some((parent, pid)) = value.parse().ok().and_then(|parent| Some((parent, Pid::from_raw(parent)?))) else {
+    let parent = value.parse().ok().filter(|parent| *parent > 0);
+    let Some((parent, pid)) = parent.and_then(|parent| Some((parent, Pid::from_raw(parent)?))) else {
         let (name, expected) = ("EXIT_WITH_PARENT", "the ID of a process");
         return Err(SettingError { name, value, expected, default: "no link to the parent".to_owned() }.into());
     };

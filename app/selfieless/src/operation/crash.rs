@@ -1,18 +1,17 @@
 //! `_health`, and `_crash`, which simulates the failure of an instance.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
     time::Duration,
 };
 
 use actix_web::{
-    HttpResponse, Resource,
-    guard::fn_guard,
+    Error, HttpResponse,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
     http::StatusCode,
-    web::{self, Data},
+    middleware::Next,
+    web::Data,
 };
 use kit::reply;
 use sea_orm::DatabaseConnection;
@@ -24,17 +23,33 @@ use crate::refusal::done;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Whether this process has crashed.
-#[derive(Debug, Clone, Default)]
-pub struct Crash(Arc<AtomicBool>);
+#[derive(Debug, Default)]
+pub struct Crash(AtomicBool);
+
+/// Middleware that answers 500 once the process has crashed.
+pub(super) async fn middleware(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    if request.app_data::<Data<Crash>>().is_some_and(|crash| crash.has_crashed()) {
+        return Ok(request.into_response(crashed()));
+    }
+    next.call(request).await.map(ServiceResponse::map_into_boxed_body)
+}
+
+/// Answers unknown paths: 404, and 500 once the process has crashed.
+pub(super) async fn unknown(crash: Data<Crash>) -> HttpResponse {
+    if crash.has_crashed() { crashed() } else { reply::detail(StatusCode::NOT_FOUND, "Not found.") }
+}
 
 impl Crash {
-    /// Returns the resource of all paths, which answers 500 and exists only after a crash.
-    pub(super) fn answers_everything(&self) -> Resource {
-        let crashed = Arc::clone(&self.0);
-        web::resource("/{path:.*}")
-            .guard(fn_guard(move |_| crashed.load(Relaxed)))
-            .to(|| async { reply::detail(StatusCode::INTERNAL_SERVER_ERROR, "This instance has crashed.") })
+    fn has_crashed(&self) -> bool {
+        self.0.load(Relaxed)
     }
+}
+
+fn crashed() -> HttpResponse {
+    reply::detail(StatusCode::INTERNAL_SERVER_ERROR, "This instance has crashed.")
 }
 
 pub(super) async fn crash(crash: Data<Crash>) -> HttpResponse {

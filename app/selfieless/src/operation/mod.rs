@@ -10,7 +10,7 @@ use actix_web::{
     middleware::from_fn,
     web::{self, Data, ServiceConfig},
 };
-use kit::{log::Answered, reply::only};
+use kit::{health, log::Answered, reply::only};
 use sea_orm::DatabaseConnection;
 
 pub use count::Counter;
@@ -59,6 +59,7 @@ impl Operation {
         let show = move || async move { HttpResponse::Ok().json(openapi()) };
         let scope = web::scope(PREFIX)
             .wrap(from_fn(count::middleware))
+            .wrap(from_fn(crash::middleware))
             .service(
                 web::resource(self.document)
                     .route(web::get().to(show))
@@ -83,11 +84,18 @@ impl Operation {
         } else {
             scope
         };
-        // The first route that matches answers: all of them, once the service has crashed.
         app.app_data(self.counter.clone())
             .app_data(self.crash.clone())
-            .service(self.crash.answers_everything())
-            .service(scope.configure(routes));
+            .service(scope.configure(routes))
+            // A crashed instance fails this health check as well.
+            .service(
+                web::resource("/healthz")
+                    .wrap(from_fn(crash::middleware))
+                    .route(web::get().to(health::check))
+                    .route(web::head().to(health::check))
+                    .default_service(only("GET, HEAD")),
+            )
+            .default_service(web::to(crash::unknown));
     }
 
     /// Counts a request that the limits of the kit have refused, so that it reached no route.

@@ -7,6 +7,8 @@ mod directory;
 mod failures;
 mod migrations;
 mod openapi;
+mod orchestrator;
+mod program;
 
 use std::{net::SocketAddr, time::Duration};
 
