@@ -57,7 +57,7 @@ pub(super) async fn list(
 
 /// The next part of a response.
 enum Part {
-    First(Box<Pages>, VecDeque<Act>),
+    First(Box<Pages>, VecDeque<Shown>),
     Later(Box<Pages>),
     End,
 }
@@ -84,7 +84,7 @@ impl Part {
     }
 }
 
-fn write(body: &mut BytesMut, start: &'static str, page: VecDeque<Act>) -> Result<(), Refusal> {
+fn write(body: &mut BytesMut, start: &'static str, page: VecDeque<Shown>) -> Result<(), Refusal> {
     let mut separator = start;
     for act in page {
         body.put_slice(separator.as_bytes());
@@ -108,7 +108,7 @@ struct Pages {
 
 impl Pages {
     /// Reads the next page, and sets `left` to 0 if it is the last one.
-    async fn next(&mut self) -> Result<VecDeque<Act>, DbErr> {
+    async fn next(&mut self) -> Result<VecDeque<Shown>, DbErr> {
         let size = PAGE.min(self.left);
         let condition = match &self.filter {
             Filter::Category(id) => act::Column::CategoryId.eq(*id),
@@ -132,14 +132,14 @@ impl Pages {
         self.last = rows.last().map(|(act, _)| (act.taken_at, act.id));
         let count = rows.len() as u64;
         self.left = if count < size { 0 } else { self.left - count };
-        Ok(rows.into_iter().map(Act::from).collect())
+        Ok(rows.into_iter().map(Shown::from).collect())
     }
 }
 
 /// An act in a response.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Act {
+struct Shown {
     act_id: i64,
     username: String,
     timestamp: String,
@@ -150,7 +150,7 @@ struct Act {
     image: String,
 }
 
-impl From<(act::Model, Option<category::Model>)> for Act {
+impl From<(act::Model, Option<category::Model>)> for Shown {
     fn from((act, category): (act::Model, Option<category::Model>)) -> Self {
         let act::Model { act_id, username, taken_at, caption, upvotes, image, .. } = act;
         let category_name = category.map(|category| category.name).unwrap_or_default();

@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn twenty_requests_need_another_instance() {
-        let window = Duration::from_secs(120);
+        let window = Duration::from_mins(2);
         let scaling = settings::Scaling { minimum: 1, maximum: 10, window, requests_per_instance: 20 };
         for (requests, instances) in [(0, 1), (19, 1), (20, 2), (39, 2), (40, 3), (179, 9), (180, 10), (u64::MAX, 10)] {
             assert_eq!(scaling.instances(requests), instances, "{requests}");
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn the_first_request_opens_the_first_window() {
         let settings =
-            settings::Scaling { minimum: 1, maximum: 10, window: Duration::from_secs(120), requests_per_instance: 20 };
+            settings::Scaling { minimum: 1, maximum: 10, window: Duration::from_mins(2), requests_per_instance: 20 };
         let scaling = Scaling::new(settings);
         assert_eq!(scaling.shown(), (0, None));
         scaling.record();

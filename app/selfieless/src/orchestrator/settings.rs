@@ -221,7 +221,7 @@ mod tests {
         let settings = with(&[]).unwrap();
         assert!(matches!(settings.runtime, Runtime::Processes { program } if program.ends_with("acts")));
         assert_eq!(settings.first_port, 8000);
-        let window = Duration::from_secs(120);
+        let window = Duration::from_mins(2);
         assert_eq!(settings.scaling, Scaling { minimum: 1, maximum: 10, window, requests_per_instance: 20 });
         assert_eq!(settings.times.health, Duration::from_secs(1));
     }

@@ -128,10 +128,14 @@ impl Supervisor {
                     return End::Unneeded;
                 }
             }
-            match backend.check(self.times.health_limit).await {
-                Ok(()) => self.fleet.set_healthy(self.slot),
-                Err(failure) => return End::Failed { was_ready: true, failure: failure.to_string() },
+            if let Err(failure) = backend.check(self.times.health_limit).await {
+                return End::Failed { was_ready: true, failure: failure.to_string() };
             }
+            // Another program may listen on the port of an instance that has exited.
+            if let Ok(true) = instance.has_exited().await {
+                return End::Failed { was_ready: true, failure: "the instance has exited".to_owned() };
+            }
+            self.fleet.set_healthy(self.slot);
         }
     }
 

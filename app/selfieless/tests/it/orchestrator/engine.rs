@@ -83,7 +83,7 @@ impl Drop for Engine {
         // A second panic would hide the first one.
         let _ = self.thread.take().unwrap().join();
         for container in self.containers.lock().unwrap().values_mut() {
-            container.stop(Duration::ZERO);
+            terminate(container.process.take(), Duration::ZERO);
         }
     }
 }
@@ -106,22 +106,6 @@ impl Container {
         let mut command = Command::new(env!("CARGO_BIN_EXE_acts"));
         command.env_clear().envs(variables).env("LISTEN", listen).stdout(Stdio::null());
         self.process = Some(command.spawn().unwrap());
-    }
-
-    /// Stops the process, and kills it after the time limit.
-    fn stop(&mut self, limit: Duration) {
-        let deadline = Instant::now() + limit;
-        if self.is_running() && !limit.is_zero() {
-            signal("-TERM", &self.process.as_ref().unwrap().id().to_string());
-            while self.is_running() && Instant::now() < deadline {
-                thread::sleep(Duration::from_millis(5));
-            }
-        }
-        if let Some(process) = &mut self.process {
-            // The process may have exited.
-            let _ = process.kill();
-            process.wait().unwrap();
-        }
     }
 }
 
@@ -200,11 +184,11 @@ fn operate(
     query: &BTreeMap<String, String>,
     containers: &Containers,
 ) -> (StatusCode, Value) {
-    // Without the lock, so that a stop does not delay other requests.
-    let Some(mut container) = containers.lock().unwrap().remove(id) else {
+    let mut locked = containers.lock().unwrap();
+    let Some(container) = locked.get_mut(id) else {
         return (StatusCode::NOT_FOUND, json!({ "message": format!("no such container: {id}") }));
     };
-    let answer = match (method, rest) {
+    match (method, rest) {
         ("GET", ["json"]) => (StatusCode::OK, json!({ "Id": id, "State": { "Running": container.is_running() } })),
         ("POST", ["start"]) => {
             container.start();
@@ -212,20 +196,39 @@ fn operate(
         }
         ("POST", ["stop"]) if !container.is_running() => (StatusCode::NOT_MODIFIED, Value::Null),
         ("POST", ["stop"]) => {
-            container.stop(Duration::from_secs(query["t"].parse().unwrap()));
+            let process = container.process.take();
+            // The stop of a process does not delay other requests.
+            drop(locked);
+            terminate(process, Duration::from_secs(query["t"].parse().unwrap()));
             (StatusCode::NO_CONTENT, Value::Null)
         }
         ("DELETE", []) if container.is_running() && query["force"] != "true" => {
             (StatusCode::CONFLICT, json!({ "message": "the container is running" }))
         }
         ("DELETE", []) => {
-            container.stop(Duration::ZERO);
-            return (StatusCode::NO_CONTENT, Value::Null);
+            terminate(container.process.take(), Duration::ZERO);
+            locked.remove(id);
+            (StatusCode::NO_CONTENT, Value::Null)
         }
         _ => (StatusCode::NOT_FOUND, json!({ "message": "no such path" })),
+    }
+}
+
+/// Asks a process to stop, and kills it after the time limit.
+fn terminate(process: Option<Child>, limit: Duration) {
+    let Some(mut process) = process else {
+        return;
     };
-    containers.lock().unwrap().insert(id.to_owned(), container);
-    answer
+    let deadline = Instant::now() + limit;
+    if !limit.is_zero() && process.try_wait().unwrap().is_none() {
+        signal("-TERM", &process.id().to_string());
+        while process.try_wait().unwrap().is_none() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+    // The process may have exited.
+    let _ = process.kill();
+    process.wait().unwrap();
 }
 
 /// Returns an ID of 64 digits, as Docker does.
