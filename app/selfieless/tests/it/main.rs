@@ -9,6 +9,7 @@ mod migrations;
 mod openapi;
 mod orchestrator;
 mod program;
+mod races;
 
 use std::{net::SocketAddr, time::Duration};
 
