@@ -18,6 +18,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("kit", &[]),
     ("tasks", &["kit"]),
     ("bookstore", &["kit"]),
+    ("selfieless", &["kit"]),
     ("crash", &["infra-core"]),
     ("examples", &["infra-core", "infra-aws", "infra-cli", "infra-local"]),
     ("tests", &["infra-core", "infra-aws", "infra-cli", "infra-local", "stacks", "tasks"]),
@@ -164,6 +165,10 @@ const MODULES: &[(&str, &[&str])] = &[
     (
         "app/bookstore/src/lib.rs",
         &["money", "entity", "migration", "input", "users", "shop", "pages", "api", "app"],
+    ),
+    (
+        "app/selfieless/src/lib.rs",
+        &["refusal", "body", "path", "settings", "openapi", "operation", "users", "acts", "pages", "orchestrator"],
     ),
     (
         "crash/src/lib.rs",

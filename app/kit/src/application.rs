@@ -32,16 +32,17 @@ impl<F: Fn(&mut ServiceConfig) + Clone + Send + 'static> Application for F {
     async fn finish(self) {}
 }
 
-/// Adds all routes of a service: the application's, and those that every service has.
+/// Adds all routes of a service: the application's, and those that every service has. Routes are matched in this order, so
+/// an application can answer `/healthz` itself.
 pub fn configure(app: &mut ServiceConfig, application: &impl Application) {
-    app.service(
-        web::resource("/healthz")
-            .route(web::get().to(health::check))
-            .route(web::head().to(health::check))
-            .default_service(reply::only("GET, HEAD")),
-    )
-    .default_service(web::to(|| async { reply::detail(StatusCode::NOT_FOUND, "Not found.") }))
-    .configure(|app| application.routes(app));
+    app.default_service(web::to(|| async { reply::detail(StatusCode::NOT_FOUND, "Not found.") }))
+        .configure(|app| application.routes(app))
+        .service(
+            web::resource("/healthz")
+                .route(web::get().to(health::check))
+                .route(web::head().to(health::check))
+                .default_service(reply::only("GET, HEAD")),
+        );
 }
 
 /// Resources that the kit provides to an application.

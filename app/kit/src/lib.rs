@@ -78,4 +78,4 @@ pub mod signed;
 pub mod testing;
 
 pub use application::{Application, ApplicationError, Context};
-pub use server::{Service, StartError, exit, run};
+pub use server::{Service, StartError, exit, run, run_with};

@@ -25,7 +25,7 @@ use crate::{
     metrics::{self, Metrics},
     migrate::{self, MigrateError},
     reader::Reader,
-    settings::{SettingError, environment},
+    settings::{SettingError, Variables, environment},
 };
 
 /// Time limit of running requests in a graceful shutdown, in seconds. The whole shutdown takes at most 10 s.
@@ -58,26 +58,39 @@ pub enum StartError {
     Server(#[from] io::Error),
 }
 
-/// Runs a service until SIGTERM or SIGINT. Environment variables are its only configuration.
+/// Runs a service until SIGTERM or SIGINT. Environment variables are its only configuration. [`run_with`] describes the
+/// steps.
+///
+/// # Errors
+/// As [`run_with`].
+pub fn run<M: MigratorTrait, A: Application>(
+    name: &str,
+    start: impl AsyncFnOnce(Context) -> Result<A, ApplicationError>,
+) -> Result<(), StartError> {
+    run_with::<M, A>(name, &environment, start)
+}
+
+/// Runs a service until SIGTERM or SIGINT, with settings such as the environment variables and the service's own defaults.
 ///
 /// Connects to the database, applies the migrations, starts the application, and accepts requests once all connections
 /// to the database are open. Prints the address of each listener on a line.
 ///
 /// # Errors
 /// [`StartError`], which names the setting to change.
-pub fn run<M: MigratorTrait, A: Application>(
+pub fn run_with<M: MigratorTrait, A: Application>(
     name: &str,
+    variables: Variables,
     start: impl AsyncFnOnce(Context) -> Result<A, ApplicationError>,
 ) -> Result<(), StartError> {
-    log::start(&environment);
-    let limits = Limits::from(&environment)?;
-    let proxies = TrustedProxies::from(&environment)?;
-    let configured = Database::from(&environment)?;
-    let replica = Database::reader_from(&environment)?;
+    log::start(variables);
+    let limits = Limits::from(variables)?;
+    let proxies = TrustedProxies::from(variables)?;
+    let configured = Database::from(variables)?;
+    let replica = Database::reader_from(variables)?;
     actix_web::rt::System::new().block_on(async {
         // The ports first: if one is used, the database is unchanged. Connections queue until the server runs.
-        let listener = listen::from(&environment)?;
-        let metrics_listener = listen::metrics_from(&environment)?;
+        let listener = listen::from(variables)?;
+        let metrics_listener = listen::metrics_from(variables)?;
         let address = listener.local_addr()?;
         let database = configured.connect().await?;
         migrate::up::<M>(&database).await?;

@@ -12,7 +12,7 @@ use std::{
 };
 
 use actix_web::{
-    HttpResponse,
+    HttpRequest, HttpResponse,
     web::{self, Bytes, ServiceConfig},
 };
 use futures::{StreamExt, stream};
@@ -46,6 +46,27 @@ fn serve(limits: Limits) -> Served {
 fn health_is_ok() {
     let answer = serve(LIMITS).send("GET /healthz", "");
     assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"status":"ok"}"#));
+}
+
+#[test]
+fn an_application_can_answer_the_health_check() {
+    let teapot = |app: &mut ServiceConfig| {
+        app.route("/healthz", web::get().to(|| async { HttpResponse::ImATeapot() }));
+    };
+    let service = Served::start::<NoMigrations, _>("sqlite::memory:", LIMITS, async move |_| teapot);
+    assert_eq!(service.send("GET /healthz", "").status, 418);
+}
+
+#[test]
+fn handlers_know_the_request_id() {
+    let show = |app: &mut ServiceConfig| {
+        let id = |request: HttpRequest| async move { kit::log::id(&request).unwrap().to_str().unwrap().to_owned() };
+        app.route("/", web::get().to(id));
+    };
+    let service = Served::start::<NoMigrations, _>("sqlite::memory:", LIMITS, async move |_| show);
+    assert_eq!(service.send_with("GET /", &[("X-Request-Id", "abc")], "").body, "abc");
+    let answer = service.send("GET /", "");
+    assert_eq!(answer.header("x-request-id"), Some(&answer.body[..]));
 }
 
 #[test]

@@ -1,0 +1,4 @@
+//! Tables, one per file.
+
+pub mod act;
+pub mod category;

@@ -1,0 +1,120 @@
+//! The number of API requests, in the database.
+//!
+//! A balancer sends `GET /_count` to any instance, so the count is in the database that all instances share. Each instance
+//! has a row, so that instances do not wait for each other. A request is counted while it is handled, and its response
+//! waits for the count, so a later `GET /_count` at any instance includes it. Concurrent requests share a statement.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering::Relaxed},
+};
+
+use actix_web::{
+    Error,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    middleware::Next,
+    rt,
+    web::Data,
+};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, Statement};
+use tokio::sync::Mutex;
+
+use super::is_counted;
+
+/// Counter of the requests of a service.
+#[derive(Clone)]
+pub struct Counter(Arc<Shared>);
+
+struct Shared {
+    database: DatabaseConnection,
+    table: &'static str,
+    instance: String,
+    /// Requests that are not in the database yet.
+    pending: AtomicI64,
+    /// Held while a statement runs.
+    writing: Mutex<()>,
+}
+
+impl Counter {
+    /// Returns a counter in a table, in the row of this instance.
+    pub fn new(database: DatabaseConnection, table: &'static str, instance: String) -> Self {
+        let (pending, writing) = (AtomicI64::new(0), Mutex::new(()));
+        Self(Arc::new(Shared { database, table, instance, pending, writing }))
+    }
+
+    /// Counts a request, and returns when it is counted. A failure is logged, and the next write includes the request.
+    pub async fn count(&self) {
+        self.0.pending.fetch_add(1, Relaxed);
+        let shared = Arc::clone(&self.0);
+        // A request that is cancelled while it waits must not cancel the write of other requests.
+        let written = rt::spawn(async move { shared.write().await }).await;
+        if let Ok(Err(error)) = written {
+            tracing::warn!(%error, "requests are not counted yet");
+        }
+    }
+
+    /// Counts a request with the next write.
+    pub fn count_later(&self) {
+        self.0.pending.fetch_add(1, Relaxed);
+    }
+
+    /// Returns the number of counted requests of all instances.
+    ///
+    /// # Errors
+    /// The error of the database.
+    pub async fn total(&self) -> Result<i64, DbErr> {
+        self.0.write().await?;
+        let sql = format!("SELECT CAST(COALESCE(SUM(requests), 0) AS BIGINT) AS total FROM {}", self.0.table);
+        let statement = Statement::from_string(self.0.database.get_database_backend(), sql);
+        let row = self.0.database.query_one_raw(statement).await?;
+        row.map_or(Ok(0), |row| row.try_get("", "total"))
+    }
+
+    /// Sets the count of all instances to 0.
+    ///
+    /// # Errors
+    /// The error of the database.
+    pub async fn reset(&self) -> Result<(), DbErr> {
+        self.0.write().await?;
+        self.0.database.execute_unprepared(&format!("DELETE FROM {}", self.0.table)).await.map(drop)
+    }
+}
+
+impl Shared {
+    async fn write(&self) -> Result<(), DbErr> {
+        let _writing = self.writing.lock().await;
+        // A write that started earlier may have included this request.
+        let requests = self.pending.swap(0, Relaxed);
+        if requests == 0 {
+            return Ok(());
+        }
+        let table = self.table;
+        let sql = format!(
+            "INSERT INTO {table} (instance, requests) VALUES ($1, $2) \
+             ON CONFLICT (instance) DO UPDATE SET requests = {table}.requests + excluded.requests"
+        );
+        let values = [self.instance.clone().into(), requests.into()];
+        let statement = Statement::from_sql_and_values(self.database.get_database_backend(), sql, values);
+        let written = self.database.execute_raw(statement).await;
+        if written.is_err() {
+            self.pending.fetch_add(requests, Relaxed);
+        }
+        written.map(drop)
+    }
+}
+
+/// Middleware that counts requests of the API.
+pub(super) async fn middleware(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let counter = request.app_data::<Data<Counter>>().filter(|_| is_counted(request.path())).cloned();
+    let count = async {
+        if let Some(counter) = counter {
+            counter.count().await;
+        }
+    };
+    let (answer, ()) = futures::join!(next.call(request), count);
+    answer
+}
