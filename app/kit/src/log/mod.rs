@@ -76,6 +76,14 @@ pub fn identify(request: &HttpRequest, user: &str) {
     }
 }
 
+/// Returns the ID of a request, to pass it on to another service.
+pub fn id(request: &HttpRequest) -> Option<HeaderValue> {
+    request.extensions().get::<Id>().map(|Id(id)| id.clone())
+}
+
+/// ID of a request, in its extensions.
+struct Id(HeaderValue);
+
 /// User of a request, in its extensions.
 #[derive(Clone, Default)]
 struct Identity(Rc<OnceCell<String>>);
@@ -95,6 +103,7 @@ pub(crate) async fn request(
     request.extensions_mut().insert(identity.clone());
     let id = request_id(request.headers());
     let header = HeaderValue::from_str(&id).map_err(actix_web::error::ErrorInternalServerError)?;
+    request.extensions_mut().insert(Id(header.clone()));
     let method = request.method().clone();
     let path = request.path().to_owned();
     let client = client::identify(&request, &proxies);
