@@ -17,6 +17,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("stacks", &["infra-core", "infra-aws", "infra-cli"]),
     ("kit", &[]),
     ("tasks", &["kit"]),
+    ("patterns", &["kit"]),
     ("crash", &["infra-core"]),
     ("examples", &["infra-core", "infra-aws", "infra-cli", "infra-local"]),
     ("tests", &["infra-core", "infra-aws", "infra-cli", "infra-local", "stacks", "tasks"]),
@@ -152,6 +153,11 @@ const MODULES: &[(&str, &[&str])] = &[
         ],
     ),
     ("app/tasks/src/bin/client/main.rs", &[]),
+    (
+        "app/patterns/src/lib.rs",
+        &["operation", "sql", "input", "signature", "forward", "cluster", "openapi", "tier"],
+    ),
+    ("app/patterns/src/bin/patterns/main.rs", &["service", "table", "send_requests", "bench"]),
     (
         "crash/src/lib.rs",
         &[
