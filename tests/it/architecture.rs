@@ -19,6 +19,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tasks", &["kit"]),
     ("bookstore", &["kit"]),
     ("selfieless", &["kit"]),
+    ("patterns", &["kit"]),
     ("crash", &["infra-core"]),
     ("examples", &["infra-core", "infra-aws", "infra-cli", "infra-local"]),
     ("tests", &["infra-core", "infra-aws", "infra-cli", "infra-local", "stacks", "tasks"]),
@@ -162,14 +163,13 @@ const MODULES: &[(&str, &[&str])] = &[
         ],
     ),
     ("app/tasks/src/bin/client/main.rs", &[]),
-    (
-        "app/bookstore/src/lib.rs",
-        &["money", "entity", "migration", "input", "users", "shop", "pages", "api", "app"],
-    ),
+    ("app/bookstore/src/lib.rs", &["money", "entity", "migration", "input", "users", "shop", "pages", "api", "app"]),
     (
         "app/selfieless/src/lib.rs",
         &["refusal", "body", "path", "settings", "openapi", "operation", "users", "acts", "pages", "orchestrator"],
     ),
+    ("app/patterns/src/lib.rs", &["operation", "sql", "input", "signature", "forward", "cluster", "openapi", "tier"]),
+    ("app/patterns/src/bin/patterns/main.rs", &["service", "table", "send_requests", "bench"]),
     (
         "crash/src/lib.rs",
         &[

@@ -1,10 +1,14 @@
 //! The interface between the kit and a service: its routes, and its work before the exit.
 
-use std::{error::Error, future::Future, sync::Arc};
+use std::{
+    error::Error,
+    future::{Future, ready},
+    sync::Arc,
+};
 
 use actix_web::{
     http::StatusCode,
-    web::{self, ServiceConfig},
+    web::{self, Data, ServiceConfig},
 };
 use sea_orm::DatabaseConnection;
 
@@ -14,11 +18,18 @@ use crate::{health, log::Answered, metrics::Metrics, reader::Reader, reply};
 pub trait Application: Clone + Send + 'static {
     /// Adds the routes. Called once for each worker thread.
     ///
-    /// Handlers can extract `Data<DatabaseConnection>` (the writer), `Data<Reader>` and `Data<Metrics>`.
+    /// Handlers can extract `Data<DatabaseConnection>` (the writer), `Data<Reader>` and `Data<Metrics>`; without a
+    /// database ([`crate::serve`]), the metrics alone.
     fn routes(&self, app: &mut ServiceConfig);
 
     /// Receives every answered request, including those that the kit has refused. Must not block.
     fn answered(&self, _: &Answered) {}
+
+    /// Checks the dependencies of the service besides its database, for `/healthz`. Its time limit includes that of the
+    /// database.
+    fn check(&self) -> impl Future<Output = Result<(), ApplicationError>> {
+        ready(Ok(()))
+    }
 
     /// Finishes the background work of requests. Called once, after the last response; limited to 1.5 s.
     fn finish(self) -> impl Future<Output = ()>;
@@ -35,12 +46,17 @@ impl<F: Fn(&mut ServiceConfig) + Clone + Send + 'static> Application for F {
 /// Adds all routes of a service: the application's, and those that every service has. Routes are matched in this order, so
 /// an application can answer `/healthz` itself.
 pub fn configure(app: &mut ServiceConfig, application: &impl Application) {
+    let checked = application.clone();
+    let health = move |database: Option<Data<DatabaseConnection>>| {
+        let application = checked.clone();
+        async move { health::check(database, application.check()).await }
+    };
     app.default_service(web::to(|| async { reply::detail(StatusCode::NOT_FOUND, "Not found.") }))
         .configure(|app| application.routes(app))
         .service(
             web::resource("/healthz")
-                .route(web::get().to(health::check))
-                .route(web::head().to(health::check))
+                .route(web::get().to(health.clone()))
+                .route(web::head().to(health))
                 .default_service(reply::only("GET, HEAD")),
         );
 }

@@ -23,6 +23,8 @@
 //! }
 //! ```
 //!
+//! A service without a database calls [`serve`] instead of [`run`].
+//!
 //! # Layout
 //!
 //! | module | what it does | environment |
@@ -49,7 +51,7 @@
 //! | [`settings`] | reads and checks settings | |
 //! | [`application`] | the interface between the kit and a service | |
 //! | [`server`] | runs a service, and stops it gracefully | |
-//! | `testing` | with the feature `testing`: services and PostgreSQL servers for tests | |
+//! | `testing` | with the feature `testing`: services and database servers for tests | |
 
 pub mod application;
 pub mod batch;
@@ -78,4 +80,4 @@ pub mod signed;
 pub mod testing;
 
 pub use application::{Application, ApplicationError, Context};
-pub use server::{Service, StartError, exit, run, run_with};
+pub use server::{Front, Ports, Service, StartError, Storage, exit, run, run_with, serve};

@@ -8,6 +8,7 @@ use actix_web::{
     middleware::{DefaultHeaders, from_fn},
     web::{Data, PayloadConfig},
 };
+use sea_orm::DatabaseConnection;
 use sea_orm_migration::MigratorTrait;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -83,15 +84,12 @@ pub fn run_with<M: MigratorTrait, A: Application>(
     start: impl AsyncFnOnce(Context) -> Result<A, ApplicationError>,
 ) -> Result<(), StartError> {
     log::start(variables);
-    let limits = Limits::from(variables)?;
-    let proxies = TrustedProxies::from(variables)?;
+    let front = Front::from(variables)?;
     let configured = Database::from(variables)?;
     let replica = Database::reader_from(variables)?;
     actix_web::rt::System::new().block_on(async {
         // The ports first: if one is used, the database is unchanged. Connections queue until the server runs.
-        let listener = listen::from(variables)?;
-        let metrics_listener = listen::metrics_from(variables)?;
-        let address = listener.local_addr()?;
+        let ports = Ports::from(variables)?;
         let database = configured.connect().await?;
         migrate::up::<M>(&database).await?;
         let replica = match replica {
@@ -103,16 +101,27 @@ pub fn run_with<M: MigratorTrait, A: Application>(
         let context = Context { database, reader, metrics };
         let application = start(context.clone()).await?;
         configured.warm(&context.database).await;
-        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        let stop = async move {
-            tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }
-        };
-        println!("{name} listens on http://{address}");
-        if let Some(listener) = &metrics_listener {
-            println!("{name} serves metrics on http://{}/metrics", listener.local_addr()?);
-        }
-        Service { listener, metrics_listener, context, limits, proxies, application }.run_until(stop).await?;
-        Ok(())
+        let Context { database, reader, metrics } = context;
+        let storage = Some(Storage { database, reader });
+        Service { ports, front, storage, metrics, application }.run_until_signal(name).await
+    })
+}
+
+/// Runs a service without a database until SIGTERM or SIGINT, otherwise as [`run`].
+///
+/// # Errors
+/// [`StartError`], which names the setting to change.
+pub fn serve<A: Application>(
+    name: &str,
+    start: impl AsyncFnOnce(Arc<Metrics>) -> Result<A, ApplicationError>,
+) -> Result<(), StartError> {
+    log::start(&environment);
+    let front = Front::from(&environment)?;
+    actix_web::rt::System::new().block_on(async {
+        let ports = Ports::from(&environment)?;
+        let metrics = Arc::new(Metrics::default());
+        let application = start(Arc::clone(&metrics)).await?;
+        Service { ports, front, storage: None, metrics, application }.run_until_signal(name).await
     })
 }
 
@@ -128,57 +137,119 @@ pub fn exit(name: &str, result: Result<(), impl Display>) -> ExitCode {
     }
 }
 
-/// A service with its ports and its database.
-pub struct Service<A> {
+/// Open ports of a service.
+pub struct Ports {
     /// Listener for clients.
     pub listener: TcpListener,
     /// Listener for metrics, if any.
     pub metrics_listener: Option<TcpListener>,
-    /// Database and metrics.
-    pub context: Context,
+}
+
+impl Ports {
+    /// Opens the ports of `LISTEN` and `METRICS_LISTEN`.
+    ///
+    /// # Errors
+    /// [`ListenError`], which names the variable to change.
+    pub fn from(variables: Variables) -> Result<Self, ListenError> {
+        Ok(Self { listener: listen::from(variables)?, metrics_listener: listen::metrics_from(variables)? })
+    }
+}
+
+/// Settings of all requests.
+#[derive(Debug, Clone)]
+pub struct Front {
     /// Limits of requests.
     pub limits: Limits,
     /// Trusted proxies between clients and the service.
     pub proxies: TrustedProxies,
+}
+
+impl Front {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// [`SettingError`] for the first invalid setting.
+    pub fn from(variables: Variables) -> Result<Self, SettingError> {
+        Ok(Self { limits: Limits::from(variables)?, proxies: TrustedProxies::from(variables)? })
+    }
+}
+
+/// Database of a service.
+pub struct Storage {
+    /// Database with an up-to-date schema.
+    pub database: DatabaseConnection,
+    /// Reader of lists.
+    pub reader: Reader,
+}
+
+/// A service with its ports and its database.
+pub struct Service<A> {
+    /// Open ports.
+    pub ports: Ports,
+    /// Settings of all requests.
+    pub front: Front,
+    /// Database, if any.
+    pub storage: Option<Storage>,
+    /// Metrics of `/metrics`.
+    pub metrics: Arc<Metrics>,
     /// Application with the routes.
     pub application: A,
 }
 
 impl<A: Application> Service<A> {
+    /// Prints the addresses, and serves until SIGTERM or SIGINT.
+    async fn run_until_signal(self, name: &str) -> Result<(), StartError> {
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let stop = async move {
+            tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }
+        };
+        println!("{name} listens on http://{}", self.ports.listener.local_addr()?);
+        if let Some(listener) = &self.ports.metrics_listener {
+            println!("{name} serves metrics on http://{}/metrics", listener.local_addr()?);
+        }
+        self.run_until(stop).await?;
+        Ok(())
+    }
+
     /// Serves until `stop` is ready. Then refuses new connections, completes running requests, finishes the application
     /// and closes the database.
     ///
     /// # Errors
     /// The error of the operating system, if it refuses the threads or the listener.
     pub async fn run_until(self, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
-        let Self { listener, metrics_listener, context, limits, proxies, application } = self;
-        let Context { database, reader, metrics } = context;
+        let Self { ports, front, storage, metrics, application } = self;
+        let (Ports { listener, metrics_listener }, Front { limits, proxies }) = (ports, front);
         let metrics_server = match metrics_listener {
             Some(listener) => Some(metrics::serve(listener, Arc::clone(&metrics), limits)?),
             None => None,
         };
-        let data = (Data::new(database.clone()), Data::new(reader.clone()), Data::from(metrics), Data::new(limits));
-        let proxies = Data::new(proxies);
+        let stored = storage.as_ref().map(|Storage { database, reader }| (database.clone(), reader.clone()));
+        let stored = stored.map(|(database, reader)| (Data::new(database), Data::new(reader)));
+        let data = (Data::from(metrics), Data::new(limits), Data::new(proxies));
         let shared = application.clone();
         let app = move || {
-            let (database, reader, metrics, limits) = data.clone();
+            let stored = stored.clone();
+            let (metrics, limits, proxies) = data.clone();
             let observing = shared.clone();
             let observer = Data::new(Observer(Box::new(move |answered| observing.answered(answered))));
             let body_limit = PayloadConfig::new(limits.body_bytes);
             App::new()
-                .app_data(database)
-                .app_data(reader)
                 .app_data(metrics)
                 .app_data(limits)
                 .app_data(body_limit)
                 .app_data(observer)
-                .app_data(proxies.clone())
+                .app_data(proxies)
                 .wrap(DefaultHeaders::new().add((X_CONTENT_TYPE_OPTIONS, "nosniff")))
                 .wrap(from_fn(limits::enforce))
                 .wrap(from_fn(metrics::count))
                 .wrap(from_fn(log::request))
                 .wrap(from_fn(connection::track))
-                .configure(|app| application::configure(app, &shared))
+                .configure(|app| {
+                    if let Some((database, reader)) = stored {
+                        app.app_data(database).app_data(reader);
+                    }
+                    application::configure(app, &shared);
+                })
         };
         let server = HttpServer::new(app)
             .shutdown_signal(stop)
@@ -194,8 +265,10 @@ impl<A: Application> Service<A> {
         if timeout(FINISH, application.finish()).await.is_err() {
             tracing::error!("the application did not finish within {FINISH:?}; its remaining work was abandoned");
         }
-        // A connection whose database hangs is abandoned.
-        let _ = timeout(CLOSE, async { tokio::join!(database.close(), reader.close()) }).await;
+        if let Some(Storage { database, reader }) = storage {
+            // A connection whose database hangs is abandoned.
+            let _ = timeout(CLOSE, async { tokio::join!(database.close(), reader.close()) }).await;
+        }
         Ok(())
     }
 }

@@ -6,20 +6,25 @@ use std::{
     future::{pending, ready},
     io::{Read, Write},
     net::TcpStream,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     thread,
     time::{Duration, Instant},
 };
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    web::{self, Bytes, ServiceConfig},
+    web::{self, Bytes, Data, ServiceConfig},
 };
 use futures::{StreamExt, stream};
 use kit::{
+    Application, ApplicationError,
     limits::Limits,
     testing::{Answer, Served, exchange, send, wait_until},
 };
+use sea_orm::DatabaseConnection;
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 use tokio::sync::Notify;
 
@@ -48,10 +53,48 @@ fn health_is_ok() {
     assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"status":"ok"}"#));
 }
 
+/// An application that depends on another service.
+#[derive(Clone)]
+struct Dependent {
+    is_there: Arc<AtomicBool>,
+}
+
+impl Application for Dependent {
+    fn routes(&self, app: &mut ServiceConfig) {
+        routes(app);
+        app.route("/database", web::get().to(async |_: Data<DatabaseConnection>| "available"));
+    }
+
+    async fn check(&self) -> Result<(), ApplicationError> {
+        if self.is_there.load(Relaxed) { Ok(()) } else { Err("the other service is away".into()) }
+    }
+
+    async fn finish(self) {}
+}
+
+#[test]
+fn health_includes_the_check_of_the_application() {
+    let is_there = Arc::new(AtomicBool::new(true));
+    let dependent = Dependent { is_there: Arc::clone(&is_there) };
+    let with_database = dependent.clone();
+    let alone = Served::start_alone(LIMITS, async |_| dependent);
+    let stored = Served::start::<NoMigrations, _>("sqlite::memory:", LIMITS, async |_| with_database);
+    for service in [&alone, &stored] {
+        is_there.store(true, Relaxed);
+        assert_eq!(service.send("GET /healthz", "").status, 200);
+        is_there.store(false, Relaxed);
+        let answer = service.send("GET /healthz", "");
+        assert_eq!((answer.status, answer.body.as_str()), (503, r#"{"status":"unavailable"}"#));
+        assert_eq!(service.send("POST /echo/a", "b").body, "b", "other requests are served");
+    }
+    assert_eq!(alone.send("GET /database", "").status, 500, "a service without a database has none");
+    assert_eq!(stored.send("GET /database", "").status, 200);
+}
+
 #[test]
 fn an_application_can_answer_the_health_check() {
     let teapot = |app: &mut ServiceConfig| {
-        app.route("/healthz", web::get().to(|| async { HttpResponse::ImATeapot() }));
+        app.route("/healthz", web::get().to(HttpResponse::ImATeapot));
     };
     let service = Served::start::<NoMigrations, _>("sqlite::memory:", LIMITS, async move |_| teapot);
     assert_eq!(service.send("GET /healthz", "").status, 418);

@@ -1,11 +1,14 @@
-//! For tests: a service in this process, a plain HTTP client, and a PostgreSQL server.
+//! For tests: a service in this process, a plain HTTP client, and database servers with replicas.
 //!
 //! Everything uses a free port and its own directory, and stops when it is dropped. A failure to set up panics.
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+mod mariadb;
 mod postgres;
+mod relay;
 #[path = "../../../../tests/skip.rs"]
 mod skip;
+mod user;
 
 use std::{
     io::{Read, Write},
@@ -21,11 +24,13 @@ use sea_orm_migration::MigratorTrait;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
+pub use mariadb::MariaDb;
 pub use postgres::Postgres;
+pub use relay::Relay;
 
 use crate::{
-    Application, Context, Service, client::TrustedProxies, database::Database, limits::Limits, listen,
-    metrics::Metrics, migrate, reader::Reader,
+    Application, Context, Front, Ports, Service, Storage, client::TrustedProxies, database::Database, limits::Limits,
+    listen, metrics::Metrics, migrate, reader::Reader,
 };
 
 /// A service on a free port.
@@ -68,25 +73,43 @@ impl Served {
     ) -> Self {
         let proxies = Some(proxies.to_owned()).filter(|proxies| !proxies.is_empty());
         let proxies = TrustedProxies::from(&|_| proxies.clone()).unwrap();
+        let (database_url, reader_url) = (database_url.to_owned(), reader_url.map(str::to_owned));
+        Self::spawn(Front { limits, proxies }, async move |metrics| {
+            let database = connect(&database_url).await;
+            migrate::up::<M>(&database).await.unwrap();
+            let replica = match &reader_url {
+                Some(url) => Some(reader(url).await),
+                None => None,
+            };
+            let reader = Reader::new(database.clone(), replica, &metrics);
+            let storage = Storage { database: database.clone(), reader: reader.clone() };
+            (start(Context { database, reader, metrics }).await, Some(storage))
+        })
+    }
+
+    /// Starts a service without a database.
+    pub fn start_alone<A: Application>(
+        limits: Limits,
+        start: impl AsyncFnOnce(Arc<Metrics>) -> A + Send + 'static,
+    ) -> Self {
+        let front = Front { limits, proxies: TrustedProxies::default() };
+        Self::spawn(front, async move |metrics| (start(metrics).await, None))
+    }
+
+    fn spawn<A: Application>(
+        front: Front,
+        start: impl AsyncFnOnce(Arc<Metrics>) -> (A, Option<Storage>) + Send + 'static,
+    ) -> Self {
         let [listener, metrics_listener] = [(); 2].map(|()| listen::bind("LISTEN", "127.0.0.1:0").unwrap());
         let address = listener.local_addr().unwrap();
         let metrics_address = metrics_listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let (database_url, reader_url) = (database_url.to_owned(), reader_url.map(str::to_owned));
         let thread = thread::spawn(move || {
             System::new().block_on(async {
-                let database = connect(&database_url).await;
-                migrate::up::<M>(&database).await.unwrap();
                 let metrics = Arc::new(Metrics::default());
-                let replica = match &reader_url {
-                    Some(url) => Some(reader(url).await),
-                    None => None,
-                };
-                let reader = Reader::new(database.clone(), replica, &metrics);
-                let context = Context { database, reader, metrics };
-                let application = start(context.clone()).await;
-                let metrics_listener = Some(metrics_listener);
-                let service = Service { listener, metrics_listener, context, limits, proxies, application };
+                let (application, storage) = start(Arc::clone(&metrics)).await;
+                let ports = Ports { listener, metrics_listener: Some(metrics_listener) };
+                let service = Service { ports, front, storage, metrics, application };
                 service.run_until(async { drop(stopped.await) }).await.unwrap();
             });
         });

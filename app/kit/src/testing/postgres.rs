@@ -1,15 +1,15 @@
-//! A PostgreSQL server for one test.
+//! A PostgreSQL server for one test, and its replicas.
 
 use std::{
     env, fs,
-    os::unix::{fs::MetadataExt, fs::chown, process::CommandExt},
-    path::{Path, PathBuf},
+    os::unix::process::CommandExt,
+    path::PathBuf,
     process::{Command, Stdio},
 };
 
 use tempfile::TempDir;
 
-use super::skip::skip;
+use super::{relay::Relay, skip::skip, user};
 
 /// A PostgreSQL server with an empty database, in its own directory, which contains its socket.
 pub struct Postgres {
@@ -23,19 +23,33 @@ impl Postgres {
     /// Starts a server. If PostgreSQL is not installed, reports that the test is skipped and returns `None`.
     pub fn start() -> Option<Self> {
         let Some(binaries) = find_binaries() else {
-            skip("no initdb and pg_ctl in PATH or /usr/lib/postgresql/*/bin");
+            skip("no initdb, pg_ctl and pg_basebackup in PATH or /usr/lib/postgresql/*/bin");
             return None;
         };
-        let directory = tempfile::Builder::new().prefix("pg").tempdir().unwrap();
-        let is_root = fs::metadata(directory.path()).unwrap().uid() == 0;
-        let user = is_root.then(unprivileged_user);
-        if let Some((uid, gid)) = user {
-            chown(directory.path(), Some(uid), Some(gid)).unwrap();
-        }
+        let (directory, user) = user::directory("pg");
         let postgres = Self { binaries, directory, user };
         postgres.call("initdb", &["-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]);
         postgres.resume();
         Some(postgres)
+    }
+
+    /// Starts a read-only server that replicates from this one.
+    #[must_use]
+    pub fn replicate(&self) -> Self {
+        let (directory, user) = user::directory("pg");
+        let replica = Self { binaries: self.binaries.clone(), directory, user };
+        let primary = self.directory.path().display().to_string();
+        let copy = ["-h", &primary, "-U", "postgres", "-D", "data", "-R", "-X", "stream", "-c", "fast", "--no-sync"];
+        replica.call("pg_basebackup", &copy);
+        replica.resume();
+        replica
+    }
+
+    /// Starts a relay to the server, and returns the URL of the database through it.
+    pub fn relay(&self) -> (Relay, String) {
+        let relay = Relay::to_socket(self.directory.path().join(".s.PGSQL.5432"));
+        let url = format!("postgres://postgres@{}/postgres?sslmode=disable", relay.address);
+        (relay, url)
     }
 
     /// Returns the URL of the database.
@@ -78,23 +92,12 @@ impl Drop for Postgres {
     }
 }
 
+/// Returns the folder of the executables. A folder in `PATH` may contain links to some of them.
 fn find_binaries() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let installed = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let installed = installed.map(|version| version.path().join("bin"));
-    let complete = |folder: &PathBuf| folder.join("initdb").is_file() && folder.join("pg_ctl").is_file();
-    env::split_paths(&path).chain(installed).find(complete)
-}
-
-/// Returns the user `postgres`, or else `nobody`.
-fn unprivileged_user() -> (u32, u32) {
-    let users = fs::read_to_string(Path::new("/etc/passwd")).unwrap();
-    let ids = |name: &str| {
-        let mut fields =
-            users.lines().map(|line| line.split(':')).find(|fields| fields.clone().next() == Some(name))?;
-        Some((fields.nth(2)?.parse().ok()?, fields.next()?.parse().ok()?))
-    };
-    ids("postgres")
-        .or_else(|| ids("nobody"))
-        .expect("a user named `postgres` or `nobody`, since PostgreSQL refuses root")
+    let original = |folder: PathBuf| Some(fs::canonicalize(folder.join("initdb")).ok()?.parent()?.to_path_buf());
+    let is_complete = |folder: &PathBuf| ["pg_ctl", "pg_basebackup"].iter().all(|name| folder.join(name).is_file());
+    env::split_paths(&path).chain(installed).filter_map(original).find(is_complete)
 }

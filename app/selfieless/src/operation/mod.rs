@@ -84,6 +84,7 @@ impl Operation {
         } else {
             scope
         };
+        let health = |database: Data<DatabaseConnection>| health::check(Some(database), async { Ok(()) });
         app.app_data(self.counter.clone())
             .app_data(self.crash.clone())
             .service(scope.configure(routes))
@@ -91,8 +92,8 @@ impl Operation {
             .service(
                 web::resource("/healthz")
                     .wrap(from_fn(crash::middleware))
-                    .route(web::get().to(health::check))
-                    .route(web::head().to(health::check))
+                    .route(web::get().to(health))
+                    .route(web::head().to(health))
                     .default_service(only("GET, HEAD")),
             )
             .default_service(web::to(crash::unknown));

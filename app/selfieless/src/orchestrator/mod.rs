@@ -47,7 +47,7 @@ mod supervisor;
 use std::sync::Arc;
 
 use actix_web::web::{self, Data, ServiceConfig};
-use kit::{Application, reply::only};
+use kit::{Application, ApplicationError, reply::only};
 
 pub use program::run;
 pub use settings::Settings;
@@ -73,13 +73,11 @@ impl Application for Orchestrator {
                     .route(web::head().to(status::show))
                     .default_service(only("GET, HEAD")),
             )
-            .service(
-                web::resource("/healthz")
-                    .route(web::get().to(status::health))
-                    .route(web::head().to(status::health))
-                    .default_service(only("GET, HEAD")),
-            )
             .configure(pages::routes);
+    }
+
+    async fn check(&self) -> Result<(), ApplicationError> {
+        if self.fleet.healthy() > 0 { Ok(()) } else { Err("no instance is healthy".into()) }
     }
 
     async fn finish(self) {}

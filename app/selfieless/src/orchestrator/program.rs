@@ -10,16 +10,12 @@ use std::{
 use actix_web::rt;
 use futures::future::join_all;
 use kit::{
-    Context, Service,
-    client::TrustedProxies,
-    limits::Limits,
-    listen::{self, ListenError},
+    Front, Ports, Service,
+    listen::ListenError,
     log,
     metrics::Metrics,
-    reader::Reader,
     settings::{SettingError, Variables},
 };
-use sea_orm::DatabaseConnection;
 use tokio::{
     signal::unix::{SignalKind, signal},
     time::timeout,
@@ -72,14 +68,12 @@ impl From<RuntimeError> for RunError {
 /// [`RunError`], which names the setting to change.
 pub fn run(variables: Variables) -> Result<(), RunError> {
     log::start(variables);
-    let limits = Limits::from(variables)?;
-    let proxies = TrustedProxies::from(variables)?;
+    let front = Front::from(variables)?;
     let settings = Settings::from(variables)?;
     rt::System::new().block_on(async {
-        let listener = listen::from(variables)?;
-        let metrics_listener = listen::metrics_from(variables)?;
-        let address = listener.local_addr()?;
-        let metrics_address = metrics_listener.as_ref().map(std::net::TcpListener::local_addr).transpose()?;
+        let ports = Ports::from(variables)?;
+        let address = ports.listener.local_addr()?;
+        let metrics_address = ports.metrics_listener.as_ref().map(std::net::TcpListener::local_addr).transpose()?;
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let stop = async move {
             tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }
@@ -108,13 +102,8 @@ pub fn run(variables: Variables) -> Result<(), RunError> {
         if let Some(metrics) = metrics_address {
             println!("orchestrator serves metrics on http://{metrics}/metrics");
         }
-        // The orchestrator has no database.
-        let database = DatabaseConnection::default();
-        let reader = Reader::new(database.clone(), None, &metrics);
-        let context = Context { database, reader, metrics };
         let application = Orchestrator { fleet: Arc::clone(&fleet), scaling };
-        let served =
-            Service { listener, metrics_listener, context, limits, proxies, application }.run_until(stop).await;
+        let served = Service { ports, front, storage: None, metrics, application }.run_until(stop).await;
         windows.abort();
         fleet.scale_to(0);
         stop_all(&fleet, supervisors).await;

@@ -1,4 +1,4 @@
-//! `GET /_orchestrator`: the instances, the window, and counts. `GET /healthz`.
+//! `GET /_orchestrator`: the instances, the window, and counts.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -33,12 +33,4 @@ pub(super) async fn show(fleet: Data<Fleet>, scaling: Data<Scaling>) -> HttpResp
             "replaced": counts.replaced.load(Relaxed),
         },
     }))
-}
-
-/// Answers 200 while an instance is healthy, else 503.
-pub(super) async fn health(fleet: Data<Fleet>) -> HttpResponse {
-    match fleet.healthy() {
-        0 => HttpResponse::ServiceUnavailable().json(json!({ "status": "unavailable" })),
-        _ => HttpResponse::Ok().json(json!({ "status": "ok" })),
-    }
 }

@@ -123,7 +123,10 @@ mod tests {
         }
         for percent in [0, 101] {
             let loss = Fault::PacketLoss { between: between(&ids[0], "internet"), percent };
-            assert_eq!(refused(loss).await, format!("the percentage of packets is {percent}: it must be between 1 and 100"));
+            assert_eq!(
+                refused(loss).await,
+                format!("the percentage of packets is {percent}: it must be between 1 and 100")
+            );
         }
         for milliseconds in [0, 60_001] {
             let latency = Fault::NetworkLatency { between: between(&ids[0], "internet"), milliseconds };

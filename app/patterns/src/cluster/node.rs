@@ -1,0 +1,162 @@
+//! A node, and the measurement of its latency.
+//!
+//! A connection of its own sends a query to the node every 250 ms. The latency is a moving average, in which the last
+//! measurement has the weight ½. A node that does not answer within 400 ms is away, until a later measurement succeeds. So
+//! reads avoid a node after at most 650 ms, and those in progress on it are repeated elsewhere.
+
+use std::{sync::Arc, time::Duration};
+
+use sea_orm::sqlx;
+use tokio::{
+    sync::watch,
+    time::{Instant, MissedTickBehavior, interval, timeout},
+};
+
+use super::{
+    database::{Database, Pool, Probe},
+    error::QueryError,
+    rows::Rows,
+};
+
+/// Time between two measurements.
+pub const INTERVAL: Duration = Duration::from_millis(250);
+/// Latency from which a node is away.
+pub const PATIENCE: Duration = Duration::from_millis(400);
+/// Time limit of a new connection for measurements.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// Result of the measurements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// The node was not measured yet.
+    Unknown,
+    /// The node does not answer.
+    Away,
+    /// The node answers, with this average latency.
+    Answers(Duration),
+}
+
+impl State {
+    /// Returns the latency, or the longest duration for a node without one.
+    pub fn latency(self) -> Duration {
+        match self {
+            Self::Answers(latency) => latency,
+            Self::Unknown | Self::Away => Duration::MAX,
+        }
+    }
+
+    /// Returns the state after another measurement, which is `None` if the node did not answer.
+    fn after(self, measured: Option<Duration>) -> Self {
+        match (self, measured) {
+            (_, None) => Self::Away,
+            (Self::Answers(average), Some(latency)) => Self::Answers((average + latency) / 2),
+            (Self::Unknown | Self::Away, Some(latency)) => Self::Answers(latency),
+        }
+    }
+}
+
+/// A node of the cluster.
+pub(super) struct Node {
+    pub(super) name: String,
+    database: Database,
+    /// Connections for reads.
+    pool: Pool,
+    state: watch::Sender<State>,
+}
+
+impl Node {
+    pub(super) fn new(name: String, database: Database, pool: Pool) -> Self {
+        Self { name, database, pool, state: watch::Sender::new(State::Unknown) }
+    }
+
+    pub(super) fn state(&self) -> State {
+        *self.state.borrow()
+    }
+
+    /// Runs a query, unless the node is lost before it answers.
+    pub(super) async fn read(&self, sql: &str) -> Result<Rows, QueryError> {
+        self.unless_lost(self.pool.read(sql)).await
+    }
+
+    /// Waits for the result of a statement on this node, as long as the node answers.
+    pub(super) async fn unless_lost<T>(
+        &self,
+        statement: impl Future<Output = Result<T, QueryError>>,
+    ) -> Result<T, QueryError> {
+        let mut state = self.state.subscribe();
+        tokio::select! {
+            biased;
+            result = statement => result,
+            _ = state.wait_for(|state| *state == State::Away) => {
+                Err(QueryError::Lost { cause: "the node was lost during the statement".to_owned() })
+            }
+        }
+    }
+
+    /// Measures the latency, for ever.
+    pub(super) async fn measure(self: Arc<Self>) {
+        let mut ticks = interval(INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut probe = None;
+        loop {
+            ticks.tick().await;
+            let measured = self.ask(&mut probe).await;
+            self.record(measured);
+        }
+    }
+
+    /// Measures once. Keeps the connection if the node answers.
+    async fn ask(&self, probe: &mut Option<Probe>) -> Result<Duration, String> {
+        let late = |_| "no response in time".to_owned();
+        let failed = |error: sqlx::Error| error.to_string();
+        let mut connection = match probe.take() {
+            Some(connection) => connection,
+            None => timeout(CONNECT, self.database.probe()).await.map_err(late)?.map_err(failed)?,
+        };
+        let start = Instant::now();
+        timeout(PATIENCE, connection.ask()).await.map_err(late)?.map_err(failed)?;
+        *probe = Some(connection);
+        Ok(start.elapsed())
+    }
+
+    fn record(&self, measured: Result<Duration, String>) {
+        let before = self.state();
+        let after = before.after(measured.as_ref().ok().copied());
+        self.state.send_replace(after);
+        let (node, database) = (&self.name, &self.database);
+        match measured {
+            Ok(latency) if !matches!(before, State::Answers(_)) => {
+                tracing::info!(node, %database, ?latency, "the node answers");
+            }
+            Err(cause) if before != State::Away => tracing::warn!(node, %database, cause, "the node is away"),
+            _ => (),
+        }
+    }
+
+    pub(super) async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_measurement_has_the_weight_of_a_half() {
+        let millis = Duration::from_millis;
+        let mut state = State::Unknown;
+        for (measured, expected) in [
+            (Some(millis(8)), State::Answers(millis(8))),
+            (Some(millis(2)), State::Answers(millis(5))),
+            (Some(millis(205)), State::Answers(millis(105))),
+            (None, State::Away),
+            (None, State::Away),
+            (Some(millis(3)), State::Answers(millis(3))),
+        ] {
+            state = state.after(measured);
+            assert_eq!(state, expected);
+        }
+        assert!(State::Away.latency() > State::Answers(PATIENCE).latency());
+    }
+}

@@ -1,0 +1,103 @@
+//! Check of SQL statements against a small subset of SQL.
+//!
+//! The check never decides about the text of a client. It reads the text into tokens and refuses all that the databases
+//! could read differently ([`tokens`]), parses them, and writes the statement again from the parts of the tree that it knows
+//! ([`writer`]). The new text must parse to the same tree: otherwise the statement has a part that the writer does not know,
+//! and is refused. Only the new text is passed on.
+//!
+//! | difference between the databases | rule |
+//! |---|---|
+//! | comments: nested, `#`, `--` without a space, executable `/*! */` | refused |
+//! | backslash in a text: an escape or a character | refused; the proxy also makes it a character in all sessions |
+//! | `E''`, `U&''`, `N''`, `X''`, `B''`, `$$` | refused |
+//! | `"x"`: an identifier or a text; `` `x` ``; `[x]` | refused |
+//! | case of table names | identifiers are in lower case |
+//! | `\|\|`: concatenation or disjunction; `@`, `:=`, `?`, `{` | refused |
+//! | functions, also without parentheses (`current_user`) | only the functions of [`FUNCTIONS`]; names must be columns or aliases |
+//! | system columns and tables | only known columns and tables |
+//!
+//! Names of common table expressions are tables from their definition on, and are allowed at the start of a statement only, so
+//! that none can hide a table of the system in one place and be absent in another.
+
+mod error;
+mod expression;
+mod insert;
+mod limits;
+mod select;
+mod tokens;
+mod writer;
+
+use sqlparser::{
+    ast::Statement,
+    dialect::AnsiDialect,
+    parser::{Parser, ParserError},
+    tokenizer::Token,
+};
+
+pub use error::SqlError;
+pub use expression::FUNCTIONS;
+pub use limits::{MAX_BYTES, MAX_DEPTH, MAX_ROWS, MAX_TABLES, MAX_TOKENS};
+
+use crate::operation::Table;
+use writer::Writer;
+
+/// Kind of a statement, which depends on the path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A query.
+    Select,
+    /// An insertion of literal rows.
+    Insert,
+}
+
+/// A statement that passed the check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// SQL, generated from the parsed statement.
+    pub sql: String,
+    /// Table into which an `INSERT` inserts.
+    pub target: Option<Table>,
+}
+
+/// The dialect with the fewest extensions.
+const DIALECT: AnsiDialect = AnsiDialect {};
+
+/// Nesting that the parser accepts. Each parenthesis takes several levels.
+const PARSER_DEPTH: usize = 100;
+
+/// Checks a statement.
+///
+/// # Errors
+/// [`SqlError`] with the reason, for the client.
+pub fn check(sql: &str, kind: Kind) -> Result<Checked, SqlError> {
+    let statement = parse(tokens::read(sql)?)?;
+    let mut writer = Writer::default();
+    let target = match (kind, &statement) {
+        (Kind::Select, Statement::Query(query)) => {
+            writer.statement(query)?;
+            None
+        }
+        (Kind::Insert, Statement::Insert(insert)) => Some(writer.insert(insert)?),
+        (Kind::Select, _) => return Err(SqlError::WrongKind { allowed: "SELECT" }),
+        (Kind::Insert, _) => return Err(SqlError::WrongKind { allowed: "INSERT" }),
+    };
+    let sql = writer.finish()?;
+    let again = tokens::read(&sql).and_then(parse).map_err(|_| SqlError::UnknownPart)?;
+    if again == statement { Ok(Checked { sql, target }) } else { Err(SqlError::UnknownPart) }
+}
+
+fn parse(tokens: Vec<Token>) -> Result<Statement, SqlError> {
+    let parser = Parser::new(&DIALECT).with_recursion_limit(PARSER_DEPTH).with_tokens(tokens);
+    let statements = { parser }.parse_statements().map_err(|error| match error {
+        ParserError::RecursionLimitExceeded => SqlError::TooComplex,
+        ParserError::TokenizerError(reason) | ParserError::ParserError(reason) => SqlError::Malformed { reason },
+    })?;
+    match <[Statement; 1]>::try_from(statements) {
+        Ok([statement]) => Ok(statement),
+        Err(statements) if statements.is_empty() => Err(SqlError::Empty),
+        Err(_) => Err(SqlError::SeveralStatements),
+    }
+}
+
+#[cfg(test)]
+mod tests;
