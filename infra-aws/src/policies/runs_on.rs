@@ -19,6 +19,9 @@ const LEAST_BYTES: u64 = 64 << 20;
 /// Disk space of a new PostgreSQL server: an empty cluster and the first segments of its write-ahead log.
 const POSTGRESQL_BYTES: u64 = 128 << 20;
 
+/// Disk space of the log that a server with replication keeps for absent standbys.
+const REPLICATION_BYTES: u64 = 128 << 20;
+
 /// Disk space of a new host: programs and logs.
 const HOST_BYTES: u64 = 32 << 20;
 
@@ -34,6 +37,8 @@ pub fn runs_on(host: Host) -> Policy {
 struct Needs {
     /// Number of PostgreSQL servers.
     servers: u64,
+    /// Number of those with replication.
+    replicated: u64,
     /// Number of hosts.
     hosts: u64,
     /// TCP ports to listen on.
@@ -55,7 +60,8 @@ impl Needs {
     fn of_machine(machine: &Machine) -> Self {
         let server = machine.postgres.as_ref().map(|postgres| postgres.port);
         let ports = machine.services.iter().filter_map(|service| service.listen).chain(server).collect();
-        Self { servers: server.is_some().into(), hosts: 1, ports }
+        let is_replicated = machine.postgres.as_ref().is_some_and(|postgres| postgres.replication.is_some());
+        Self { servers: server.is_some().into(), replicated: is_replicated.into(), hosts: 1, ports }
     }
 }
 
@@ -64,7 +70,7 @@ impl Needs {
 fn of_database(declared: &Declared<'_>) -> Option<Needs> {
     let port = declared.resource::<DbInstance>().map(|it| it.port);
     let port = port.or_else(|| declared.resource::<DbCluster>().map(|it| it.port))?;
-    Some(Needs { servers: 1, hosts: 0, ports: port.into_iter().collect() })
+    Some(Needs { servers: 1, ports: port.into_iter().collect(), ..Needs::default() })
 }
 
 #[cfg(not(feature = "rds"))]
@@ -114,7 +120,9 @@ fn unavailable_port(host: &Host, port: u16) -> Option<Violation> {
 fn full_disk(host: &Host, needs: &[(&Declared<'_>, Needs)]) -> Option<Violation> {
     let created = || needs.iter().filter(|(declared, _)| declared.action != Action::Update);
     let (first, _) = created().find(|(_, needs)| needs.servers + needs.hosts > 0)?;
-    let needed = created().map(|(_, needs)| needs.servers * POSTGRESQL_BYTES + needs.hosts * HOST_BYTES);
+    let needed = created().map(|(_, needs)| {
+        needs.servers * POSTGRESQL_BYTES + needs.replicated * REPLICATION_BYTES + needs.hosts * HOST_BYTES
+    });
     let needed = LEAST_BYTES + needed.sum::<u64>();
     (host.free_bytes < needed).then(|| {
         let (free, needed) = (host.free_bytes >> 20, needed >> 20);
