@@ -7,6 +7,7 @@ pub(crate) mod cloudwatch;
 pub(crate) mod confinement;
 pub(crate) mod descriptors;
 pub(crate) mod elbv2;
+pub(crate) mod engine;
 pub(crate) mod executable;
 pub(crate) mod gateways;
 pub(crate) mod host;
@@ -14,6 +15,7 @@ pub(crate) mod images;
 pub(crate) mod inside;
 pub(crate) mod instances;
 pub(crate) mod logs;
+pub(crate) mod mariadb;
 pub(crate) mod metadata;
 pub(crate) mod network;
 pub(crate) mod postgres;
@@ -25,6 +27,7 @@ pub(crate) mod resolver;
 #[cfg(target_os = "linux")]
 #[doc(hidden)]
 pub mod seam;
+pub(crate) mod server_home;
 pub(crate) mod service;
 pub(crate) mod session;
 pub(crate) mod user;
