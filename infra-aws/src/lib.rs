@@ -248,7 +248,7 @@ pub use ids::{
 #[cfg(feature = "logs")]
 pub use logs::log_group::{LogGroup, LogGroupOutputs};
 #[cfg(feature = "ec2")]
-pub use machine::{Architecture, Machine, Postgres, Program, Replication, Service};
+pub use machine::{Architecture, Database, Machine, MariaDb, Postgres, Program, Replication, Service};
 #[cfg(feature = "ec2")]
 pub use network::{Network, NetworkOutputs};
 #[cfg(feature = "ec2")]

@@ -1,21 +1,21 @@
 //! The configuration of a host: packages, files, services, a database.
 //!
 //! - `check`: validation in the preview
-//! - `postgres`, `replication`: the database servers of a host
+//! - `database`, `replication`: the database servers of a host
 //! - `document`: the configuration as a versioned JSON document, which is part of the user data
 //! - `cloud_init`: the user data that applies the configuration to a stock Debian image
 //! - `scripts`, `units`: the programs and systemd units that the user data installs on the host
 
 mod check;
 mod cloud_init;
+mod database;
 mod document;
-mod postgres;
 mod replication;
 mod scripts;
 mod units;
 
 pub use crate::architecture::Architecture;
-pub use postgres::Postgres;
+pub use database::{Database, MariaDb, Postgres};
 pub use replication::Replication;
 
 pub(crate) use check::{architecture_of, problems};
@@ -45,6 +45,9 @@ pub struct Machine {
     pub services: Vec<Service>,
     /// PostgreSQL server of the host.
     pub postgres: Option<Postgres>,
+    /// MariaDB server of the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mariadb: Option<MariaDb>,
     /// Errors found while the host was declared, which the preview reports.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) refused: Vec<String>,
@@ -147,6 +150,7 @@ impl Machine {
             files: Vec::new(),
             services: Vec::new(),
             postgres: None,
+            mariadb: None,
             refused: Vec::new(),
         }
     }
@@ -176,9 +180,28 @@ impl Machine {
         self
     }
 
-    /// Returns true when the host's database is a standby of another host's.
+    /// Runs a MariaDB server.
+    pub fn mariadb(mut self, mariadb: MariaDb) -> Self {
+        self.packages.push("mariadb-server".to_owned());
+        self.mariadb = Some(mariadb);
+        self
+    }
+
+    /// Returns the database servers of the host, each with the name of its property.
+    pub(crate) fn databases(&self) -> impl Iterator<Item = (&'static str, &Database)> {
+        let postgres = self.postgres.as_deref().map(|database| ("postgres", database));
+        postgres.into_iter().chain(self.mariadb.as_deref().map(|database| ("mariadb", database)))
+    }
+
+    /// Returns the database servers of the host, each with the name of its property.
+    pub(crate) fn databases_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut Database)> {
+        let postgres = self.postgres.as_deref_mut().map(|database| ("postgres", database));
+        postgres.into_iter().chain(self.mariadb.as_deref_mut().map(|database| ("mariadb", database)))
+    }
+
+    /// Returns true when a database of the host is a standby of another host's.
     pub(crate) fn has_standby(&self) -> bool {
-        self.postgres.as_ref().is_some_and(Postgres::is_standby)
+        self.databases().any(|(_, database)| database.is_standby())
     }
 
     /// Returns the number of the Debian release.
@@ -196,8 +219,9 @@ impl Machine {
 
     /// Returns true when the configuration adds nothing to the image.
     pub(crate) fn is_empty(&self) -> bool {
-        let Self { image: _, packages, files, services, postgres, refused: _ } = self;
-        packages.is_empty() && files.is_empty() && services.is_empty() && postgres.is_none()
+        let Self { image: _, packages, files, services, postgres, mariadb, refused: _ } = self;
+        let has_database = postgres.is_some() || mariadb.is_some();
+        packages.is_empty() && files.is_empty() && services.is_empty() && !has_database
     }
 
     /// Parses user data that this library has rendered; returns `None` for any other user data.

@@ -1,7 +1,7 @@
 //! Refusal of plans that the machine of a local target cannot execute.
 #![allow(clippy::unwrap_used)]
 
-use infra_aws::{Arn, DbInstance, ImageId, LaunchTemplate, Listener, Machine, Postgres, Service, region};
+use infra_aws::{Arn, DbInstance, ImageId, LaunchTemplate, Listener, Machine, MariaDb, Postgres, Service, region};
 use infra_core::{
     Config, Engine, Result, Stack, Target,
     engine::EngineError,
@@ -24,13 +24,17 @@ fn program(stack: &Stack, _: &Config) -> Result {
 
 /// Returns the errors of a preview on this machine; an empty text when the plan is accepted.
 async fn refusal(host: Host) -> String {
+    refusal_of(&program, host).await
+}
+
+async fn refusal_of(program: &(dyn Fn(&Stack, &Config) -> Result + Sync), host: Host) -> String {
     // Nothing listens on port 1.
     let target = Target {
         host: Some(host),
         ..Target::local("http://127.0.0.1:1", infra_core::target::Credentials::new("key", "secret"))
     };
     let engine = Engine::new("program", "dev", MemoryStore::new()).target(target);
-    match engine.preview(&program).await {
+    match engine.preview(program).await {
         Ok(plan) => {
             assert!(plan.has_changes());
             String::new()
@@ -45,6 +49,27 @@ async fn refusal(host: Host) -> String {
 #[tokio::test]
 async fn plan_is_accepted_on_a_machine_with_enough_resources() {
     assert_eq!(refusal(Host { free_bytes: 1 << 30, lowest_port: 1, ..Host::default() }).await, "");
+}
+
+#[tokio::test]
+async fn mariadb_must_be_installed_for_a_host_that_runs_it() {
+    fn program(stack: &Stack, _: &Config) -> Result {
+        let machine = Machine::debian().mariadb(MariaDb::new("tasks", "cloud", "long-secret"));
+        let image = Some(ImageId::from("ami-1").into());
+        region(stack, "us-east-1").add("host", LaunchTemplate { image, machine, ..LaunchTemplate::new("t3.micro") });
+        Ok(())
+    }
+    let obstacle =
+        |server: &str| Obstacle { reason: format!("{server} is not installed"), remedy: "install it".into() };
+    let unavailable = [("postgresql", obstacle("PostgreSQL")), ("mariadb", obstacle("MariaDB"))];
+    let unavailable = unavailable.map(|(name, obstacle)| (name.to_owned(), obstacle)).into();
+    let host = Host { unavailable, free_bytes: 1 << 30, lowest_port: 1, ..Host::default() };
+    insta::assert_snapshot!(refusal_of(&program, host).await, @r"
+    error: MariaDB cannot run on this machine: MariaDB is not installed
+      at: urn:infra:dev::program::aws:ec2:LaunchTemplate::host
+      why: the policy `runs-on-this-machine` requires it
+      hint: install it
+    ");
 }
 
 #[tokio::test]

@@ -1,10 +1,13 @@
 //! A replicated PostgreSQL server, end to end: standbys that stream when the run ends, and that outlive their primary.
 
 use crate::databases::{sql, wait_for_answer};
-use infra_aws::{self as aws, Aws, DefaultVpc, PostgresCluster};
+use crate::skip::skip;
+use infra_aws::{
+    self as aws, Aws, DefaultVpc, Instance, Machine, MariaDb, PostgresCluster, Replication, Rule, SecurityGroup,
+};
 use infra_core::{Config, Engine, Result, Stack, engine::Run, execute::Report, store::MemoryStore};
 use infra_local::{LocalCloud, Options};
-use std::time::Instant;
+use std::{process::Command, time::Instant};
 use tempfile::TempDir;
 use tests::TIMEOUT;
 
@@ -94,5 +97,56 @@ async fn standbys_stream_when_the_run_ends_and_outlive_their_primary() {
     let plan = smaller.preview(&program).refresh_first(true).await.unwrap();
     assert!(!plan.has_changes(), "{plan}");
     up(smaller.destroy(&program)).await;
+    cloud.shutdown().await;
+}
+
+/// Declares a MariaDB server with a standby.
+fn mariadb(stack: &Stack, _: &Config) -> Result {
+    let region = aws::region(stack, REGION);
+    let network = region.lookup(DefaultVpc);
+    let ingress = vec![Rule::tcp(3306).from_cidr(network.cidr)];
+    let access = region.add("access", SecurityGroup { ingress, ..SecurityGroup::in_vpc(network.vpc_id) });
+    let host = |replication| Instance {
+        security_groups: vec![access.id.clone()],
+        machine: Machine::debian().mariadb(MariaDb::new("tasks", "cloud", "a-password").replication(replication)),
+        ..Instance::new("t3.micro")
+    };
+    let primary = region.add("primary", host(Replication::primary("it's another")));
+    let standby = region.add("standby", host(Replication::standby_of(primary.private_ip.clone(), "it's another")));
+    stack.export("primary", primary.private_ip);
+    stack.export("standby", standby.private_ip);
+    Ok(())
+}
+
+/// Executes a statement and returns its result, or the error output of the client.
+fn mariadb_sql(address: &str, statement: &str) -> Result<String, String> {
+    let mut command = Command::new("mariadb");
+    command.args(["--no-defaults", "--skip-ssl", "--protocol=tcp", "--user=cloud", "--batch", "--skip-column-names"]);
+    command.args([&format!("--host={address}"), &format!("--execute={statement}"), "tasks"]);
+    let output = command.env("MYSQL_PWD", "a-password").output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().trim().to_owned();
+    if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn standby_of_mariadb_replicates_when_the_run_ends() {
+    if Command::new("mariadbd").arg("--version").output().is_err() {
+        skip("MariaDB is not installed");
+        return;
+    }
+    let directory = TempDir::new().unwrap();
+    let cloud = LocalCloud::start(Options::new(directory.path().join("cloud"))).await.unwrap();
+    let engine = Engine::new("program", "dev", MemoryStore::new()).target(tests::target(&cloud));
+    up(engine.up(&mariadb)).await;
+    let (primary, standby) = (output(&engine, "primary").await, output(&engine, "standby").await);
+    mariadb_sql(&primary, "CREATE TABLE kept AS SELECT 42 AS answer").unwrap();
+    let started = Instant::now();
+    while mariadb_sql(&standby, "SELECT answer FROM kept").as_deref() != Ok("42") {
+        assert!(started.elapsed() < TIMEOUT);
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let refused = mariadb_sql(&standby, "DROP TABLE kept").unwrap_err();
+    assert!(refused.contains("--read-only"), "{refused}");
+    up(engine.destroy(&mariadb)).await;
     cloud.shutdown().await;
 }

@@ -46,14 +46,15 @@ pub(crate) fn prepare(region: &Region, name: &str, instance_type: &str, host: Ho
         }
         dependencies.secrets(service);
     }
-    if let Some(postgres) = &mut machine.postgres {
-        if let Some(password) = postgres.secret.take() {
-            postgres.password = Some(dependencies.parameter("postgres-password", password));
+    for (engine, database) in machine.databases_mut() {
+        if let Some(password) = database.secret.take() {
+            database.password = Some(dependencies.parameter(&format!("{engine}-password"), password));
         }
-        if let Some(replication) = &mut postgres.replication
+        if let Some(replication) = &mut database.replication
             && let Some(password) = replication.secret.take()
         {
-            replication.password = Some(dependencies.parameter("postgres-replication-password", password));
+            let name = format!("{engine}-replication-password");
+            replication.password = Some(dependencies.parameter(&name, password));
         }
     }
     for file in machine.files.iter().filter(|file| file.content.expression().is_secret()) {

@@ -196,9 +196,13 @@ impl Handler for Instance {
 
     fn loses(&self, next: Option<&Self>) -> Option<String> {
         // The data of a standby is its primary's.
-        let database = &self.machine.postgres.as_ref().filter(|postgres| !postgres.is_standby())?.database;
+        let lost = self.machine.databases().filter(|(_, database)| !database.is_standby()).map(|(engine, database)| {
+            let engine = if engine == "postgres" { "PostgreSQL" } else { "MariaDB" };
+            format!("the {engine} database `{}` on its disk", database.database)
+        });
+        let lost: Vec<String> = lost.collect();
         let is_kept = next.is_some_and(|next| next.keep_disk);
-        (!is_kept).then(|| format!("the PostgreSQL database `{database}` on its disk"))
+        (!is_kept && !lost.is_empty()).then(|| lost.join(" and "))
     }
 
     async fn create(cx: &Context<'_>, inputs: &Self) -> Result<Created<Self>> {

@@ -1,6 +1,6 @@
 //! Validation of machines in the preview.
 
-use super::{Architecture, Artifact, File, Machine, Postgres, Purpose, Service, cloud_init, replication::REPLICATOR};
+use super::{Architecture, Artifact, Database, File, Machine, Purpose, Service, cloud_init, replication::REPLICATOR};
 use infra_core::provider::Problem;
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
@@ -25,7 +25,7 @@ pub(crate) fn problems(machine: &Machine, instance_type: &str) -> Vec<Problem> {
             problems.extend(check_program(property, artifact, instance_type, architecture, glibc.unwrap_or((0, 0))));
         }
     }
-    problems.extend(machine.postgres.iter().flat_map(check_postgres));
+    problems.extend(machine.databases().flat_map(|(engine, database)| check_database(engine, database)));
     problems.extend(check_duplicates(machine));
     // The longest region names have 14 characters.
     if let Ok(Some(text)) = machine.user_data("ap-southeast-99", Purpose::Run)
@@ -141,18 +141,18 @@ fn check_program(
     })
 }
 
-fn check_postgres(postgres: &Postgres) -> Vec<Problem> {
+fn check_database(engine: &str, database: &Database) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let Some(replication) = &postgres.replication else { return problems };
-    if postgres.user == REPLICATOR {
+    let Some(replication) = &database.replication else { return problems };
+    if database.user == REPLICATOR {
         let message = format!("the user `{REPLICATOR}` is the role by which standbys log in");
-        let problem = Problem::new("machine.postgres.user", message);
+        let problem = Problem::new(format!("machine.{engine}.user"), message);
         problems.push(problem.hint("choose another name for the owner of the database"));
     }
     let primary = replication.primary.as_ref().and_then(|primary| primary.known().ok());
     if let Some(primary) = primary.filter(|primary| primary.parse::<Ipv4Addr>().is_err()) {
         let message = format!("`{primary}` is not the IPv4 address of a primary");
-        let problem = Problem::new("machine.postgres.replication.primary", message);
+        let problem = Problem::new(format!("machine.{engine}.replication.primary"), message);
         problems.push(problem.hint("use the output `private_ip` of the primary's instance"));
     }
     problems
@@ -162,7 +162,12 @@ fn check_postgres(postgres: &Postgres) -> Vec<Problem> {
 fn check_duplicates(machine: &Machine) -> Vec<Problem> {
     let mut problems = Vec::new();
     let (mut names, mut ports) = (BTreeSet::new(), BTreeSet::new());
-    ports.extend(machine.postgres.as_ref().map(|postgres| postgres.port));
+    for (engine, database) in machine.databases() {
+        if !ports.insert(database.port) {
+            let message = format!("port {} is that of another server of the host", database.port);
+            problems.push(Problem::new(format!("machine.{engine}.port"), message));
+        }
+    }
     for service in &machine.services {
         if !names.insert(&service.name) {
             problems.push(Problem::new("machine.services", format!("two services are named `{}`", service.name)));
@@ -200,7 +205,7 @@ fn version(text: &str) -> Option<(u32, u32)> {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{Artifact, ParameterReference, Replication},
+        super::{Artifact, MariaDb, Postgres, Replication},
         *,
     };
 
@@ -246,10 +251,7 @@ mod tests {
 
     #[test]
     fn replication_needs_the_address_of_a_primary_and_a_role_of_its_own() {
-        let postgres = |user: &str, replication| Postgres {
-            password: Some(ParameterReference { parameter: "/p".into(), version: 1.into() }),
-            ..Postgres::new("tasks", user, "secret").replication(replication)
-        };
+        let postgres = |user: &str, replication| Postgres::new("tasks", user, "secret").replication(replication);
         let of = |postgres| messages(&Machine::debian().postgres(postgres), "t3.micro");
         assert!(of(postgres("cloud", Replication::standby_of("10.0.0.7", "secret"))).is_empty());
         for primary in ["", "database.example.com", "10.0.0.7:5432", "10.0.0.7 sslmode=disable"] {
@@ -258,6 +260,15 @@ mod tests {
         }
         let reserved = of(postgres("replicator", Replication::primary("secret")));
         assert_eq!(reserved, ["the user `replicator` is the role by which standbys log in"]);
+    }
+
+    #[test]
+    fn databases_of_a_host_need_separate_ports() {
+        let (postgres, mariadb) = (Postgres::new("a", "b", "secret"), MariaDb::new("a", "b", "secret"));
+        let machine = Machine::debian().postgres(postgres).mariadb(mariadb.clone());
+        assert!(messages(&machine, "t3.micro").is_empty());
+        let machine = machine.mariadb(mariadb.port(5432));
+        assert_eq!(messages(&machine, "t3.micro"), ["port 5432 is that of another server of the host"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! start, so that an image of a host contains no secret. A host that builds an image powers off after its setup.
 
 use super::{
-    document::{Document, DocumentArtifact, DocumentParameter, DocumentPostgres, DocumentService},
+    document::{Document, DocumentArtifact, DocumentDatabase, DocumentParameter, DocumentService},
     scripts, units,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -28,11 +28,11 @@ const SETUP_CONFIGURATION: &str = "/etc/infra/setup.json";
 const SETUP_UNIT: &str = "/etc/systemd/system/infra-setup.service";
 const START: &str = "/usr/local/sbin/infra-start";
 const STANDBY: &str = "/usr/local/sbin/infra-standby";
-/// Directory with one JSON document per service or database; they are applied in the order of their names.
+const MARIADB: &str = "/usr/local/sbin/infra-mariadb";
+/// Directory with one JSON document per service or database; they are applied in the order of their names. Those of databases
+/// begin with `00-`, and names of services with a letter.
 const PARTS: &str = "/etc/infra/start";
 const START_UNIT: &str = "/etc/systemd/system/infra.service";
-/// Name of PostgreSQL's part; names of services begin with a letter.
-const POSTGRES: &str = "00-postgres";
 /// Created when a builder has completed its setup.
 const BUILT: &str = "/run/infra-built";
 
@@ -51,13 +51,16 @@ pub(super) fn user_data(document: &Document, region: &str, purpose: Purpose) -> 
     files.extend(document.files.iter().map(|own| file(&own.path, &own.content, &own.mode)));
     let mut packages = document.packages.clone();
     let mut config = json!({});
-    let has_standby = document.postgres.as_ref().is_some_and(|postgres| primary_of(postgres).is_some());
-    let has_services = !document.services.is_empty() || document.postgres.is_some();
+    let has_standby = document.databases().any(|(_, database)| database.primary().is_some());
+    let has_services = !document.services.is_empty() || document.databases().next().is_some();
     if has_services {
         files.push(file(START_UNIT, &scripts::start_unit(region, has_standby), "0644"));
         files.push(program(START, scripts::START));
-        files.extend(has_standby.then(|| program(STANDBY, scripts::STANDBY)));
-        files.extend(document.postgres.iter().map(|postgres| part(POSTGRES, &postgres_part(postgres))));
+        let standby = document.postgres.as_ref().and_then(DocumentDatabase::primary);
+        files.extend(standby.map(|_| program(STANDBY, scripts::STANDBY)));
+        files.extend(document.mariadb.iter().map(|_| program(MARIADB, scripts::MARIADB)));
+        files
+            .extend(document.databases().map(|(engine, it)| part(&format!("00-{engine}"), &database_part(engine, it))));
         files.extend(document.services.iter().flat_map(service_files));
         packages.push("awscli".to_owned());
     }
@@ -119,7 +122,7 @@ fn setup_configuration(document: &Document, packages: &[String], purpose: Purpos
         json!({ "bucket": bucket, "key": key, "sha256": sha256, "path": path })
     });
     let mut enabled: Vec<String> = document.services.iter().map(units::unit_name).collect();
-    if !enabled.is_empty() || document.postgres.is_some() {
+    if !enabled.is_empty() || document.databases().next().is_some() {
         enabled.insert(0, "infra.service".to_owned());
     }
     json!({
@@ -155,22 +158,18 @@ fn service_part(service: &DocumentService) -> Json {
     })
 }
 
-fn postgres_part(postgres: &DocumentPostgres) -> Json {
-    let mut secrets = json!({ "PASSWORD": versioned(&postgres.password) });
-    if let Some(replication) = &postgres.replication {
+fn database_part(engine: &str, database: &DocumentDatabase) -> Json {
+    let mut secrets = json!({ "PASSWORD": versioned(&database.password) });
+    if let Some(replication) = &database.replication {
         secrets["REPLICATION_PASSWORD"] = versioned(&replication.password).into();
     }
-    let DocumentPostgres { port, database, user, .. } = postgres;
+    let primary = database.primary();
+    let DocumentDatabase { port, database, user, .. } = database;
     let mut settings = json!({ "port": port, "database": database, "user": user });
-    if let Some(primary) = primary_of(postgres) {
+    if let Some(primary) = primary {
         settings["primary"] = primary.into();
     }
-    json!({ "postgres": settings, "secrets": secrets })
-}
-
-/// Returns the address of the primary of a standby.
-fn primary_of(postgres: &DocumentPostgres) -> Option<&str> {
-    postgres.replication.as_ref()?.primary.as_deref()
+    json!({ engine: settings, "secrets": secrets })
 }
 
 /// Returns name and version in the form that the Parameter Store accepts.
@@ -182,7 +181,7 @@ fn versioned(reference: &DocumentParameter) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::{
-        super::document::tests::{standby, whole},
+        super::document::tests::{mariadb, standby, whole},
         *,
     };
     use std::{io::Read as _, process::Command};
@@ -273,6 +272,14 @@ mod tests {
         insta::assert_snapshot!(content(&text, "/etc/infra/start/00-postgres.json"), @r#"{"postgres":{"database":"tasks","port":5432,"primary":"10.0.0.7","user":"cloud"},"secrets":{"PASSWORD":"/p/password:1","REPLICATION_PASSWORD":"/p/replication:2"}}"#);
         assert_eq!(decoded(&content(&text, STANDBY)), scripts::STANDBY);
         assert!(content(&text, START_UNIT).contains("\nTimeoutStartSec=1d\n"));
+        assert!(text.len() < MAX_BYTES - 4_000, "{}", text.len());
+    }
+
+    #[test]
+    fn host_with_mariadb_receives_its_program() {
+        let text = user_data(&serde_json::from_value(mariadb()).unwrap(), "us-east-1", Purpose::Run);
+        insta::assert_snapshot!(content(&text, "/etc/infra/start/00-mariadb.json"), @r#"{"mariadb":{"database":"tasks","port":3306,"primary":"10.0.0.7","user":"cloud"},"secrets":{"PASSWORD":"/p/password:1","REPLICATION_PASSWORD":"/p/replication:2"}}"#);
+        assert_eq!(decoded(&content(&text, MARIADB)), scripts::MARIADB);
         assert!(text.len() < MAX_BYTES - 4_000, "{}", text.len());
     }
 

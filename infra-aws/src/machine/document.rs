@@ -1,7 +1,7 @@
 //! The Machine document: the configuration of a host as versioned JSON. `ARCHITECTURE.md` describes the format. The local
 //! cloud parses it with separate code.
 
-use super::{Artifact, File, Machine, ParameterReference, Postgres, Program, Replication, Service};
+use super::{Artifact, Database, File, Machine, ParameterReference, Program, Replication, Service};
 use infra_core::{Input, value::Unresolved};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -18,7 +18,9 @@ pub(super) struct Document {
     pub(super) files: Vec<DocumentFile>,
     pub(super) services: Vec<DocumentService>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) postgres: Option<DocumentPostgres>,
+    pub(super) postgres: Option<DocumentDatabase>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) mariadb: Option<DocumentDatabase>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -65,7 +67,7 @@ pub(super) struct DocumentParameter {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct DocumentPostgres {
+pub(super) struct DocumentDatabase {
     pub(super) port: u16,
     pub(super) database: String,
     pub(super) user: String,
@@ -81,6 +83,21 @@ pub(super) struct DocumentReplication {
     pub(super) primary: Option<String>,
 }
 
+impl Document {
+    /// Returns the database servers of the host, each with the name of its property.
+    pub(super) fn databases(&self) -> impl Iterator<Item = (&'static str, &DocumentDatabase)> {
+        let postgres = self.postgres.iter().map(|database| ("postgres", database));
+        postgres.chain(self.mariadb.iter().map(|database| ("mariadb", database)))
+    }
+}
+
+impl DocumentDatabase {
+    /// Returns the address of the primary of a standby.
+    pub(super) fn primary(&self) -> Option<&str> {
+        self.replication.as_ref()?.primary.as_deref()
+    }
+}
+
 impl Machine {
     pub(super) fn document(&self) -> Result<Document, Unresolved> {
         let file = |file: &File| {
@@ -93,7 +110,8 @@ impl Machine {
             packages: self.packages.clone(),
             files: self.files.iter().map(file).collect::<Result<_, _>>()?,
             services: self.services.iter().map(Service::document).collect::<Result<_, _>>()?,
-            postgres: self.postgres.as_ref().map(Postgres::document).transpose()?,
+            postgres: self.postgres.as_deref().map(Database::document).transpose()?,
+            mariadb: self.mariadb.as_deref().map(Database::document).transpose()?,
         })
     }
 }
@@ -131,10 +149,10 @@ fn artifact_document(artifact: Option<&Artifact>, name: &str) -> Result<Document
     Ok(DocumentArtifact { bucket: bucket.known()?, key: key.known()?, sha256: sha256.known()? })
 }
 
-impl Postgres {
-    fn document(&self) -> Result<DocumentPostgres, Unresolved> {
-        let password = self.password.as_ref().ok_or_else(|| unprepared("postgres"))?;
-        Ok(DocumentPostgres {
+impl Database {
+    fn document(&self) -> Result<DocumentDatabase, Unresolved> {
+        let password = self.password.as_ref().ok_or_else(|| unprepared("database"))?;
+        Ok(DocumentDatabase {
             port: self.port,
             database: self.database.clone(),
             user: self.user.clone(),
@@ -172,7 +190,8 @@ impl From<Document> for Machine {
             packages: document.packages,
             files: document.files.into_iter().map(file).collect(),
             services: document.services.into_iter().map(Service::from).collect(),
-            postgres: document.postgres.map(Postgres::from),
+            postgres: document.postgres.map(|database| Database::from(database).into()),
+            mariadb: document.mariadb.map(|database| Database::from(database).into()),
             refused: Vec::new(),
         }
     }
@@ -203,14 +222,14 @@ impl From<DocumentArtifact> for Artifact {
     }
 }
 
-impl From<DocumentPostgres> for Postgres {
-    fn from(postgres: DocumentPostgres) -> Self {
+impl From<DocumentDatabase> for Database {
+    fn from(database: DocumentDatabase) -> Self {
         Self {
-            port: postgres.port,
-            database: postgres.database,
-            user: postgres.user,
-            password: Some(postgres.password.into()),
-            replication: postgres.replication.map(Replication::from),
+            port: database.port,
+            database: database.database,
+            user: database.user,
+            password: Some(database.password.into()),
+            replication: database.replication.map(Replication::from),
             secret: None,
         }
     }
@@ -271,9 +290,18 @@ pub(super) mod tests {
         document
     }
 
+    /// Returns the document of a host with a MariaDB server.
+    pub(in crate::machine) fn mariadb() -> Json {
+        let mut document = standby();
+        document["mariadb"] = document["postgres"].clone();
+        document["mariadb"]["port"] = json!(3306);
+        document.as_object_mut().unwrap().remove("postgres");
+        document
+    }
+
     #[test]
     fn conversion_to_a_document_and_back_keeps_the_machine() {
-        for whole in [whole(), standby()] {
+        for whole in [whole(), standby(), mariadb()] {
             let document: Document = serde_json::from_value(whole.clone()).unwrap();
             let machine = Machine::from(document);
             assert_eq!(serde_json::to_value(machine.document().unwrap()).unwrap(), whole);

@@ -9,6 +9,9 @@ pub(super) const START: &str = include_str!("host/start.py");
 /// Makes the host's PostgreSQL server a standby; [`START`] runs it.
 pub(super) const STANDBY: &str = include_str!("host/standby.py");
 
+/// Configures the host's MariaDB server; [`START`] runs it.
+pub(super) const MARIADB: &str = include_str!("host/mariadb.py");
+
 /// Returns the unit that runs [`SETUP`] until it succeeds once.
 pub(super) fn setup_unit(region: &str) -> String {
     include_str!("host/infra-setup.service").replace("{region}", region)

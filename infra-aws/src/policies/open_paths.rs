@@ -104,7 +104,7 @@ impl<'a> Program<'a> {
         })
     }
 
-    /// Returns the paths from hosts to the PostgreSQL servers whose address their machine contains.
+    /// Returns the paths from hosts to the database servers whose address their machine contains.
     fn to_databases(self) -> impl Iterator<Item = Path<'a>> {
         let templates = self.of_kind::<LaunchTemplate>().map(|(declared, it)| (declared, it.security_groups.len()));
         let instances = self.of_kind::<Instance>().map(|(declared, it)| (declared, it.security_groups.len()));
@@ -113,11 +113,14 @@ impl<'a> Program<'a> {
             let images = self.used::<BakedImage>(user).flat_map(move |it| self.used::<Parameter>(it));
             let parameters = self.used::<Parameter>(user).chain(images).flat_map(move |it| self.used::<Instance>(it));
             let servers = self.used::<Instance>(user).chain(parameters).filter(move |server| server.urn != user.urn);
-            servers.filter_map(move |server| {
-                let instance = server.resource::<Instance>()?;
-                let port = instance.machine.postgres.as_ref()?.port;
-                let to = self.end(server, instance.security_groups.len())?;
-                Some(Path { from: Some(self.end(user, groups)?), inside: true, to, port, about: user.urn })
+            servers.flat_map(move |server| {
+                let instance = server.resource::<Instance>();
+                let ports = instance.iter().flat_map(|it| it.machine.databases()).map(|(_, database)| database.port);
+                let paths = ports.filter_map(|port| {
+                    let to = self.end(server, instance.as_ref()?.security_groups.len())?;
+                    Some(Path { from: Some(self.end(user, groups)?), inside: true, to, port, about: user.urn })
+                });
+                paths.collect::<Vec<_>>()
             })
         })
     }

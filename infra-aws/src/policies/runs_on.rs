@@ -10,20 +10,26 @@ use infra_core::{
 };
 use std::collections::BTreeSet;
 
-/// Name of the host's feature that PostgreSQL servers need.
-const POSTGRESQL: &str = "postgresql";
+/// Name of the host's feature that PostgreSQL servers need, and the server's name.
+const POSTGRESQL: (&str, &str) = ("postgresql", "PostgreSQL");
+
+/// Name of the host's feature that MariaDB servers need, and the server's name.
+const MARIADB: (&str, &str) = ("mariadb", "MariaDB");
 
 /// Minimum disk space of any stack, in addition to its servers and hosts.
 const LEAST_BYTES: u64 = 64 << 20;
 
-/// Disk space of a new PostgreSQL server: an empty cluster and the first segments of its write-ahead log.
-const POSTGRESQL_BYTES: u64 = 128 << 20;
+/// Disk space of a new database server: system tables and the first segments of its write-ahead log.
+const SERVER_BYTES: u64 = 128 << 20;
+
+/// Disk space of the log that a server with replication keeps for absent standbys.
+const REPLICATION_BYTES: u64 = 128 << 20;
 
 /// Disk space of a new host: programs and logs.
 const HOST_BYTES: u64 = 32 << 20;
 
 /// Returns the policy that the machine of a local target can run the resources that a plan creates or changes: PostgreSQL
-/// is installed, the ports are free, and the disk has enough space. Otherwise the plan is refused.
+/// or MariaDB is installed if needed, the ports are free, and the disk has enough space. Otherwise the plan is refused.
 /// [`region`](crate::region) adds it to every stack with a local target.
 pub fn runs_on(host: Host) -> Policy {
     Policy::graph("runs-on-this-machine", Enforcement::Mandatory, move |all| violations(&host, all))
@@ -32,8 +38,12 @@ pub fn runs_on(host: Host) -> Policy {
 /// Requirements of a resource on the machine.
 #[derive(Default)]
 struct Needs {
-    /// Number of PostgreSQL servers.
+    /// Number of database servers.
     servers: u64,
+    /// The features that they need.
+    features: BTreeSet<(&'static str, &'static str)>,
+    /// Number of those with replication.
+    replicated: u64,
     /// Number of hosts.
     hosts: u64,
     /// TCP ports to listen on.
@@ -53,9 +63,15 @@ impl Needs {
     }
 
     fn of_machine(machine: &Machine) -> Self {
-        let server = machine.postgres.as_ref().map(|postgres| postgres.port);
-        let ports = machine.services.iter().filter_map(|service| service.listen).chain(server).collect();
-        Self { servers: server.is_some().into(), hosts: 1, ports }
+        let listens = machine.services.iter().filter_map(|service| service.listen);
+        let mut needs = Self { hosts: 1, ports: listens.collect(), ..Self::default() };
+        for (engine, database) in machine.databases() {
+            needs.servers += 1;
+            needs.replicated += u64::from(database.replication.is_some());
+            needs.features.insert(if engine == "mariadb" { MARIADB } else { POSTGRESQL });
+            needs.ports.insert(database.port);
+        }
+        needs
     }
 }
 
@@ -64,7 +80,8 @@ impl Needs {
 fn of_database(declared: &Declared<'_>) -> Option<Needs> {
     let port = declared.resource::<DbInstance>().map(|it| it.port);
     let port = port.or_else(|| declared.resource::<DbCluster>().map(|it| it.port))?;
-    Some(Needs { servers: 1, hosts: 0, ports: port.into_iter().collect() })
+    let features = BTreeSet::from([POSTGRESQL]);
+    Some(Needs { servers: 1, features, ports: port.into_iter().collect(), ..Needs::default() })
 }
 
 #[cfg(not(feature = "rds"))]
@@ -76,12 +93,13 @@ fn violations(host: &Host, all: &[Declared<'_>]) -> Vec<Violation> {
     let changed =
         |declared: &&Declared<'_>| matches!(declared.action, Action::Create | Action::Replace | Action::Update);
     let needs: Vec<_> = all.iter().filter(changed).map(|declared| (declared, Needs::of(declared))).collect();
-    let server = needs.iter().find(|(_, needs)| needs.servers > 0);
-    let server = server.zip(host.unavailable.get(POSTGRESQL)).map(|((declared, _), obstacle)| {
-        Violation::new(format!("PostgreSQL cannot run on this machine: {}", obstacle.reason))
-            .about(declared.urn)
-            .remedy(&obstacle.remedy)
+    let servers = [POSTGRESQL, MARIADB].into_iter().filter_map(|feature| {
+        let (declared, _) = needs.iter().find(|(_, needs)| needs.features.contains(&feature))?;
+        let obstacle = host.unavailable.get(feature.0)?;
+        let text = format!("{} cannot run on this machine: {}", feature.1, obstacle.reason);
+        Some(Violation::new(text).about(declared.urn).remedy(&obstacle.remedy))
     });
+    let servers: Vec<_> = servers.collect();
     let mut reported = BTreeSet::new();
     let ports = needs.iter().flat_map(|(declared, needs)| needs.ports.iter().map(move |port| (*declared, *port)));
     let ports: Vec<_> = ports
@@ -89,7 +107,7 @@ fn violations(host: &Host, all: &[Declared<'_>]) -> Vec<Violation> {
             Some(unavailable_port(host, port)?.about(declared.urn)).filter(|_| reported.insert(port))
         })
         .collect();
-    server.into_iter().chain(ports).chain(full_disk(host, &needs)).collect()
+    servers.into_iter().chain(ports).chain(full_disk(host, &needs)).collect()
 }
 
 fn unavailable_port(host: &Host, port: u16) -> Option<Violation> {
@@ -114,7 +132,9 @@ fn unavailable_port(host: &Host, port: u16) -> Option<Violation> {
 fn full_disk(host: &Host, needs: &[(&Declared<'_>, Needs)]) -> Option<Violation> {
     let created = || needs.iter().filter(|(declared, _)| declared.action != Action::Update);
     let (first, _) = created().find(|(_, needs)| needs.servers + needs.hosts > 0)?;
-    let needed = created().map(|(_, needs)| needs.servers * POSTGRESQL_BYTES + needs.hosts * HOST_BYTES);
+    let needed = created().map(|(_, needs)| {
+        needs.servers * SERVER_BYTES + needs.replicated * REPLICATION_BYTES + needs.hosts * HOST_BYTES
+    });
     let needed = LEAST_BYTES + needed.sum::<u64>();
     (host.free_bytes < needed).then(|| {
         let (free, needed) = (host.free_bytes >> 20, needed >> 20);

@@ -68,12 +68,20 @@ impl MachineDocument {
         packages.extend(self.packages);
         files.extend(self.files);
         services.extend(self.services);
-        Self { image: base.image, packages, files, services, postgres: self.postgres.or(base.postgres), ..self }
+        Self {
+            image: base.image,
+            packages,
+            files,
+            services,
+            postgres: self.postgres.or(base.postgres),
+            mariadb: self.mariadb.or(base.mariadb),
+            ..self
+        }
     }
 
     /// Returns whether a service of the host writes data that must be consistent in a copy.
     pub(crate) fn keeps_data(&self) -> bool {
-        self.postgres.is_some()
+        self.postgres.is_some() || self.mariadb.is_some()
     }
 
     /// Parses the document in decoded user data; `None` when there is none, in which case the host runs no services.
@@ -116,7 +124,7 @@ impl MachineDocument {
 }
 
 /// Names that the host's own files use.
-const RESERVED: &[&str] = &["console", "postgres"];
+const RESERVED: &[&str] = &["console", "mariadb", "postgres"];
 
 const NAME_LIMIT: usize = 128;
 
@@ -286,7 +294,7 @@ mod tests {
         assert_eq!(service.programs["WORKER"].name, "worker");
         assert_eq!(service.ports["METRICS_LISTEN"], 9090);
         let postgres = machine.postgres.unwrap();
-        assert_eq!((postgres.port, postgres.user.as_str()), (5433, "cloud"));
+        assert_eq!((postgres.port, postgres.user.as_str()), (Some(5433), "cloud"));
         let replication = postgres.replication.unwrap();
         assert_eq!((replication.password.version, replication.primary), (Some(2), Some([10, 0, 0, 7].into())));
     }
@@ -303,7 +311,7 @@ mod tests {
         assert_eq!((both.image.as_str(), both.packages.join(" ")), ("debian-12", "postgresql vim".to_owned()));
         assert_eq!(both.files.iter().map(|file| file.content.as_str()).collect::<Vec<_>>(), ["own"]);
         assert_eq!(both.services.iter().map(|service| service.name.as_str()).collect::<Vec<_>>(), ["tasks", "web"]);
-        assert_eq!(both.postgres.unwrap().port, 5433);
+        assert_eq!(both.postgres.unwrap().port, Some(5433));
         let again = machine(json!({
             "machine": 1, "image": "debian-12",
             "services": [{"name": "tasks", "artifact": {"bucket": "b", "key": "new", "sha256": "22"}}],
@@ -354,7 +362,8 @@ mod tests {
             change(&mut document);
             MachineDocument::from_user_data(&user_data(&document)).unwrap_err().to_string()
         };
-        for name in ["/x", "../../x", "..", ".", "", ".hidden", "a/b", "a\0b", "console", "postgres", "a b"] {
+        for name in ["/x", "../../x", "..", ".", "", ".hidden", "a/b", "a\0b", "console", "mariadb", "postgres", "a b"]
+        {
             let error = refused(&|document| document["services"][0]["name"] = json!(name));
             assert!(error.contains("the service name"), "{name:?}: {error}");
         }

@@ -16,6 +16,7 @@ pub(crate) mod dns;
 pub(crate) mod ec2;
 pub(crate) mod elbv2;
 pub(crate) mod machine;
+pub(crate) mod mariadb;
 pub(crate) mod names;
 pub(crate) mod network;
 pub(crate) mod postgres;

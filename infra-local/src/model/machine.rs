@@ -25,7 +25,10 @@ pub(crate) struct MachineDocument {
     pub(crate) services: Vec<MachineService>,
     /// A PostgreSQL server on this host.
     #[serde(default)]
-    pub(crate) postgres: Option<MachinePostgres>,
+    pub(crate) postgres: Option<MachineDatabase>,
+    /// A MariaDB server on this host.
+    #[serde(default)]
+    pub(crate) mariadb: Option<MachineDatabase>,
 }
 
 /// One file on the host.
@@ -105,20 +108,20 @@ pub(crate) struct ParameterReference {
     pub(crate) version: Option<u64>,
 }
 
-/// A PostgreSQL server with one database.
+/// A database server with one database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct MachinePostgres {
-    /// TCP port.
-    #[serde(default = "default_postgres_port")]
-    pub(crate) port: u16,
+pub(crate) struct MachineDatabase {
+    /// TCP port; the server's usual one when `None`.
+    #[serde(default)]
+    pub(crate) port: Option<u16>,
     /// Database owned by `user`.
     pub(crate) database: String,
     /// Role that logs in with the password.
     pub(crate) user: String,
     /// The role's password.
     pub(crate) password: ParameterReference,
-    /// Streaming replication; a single server when `None`.
+    /// Replication; a single server when `None`.
     #[serde(default)]
     pub(crate) replication: Option<MachineReplication>,
 }
@@ -136,8 +139,4 @@ pub(crate) struct MachineReplication {
 
 fn default_mode() -> String {
     "0644".to_owned()
-}
-
-fn default_postgres_port() -> u16 {
-    5432
 }

@@ -12,10 +12,10 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::background::{Phase, PhaseWatch};
+use super::engine::Engine;
 use super::network::NetworkHandle;
-use super::service::POSTGRES;
 use super::service::{Restarts, Unit};
-use super::{images, inside, postgres, service};
+use super::{images, inside, service};
 use crate::domain::machine;
 use crate::model::Cloud;
 use crate::model::ec2::gateway::Holder;
@@ -226,8 +226,10 @@ impl Host {
             }
         }
         let mut units = BTreeMap::new();
-        if let Some(database) = machine.postgres {
-            units.insert(POSTGRES.to_owned(), (Unit::postgres(database), Restarts::default()));
+        for (engine, database) in [(Engine::Postgres, machine.postgres), (Engine::MariaDb, machine.mariadb)] {
+            if let Some(database) = database {
+                units.insert(engine.name().to_owned(), (Unit::database(engine, database), Restarts::default()));
+            }
         }
         for service in machine.services {
             units.insert(service.name.clone(), (Unit::service(service), Restarts::default()));
@@ -269,7 +271,7 @@ impl Host {
         });
     }
 
-    /// Starts services that do not run. `at_boot`, the database starts before services that may need it.
+    /// Starts services that do not run. `at_boot`, databases start before services that may need it.
     async fn supervise_services(&mut self, at_boot: bool) {
         let Some(instance) = self.instance() else { return };
         let now = Instant::now();
@@ -297,9 +299,8 @@ impl Host {
                 None => {}
             }
         }
-        if at_boot && let Some(position) = due.iter().position(|name| name == POSTGRES) {
-            due.remove(position);
-            self.start(POSTGRES, &instance).await;
+        if at_boot {
+            due.sort_by_key(|name| Engine::named(name).is_none());
         }
         for name in due {
             self.start(&name, &instance).await;
@@ -352,10 +353,9 @@ impl Host {
             .filter_map(|(name, service)| Some((name.clone(), service.process?)))
             .collect();
         join_all(running.into_iter().map(|(name, process)| async move {
-            if name == POSTGRES {
-                postgres::stop(process).await;
-            } else {
-                process.terminate(END_GRACE).await;
+            match Engine::named(&name) {
+                Some(engine) => engine.stop(process).await,
+                None => process.terminate(END_GRACE).await,
             }
         }))
         .await;

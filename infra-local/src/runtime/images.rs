@@ -7,10 +7,9 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::background::PhaseWatch;
-use super::postgres::{self, PostgresError, Server};
+use super::engine::{self, Engine, EngineError};
 use crate::model::ec2::image::{Image, ImageState};
 use crate::model::ec2::instance::InstanceState;
-use crate::runtime::service::POSTGRES;
 use crate::state::Shared;
 use crate::state::console;
 
@@ -20,7 +19,7 @@ pub(super) enum CopyError {
     #[error("{}: {source}", path.display())]
     Disk { path: PathBuf, source: io::Error },
     #[error(transparent)]
-    Postgres(#[from] PostgresError),
+    Engine(#[from] EngineError),
 }
 
 /// Runs until the cloud stops: creates images of instances that do not run, and removes the contents of deleted images.
@@ -94,8 +93,8 @@ async fn copy(from: &Path, to: &Path) -> Result<(), CopyError> {
         move |source| CopyError::Disk { path, source }
     };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(to).map_err(at(to))?;
-    if from.join(POSTGRES).exists() {
-        copy_database(&from.join(POSTGRES), &to.join(POSTGRES)).await?;
+    for engine in Engine::ALL {
+        engine.copy(from, to).await?;
     }
     let (source, target) = (from.to_owned(), to.to_owned());
     let copied = tokio::task::spawn_blocking(move || {
@@ -105,16 +104,6 @@ async fn copy(from: &Path, to: &Path) -> Result<(), CopyError> {
         fs::rename(&partial, target.join("root"))
     });
     copied.await.map_err(io::Error::other).and_then(|copied| copied).map_err(at(to))
-}
-
-async fn copy_database(from: &Path, to: &Path) -> Result<(), PostgresError> {
-    let (from, to) = (Server::open(from)?, Server::open(to)?);
-    if !from.has_data() {
-        return Ok(());
-    }
-    let partial = to.empty("data.new")?;
-    to.copy(&from.data(), &partial).await?;
-    to.become_data(&partial)
 }
 
 /// Copies directories, and files by `copy_file`; symbolic links are copied as links. Files of an earlier attempt are
@@ -189,7 +178,7 @@ fn remove_unused(shared: &Shared) {
             continue;
         }
         let path = entry.path();
-        if let Err(error) = postgres::remove(&path.join(POSTGRES)).and_then(|()| fs::remove_dir_all(&path)) {
+        if let Err(error) = engine::remove_disk(&path) {
             tracing::warn!(%error, "{} could not be removed", path.display());
         }
     }

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use super::background::{Phase, PhaseWatch};
 use super::network::NetworkHandle;
-use super::{artifact, host, postgres, service};
+use super::{artifact, engine, host};
 use crate::model::ec2::instance::InstanceState;
 use crate::state::Shared;
 use crate::state::console;
@@ -98,9 +98,7 @@ fn forget_ended(shared: &Shared, shown: Duration) {
     });
     for id in forgotten {
         let directory = console::directory(shared.directory(), &id);
-        let removed =
-            postgres::remove(&directory.join(service::POSTGRES)).and_then(|()| std::fs::remove_dir_all(&directory));
-        if let Err(error) = removed
+        if let Err(error) = engine::remove_disk(&directory)
             && error.kind() != std::io::ErrorKind::NotFound
         {
             tracing::warn!(%error, instance = id, "a terminated instance's directory could not be removed");

@@ -7,6 +7,7 @@ pub(crate) mod cloudwatch;
 pub(crate) mod confinement;
 pub(crate) mod descriptors;
 pub(crate) mod elbv2;
+pub(crate) mod engine;
 pub(crate) mod executable;
 #[cfg(target_os = "linux")]
 #[doc(hidden)]
@@ -17,6 +18,7 @@ pub(crate) mod images;
 pub(crate) mod inside;
 pub(crate) mod instances;
 pub(crate) mod logs;
+pub(crate) mod mariadb;
 pub(crate) mod metadata;
 pub(crate) mod network;
 pub(crate) mod postgres;
@@ -25,6 +27,7 @@ pub(crate) mod proxy;
 pub(crate) mod public_address;
 pub(crate) mod rds;
 pub(crate) mod resolver;
+pub(crate) mod server_home;
 pub(crate) mod service;
 pub(crate) mod session;
 pub(crate) mod user;

@@ -4,36 +4,27 @@ mod binaries;
 mod client;
 mod copy;
 mod discover;
-mod home;
 mod server;
 mod standby;
 
-use std::io;
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use rustix::process::Signal;
 
 pub(crate) use binaries::find_binaries;
-pub(crate) use client::Login;
 pub(crate) use discover::discover;
-pub(crate) use home::{admit, closed_above};
 pub(crate) use server::{Launch, Server};
 
-use super::network::Site;
-use super::user;
+use super::server_home::{self, DatabaseSpec, HomeError, REPLICATOR, Started, Unusable};
 use crate::domain::postgres::NotInstalled;
 use crate::model::process::ProcessIdentity;
 
-/// Limit for a fast shutdown, after which the server is killed.
-const STOP_LIMIT: Duration = Duration::from_secs(20);
+/// Name of a server's log in its directory.
+pub(crate) const LOG: &str = "postgres.log";
 
 /// The superuser of the database cluster. It has no password, so clients cannot log in as it.
 const SUPERUSER: &str = "postgres";
-
-/// Role by which standbys log in to a primary of a host: part of the Machine document's format.
-const REPLICATOR: &str = "replicator";
 
 /// Settings of every server of a host.
 const SETTINGS: &[&str] = &["log_min_error_statement=panic", "shared_buffers=16MB"];
@@ -48,96 +39,18 @@ const REPLICATION_SETTINGS: &[&str] = &[
     "wal_retrieve_retry_interval=500ms",
 ];
 
-/// A server with one database.
-#[derive(Clone)]
-pub(crate) struct PostgresSpec {
-    /// Directory of `data/` and `postgres.log`.
-    pub(crate) directory: PathBuf,
-    /// Where it runs.
-    pub(crate) site: Site,
-    /// The only address the server listens on.
-    pub(crate) address: Ipv4Addr,
-    /// TCP port.
-    pub(crate) port: u16,
-    /// Database owned by `user`.
-    pub(crate) database: String,
-    /// Role that logs in.
-    pub(crate) user: String,
-    /// The role's password.
-    pub(crate) password: String,
-    /// Replication; a single server when `None`.
-    pub(crate) replication: Option<Replication>,
-}
-
-/// Role of a server in a replication.
-#[derive(Clone)]
-pub(crate) struct Replication {
-    /// Password of [`REPLICATOR`].
-    pub(crate) password: String,
-    /// Address of the primary, which has the same port; `None` on the primary.
-    pub(crate) primary: Option<Ipv4Addr>,
-}
-
-/// A started server.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Started {
-    pub(crate) process: ProcessIdentity,
-    /// Whether it is a standby that streams from its primary.
-    pub(crate) streams: bool,
-}
-
-impl PostgresSpec {
-    fn check(&self) -> Result<(), PostgresError> {
-        let replication = self.replication.as_ref().map(|replication| ("replication password", &replication.password));
-        let own = [("user", &self.user), ("database", &self.database), ("password", &self.password)];
-        for (what, text) in own.into_iter().chain(replication) {
-            if text.is_empty() || text.chars().any(char::is_control) {
-                return Err(PostgresError::Unusable { what });
-            }
-        }
-        if self.replication.is_some() && self.user == REPLICATOR {
-            return Err(PostgresError::Reserved);
-        }
-        Ok(())
-    }
-
-    fn launch(&self) -> Launch<'_> {
-        Launch {
-            site: &self.site,
-            address: self.address,
-            port: self.port,
-            user: &self.user,
-            database: &self.database,
-            settings: if self.replication.is_some() { REPLICATION_SETTINGS } else { SETTINGS },
-        }
-    }
-}
-
 /// Reasons why a server could not be started.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PostgresError {
     /// PostgreSQL is not installed.
     #[error(transparent)]
     NotInstalled(#[from] NotInstalled),
-    /// The server's user cannot enter the directory.
-    #[error(
-        "PostgreSQL does not run as root but as {}, who cannot enter {}: let others pass through it \
-         (`chmod o+x {}`), or keep the cloud in another directory",
-        user::unprivileged_name(), closed.display(), closed.display()
-    )]
-    Closed {
-        /// The directory above the data that cannot be entered.
-        closed: PathBuf,
-    },
-    /// A name or password that cannot be quoted in SQL.
-    #[error("the {what} of the database is empty or has a control character in it: choose another")]
-    Unusable {
-        /// `user`, `database`, `password` or `replication password`.
-        what: &'static str,
-    },
-    /// The owner of the database has the name of the replication role.
-    #[error("the user {REPLICATOR:?} is the role of standbys: choose another name for the owner of the database")]
-    Reserved,
+    /// The directory cannot be used, or a program cannot be run.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// A name or password cannot be used.
+    #[error(transparent)]
+    Unusable(#[from] Unusable),
     /// A standby does not receive its primary's log.
     #[error("PostgreSQL does not stream from its primary {primary}:{port}; its log ends with: {log}")]
     NotStreaming {
@@ -148,24 +61,6 @@ pub(crate) enum PostgresError {
         /// The last lines of `postgres.log`.
         log: String,
     },
-    /// An operation on the file system failed.
-    #[error("{} cannot be prepared for PostgreSQL: {source}", path.display())]
-    Directory {
-        /// The path.
-        path: PathBuf,
-        /// The system's reason.
-        #[source]
-        source: io::Error,
-    },
-    /// A program could not be started.
-    #[error("{} cannot be run: {source}", program.display())]
-    Run {
-        /// Its path.
-        program: PathBuf,
-        /// The system's reason.
-        #[source]
-        source: io::Error,
-    },
     /// `initdb`, or the creation of role and database failed.
     #[error("{step} failed: {output}")]
     Setup {
@@ -173,17 +68,6 @@ pub(crate) enum PostgresError {
         step: &'static str,
         /// Output of the program.
         output: String,
-    },
-    /// Another process listens on the address.
-    #[error("{address}:{port} cannot be listened on ({source}): stop what uses it or choose another port")]
-    Address {
-        /// Address of the server.
-        address: Ipv4Addr,
-        /// Port of the server.
-        port: u16,
-        /// The system's reason.
-        #[source]
-        source: io::Error,
     },
     /// The server exited, or did not accept connections in time.
     #[error("PostgreSQL on {address}:{port} {what}; its log ends with: {log}")]
@@ -204,7 +88,7 @@ pub(crate) enum PostgresError {
 ///
 /// An existing data directory is used again; the role's password becomes the given one. The data of a standby, with its
 /// roles and passwords, is its primary's.
-pub(crate) async fn start(spec: &PostgresSpec) -> Result<Started, PostgresError> {
+pub(crate) async fn start(spec: &DatabaseSpec) -> Result<Started, PostgresError> {
     spec.check()?;
     let server = Server::open(&spec.directory)?;
     server.stop_leftover().await;
@@ -215,27 +99,35 @@ pub(crate) async fn start(spec: &PostgresSpec) -> Result<Started, PostgresError>
     }
     server.initialise(SUPERUSER).await?;
     ensure_role_and_database(&server, spec).await?;
-    Ok(Started { process: server.launch(&spec.launch()).await?, streams: false })
+    Ok(Started { process: server.launch(&launch(spec)).await?, streams: false })
+}
+
+/// Copies the data of a stopped server to another directory, if there is any.
+pub(crate) async fn copy(from: &Path, to: &Path) -> Result<(), PostgresError> {
+    let (from, to) = (Server::open(from)?, Server::open(to)?);
+    if !from.has_data() {
+        return Ok(());
+    }
+    let partial = to.empty("data.new")?;
+    to.copy(&from.data(), &partial).await?;
+    Ok(to.become_data(&partial)?)
 }
 
 /// Shuts the server down: closes sessions and writes the data. Kills processes that do not exit in time.
 pub(crate) async fn stop(identity: ProcessIdentity) {
-    identity.signal(Signal::INT);
-    if !identity.exits_within(STOP_LIMIT).await {
-        tracing::warn!(pid = identity.pid, "PostgreSQL did not shut down in time and is killed");
-        identity.kill();
-        identity.exits_within(STOP_LIMIT).await;
+    server_home::stop(identity, Signal::INT).await;
+}
+
+/// Returns the parameters of the start of a server of a host.
+fn launch(spec: &DatabaseSpec) -> Launch<'_> {
+    Launch {
+        site: &spec.site,
+        address: spec.address,
+        port: spec.port,
+        user: &spec.user,
+        database: &spec.database,
+        settings: if spec.replication.is_some() { REPLICATION_SETTINGS } else { SETTINGS },
     }
-}
-
-/// Deletes the data and the log of a stopped server, including data outside of the cloud's directory.
-pub(crate) fn remove(directory: &Path) -> io::Result<()> {
-    home::remove(directory)
-}
-
-/// Deletes data outside of the cloud's directory whose directories no longer exist.
-pub(crate) fn sweep() {
-    home::sweep_all();
 }
 
 /// Quotes a text as an SQL identifier.
@@ -248,7 +140,7 @@ pub(crate) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-async fn ensure_role_and_database(server: &Server, spec: &PostgresSpec) -> Result<(), PostgresError> {
+async fn ensure_role_and_database(server: &Server, spec: &DatabaseSpec) -> Result<(), PostgresError> {
     let (role, database) = (identifier(&spec.user), identifier(&spec.database));
     // A standby reads the state of its own replication, which needs `pg_read_all_stats`.
     let replicator = spec.replication.as_ref().map(|replication| {

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 
 use super::background::{Phase, PhaseWatch};
 use super::network::NetworkHandle;
-use super::postgres;
+use super::{postgres, server_home};
 use crate::model::Cloud;
 use crate::model::rds::{DbInstance, Place};
 use crate::state::Shared;
@@ -128,7 +128,7 @@ fn remove_unused(shared: &Shared) {
         if entry.file_name().to_str().is_some_and(|name| known.contains(name)) {
             continue;
         }
-        if let Err(error) = postgres::remove(&entry.path()) {
+        if let Err(error) = server_home::remove(&entry.path()) {
             tracing::warn!(%error, "{} could not be removed", entry.path().display());
         }
     }

@@ -8,21 +8,19 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::confinement::Confinement;
+use super::engine::{Engine, EngineError};
 use super::network::{NetworkHandle, Place, Site};
-use super::postgres::{PostgresSpec, Replication};
 use super::process::{ProcessSpec, spawn};
-use super::{artifact, metadata, postgres};
+use super::server_home::{self, DatabaseSpec, Replication};
+use super::{artifact, metadata};
 use crate::domain::network::{self, End, Flow, Traffic};
 use crate::domain::ssm;
 use crate::model::Cloud;
 use crate::model::ec2::instance::Instance;
-use crate::model::machine::{Artifact, MachinePostgres, MachineProgram, MachineService, ParameterReference};
+use crate::model::machine::{Artifact, MachineDatabase, MachineProgram, MachineService, ParameterReference};
 use crate::model::process::ProcessIdentity;
 use crate::state::Shared;
 use crate::wire::ApiError;
-
-/// Name of the database among an instance's services, and of its directory.
-pub(crate) const POSTGRES: &str = "postgres";
 
 /// Line of a host's console when its database is a standby that streams from its primary: part of the Machine document's
 /// format, which deployments wait for.
@@ -31,7 +29,7 @@ const STREAMING: &str = "infra: the standby streams from its primary";
 /// The program of a unit.
 pub(super) enum Unit {
     Service(MachineService),
-    Postgres(MachinePostgres),
+    Database(Engine, MachineDatabase),
 }
 
 /// A started unit.
@@ -108,7 +106,7 @@ pub(super) enum UnitError {
     #[error(transparent)]
     Artifact(#[from] artifact::ArtifactError),
     #[error(transparent)]
-    Postgres(#[from] postgres::PostgresError),
+    Engine(#[from] EngineError),
     #[error("the parameter {name} cannot be read: {message}")]
     Parameter { name: String, message: String },
     #[error(
@@ -126,15 +124,15 @@ impl Unit {
         Unit::Service(service)
     }
 
-    pub(super) fn postgres(database: MachinePostgres) -> Unit {
-        Unit::Postgres(database)
+    pub(super) fn database(engine: Engine, database: MachineDatabase) -> Unit {
+        Unit::Database(engine, database)
     }
 
     /// Returns the port that the service listens on.
     pub(super) fn port(&self) -> Option<u16> {
         match self {
             Unit::Service(service) => service.listen,
-            Unit::Postgres(database) => Some(database.port),
+            Unit::Database(engine, database) => Some(database.port.unwrap_or_else(|| engine.default_port())),
         }
     }
 
@@ -142,7 +140,7 @@ impl Unit {
     pub(super) fn log(&self, directory: &Path) -> PathBuf {
         match self {
             Unit::Service(service) => directory.join(format!("{}.log", service.name)),
-            Unit::Postgres(_) => directory.join(POSTGRES).join("postgres.log"),
+            Unit::Database(engine, _) => directory.join(engine.name()).join(engine.log()),
         }
     }
 
@@ -150,7 +148,7 @@ impl Unit {
     fn is_installed(&self, directory: &Path) -> bool {
         match self {
             Unit::Service(service) => programs(service).all(|(name, _)| program_path(directory, &name).exists()),
-            Unit::Postgres(_) => directory.join(POSTGRES).exists(),
+            Unit::Database(engine, _) => directory.join(engine.name()).exists(),
         }
     }
 
@@ -159,7 +157,7 @@ impl Unit {
         host.check_way_out()?;
         match self {
             Unit::Service(service) => install_programs(service, host.shared, host.directory).await,
-            Unit::Postgres(_) => Ok(()),
+            Unit::Database(..) => Ok(()),
         }
     }
 
@@ -172,22 +170,22 @@ impl Unit {
             Unit::Service(service) => {
                 start_service(service, host).await.map(|process| Started { process, report: None })
             }
-            Unit::Postgres(database) => {
+            Unit::Database(engine, database) => {
                 let replication = database.replication.as_ref().map(|replication| {
                     let password = host.parameter(&replication.password)?;
                     Ok::<_, UnitError>(Replication { password, primary: replication.primary })
                 });
-                let spec = PostgresSpec {
-                    directory: host.directory.join(POSTGRES),
+                let spec = DatabaseSpec {
+                    directory: host.directory.join(engine.name()),
                     site: host.site(),
                     address: host.address(),
-                    port: database.port,
+                    port: database.port.unwrap_or_else(|| engine.default_port()),
                     database: database.database.clone(),
                     user: database.user.clone(),
                     password: host.parameter(&database.password)?,
                     replication: replication.transpose()?,
                 };
-                let postgres::Started { process, streams } = postgres::start(&spec).await?;
+                let server_home::Started { process, streams } = engine.start(&spec).await?;
                 Ok(Started { process, report: streams.then_some(STREAMING) })
             }
         }

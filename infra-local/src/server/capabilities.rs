@@ -5,12 +5,13 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::runtime::postgres;
-use crate::runtime::postgres::PostgresError;
-use crate::runtime::user;
+use crate::runtime::{mariadb, postgres, server_home, user};
 
 /// Feature that hosts with PostgreSQL and databases require.
 const POSTGRESQL: &str = "postgresql";
+
+/// Feature that hosts with MariaDB require.
+const MARIADB: &str = "mariadb";
 
 /// Capabilities of the machine on which a cloud runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,9 +39,15 @@ impl Capabilities {
     /// Examines the machine and the cloud's directory.
     pub(crate) fn of(directory: &Path) -> std::io::Result<Capabilities> {
         let space = rustix::fs::statvfs(directory)?;
-        let postgresql = postgresql(directory).map(|obstacle| (POSTGRESQL.to_owned(), obstacle));
+        let missing = [
+            (POSTGRESQL, "PostgreSQL", postgres::find_binaries().err().map(|error| error.to_string())),
+            (MARIADB, "MariaDB", mariadb::find_binaries().err().map(|error| error.to_string())),
+        ];
+        let unavailable = missing
+            .into_iter()
+            .filter_map(|(feature, server, missing)| Some((feature.to_owned(), obstacle(directory, server, missing)?)));
         Ok(Capabilities {
-            unavailable: postgresql.into_iter().collect(),
+            unavailable: unavailable.collect(),
             free_bytes: space.f_bavail.saturating_mul(space.f_frsize),
             lowest_port: lowest_port(),
             occupied_ports: ["/proc/net/tcp", "/proc/net/tcp6"].into_iter().flat_map(occupied_ports).collect(),
@@ -48,17 +55,16 @@ impl Capabilities {
     }
 }
 
-/// Returns the reason why no PostgreSQL server can run.
-fn postgresql(directory: &Path) -> Option<Obstacle> {
-    if let Err(error @ PostgresError::NotInstalled(_)) = postgres::find_binaries() {
-        let text = error.to_string();
+/// Returns the reason why no server of this kind can run. `missing` is the error of the search for its programs.
+fn obstacle(directory: &Path, server: &str, missing: Option<String>) -> Option<Obstacle> {
+    if let Some(text) = missing {
         let (reason, remedy) = text.split_once(". ").unwrap_or((&text, "install it"));
         return Some(Obstacle { reason: reason.to_owned(), remedy: remedy.to_owned() });
     }
-    let closed = postgres::closed_above(directory)?;
+    let closed = server_home::closed_above(directory)?;
     let (closed, user) = (closed.display(), user::unprivileged_name());
     Some(Obstacle {
-        reason: format!("PostgreSQL does not run as root but as {user}, who cannot enter {closed}"),
+        reason: format!("{server} does not run as root but as {user}, who cannot enter {closed}"),
         remedy: format!(
             "let others pass through it: `chmod o+x {closed}`, or keep everything in another place: `--directory PATH`"
         ),

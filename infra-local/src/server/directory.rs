@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::start_error::StartError;
 use super::{credentials, options, running, usage};
-use crate::runtime::postgres;
+use crate::runtime::server_home;
 use crate::state::files::{self, LOCK};
 
 /// Deletes the contents of the cloud's directory, except for its options and its access key. The cloud must not run.
@@ -25,14 +25,14 @@ pub async fn reset(directory: &Path) -> Result<(), StartError> {
         let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
         removed.map_err(unusable(&path))?;
     }
-    postgres::sweep();
+    server_home::sweep_all();
     Ok(())
 }
 
 /// Allows database servers that run as another user, which they do if this process is root, to pass through a
 /// directory, but nothing else.
 pub fn admit_databases(directory: &Path) -> std::io::Result<()> {
-    postgres::admit(directory)
+    server_home::admit(directory)
 }
 
 /// Creates the directory for its owner only, and makes its path absolute, because processes have other working

@@ -37,7 +37,7 @@ use crate::domain::network::ENDPOINTS;
 use crate::model;
 use crate::runtime::background::PhaseWatch;
 use crate::runtime::network::{NetworkHandle, Place};
-use crate::runtime::postgres;
+use crate::runtime::{mariadb, postgres};
 use crate::server::credentials::Token;
 use crate::services::operation::Run;
 use crate::services::{Call, Operation, State};
@@ -400,6 +400,7 @@ impl Server {
         // Launches and databases depend on the programs of this machine.
         if ["ec2", "rds"].contains(&scope.service.as_str()) {
             postgres::discover();
+            mariadb::discover();
         }
         let call = Call {
             input,

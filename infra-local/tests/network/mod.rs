@@ -5,6 +5,7 @@ mod behaviour;
 mod cloud;
 mod example;
 mod faults;
+mod replication;
 mod resolver;
 
 use std::fs;
@@ -52,6 +53,7 @@ pub(crate) fn main() {
         faults::a_partition_stops_open_and_new_connections_until_it_is_cleared,
         faults::lost_packets_slow_a_transfer_down_and_keep_its_data,
         faults::delayed_packets_arrive_later_and_unchanged,
+        replication::a_standby_streams_from_the_private_address_of_its_primary,
         resolver::programs_and_sockets_of_an_instance_resolve_names,
         behaviour::an_entry_of_a_network_acl_closes_connections_until_it_is_deleted,
         cloud::a_fault_of_a_zone_survives_the_cloud_and_affects_later_instances,

@@ -23,6 +23,7 @@ MOTO = 5000
 PORT = 8080
 CLIENTS = "hostssl all all 0.0.0.0/0 scram-sha-256"
 OBSOLETE = "host all all 0.0.0.0/0 scram-sha-256"
+STREAMING = "infra: the standby streams from its primary"
 # cloud-init detects EC2 by the firmware, which a container does not have.
 FIRMWARE = """
 
@@ -39,12 +40,12 @@ apt: {preserve_sources_list: true}
 class World:
     """The program's deployment, the services around the hosts, and the hosts."""
 
-    def __init__(self, work, kept, stack):
-        self.work, self.kept, self.stack = Path(work), Path(kept), stack
+    def __init__(self, work, kept, stack, replicated):
+        self.work, self.kept, self.stack, self.replicated = Path(work), Path(kept), stack, replicated
         self.hosts, self.moto = [], None
 
     def deploy(self):
-        """Deploys the default program to moto."""
+        """Deploys the default program and the example with a standby to moto."""
         self.moto = subprocess.Popen(["moto_server", "-H", "127.0.0.1", "-p", str(MOTO)], stdout=subprocess.DEVNULL,
                                      stderr=(self.work / "moto.log").open("w"))
         endpoint = f"http://127.0.0.1:{MOTO}"
@@ -54,11 +55,13 @@ class World:
         patient = Config(read_timeout=300, retries={"max_attempts": 0})
         for region in ("us-east-1", "us-east-2"):
             boto3.client("ec2", region, endpoint_url=endpoint, config=patient).describe_images()
-        up = [self.stack, "--directory", self.work / "infra", "--target", "aws", "--endpoint", endpoint,
-              "--readiness", "control-plane", "--program", "multicloud-orm", "up", "--yes"]
-        # On a busy machine, the upload of the executable to moto may time out.
-        if not any(subprocess.run(up).returncode == 0 for _ in range(3)):
-            raise Failure("the program could not be deployed to moto")
+        on_moto = ["--directory", self.work / "infra", "--target", "aws", "--endpoint", endpoint, "--readiness",
+                   "control-plane"]
+        for up in ([self.stack, *on_moto, "--program", "multicloud-orm", "up", "--yes"],
+                   [self.replicated, *on_moto, "up", "--yes", "-c", "region=us-east-1"]):
+            # On a busy machine, the upload of the executable to moto may time out.
+            if not any(subprocess.run(up).returncode == 0 for _ in range(3)):
+                raise Failure(f"the program could not be deployed to moto: {up}")
         self.instances = []
         for region in ("us-east-1", "us-east-2"):
             ec2 = boto3.client("ec2", region, endpoint_url=endpoint)
@@ -129,9 +132,12 @@ class World:
         host.power_on()
         return host
 
-    def end(self):
+    def end_hosts(self):
         for host in self.hosts:
             host.clean_up()
+
+    def end(self):
+        self.end_hosts()
         if self.moto:
             self.moto.kill()
 
@@ -266,19 +272,58 @@ def kept_disk(world, previous, password):
     expect("no encryption" in login(host, password, "disable"), "the database accepts a password without TLS")
 
 
+def replication(world):
+    """A primary and its standby, which boot at the same time."""
+    is_standby = lambda data: "/usr/local/sbin/infra-standby" in data
+    hosts = {"standby": is_standby, "primary": lambda data: "00-postgres" in data and not is_standby(data)}
+    for name, condition in hosts.items():
+        instance_id, address, user_data = world.instance("us-east-1", condition)
+        hosts[name] = world.host(name, address, instance_id, "us-east-1", user_data)
+    standby, primary = hosts["standby"], hosts["primary"]
+    reports = lambda: standby.console.read_text(errors="replace").count(STREAMING)
+    standby.wait_for("a standby that streams", 900, reports)
+    primary.wait_for("the primary", 60, lambda: active(primary, "infra.service"))
+    encrypted = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_replication USING (pid) WHERE ssl AND state = 'streaming'"
+    expect(psql(primary, "postgres", encrypted).strip() == "1", "the standby has no TLS connection to its primary")
+    expect(any("no encryption" in replicates(standby, primary, secret, "disable") for secret in world.secrets),
+           "the primary admits standbys without TLS")
+    expect("no pg_hba.conf entry" not in replicates(standby, primary, world.secrets[0], "require"),
+           "the primary does not admit standbys over TLS")
+    psql(primary, "tasks", "CREATE TABLE replicated AS SELECT 1 AS number")
+    rows = lambda: psql(standby, "tasks", "SELECT count(*) FROM replicated").strip()
+    standby.wait_for("the first row", 60, lambda: rows() == "1")
+
+    primary.power_off()
+    expect(rows() == "1", "the standby does not serve reads without its primary")
+    standby.reboot()
+    standby.wait_for("its start without the primary", 300, lambda: rows() == "1" and active(standby, "infra.service"))
+    primary.power_on()
+    primary.wait_for("the primary again", 300, lambda: psql(primary, "tasks", "INSERT INTO replicated VALUES (2)") == "")
+    standby.wait_for("the second row", 60, lambda: int(rows()) > 1)
+    expect(reports() == 1, "the standby has copied its primary again")
+
+
+def replicates(client, server, password, mode):
+    """Logs in as a standby does, and returns the output."""
+    url = f"postgres://replicator:{password}@{server.address}/?replication=true&sslmode={mode}"
+    return client.run("psql", "-XAtq", "-d", url, "-c", "IDENTIFY_SYSTEM", check=False)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("work")
     parser.add_argument("kept")
     parser.add_argument("stack")
+    parser.add_argument("replicated")
     parser.add_argument("--short", action="store_true", help="outages of seconds instead of minutes")
+    parser.add_argument("--only", choices=["replication"], help="one scenario alone")
     options = parser.parse_args()
     away = {"mirror": 15, "SSM": 40} if options.short else {"mirror": 60, "SSM": 240}
     # A private /run, which is removed with the mount namespace.
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)
     cloud.ip("link", "set", "lo", "up")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    world = World(options.work, options.kept, options.stack)
+    world = World(options.work, options.kept, options.stack, options.replicated)
     began = time.monotonic()
 
     def scenario(name, function, *arguments):
@@ -290,11 +335,14 @@ def main():
     try:
         scenario("the program, on moto", world.deploy)
         scenario("the services", world.serve)
-        store, password = scenario("database, mirror unreachable", database, world, away["mirror"])
-        image = scenario("builder", builder, world)
-        host = scenario("application, SSM unreachable; reboot", application, world, image, away["SSM"], store)
-        host.power_off()
-        scenario("kept disk", kept_disk, world, store, password)
+        if not options.only:
+            store, password = scenario("database, mirror unreachable", database, world, away["mirror"])
+            image = scenario("builder", builder, world)
+            host = scenario("application, SSM unreachable; reboot", application, world, image, away["SSM"], store)
+            host.power_off()
+            scenario("kept disk", kept_disk, world, store, password)
+            world.end_hosts()
+        scenario("replication", replication, world)
     except Exception as error:
         for host in world.hosts:
             print(f"== console of {host.name}\n{host.console.read_text(errors='replace')[-6000:]}", file=sys.stderr)

@@ -56,6 +56,10 @@ def write_environment(path, variables):
     part.replace(path)
 
 
+def apply_mariadb(mariadb, variables):
+    subprocess.run(["infra-mariadb", json.dumps(mariadb)], check=True, env={**os.environ, **variables})
+
+
 def apply_postgres(postgres, variables):
     # Passwords are passed through the environment and quoted by psql; they are on no command line.
     environment = {**os.environ, **variables}
@@ -77,6 +81,8 @@ try:
         variables = {variable: values[name] for variable, name in part["secrets"].items()}
         if part.get("postgres"):
             apply_postgres(part["postgres"], variables)
+        elif part.get("mariadb"):
+            apply_mariadb(part["mariadb"], variables)
         else:
             ports = part["ports"]
             listen = {variable: f"{address()}:{port}" for variable, port in ports.items()}

@@ -1,6 +1,7 @@
 //! Execution of the programs on a simulated file system of a host.
 #![allow(clippy::unwrap_used)]
 
+mod mariadb;
 mod standby;
 
 use super::*;
@@ -87,7 +88,8 @@ impl Host {
             bin.display()
         );
         let mut command = Command::new("python3");
-        command.arg("-c").arg(format!("{setup}\n{script}")).args(arguments).env("REPLICATION_PASSWORD", "a:b\\c");
+        command.arg("-c").arg(format!("{setup}\n{script}")).args(arguments);
+        command.env("PASSWORD", "pa'ss").env("REPLICATION_PASSWORD", "a:b\\c");
         command.output().unwrap()
     }
 

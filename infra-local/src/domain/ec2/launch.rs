@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use chrono::{DateTime, Utc};
 
 use super::{check_user_data, unknown_image, unknown_network_interface, unknown_security_group};
+use crate::domain::mariadb;
 use crate::domain::postgres;
 use crate::model::Cloud;
 use crate::model::cidr::Cidr;
@@ -139,8 +140,13 @@ fn check_machine(of_image: Option<&MachineDocument>, data: &LaunchData) -> Outco
             .map_err(|error| ApiError::new("InvalidUserData.Malformed", error.to_string()))?,
         None => None,
     };
-    if of_image.into_iter().chain(&own).any(MachineDocument::keeps_data) {
-        postgres::installed().map_err(|error| ApiError::new("Unsupported", error.to_string()))?;
+    for machine in of_image.into_iter().chain(&own) {
+        if machine.postgres.is_some() {
+            postgres::installed().map_err(|error| ApiError::new("Unsupported", error.to_string()))?;
+        }
+        if machine.mariadb.is_some() {
+            mariadb::installed().map_err(|error| ApiError::new("Unsupported", error.to_string()))?;
+        }
     }
     Ok(())
 }

@@ -1,20 +1,10 @@
 //! Queries to a running server, by the `psql` of the same installation.
 
 use std::ffi::OsStr;
-use std::net::Ipv4Addr;
 
-use super::server::Finished;
 use super::{PostgresError, Server, server};
 use crate::runtime::network::Site;
-
-/// Address and user of a connection to a server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Login {
-    pub(crate) address: Ipv4Addr,
-    pub(crate) port: u16,
-    pub(crate) user: String,
-    pub(crate) password: String,
-}
+use crate::runtime::server_home::{Finished, Login};
 
 impl Login {
     /// Executes statements in the database `postgres` without logging them, and returns the result of the last one.

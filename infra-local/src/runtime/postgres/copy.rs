@@ -2,8 +2,9 @@
 
 use std::ffi::OsStr;
 
-use super::{Login, PostgresError, Server};
+use super::{PostgresError, Server};
 use crate::runtime::network::Site;
+use crate::runtime::server_home::Login;
 
 /// The file whose presence makes a server a standby; promotion removes it.
 pub(super) const SIGNAL: &str = "standby.signal";
@@ -16,7 +17,7 @@ impl Server {
 
     /// Makes the data directory that of a standby.
     pub(crate) fn become_standby(&self) -> Result<(), PostgresError> {
-        self.write(SIGNAL, "")
+        Ok(self.write(SIGNAL, "")?)
     }
 
     /// Replaces the data directory by a copy of a running server's, which is connected to from this site. The previous data
@@ -33,6 +34,6 @@ impl Server {
         if !output.success {
             return Err(PostgresError::Setup { step: "pg_basebackup", output: output.text() });
         }
-        self.become_data(&target)
+        Ok(self.become_data(&target)?)
     }
 }

@@ -1,14 +1,14 @@
 //! Standbys of hosts: their start, and the copy of the primary's data.
 
-use std::fs;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::copy::SIGNAL;
-use super::{Login, PostgresError, PostgresSpec, REPLICATOR, Replication, Server, Started, stop};
+use super::{PostgresError, Server, launch, stop};
 use crate::model::process::ProcessIdentity;
+use crate::runtime::server_home::{DatabaseSpec, Login, Replication, Started};
 
 /// File in the data directory of a standby that has streamed at least once.
 const COMPLETE: &str = "infra-standby";
@@ -33,17 +33,12 @@ const REMOVED: &str = "has already been removed";
 /// has the log that the standby lacks.
 pub(super) async fn start(
     server: &Server,
-    spec: &PostgresSpec,
+    spec: &DatabaseSpec,
     replication: &Replication,
     primary: Ipv4Addr,
 ) -> Result<Started, PostgresError> {
-    let login = |address| Login {
-        address,
-        port: spec.port,
-        user: REPLICATOR.to_owned(),
-        password: replication.password.clone(),
-    };
-    let (upstream, own) = (login(primary), login(spec.address));
+    let upstream = spec.replicator(replication, primary);
+    let own = spec.replicator(replication, spec.address);
     if !server.is_standby() {
         server.copy_from(&spec.site, &upstream).await?;
         // The primary may be a former standby.
@@ -53,8 +48,8 @@ pub(super) async fn start(
     let is_complete = server.data().join(COMPLETE).exists();
     let following = quoted_setting(&upstream.following(&spec.address.to_string()));
     server.write("postgresql.auto.conf", &format!("primary_conninfo = {following}\n"))?;
-    let log_length = fs::metadata(server.log()).map_or(0, |log| log.len());
-    let process = server.launch(&spec.launch()).await?;
+    let log_length = server.log_length();
+    let process = server.launch(&launch(spec)).await?;
     if is_complete && !upstream.accepts(&spec.site).await {
         return Ok(Started { process, streams: false });
     }
@@ -78,7 +73,7 @@ pub(super) async fn start(
 /// Progress of a standby after its start.
 struct Progress<'a> {
     server: &'a Server,
-    spec: &'a PostgresSpec,
+    spec: &'a DatabaseSpec,
     own: &'a Login,
     process: ProcessIdentity,
     /// Length of the log before the start.

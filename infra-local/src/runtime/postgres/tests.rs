@@ -9,6 +9,7 @@ use std::path::Path;
 use tokio::process::Command;
 
 use super::*;
+use crate::runtime::network::Site;
 
 mod replication;
 
@@ -22,7 +23,7 @@ fn names_and_texts_are_quoted() {
 async fn a_password_that_would_end_the_statement_is_refused() {
     let directory = open_directory();
     let spec = spec(directory.path(), "a\nb");
-    assert!(matches!(start(&spec).await, Err(PostgresError::Unusable { what: "password" })));
+    assert!(matches!(start(&spec).await, Err(PostgresError::Unusable(Unusable::Text("password")))));
 }
 
 /// Returns a directory that the server's user may enter. The data is kept there and deleted with it.
@@ -32,10 +33,10 @@ fn open_directory() -> tempfile::TempDir {
     directory
 }
 
-fn spec(directory: &Path, password: &str) -> PostgresSpec {
+fn spec(directory: &Path, password: &str) -> DatabaseSpec {
     let address = Ipv4Addr::new(127, 251, 7, 9);
     let port = std::net::TcpListener::bind((address, 0)).unwrap().local_addr().unwrap().port();
-    PostgresSpec {
+    DatabaseSpec {
         directory: directory.join("postgres"),
         site: Site::Host,
         address,
@@ -48,7 +49,7 @@ fn spec(directory: &Path, password: &str) -> PostgresSpec {
 }
 
 /// Runs a query with `psql`, over TCP and with the password.
-async fn query(spec: &PostgresSpec, password: &str, sql: &str) -> Result<String, String> {
+async fn query(spec: &DatabaseSpec, password: &str, sql: &str) -> Result<String, String> {
     let psql = find_binaries().unwrap().postgres.with_file_name("psql");
     let output = Command::new(psql)
         .args([
@@ -83,7 +84,7 @@ async fn data_survives_a_restart_and_the_password_changes() {
     stop(identity).await;
     assert!(!identity.is_alive());
 
-    let second = PostgresSpec { password: "two".to_owned(), ..first.clone() };
+    let second = DatabaseSpec { password: "two".to_owned(), ..first.clone() };
     let identity = start(&second).await.unwrap().process;
     assert_eq!(query(&second, "two", "SELECT answer FROM t").await.unwrap(), "42");
     assert!(query(&second, &first.password, "SELECT 1").await.is_err());

@@ -17,7 +17,8 @@ use crate::model::rds::{DbInstance, Seed, Stage, Trouble};
 use crate::runtime::background::{Phase, PhaseWatch};
 use crate::runtime::network::Site;
 use crate::runtime::postgres;
-use crate::runtime::postgres::{Launch, Login, PostgresError, Server};
+use crate::runtime::postgres::{Launch, PostgresError, Server};
+use crate::runtime::server_home::Login;
 use crate::state::Shared;
 use crate::state::paths::database as directory;
 

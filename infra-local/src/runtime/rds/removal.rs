@@ -6,8 +6,8 @@ use super::view::View;
 use crate::model::ACCOUNT;
 use crate::model::process::ProcessIdentity;
 use crate::model::rds::{Seed, Stage};
-use crate::runtime::postgres;
 use crate::runtime::postgres::{PostgresError, Server};
+use crate::runtime::server_home::{self, HomeError};
 use crate::state::paths::database as directory;
 
 impl Host {
@@ -46,7 +46,7 @@ impl Host {
             volume.become_data(&server.data())?;
         }
         let path = self.directory();
-        postgres::remove(&path).map_err(|source| PostgresError::Directory { path, source })?;
+        server_home::remove(&path).map_err(|source| HomeError::Directory { path, source })?;
         self.forget(view);
         Ok(Flow::Ended)
     }

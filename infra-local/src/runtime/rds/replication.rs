@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::runtime::network::Site;
-use crate::runtime::postgres::{Login, PostgresError, Server};
+use crate::runtime::postgres::{PostgresError, Server};
+use crate::runtime::server_home::Login;
 
 /// Time limit for a reload of a server's settings.
 const RELOAD: Duration = Duration::from_secs(10);

@@ -1,7 +1,8 @@
 //! Roles of a database: the service's superuser, and a master user without superuser rights.
 
 use crate::model::rds::Account;
-use crate::runtime::postgres::{Login, PostgresError, Server, identifier, literal};
+use crate::runtime::postgres::{PostgresError, Server, identifier, literal};
+use crate::runtime::server_home::Login;
 
 /// The service's own superuser, which no client uses.
 pub(super) const SERVICE: &str = "rdsadmin";

@@ -3,7 +3,8 @@
 use crate::model::Region;
 use crate::model::rds::{Rds, Snapshot, Stage};
 use crate::runtime::network::Site;
-use crate::runtime::postgres::{Login, PostgresError, Server};
+use crate::runtime::postgres::{PostgresError, Server};
+use crate::runtime::server_home::Login;
 use crate::state::Shared;
 use crate::state::paths::database as directory;
 
@@ -41,7 +42,7 @@ async fn make(shared: &Shared, snapshot: &Snapshot, of: &Server, running: Option
         // A cluster that never had an instance has no data.
         return Ok(());
     }
-    server.become_data(&target)
+    Ok(server.become_data(&target)?)
 }
 
 /// Copies a snapshot's data to the data directory of a server.
@@ -52,5 +53,5 @@ pub(super) async fn restore(shared: &Shared, resource_id: &str, to: &Server) -> 
     }
     let target = to.empty("data.new")?;
     to.copy(&snapshot.data(), &target).await?;
-    to.become_data(&target)
+    Ok(to.become_data(&target)?)
 }

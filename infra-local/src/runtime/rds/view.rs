@@ -9,7 +9,7 @@ use crate::domain::rds::settings;
 use crate::domain::rds::settings::Wanted;
 use crate::model::process::ProcessIdentity;
 use crate::model::rds::{Account, DbInstance, Rds, Snapshot, Stage};
-use crate::runtime::postgres::Login;
+use crate::runtime::server_home::Login;
 use crate::state::Shared;
 
 /// An instance, with the state of related instances.

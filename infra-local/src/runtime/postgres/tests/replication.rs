@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use super::*;
+use crate::runtime::server_home::Replication;
 
 const REPLICATION_PASSWORD: &str = "re'pl\\i \"cate\"";
 
 /// A primary and a standby in separate directories, with the same port and separate addresses.
 struct Pair {
-    primary: PostgresSpec,
-    standby: PostgresSpec,
+    primary: DatabaseSpec,
+    standby: DatabaseSpec,
     _directories: [tempfile::TempDir; 2],
 }
 
@@ -22,19 +23,19 @@ impl Pair {
         let replication = |primary| Some(Replication { password: REPLICATION_PASSWORD.to_owned(), primary });
         let server = |directory: &tempfile::TempDir| spec(directory.path(), "o'ne \\ \"x\"");
         let [first, second] = &directories;
-        let primary = PostgresSpec { address, port, replication: replication(None), ..server(first) };
+        let primary = DatabaseSpec { address, port, replication: replication(None), ..server(first) };
         let standby =
-            PostgresSpec { address: standby_address, port, replication: replication(Some(address)), ..server(second) };
+            DatabaseSpec { address: standby_address, port, replication: replication(Some(address)), ..server(second) };
         Self { primary, standby, _directories: directories }
     }
 }
 
-async fn execute(spec: &PostgresSpec, sql: &str) -> String {
+async fn execute(spec: &DatabaseSpec, sql: &str) -> String {
     query(spec, &spec.password, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"))
 }
 
 /// Repeats a query until it returns the expected result.
-async fn wait_for(spec: &PostgresSpec, sql: &str, expected: &str) {
+async fn wait_for(spec: &DatabaseSpec, sql: &str, expected: &str) {
     let waits = async {
         while query(spec, &spec.password, sql).await.as_deref() != Ok(expected) {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -73,7 +74,7 @@ async fn a_standby_reads_what_its_primary_writes_across_restarts_of_both() {
     wait_for(standby, "SELECT sum(n) FROM t", "10").await;
 
     stop(reader.process).await;
-    remove(&standby.directory).unwrap();
+    server_home::remove(&standby.directory).unwrap();
     reader = start(standby).await.unwrap();
     assert_eq!(execute(standby, "SELECT sum(n) FROM t").await, "10");
     stop(reader.process).await;
@@ -124,6 +125,6 @@ async fn a_standby_without_its_primary_is_refused_and_keeps_no_data() {
 #[tokio::test]
 async fn the_replication_role_cannot_own_the_database() {
     let Pair { primary, _directories, .. } = &Pair::new(244);
-    let reserved = PostgresSpec { user: REPLICATOR.to_owned(), ..primary.clone() };
-    assert!(matches!(start(&reserved).await, Err(PostgresError::Reserved)));
+    let reserved = DatabaseSpec { user: REPLICATOR.to_owned(), ..primary.clone() };
+    assert!(matches!(start(&reserved).await, Err(PostgresError::Unusable(Unusable::Reserved))));
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::PostgresError;
+use super::HomeError;
 use crate::runtime::user;
 use crate::runtime::user::User;
 
@@ -18,10 +18,10 @@ const BELONGS_TO: &str = "belongs-to";
 const PREFIX: &str = "infra-postgres-";
 
 /// Prepares the directory of a server. Fails when the server's user cannot enter it.
-pub(super) fn home(wanted: &Path) -> Result<PathBuf, PostgresError> {
+pub(super) fn home(wanted: &Path, log: &str) -> Result<PathBuf, HomeError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
-        move |source| PostgresError::Directory { path, source }
+        move |source| HomeError::Directory { path, source }
     };
     let wanted = std::path::absolute(wanted).map_err(failed(wanted))?;
     fs::create_dir_all(&wanted).map_err(failed(&wanted))?;
@@ -30,12 +30,12 @@ pub(super) fn home(wanted: &Path) -> Result<PathBuf, PostgresError> {
         Some(user) => place(&wanted, user).map_err(failed(&wanted))?,
         None => Ok(wanted.clone()),
     };
-    let home = home.map_err(|closed| PostgresError::Closed { closed })?;
+    let home = home.map_err(|closed| HomeError::Closed { closed })?;
     fs::set_permissions(&home, Permissions::from_mode(0o700)).map_err(failed(&home))?;
     if let Some(user) = user {
         std::os::unix::fs::chown(&home, Some(user.uid), Some(user.gid)).map_err(failed(&home))?;
     }
-    let log = wanted.join("postgres.log");
+    let log = wanted.join(log);
     OpenOptions::new().append(true).create(true).mode(0o600).open(&log).map_err(failed(&log))?;
     Ok(home)
 }
@@ -108,8 +108,8 @@ pub(super) fn replace_file(path: &Path, content: &[u8], user: Option<User>) -> i
     file.write_all(content)
 }
 
-/// Deletes the data of a stopped server, wherever it is.
-pub(super) fn remove(wanted: &Path) -> io::Result<()> {
+/// Deletes the data and the log of a stopped server, including data outside of the cloud's directory.
+pub(crate) fn remove(wanted: &Path) -> io::Result<()> {
     let wanted = std::path::absolute(wanted)?;
     for directory in [former_home(&wanted), wanted] {
         match fs::remove_dir_all(&directory) {
@@ -131,7 +131,7 @@ fn is_owned_by(directory: &Path, user: User) -> bool {
 }
 
 /// Removes data outside of the cloud's directory whose directories no longer exist.
-pub(super) fn sweep_all() {
+pub(crate) fn sweep_all() {
     if let Some(user) = user::unprivileged_user() {
         sweep(&std::env::temp_dir(), user);
     }
@@ -160,15 +160,17 @@ mod tests {
 
     use super::*;
 
+    const LOG: &str = "postgres.log";
+
     fn closed_directory() -> tempfile::TempDir {
         let closed = tempfile::tempdir().unwrap();
         fs::set_permissions(closed.path(), Permissions::from_mode(0o700)).unwrap();
         closed
     }
 
-    fn closed_by(outcome: Result<PathBuf, PostgresError>) -> PathBuf {
+    fn closed_by(outcome: Result<PathBuf, HomeError>) -> PathBuf {
         match outcome {
-            Err(PostgresError::Closed { closed }) => closed,
+            Err(HomeError::Closed { closed }) => closed,
             other => panic!("{other:?}"),
         }
     }
@@ -178,10 +180,10 @@ mod tests {
         let closed = closed_directory();
         let wanted = closed.path().join("above/postgres");
         if user::unprivileged_user().is_none() {
-            assert_eq!(home(&wanted).unwrap(), wanted, "the server runs as this user");
+            assert_eq!(home(&wanted, LOG).unwrap(), wanted, "the server runs as this user");
             return;
         }
-        assert_eq!(closed_by(home(&wanted)), closed.path());
+        assert_eq!(closed_by(home(&wanted, LOG)), closed.path());
         assert_eq!(closed_above(&closed.path().join("above")), Some(closed.path().to_owned()));
         assert!(!former_home(&wanted).exists());
     }
@@ -193,7 +195,7 @@ mod tests {
         let wanted = cloud.path().join("instances/i-1/postgres");
         fs::create_dir_all(wanted.parent().unwrap()).unwrap();
         fs::set_permissions(cloud.path().join("instances"), Permissions::from_mode(0o700)).unwrap();
-        assert_eq!(home(&wanted).unwrap(), wanted);
+        assert_eq!(home(&wanted, LOG).unwrap(), wanted);
         if let Some(user) = user::unprivileged_user() {
             assert_eq!(fs::metadata(&wanted).unwrap().uid(), user.uid);
             for directory in [cloud.path().to_owned(), cloud.path().join("instances")] {
@@ -212,7 +214,7 @@ mod tests {
         let wanted = cloud.path().join("postgres");
         let kept = former_home(&wanted);
         fs::create_dir_all(kept.join("data")).unwrap();
-        assert_eq!(home(&wanted).unwrap(), kept);
+        assert_eq!(home(&wanted, LOG).unwrap(), kept);
         assert_eq!(fs::metadata(&kept).unwrap().uid(), user.uid);
         assert!(wanted.join("postgres.log").exists());
         remove(&wanted).unwrap();
