@@ -4,7 +4,8 @@
 //! that a write depends on. A service decides itself which reads these are, or uses the rules of [`crate::endpoints`], so
 //! that clients read their own writes.
 //!
-//! A replica that fails is not used for [`PAUSE`]. Until then, and without a replica, the writer answers.
+//! A replica that fails, or does not answer within [`PATIENCE`], is not used for [`PAUSE`]. Until then, and without a replica,
+//! the writer answers.
 //! `database_reader_fallbacks_total` counts these queries.
 
 use std::{
@@ -15,13 +16,17 @@ use std::{
     time::Duration,
 };
 
-use sea_orm::{DatabaseConnection, DbErr};
-use tokio::time::Instant;
+use sea_orm::{ConnAcquireErr, DatabaseConnection, DbErr};
+use tokio::time::{Instant, timeout};
 
 use crate::{metrics::Metrics, reply};
 
 /// Time for which a failed replica is not used.
 pub const PAUSE: Duration = Duration::from_secs(5);
+
+/// Time limit of a query on the replica, which leaves enough of a request's time for the writer. A replica whose machine or
+/// network has failed may not answer at all.
+pub const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Connection for reads that may be stale.
 #[derive(Clone)]
@@ -74,9 +79,10 @@ impl Reader {
             return query(&self.writer).await;
         };
         if replica.is_there() {
-            match query(&replica.connection).await {
-                Ok(found) => return Ok(found),
-                Err(error) => replica.failed(&error),
+            match timeout(PATIENCE, query(&replica.connection)).await {
+                Ok(Ok(found)) => return Ok(found),
+                Ok(Err(error)) => replica.failed(&error),
+                Err(_) => replica.failed(&DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)),
             }
         }
         replica.fallbacks.fetch_add(1, Relaxed);

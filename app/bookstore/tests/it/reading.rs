@@ -1,11 +1,12 @@
 //! Reads from the reader, and from the writer after a write.
 
-use kit::testing::{Postgres, Served, wait_until};
+use kit::testing::{Postgres, Served, connect, wait_until};
+use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::{Value, json};
 
 use crate::{
     browser::Browser,
-    shop::{LIMITS, PASSWORD, Shop, serve},
+    shop::{LIMITS, PASSWORD, Shop, block_on, serve},
 };
 
 /// Writer and reader with the same user, `ana`, and other books. The reader is not a real replica, so that responses show
@@ -129,6 +130,24 @@ fn the_writer_answers_while_the_reader_is_away() {
     // Reads need no writer.
     split.writer.suspend();
     assert_eq!(catalog_of(&mut browser), "reader");
+}
+
+#[test]
+fn the_writer_answers_while_the_reader_is_silent() {
+    let Some(split) = Split::start() else {
+        return;
+    };
+    let mut browser = Browser::of(split.service.address);
+    assert_eq!(catalog_of(&mut browser), "reader");
+    block_on(async {
+        let database = connect(&split.reader.url()).await;
+        let lock = database.begin().await.unwrap();
+        lock.execute_unprepared("LOCK TABLE bookstore_book IN ACCESS EXCLUSIVE MODE").await.unwrap();
+        assert_eq!(catalog_of(&mut browser), "writer");
+        assert_eq!(metric(&split.service, "database_reader_fallbacks_total"), 1);
+        lock.rollback().await.unwrap();
+    });
+    wait_until("the reader is asked again", || catalog_of(&mut browser) == "reader");
 }
 
 #[test]
