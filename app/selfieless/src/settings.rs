@@ -19,7 +19,7 @@ pub fn with_defaults(name: &str) -> Option<String> {
 /// Settings of the routes of [`crate::operation`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
-    /// Whether `POST /api/v1/_crash` exists: `ALLOW_CRASH`.
+    /// `ALLOW_CRASH`: `true` adds the route `POST /api/v1/_crash`.
     pub allow_crash: bool,
     /// Name of the instance in the table of counts: `LISTEN`.
     pub instance: String,

@@ -73,5 +73,7 @@ impl Application for Acts {
         self.operation.answered(answered);
     }
 
-    async fn finish(self) {}
+    async fn finish(self) {
+        self.operation.finish().await;
+    }
 }

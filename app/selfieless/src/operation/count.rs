@@ -45,18 +45,32 @@ impl Counter {
 
     /// Counts a request, and returns when it is counted. A failure is logged, and the next write includes the request.
     pub async fn count(&self) {
-        self.0.pending.fetch_add(1, Relaxed);
-        let shared = Arc::clone(&self.0);
-        // A request that is cancelled while it waits must not cancel the write of other requests.
-        let written = rt::spawn(async move { shared.write().await }).await;
-        if let Ok(Err(error)) = written {
-            tracing::warn!(%error, "requests are not counted yet");
+        // An error means that the runtime is stopping: `finish` counts the request.
+        let _ = self.start().await;
+    }
+
+    /// Counts a request, without waiting.
+    pub fn count_later(&self) {
+        drop(self.start());
+    }
+
+    /// Writes the requests that are not counted yet.
+    pub async fn finish(&self) {
+        if let Err(error) = self.0.write().await {
+            tracing::warn!(%error, "some requests are not counted");
         }
     }
 
-    /// Counts a request with the next write.
-    pub fn count_later(&self) {
+    /// Starts to count a request. A request that is cancelled while it waits must not cancel the write of other requests,
+    /// so the write is a task.
+    fn start(&self) -> rt::task::JoinHandle<()> {
         self.0.pending.fetch_add(1, Relaxed);
+        let shared = Arc::clone(&self.0);
+        rt::spawn(async move {
+            if let Err(error) = shared.write().await {
+                tracing::warn!(%error, "requests are not counted yet");
+            }
+        })
     }
 
     /// Returns the number of counted requests of all instances.

@@ -110,6 +110,11 @@ impl Operation {
             self.counter.count_later();
         }
     }
+
+    /// Completes the count of requests, before the exit of the service.
+    pub async fn finish(self) {
+        self.counter.finish().await;
+    }
 }
 
 fn is_counted(path: &str) -> bool {

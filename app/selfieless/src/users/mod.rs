@@ -46,5 +46,7 @@ impl Application for Users {
         self.0.answered(answered);
     }
 
-    async fn finish(self) {}
+    async fn finish(self) {
+        self.0.finish().await;
+    }
 }
