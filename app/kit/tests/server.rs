@@ -51,7 +51,7 @@ fn health_is_ok() {
 #[test]
 fn an_application_can_answer_the_health_check() {
     let teapot = |app: &mut ServiceConfig| {
-        app.route("/healthz", web::get().to(|| async { HttpResponse::ImATeapot() }));
+        app.route("/healthz", web::get().to(|| async { HttpResponse::ImATeapot().finish() }));
     };
     let service = Served::start::<NoMigrations, _>("sqlite::memory:", LIMITS, async move |_| teapot);
     assert_eq!(service.send("GET /healthz", "").status, 418);
