@@ -18,7 +18,7 @@ use actix_web::{
     web::Data,
 };
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, Statement};
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::Instant};
 
 use super::is_counted;
 
@@ -32,44 +32,48 @@ struct Shared {
     instance: String,
     /// Requests that are not in the database yet.
     pending: AtomicI64,
-    /// Held while a statement runs.
-    writing: Mutex<()>,
+    /// Held while a statement runs. Contains the time and the error of the last statement, if it failed.
+    writing: Mutex<Option<(Instant, DbErr)>>,
 }
 
 impl Counter {
     /// Returns a counter in a table, in the row of this instance.
     pub fn new(database: DatabaseConnection, table: &'static str, instance: String) -> Self {
-        let (pending, writing) = (AtomicI64::new(0), Mutex::new(()));
+        let (pending, writing) = (AtomicI64::new(0), Mutex::new(None));
         Self(Arc::new(Shared { database, table, instance, pending, writing }))
     }
 
-    /// Counts a request, and returns when it is counted. A failure is logged, and the next write includes the request.
+    /// Counts a request, and returns when it is counted. After a failure, the next write includes the request.
     pub async fn count(&self) {
-        // An error means that the runtime is stopping: `finish` counts the request.
-        let _ = self.start().await;
+        self.0.pending.fetch_add(1, Relaxed);
+        // The failure is logged.
+        let _ = self.write().await;
     }
 
     /// Counts a request, without waiting.
     pub fn count_later(&self) {
-        drop(self.start());
+        self.0.pending.fetch_add(1, Relaxed);
+        drop(self.start_write());
     }
 
     /// Writes the requests that are not counted yet.
-    pub async fn finish(&self) {
-        if let Err(error) = self.0.write().await {
-            tracing::warn!(%error, "some requests are not counted");
-        }
+    ///
+    /// # Errors
+    /// The error of the database, which is logged.
+    pub async fn write(&self) -> Result<(), DbErr> {
+        let stopping = |_| Err(DbErr::Custom("the service is stopping".to_owned()));
+        self.start_write().await.unwrap_or_else(stopping)
     }
 
-    /// Starts to count a request. A request that is cancelled while it waits must not cancel the write of other requests,
-    /// so the write is a task.
-    fn start(&self) -> rt::task::JoinHandle<()> {
-        self.0.pending.fetch_add(1, Relaxed);
+    /// Starts a write as a task: a request that is cancelled while it waits must not cancel the write of other requests.
+    fn start_write(&self) -> rt::task::JoinHandle<Result<(), DbErr>> {
         let shared = Arc::clone(&self.0);
         rt::spawn(async move {
-            if let Err(error) = shared.write().await {
+            let written = shared.write().await;
+            if let Err(error) = &written {
                 tracing::warn!(%error, "requests are not counted yet");
             }
+            written
         })
     }
 
@@ -78,7 +82,7 @@ impl Counter {
     /// # Errors
     /// The error of the database.
     pub async fn total(&self) -> Result<i64, DbErr> {
-        self.0.write().await?;
+        self.write().await?;
         let sql = format!("SELECT CAST(COALESCE(SUM(requests), 0) AS BIGINT) AS total FROM {}", self.0.table);
         let statement = Statement::from_string(self.0.database.get_database_backend(), sql);
         let row = self.0.database.query_one_raw(statement).await?;
@@ -90,14 +94,19 @@ impl Counter {
     /// # Errors
     /// The error of the database.
     pub async fn reset(&self) -> Result<(), DbErr> {
-        self.0.write().await?;
+        self.write().await?;
         self.0.database.execute_unprepared(&format!("DELETE FROM {}", self.0.table)).await.map(drop)
     }
 }
 
 impl Shared {
     async fn write(&self) -> Result<(), DbErr> {
-        let _writing = self.writing.lock().await;
+        let start = Instant::now();
+        let mut failed = self.writing.lock().await;
+        // While the database does not answer, waiting requests fail together instead of one after another.
+        if let Some((_, error)) = failed.as_ref().filter(|(time, _)| *time > start) {
+            return Err(error.clone());
+        }
         // A write that started earlier may have included this request.
         let requests = self.pending.swap(0, Relaxed);
         if requests == 0 {
@@ -111,8 +120,9 @@ impl Shared {
         let values = [self.instance.clone().into(), requests.into()];
         let statement = Statement::from_sql_and_values(self.database.get_database_backend(), sql, values);
         let written = self.database.execute_raw(statement).await;
-        if written.is_err() {
+        if let Err(error) = &written {
             self.pending.fetch_add(requests, Relaxed);
+            *failed = Some((Instant::now(), error.clone()));
         }
         written.map(drop)
     }
