@@ -72,6 +72,7 @@ pub fn bookstore(stack: &Stack, config: &Config) -> Result {
             .env("WRITE_ENGINE", database.url)
             .env("READER_ENGINE", database.reader_url)
             .env("SECRET_KEY", session_key.value)
+            .env("TRUSTED_PROXIES", network.cidr.clone())
             .env("ADMIN_EMAIL", config.get_or("adminEmail", "admin@example.com")?)
             .env("ADMIN_PASSWORD", admin_password.value.clone())
             .listen(APPLICATION_PORT)

@@ -161,3 +161,8 @@ pub fn id() -> Value {
 pub fn name() -> Value {
     json!({ "type": "string", "minLength": 1, "maxLength": NAME_CHARACTERS, "pattern": "^[^\\u0000]*[^\\s\\u0000][^\\u0000]*$" })
 }
+
+/// Returns the schema of a name to search for, which may belong to no user.
+pub fn searched_name() -> Value {
+    json!({ "type": "string", "minLength": 1, "pattern": "^[^\\u0000]*$" })
+}

@@ -1,6 +1,6 @@
 //! Settings that both services share, and their defaults of the kit's settings.
 
-use kit::settings::{SettingError, Variables, environment};
+use kit::settings::{self, SettingError, Variables, environment};
 
 /// Default of `LIMIT_BODY_BYTES`: an act contains a picture.
 pub const BODY_BYTES: &str = "1048576";
@@ -19,7 +19,7 @@ pub fn with_defaults(name: &str) -> Option<String> {
 /// Settings of the routes of [`crate::operation`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
-    /// Whether `POST /api/v1/_crash` exists: `ALLOW_CRASH`.
+    /// `ALLOW_CRASH`: `true` adds the route `POST /api/v1/_crash`.
     pub allow_crash: bool,
     /// Name of the instance in the table of counts: `LISTEN`.
     pub instance: String,
@@ -29,20 +29,9 @@ impl Operation {
     /// Reads the settings.
     ///
     /// # Errors
-    /// [`SettingError`] if `ALLOW_CRASH` is neither 0 nor 1.
+    /// [`SettingError`] if `ALLOW_CRASH` is neither `true` nor `false`.
     pub fn from(variables: Variables) -> Result<Self, SettingError> {
-        let allow_crash = match variables("ALLOW_CRASH").as_deref() {
-            None | Some("0") => false,
-            Some("1") => true,
-            Some(other) => {
-                return Err(SettingError {
-                    name: "ALLOW_CRASH",
-                    value: other.to_owned(),
-                    expected: "0 or 1",
-                    default: "0".to_owned(),
-                });
-            }
-        };
+        let allow_crash = settings::switch(variables, "ALLOW_CRASH", false)?;
         Ok(Self { allow_crash, instance: listen(variables) })
     }
 }
@@ -64,11 +53,11 @@ mod tests {
             Operation::from(&move |name| if name == "ALLOW_CRASH" { value.clone() } else { None })
         };
         assert!(!with(None).unwrap().allow_crash);
-        assert!(!with(Some("0")).unwrap().allow_crash);
-        assert!(with(Some("1")).unwrap().allow_crash);
+        assert!(!with(Some("false")).unwrap().allow_crash);
+        assert!(with(Some("true")).unwrap().allow_crash);
         assert_eq!(
             with(Some("")).unwrap_err().to_string(),
-            "ALLOW_CRASH= is not 0 or 1; correct it, or remove it to get 0"
+            "ALLOW_CRASH= is not true or false; correct it, or remove it to get false"
         );
     }
 }

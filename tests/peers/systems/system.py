@@ -55,13 +55,20 @@ class System:
             self.environment[f"INFRA_ARTIFACT_{name.upper().replace('-', '_')}"] = str(PROGRAMS / name)
 
     def __enter__(self):
+        try:
+            self.deploy()
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
+        return self
+
+    def deploy(self):
         self.stack("local", "start", "--time-scale", str(self.time_scale))
         began = time.monotonic()
         settings = [word for setting in self.config for word in ("-c", setting)]
         self.first_up = self.stack("up", "--yes", *settings)
         self.url = self.output("url")
         self.passed(f"deployed in {time.monotonic() - began:.1f} s")
-        return self
 
     def __exit__(self, kind, *_):
         if kind:

@@ -19,7 +19,7 @@
 //! |---|---|---|
 //! | `USERS_URL` | required | base URL of the service `users`, through the balancer |
 //! | `ORIGIN` | `http://<LISTEN>` | header `Origin` of requests to that service |
-//! | `ALLOW_CRASH` | 0 | 1 adds `POST /_crash` |
+//! | `ALLOW_CRASH` | false | true adds `POST /_crash` |
 //! | `EXIT_WITH_PARENT` | not set | ID of the parent process, with which this one terminates (Linux) |
 
 mod categories;
@@ -73,5 +73,7 @@ impl Application for Acts {
         self.operation.answered(answered);
     }
 
-    async fn finish(self) {}
+    async fn finish(self) {
+        self.operation.finish().await;
+    }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{categories::MOST, input::CAPTION_CHARACTERS};
-use crate::openapi::{self, Operation, Path, id, name, number, one};
+use crate::openapi::{self, Operation, Path, id, name, number, one, searched_name};
 
 pub(super) fn document() -> Value {
     let paths = categories().into_iter().chain(acts()).collect();
@@ -121,7 +121,7 @@ fn acts() -> Vec<Path> {
             vec![(
                 "get",
                 Operation::new("list_acts_of_user", "Returns the acts of a user, the newest first")
-                    .path("name", &name())
+                    .path("name", &searched_name())
                     .answer(200, "The acts.", &acts_schema(None))
                     .empty(204, "The user has no acts."),
             )],

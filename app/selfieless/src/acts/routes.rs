@@ -56,7 +56,7 @@ async fn upvote(database: Data<DatabaseConnection>, body: Bytes) -> Result<HttpR
 async fn delete(database: Data<DatabaseConnection>, id: Segment) -> Result<HttpResponse, Refusal> {
     let is_number = !id.0.is_empty() && id.0.bytes().all(|byte| byte.is_ascii_digit());
     let act_id = id.0.parse().ok().filter(|_| is_number);
-    let act_id = act_id.ok_or_else(|| Refusal::invalid(format!("There is no act {:?}.", id.0)))?;
+    let act_id = act_id.ok_or_else(|| Refusal::invalid(format!("There is no act \"{}\".", id.0)))?;
     store::delete(&database, act_id).await?;
     Ok(done(StatusCode::OK))
 }

@@ -31,7 +31,7 @@ pub(super) async fn add_category(database: &DatabaseConnection, name: String) ->
     let category = category::ActiveModel { name: Set(name.clone()), ..Default::default() };
     match category.insert(database).await {
         Ok(_) => Ok(()),
-        Err(error) if is_duplicate(&error) => Err(Refusal::invalid(format!("There is already a category {name:?}."))),
+        Err(error) if is_duplicate(&error) => Err(Refusal::invalid(format!("There is already a category \"{name}\"."))),
         Err(error) => Err(error.into()),
     }
 }
@@ -66,7 +66,7 @@ pub(super) async fn add(database: &DatabaseConnection, directory: &Directory, ne
         return Err(duplicate_act(act_id));
     }
     if !directory.has(&username).await? {
-        return Err(Refusal::invalid(format!("There is no user {username:?}.")));
+        return Err(Refusal::invalid(format!("There is no user \"{username}\".")));
     }
     let act = act::ActiveModel {
         act_id: Set(act_id),
@@ -109,7 +109,7 @@ fn is_duplicate(error: &DbErr) -> bool {
 }
 
 fn unknown_category(name: &str) -> Refusal {
-    Refusal::invalid(format!("There is no category {name:?}."))
+    Refusal::invalid(format!("There is no category \"{name}\"."))
 }
 
 fn unknown_act(act_id: i64) -> Refusal {

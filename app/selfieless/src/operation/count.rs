@@ -18,7 +18,7 @@ use actix_web::{
     web::Data,
 };
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, Statement};
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::Instant};
 
 use super::is_counted;
 
@@ -32,31 +32,49 @@ struct Shared {
     instance: String,
     /// Requests that are not in the database yet.
     pending: AtomicI64,
-    /// Held while a statement runs.
-    writing: Mutex<()>,
+    /// Held while a statement runs. Contains the time and the error of the last statement, if it failed.
+    writing: Mutex<Option<(Instant, DbErr)>>,
 }
 
 impl Counter {
     /// Returns a counter in a table, in the row of this instance.
     pub fn new(database: DatabaseConnection, table: &'static str, instance: String) -> Self {
-        let (pending, writing) = (AtomicI64::new(0), Mutex::new(()));
+        let (pending, writing) = (AtomicI64::new(0), Mutex::new(None));
         Self(Arc::new(Shared { database, table, instance, pending, writing }))
     }
 
-    /// Counts a request, and returns when it is counted. A failure is logged, and the next write includes the request.
+    /// Counts a request, and returns when it is counted. After a failure, the next write includes the request.
     pub async fn count(&self) {
         self.0.pending.fetch_add(1, Relaxed);
-        let shared = Arc::clone(&self.0);
-        // A request that is cancelled while it waits must not cancel the write of other requests.
-        let written = rt::spawn(async move { shared.write().await }).await;
-        if let Ok(Err(error)) = written {
-            tracing::warn!(%error, "requests are not counted yet");
-        }
+        // The failure is logged.
+        let _ = self.write().await;
     }
 
-    /// Counts a request with the next write.
+    /// Counts a request, without waiting.
     pub fn count_later(&self) {
         self.0.pending.fetch_add(1, Relaxed);
+        drop(self.start_write());
+    }
+
+    /// Writes the requests that are not counted yet.
+    ///
+    /// # Errors
+    /// The error of the database, which is logged.
+    pub async fn write(&self) -> Result<(), DbErr> {
+        let stopping = |_| Err(DbErr::Custom("the service is stopping".to_owned()));
+        self.start_write().await.unwrap_or_else(stopping)
+    }
+
+    /// Starts a write as a task: a request that is cancelled while it waits must not cancel the write of other requests.
+    fn start_write(&self) -> rt::task::JoinHandle<Result<(), DbErr>> {
+        let shared = Arc::clone(&self.0);
+        rt::spawn(async move {
+            let written = shared.write().await;
+            if let Err(error) = &written {
+                tracing::warn!(%error, "requests are not counted yet");
+            }
+            written
+        })
     }
 
     /// Returns the number of counted requests of all instances.
@@ -64,7 +82,7 @@ impl Counter {
     /// # Errors
     /// The error of the database.
     pub async fn total(&self) -> Result<i64, DbErr> {
-        self.0.write().await?;
+        self.write().await?;
         let sql = format!("SELECT CAST(COALESCE(SUM(requests), 0) AS BIGINT) AS total FROM {}", self.0.table);
         let statement = Statement::from_string(self.0.database.get_database_backend(), sql);
         let row = self.0.database.query_one_raw(statement).await?;
@@ -76,14 +94,19 @@ impl Counter {
     /// # Errors
     /// The error of the database.
     pub async fn reset(&self) -> Result<(), DbErr> {
-        self.0.write().await?;
+        self.write().await?;
         self.0.database.execute_unprepared(&format!("DELETE FROM {}", self.0.table)).await.map(drop)
     }
 }
 
 impl Shared {
     async fn write(&self) -> Result<(), DbErr> {
-        let _writing = self.writing.lock().await;
+        let start = Instant::now();
+        let mut failed = self.writing.lock().await;
+        // While the database does not answer, waiting requests fail together instead of one after another.
+        if let Some((_, error)) = failed.as_ref().filter(|(time, _)| *time > start) {
+            return Err(error.clone());
+        }
         // A write that started earlier may have included this request.
         let requests = self.pending.swap(0, Relaxed);
         if requests == 0 {
@@ -97,8 +120,9 @@ impl Shared {
         let values = [self.instance.clone().into(), requests.into()];
         let statement = Statement::from_sql_and_values(self.database.get_database_backend(), sql, values);
         let written = self.database.execute_raw(statement).await;
-        if written.is_err() {
+        if let Err(error) = &written {
             self.pending.fetch_add(requests, Relaxed);
+            *failed = Some((Instant::now(), error.clone()));
         }
         written.map(drop)
     }

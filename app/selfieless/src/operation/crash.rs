@@ -22,7 +22,7 @@ use crate::refusal::done;
 /// Time limit of the database in a health check: shorter than that of the orchestrator.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Whether this process has crashed.
+/// State of this process: `true` after a simulated crash.
 #[derive(Debug, Default)]
 pub struct Crash(AtomicBool);
 

@@ -5,7 +5,7 @@ mod crash;
 mod migration;
 
 use actix_web::{
-    HttpResponse, Responder,
+    HttpResponse, Responder, guard,
     http::{Method, StatusCode},
     middleware::from_fn,
     web::{self, Data, ServiceConfig},
@@ -61,10 +61,8 @@ impl Operation {
             .wrap(from_fn(count::middleware))
             .wrap(from_fn(crash::middleware))
             .service(
-                web::resource(self.document)
-                    .route(web::get().to(show))
-                    .route(web::head().to(show))
-                    .default_service(only("GET, HEAD")),
+                // A user may have the name of the document, and be deleted.
+                web::resource(self.document).guard(guard::Any(guard::Get()).or(guard::Head())).to(show),
             )
             .service(
                 web::resource("/_count")
@@ -87,7 +85,7 @@ impl Operation {
         let health = |database: Data<DatabaseConnection>| health::check(Some(database), async { Ok(()) });
         app.app_data(self.counter.clone())
             .app_data(self.crash.clone())
-            .service(scope.configure(routes))
+            .service(scope.configure(routes).service(web::resource(self.document).default_service(only("GET, HEAD"))))
             // A crashed instance fails this health check as well.
             .service(
                 web::resource("/healthz")
@@ -110,6 +108,12 @@ impl Operation {
         if by_limits && is_counted(answered.path) {
             self.counter.count_later();
         }
+    }
+
+    /// Completes the count of requests, before the exit of the service.
+    pub async fn finish(self) {
+        // The error is logged.
+        let _ = self.counter.write().await;
     }
 }
 

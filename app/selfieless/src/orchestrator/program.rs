@@ -3,7 +3,7 @@
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -18,7 +18,7 @@ use kit::{
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
-    time::timeout,
+    time::{Instant, timeout_at},
 };
 
 use super::{
@@ -30,8 +30,10 @@ use super::{
     supervisor::Supervisor,
 };
 
-/// Time limit of the stop of all instances, after the last response.
-const STOP: Duration = Duration::from_secs(5);
+/// Time limit of the whole stop, since the signal. The kit's part takes at most 8 s.
+const STOP: Duration = Duration::from_secs(10);
+/// Least time limit of the stop of all instances, after the last response.
+const LEAST_STOP: Duration = Duration::from_secs(2);
 
 /// Error of the orchestrator.
 #[derive(Debug, thiserror::Error)]
@@ -75,8 +77,11 @@ pub fn run(variables: Variables) -> Result<(), RunError> {
         let address = ports.listener.local_addr()?;
         let metrics_address = ports.metrics_listener.as_ref().map(std::net::TcpListener::local_addr).transpose()?;
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let signal_time = Arc::new(OnceLock::new());
+        let received = Arc::clone(&signal_time);
         let stop = async move {
             tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }
+            received.get_or_init(Instant::now);
         };
 
         let maximum = settings.scaling.maximum;
@@ -106,20 +111,21 @@ pub fn run(variables: Variables) -> Result<(), RunError> {
         let served = Service { ports, front, storage: None, metrics, application }.run_until(stop).await;
         windows.abort();
         fleet.scale_to(0);
-        stop_all(&fleet, supervisors).await;
+        let end = *signal_time.get_or_init(Instant::now) + STOP;
+        stop_all(&fleet, supervisors, end.max(Instant::now() + LEAST_STOP)).await;
         Ok(served?)
     })
 }
 
 /// Waits until all instances have stopped. Processes that remain are killed when their supervisors are dropped.
-async fn stop_all(fleet: &Fleet, supervisors: Vec<rt::task::JoinHandle<()>>) {
+async fn stop_all(fleet: &Fleet, supervisors: Vec<rt::task::JoinHandle<()>>, deadline: Instant) {
     let stopped = async {
         while !fleet.is_stopped() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    if timeout(STOP, stopped).await.is_err() {
-        tracing::error!("not all instances stopped within {STOP:?}; the remaining ones are killed");
+    if timeout_at(deadline, stopped).await.is_err() {
+        tracing::error!("not all instances have stopped in time; the remaining ones are killed");
     }
     for supervisor in &supervisors {
         supervisor.abort();

@@ -7,7 +7,7 @@
 //! | `DELETE /users/{name}` | deletes a user |
 //! | `POST /validate_user` | checks a password |
 //!
-//! Settings, besides those of the kit: `ALLOW_CRASH=1` adds `POST /_crash`.
+//! Settings, besides those of the kit: `ALLOW_CRASH=true` adds `POST /_crash`.
 
 pub mod entity;
 mod input;
@@ -46,5 +46,7 @@ impl Application for Users {
         self.0.answered(answered);
     }
 
-    async fn finish(self) {}
+    async fn finish(self) {
+        self.0.finish().await;
+    }
 }

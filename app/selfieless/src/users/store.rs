@@ -41,11 +41,11 @@ pub(super) async fn find(database: &DatabaseConnection, username: &str) -> Resul
 pub(super) async fn delete(database: &DatabaseConnection, username: &str) -> Result<(), Refusal> {
     let deleted = Entity::delete_many().filter(Column::Username.eq(username)).exec(database).await?;
     match deleted.rows_affected {
-        0 => Err(Refusal::invalid(format!("There is no user {username:?}."))),
+        0 => Err(Refusal::invalid(format!("There is no user \"{username}\"."))),
         _ => Ok(()),
     }
 }
 
 fn duplicate(username: &str) -> Refusal {
-    Refusal::invalid(format!("There is already a user {username:?}."))
+    Refusal::invalid(format!("There is already a user \"{username}\"."))
 }

@@ -53,6 +53,12 @@ const USERS: &[Case] = &[
     ("DELETE /users/ana", "", 200, "{}"),
     ("GET /users", "", 200, r#"["Ana"]"#),
     ("GET /users/ana/acts", "", 404, "*"),
+    // The path of the OpenAPI document.
+    ("POST /users", r#"{"username":"openapi.json","password":"3d725109c7e7c0bfb9d709836735b56d943d263f"}"#, 201, "{}"),
+    ("PUT /users/openapi.json", "", 405, "*"),
+    ("HEAD /users/openapi.json", "", 200, ""),
+    ("DELETE /users/openapi.json", "", 200, "{}"),
+    ("DELETE /users/openapi.json", "", 400, "*"),
     ("DELETE /users/Ana", "", 200, "{}"),
     ("GET /users", "", 204, ""),
 ];
@@ -300,6 +306,7 @@ const ACTS: &[Case] = &[
     ("DELETE /categories/meals", "", 200, "{}"),
     ("GET /list_act_user/ana", "", 204, ""),
     ("GET /nowhere", "", 404, "*"),
+    ("POST /openapi.json", "", 405, "*"),
     ("GET /_health", "", 200, "{}"),
     ("HEAD /_health", "", 200, ""),
     ("POST /_health", "", 405, "*"),

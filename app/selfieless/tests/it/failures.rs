@@ -1,5 +1,7 @@
 //! Crashes, and lost databases.
 
+use std::thread;
+
 use kit::testing::{Postgres, send, wait_until};
 use selfieless::{settings::Operation, users};
 
@@ -83,9 +85,19 @@ fn a_lost_database_is_500_for_the_health_check_and_503_for_clients() {
         assert_eq!(send(address, "GET /healthz", &[], "").status, 503);
     }
 
+    // Concurrent requests wait for the database together, and not one after another.
+    let address = services.acts.address;
+    let clients: Vec<_> =
+        (0..8).map(|_| thread::spawn(move || send(address, "GET /api/v1/acts/count", &[], ""))).collect();
+    for client in clients {
+        let answer = client.join().unwrap();
+        let detail = r#"{"detail":"The database is unavailable. Try again shortly."}"#;
+        assert_eq!((answer.status, answer.body.as_str()), (503, detail), "it is not the time limit of requests");
+    }
+
     postgres.resume();
     wait_until("the service has healed", || services.send("GET /_health", "").status == 200);
     assert_eq!(services.send("GET /users", "").body, r#"["ana"]"#);
     // Requests without a database are counted when it is back.
-    assert_eq!(services.send("GET /_count", "").body, "[11]");
+    assert_eq!(services.send("GET /_count", "").body, "[19]");
 }

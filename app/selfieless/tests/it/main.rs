@@ -70,7 +70,7 @@ fn serve_acts(database_url: &str, instance: &str, users_url: &str) -> Served {
     let variables = move |name: &str| match name {
         "LISTEN" => Some(listen.clone()),
         "USERS_URL" => Some(users_url.clone()),
-        "ALLOW_CRASH" => Some("1".to_owned()),
+        "ALLOW_CRASH" => Some("true".to_owned()),
         "ORIGIN" => Some("http://acts.test".to_owned()),
         _ => None,
     };

@@ -53,7 +53,7 @@ fn invalid_settings_are_named() {
     let directory = tempfile::tempdir().unwrap();
     let (users, acts) = (env!("CARGO_BIN_EXE_users"), env!("CARGO_BIN_EXE_acts"));
     for (program, name, value, expected) in [
-        (users, "ALLOW_CRASH", "yes", "users: ALLOW_CRASH=yes is not 0 or 1"),
+        (users, "ALLOW_CRASH", "yes", "users: ALLOW_CRASH=yes is not true or false"),
         (users, "DATABASE_URL", "", "users: DATABASE_URL is not set"),
         (acts, "USERS_URL", "balancer", "acts: USERS_URL=balancer is not a base URL"),
         (acts, "ORIGIN", "", "acts: ORIGIN=\"\" is not an origin"),

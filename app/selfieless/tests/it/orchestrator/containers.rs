@@ -28,7 +28,7 @@ fn a_container_has_the_environment_limits_and_labels() {
     assert_eq!(config["HostConfig"]["NanoCpus"], 500_000_000);
     let variables: Vec<_> =
         config["Env"].as_array().unwrap().iter().map(|variable| variable.as_str().unwrap()).collect();
-    for expected in ["LISTEN=0.0.0.0:8000", "PASSED_ON=a=b c", "ALLOW_CRASH=1"] {
+    for expected in ["LISTEN=0.0.0.0:8000", "PASSED_ON=a=b c", "ALLOW_CRASH=true"] {
         assert!(variables.contains(&expected), "{expected} is not in {variables:?}");
     }
     assert_eq!(variables.iter().filter(|variable| variable.starts_with("LISTEN=")).count(), 1);

@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use kit::testing::{exchange, wait_until};
+use kit::testing::{Postgres, exchange, wait_until};
 use serde_json::json;
 
 use super::{
@@ -193,7 +193,19 @@ fn a_lost_response_is_502_unless_the_request_is_idempotent() {
 }
 
 fn healthy_instances_take_strict_turns(kind: Kind) {
-    let system = System::start(kind, &[("MINIMUM", "3"), ("MAX_INSTANCES", "3")]);
+    take_strict_turns(kind, &[]);
+}
+
+#[test]
+fn processes_take_strict_turns_on_postgres() {
+    if let Some(postgres) = Postgres::start() {
+        take_strict_turns(Kind::Processes, &[("DATABASE_URL", &postgres.url())]);
+    }
+}
+
+fn take_strict_turns(kind: Kind, settings: &[(&str, &str)]) {
+    let settings: Vec<_> = settings.iter().copied().chain([("MINIMUM", "3"), ("MAX_INSTANCES", "3")]).collect();
+    let system = System::start(kind, &settings);
     system.wait_for(3);
     for turn in 1..=4 {
         for _ in 0..3 {

@@ -161,7 +161,7 @@ pub(super) fn command(listen: &str, directory: &Path) -> Command {
         .env("PROGRAM", env!("CARGO_BIN_EXE_acts"))
         .env("DATABASE_URL", format!("sqlite:{}/test.sqlite?mode=rwc", directory.display()))
         .env("USERS_URL", "http://127.0.0.1:9")
-        .env("ALLOW_CRASH", "1")
+        .env("ALLOW_CRASH", "true")
         .env("WINDOW_SECONDS", "3600")
         .env("HEALTH_SECONDS", "0.1")
         .env("RUST_LOG", "warn");
