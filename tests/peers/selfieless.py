@@ -18,6 +18,7 @@ import urllib.request
 import zlib
 
 from selenium import webdriver
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -111,9 +112,11 @@ class Balancer(http.server.BaseHTTPRequestHandler):
                 self.send_header(name, value)
         if answer.status != 204:
             self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
         connection.close()
+        # A page that is closed reads no response.
+        with contextlib.suppress(ConnectionError):
+            self.end_headers()
+            self.wfile.write(content)
 
     do_GET = do_POST = do_DELETE = forward
 
@@ -223,18 +226,22 @@ def text(driver):
 
 
 def until(driver, condition):
-    WebDriverWait(driver, 30).until(lambda _: condition())
+    # The page replaces its cards.
+    replaced = (NoSuchElementException, StaleElementReferenceException)
+    WebDriverWait(driver, 30, ignored_exceptions=replaced).until(lambda _: condition())
 
 
 def png(width, height):
     """Returns a picture with a gradient."""
-    rows = b"".join(b"\0" + b"".join(bytes((x * 255 // width, y * 255 // height, 120)) for x in range(width)) for y in range(height))
+
+    def row(y):
+        return b"\0" + b"".join(bytes((x * 255 // width, y * 255 // height, 120)) for x in range(width))
 
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(b"".join(map(row, range(height))))) + chunk(b"IEND", b"")
 
 
 if __name__ == "__main__":
