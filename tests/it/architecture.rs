@@ -153,10 +153,7 @@ const MODULES: &[(&str, &[&str])] = &[
         ],
     ),
     ("app/tasks/src/bin/client/main.rs", &[]),
-    (
-        "app/patterns/src/lib.rs",
-        &["operation", "sql", "input", "signature", "forward", "cluster", "openapi", "tier"],
-    ),
+    ("app/patterns/src/lib.rs", &["operation", "sql", "input", "signature", "forward", "cluster", "openapi", "tier"]),
     ("app/patterns/src/bin/patterns/main.rs", &["service", "table", "send_requests", "bench"]),
     (
         "crash/src/lib.rs",

@@ -3,7 +3,7 @@
 use std::{
     env,
     fs::{self, File},
-    os::unix::process::CommandExt,
+    os::unix::{fs::chown, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -114,18 +114,22 @@ fn serve(binary: &Path, directory: &TempDir, user: Option<(u32, u32)>, number: u
 /// Returns the server with the options of every start. Its log is a file, which each start empties.
 fn command(binary: &Path, directory: &TempDir, user: Option<(u32, u32)>) -> Command {
     let log = File::create(directory.path().join("log")).unwrap();
-    let data = directory.path().join("data");
-    if !data.exists() {
-        fs::create_dir(&data).unwrap();
-        if let Some((uid, gid)) = user {
-            std::os::unix::fs::chown(&data, Some(uid), Some(gid)).unwrap();
+    // Servers delete each other's temporary files in a shared directory.
+    let [data, temporary] = ["data", "tmp"].map(|name| directory.path().join(name));
+    for path in [&data, &temporary] {
+        if !path.exists() {
+            fs::create_dir(path).unwrap();
+            if let Some((uid, gid)) = user {
+                chown(path, Some(uid), Some(gid)).unwrap();
+            }
         }
     }
     let shared = shared(binary);
     let mut command = Command::new(binary);
     command.arg("--no-defaults").current_dir(directory.path()).stdout(Stdio::null()).stderr(log);
+    command.arg(format!("--tmpdir={}", temporary.display()));
     command.arg(format!("--datadir={}", data.display())).arg("--innodb-buffer-pool-size=16M");
-    command.arg(format!("--lc-messages-dir={0}", shared.display()));
+    command.arg(format!("--lc-messages-dir={}", shared.display()));
     command.arg(format!("--character-sets-dir={}/charsets", shared.display()));
     if let Some((uid, gid)) = user {
         command.uid(uid).gid(gid);

@@ -56,8 +56,6 @@ const MIGRATION_PAUSE: Duration = Duration::from_millis(500);
 /// A running cluster.
 pub struct Cluster {
     manager: Arc<Node>,
-    /// Connections to the manager for writes.
-    writer: Pool,
     workers: Vec<Arc<Node>>,
     /// Whether the manager has the tables.
     is_migrated: Arc<AtomicBool>,
@@ -72,27 +70,26 @@ impl Cluster {
     pub fn start(settings: Settings) -> Self {
         let Settings { manager, workers, standalone, statement, connections } = settings;
         let read = |database: &Database| database.open(Access::Read, connections, statement);
-        let writer = manager.open(Access::Write, connections, statement);
         let is_migrated = Arc::new(AtomicBool::new(false));
         let mut tasks = JoinSet::new();
         tasks.spawn(migrate_until_done(MANAGER, manager.clone(), Arc::clone(&is_migrated)));
         if let Some(standalone) = standalone {
             tasks.spawn(migrate_until_done("standalone", standalone, Arc::default()));
         }
-        let manager_pool = read(&manager);
-        let manager = Arc::new(Node::new(MANAGER.to_owned(), manager, manager_pool));
+        let (reader, writer) = (read(&manager), manager.open(Access::Write, connections, statement));
+        let manager = Arc::new(Node::new(MANAGER.to_owned(), manager, reader, Some(writer)));
         let workers: Vec<_> = workers
             .into_iter()
             .enumerate()
             .map(|(number, database)| {
-                let pool = read(&database);
-                Arc::new(Node::new(format!("worker-{number}"), database, pool))
+                let reader = read(&database);
+                Arc::new(Node::new(format!("worker-{number}"), database, reader, None))
             })
             .collect();
         for node in workers.iter().chain([&manager]) {
             tasks.spawn(Arc::clone(node).measure());
         }
-        Self { manager, writer, workers, is_migrated, time: statement + ACQUIRE, tasks: Mutex::new(tasks) }
+        Self { manager, workers, is_migrated, time: statement + ACQUIRE, tasks: Mutex::new(tasks) }
     }
 
     /// Runs a query on a node that the mode selects. Returns the name of the node and the rows.
@@ -132,7 +129,7 @@ impl Cluster {
         if self.manager.state() == State::Away {
             return Err(ClusterError::ManagerAway);
         }
-        let written = timeout_at(Instant::now() + self.time, self.manager.unless_lost(self.writer.write(sql))).await;
+        let written = timeout_at(Instant::now() + self.time, self.manager.write(sql)).await;
         match written {
             Ok(Ok(())) => Ok(self.manager.name.clone()),
             Ok(Err(QueryError::Away { cause })) => {
@@ -166,7 +163,6 @@ impl Cluster {
     /// Stops the measurements and closes all connections.
     pub async fn close(&self) {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
-        self.writer.close().await;
         for node in self.workers.iter().chain([&self.manager]) {
             node.close().await;
         }

@@ -60,13 +60,15 @@ pub(super) struct Node {
     pub(super) name: String,
     database: Database,
     /// Connections for reads.
-    pool: Pool,
+    reader: Pool,
+    /// Connections for writes, to the manager.
+    writer: Option<Pool>,
     state: watch::Sender<State>,
 }
 
 impl Node {
-    pub(super) fn new(name: String, database: Database, pool: Pool) -> Self {
-        Self { name, database, pool, state: watch::Sender::new(State::Unknown) }
+    pub(super) fn new(name: String, database: Database, reader: Pool, writer: Option<Pool>) -> Self {
+        Self { name, database, reader, writer, state: watch::Sender::new(State::Unknown) }
     }
 
     pub(super) fn state(&self) -> State {
@@ -75,14 +77,19 @@ impl Node {
 
     /// Runs a query, unless the node is lost before it answers.
     pub(super) async fn read(&self, sql: &str) -> Result<Rows, QueryError> {
-        self.unless_lost(self.pool.read(sql)).await
+        self.unless_lost(self.reader.read(sql)).await
+    }
+
+    /// Runs an insertion, unless the node is lost before it answers.
+    pub(super) async fn write(&self, sql: &str) -> Result<(), QueryError> {
+        match &self.writer {
+            Some(writer) => self.unless_lost(writer.write(sql)).await,
+            None => Err(QueryError::Away { cause: "the node accepts no writes".to_owned() }),
+        }
     }
 
     /// Waits for the result of a statement on this node, as long as the node answers.
-    pub(super) async fn unless_lost<T>(
-        &self,
-        statement: impl Future<Output = Result<T, QueryError>>,
-    ) -> Result<T, QueryError> {
+    async fn unless_lost<T>(&self, statement: impl Future<Output = Result<T, QueryError>>) -> Result<T, QueryError> {
         let mut state = self.state.subscribe();
         tokio::select! {
             biased;
@@ -101,7 +108,15 @@ impl Node {
         loop {
             ticks.tick().await;
             let measured = self.ask(&mut probe).await;
-            self.record(measured);
+            if self.record(measured) {
+                // The connections belong to the runtime of this task, which outlasts the threads of the server.
+                let pools = [Some(self.reader.clone()), self.writer.clone()];
+                tokio::spawn(async move {
+                    for pool in pools.into_iter().flatten() {
+                        pool.warm().await;
+                    }
+                });
+            }
         }
     }
 
@@ -119,7 +134,8 @@ impl Node {
         Ok(start.elapsed())
     }
 
-    fn record(&self, measured: Result<Duration, String>) {
+    /// Records a measurement. Returns whether the node answers for the first time, or again.
+    fn record(&self, measured: Result<Duration, String>) -> bool {
         let before = self.state();
         let after = before.after(measured.as_ref().ok().copied());
         self.state.send_replace(after);
@@ -127,14 +143,19 @@ impl Node {
         match measured {
             Ok(latency) if !matches!(before, State::Answers(_)) => {
                 tracing::info!(node, %database, ?latency, "the node answers");
+                return true;
             }
             Err(cause) if before != State::Away => tracing::warn!(node, %database, cause, "the node is away"),
             _ => (),
         }
+        false
     }
 
     pub(super) async fn close(&self) {
-        self.pool.close().await;
+        self.reader.close().await;
+        if let Some(writer) = &self.writer {
+            writer.close().await;
+        }
     }
 }
 

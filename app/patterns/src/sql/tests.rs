@@ -255,6 +255,8 @@ fn large_statements_are_refused() {
     assert_eq!(select(&long), Err(SqlError::TooLong.to_string()));
     assert!(insert(&rows(MAX_ROWS)).is_ok());
     assert_eq!(insert(&rows(MAX_ROWS + 1)), Err(SqlError::TooManyRows.to_string()));
+    // The written statement is longer than the text of the client.
+    assert_eq!(select(&format!("SELECT {}1", "1,".repeat(MAX_BYTES / 2 - 10))), Err(SqlError::TooLong.to_string()));
     let nested = |depth: usize, inner: &str| format!("{}{inner}{}", "(".repeat(depth), ")".repeat(depth));
     assert!(select(&format!("SELECT {}", nested(MAX_DEPTH, "1"))).is_ok());
     for complex in [
@@ -299,6 +301,22 @@ fn parentheses_at_the_limit_are_checked_quickly() {
     ] {
         // No exponential time: the harness would time out.
         let _ = select(&sql);
+    }
+}
+
+#[test]
+fn repetitions_of_any_keyword_overflow_no_stack() {
+    // An overflow aborts the test, and a parser that needs exponential time never finishes.
+    for word in sqlparser::keywords::ALL_KEYWORDS {
+        for repeated in [
+            format!("{word} ").repeat(MAX_TOKENS - 5),
+            format!("{word} NOT ").repeat(MAX_TOKENS / 2 - 5),
+            format!("{word} (").repeat(MAX_DEPTH),
+            format!("CASE {word} ").repeat(MAX_TOKENS / 2 - 5),
+        ] {
+            let sql = format!("SELECT {repeated}");
+            assert!(select(&sql).is_err(), "{sql}");
+        }
     }
 }
 

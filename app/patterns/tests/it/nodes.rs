@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use kit::testing::{Postgres, Relay, wait_until};
+use kit::testing::{Postgres, Relay, connect, wait_until};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
 use crate::Tiers;
 
@@ -50,6 +51,54 @@ fn the_node_with_the_lowest_latency_is_used() {
         relays[fastest].delay(slow);
         wait_until("the fastest node alone is used", || nodes(&tiers, "customized") == set(&[name]));
     }
+}
+
+#[test]
+fn the_header_names_the_node_that_ran_the_query() {
+    let Some(Relayed { tiers, servers, relays: _relays }) = Relayed::start() else {
+        return;
+    };
+    // Each node has other rows: the workers stop to apply changes one after another.
+    block_on(async {
+        for (number, stopped) in [None, Some(&servers[1]), Some(&servers[2])].into_iter().enumerate() {
+            if let Some(server) = stopped {
+                let worker = connect(&server.url()).await;
+                worker.execute_unprepared("SELECT pg_wal_replay_pause()").await.unwrap();
+                let paused = "SELECT 1 WHERE pg_get_wal_replay_pause_state() = 'paused'";
+                while worker.query_one_raw(Statement::from_string(DbBackend::Postgres, paused)).await.unwrap().is_none()
+                {
+                }
+            }
+            let inserted = tiers.insert(&format!("INSERT INTO direct_table (column1) VALUES ('{number}')"));
+            assert_eq!((inserted.status, inserted.header("x-db-node")), (200, Some("manager")));
+            let last = if stopped.is_none() { &servers[1..] } else { &servers[2..2 + usize::from(number < 2)] };
+            for server in last {
+                let worker = connect(&server.url()).await;
+                let arrived = format!("SELECT 1 FROM direct_table WHERE column1 = '{number}'");
+                let arrived = Statement::from_string(DbBackend::Postgres, arrived);
+                while worker.query_one_raw(arrived.clone()).await.unwrap().is_none() {}
+            }
+        }
+    });
+    let mut seen = BTreeSet::new();
+    wait_until("all nodes have run a query", || {
+        for mode in ["direct", "random"] {
+            let answer = tiers.fetch(mode, "SELECT max(column1) FROM direct_table");
+            let expected = match answer.header("x-db-node").unwrap() {
+                "manager" => r#"[["2"]]"#,
+                "worker-0" => r#"[["0"]]"#,
+                "worker-1" => r#"[["1"]]"#,
+                other => panic!("{other}"),
+            };
+            assert_eq!((answer.status, answer.body.as_str()), (200, expected), "{answer:?}");
+            seen.insert(answer.header("x-db-node").unwrap().to_owned());
+        }
+        seen.len() == 3
+    });
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
 #[test]
@@ -160,9 +209,8 @@ fn the_standalone_database_gets_the_same_tables() {
     };
     let urls = [manager.url(), standalone.url()];
     let _tiers = Tiers::start(&urls[0], &urls[..1], &[("STANDALONE_URL", &urls[1])]);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let database = patterns::cluster::Database::parse(&urls[1], "STANDALONE_URL").unwrap();
-    runtime.block_on(async {
+    block_on(async {
         let pool = database.open(patterns::cluster::Access::Read, 1, Duration::from_secs(5));
         let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
         while let Err(error) = pool.read("SELECT * FROM customized_table").await {
