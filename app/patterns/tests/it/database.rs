@@ -8,12 +8,13 @@ use patterns::{
     sql::{self, Kind},
 };
 
+use crate::block_on;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Runs a test with a database, and with its pools for reads and writes.
 fn with_pools(url: &str, test: impl AsyncFnOnce(&Pool, &Pool)) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
+    block_on(async {
         let database = Database::parse(url, "MANAGER_URL").unwrap();
         // The second call has nothing to do.
         migrate(&database).await.unwrap();
