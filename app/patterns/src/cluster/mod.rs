@@ -50,6 +50,9 @@ pub const MANAGER: &str = "manager";
 /// Time for which a request may wait for a connection, in addition to its statement.
 const ACQUIRE: Duration = Duration::from_secs(1);
 
+/// Time for which the manager may be away before the proxy is unhealthy.
+const ABSENCE: Duration = Duration::from_secs(2);
+
 /// Pause between attempts to apply the migrations.
 const MIGRATION_PAUSE: Duration = Duration::from_millis(500);
 
@@ -99,9 +102,12 @@ impl Cluster {
     pub async fn read(&self, mode: Mode, sql: &str) -> Result<(String, Rows), ClusterError> {
         let deadline = Instant::now() + self.time;
         let mut conflict = None;
-        for node in self.candidates(mode) {
+        let mut candidates = self.candidates(mode).into_iter().peekable();
+        while let Some(node) = candidates.next() {
             let name = node.name.clone();
-            match timeout_at(deadline, node.read(sql)).await {
+            let has_alternative = candidates.peek().is_some_and(|next| !next.state().is_away());
+            let read = async { if has_alternative { node.read_unless_away(sql).await } else { node.read(sql).await } };
+            match timeout_at(deadline, read).await {
                 Ok(Ok(rows)) => return Ok((name, rows)),
                 Ok(Err(QueryError::Away { cause } | QueryError::Lost { cause })) => {
                     tracing::warn!(node = name, cause, "a read failed");
@@ -126,9 +132,6 @@ impl Cluster {
     /// # Errors
     /// [`ClusterError`] if the database refuses the insertion, or if the manager does not answer in time.
     pub async fn write(&self, sql: &str) -> Result<String, ClusterError> {
-        if self.manager.state() == State::Away {
-            return Err(ClusterError::ManagerAway);
-        }
         let written = timeout_at(Instant::now() + self.time, self.manager.write(sql)).await;
         match written {
             Ok(Ok(())) => Ok(self.manager.name.clone()),
@@ -156,7 +159,8 @@ impl Cluster {
         match self.manager.state() {
             State::Answers(_) if self.is_migrated.load(Relaxed) => Ok(()),
             State::Answers(_) => Err(ClusterError::NotMigrated),
-            State::Unknown | State::Away => Err(ClusterError::ManagerAway),
+            State::Away(since) if since.elapsed() < ABSENCE && self.is_migrated.load(Relaxed) => Ok(()),
+            State::Unknown | State::Away(_) => Err(ClusterError::ManagerAway),
         }
     }
 
@@ -168,7 +172,7 @@ impl Cluster {
         }
     }
 
-    /// Returns the nodes that may run a read, the preferred one first.
+    /// Returns the nodes that may run a read, the preferred one first. Nodes that are away are the last resort.
     fn candidates(&self, mode: Mode) -> Vec<&Arc<Node>> {
         let mut nodes: Vec<&Arc<Node>> = match mode {
             Mode::Direct => vec![&self.manager],
@@ -180,10 +184,11 @@ impl Cluster {
             }
             Mode::Customized => self.workers.iter().chain([&self.manager]).collect(),
         };
-        nodes.retain(|node| node.state() != State::Away);
         if mode == Mode::Customized {
             nodes.sort_by_key(|node| node.state().latency());
         }
+        // The sort is stable.
+        nodes.sort_by_key(|node| node.state().is_away());
         nodes
     }
 }
