@@ -13,7 +13,7 @@
 //! | `"x"`: an identifier or a text; `` `x` ``; `[x]` | refused |
 //! | case of table names | identifiers are in lower case |
 //! | `\|\|`: concatenation or disjunction; `@`, `:=`, `?`, `{` | refused |
-//! | functions, also without parentheses (`current_user`) | only the functions of [`FUNCTIONS`]; names must be columns or aliases |
+//! | functions, also without parentheses (`current_user`) or after a row (`x.row_to_json`) | only the functions of [`FUNCTIONS`]; names must be columns or aliases |
 //! | system columns and tables | only known columns and tables |
 //!
 //! Names of common table expressions are tables from their definition on, and are allowed at the start of a statement only, so
@@ -23,6 +23,7 @@ mod error;
 mod expression;
 mod insert;
 mod limits;
+mod names;
 mod select;
 mod tokens;
 mod writer;
