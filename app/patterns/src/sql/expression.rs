@@ -7,7 +7,8 @@ use sqlparser::ast::{
 
 use super::{
     error::{SqlError, shortened},
-    writer::{Writer, simple},
+    names::simple,
+    writer::Writer,
 };
 
 /// Functions that a statement may call. All are defined by both databases, free of side effects, and return at most as much

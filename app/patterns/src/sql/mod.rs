@@ -118,4 +118,6 @@ fn parse(tokens: Vec<Token>) -> Result<Statement, SqlError> {
 }
 
 #[cfg(test)]
+mod random;
+#[cfg(test)]
 mod tests;

@@ -5,13 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sqlparser::ast::{Expr, Ident, Select, SelectItem, SetExpr, TableAlias, TableFactor, TableWithJoins};
-
-use super::{
-    error::SqlError,
-    tokens,
-    writer::{simple, star},
+use sqlparser::ast::{
+    Expr, Ident, ObjectName, ObjectNamePart, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableAlias,
+    TableFactor, TableWithJoins,
 };
+
+use super::{error::SqlError, tokens};
 use crate::operation::{COLUMNS, Table};
 
 /// Names that no alias may have: functions that are called without parentheses and are no words of the parser, and columns of
@@ -192,4 +191,20 @@ pub(super) fn relation_name(relation: &TableFactor) -> Option<&Ident> {
 pub(super) fn check_alias(Ident { value, .. }: &Ident) -> Result<(), SqlError> {
     let is_reserved = tokens::is_keyword(value) || value.starts_with("pg_") || RESERVED.contains(&value.as_str());
     if is_reserved || Table::named(value).is_some() { Err(SqlError::Alias { name: value.clone() }) } else { Ok(()) }
+}
+
+/// Returns the name if it has one part.
+pub(super) fn simple(name: &ObjectName) -> Option<&Ident> {
+    match &name.0[..] {
+        [ObjectNamePart::Identifier(name)] => Some(name),
+        _ => None,
+    }
+}
+
+/// Returns the table of `x.*`.
+pub(super) fn star(kind: &SelectItemQualifiedWildcardKind) -> Option<&Ident> {
+    match kind {
+        SelectItemQualifiedWildcardKind::ObjectName(name) => simple(name),
+        SelectItemQualifiedWildcardKind::Expr(_) => None,
+    }
 }

@@ -8,8 +8,8 @@ use sqlparser::ast::{
 
 use super::{
     error::{SqlError, shortened},
-    names::check_alias,
-    writer::{Writer, simple, star},
+    names::{check_alias, simple, star},
+    writer::Writer,
 };
 
 /// Returns the error for a construct that is not part of the subset.

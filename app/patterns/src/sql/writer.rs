@@ -1,11 +1,11 @@
 //! Writes a statement from the known parts of its tree, and refuses others.
 
-use sqlparser::ast::{Ident, ObjectName, ObjectNamePart, SelectItemQualifiedWildcardKind, TableAlias, TableFactor};
+use sqlparser::ast::{Ident, ObjectName, TableAlias, TableFactor};
 
 use super::{
     error::SqlError,
     limits::MAX_TABLES,
-    names::{Names, check_alias, relation_name},
+    names::{Names, check_alias, relation_name, simple},
 };
 
 /// SQL in progress, and its names.
@@ -116,21 +116,5 @@ impl Writer {
     pub(super) fn finish(self) -> Result<String, SqlError> {
         self.names.verify()?;
         Ok(self.text)
-    }
-}
-
-/// Returns the name if it has one part.
-pub(super) fn simple(name: &ObjectName) -> Option<&Ident> {
-    match &name.0[..] {
-        [ObjectNamePart::Identifier(name)] => Some(name),
-        _ => None,
-    }
-}
-
-/// Returns the table of `x.*`.
-pub(super) fn star(kind: &SelectItemQualifiedWildcardKind) -> Option<&Ident> {
-    match kind {
-        SelectItemQualifiedWildcardKind::ObjectName(name) => simple(name),
-        SelectItemQualifiedWildcardKind::Expr(_) => None,
     }
 }
