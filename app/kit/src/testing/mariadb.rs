@@ -14,8 +14,8 @@ use tempfile::TempDir;
 use super::{relay::Relay, skip::skip, user, wait_until};
 use crate::listen;
 
-/// Scripts of the system tables, in the directory of MariaDB's shared files.
-const SYSTEM: [&str; 3] = ["mysql_system_tables.sql", "mysql_performance_tables.sql", "mysql_system_tables_data.sql"];
+/// Scripts of the system tables, in the directory of MariaDB's shared files. Their prefix depends on the version.
+const SYSTEM: [&str; 3] = ["system_tables.sql", "performance_tables.sql", "system_tables_data.sql"];
 
 /// Statements of a new server: the database and the user of [`MariaDb::url`].
 const PRIMARY: &str = "CREATE DATABASE main_db;\n\
@@ -114,7 +114,8 @@ impl Drop for MariaDb {
 fn initialise(binary: &Path, directory: &TempDir, user: Option<(u32, u32)>) {
     let mut script = "CREATE DATABASE mysql;\nUSE mysql;\nSET @auth_root_socket = NULL;\n".to_owned();
     for file in SYSTEM {
-        script += &fs::read_to_string(shared(binary).join(file)).unwrap();
+        let paths = ["mysql", "mariadb"].map(|prefix| shared(binary).join(format!("{prefix}_{file}")));
+        script += &paths.iter().find_map(|path| fs::read_to_string(path).ok()).expect(file);
     }
     let path = directory.path().join("system.sql");
     fs::write(&path, script).unwrap();
