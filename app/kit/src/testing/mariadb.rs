@@ -3,18 +3,19 @@
 use std::{
     env,
     fs::{self, File},
-    os::unix::process::CommandExt,
+    os::unix::{fs::chown, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{Mutex, PoisonError},
 };
 
 use tempfile::TempDir;
 
-use super::{skip::skip, user, wait_until};
+use super::{relay::Relay, skip::skip, user, wait_until};
 use crate::listen;
 
-/// Scripts of the system tables, in the directory of MariaDB's shared files.
-const SYSTEM: [&str; 3] = ["mysql_system_tables.sql", "mysql_performance_tables.sql", "mysql_system_tables_data.sql"];
+/// Scripts of the system tables, in the directory of MariaDB's shared files. Their prefix depends on the version.
+const SYSTEM: [&str; 3] = ["system_tables.sql", "performance_tables.sql", "system_tables_data.sql"];
 
 /// Statements of a new server: the database and the user of [`MariaDb::url`].
 const PRIMARY: &str = "CREATE DATABASE main_db;\n\
@@ -24,10 +25,12 @@ const PRIMARY: &str = "CREATE DATABASE main_db;\n\
 /// A MariaDB server with an empty database, in its own directory.
 pub struct MariaDb {
     binary: PathBuf,
-    /// Deleted with the server.
-    _directory: TempDir,
-    process: Child,
+    directory: TempDir,
+    user: Option<(u32, u32)>,
+    /// Identity of the server in the replication.
+    number: u16,
     port: u16,
+    process: Mutex<Child>,
 }
 
 impl MariaDb {
@@ -56,9 +59,32 @@ impl MariaDb {
         format!("mysql://cloud:secret@127.0.0.1:{}/main_db?ssl-mode=DISABLED", self.port)
     }
 
+    /// Starts a relay to the server, and returns the URL of the database through it.
+    pub fn relay(&self) -> (Relay, String) {
+        let relay = Relay::to_socket(self.directory.path().join("socket"));
+        let url = format!("mysql://cloud:secret@{}/main_db?ssl-mode=DISABLED", relay.address);
+        (relay, url)
+    }
+
+    /// Kills the server.
+    pub fn suspend(&self) {
+        let mut process = self.process.lock().unwrap();
+        // The process may already have stopped.
+        let _ = process.kill();
+        let _ = process.wait();
+    }
+
+    /// Starts the server again.
+    pub fn resume(&self) {
+        let mut process = serve(&self.binary, &self.directory, self.user, self.number, self.port);
+        assert!(is_ready(&mut process, self.directory.path()), "another process uses port {}", self.port);
+        *self.process.lock().unwrap() = process;
+    }
+
     fn start_with(binary: PathBuf, number: u16, statements: &str) -> Self {
         let (directory, user) = user::directory("my");
-        fs::write(directory.path().join("init.sql"), statements).unwrap();
+        let first = directory.path().join("init.sql");
+        fs::write(&first, statements).unwrap();
         initialise(&binary, &directory, user);
         loop {
             // Another process may use the port before the server does, which then stops.
@@ -67,7 +93,9 @@ impl MariaDb {
             drop(listener);
             let mut process = serve(&binary, &directory, user, number, port);
             if is_ready(&mut process, directory.path()) {
-                return Self { binary, _directory: directory, process, port };
+                // Later starts must not repeat the statements.
+                fs::write(first, "").unwrap();
+                return Self { binary, directory, user, number, port, process: Mutex::new(process) };
             }
         }
     }
@@ -75,9 +103,10 @@ impl MariaDb {
 
 impl Drop for MariaDb {
     fn drop(&mut self) {
+        let process = self.process.get_mut().unwrap_or_else(PoisonError::into_inner);
         // The process may already have stopped.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let _ = process.kill();
+        let _ = process.wait();
     }
 }
 
@@ -85,7 +114,8 @@ impl Drop for MariaDb {
 fn initialise(binary: &Path, directory: &TempDir, user: Option<(u32, u32)>) {
     let mut script = "CREATE DATABASE mysql;\nUSE mysql;\nSET @auth_root_socket = NULL;\n".to_owned();
     for file in SYSTEM {
-        script += &fs::read_to_string(shared(binary).join(file)).unwrap();
+        let paths = ["mysql", "mariadb"].map(|prefix| shared(binary).join(format!("{prefix}_{file}")));
+        script += &paths.iter().find_map(|path| fs::read_to_string(path).ok()).expect(file);
     }
     let path = directory.path().join("system.sql");
     fs::write(&path, script).unwrap();
@@ -114,18 +144,22 @@ fn serve(binary: &Path, directory: &TempDir, user: Option<(u32, u32)>, number: u
 /// Returns the server with the options of every start. Its log is a file, which each start empties.
 fn command(binary: &Path, directory: &TempDir, user: Option<(u32, u32)>) -> Command {
     let log = File::create(directory.path().join("log")).unwrap();
-    let data = directory.path().join("data");
-    if !data.exists() {
-        fs::create_dir(&data).unwrap();
-        if let Some((uid, gid)) = user {
-            std::os::unix::fs::chown(&data, Some(uid), Some(gid)).unwrap();
+    // Servers delete each other's temporary files in a shared directory.
+    let [data, temporary] = ["data", "tmp"].map(|name| directory.path().join(name));
+    for path in [&data, &temporary] {
+        if !path.exists() {
+            fs::create_dir(path).unwrap();
+            if let Some((uid, gid)) = user {
+                chown(path, Some(uid), Some(gid)).unwrap();
+            }
         }
     }
     let shared = shared(binary);
     let mut command = Command::new(binary);
     command.arg("--no-defaults").current_dir(directory.path()).stdout(Stdio::null()).stderr(log);
+    command.arg(format!("--tmpdir={}", temporary.display()));
     command.arg(format!("--datadir={}", data.display())).arg("--innodb-buffer-pool-size=16M");
-    command.arg(format!("--lc-messages-dir={0}", shared.display()));
+    command.arg(format!("--lc-messages-dir={}", shared.display()));
     command.arg(format!("--character-sets-dir={}/charsets", shared.display()));
     if let Some((uid, gid)) = user {
         command.uid(uid).gid(gid);

@@ -31,7 +31,7 @@ enum Line {
     Delayed(Duration),
     /// Keeps the connections open, and forwards nothing.
     Silent,
-    /// Closes everything, because the test is over.
+    /// Closes everything at the end of the test.
     Closed,
 }
 

@@ -118,11 +118,30 @@ impl Pool {
         }
     }
 
+    /// Opens all connections. Otherwise the first requests would open them at once, which takes longer than their time limit
+    /// on a busy machine. If a connection fails, requests open it later.
+    pub async fn warm(&self) {
+        match self {
+            Self::Postgres(pool) => fill(pool).await,
+            Self::MySql(pool) => fill(pool).await,
+        }
+    }
+
     /// Closes the connections.
     pub async fn close(&self) {
         match self {
             Self::Postgres(pool) => pool.close().await,
             Self::MySql(pool) => pool.close().await,
+        }
+    }
+}
+
+async fn fill<D: sqlx::Database>(pool: &sqlx::Pool<D>) {
+    let mut held = Vec::new();
+    while held.len() < pool.options().get_max_connections() as usize {
+        match pool.acquire().await {
+            Ok(connection) => held.push(connection),
+            Err(_) => return,
         }
     }
 }

@@ -50,14 +50,15 @@ pub const MANAGER: &str = "manager";
 /// Time for which a request may wait for a connection, in addition to its statement.
 const ACQUIRE: Duration = Duration::from_secs(1);
 
+/// Time for which the manager may be away before the proxy is unhealthy.
+const ABSENCE: Duration = Duration::from_secs(2);
+
 /// Pause between attempts to apply the migrations.
 const MIGRATION_PAUSE: Duration = Duration::from_millis(500);
 
 /// A running cluster.
 pub struct Cluster {
     manager: Arc<Node>,
-    /// Connections to the manager for writes.
-    writer: Pool,
     workers: Vec<Arc<Node>>,
     /// Whether the manager has the tables.
     is_migrated: Arc<AtomicBool>,
@@ -72,27 +73,26 @@ impl Cluster {
     pub fn start(settings: Settings) -> Self {
         let Settings { manager, workers, standalone, statement, connections } = settings;
         let read = |database: &Database| database.open(Access::Read, connections, statement);
-        let writer = manager.open(Access::Write, connections, statement);
         let is_migrated = Arc::new(AtomicBool::new(false));
         let mut tasks = JoinSet::new();
         tasks.spawn(migrate_until_done(MANAGER, manager.clone(), Arc::clone(&is_migrated)));
         if let Some(standalone) = standalone {
             tasks.spawn(migrate_until_done("standalone", standalone, Arc::default()));
         }
-        let manager_pool = read(&manager);
-        let manager = Arc::new(Node::new(MANAGER.to_owned(), manager, manager_pool));
+        let (reader, writer) = (read(&manager), manager.open(Access::Write, connections, statement));
+        let manager = Arc::new(Node::new(MANAGER.to_owned(), manager, reader, Some(writer)));
         let workers: Vec<_> = workers
             .into_iter()
             .enumerate()
             .map(|(number, database)| {
-                let pool = read(&database);
-                Arc::new(Node::new(format!("worker-{number}"), database, pool))
+                let reader = read(&database);
+                Arc::new(Node::new(format!("worker-{number}"), database, reader, None))
             })
             .collect();
         for node in workers.iter().chain([&manager]) {
             tasks.spawn(Arc::clone(node).measure());
         }
-        Self { manager, writer, workers, is_migrated, time: statement + ACQUIRE, tasks: Mutex::new(tasks) }
+        Self { manager, workers, is_migrated, time: statement + ACQUIRE, tasks: Mutex::new(tasks) }
     }
 
     /// Runs a query on a node that the mode selects. Returns the name of the node and the rows.
@@ -102,9 +102,12 @@ impl Cluster {
     pub async fn read(&self, mode: Mode, sql: &str) -> Result<(String, Rows), ClusterError> {
         let deadline = Instant::now() + self.time;
         let mut conflict = None;
-        for node in self.candidates(mode) {
+        let mut candidates = self.candidates(mode).into_iter().peekable();
+        while let Some(node) = candidates.next() {
             let name = node.name.clone();
-            match timeout_at(deadline, node.read(sql)).await {
+            let has_alternative = candidates.peek().is_some_and(|next| !next.state().is_away());
+            let read = async { if has_alternative { node.read_unless_away(sql).await } else { node.read(sql).await } };
+            match timeout_at(deadline, read).await {
                 Ok(Ok(rows)) => return Ok((name, rows)),
                 Ok(Err(QueryError::Away { cause } | QueryError::Lost { cause })) => {
                     tracing::warn!(node = name, cause, "a read failed");
@@ -129,10 +132,7 @@ impl Cluster {
     /// # Errors
     /// [`ClusterError`] if the database refuses the insertion, or if the manager does not answer in time.
     pub async fn write(&self, sql: &str) -> Result<String, ClusterError> {
-        if self.manager.state() == State::Away {
-            return Err(ClusterError::ManagerAway);
-        }
-        let written = timeout_at(Instant::now() + self.time, self.manager.unless_lost(self.writer.write(sql))).await;
+        let written = timeout_at(Instant::now() + self.time, self.manager.write(sql)).await;
         match written {
             Ok(Ok(())) => Ok(self.manager.name.clone()),
             Ok(Err(QueryError::Away { cause })) => {
@@ -159,20 +159,20 @@ impl Cluster {
         match self.manager.state() {
             State::Answers(_) if self.is_migrated.load(Relaxed) => Ok(()),
             State::Answers(_) => Err(ClusterError::NotMigrated),
-            State::Unknown | State::Away => Err(ClusterError::ManagerAway),
+            State::Away(since) if since.elapsed() < ABSENCE && self.is_migrated.load(Relaxed) => Ok(()),
+            State::Unknown | State::Away(_) => Err(ClusterError::ManagerAway),
         }
     }
 
     /// Stops the measurements and closes all connections.
     pub async fn close(&self) {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
-        self.writer.close().await;
         for node in self.workers.iter().chain([&self.manager]) {
             node.close().await;
         }
     }
 
-    /// Returns the nodes that may run a read, the preferred one first.
+    /// Returns the nodes that may run a read, the preferred one first. Nodes that are away are the last resort.
     fn candidates(&self, mode: Mode) -> Vec<&Arc<Node>> {
         let mut nodes: Vec<&Arc<Node>> = match mode {
             Mode::Direct => vec![&self.manager],
@@ -184,10 +184,11 @@ impl Cluster {
             }
             Mode::Customized => self.workers.iter().chain([&self.manager]).collect(),
         };
-        nodes.retain(|node| node.state() != State::Away);
         if mode == Mode::Customized {
             nodes.sort_by_key(|node| node.state().latency());
         }
+        // The sort is stable.
+        nodes.sort_by_key(|node| node.state().is_away());
         nodes
     }
 }

@@ -21,8 +21,8 @@ pub(super) async fn session(
     access: Access,
     statement: Duration,
 ) -> Result<(), sqlx::Error> {
-    // Texts, quoted identifiers and `||` as in standard SQL. Values that do not fit are refused.
-    let modes = "ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT,STRICT_ALL_TABLES";
+    // Texts, quoted identifiers, `||` and an ID of 0 as in standard SQL. Values that do not fit are refused.
+    let modes = "ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT,STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO";
     run(connection, format!("SET SESSION sql_mode = CONCAT(@@sql_mode, ',{modes}')")).await?;
     let seconds = statement.as_secs().max(1);
     run(connection, format!("SET SESSION lock_wait_timeout = {seconds}, innodb_lock_wait_timeout = {seconds}")).await?;

@@ -83,6 +83,9 @@ pub enum SqlError {
         /// The expression, shortened.
         expression: String,
     },
+    /// The operating system refuses the thread of the check.
+    #[error("The statement cannot be checked now; try again shortly")]
+    Busy,
     /// The statement contains a part that is not part of the subset.
     #[error("A part of the statement is not allowed")]
     UnknownPart,

@@ -7,7 +7,8 @@ use sqlparser::ast::{
 
 use super::{
     error::{SqlError, shortened},
-    writer::{Writer, simple},
+    names::simple,
+    writer::Writer,
 };
 
 /// Functions that a statement may call. All are defined by both databases, free of side effects, and return at most as much
@@ -32,11 +33,10 @@ impl Writer {
     pub(super) fn expression(&mut self, expression: &Expr) -> Result<(), SqlError> {
         match expression {
             Expr::Identifier(name) => self.column(name),
-            Expr::CompoundIdentifier(names) if names.len() == 2 => {
-                self.column(&names[0]);
-                self.put(".");
-                self.column(&names[1]);
-            }
+            Expr::CompoundIdentifier(names) => match &names[..] {
+                [table, column] => self.qualified(table, column),
+                _ => return Err(refused(expression)),
+            },
             Expr::Value(value) => self.literal(&value.value)?,
             Expr::Nested(inner) => self.parenthesised(|writer| writer.expression(inner))?,
             Expr::UnaryOp { op, expr } => {

@@ -5,7 +5,8 @@ use sqlparser::ast::{Expr, Ident, Insert, ObjectName, SetExpr, TableObject, Unar
 use super::{
     error::{SqlError, shortened},
     limits::MAX_ROWS,
-    writer::{Writer, simple},
+    names::simple,
+    writer::Writer,
 };
 use crate::operation::{COLUMNS, Table};
 

@@ -1,8 +1,8 @@
 //! Check of SQL statements against a small subset of SQL.
 //!
 //! The check never decides about the text of a client. It reads the text into tokens and refuses all that the databases
-//! could read differently ([`tokens`]), parses them, and writes the statement again from the parts of the tree that it knows
-//! ([`writer`]). The new text must parse to the same tree: otherwise the statement has a part that the writer does not know,
+//! could read differently (`tokens`), parses them, and writes the statement again from the parts of the tree that it knows
+//! (`writer`). The new text must parse to the same tree: otherwise the statement has a part that the writer does not know,
 //! and is refused. Only the new text is passed on.
 //!
 //! | difference between the databases | rule |
@@ -13,7 +13,7 @@
 //! | `"x"`: an identifier or a text; `` `x` ``; `[x]` | refused |
 //! | case of table names | identifiers are in lower case |
 //! | `\|\|`: concatenation or disjunction; `@`, `:=`, `?`, `{` | refused |
-//! | functions, also without parentheses (`current_user`) | only the functions of [`FUNCTIONS`]; names must be columns or aliases |
+//! | functions, also without parentheses (`current_user`) or after a row (`x.row_to_json`) | only the functions of [`FUNCTIONS`]; names must be columns or aliases |
 //! | system columns and tables | only known columns and tables |
 //!
 //! Names of common table expressions are tables from their definition on, and are allowed at the start of a statement only, so
@@ -23,9 +23,12 @@ mod error;
 mod expression;
 mod insert;
 mod limits;
+mod names;
 mod select;
 mod tokens;
 mod writer;
+
+use std::thread;
 
 use sqlparser::{
     ast::Statement,
@@ -62,14 +65,26 @@ pub struct Checked {
 /// The dialect with the fewest extensions.
 const DIALECT: AnsiDialect = AnsiDialect {};
 
-/// Nesting that the parser accepts. Each parenthesis takes several levels.
-const PARSER_DEPTH: usize = 100;
+/// Nesting that the parser accepts.
+const PARSER_DEPTH: usize = 40;
 
-/// Checks a statement.
+/// Size of the stack of a check, in bytes. Without optimisation, a level of the parser takes up to 100 KiB.
+const STACK: usize = 8 * 1024 * 1024;
+
+/// Checks a statement, on a thread of its own: the parser is recursive, and the stack of the caller may be too small. A
+/// panic of the parser refuses the statement.
 ///
 /// # Errors
 /// [`SqlError`] with the reason, for the client.
 pub fn check(sql: &str, kind: Kind) -> Result<Checked, SqlError> {
+    thread::scope(|scope| {
+        let check = || check_here(sql, kind);
+        let thread = thread::Builder::new().name("sql".to_owned()).stack_size(STACK).spawn_scoped(scope, check);
+        thread.map_err(|_| SqlError::Busy)?.join().unwrap_or(Err(SqlError::TooComplex))
+    })
+}
+
+fn check_here(sql: &str, kind: Kind) -> Result<Checked, SqlError> {
     let statement = parse(tokens::read(sql)?)?;
     let mut writer = Writer::default();
     let target = match (kind, &statement) {
@@ -82,6 +97,9 @@ pub fn check(sql: &str, kind: Kind) -> Result<Checked, SqlError> {
         (Kind::Insert, _) => return Err(SqlError::WrongKind { allowed: "INSERT" }),
     };
     let sql = writer.finish()?;
+    if sql.len() > MAX_BYTES {
+        return Err(SqlError::TooLong);
+    }
     let again = tokens::read(&sql).and_then(parse).map_err(|_| SqlError::UnknownPart)?;
     if again == statement { Ok(Checked { sql, target }) } else { Err(SqlError::UnknownPart) }
 }
@@ -99,5 +117,7 @@ fn parse(tokens: Vec<Token>) -> Result<Statement, SqlError> {
     }
 }
 
+#[cfg(test)]
+mod random;
 #[cfg(test)]
 mod tests;

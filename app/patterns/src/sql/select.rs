@@ -2,13 +2,14 @@
 
 use sqlparser::ast::{
     Cte, Distinct, Expr, GroupByExpr, Join, JoinConstraint, JoinOperator, LimitClause, Offset, OffsetRows, OrderByExpr,
-    OrderByKind, OrderBySort, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator,
-    SetQuantifier, TableFactor, TableWithJoins, Value, With,
+    OrderByKind, OrderBySort, Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier, TableFactor,
+    TableWithJoins, Value, With,
 };
 
 use super::{
     error::{SqlError, shortened},
-    writer::{Writer, simple},
+    names::{check_alias, simple, star},
+    writer::Writer,
 };
 
 /// Returns the error for a construct that is not part of the subset.
@@ -31,16 +32,17 @@ impl Writer {
     }
 
     fn common(&mut self, Cte { alias, query, .. }: &Cte) -> Result<(), SqlError> {
-        self.define(&alias.name)?;
-        if !alias.columns.is_empty() {
-            self.put(" (");
-            self.list(&alias.columns, |writer, column| writer.define(&column.name))?;
-            self.put(")");
-        }
+        check_alias(&alias.name)?;
+        self.put(&alias.name.value);
+        self.define_columns(alias)?;
         self.put(" AS ");
         self.parenthesised(|writer| writer.query(query))?;
+        let columns = match &alias.columns[..] {
+            [] => self.names.of_query(&query.body),
+            names => names.iter().map(|column| column.name.value.clone()).collect(),
+        };
         // Only now: within its own query, the name could be a table of the system.
-        self.define_common(&alias.name);
+        self.names.define_common(&alias.name, columns);
         Ok(())
     }
 
@@ -185,19 +187,22 @@ impl Writer {
             SelectItem::ExprWithAlias { expr, alias } => {
                 self.expression(expr)?;
                 self.put(" AS ");
-                self.define(alias)
+                self.define_column(alias)
             }
             SelectItem::Wildcard(_) => {
                 self.put("*");
                 Ok(())
             }
-            SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
-                let name = simple(name).ok_or_else(|| SqlError::Table { table: shortened(&name.to_string()) })?;
-                self.column(name);
-                self.put(".*");
-                Ok(())
+            SelectItem::QualifiedWildcard(kind, _) => match star(kind) {
+                Some(table) => {
+                    self.all_columns(table);
+                    Ok(())
+                }
+                None => Err(SqlError::Expression { expression: shortened(&item.to_string()) }),
+            },
+            SelectItem::ExprWithAliases { .. } => {
+                Err(SqlError::Expression { expression: shortened(&item.to_string()) })
             }
-            other => Err(SqlError::Expression { expression: shortened(&other.to_string()) }),
         }
     }
 
@@ -247,16 +252,16 @@ impl Writer {
             }
             TableFactor::Table { name, alias, args: None, .. } => {
                 self.table(name)?;
-                self.alias(alias.as_ref())
+                self.alias(relation, alias.as_ref())
             }
             TableFactor::Derived { lateral: true, .. } => Err(refused("LATERAL")),
             TableFactor::Derived { lateral: false, subquery, alias, .. } => {
                 self.parenthesised(|writer| writer.query(subquery))?;
-                self.alias(alias.as_ref())
+                self.alias(relation, alias.as_ref())
             }
             TableFactor::NestedJoin { table_with_joins, alias } => {
                 self.parenthesised(|writer| writer.joined(table_with_joins))?;
-                self.alias(alias.as_ref())
+                self.alias(relation, alias.as_ref())
             }
             _ => Err(refused("A table other than the tables and subqueries")),
         }

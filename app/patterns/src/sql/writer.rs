@@ -1,25 +1,18 @@
 //! Writes a statement from the known parts of its tree, and refuses others.
 
-use std::collections::BTreeSet;
+use sqlparser::ast::{Ident, ObjectName, TableAlias, TableFactor};
 
-use sqlparser::ast::{Ident, ObjectName, ObjectNamePart, TableAlias};
-
-use super::{error::SqlError, limits::MAX_TABLES, tokens};
-use crate::operation::{COLUMNS, Table};
-
-/// Functions of PostgreSQL and MariaDB that are called without parentheses and are no words of the parser.
-const BARE_FUNCTIONS: &[&str] = &["current_role", "system_user", "utc_date", "utc_time", "utc_timestamp", "sysdate"];
+use super::{
+    error::SqlError,
+    limits::MAX_TABLES,
+    names::{Names, check_alias, relation_name, simple},
+};
 
 /// SQL in progress, and its names.
 #[derive(Default)]
 pub(super) struct Writer {
     text: String,
-    /// Common table expressions that are defined so far.
-    common: BTreeSet<String>,
-    /// Aliases of columns and of tables.
-    aliases: BTreeSet<String>,
-    /// Names in expressions, which [`Writer::finish`] compares with the aliases: these may be defined later.
-    columns: BTreeSet<String>,
+    pub(super) names: Names,
     tables: usize,
 }
 
@@ -53,8 +46,23 @@ impl Writer {
 
     /// Writes the name of a column or an alias in an expression.
     pub(super) fn column(&mut self, name: &Ident) {
-        self.columns.insert(name.value.clone());
+        self.names.use_column(name);
         self.put(&name.value);
+    }
+
+    /// Writes the name of a column of a table.
+    pub(super) fn qualified(&mut self, table: &Ident, column: &Ident) {
+        self.names.use_qualified(table, column);
+        self.put(&table.value);
+        self.put(".");
+        self.put(&column.value);
+    }
+
+    /// Writes all columns of a table.
+    pub(super) fn all_columns(&mut self, table: &Ident) {
+        self.names.use_all(table);
+        self.put(&table.value);
+        self.put(".*");
     }
 
     /// Writes the name of a table or of a common table expression that is already defined.
@@ -63,63 +71,50 @@ impl Writer {
         if self.tables > MAX_TABLES {
             return Err(SqlError::TooComplex);
         }
-        let simple = simple(name).map(|name| name.value.as_str());
-        match simple.filter(|name| Table::named(name).is_some() || self.common.contains(*name)) {
+        match simple(name).filter(|name| self.names.table(&name.value).is_some()) {
             Some(name) => {
-                self.aliases.insert(name.to_owned());
-                self.put(name);
+                self.put(&name.value);
                 Ok(())
             }
             None => Err(SqlError::Table { table: name.to_string() }),
         }
     }
 
-    /// Writes the definition of an alias.
-    pub(super) fn define(&mut self, name: &Ident) -> Result<(), SqlError> {
-        let value = &name.value;
-        let is_reserved = tokens::is_keyword(value) || value.starts_with("pg_");
-        if is_reserved || BARE_FUNCTIONS.contains(&value.as_str()) || Table::named(value).is_some() {
-            return Err(SqlError::Alias { name: value.clone() });
-        }
-        self.aliases.insert(value.clone());
-        self.put(value);
+    /// Writes the definition of an alias of a column.
+    pub(super) fn define_column(&mut self, name: &Ident) -> Result<(), SqlError> {
+        self.names.define_column(name)?;
+        self.put(&name.value);
         Ok(())
     }
 
-    /// Writes the alias of a table, if there is one.
-    pub(super) fn alias(&mut self, alias: Option<&TableAlias>) -> Result<(), SqlError> {
-        let Some(TableAlias { explicit, name, columns, at: _ }) = alias else {
-            return Ok(());
-        };
-        self.put(if *explicit { " AS " } else { " " });
-        self.define(name)?;
-        if !columns.is_empty() {
+    /// Writes the definitions of the columns of a table, if there are any.
+    pub(super) fn define_columns(&mut self, alias: &TableAlias) -> Result<(), SqlError> {
+        if !alias.columns.is_empty() {
             self.put(" (");
-            self.list(columns, |writer, column| writer.define(&column.name))?;
+            self.list(&alias.columns, |writer, column| writer.define_column(&column.name))?;
             self.put(")");
         }
         Ok(())
     }
 
-    /// Makes a common table expression visible.
-    pub(super) fn define_common(&mut self, name: &Ident) {
-        self.common.insert(name.value.clone());
+    /// Writes the alias of a table, if there is one, and defines the name of the table.
+    pub(super) fn alias(&mut self, relation: &TableFactor, alias: Option<&TableAlias>) -> Result<(), SqlError> {
+        if let Some(alias) = alias {
+            check_alias(&alias.name)?;
+            self.put(if alias.explicit { " AS " } else { " " });
+            self.put(&alias.name.value);
+            self.define_columns(alias)?;
+        }
+        if let Some(name) = relation_name(relation) {
+            let columns = self.names.of_relation(relation);
+            self.names.define_relation(name, columns);
+        }
+        Ok(())
     }
 
     /// Returns the statement.
     pub(super) fn finish(self) -> Result<String, SqlError> {
-        let is_known = |name: &&String| COLUMNS.contains(&name.as_str()) || self.aliases.contains(*name);
-        match self.columns.iter().find(|name| !is_known(name)) {
-            Some(name) => Err(SqlError::Column { name: name.clone() }),
-            None => Ok(self.text),
-        }
-    }
-}
-
-/// Returns the name if it has one part.
-pub(super) fn simple(name: &ObjectName) -> Option<&Ident> {
-    match &name.0[..] {
-        [ObjectNamePart::Identifier(name)] => Some(name),
-        _ => None,
+        self.names.verify()?;
+        Ok(self.text)
     }
 }

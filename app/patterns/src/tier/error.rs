@@ -8,6 +8,7 @@ use crate::{
     forward::{ForwardError, NODE},
     input::InputError,
     signature::SignatureError,
+    sql::SqlError,
 };
 
 /// Error of a request. Its text is the reason in the response.
@@ -34,11 +35,13 @@ impl TierError {
     /// Returns the status of the response.
     pub fn status(&self) -> StatusCode {
         match self {
+            Self::Input(InputError::Sql(SqlError::Busy)) | Self::Signature(SignatureError::TooMany) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Input(_) | Self::Cluster(ClusterError::Query { error: QueryError::TooLarge(_), .. }) => {
                 StatusCode::BAD_REQUEST
             }
             Self::Signature(SignatureError::Missing) => StatusCode::UNAUTHORIZED,
-            Self::Signature(SignatureError::TooMany) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Signature(_) => StatusCode::FORBIDDEN,
             Self::Unsigned(_) | Self::Cluster(ClusterError::Query { .. }) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Forward(_) | Self::Cluster(_) => StatusCode::BAD_GATEWAY,

@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 
 use kit::{
     limits::Limits,
-    testing::{Answer, MariaDb, Postgres, Served, send, wait_until},
+    testing::{Answer, MariaDb, Postgres, Relay, Served, send, wait_until},
 };
 use patterns::tier::{Gatekeeper, Proxy, TierService, TrustedHost, proxy::ProxySettings};
 use serde_json::json;
@@ -98,30 +98,60 @@ impl Tiers {
     }
 }
 
-/// A manager with two workers.
-enum Cluster {
-    Postgres(Vec<Postgres>),
-    MariaDb(Vec<MariaDb>),
+/// A database server.
+enum Server {
+    Postgres(Postgres),
+    MariaDb(MariaDb),
 }
+
+impl Server {
+    fn url(&self) -> String {
+        match self {
+            Self::Postgres(server) => server.url(),
+            Self::MariaDb(server) => server.url(),
+        }
+    }
+
+    fn relay(&self) -> (Relay, String) {
+        match self {
+            Self::Postgres(server) => server.relay(),
+            Self::MariaDb(server) => server.relay(),
+        }
+    }
+
+    fn suspend(&self) {
+        match self {
+            Self::Postgres(server) => server.suspend(),
+            Self::MariaDb(server) => server.suspend(),
+        }
+    }
+
+    fn resume(&self) {
+        match self {
+            Self::Postgres(server) => server.resume(),
+            Self::MariaDb(server) => server.resume(),
+        }
+    }
+}
+
+/// A manager with two workers.
+struct Cluster(Vec<Server>);
 
 impl Cluster {
     fn postgres() -> Option<Self> {
         let manager = Postgres::start()?;
         let workers = [manager.replicate(), manager.replicate()];
-        Some(Self::Postgres([manager].into_iter().chain(workers).collect()))
+        Some(Self([manager].into_iter().chain(workers).map(Server::Postgres).collect()))
     }
 
     fn mariadb() -> Option<Self> {
         let manager = MariaDb::start()?;
         let workers = [manager.replicate(1), manager.replicate(2)];
-        Some(Self::MariaDb([manager].into_iter().chain(workers).collect()))
+        Some(Self([manager].into_iter().chain(workers).map(Server::MariaDb).collect()))
     }
 
     fn urls(&self) -> Vec<String> {
-        match self {
-            Self::Postgres(servers) => servers.iter().map(Postgres::url).collect(),
-            Self::MariaDb(servers) => servers.iter().map(MariaDb::url).collect(),
-        }
+        self.0.iter().map(Server::url).collect()
     }
 
     fn start_tiers(&self) -> Tiers {
@@ -130,6 +160,11 @@ impl Cluster {
         tiers.wait_for(&["manager", "worker-0", "worker-1"]);
         tiers
     }
+}
+
+/// Runs a future to completion.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
 /// Sends a request to an address.

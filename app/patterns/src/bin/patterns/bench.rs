@@ -21,7 +21,7 @@ const READ: &str = "SELECT id, column1, column2 FROM random_table ORDER BY id DE
 const WRITE: &str = "INSERT INTO random_table (column1, column2) VALUES ('column1_value', 'column2_value')";
 /// Writes among 10 queries of the mixed load.
 const WRITES_OF_TEN: usize = 2;
-/// Load before each measurement, which opens the connections.
+/// Load before each measurement.
 const WARM_UP: Duration = Duration::from_millis(500);
 /// Time limit for the workers to replicate the tables.
 const REPLICATION: Duration = Duration::from_secs(30);
@@ -87,6 +87,11 @@ async fn compare(arguments: Arguments, settings: Settings) -> Result<(), BenchEr
         Target { name: "standalone", readers: vec![read(&standalone)], writer: open(&standalone, Access::Write) },
         Target { name: "cluster", readers: workers.iter().map(read).collect(), writer: open(&manager, Access::Write) },
     ];
+    for target in &targets {
+        for pool in target.readers.iter().chain([&target.writer]) {
+            pool.warm().await;
+        }
+    }
     for (pool, database) in targets[1].readers.iter().zip(&workers) {
         wait_for_tables(pool, database).await?;
     }
