@@ -218,7 +218,8 @@ class System:
             except OSError:
                 pass
         # A cloud without resources stops with the command that has deleted the last one.
-        check("error" in self.status(), f"resources are left: {self.run('local', 'status').stdout}")
+        left = self.run("local", "status")
+        check(left.returncode, f"resources are left: {left.stdout}")
         self.passed(f"destroyed: {len(pids)} processes have ended, and no resource is left")
 
 
