@@ -12,8 +12,8 @@
 //! | `sshFrom` | none | CIDR block that may connect to the hosts by SSH, such as `203.0.113.7/32` |
 
 use infra_aws::{
-    self as aws, CargoBin, Instance, InstanceOutputs, KeyPair, Machine, Network, PostgresCluster, Rule, SecurityGroup,
-    Service,
+    self as aws, CargoBin, ElasticIp, Instance, InstanceOutputs, KeyPair, Machine, Network, PostgresCluster, Rule,
+    SecurityGroup, Service,
 };
 use infra_cli::StackOutputs;
 use infra_core::{Config, Output, Result, Stack, diagnostic::Diagnostic, output_format, random::Password};
@@ -93,7 +93,9 @@ pub fn db_patterns(stack: &Stack, config: &Config) -> Result {
         .env("TRUSTED_HOST_URL", output_format!("http://{}:{}", trusted_host.private_ip, TIER_PORT));
     let gatekeeper = tier("gatekeeper", &gatekeeper_access, gatekeeper, public_port);
 
-    let url = output_format!("http://{}:{}", gatekeeper.public_ip, public_port);
+    // The public address stays the same when the gatekeeper is replaced.
+    let address = region.add("gatekeeper-address", ElasticIp::of(&gatekeeper.id));
+    let url = output_format!("http://{}:{}", address.public_ip, public_port);
     stack.export("url", url.clone());
     stack.export("client", output_format!("cargo run --quiet --bin patterns -- send-requests --url {}", url));
     stack.export("private_key", key.private_key);
