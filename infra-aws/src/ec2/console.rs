@@ -60,8 +60,8 @@ mod tests {
     #[test]
     fn failure_is_found_with_the_last_lines() {
         assert_eq!(failure("infra-setup: again\n"), None);
-        let lines = (0..20).map(|number| format!("line {number}\n")).collect::<Vec<_>>().concat();
-        let last = failure(&format!("{lines}infra-setup failed\n")).unwrap_or_default();
+        let lines: Vec<String> = (0..20).map(|number| format!("line {number}")).collect();
+        let last = failure(&format!("{}\ninfra-setup failed\n", lines.join("\n"))).unwrap_or_default();
         assert_eq!((last.lines().count(), last.lines().next()), (LINES, Some("line 6")));
     }
 }

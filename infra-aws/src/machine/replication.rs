@@ -15,7 +15,8 @@ pub(crate) const REPLICATOR: &str = "replicator";
 /// that was absent for longer copies the data again at its start.
 ///
 /// An [`Instance`](crate::Instance) whose machine has a standby is created once the standby streams, so resources that use
-/// its outputs wait for that.
+/// its outputs wait for that. The host reports it on its console, which AWS returns at any time only for instance types of
+/// the Nitro system, such as `t3.micro`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Replication {
     /// Private IPv4 address of the primary, whose port is the standby's; none on the primary itself.

@@ -110,8 +110,8 @@ def copy():
 
 def state():
     """Returns the fields of SHOW SLAVE STATUS."""
-    lines = sql("SHOW SLAVE STATUS;\n", "--vertical").splitlines()
-    return dict(line.strip().split(": ", 1) for line in lines if ": " in line)
+    fields = (line.partition(":") for line in sql("SHOW SLAVE STATUS;\n", "--vertical").splitlines())
+    return {name.strip(): value.strip() for name, _, value in fields}
 
 
 def streams(now):

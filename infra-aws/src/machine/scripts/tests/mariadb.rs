@@ -11,7 +11,8 @@ fn host() -> Host {
     host.write("var/lib/mysql/stock", "");
     host.command("openssl", "while [ $# -gt 1 ]; do case $1 in -keyout|-out) touch \"$2\";; esac; shift; done");
     host.command("mariadb-dump", "for option; do case $option in --result-file=*) touch \"${option#*=}\";; esac; done");
-    let running = "Slave_IO_Running: Yes\nSlave_SQL_Running: Yes\nSeconds_Behind_Master: 0\nMaster_Host: 10.0.0.8";
+    let running = "*** 1. row ***\n Slave_IO_Running: Yes\n Slave_SQL_Running: Yes\n Last_IO_Error: \n \
+                   Seconds_Behind_Master: 0\n Master_Host: 10.0.0.8";
     answer(&host, running);
     host
 }
