@@ -5,7 +5,7 @@
 //! cargo run --example replicated_database -- output replica
 //! ```
 
-use infra_aws::{self as aws, Network, PostgresCluster};
+use infra_aws::{self as aws, Network, ReplicatedDatabase};
 use infra_cli::program;
 use infra_core::{Config, Result, Stack, random::Password};
 use std::process::ExitCode;
@@ -14,7 +14,7 @@ fn replicated_database(stack: &Stack, config: &Config) -> Result {
     let region = aws::region(stack, &config.get_or("region", "us-east-2")?);
     let network = Network::new(&region, "database-network", "10.3.0.0/16", 2)?.declare();
     let password = stack.add("database-password", Password::of_length(32));
-    let database = PostgresCluster::new(&network.region, "database")
+    let database = ReplicatedDatabase::postgres(&network.region, "database")
         .database("tasks", "cloud", password.value)
         .network(network.vpc_id, [network.subnets.index(0), network.subnets.index(1)])
         .reachable_by(network.cidr)

@@ -7,16 +7,18 @@
 //! |---|---|---|
 //! | `region` | `us-east-1` | region of all resources |
 //! | `instanceType` | `t3.micro` | type of all instances |
+//! | `engine` | `postgresql` | database server: `postgresql` or `mariadb` |
 //! | `workers` | 3 | number of replicas of the manager |
 //! | `gatekeeperPort` | 80 on AWS, 8080 on the local cloud | public port |
 //! | `sshFrom` | none | CIDR block that may connect to the hosts by SSH, such as `203.0.113.7/32` |
 
 use infra_aws::{
-    self as aws, CargoBin, ElasticIp, Instance, InstanceOutputs, KeyPair, Machine, Network, PostgresCluster, Rule,
+    self as aws, CargoBin, ElasticIp, Instance, InstanceOutputs, KeyPair, Machine, Network, ReplicatedDatabase, Rule,
     SecurityGroup, Service,
 };
 use infra_cli::StackOutputs;
 use infra_core::{Config, Output, Result, Stack, diagnostic::Diagnostic, output_format, random::Password};
+use std::str::FromStr;
 
 /// Port of the trusted host and of the proxy.
 const TIER_PORT: u16 = 8080;
@@ -48,8 +50,13 @@ pub fn db_patterns(stack: &Stack, config: &Config) -> Result {
     // The databases: a manager with its replicas, and a single server for comparisons.
     let key = region.add("key", KeyPair::generated());
     let password = stack.add("database-password", Password::of_length(32));
+    let engine = config.get::<Engine>("engine")?.unwrap_or_default();
     let database = |name: &str, replicas: u32| {
-        let cluster = PostgresCluster::new(&region, name)
+        let cluster = match engine {
+            Engine::Postgresql => ReplicatedDatabase::postgres(&region, name),
+            Engine::MariaDb => ReplicatedDatabase::mariadb(&region, name),
+        };
+        let cluster = cluster
             .instance_type(&instance_type)
             .database("main_db", "patterns", password.value.clone())
             .replicas(replicas as usize)
@@ -100,6 +107,26 @@ pub fn db_patterns(stack: &Stack, config: &Config) -> Result {
     stack.export("client", output_format!("cargo run --quiet --bin patterns -- send-requests --url {}", url));
     stack.export("private_key", key.private_key);
     Ok(())
+}
+
+/// The database server.
+#[derive(Clone, Copy, Default)]
+enum Engine {
+    #[default]
+    Postgresql,
+    MariaDb,
+}
+
+impl FromStr for Engine {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "postgresql" => Ok(Self::Postgresql),
+            "mariadb" => Ok(Self::MariaDb),
+            other => Err(format!("`{other}` is neither `postgresql` nor `mariadb`")),
+        }
+    }
 }
 
 /// Sends requests of every kind to the gatekeeper.

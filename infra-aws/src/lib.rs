@@ -111,7 +111,7 @@
 //!   [`rds`], [`s3`], [`ssm`], [`iam`], [`sts`]; [`cloudcontrol`] for all other CloudFormation types
 //! - [`machine`]: the configuration of a host; [`artifact`]: its programs
 //! - [`Network`]: a component with a VPC and its route to the internet
-//! - [`PostgresHost`]: a component with a database server; [`PostgresCluster`]: one with a primary and its standbys
+//! - [`PostgresHost`]: a component with a database server; [`ReplicatedDatabase`]: one with a primary and its standbys
 //! - [`objects`]: states in S3
 //! - [`login`]: the AWS identity of a target
 //! - [`policies`]: policies for common rules
@@ -159,14 +159,14 @@ pub mod objects;
 #[cfg(feature = "autoscaling")]
 pub mod policies;
 #[cfg(feature = "ec2")]
-mod postgres_cluster;
-#[cfg(feature = "ec2")]
 mod postgres_host;
 mod prelude;
 mod provider;
 #[cfg(feature = "rds")]
 pub mod rds;
 mod region;
+#[cfg(feature = "ec2")]
+mod replicated_database;
 mod reporting;
 #[cfg(feature = "s3")]
 pub mod s3;
@@ -252,8 +252,6 @@ pub use machine::{Architecture, Database, Machine, MariaDb, Postgres, Program, R
 #[cfg(feature = "ec2")]
 pub use network::{Network, NetworkOutputs};
 #[cfg(feature = "ec2")]
-pub use postgres_cluster::{PostgresCluster, PostgresClusterOutputs, PostgresMember};
-#[cfg(feature = "ec2")]
 pub use postgres_host::{PostgresHost, PostgresHostOutputs};
 pub use provider::{provider, provider_with_clients, region};
 #[cfg(feature = "rds")]
@@ -265,6 +263,8 @@ pub use rds::{
     subnet_group::{DbSubnetGroup, DbSubnetGroupOutputs},
 };
 pub use region::{AwsResource, Region};
+#[cfg(feature = "ec2")]
+pub use replicated_database::{DatabaseMember, ReplicatedDatabase, ReplicatedDatabaseOutputs};
 #[cfg(feature = "s3")]
 pub use s3::{
     bucket::{Bucket, BucketOutputs},

@@ -1,8 +1,8 @@
 //! A component with a PostgreSQL server on a dedicated instance.
 
 use crate::{
-    DefaultVpc, Instance, InstanceId, KeyName, Machine, Postgres, Region, Rule, SecurityGroup, SecurityGroupId,
-    SubnetId, VpcId, url::percent_encoded,
+    Database, DefaultVpc, Instance, InstanceId, KeyName, Machine, MariaDb, Postgres, Region, Rule, SecurityGroup,
+    SecurityGroupId, SubnetId, VpcId, url::percent_encoded,
 };
 use infra_core::{Input, Options, Output, ProgramError, Result, output_format};
 
@@ -159,7 +159,7 @@ impl PostgresHost {
         ingress.extend(self.ssh_from.map(|addresses| Rule::tcp(22).from_cidr(addresses).describe("SSH")));
         let parts = self.region.component(&self.name);
         let access = parts.add("access", SecurityGroup { ingress, ..SecurityGroup::in_vpc(vpc_id) });
-        let connection = Connection::of(&self.region, &database);
+        let connection = Connection::to_postgres(&self.region, &database);
         let kept = if self.keep_disk { &["image"][..] } else { &[] };
         let instance = parts.with(Options::new().ignore_changes(kept.iter().copied())).add(
             "instance",
@@ -187,6 +187,7 @@ impl PostgresHost {
 
 /// The parts of a connection URL that are the same for all hosts of a database.
 pub(crate) struct Connection {
+    scheme: &'static str,
     port: u16,
     user: String,
     password: Output<String>,
@@ -195,11 +196,21 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Returns the connection to a server that has not been declared yet.
-    pub(crate) fn of(region: &Region, database: &Postgres) -> Self {
+    /// Returns the connection to a PostgreSQL server that has not been declared yet.
+    pub(crate) fn to_postgres(region: &Region, server: &Postgres) -> Self {
+        Self::of(region, server, "postgres", "?sslmode=require")
+    }
+
+    /// Returns the connection to a MariaDB server that has not been declared yet.
+    pub(crate) fn to_mariadb(region: &Region, server: &MariaDb) -> Self {
+        Self::of(region, server, "mysql", "?ssl-mode=REQUIRED")
+    }
+
+    fn of(region: &Region, database: &Database, scheme: &'static str, tls: &'static str) -> Self {
         // Hosts accept only connections over TLS. Servers in the local cloud use none.
-        let options = if region.target().is_local() { "" } else { "?sslmode=require" };
+        let options = if region.target().is_local() { "" } else { tls };
         Self {
+            scheme,
             port: database.port,
             user: percent_encoded(&database.user),
             password: database.secret().map(|password| percent_encoded(&password)).secret(),
@@ -210,9 +221,9 @@ impl Connection {
 
     /// Returns the URL and the endpoint of the server at this address.
     pub(crate) fn to(&self, host: &Output<String>) -> (Output<String>, Output<String>) {
-        let Self { port, user, password, database, options } = self;
+        let Self { scheme, port, user, password, database, options } = self;
         let endpoint = output_format!("{}:{}", host, port);
-        (output_format!("postgres://{}:{}@{}/{}{}", user, password, endpoint, database, options), endpoint)
+        (output_format!("{}://{}:{}@{}/{}{}", scheme, user, password, endpoint, database, options), endpoint)
     }
 }
 

@@ -83,7 +83,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "ec2",
             "network",
             "postgres_host",
-            "postgres_cluster",
+            "replicated_database",
             "elbv2",
             "autoscaling",
             "service_group",

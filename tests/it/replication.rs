@@ -3,7 +3,7 @@
 use crate::databases::{sql, wait_for_answer};
 use crate::skip::skip;
 use infra_aws::{
-    self as aws, Aws, DefaultVpc, Instance, Machine, MariaDb, PostgresCluster, Replication, Rule, SecurityGroup,
+    self as aws, Aws, DefaultVpc, Instance, Machine, MariaDb, ReplicatedDatabase, Replication, Rule, SecurityGroup,
 };
 use infra_core::{Config, Engine, Result, Stack, engine::Run, execute::Report, store::MemoryStore};
 use infra_local::{LocalCloud, Options};
@@ -16,7 +16,7 @@ const REGION: &str = "us-east-2";
 fn program(stack: &Stack, config: &Config) -> Result {
     let region = aws::region(stack, REGION);
     let network = region.lookup(DefaultVpc);
-    let cluster = PostgresCluster::new(&region, "database")
+    let cluster = ReplicatedDatabase::postgres(&region, "database")
         .database("tasks", "cloud", "it's a pass/word")
         .replicas(config.get_or("replicas", 2_u32)? as usize)
         .network(network.vpc_id, [network.subnets.index(0), network.subnets.index(1)])

@@ -6,6 +6,20 @@ SELECT = {"sql": "SELECT id, column1, column2 FROM direct_table ORDER BY id LIMI
 
 
 def run(**options):
+    whole(**options)
+    on_mariadb(**options)
+
+
+def on_mariadb(**options):
+    with System("db-patterns", config=["engine=mariadb"], **options) as system:
+        demonstration(system)
+        contract(system)
+        modes(system)
+        worker_is_lost(system)
+        system.destroyed()
+
+
+def whole(**options):
     with System("db-patterns", **options) as system:
         demonstration(system)
         contract(system)
@@ -39,7 +53,7 @@ def contract(system):
         ("POST", "/fetch_direct", {"sql": "SELECT 1; SELECT 2"}, 400, refused),
         ("POST", "/fetch_direct", {"sql": "SELECT * FROM pg_shadow"}, 400, refused),
         ("POST", "/fetch_direct", {"sql": "SELECT pg_sleep(5) FROM direct_table"}, 400, refused),
-        ("POST", "/fetch_direct", {"sql": "SELECT id / 0 FROM direct_table"}, 500, refused),
+        ("POST", "/populate_tables", {"sql": f"INSERT INTO {{table}} (column1) VALUES ('{'x' * 256}')"}, 500, refused),
     ])
 
 

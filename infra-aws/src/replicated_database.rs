@@ -1,15 +1,15 @@
-//! A component with a replicated PostgreSQL server on dedicated instances.
+//! A component with a replicated PostgreSQL or MariaDB server on dedicated instances.
 
 use crate::{
-    Instance, InstanceId, InstanceOutputs, KeyName, Machine, Postgres, Region, Replication, Rule, SecurityGroup,
-    SecurityGroupId, SubnetId, VpcId, postgres_host::Connection,
+    Instance, InstanceId, InstanceOutputs, KeyName, Machine, MariaDb, Postgres, Region, Replication, Rule,
+    SecurityGroup, SecurityGroupId, SubnetId, VpcId, postgres_host::Connection,
 };
 use infra_core::{Input, Options, Output, Result, random::Password};
 
 /// A component with a security group, an instance with the primary, and instances with its standbys.
 ///
-/// The primary accepts writes; the standbys serve reads and receive its log (streaming replication). Resources that use the
-/// outputs of a standby are created once it streams.
+/// The primary accepts writes; the standbys serve reads and receive its log (streaming replication of PostgreSQL, global
+/// transaction ids of MariaDB). Resources that use the outputs of a standby are created once it streams.
 ///
 /// ```
 /// # use infra_aws::{self as aws, *};
@@ -19,7 +19,7 @@ use infra_core::{Input, Options, Output, Result, random::Password};
 /// let network = Network::new(&virginia, "network", "10.1.0.0/16", 2)?.declare();
 /// let application = virginia.add("application", SecurityGroup::in_vpc(&network.vpc_id));
 /// let password = stack.add("password", Password::of_length(32)).value;
-/// let database = PostgresCluster::new(&network.region, "database")
+/// let database = ReplicatedDatabase::postgres(&network.region, "database")
 ///     .database("tasks", "cloud", password)
 ///     .replicas(2)
 ///     .network(network.vpc_id, [network.subnets.index(0), network.subnets.index(1)])
@@ -33,7 +33,7 @@ use infra_core::{Input, Options, Output, Result, random::Password};
 ///
 /// # Access
 /// Clients and members connect to private addresses. The security group admits the declared clients, and the members to each
-/// other. Connections need a password (SCRAM-SHA-256) and TLS; the local cloud uses no TLS. The password of the standbys is
+/// other. Connections need a password and TLS; the local cloud uses no TLS. The password of the standbys is
 /// generated.
 ///
 /// # Durability
@@ -42,16 +42,23 @@ use infra_core::{Input, Options, Output, Result, random::Password};
 /// while the primary is stopped; no standby is promoted automatically.
 #[must_use = "call `declare` to declare the component"]
 #[derive(Clone)]
-pub struct PostgresCluster {
+pub struct ReplicatedDatabase {
     region: Region,
     name: String,
     instance_type: String,
-    database: Option<Postgres>,
+    engine: Engine,
+    database: Option<(String, String, Input<String>)>,
     replicas: usize,
     key_name: Option<Input<KeyName>>,
     network: Option<(Input<VpcId>, Vec<Input<SubnetId>>)>,
     clients: Vec<Client>,
     ssh_from: Option<String>,
+}
+
+#[derive(Clone, Copy)]
+enum Engine {
+    Postgres,
+    MariaDb,
 }
 
 /// A source of connections.
@@ -61,21 +68,21 @@ enum Client {
     Group(Input<SecurityGroupId>),
 }
 
-/// Outputs of a [`PostgresCluster`].
+/// Outputs of a [`ReplicatedDatabase`].
 #[derive(Clone, Debug)]
-pub struct PostgresClusterOutputs {
+pub struct ReplicatedDatabaseOutputs {
     /// The server that accepts writes.
-    pub primary: PostgresMember,
+    pub primary: DatabaseMember,
     /// The standbys, which serve reads.
-    pub replicas: Vec<PostgresMember>,
+    pub replicas: Vec<DatabaseMember>,
     /// Id of the security group of all members.
     pub security_group_id: Output<SecurityGroupId>,
 }
 
-/// Outputs of a server of a [`PostgresCluster`].
+/// Outputs of a server of a [`ReplicatedDatabase`].
 #[derive(Clone, Debug)]
-pub struct PostgresMember {
-    /// Connection URL, `postgres://USER:PASSWORD@HOST:PORT/DATABASE`; secret.
+pub struct DatabaseMember {
+    /// Connection URL, `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, or `mysql://…` of MariaDB; secret.
     pub url: Output<String>,
     /// Private address of the server as `HOST:PORT`.
     pub endpoint: Output<String>,
@@ -90,23 +97,33 @@ pub struct PostgresMember {
 /// The component cannot be declared.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 enum Incomplete {
-    #[error("the PostgreSQL cluster `{0}` has no database: add `.database(name, user, password)`")]
+    #[error("the replicated database `{0}` has no database: add `.database(name, user, password)`")]
     NoDatabase(String),
-    #[error("the PostgreSQL cluster `{0}` has no network: add `.network(vpc_id, subnets)` with at least one subnet")]
+    #[error("the replicated database `{0}` has no network: add `.network(vpc_id, subnets)` with at least one subnet")]
     NoNetwork(String),
-    #[error("the PostgreSQL cluster `{name}` has {replicas} replicas: use at most {MOST_REPLICAS}")]
+    #[error("the replicated database `{name}` has {replicas} replicas: use at most {MOST_REPLICAS}")]
     TooManyReplicas { name: String, replicas: usize },
 }
 
 /// Limit of the standbys of a primary: it sends its log to up to 20 receivers, and a copy of its data needs two.
 const MOST_REPLICAS: usize = 9;
 
-impl PostgresCluster {
-    /// Creates a primary and one replica in this region, on instances of the type `t3.micro`.
-    pub fn new(region: &Region, name: impl Into<String>) -> Self {
+impl ReplicatedDatabase {
+    /// Creates a PostgreSQL primary and one replica in this region, on instances of the type `t3.micro`.
+    pub fn postgres(region: &Region, name: impl Into<String>) -> Self {
+        Self::new(region, name.into(), Engine::Postgres)
+    }
+
+    /// Creates a MariaDB primary and one replica in this region, on instances of the type `t3.micro`.
+    pub fn mariadb(region: &Region, name: impl Into<String>) -> Self {
+        Self::new(region, name.into(), Engine::MariaDb)
+    }
+
+    fn new(region: &Region, name: String, engine: Engine) -> Self {
         Self {
             region: region.clone(),
-            name: name.into(),
+            name,
+            engine,
             instance_type: "t3.micro".to_owned(),
             database: None,
             replicas: 1,
@@ -130,7 +147,7 @@ impl PostgresCluster {
         user: impl Into<String>,
         password: impl Into<Input<String>>,
     ) -> Self {
-        self.database = Some(Postgres::new(name, user, password));
+        self.database = Some((name.into(), user.into(), password.into()));
         self
     }
 
@@ -176,24 +193,35 @@ impl PostgresCluster {
     }
 
     /// Declares the component and returns its outputs.
-    pub fn declare(self) -> Result<PostgresClusterOutputs> {
-        let Self { region, name, instance_type, database, replicas, key_name, network, clients, ssh_from } = self;
+    pub fn declare(self) -> Result<ReplicatedDatabaseOutputs> {
+        let Self { region, name, instance_type, engine, database, replicas, key_name, network, clients, ssh_from } =
+            self;
         if replicas > MOST_REPLICAS {
             return Err(Incomplete::TooManyReplicas { name, replicas }.into());
         }
         let database = database.ok_or_else(|| Incomplete::NoDatabase(name.clone()))?;
         let network = network.filter(|(_, subnets)| !subnets.is_empty());
         let (vpc_id, subnets) = network.ok_or_else(|| Incomplete::NoNetwork(name.clone()))?;
-        let connection = Connection::of(&region, &database);
+        let (database, user, password) = database;
+        let postgres = Postgres::new(&*database, &*user, password.clone());
+        let mariadb = MariaDb::new(&*database, &*user, password);
+        let (connection, port) = match engine {
+            Engine::Postgres => (Connection::to_postgres(&region, &postgres), postgres.port),
+            Engine::MariaDb => (Connection::to_mariadb(&region, &mariadb), mariadb.port),
+        };
         let parts = region.component(&name);
-        let ingress = ingress(database.port, clients, ssh_from);
+        let ingress = ingress(port, clients, ssh_from);
         let access = parts.add("access", SecurityGroup { ingress, ..SecurityGroup::in_vpc(vpc_id) });
         let standbys = parts.scope().add("replication-password", Password::of_length(32)).value;
+        let machine = |replication: Replication| match engine {
+            Engine::Postgres => Machine::debian().postgres(postgres.clone().replication(replication)),
+            Engine::MariaDb => Machine::debian().mariadb(mariadb.clone().replication(replication)),
+        };
         let member = |index: usize, replication: Replication| Instance {
             security_groups: vec![access.id.clone()],
             subnet: Some(subnets[index % subnets.len()].clone()),
             key_name: key_name.clone(),
-            machine: Machine::debian().postgres(database.clone().replication(replication)),
+            machine: machine(replication),
             ..Instance::new(instance_type.clone())
         };
         // A newer Debian image replaces no member.
@@ -203,11 +231,11 @@ impl PostgresCluster {
         let replicas = (0..replicas).map(|index| {
             let replication = Replication::standby_of(primary.private_ip.clone(), standbys.clone());
             let replica = instances.add(&format!("replica-{index}"), member(index + 1, replication));
-            PostgresMember::of(&connection, replica)
+            DatabaseMember::of(&connection, replica)
         });
-        Ok(PostgresClusterOutputs {
+        Ok(ReplicatedDatabaseOutputs {
             replicas: replicas.collect(),
-            primary: PostgresMember::of(&connection, primary),
+            primary: DatabaseMember::of(&connection, primary),
             security_group_id: access.id,
         })
     }
@@ -223,7 +251,7 @@ fn ingress(port: u16, clients: Vec<Client>, ssh_from: Option<String>) -> Vec<Rul
     clients.chain([members]).chain(ssh).collect()
 }
 
-impl PostgresMember {
+impl DatabaseMember {
     fn of(connection: &Connection, instance: InstanceOutputs) -> Self {
         let (url, endpoint) = connection.to(&instance.private_ip);
         let InstanceOutputs { id, private_ip, public_ip, .. } = instance;
@@ -242,13 +270,13 @@ mod tests {
         stack::{DeclareError, declare},
     };
 
-    fn graph(run: impl Fn(PostgresCluster) -> Result) -> Result<ResourceGraph, Vec<DeclareError>> {
+    fn graph(run: impl Fn(ReplicatedDatabase) -> Result) -> Result<ResourceGraph, Vec<DeclareError>> {
         let program =
-            |stack: &Stack, _: &Config| run(PostgresCluster::new(&crate::region(stack, "us-east-1"), "tasks"));
+            |stack: &Stack, _: &Config| run(ReplicatedDatabase::postgres(&crate::region(stack, "us-east-1"), "tasks"));
         declare("web", "dev", Target::aws(), &Config::default(), Providers::default(), &program).graph
     }
 
-    fn in_network(cluster: PostgresCluster) -> PostgresCluster {
+    fn in_network(cluster: ReplicatedDatabase) -> ReplicatedDatabase {
         let subnets = ["subnet-1", "subnet-2"].map(SubnetId::from);
         cluster.database("tasks", "cloud", "long-secret").network(VpcId::from("vpc-1"), subnets)
     }
@@ -284,7 +312,7 @@ mod tests {
 
     #[test]
     fn incomplete_cluster_is_refused() {
-        let error = |run: fn(PostgresCluster) -> PostgresCluster| {
+        let error = |run: fn(ReplicatedDatabase) -> ReplicatedDatabase| {
             graph(|cluster| run(cluster).declare().map(drop)).unwrap_err()[0].to_string()
         };
         assert!(error(|cluster| cluster).contains("add `.database(name, user, password)`"));
