@@ -246,7 +246,7 @@ pub use ids::{
 #[cfg(feature = "logs")]
 pub use logs::log_group::{LogGroup, LogGroupOutputs};
 #[cfg(feature = "ec2")]
-pub use machine::{Architecture, Database, Machine, MariaDb, Postgres, Replication, Service};
+pub use machine::{Architecture, Machine, MariaDb, Postgres, Replication, Service};
 #[cfg(feature = "ec2")]
 pub use network::{Network, NetworkOutputs};
 #[cfg(feature = "ec2")]
