@@ -39,12 +39,21 @@ pub fn cargo() -> Command {
     command
 }
 
+/// Services of the programs in stacks/.
+const SERVICES: [&str; 8] =
+    ["tasks", "users", "acts", "orchestrator", "bookstore", "gatekeeper", "trusted-host", "proxy"];
+
+/// Returns the name of the variable with the path of a service's executable, which `up` does not have to build then.
+fn variable(service: &str) -> String {
+    format!("INFRA_ARTIFACT_{}", service.to_ascii_uppercase().replace('-', "_"))
+}
+
 /// Builds the executables of the tests once, and returns the path of one of them.
 pub fn binary(name: &str) -> PathBuf {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
     let directory = DIRECTORY.get_or_init(|| {
         let output = cargo()
-            .args(["build", "--bin", "stack", "--bin", "tasks", "--bin", "client", "--message-format", "json"])
+            .args(["build", "--bins", "--message-format", "json"])
             .current_dir(workspace())
             .stderr(Stdio::inherit())
             .output()
@@ -91,7 +100,7 @@ impl Project {
             .arg("--directory")
             .arg(self.path().join(".infra"))
             .args(arguments)
-            .env("INFRA_ARTIFACT_TASKS", binary("tasks"))
+            .envs(SERVICES.map(|name| (variable(name), binary(name))))
             .env("NO_COLOR", "1")
             .current_dir(workspace())
             .stdin(Stdio::null());

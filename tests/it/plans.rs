@@ -139,3 +139,16 @@ fn preview_shows_the_changes_of_the_default_program() {
     ");
     project.run(&["destroy"]).expect(0);
 }
+
+#[test]
+fn previews_show_the_creations_of_the_other_programs() {
+    let preview = |program: &str| {
+        let project = Project::new();
+        let completed = project.run(&["preview", "--program", program]);
+        completed.expect(0);
+        stable(&completed.out)
+    };
+    assert_snapshot!(preview("selfieless-acts"), @"");
+    assert_snapshot!(preview("bookstore"), @"");
+    assert_snapshot!(preview("db-patterns"), @"");
+}

@@ -101,7 +101,7 @@ pub struct InstanceStatus {
 /// One process of an instance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ServiceStatus {
-    /// Name in the Machine document, or `postgres`.
+    /// Name in the Machine document, or `postgres` or `mariadb`.
     pub name: String,
     /// Pid of the process, if it runs.
     pub pid: Option<u32>,
