@@ -4,6 +4,7 @@
 - Every `{{#include}}`, and every relative link of the Markdown files of the repository, names an existing file.
 - Every chapter is part of the book and of tests/book.rs, which compiles its Rust code. Code in `rs` blocks, which is not
   compiled there, is included from the examples.
+- Every row of a program's table of its configuration is part of its chapter.
 - Every message that a heading of the chapter on troubleshooting quotes is part of the code.
 """
 
@@ -80,6 +81,17 @@ def check_chapters():
                 problems.append(f"{path}: a block of Rust code is not compiled")
 
 
+def check_configuration():
+    for path in ROOT.glob("stacks/*.rs"):
+        rows = [line[4:] for line in path.read_text().splitlines() if line.startswith("//! | `")]
+        named = f"`stacks/{path.name}`"
+        chapters = [chapter.read_text() for chapter in ROOT.glob("docs/src/system-*.md")]
+        text = "\n".join(chapter for chapter in chapters if named in chapter)
+        for row in rows:
+            if row not in text.splitlines():
+                problems.append(f"{path}: the chapter of the program has no row `{row}`")
+
+
 def check_messages():
     code = "\n".join(path.read_text() for path in ROOT.glob("infra-*/src/**/*.rs"))
     code = re.sub(r"\\\n\s*", "", code).replace('\\"', '"')
@@ -92,6 +104,7 @@ def check_messages():
 check_pages(Path(sys.argv[1]).resolve())
 check_markdown()
 check_chapters()
+check_configuration()
 check_messages()
 for problem in problems:
     print(problem, file=sys.stderr)

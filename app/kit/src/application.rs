@@ -43,22 +43,21 @@ impl<F: Fn(&mut ServiceConfig) + Clone + Send + 'static> Application for F {
     async fn finish(self) {}
 }
 
-/// Adds all routes of a service: the application's, and those that every service has. Routes are matched in this order, so
-/// an application can answer `/healthz` itself.
+/// Adds all routes of a service: `/healthz`, and the application's.
 pub fn configure(app: &mut ServiceConfig, application: &impl Application) {
     let checked = application.clone();
     let health = move |database: Option<Data<DatabaseConnection>>| {
         let application = checked.clone();
         async move { health::check(database, application.check()).await }
     };
-    app.default_service(web::to(|| async { reply::detail(StatusCode::NOT_FOUND, "Not found.") }))
-        .configure(|app| application.routes(app))
-        .service(
-            web::resource("/healthz")
-                .route(web::get().to(health.clone()))
-                .route(web::head().to(health))
-                .default_service(reply::only("GET, HEAD")),
-        );
+    app.service(
+        web::resource("/healthz")
+            .route(web::get().to(health.clone()))
+            .route(web::head().to(health))
+            .default_service(reply::only("GET, HEAD")),
+    )
+    .default_service(web::to(|| async { reply::detail(StatusCode::NOT_FOUND, "Not found.") }))
+    .configure(|app| application.routes(app));
 }
 
 /// Resources that the kit provides to an application.

@@ -12,7 +12,7 @@ pub const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Answers `{"status":"ok"}` if the database, if there is one, and the other dependencies answer, else 503 with
 /// `{"status":"unavailable"}`.
-pub async fn check(
+pub(crate) async fn check(
     database: Option<Data<DatabaseConnection>>,
     others: impl Future<Output = Result<(), Box<dyn Error + Send + Sync>>>,
 ) -> HttpResponse {

@@ -92,15 +92,6 @@ fn health_includes_the_check_of_the_application() {
 }
 
 #[test]
-fn an_application_can_answer_the_health_check() {
-    let teapot = |app: &mut ServiceConfig| {
-        app.route("/healthz", web::get().to(HttpResponse::ImATeapot));
-    };
-    let service = Served::start::<NoMigrations, _>("sqlite::memory:", LIMITS, async move |_| teapot);
-    assert_eq!(service.send("GET /healthz", "").status, 418);
-}
-
-#[test]
 fn handlers_know_the_request_id() {
     let show = |app: &mut ServiceConfig| {
         let id = |request: HttpRequest| async move { kit::log::id(&request).unwrap().to_str().unwrap().to_owned() };

@@ -36,7 +36,7 @@ mod store;
 pub mod timestamp;
 
 use actix_web::web::{Data, ServiceConfig};
-use kit::{Application, Context, log::Answered};
+use kit::{Application, ApplicationError, Context, log::Answered};
 
 pub use directory::Directory;
 pub use migration::Migrations;
@@ -71,6 +71,10 @@ impl Application for Acts {
 
     fn answered(&self, answered: &Answered) {
         self.operation.answered(answered);
+    }
+
+    async fn check(&self) -> Result<(), ApplicationError> {
+        self.operation.check()
     }
 
     async fn finish(self) {

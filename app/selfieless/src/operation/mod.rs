@@ -10,7 +10,7 @@ use actix_web::{
     middleware::from_fn,
     web::{self, Data, ServiceConfig},
 };
-use kit::{health, log::Answered, reply::only};
+use kit::{ApplicationError, log::Answered, reply::only};
 use sea_orm::DatabaseConnection;
 
 pub use count::Counter;
@@ -82,19 +82,18 @@ impl Operation {
         } else {
             scope
         };
-        let health = |database: Data<DatabaseConnection>| health::check(Some(database), async { Ok(()) });
         app.app_data(self.counter.clone())
             .app_data(self.crash.clone())
             .service(scope.configure(routes).service(web::resource(self.document).default_service(only("GET, HEAD"))))
-            // A crashed instance fails this health check as well.
-            .service(
-                web::resource("/healthz")
-                    .wrap(from_fn(crash::middleware))
-                    .route(web::get().to(health))
-                    .route(web::head().to(health))
-                    .default_service(only("GET, HEAD")),
-            )
             .default_service(web::to(crash::unknown));
+    }
+
+    /// Fails the check of `/healthz` once the process has crashed.
+    ///
+    /// # Errors
+    /// The simulated crash.
+    pub fn check(&self) -> Result<(), ApplicationError> {
+        if self.crash.has_crashed() { Err("this instance has crashed".into()) } else { Ok(()) }
     }
 
     /// Counts a request that the limits of the kit have refused, so that it reached no route.

@@ -18,7 +18,7 @@ mod routes;
 mod store;
 
 use actix_web::web::ServiceConfig;
-use kit::{Application, Context, log::Answered};
+use kit::{Application, ApplicationError, Context, log::Answered};
 
 pub use migration::Migrations;
 
@@ -44,6 +44,10 @@ impl Application for Users {
 
     fn answered(&self, answered: &Answered) {
         self.0.answered(answered);
+    }
+
+    async fn check(&self) -> Result<(), ApplicationError> {
+        self.0.check()
     }
 
     async fn finish(self) {
