@@ -43,7 +43,7 @@ pub(super) async fn unknown(crash: Data<Crash>) -> HttpResponse {
 }
 
 impl Crash {
-    fn has_crashed(&self) -> bool {
+    pub(super) fn has_crashed(&self) -> bool {
         self.0.load(Relaxed)
     }
 }
