@@ -46,13 +46,12 @@ class System:
     def check(self, variant, kind, requests):
         """Checks that the requests of a load had their effects."""
 
-    def start_ours(self, stack, side, program, port, **variables):
+    def start_ours(self, stack, side, program, port, ready="/healthz", **variables):
         """Starts a program of a release build. Its log has a line for each request, and is written to a file."""
         log = stack.enter_context(open(self.directory / f"{program}.log", "w"))
         variables = {"PATH": os.environ["PATH"], "LISTEN": f"127.0.0.1:{port}",
                      "METRICS_LISTEN": f"127.0.0.1:{free_port()}", **variables}
-        ready = f"http://127.0.0.1:{port}/healthz"
-        side.start(stack, [release(program)], ready, env=variables, stderr=log, cwd=self.directory)
+        side.start(stack, [release(program)], f"http://127.0.0.1:{port}{ready}", env=variables, stderr=log, cwd=self.directory)
 
     def start_flask(self, stack, side, module, port, ready, choice, **variables):
         install(ENVIRONMENT, "flask>=3.1", "gunicorn[fast]>=23", "psycopg[binary]>=3.2", "requests>=2.32")
@@ -112,7 +111,8 @@ end
         return side
 
     def check(self, variant, kind, requests):
-        counts = "SELECT COALESCE(SUM(upvotes), 0) FROM selfieless_act; SELECT COALESCE(SUM(requests), 0) FROM selfieless_acts_count"
+        counts = """SELECT COALESCE(SUM(upvotes), 0) FROM selfieless_act;
+                    SELECT COALESCE(SUM(requests), 0) FROM selfieless_acts_count"""
         upvotes, counted = (int(count) for count in self.postgres.query(self.database, counts).split())
         assert kind != "upvote" or upvotes >= requests, f"{requests} upvotes were acknowledged, and {upvotes} are stored"
         assert variant == "fewest" or counted >= requests, f"{requests} requests were answered, and {counted} counted"
@@ -140,7 +140,7 @@ class Bookstore(System):
     def ours(self, stack):
         port = free_port()
         side = Side("bookstore", f"http://127.0.0.1:{port}")
-        self.start_ours(stack, side, "bookstore", port, WRITE_ENGINE=self.postgres.url(self.database),
+        self.start_ours(stack, side, "bookstore", port, "/book/catalog", WRITE_ENGINE=self.postgres.url(self.database),
                         SECRET_KEY=secrets.token_hex(32))
         return side
 
