@@ -13,8 +13,8 @@
 //! | `sshFrom` | none | CIDR block that may connect to the hosts by SSH, such as `203.0.113.7/32` |
 
 use infra_aws::{
-    self as aws, CargoBin, ElasticIp, Instance, InstanceOutputs, KeyPair, Machine, Network, ReplicatedDatabase, Rule,
-    SecurityGroup, Service,
+    self as aws, CargoBin, ElasticIp, Instance, InstanceOutputs, KeyPair, Machine, Network, Program,
+    ReplicatedDatabase, Rule, SecurityGroup, Service,
 };
 use infra_cli::StackOutputs;
 use infra_core::{Config, Output, Result, Stack, diagnostic::Diagnostic, output_format, random::Password};
@@ -90,7 +90,9 @@ pub fn db_patterns(stack: &Stack, config: &Config) -> Result {
         .env("SIGNING_KEY", signing_key.value.clone())
         .env("MANAGER_URL", cluster.primary.url)
         .env("WORKER_URLS", Output::list(cluster.replicas.iter().map(|worker| worker.url.clone())).join(" ").secret())
-        .env("STANDALONE_URL", standalone.primary.url);
+        .env("STANDALONE_URL", standalone.primary.url)
+        // For `local exec proxy -- sh -c '"$CLIENT" bench'`: only this host reaches the databases.
+        .program("CLIENT", Program::cargo_bin("patterns"));
     let proxy = tier("proxy", &proxy_access, proxy, TIER_PORT);
     let trusted_host = Service::cargo_bin("trusted-host")
         .env("SIGNING_KEY", signing_key.value)

@@ -280,12 +280,18 @@ const IDLE_TRANSACTION: Duration = Duration::from_mins(1);
 const TEST: Duration = Duration::from_secs(1);
 
 /// Closes connections that do not respond to a test. The server's machine or the network may fail without closing them.
-/// The pool's own tests have no time limit: they would occupy its connections until TCP gives up, after 15 minutes.
+/// The pool's own tests have no time limit: they would occupy its connections until TCP gives up, after 15 minutes. A
+/// connection that was tested a moment ago, when it was released, is not tested again.
 fn without_silent_connections(pool: PgPoolOptions) -> PgPoolOptions {
     pool.test_before_acquire(false)
-        .before_acquire(|connection, _| Box::pin(responds(connection)))
+        .before_acquire(|connection, state| {
+            Box::pin(async move { if state.idle_for < RECENT { Ok(true) } else { responds(connection).await } })
+        })
         .after_release(|connection, _| Box::pin(responds(connection)))
 }
+
+/// Time after a test during which a connection counts as tested.
+const RECENT: Duration = Duration::from_millis(100);
 
 async fn responds(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     timeout(TEST, connection.ping()).await.map_err(|_| sqlx::Error::PoolTimedOut)??;

@@ -195,20 +195,8 @@ impl Unit {
 async fn start_service(service: &MachineService, host: &Host<'_>) -> Result<ProcessIdentity, UnitError> {
     let (shared, directory) = (host.shared, host.directory);
     // Secrets first: without them there is no need to fetch anything.
-    let mut environment = host.environment();
-    environment.extend(service.environment.clone());
-    for (name, reference) in &service.secrets {
-        environment.insert(name.clone(), host.parameter(reference)?);
-    }
-    let listen = service.listen.map(|port| ("LISTEN".to_owned(), port));
-    for (variable, port) in listen.into_iter().chain(service.ports.clone()) {
-        environment.insert(variable, format!("{}:{port}", host.address()));
-    }
+    let environment = environment(service, host)?;
     install_programs(service, shared, directory).await?;
-    for (variable, started) in &service.programs {
-        let path = program_path(directory, &started_program(service, started));
-        environment.insert(variable.clone(), path.display().to_string());
-    }
     let program = program_path(directory, &service.name);
     let spec = ProcessSpec {
         program: program.clone(),
@@ -222,6 +210,24 @@ async fn start_service(service: &MachineService, host: &Host<'_>) -> Result<Proc
     let failed = |source| UnitError::Run { program: program.clone(), source };
     let namespace = host.site().namespace().await.map_err(failed)?;
     spawn(&spec, namespace.as_ref()).map_err(failed)
+}
+
+/// Returns the environment of a service, with its secrets.
+pub(super) fn environment(service: &MachineService, host: &Host<'_>) -> Result<BTreeMap<String, String>, UnitError> {
+    let mut environment = host.environment();
+    environment.extend(service.environment.clone());
+    for (name, reference) in &service.secrets {
+        environment.insert(name.clone(), host.parameter(reference)?);
+    }
+    let listen = service.listen.map(|port| ("LISTEN".to_owned(), port));
+    for (variable, port) in listen.into_iter().chain(service.ports.clone()) {
+        environment.insert(variable, format!("{}:{port}", host.address()));
+    }
+    for (variable, started) in &service.programs {
+        let path = program_path(host.directory, &started_program(service, started));
+        environment.insert(variable.clone(), path.display().to_string());
+    }
+    Ok(environment)
 }
 
 async fn install_programs(service: &MachineService, shared: &Shared, directory: &Path) -> Result<(), UnitError> {

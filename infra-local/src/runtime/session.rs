@@ -1,7 +1,8 @@
 //! Programs that a user runs in an instance, as with AWS's Session Manager: with the network, the files and the environment
-//! of its services.
+//! of a service.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -11,14 +12,15 @@ use tokio::process::Child;
 
 use super::confinement::{self, Launch};
 use super::network::{NameFiles, Namespace, NetworkHandle};
-use super::service;
+use super::service::{self, UnitError};
 use crate::model::ec2::instance::Instance;
+use crate::model::machine::MachineService;
 use crate::state::{Shared, console};
 
 /// Description of an instance for programs that run in it.
 ///
 /// Security groups and Landlock apply to the programs as to the instance's services. They run as the user of this process.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
     /// ID of the instance.
     pub instance: String,
@@ -28,6 +30,7 @@ pub struct Session {
     names: Option<NameFiles>,
     /// Directory of the instance.
     directory: PathBuf,
+    /// Environment of the service, with its secrets.
     environment: BTreeMap<String, String>,
     is_confined: bool,
 }
@@ -39,20 +42,30 @@ pub struct Program {
     pub path: PathBuf,
     /// Command line after the program's name.
     pub arguments: Vec<String>,
-    /// Variables besides those of the instance's services.
+    /// Variables besides those of the service.
     pub environment: BTreeMap<String, String>,
 }
 
 impl Session {
-    pub(crate) fn new(shared: &Shared, network: &NetworkHandle, region: &str, instance: &Instance) -> Session {
+    /// Describes a session with the environment of a service; with that of the host if there is none.
+    pub(crate) fn new(
+        shared: &Shared,
+        network: &NetworkHandle,
+        region: &str,
+        instance: &Instance,
+        service: Option<&MachineService>,
+    ) -> Result<Session, SessionEnvironmentError> {
         let directory = console::directory(shared.directory(), &instance.id);
         let interface = network.is_private().then(|| instance.network_interface_id.clone());
         let host = service::Host { shared, network, region, instance, directory: &directory };
-        let environment = host.environment();
+        let environment = match service {
+            Some(service) => service::environment(service, &host).map_err(SessionEnvironmentError)?,
+            None => host.environment(),
+        };
         let names = NameFiles::of(&network.current().network, &instance.network_interface_id);
         let names = names.filter(|_| interface.is_some());
         let is_confined = shared.confines();
-        Session { instance: instance.id.clone(), interface, names, environment, is_confined, directory }
+        Ok(Session { instance: instance.id.clone(), interface, names, environment, is_confined, directory })
     }
 
     /// Runs a program with the input and output of this process, and waits until it stops. `cloud` is the directory of the
@@ -77,6 +90,22 @@ impl Session {
         let mut command = confinement::command(&launch, &program.path, &program.arguments)?;
         command.current_dir(self.directory.join("root"));
         wait(tokio::process::Command::from(command).spawn()?).await
+    }
+}
+
+/// The environment of a service could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(crate) struct SessionEnvironmentError(UnitError);
+
+impl fmt::Debug for Session {
+    /// Shows the names of the variables, because their values may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let variables: Vec<&String> = self.environment.keys().collect();
+        f.debug_struct("Session")
+            .field("instance", &self.instance)
+            .field("variables", &variables)
+            .finish_non_exhaustive()
     }
 }
 

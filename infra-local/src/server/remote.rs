@@ -3,7 +3,7 @@
 use super::capabilities::Capabilities;
 use super::faults::Fault;
 use super::reach::{Reach, ReachRequest};
-use super::session;
+use super::session::SessionRequest;
 use super::status::Status;
 use super::tunnel::{self, TunnelRequest};
 use crate::model::process::ProcessIdentity;
@@ -66,9 +66,11 @@ impl Running {
         Ok(serde_json::from_slice(&body)?)
     }
 
-    /// Describes a running instance for programs that run in it. It is named by its id, tag `Name` or address.
-    pub async fn session(&self, instance: &str) -> io::Result<Session> {
-        let path = format!("/_infra/session?{}", session::query_of_instance(instance));
+    /// Describes a running instance for programs that run in it. It is named by its id, tag `Name` or address. The programs
+    /// have the environment of this service; when omitted, that of the only service.
+    pub async fn session(&self, instance: &str, service: Option<&str>) -> io::Result<Session> {
+        let request = SessionRequest { instance: instance.to_owned(), service: service.map(str::to_owned) };
+        let path = format!("/_infra/session?{}", request.to_query());
         let body = self.send(Method::GET, &path, Bytes::new()).await?;
         Ok(serde_json::from_slice(&body)?)
     }

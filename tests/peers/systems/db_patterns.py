@@ -25,6 +25,7 @@ def whole(**options):
         contract(system)
         modes(system)
         closed(system)
+        bench(system)
         worker_is_lost(system)
         system.destroyed()
 
@@ -95,6 +96,13 @@ def closed(system):
         expected = (source, target) in open_paths or target == "gatekeeper"
         check(admitted == expected, f"{source} {'reaches' if admitted else 'does not reach'} {target}")
     system.passed(f"of {len(pairs)} pairs of hosts, exactly the declared ones connect")
+
+
+def bench(system):
+    """The comparison runs on the proxy's host, which alone reaches the databases, with the environment of the proxy."""
+    table = system.stack("local", "exec", "proxy", "--", "sh", "-c", '"$CLIENT" bench --seconds 1 --concurrency 4')
+    check("standalone" in table and "cluster" in table, f"bench printed: {table}")
+    system.passed("bench compares the standalone server and the cluster")
 
 
 def worker_is_lost(system):

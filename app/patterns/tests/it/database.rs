@@ -10,7 +10,7 @@ use patterns::{
 
 use crate::block_on;
 
-const SECOND: Duration = Duration::from_secs(1);
+const LIMIT: Duration = Duration::from_secs(4);
 
 /// Runs a test with a database, and with its pools for reads and writes.
 fn with_pools(url: &str, test: impl AsyncFnOnce(&Pool, &Pool)) {
@@ -19,7 +19,7 @@ fn with_pools(url: &str, test: impl AsyncFnOnce(&Pool, &Pool)) {
         // The second call has nothing to do.
         migrate(&database).await.unwrap();
         migrate(&database).await.unwrap();
-        let [read, write] = [Access::Read, Access::Write].map(|access| database.open(access, 2, SECOND));
+        let [read, write] = [Access::Read, Access::Write].map(|access| database.open(access, 2, LIMIT));
         test(&read, &write).await;
         read.close().await;
         write.close().await;

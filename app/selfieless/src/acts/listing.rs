@@ -1,6 +1,7 @@
 //! Lists of acts, the newest first. Acts with equal timestamps are in the reverse order of their uploads.
 //!
 //! An act contains a picture, so a list is read in pages and sent as it is read: a response needs the memory of a page.
+//! Small pictures make larger pages, so that a list of them needs few statements.
 //! A page continues after the last act of the previous one, so acts that are stored or deleted meanwhile cause neither
 //! repetitions nor gaps.
 
@@ -19,8 +20,12 @@ use super::{
 };
 use crate::refusal::Refusal;
 
-/// Number of acts in a page.
-const PAGE: u64 = 8;
+/// Number of acts in the first page, whose sizes are unknown.
+const FIRST_PAGE: u64 = 8;
+/// Largest number of acts in a page.
+const LARGEST_PAGE: u64 = 32;
+/// Aim for the size of the pictures in a page, in bytes.
+const PAGE_BYTES: u64 = 2 << 20;
 
 /// Acts of a list.
 #[derive(Debug, Clone)]
@@ -38,7 +43,7 @@ pub(super) async fn list(
     offset: u64,
     limit: u64,
 ) -> Result<HttpResponse, Refusal> {
-    let mut pages = Pages { database: database.clone(), filter, offset, left: limit, last: None };
+    let mut pages = Pages { database: database.clone(), filter, offset, left: limit, size: FIRST_PAGE, last: None };
     let first = pages.next().await?;
     if first.is_empty() {
         return Ok(HttpResponse::NoContent().finish());
@@ -102,6 +107,8 @@ struct Pages {
     offset: u64,
     /// Number of acts to read, at most.
     left: u64,
+    /// Number of acts in the next page.
+    size: u64,
     /// Time and primary key of the last act.
     last: Option<(NaiveDateTime, i64)>,
 }
@@ -109,7 +116,7 @@ struct Pages {
 impl Pages {
     /// Reads the next page, and sets `left` to 0 if it is the last one.
     async fn next(&mut self) -> Result<VecDeque<Shown>, DbErr> {
-        let size = PAGE.min(self.left);
+        let size = self.size.min(self.left);
         let condition = match &self.filter {
             Filter::Category(id) => act::Column::CategoryId.eq(*id),
             Filter::User(name) => act::Column::Username.eq(name),
@@ -131,6 +138,8 @@ impl Pages {
         let rows = acts.all(&self.database).await?;
         self.last = rows.last().map(|(act, _)| (act.taken_at, act.id));
         let count = rows.len() as u64;
+        let bytes: usize = rows.iter().map(|(act, _)| act.image.len()).sum();
+        self.size = (PAGE_BYTES * count / (bytes as u64).max(1)).clamp(1, LARGEST_PAGE);
         self.left = if count < size { 0 } else { self.left - count };
         Ok(rows.into_iter().map(Shown::from).collect())
     }

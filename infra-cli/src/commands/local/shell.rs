@@ -1,6 +1,6 @@
 //! `stack local shell`
 
-use super::exec::run_inside;
+use super::exec::{PlaceArgs, run_inside};
 use crate::{failure::Failure, session::Session};
 use clap::Args;
 use infra_local::Program;
@@ -9,16 +9,16 @@ use std::{
     process::ExitCode,
 };
 
-/// Open a shell in an instance, with the network, files and environment of its services
+/// Open a shell in an instance, with the network, files and environment of a service
 #[derive(Debug, Args)]
 #[command(after_help = "`exit` or Ctrl-D closes the shell.")]
 pub(crate) struct ShellArgs {
-    /// Instance, by id, name or address
-    instance: String,
+    #[command(flatten)]
+    place: PlaceArgs,
 }
 
 pub(super) async fn run(session: &Session<'_>, directory: &Path, arguments: &ShellArgs) -> Result<ExitCode, Failure> {
-    run_inside(session, directory, &arguments.instance, shell(&arguments.instance)).await
+    run_inside(session, directory, &arguments.place, shell(&arguments.place.instance)).await
 }
 
 /// The shell, which shows the instance in its prompt. The system's directories are visible in an instance.

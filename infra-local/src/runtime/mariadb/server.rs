@@ -61,8 +61,10 @@ impl Server {
     pub(super) async fn install(&self, name: &str) -> Result<std::path::PathBuf, MariaDbError> {
         let target = self.home.empty(name)?;
         let data = format!("--datadir={}", target.display());
+        // At its start, a server removes the temporary tables of all servers with the same directory.
+        let temporary = format!("--tmpdir={}", target.display());
         let arguments =
-            ["--no-defaults", data.as_str(), "--skip-test-db", "--skip-name-resolve", "--innodb-log-file-size=16M"]
+            ["--no-defaults", &data, &temporary, "--skip-test-db", "--skip-name-resolve", "--innodb-log-file-size=16M"]
                 .map(OsStr::new);
         let output = self.home.tool(&self.binaries.install, &arguments, &[], "").await?;
         if output.success { Ok(target) } else { Err(setup("mariadb-install-db", &output)) }

@@ -23,7 +23,7 @@ use crate::server::credentials::Token;
 use crate::server::faults::{self, Fault};
 use crate::server::inventory;
 use crate::server::reach::{self, Reach, ReachRequest};
-use crate::server::session::{self, SessionError};
+use crate::server::session::{self, SessionError, SessionRequest};
 use crate::server::status::Status;
 use crate::server::tunnel::{self, TunnelError, TunnelRequest};
 use crate::state::Shared;
@@ -110,8 +110,8 @@ impl Admin {
     }
 
     fn session(&self, request: &Request<Incoming>) -> Result<Session, SessionError> {
-        let instance = session::instance_of_query(request.uri().query().unwrap_or_default());
-        session::open(&self.shared, &self.network, &instance)
+        let request = SessionRequest::from_query(request.uri().query().unwrap_or_default());
+        session::open(&self.shared, &self.network, &request)
     }
 
     async fn reach(&self, request: Request<Incoming>) -> Result<Reach, String> {

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn names_that_stand_for_no_two_sides_are_refused() {
+    async fn names_that_match_no_two_places_are_refused() {
         let (_directory, shared, ids) = cloud();
         let network = NetworkHandle::new(Loopback);
         let refused = async |fault: Fault| inject(&shared, &network, &fault).await.unwrap_err().to_string();
@@ -116,7 +116,7 @@ mod tests {
         let zone = refused(partition(&ids[0], "us-east-1z")).await;
         assert!(zone.starts_with("nothing with a network interface and no zone is called `us-east-1z`"), "{zone}");
         let ambiguous = refused(partition("app", "internet")).await;
-        assert!(ambiguous.starts_with("`app` stands for several network interfaces"), "{ambiguous}");
+        assert!(ambiguous.starts_with("`app` matches several network interfaces"), "{ambiguous}");
         for (one, other) in [("internet", "internet"), ("us-east-1a", "us-east-1a"), (&ids[0], &ids[0])] {
             let same = refused(partition(one, other)).await;
             assert_eq!(same, format!("`{one}` and `{other}` are the same: a fault is between two different sides"));
