@@ -148,7 +148,175 @@ fn previews_show_the_creations_of_the_other_programs() {
         completed.expect(0);
         stable(&completed.out)
     };
-    assert_snapshot!(preview("selfieless-acts"), @"");
-    assert_snapshot!(preview("bookstore"), @"");
-    assert_snapshot!(preview("db-patterns"), @"");
+    assert_snapshot!(preview("selfieless-acts"), @"
+    preview selfieless-acts stack dev
+      network
+        + Vpc vpc                                     us-east-1
+        + InternetGateway gateway                     us-east-1
+        + Subnet subnet-0                             us-east-1
+        + Subnet subnet-1                             us-east-1
+        + RouteTable routes                           us-east-1
+      + SecurityGroup balancer-access                 us-east-1
+      + SecurityGroup service-access                  us-east-1
+      + SecurityGroup database-access                 us-east-1
+      + LoadBalancer balancer                         us-east-1
+      + Password database-password
+      + DbSubnetGroup database-<suffix>                us-east-1
+      + DbInstance database                           us-east-1
+      + KeyPair key                                   us-east-1
+      + Bucket artifacts-us-east-1                    us-east-1
+      + BucketObject artifact-users-us-east-1         us-east-1
+      users
+        + BakedImage image                            us-east-1
+          + Parameter users-database-url              us-east-1
+          + Role role                                 us-east-1
+          + InstanceProfile profile                   us-east-1
+        + LaunchTemplate template                     us-east-1
+        + TargetGroup targets                         us-east-1
+        + AutoScalingGroup group                      us-east-1
+      + BucketObject artifact-orchestrator-us-east-1  us-east-1
+      + BucketObject artifact-acts-us-east-1          us-east-1
+      acts
+        + BakedImage image                            us-east-1
+          + Parameter orchestrator-database-url       us-east-1
+          + Role role                                 us-east-1
+          + InstanceProfile profile                   us-east-1
+        + LaunchTemplate template                     us-east-1
+        + TargetGroup targets                         us-east-1
+        + AutoScalingGroup group                      us-east-1
+      + Listener listener                             us-east-1
+      + ListenerRule users-paths                      us-east-1
+
+    33 to create, 5 to read
+
+    Outputs
+      curl          (known after apply)
+      orchestrator  (known after apply)
+      private_key   (known after apply)
+      url           (known after apply)
+    ");
+    assert_snapshot!(preview("bookstore"), @"
+    preview bookstore stack dev
+        CargoBin cargo-bin-bookstore: Finished `dev` profile [unoptimized + debuginfo] target(s) in 0.47s
+      network
+        + Vpc vpc                                  us-east-1
+        + InternetGateway gateway                  us-east-1
+        + Subnet subnet-0                          us-east-1
+        + Subnet subnet-1                          us-east-1
+        + Subnet subnet-2                          us-east-1
+        + RouteTable routes                        us-east-1
+      + SecurityGroup balancer-access              us-east-1
+      + SecurityGroup application-access           us-east-1
+      + SecurityGroup database-access              us-east-1
+      + Password database-password
+      + DbSubnetGroup database-<suffix>             us-east-1
+      + DbCluster database                         us-east-1
+      + Password session-key
+      + Password admin-password
+      + KeyPair key                                us-east-1
+      + Bucket artifacts-us-east-1                 us-east-1
+      + BucketObject artifact-bookstore-us-east-1  us-east-1
+      application
+        + BakedImage image                         us-east-1
+          + Parameter bookstore-admin-password     us-east-1
+          + Parameter bookstore-reader-engine      us-east-1
+          + Parameter bookstore-secret-key         us-east-1
+          + Parameter bookstore-write-engine       us-east-1
+          + Role role                              us-east-1
+          + InstanceProfile profile                us-east-1
+        + LaunchTemplate template                  us-east-1
+        + TargetGroup targets                      us-east-1
+        + AutoScalingGroup group                   us-east-1
+      + ScalingPolicy scale-out                    us-east-1
+      + MetricAlarm cpu-above-50                   us-east-1
+      + LoadBalancer balancer                      us-east-1
+      + Listener listener                          us-east-1
+
+    31 to create, 3 to read
+
+    Outputs
+      admin_password   (known after apply)
+      catalog          (known after apply)
+      private_key      (known after apply)
+      reader_endpoint  (known after apply)
+      url              (known after apply)
+      writer_endpoint  (known after apply)
+    ");
+    assert_snapshot!(preview("db-patterns"), @"
+    preview db-patterns stack dev
+        CargoBin cargo-bin-proxy: Finished `dev` profile [unoptimized + debuginfo] target(s) in 0.34s
+        CargoBin cargo-bin-patterns: Finished `dev` profile [unoptimized + debuginfo] target(s) in 0.36s
+        CargoBin cargo-bin-trusted-host: Finished `dev` profile [unoptimized + debuginfo] target(s) in 0.34s
+        CargoBin cargo-bin-gatekeeper: Finished `dev` profile [unoptimized + debuginfo] target(s) in 0.35s
+      network
+        + Vpc vpc                                     us-east-1
+        + InternetGateway gateway                     us-east-1
+        + Subnet subnet-0                             us-east-1
+        + Subnet subnet-1                             us-east-1
+        + RouteTable routes                           us-east-1
+      + SecurityGroup gatekeeper-access               us-east-1
+      + SecurityGroup trusted-host-access             us-east-1
+      + SecurityGroup proxy-access                    us-east-1
+      + KeyPair key                                   us-east-1
+      + Password database-password
+      cluster
+        + SecurityGroup access                        us-east-1
+        + Password replication-password               us-east-1
+        + Instance primary                            us-east-1
+          + Parameter postgres-password               us-east-1
+          + Parameter postgres-replication-password   us-east-1
+          + Role role                                 us-east-1
+          + InstanceProfile profile                   us-east-1
+        + Instance replica-0                          us-east-1
+          + Parameter postgres-password               us-east-1
+          + Parameter postgres-replication-password   us-east-1
+          + Role role                                 us-east-1
+          + InstanceProfile profile                   us-east-1
+        + Instance replica-1                          us-east-1
+          + Parameter postgres-password               us-east-1
+          + Parameter postgres-replication-password   us-east-1
+          + Role role                                 us-east-1
+          + InstanceProfile profile                   us-east-1
+        + Instance replica-2                          us-east-1
+          + Parameter postgres-password               us-east-1
+          + Parameter postgres-replication-password   us-east-1
+          + Role role                                 us-east-1
+          + InstanceProfile profile                   us-east-1
+      standalone
+        + SecurityGroup access                        us-east-1
+        + Password replication-password               us-east-1
+        + Instance primary                            us-east-1
+          + Parameter postgres-password               us-east-1
+          + Parameter postgres-replication-password   us-east-1
+          + Role role                                 us-east-1
+          + InstanceProfile profile                   us-east-1
+      + Password signing-key
+      + Bucket artifacts-us-east-1                    us-east-1
+      + BucketObject artifact-proxy-us-east-1         us-east-1
+      + BucketObject artifact-patterns-us-east-1      us-east-1
+      + Instance proxy                                us-east-1
+        + Parameter proxy-manager-url                 us-east-1
+        + Parameter proxy-signing-key                 us-east-1
+        + Parameter proxy-standalone-url              us-east-1
+        + Parameter proxy-worker-urls                 us-east-1
+        + Role role                                   us-east-1
+        + InstanceProfile profile                     us-east-1
+      + BucketObject artifact-trusted-host-us-east-1  us-east-1
+      + Instance trusted-host                         us-east-1
+        + Parameter trusted-host-signing-key          us-east-1
+        + Role role                                   us-east-1
+        + InstanceProfile profile                     us-east-1
+      + BucketObject artifact-gatekeeper-us-east-1    us-east-1
+      + Instance gatekeeper                           us-east-1
+        + Role role                                   us-east-1
+        + InstanceProfile profile                     us-east-1
+      + ElasticIp gatekeeper-<suffix>                  us-east-1
+
+    60 to create, 6 to read
+
+    Outputs
+      client       (known after apply)
+      private_key  (known after apply)
+      url          (known after apply)
+    ");
 }
