@@ -40,8 +40,8 @@ pub fn cargo() -> Command {
 }
 
 /// Services of the programs in stacks/.
-const SERVICES: [&str; 8] =
-    ["tasks", "users", "acts", "orchestrator", "bookstore", "gatekeeper", "trusted-host", "proxy"];
+const SERVICES: [&str; 9] =
+    ["tasks", "users", "acts", "orchestrator", "bookstore", "gatekeeper", "trusted-host", "proxy", "patterns"];
 
 /// Returns the name of the variable with the path of a service's executable, which `up` does not have to build then.
 fn variable(service: &str) -> String {

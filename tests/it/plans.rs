@@ -197,7 +197,6 @@ fn previews_show_the_creations_of_the_other_programs() {
     ");
     assert_snapshot!(preview("bookstore"), @"
     preview bookstore stack dev
-        CargoBin cargo-bin-bookstore: Finished `dev` profile [unoptimized + debuginfo] target(s) in 0.47s
       network
         + Vpc vpc                                  us-east-1
         + InternetGateway gateway                  us-east-1
@@ -244,10 +243,6 @@ fn previews_show_the_creations_of_the_other_programs() {
     ");
     assert_snapshot!(preview("db-patterns"), @"
     preview db-patterns stack dev
-        CargoBin cargo-bin-proxy: Finished `dev` profile [unoptimized + debuginfo] target(s) in 0.34s
-        CargoBin cargo-bin-patterns: Finished `dev` profile [unoptimized + debuginfo] target(s) in 0.36s
-        CargoBin cargo-bin-trusted-host: Finished `dev` profile [unoptimized + debuginfo] target(s) in 0.34s
-        CargoBin cargo-bin-gatekeeper: Finished `dev` profile [unoptimized + debuginfo] target(s) in 0.35s
       network
         + Vpc vpc                                     us-east-1
         + InternetGateway gateway                     us-east-1
