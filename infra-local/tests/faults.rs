@@ -376,7 +376,7 @@ impl Drop for Process {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "what another test runs as the process of a cloud"]
+#[ignore = "runs in the child process of another test, as a local cloud"]
 async fn is_a_cloud() {
     if let Some(directory) = std::env::var_os(DIRECTORY) {
         daemon::run(options(Path::new(&directory))).await.unwrap();
@@ -384,7 +384,7 @@ async fn is_a_cloud() {
 }
 
 #[test]
-#[ignore = "what other tests run as the service of their instances"]
+#[ignore = "runs in instances of other tests, as their service"]
 fn serves() {
     let Ok(address) = std::env::var("LISTEN") else { return };
     let name = address.split(':').next().unwrap().to_owned();

@@ -1,7 +1,7 @@
 //! Errors of both services, and their responses: `{"detail": "…"}`.
 
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
-use kit::reply;
+use kit::{password::PasswordError, reply};
 use sea_orm::DbErr;
 use serde_json::json;
 
@@ -28,6 +28,12 @@ pub enum Refusal {
     /// An error whose cause is not in the request.
     #[error(transparent)]
     Internal(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<PasswordError> for Refusal {
+    fn from(error: PasswordError) -> Self {
+        Self::Internal(error.into())
+    }
 }
 
 impl Refusal {

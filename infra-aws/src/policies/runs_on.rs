@@ -63,7 +63,8 @@ impl Needs {
     }
 
     fn of_machine(machine: &Machine) -> Self {
-        let listens = machine.services.iter().filter_map(|service| service.listen);
+        let listens =
+            machine.services.iter().flat_map(|service| service.listen.iter().chain(service.ports.values()).copied());
         let mut needs = Self { hosts: 1, ports: listens.collect(), ..Self::default() };
         for (engine, database) in machine.databases() {
             needs.servers += 1;

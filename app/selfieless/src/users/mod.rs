@@ -13,7 +13,6 @@ pub mod entity;
 mod input;
 pub mod migration;
 mod openapi;
-pub mod password;
 mod routes;
 mod store;
 

@@ -5,10 +5,10 @@ use actix_web::{
     http::StatusCode,
     web::{self, Bytes, Data, ServiceConfig},
 };
-use kit::reply::only;
+use kit::{password, reply::only};
 use sea_orm::DatabaseConnection;
 
-use super::{input::Credentials, password, store};
+use super::{input::Credentials, store};
 use crate::{
     path::Segment,
     refusal::{Refusal, done},
@@ -46,7 +46,7 @@ async fn validate(database: Data<DatabaseConnection>, body: Bytes) -> Result<Htt
     let Some(user) = store::find(&database, &username).await? else {
         return Ok(HttpResponse::NoContent().finish());
     };
-    if password::verify(password, user.password_hash).await? {
+    if password::verify(password, Some(user.password_hash)).await? {
         Ok(done(StatusCode::OK))
     } else {
         Err(Refusal::invalid("The password is wrong."))

@@ -1,5 +1,6 @@
 //! Operations on users. Each is one statement, and so atomic.
 
+use kit::password;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect, SqlErr,
@@ -8,7 +9,6 @@ use sea_orm::{
 use super::{
     entity::{ActiveModel, Column, Entity, Model},
     input::Credentials,
-    password,
 };
 use crate::refusal::Refusal;
 
