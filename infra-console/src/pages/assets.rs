@@ -1,0 +1,37 @@
+//! Style sheet, script and icon.
+
+use super::Shared;
+use axum::{
+    Router,
+    http::header::{CACHE_CONTROL, CONTENT_TYPE},
+    response::IntoResponse,
+    routing::get,
+};
+
+const STYLE: &str = include_str!("../../assets/console.css");
+/// The style sheet of a page, by its name.
+const STYLES: &[(&str, &str)] = &[];
+
+/// The script of a page, by its name.
+const SCRIPTS: &[(&str, &str)] = &[];
+
+const SCRIPT: &str = include_str!("../../assets/console.js");
+const ICON: &str = include_str!("../../assets/icon.svg");
+
+pub(super) fn routes() -> Router<Shared> {
+    let pages = STYLES.iter().map(|(name, style)| (format!("/assets/{name}.css"), "text/css; charset=utf-8", *style));
+    let scripts =
+        SCRIPTS.iter().map(|(name, script)| (format!("/assets/{name}.js"), "text/javascript; charset=utf-8", *script));
+    let routes = pages.chain(scripts).fold(Router::new(), |routes, (path, content_type, content)| {
+        routes.route(&path, get(async move || asset(content_type, content)))
+    });
+    routes
+        .route("/assets/console.css", get(async || asset("text/css; charset=utf-8", STYLE)))
+        .route("/assets/console.js", get(async || asset("text/javascript; charset=utf-8", SCRIPT)))
+        .route("/assets/icon.svg", get(async || asset("image/svg+xml", ICON)))
+}
+
+/// The files change only with the executable, but keep their names, so a browser asks each time.
+fn asset(content_type: &'static str, content: &'static str) -> impl IntoResponse + use<> {
+    ([(CONTENT_TYPE, content_type), (CACHE_CONTROL, "no-cache")], content)
+}

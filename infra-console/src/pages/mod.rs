@@ -1,0 +1,135 @@
+//! HTML pages, one file per page. A page is complete without its script, which updates it in place.
+
+mod assets;
+mod resource;
+
+use crate::{
+    access::Caller,
+    views::{Context, Problem},
+};
+use askama::Template;
+use axum::{
+    Router,
+    extract::FromRequestParts,
+    http::{StatusCode, request::Parts},
+    response::{Html, IntoResponse, Response},
+    routing::get,
+};
+use infra_core::diagnostic::Diagnostic;
+use std::{convert::Infallible, sync::Arc};
+
+/// State of all handlers.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) context: Arc<Context>,
+}
+
+/// The pages in the navigation: path, title.
+const NAVIGATION: &[(&str, &str)] = &[
+    ("/", "Graph"),
+    ("/runs", "Runs"),
+    ("/plan", "Plan"),
+    ("/logs", "Logs"),
+    ("/metrics", "Metrics"),
+    ("/calls", "API calls"),
+    ("/faults", "Faults"),
+];
+
+pub(crate) fn routes() -> Router<Shared> {
+    Router::new()
+        .route("/resources/{urn}", get(resource::page))
+        .route("/resources/{urn}/secret", axum::routing::post(resource::reveal))
+        .merge(assets::routes())
+}
+
+/// The part of a page that all pages share.
+pub(crate) struct Frame {
+    pub(crate) program: String,
+    pub(crate) stack: String,
+    pub(crate) target: String,
+    pub(crate) csrf: String,
+    pub(crate) allow_changes: bool,
+    path: String,
+}
+
+impl Frame {
+    fn navigation(&self) -> impl Iterator<Item = (&'static str, &'static str, bool)> + '_ {
+        NAVIGATION.iter().map(|(path, title)| {
+            let current = if *path == "/" { self.path == "/" } else { self.path.starts_with(path) };
+            (*path, *title, current)
+        })
+    }
+}
+
+impl FromRequestParts<Shared> for Frame {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Infallible> {
+        let csrf = parts.extensions.get::<Caller>().map(|caller| caller.csrf.clone()).unwrap_or_default();
+        let context = &shared.context;
+        Ok(Self {
+            program: context.source.program().to_owned(),
+            stack: context.source.stack().to_owned(),
+            target: context.source.target().to_owned(),
+            csrf,
+            allow_changes: context.allow_changes,
+            path: parts.uri.path().to_owned(),
+        })
+    }
+}
+
+/// A page, or the page of the problem.
+type Page = Result<Response, Failure>;
+
+/// A problem as a page.
+pub(crate) struct Failure {
+    frame: Frame,
+    problem: Problem,
+}
+
+impl Failure {
+    /// Returns a function that converts problems of this page.
+    pub(crate) fn of<P: Into<Problem>>(frame: Frame) -> impl FnOnce(P) -> Self {
+        |problem| Self { frame, problem: problem.into() }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct ProblemPage<'a> {
+    frame: &'a Frame,
+    diagnostic: &'a Diagnostic,
+    topics: &'static str,
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let page = ProblemPage { frame: &self.frame, diagnostic: &self.problem.diagnostic, topics: "stack cloud" };
+        (self.problem.status, render(&page)).into_response()
+    }
+}
+
+/// Renders a page.
+fn render(page: &impl Template) -> Response {
+    match page.render() {
+        Ok(html) => Html(html).into_response(),
+        Err(error) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, format!("the page cannot be rendered: {error}\n")).into_response()
+        }
+    }
+}
+
+/// Refuses a change without the CSRF token of the caller's session.
+fn check_csrf(caller: &Caller, csrf: &str) -> Result<(), Problem> {
+    if caller.may_change(csrf) {
+        return Ok(());
+    }
+    let refused = Diagnostic::error("the form belongs to another session");
+    Err(Problem::refused(refused.hint("load the page again, and repeat the request")))
+}
+
+/// Responds to paths that do not exist.
+pub(crate) async fn unknown(frame: Frame) -> Failure {
+    let missing = Diagnostic::error(format!("there is no page `{}`", frame.path));
+    Failure { problem: Problem::not_found(missing.hint("the pages are in the navigation")), frame }
+}

@@ -1,0 +1,61 @@
+//! The stack that a console shows.
+
+use async_trait::async_trait;
+use infra_core::{
+    diagnostic::Diagnostic, engine::HistoryEntry, execute::Report, graph::ResourceGraph, plan::Plan, state::State,
+};
+use std::path::Path;
+
+/// A stack, its program, and the commands that the console may run on it.
+///
+/// Every method reads the present state: the program may have been built again, and other commands may run meanwhile.
+#[async_trait]
+pub trait Source: Send + Sync + 'static {
+    /// Returns the name of the program.
+    fn program(&self) -> &str;
+
+    /// Returns the name of the stack.
+    fn stack(&self) -> &str;
+
+    /// Returns the name of the target: `local` or `aws`.
+    fn target(&self) -> &str;
+
+    /// Returns the directory of the states, the run records and the local cloud.
+    fn directory(&self) -> &Path;
+
+    /// Returns the resources that the program declares.
+    async fn declared(&self) -> Result<ResourceGraph, Diagnostic>;
+
+    /// Returns the recorded state; `None` if the stack was never deployed.
+    async fn state(&self) -> Result<Option<State>, Diagnostic>;
+
+    /// Returns the history of the stack, the oldest run first.
+    async fn history(&self) -> Result<Vec<HistoryEntry>, Diagnostic>;
+
+    /// Plans the changes that [`apply`](Self::apply) would make.
+    async fn preview(&self) -> Result<Proposal, Diagnostic>;
+
+    /// Executes the plan of a proposal and nothing else.
+    async fn apply(&self, saved_plan: String) -> Result<Report, Diagnostic>;
+
+    /// Returns the access to the local cloud; `None` if it does not run or is not the target.
+    fn cloud(&self) -> Option<CloudAccess>;
+}
+
+/// A plan that can be approved.
+#[derive(Debug)]
+pub struct Proposal {
+    /// The plan.
+    pub plan: Plan,
+    /// The plan as text, with its secrets encrypted.
+    pub saved: String,
+}
+
+/// Endpoint and token of a local cloud.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CloudAccess {
+    /// The endpoint's URL.
+    pub endpoint: String,
+    /// Token of the administration paths.
+    pub token: String,
+}

@@ -1,0 +1,64 @@
+//! The content of the pages as data. Pages, the JSON API and the MCP tools show the same views.
+
+pub(crate) mod overview;
+pub(crate) mod properties;
+pub(crate) mod resource;
+pub(crate) mod system;
+
+use crate::{cloud::CloudError, source::Source};
+use axum::http::StatusCode;
+use infra_core::diagnostic::Diagnostic;
+use serde::Serialize;
+use std::sync::Arc;
+
+/// What all views read.
+pub(crate) struct Context {
+    pub(crate) source: Arc<dyn Source>,
+    /// `true` if the console may change something.
+    pub(crate) allow_changes: bool,
+}
+
+/// A view that cannot be shown: the reason, and what to do.
+#[derive(Debug, Serialize)]
+pub(crate) struct Problem {
+    #[serde(skip)]
+    pub(crate) status: StatusCode,
+    #[serde(flatten)]
+    pub(crate) diagnostic: Diagnostic,
+}
+
+impl Problem {
+    /// Returns the problem of a page about a thing that does not exist.
+    pub(crate) fn not_found(diagnostic: Diagnostic) -> Self {
+        Self { status: StatusCode::NOT_FOUND, diagnostic }
+    }
+
+    /// Returns the problem of a request that the console refuses.
+    pub(crate) fn refused(diagnostic: Diagnostic) -> Self {
+        Self { status: StatusCode::FORBIDDEN, diagnostic }
+    }
+}
+
+impl From<Diagnostic> for Problem {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, diagnostic }
+    }
+}
+
+impl From<CloudError> for Problem {
+    fn from(error: CloudError) -> Self {
+        let diagnostic = Diagnostic::error(error.to_string());
+        match error {
+            CloudError::NotRunning => diagnostic.hint("start it with `stack local start` or `stack up`").into(),
+            CloudError::NoResponse(_) => diagnostic.hint("`stack local logs` shows the log of the local cloud").into(),
+            CloudError::Refused(_) => Self { status: StatusCode::BAD_REQUEST, diagnostic },
+        }
+    }
+}
+
+impl Context {
+    /// Returns the local cloud.
+    pub(crate) fn cloud(&self) -> Result<crate::source::CloudAccess, CloudError> {
+        self.source.cloud().ok_or(CloudError::NotRunning)
+    }
+}

@@ -1,0 +1,155 @@
+//! One resource.
+
+use super::{
+    Context, Problem,
+    properties::{self, Property, properties},
+    system::{Status, System},
+};
+use crate::audit::{self, Action};
+use axum::http::StatusCode;
+use infra_core::{
+    diagnostic::{Diagnostic, did_you_mean},
+    state::{Generation, Marks, OpenOperation},
+    urn::Urn,
+};
+use serde::{Deserialize, Serialize};
+
+/// One resource, without its secrets.
+#[derive(Debug, Serialize)]
+pub(crate) struct Resource {
+    pub(crate) urn: Urn,
+    pub(crate) kind: String,
+    pub(crate) name: String,
+    pub(crate) status: Status,
+    pub(crate) declared: bool,
+    pub(crate) current: Option<Record>,
+    /// Replaced generations that are still to be deleted.
+    pub(crate) deposed: Vec<Record>,
+    pub(crate) uses: Vec<Related>,
+    pub(crate) used_by: Vec<Related>,
+    /// Operations that are in progress, or whose response was lost.
+    pub(crate) open: Vec<Operation>,
+}
+
+/// A recorded generation.
+#[derive(Debug, Serialize)]
+pub(crate) struct Record {
+    pub(crate) id: Option<String>,
+    pub(crate) region: Option<String>,
+    pub(crate) generation: u32,
+    pub(crate) inputs: Vec<Property>,
+    pub(crate) outputs: Vec<Property>,
+    pub(crate) marks: Marks,
+    /// The operation that last changed it.
+    pub(crate) operation: Option<String>,
+}
+
+/// A resource that another one uses, or that uses it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Related {
+    pub(crate) urn: Urn,
+    pub(crate) status: Status,
+}
+
+/// An operation of the journal without a known outcome.
+#[derive(Debug, Serialize)]
+pub(crate) struct Operation {
+    pub(crate) id: String,
+    pub(crate) verb: String,
+    pub(crate) at: String,
+}
+
+/// A revealed secret.
+#[derive(Debug, Serialize)]
+pub(crate) struct Secret {
+    pub(crate) path: String,
+    pub(crate) value: String,
+}
+
+/// The recorded values that contain secrets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Part {
+    Inputs,
+    Outputs,
+}
+
+impl Resource {
+    /// Reads a resource.
+    pub(crate) async fn load(context: &Context, urn: &str) -> Result<Self, Problem> {
+        let system = System::load(context).await?;
+        let known = system.urns();
+        let Some(urn) = known.iter().find(|known| known.as_str() == urn).copied() else {
+            let missing = Diagnostic::error(format!("the stack has no resource `{urn}`"));
+            let near = did_you_mean(urn, known.iter().map(|known| known.as_str()));
+            let hint = near.unwrap_or_else(|| "the page `Graph` lists the resources".to_owned());
+            return Err(Problem::not_found(missing.hint(hint)));
+        };
+        Ok(Self::of(&system, urn))
+    }
+
+    fn of(system: &System, urn: &Urn) -> Self {
+        let related = |urn: &Urn| Related { urn: urn.clone(), status: system.status(urn) };
+        let used_by = system.urns().into_iter().filter(|other| system.dependencies(other).contains(urn));
+        let recorded = system.state.as_ref().and_then(|state| state.resources.get(urn));
+        let open = system.state.iter().flat_map(|state| &state.open).filter(|open| open.request.urn == *urn);
+        Self {
+            urn: urn.clone(),
+            kind: urn.kind().to_owned(),
+            name: urn.name().to_owned(),
+            status: system.status(urn),
+            declared: system.graph.as_ref().is_ok_and(|graph| graph.node(urn).is_some()),
+            current: recorded.and_then(|recorded| recorded.current.as_ref()).map(Record::of),
+            deposed: recorded.iter().flat_map(|recorded| &recorded.deposed).map(Record::of).collect(),
+            uses: system.dependencies(urn).iter().map(related).collect(),
+            used_by: used_by.map(related).collect(),
+            open: open.map(Operation::of).collect(),
+        }
+    }
+}
+
+impl Record {
+    fn of(generation: &Generation) -> Self {
+        Self {
+            id: generation.id.clone(),
+            region: generation.region.clone(),
+            generation: generation.generation,
+            inputs: properties(&generation.inputs),
+            outputs: properties(&generation.outputs),
+            marks: generation.marks.clone(),
+            operation: generation.operation.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
+impl Operation {
+    fn of(open: &OpenOperation) -> Self {
+        let verb = serde_json::to_value(open.request.verb).ok();
+        Self {
+            id: open.request.operation.to_string(),
+            verb: verb.as_ref().and_then(|verb| verb.as_str()).unwrap_or_default().to_owned(),
+            at: open.request.at.clone(),
+        }
+    }
+}
+
+/// Returns a secret of a recorded resource, once the request is recorded in the audit file.
+pub(crate) async fn reveal(context: &Context, urn: &str, part: Part, path: &str) -> Result<Secret, Problem> {
+    let source = &context.source;
+    let missing = || Problem::not_found(Diagnostic::error(format!("`{urn}` has no recorded secret `{path}`")));
+    let state = source.state().await?.ok_or_else(missing)?;
+    let (urn, resource) = state.resources.iter().find(|(known, _)| known.as_str() == urn).ok_or_else(missing)?;
+    let generation = resource.current.as_ref().ok_or_else(missing)?;
+    let values = match part {
+        Part::Inputs => &generation.inputs,
+        Part::Outputs => &generation.outputs,
+    };
+    let value = properties::secret(values, path).ok_or_else(missing)?;
+    let action = Action::SecretShown { urn: urn.as_str(), path };
+    audit::record(source.directory(), source.program(), source.stack(), action).map_err(|error| Problem {
+        status: StatusCode::INTERNAL_SERVER_ERROR,
+        diagnostic: Diagnostic::error("the secret is not shown, because the request cannot be recorded")
+            .because(error.to_string()),
+    })?;
+    Ok(Secret { path: path.to_owned(), value })
+}
