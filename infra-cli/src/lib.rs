@@ -207,11 +207,12 @@ impl Cli {
 
     /// Runs the command line; see [`run`].
     pub fn run(self) -> ExitCode {
-        start(&self)
+        // The command uses it until the process exits.
+        start(Box::leak(Box::new(self)))
     }
 }
 
-fn start(cli: &Cli) -> ExitCode {
+fn start(cli: &'static Cli) -> ExitCode {
     infra_local::enable_launcher();
     let arguments = commands::Arguments::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

@@ -328,7 +328,8 @@ impl<'a> Session<'a> {
         renderer.show(&Event::Message(Diagnostic::note(summary)));
     }
 
-    fn target_name(&self) -> &'static str {
+    /// Returns the name of the target.
+    pub(crate) fn target_name(&self) -> &'static str {
         match self.target {
             TargetName::Local => "local",
             TargetName::Aws => "aws",

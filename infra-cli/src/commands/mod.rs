@@ -2,6 +2,7 @@
 
 mod completions;
 mod config;
+mod console;
 mod destroy;
 mod graph;
 mod history;
@@ -60,6 +61,7 @@ enum Command {
     History(history::HistoryArgs),
     Rollback(rollback::RollbackArgs),
     Graph(graph::GraphArgs),
+    Console(console::ConsoleArgs),
     #[command(subcommand)]
     State(state::StateCommand),
     #[command(subcommand)]
@@ -79,7 +81,7 @@ enum Command {
     Completions(completions::CompletionsArgs),
 }
 
-pub(crate) async fn run(arguments: Arguments, cli: &Cli) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(arguments: Arguments, cli: &'static Cli) -> Result<ExitCode, Failure> {
     let Arguments { global, command } = arguments;
     let serving = matches!(command, Command::Local(local::LocalCommand::Serve));
     // s3s logs the errors of clients as its own.
@@ -95,6 +97,7 @@ pub(crate) async fn run(arguments: Arguments, cli: &Cli) -> Result<ExitCode, Fai
         Command::History(arguments) => history::run(&session().await?, &arguments).await,
         Command::Rollback(arguments) => rollback::run(&session().await?, &arguments).await,
         Command::Graph(arguments) => graph::run(&session().await?, &arguments).await,
+        Command::Console(arguments) => console::run(session().await?, &arguments).await,
         Command::State(command) => state::run(&session().await?, &command).await,
         Command::Config(command) => config::run(&session().await?, command).await,
         Command::Secrets(command) => secrets::run(&session().await?, command).await,

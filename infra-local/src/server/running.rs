@@ -30,6 +30,13 @@ pub struct Running {
     pub(crate) token: String,
 }
 
+impl Running {
+    /// Returns the token of the administration paths.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+}
+
 impl std::fmt::Debug for Running {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut fields = f.debug_struct("Running");
