@@ -9,14 +9,14 @@
 use axum::{
     extract::{Request, State},
     http::{
-        HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri,
+        HeaderMap, HeaderValue, Method, StatusCode, Uri,
         header::{
-            AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, COOKIE, HOST, LOCATION, ORIGIN, REFERRER_POLICY,
-            SET_COOKIE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+            AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, COOKIE, HOST, ORIGIN, REFERRER_POLICY, SET_COOKIE,
+            X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
         },
     },
     middleware::Next,
-    response::{IntoResponse, Response},
+    response::{Html, IntoResponse, Response},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
@@ -29,18 +29,15 @@ use subtle::ConstantTimeEq;
 
 const COOKIE_NAME: &str = "infra-console";
 
-/// Header of the CSRF token in requests of scripts; forms have a field of the name [`CSRF_FIELD`].
-pub(crate) const CSRF_HEADER: HeaderName = HeaderName::from_static("x-csrf-token");
-
-/// Field of the CSRF token in forms.
-pub(crate) const CSRF_FIELD: &str = "csrf";
-
 /// Number of sessions of browsers, and of unused sign-in URLs. A new one replaces the oldest.
 const SESSIONS: usize = 16;
 
 /// `img-src data:` is for the icon; `'self'` excludes inline scripts and styles.
 const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
                               connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+const SIGNED_IN: &str = "<!doctype html><html lang=\"en\"><title>Console</title>\
+                         <meta http-equiv=\"refresh\" content=\"0;url=/\"><a href=\"/\">Continue to the console</a></html>";
 
 /// A random text of 256 bits.
 #[derive(Clone)]
@@ -139,17 +136,13 @@ impl Access {
         Some(Caller { csrf: session.csrf(), is_program: false })
     }
 
-    /// Exchanges the token of the printed URL for a cookie, and redirects to the same page without the token.
+    /// Exchanges the token of a sign-in URL for a cookie. The answer leads the browser to the same page without the
+    /// token.
+    ///
+    /// It is a page and not a redirect: a browser sends a strict cookie only with navigations that the console's own page
+    /// starts, and the sign-in URL may have been opened from elsewhere.
     fn sign_in(&self, uri: &Uri) -> Option<Response> {
-        let mut kept = Vec::new();
-        let mut token = None;
-        for pair in uri.query()?.split('&') {
-            match pair.strip_prefix("token=") {
-                Some(value) => token = Some(value),
-                None => kept.push(pair),
-            }
-        }
-        let token = token?;
+        let token = uri.query()?.strip_prefix("token=")?;
         let session = Token::random().ok()?;
         {
             let mut invitations = self.invitations.lock().unwrap_or_else(PoisonError::into_inner);
@@ -158,9 +151,7 @@ impl Access {
         }
         let cookie = format!("{COOKIE_NAME}={}; Path=/; HttpOnly; SameSite=Strict", session.as_str());
         push(&self.sessions, session);
-        let query = if kept.is_empty() { String::new() } else { format!("?{}", kept.join("&")) };
-        let location = format!("{}{query}", uri.path());
-        Some((StatusCode::SEE_OTHER, [(SET_COOKIE, cookie), (LOCATION, location)]).into_response())
+        Some(([(SET_COOKIE, cookie)], Html(SIGNED_IN)).into_response())
     }
 }
 

@@ -63,7 +63,7 @@ impl Console {
         let address = listener.local_addr()?;
         let access = Access::new(address)?;
         let context = Arc::new(Context { source, allow_changes: settings.allow_changes });
-        Ok(Self { listener, address, access: Arc::new(access), shared: Shared { context } })
+        Ok(Self { listener, address, access: Arc::new(access), shared: Shared { context, plans: Arc::default() } })
     }
 
     /// Returns a URL with which one browser signs in.

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use infra_core::{
     diagnostic::Diagnostic, engine::HistoryEntry, execute::Report, graph::ResourceGraph, plan::Plan, state::State,
+    urn::Pattern,
 };
 use std::path::Path;
 
@@ -32,11 +33,14 @@ pub trait Source: Send + Sync + 'static {
     /// Returns the history of the stack, the oldest run first.
     async fn history(&self) -> Result<Vec<HistoryEntry>, Diagnostic>;
 
-    /// Plans the changes that [`apply`](Self::apply) would make.
-    async fn preview(&self) -> Result<Proposal, Diagnostic>;
+    /// Plans the changes of an `up` that also replaces the resources of these patterns.
+    async fn preview(&self, replace: Vec<Pattern>) -> Result<Proposal, Diagnostic>;
 
-    /// Executes the plan of a proposal and nothing else.
-    async fn apply(&self, saved_plan: String) -> Result<Report, Diagnostic>;
+    /// Reads a plan that was saved for the present state of this stack.
+    async fn open_plan(&self, saved: String) -> Result<Proposal, Diagnostic>;
+
+    /// Executes a saved plan and nothing else, with the patterns of its preview.
+    async fn apply(&self, saved: String, replace: Vec<Pattern>) -> Result<Report, Diagnostic>;
 
     /// Returns the access to the local cloud; `None` if it does not run or is not the target.
     fn cloud(&self) -> Option<CloudAccess>;

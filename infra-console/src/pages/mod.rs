@@ -1,11 +1,12 @@
 //! HTML pages, one file per page. A page is complete without its script, which updates it in place.
 
 mod assets;
+mod plan;
 mod resource;
 
 use crate::{
     access::Caller,
-    views::{Context, Problem},
+    views::{Context, Problem, plan::Plans},
 };
 use askama::Template;
 use axum::{
@@ -22,6 +23,7 @@ use std::{convert::Infallible, sync::Arc};
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) context: Arc<Context>,
+    pub(crate) plans: Arc<Plans>,
 }
 
 /// The pages in the navigation: path, title.
@@ -39,6 +41,7 @@ pub(crate) fn routes() -> Router<Shared> {
     Router::new()
         .route("/resources/{urn}", get(resource::page))
         .route("/resources/{urn}/secret", axum::routing::post(resource::reveal))
+        .merge(plan::routes())
         .merge(assets::routes())
 }
 
@@ -126,6 +129,24 @@ fn check_csrf(caller: &Caller, csrf: &str) -> Result<(), Problem> {
     }
     let refused = Diagnostic::error("the form belongs to another session");
     Err(Problem::refused(refused.hint("load the page again, and repeat the request")))
+}
+
+/// Refuses a change if the console only reads.
+fn check_change(frame: &Frame) -> Result<(), Problem> {
+    if frame.allow_changes {
+        return Ok(());
+    }
+    let refused = Diagnostic::error("this console only reads: it was started without `--allow-changes`");
+    Err(Problem::refused(refused.hint("start it with `stack console --allow-changes`")))
+}
+
+/// Returns a duration for people.
+pub(crate) fn duration(milliseconds: u64) -> String {
+    match milliseconds {
+        0..1_000 => format!("{milliseconds} ms"),
+        1_000..60_000 => format!("{:.1} s", milliseconds as f64 / 1_000.0),
+        _ => format!("{} min {:02} s", milliseconds / 60_000, milliseconds / 1_000 % 60),
+    }
 }
 
 /// Responds to paths that do not exist.

@@ -1,6 +1,7 @@
 //! The content of the pages as data. Pages, the JSON API and the MCP tools show the same views.
 
 pub(crate) mod overview;
+pub(crate) mod plan;
 pub(crate) mod properties;
 pub(crate) mod resource;
 pub(crate) mod system;
@@ -31,6 +32,21 @@ impl Problem {
     /// Returns the problem of a page about a thing that does not exist.
     pub(crate) fn not_found(diagnostic: Diagnostic) -> Self {
         Self { status: StatusCode::NOT_FOUND, diagnostic }
+    }
+
+    /// Returns the problem of a request that is not understood.
+    pub(crate) fn invalid(diagnostic: Diagnostic) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, diagnostic }
+    }
+
+    /// Returns the problem of an action that does not happen, because the audit file cannot be written.
+    pub(crate) fn not_recorded(consequence: &str, error: &std::io::Error) -> Self {
+        let summary = format!("{consequence}, because the request cannot be recorded");
+        let diagnostic = Diagnostic::error(summary).because(error.to_string());
+        Self {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            diagnostic: diagnostic.hint("check the directory's free space and mode"),
+        }
     }
 
     /// Returns the problem of a request that the console refuses.

@@ -6,7 +6,6 @@ use super::{
     system::{Status, System},
 };
 use crate::audit::{self, Action};
-use axum::http::StatusCode;
 use infra_core::{
     diagnostic::{Diagnostic, did_you_mean},
     state::{Generation, Marks, OpenOperation},
@@ -146,10 +145,7 @@ pub(crate) async fn reveal(context: &Context, urn: &str, part: Part, path: &str)
     };
     let value = properties::secret(values, path).ok_or_else(missing)?;
     let action = Action::SecretShown { urn: urn.as_str(), path };
-    audit::record(source.directory(), source.program(), source.stack(), action).map_err(|error| Problem {
-        status: StatusCode::INTERNAL_SERVER_ERROR,
-        diagnostic: Diagnostic::error("the secret is not shown, because the request cannot be recorded")
-            .because(error.to_string()),
-    })?;
+    audit::record(source.directory(), source.program(), source.stack(), action)
+        .map_err(|error| Problem::not_recorded("the secret is not shown", &error))?;
     Ok(Secret { path: path.to_owned(), value })
 }

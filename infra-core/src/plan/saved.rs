@@ -98,6 +98,11 @@ impl SavedPlan {
         Ok(())
     }
 
+    /// Returns the plan.
+    pub fn plan(&self) -> &Plan {
+        &self.content
+    }
+
     /// Checks that `plan` does nothing that this one does not contain. It may do less.
     pub fn check_plan(&self, plan: &Plan) -> Result<(), PlanFileError> {
         let says = |step: &&Step| !self.content.steps.contains(step);

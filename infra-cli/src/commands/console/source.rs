@@ -7,7 +7,15 @@ use crate::{
 };
 use async_trait::async_trait;
 use infra_console::{CloudAccess, Proposal, Source};
-use infra_core::{diagnostic::Diagnostic, engine::HistoryEntry, execute::Report, graph::ResourceGraph, state::State};
+use infra_core::{
+    diagnostic::Diagnostic,
+    engine::{EngineError, HistoryEntry},
+    execute::Report,
+    graph::ResourceGraph,
+    plan::{SavedPlan, Selection},
+    state::State,
+    urn::Pattern,
+};
 use infra_local::daemon;
 use std::{path::Path, sync::Arc};
 use tokio::sync::Mutex;
@@ -25,25 +33,39 @@ impl SessionSource {
         Self { session, busy: Mutex::default(), renderer: render::messages() }
     }
 
-    async fn plan(&self) -> Result<Proposal, Failure> {
+    async fn plan(&self, replace: &[Pattern]) -> Result<Proposal, Failure> {
         let engine = self.session.engine(None, &self.renderer).await?;
         let run = engine.preview_to_save(&self.session.program.run);
-        let planned = self.session.configure(run, None, &self.renderer).await;
+        let run = self.session.configure(run, None, &self.renderer).select(replacing(replace));
+        let planned = run.await;
         self.session.leave_cloud().await;
         let (plan, saved) = planned?;
         Ok(Proposal { plan, saved })
     }
 
-    async fn execute(&self, saved_plan: String) -> Result<Report, Failure> {
+    async fn open(&self, saved: String) -> Result<Proposal, Failure> {
+        let plan = SavedPlan::from_text(&saved, &self.session.store().seal().await?).map_err(EngineError::from)?;
+        if let Some(state) = self.session.offline().state().await? {
+            plan.check_state(&state, self.target()).map_err(EngineError::from)?;
+        }
+        Ok(Proposal { plan: plan.plan().clone(), saved })
+    }
+
+    async fn execute(&self, saved: String, replace: &[Pattern]) -> Result<Report, Failure> {
         let session = &self.session;
         let engine = session.engine(None, &self.renderer).await?;
         let run = session.configure(engine.up(&session.program.run), None, &self.renderer);
-        let report = run.saved_plan(saved_plan).on_approval(session.record(&[]).await?).await;
+        let run = run.select(replacing(replace)).saved_plan(saved);
+        let report = run.on_approval(session.record(&[]).await?).await;
         session.leave_cloud().await;
         let report = report?;
         session.record_refreshed().await?;
         Ok(report)
     }
+}
+
+fn replacing(patterns: &[Pattern]) -> Selection {
+    Selection { replace: patterns.to_vec(), ..Selection::default() }
 }
 
 /// Returns the first diagnostic of a failure; the others are its details.
@@ -88,14 +110,18 @@ impl Source for SessionSource {
         self.session.offline().history().await.map_err(|error| diagnostic(error.into()))
     }
 
-    async fn preview(&self) -> Result<Proposal, Diagnostic> {
+    async fn preview(&self, replace: Vec<Pattern>) -> Result<Proposal, Diagnostic> {
         let _one_at_a_time = self.busy.lock().await;
-        self.plan().await.map_err(diagnostic)
+        self.plan(&replace).await.map_err(diagnostic)
     }
 
-    async fn apply(&self, saved_plan: String) -> Result<Report, Diagnostic> {
+    async fn open_plan(&self, saved: String) -> Result<Proposal, Diagnostic> {
+        self.open(saved).await.map_err(diagnostic)
+    }
+
+    async fn apply(&self, saved: String, replace: Vec<Pattern>) -> Result<Report, Diagnostic> {
         let _one_at_a_time = self.busy.lock().await;
-        self.execute(saved_plan).await.map_err(diagnostic)
+        self.execute(saved, &replace).await.map_err(diagnostic)
     }
 
     fn cloud(&self) -> Option<CloudAccess> {
