@@ -13,7 +13,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("infra-core", &["infra-macros"]),
     ("infra-aws", &["infra-core"]),
     ("infra-local", &[]),
-    ("infra-cli", &["infra-core", "infra-local"]),
+    ("infra-graph", &["infra-core"]),
+    ("infra-cli", &["infra-core", "infra-local", "infra-graph"]),
     ("stacks", &["infra-core", "infra-aws", "infra-cli"]),
     ("kit", &[]),
     ("tasks", &["kit"]),
@@ -98,6 +99,13 @@ const MODULES: &[(&str, &[&str])] = &[
         ],
     ),
     ("infra-local/src/lib.rs", &["wire", "model", "state", "domain", "access", "services", "runtime", "server"]),
+    (
+        "infra-graph/src/lib.rs",
+        &[
+            "drawing", "order", "build", "group", "rows", "cells", "place", "route", "layout", "text", "style",
+            "legend", "svg", "dot",
+        ],
+    ),
     (
         "infra-cli/src/lib.rs",
         &[

@@ -1,6 +1,6 @@
 //! The row of each box.
 
-use super::drawing::Drawing;
+use super::drawing::{Drawing, Edge};
 
 /// The passes over all boxes that look for better rows.
 const PASSES: usize = 12;
@@ -10,10 +10,10 @@ const MANY: usize = 200;
 
 /// Returns the row of each box: below everything that it uses, and with at most `breadth` boxes of an outermost frame
 /// in a row.
-pub(super) fn rows(drawing: &Drawing, breadth: usize) -> Vec<usize> {
+pub(crate) fn rows(drawing: &Drawing, breadth: usize) -> Vec<usize> {
     let count = drawing.boxes.len();
     let (mut used, mut users) = (vec![Vec::new(); count], vec![Vec::new(); count]);
-    for &(from, to) in &drawing.edges {
+    for &Edge { upper: from, lower: to, .. } in &drawing.edges {
         used[to].push(from);
         users[from].push(to);
     }
@@ -22,11 +22,7 @@ pub(super) fn rows(drawing: &Drawing, breadth: usize) -> Vec<usize> {
     for at in (0..count).rev() {
         height[at] = users[at].iter().map(|&user| height[user] + 1).max().unwrap_or(0);
     }
-    let outermost = |at: usize| {
-        let around = std::iter::successors(Some(drawing.boxes[at].frame), |&frame| drawing.frames[frame].parent);
-        around.filter(|&frame| frame != 0).last().unwrap_or(0)
-    };
-    let column: Vec<usize> = (0..count).map(outermost).collect();
+    let column: Vec<usize> = (0..count).map(|at| drawing.outermost(at).unwrap_or(0)).collect();
     let mut rows = vec![usize::MAX; count];
     let mut taken: Vec<Vec<usize>> = Vec::new();
     let mut waiting: Vec<usize> = (0..count).collect();
@@ -116,15 +112,14 @@ impl Settler<'_> {
     /// Returns the cost of a box in its row: the room of its outermost frame, and the length of its edges.
     fn cost(&self, at: usize) -> f64 {
         let frames = &self.drawing.frames;
-        let around = |frame: usize| std::iter::successors(Some(frame), |&frame| frames[frame].parent);
-        let outermost = around(self.drawing.boxes[at].frame).filter(|&frame| frame != 0).last().unwrap_or(0);
+        let outermost = self.drawing.outermost(at).unwrap_or(0);
         let mut loads = vec![vec![0_usize; self.last + 1]; frames.len()];
         for (node, &row) in self.drawing.boxes.iter().zip(self.rows.iter()) {
             loads[node.frame][row] += 1;
         }
         let mut height = 0;
         for frame in (outermost + 1..frames.len()).rev().filter(|&frame| frames[frame].parent.is_some()) {
-            if frame == outermost || !around(frame).any(|frame| frame == outermost) {
+            if frame == outermost || !self.drawing.around(frame).any(|frame| frame == outermost) {
                 continue;
             }
             let filled = |row: &usize| loads[frame][*row] > 0;

@@ -1,10 +1,11 @@
+//! Tests of drawings, layouts and images.
+
 #![allow(clippy::unwrap_used)]
-use super::{
-    drawing::{Drawing, Status},
-    layout::{BOX, Layout, Rect},
-    svg::{self, Theme},
-    text,
-};
+
+mod groups;
+mod pages;
+
+use super::{Drawing, Edge, Layout, Markup, Rect, Status, SvgOptions, Theme, layout::BOX, svg, text};
 use infra_core::{
     Options, Schema, Urn,
     diff::Action,
@@ -144,6 +145,10 @@ fn arbitrary(seed: u64, count: usize) -> String {
     table
 }
 
+fn image(drawing: &Drawing, layout: &Layout, theme: Theme) -> String {
+    svg(drawing, layout, SvgOptions { heading: "shop, stack dev", markup: Markup::File(theme) })
+}
+
 fn contains(outer: Rect, inner: Rect) -> bool {
     inner.x >= outer.x
         && inner.y >= outer.y
@@ -175,11 +180,10 @@ fn near(one: f64, other: f64) -> bool {
 /// Checks the invariants of a layout.
 fn check(drawing: &Drawing, layout: &Layout) {
     let page = Rect { x: 0.0, y: 0.0, width: layout.width, height: layout.height };
-    let around =
-        |frame: usize| std::iter::successors(Some(frame), |&frame| drawing.frames[frame].parent).collect::<Vec<_>>();
+    let around = |frame: usize| drawing.around(frame).collect::<Vec<_>>();
     for (at, area) in layout.boxes.iter().enumerate() {
         assert!(contains(page, *area), "a box is outside of the page");
-        let name = &drawing.boxes[at].urn;
+        let name = &drawing.boxes[at].name;
         layout.boxes[..at].iter().for_each(|other| assert!(apart(*area, *other), "{name} covers another box"));
         let own = around(drawing.boxes[at].frame);
         for frame in 1..drawing.frames.len() {
@@ -199,7 +203,7 @@ fn check(drawing: &Drawing, layout: &Layout) {
             assert!(nested || apart(layout.frames[one], layout.frames[other]), "two frames overlap");
         }
     }
-    for (&(used, user), line) in drawing.edges.iter().zip(&layout.edges) {
+    for (&Edge { upper: used, lower: user, .. }, line) in drawing.edges.iter().zip(&layout.edges) {
         let (first, last) = (line.first().unwrap(), line.last().unwrap());
         let touches = |at: usize, point: &(f64, f64), y: f64| {
             let area = layout.boxes[at];
@@ -213,7 +217,7 @@ fn check(drawing: &Drawing, layout: &Layout) {
             assert!(contains(page, Rect { x: segment[0].0, y: segment[0].1, width: 0.0, height: 0.0 }));
             for (at, area) in layout.boxes.iter().enumerate() {
                 let crossed = crosses(segment[0], segment[1], *area);
-                assert!(!crossed, "the edge to {} crosses {}", drawing.boxes[user].urn, drawing.boxes[at].urn);
+                assert!(!crossed, "the edge to {} crosses {}", drawing.boxes[user].name, drawing.boxes[at].name);
             }
         }
     }
@@ -222,7 +226,7 @@ fn check(drawing: &Drawing, layout: &Layout) {
 /// Returns the number of lines of different boxes that cover each other for some pixels.
 fn covered(drawing: &Drawing, layout: &Layout) -> usize {
     let mut segments = Vec::new();
-    for (&(used, _), line) in drawing.edges.iter().zip(&layout.edges) {
+    for (&Edge { upper: used, .. }, line) in drawing.edges.iter().zip(&layout.edges) {
         segments.extend(line.windows(2).map(|pair| (used, pair[0], pair[1])));
     }
     let overlap = |a: (f64, f64), b: (f64, f64)| a.1.min(b.1) - a.0.max(b.0);
@@ -246,7 +250,7 @@ fn covered(drawing: &Drawing, layout: &Layout) -> usize {
 fn the_default_program_fits_a_slide() {
     let drawing = Drawing::declared(&graph(SYSTEM));
     let layout = Layout::new(&drawing);
-    let picture = svg::svg(&drawing, &layout, "shop, stack dev", Theme::Auto);
+    let picture = image(&drawing, &layout, Theme::Auto);
     if let Some(path) = std::env::var_os("INFRA_TEST_PICTURE") {
         std::fs::write(path, &picture).unwrap();
     }
@@ -268,7 +272,7 @@ fn arbitrary_graphs_are_drawn_without_overlaps() {
         check(&drawing, &Layout::new(&drawing));
     }
     let nothing = Drawing::declared(&ResourceGraph::default());
-    assert!(svg::svg(&nothing, &Layout::new(&nothing), "shop, stack dev", Theme::Auto).ends_with("</svg>\n"));
+    assert!(image(&nothing, &Layout::new(&nothing), Theme::Auto).ends_with("</svg>\n"));
 }
 
 #[test]
@@ -283,7 +287,7 @@ fn texts_fit_their_boxes() {
     for kind in ["Vpc", "AutoScalingGroupWithAVeryLongTypeNameIndeed", "WWWWWWWWWWWWWWWWWWWWWWWWWWWWWW"] {
         let table = format!("- network/peering-us-east-2-database-network-{kind} {kind}\n");
         let drawing = Drawing::declared(&graph(&table));
-        let picture = svg::svg(&drawing, &Layout::new(&drawing), "shop", Theme::Light);
+        let picture = image(&drawing, &Layout::new(&drawing), Theme::Light);
         for (class, size, bold) in [("kind", 12.0, false), ("name", 13.0, true)] {
             let start = picture.find(&format!("<text class=\"{class}\"")).unwrap();
             let shown = picture[start..].split(['>', '<']).nth(2).unwrap();
@@ -297,7 +301,7 @@ fn redundant_edges_are_omitted() {
     let drawing = Drawing::declared(&graph("- a T\n- b T a\n- c T a b\n- d T a b c\n- e T a\n"));
     let name = |at: usize| drawing.boxes[at].name.as_str();
     let edges: Vec<String> =
-        drawing.edges.iter().map(|&(used, user)| format!("{}{}", name(used), name(user))).collect();
+        drawing.edges.iter().map(|edge| format!("{}{}", name(edge.upper), name(edge.lower))).collect();
     assert_eq!(edges, ["ab", "ae", "bc", "cd"]);
 }
 
@@ -305,8 +309,7 @@ fn redundant_edges_are_omitted() {
 fn frames_represent_regions_and_components() {
     let drawing = Drawing::declared(&graph("- p T\nnorth web/a T p\nnorth web/inner/b T\nsouth web/c T\n"));
     let path = |frame: usize| {
-        let around = std::iter::successors(Some(frame), |&frame| drawing.frames[frame].parent);
-        let mut titles: Vec<&str> = around.map(|frame| drawing.frames[frame].title.as_str()).collect();
+        let mut titles: Vec<&str> = drawing.around(frame).map(|frame| drawing.frames[frame].title.as_str()).collect();
         titles.reverse();
         titles.join("/")
     };
@@ -337,11 +340,11 @@ fn colours_show_the_plan_or_the_recorded_state() {
         state.apply(Entry::Imported { urn: urn("aws:ec2:T", name), generation });
     }
     let shown = |drawing: &Drawing| -> Vec<String> {
-        drawing.boxes.iter().map(|node| format!("{} {}", node.urn.name(), node.status.label())).collect()
+        drawing.boxes.iter().map(|node| format!("{} {}", node.urn().unwrap().name(), node.status.label())).collect()
     };
     let drawing = Drawing::of_state(&graph, Some(&state));
     assert_eq!(shown(&drawing), ["a recorded", "b uncertain", "c not created", "web/old no longer declared"]);
-    assert!(drawing.edges.iter().any(|&(used, user)| (used, user) == (0, 3)));
+    assert!(drawing.edges.iter().any(|edge| (edge.upper, edge.lower) == (0, 3)));
 
     let step = |name: &str, action: Action| Step::new(urn("aws:ec2:T", name), action);
     let steps = vec![
@@ -353,10 +356,10 @@ fn colours_show_the_plan_or_the_recorded_state() {
     ];
     let drawing = Drawing::of_plan(&graph, Some(&state), &Plan { steps, ..Plan::default() });
     assert_eq!(shown(&drawing), ["a replace", "b update", "c create", "web/old delete"]);
-    let picture = svg::svg(&drawing, &Layout::new(&drawing), "shop", Theme::Auto);
+    let picture = image(&drawing, &Layout::new(&drawing), Theme::Auto);
     for words in ["class=\"replace\"", "± replace (1)", "+ create (1)", "prefers-color-scheme: dark"] {
         assert!(picture.contains(words), "{words}");
     }
-    assert!(!svg::svg(&drawing, &Layout::new(&drawing), "shop", Theme::Dark).contains("prefers-color-scheme"));
+    assert!(!image(&drawing, &Layout::new(&drawing), Theme::Dark).contains("prefers-color-scheme"));
     assert_eq!(drawing.boxes.iter().filter(|node| node.status == Status::Delete).count(), 1);
 }

@@ -1,31 +1,11 @@
 //! `stack graph`
-//!
-//! - `drawing`: the boxes, frames and edges
-//! - `rows`, `place`: a cell of a grid for each box
-//! - `route`: a route between the cells for each edge
-//! - `layout`: coordinates
-//! - `text`: the width of texts
-//! - `svg`, `dot`: output formats
-
-mod dot;
-mod drawing;
-mod layout;
-mod place;
-mod route;
-mod rows;
-mod svg;
-#[cfg(test)]
-mod tests;
-mod text;
 
 use crate::{exit::Exit, failure::Failure, render, session::Session};
 use clap::{Args, ValueEnum};
-use drawing::{Drawing, Status};
 use infra_core::graph::{NodeKind, ResourceGraph};
-use layout::Layout;
+use infra_graph::{Drawing, Layout, Markup, Status, SvgOptions, Theme};
 use serde_json::json;
 use std::{collections::BTreeMap, process::ExitCode};
-use svg::Theme;
 
 /// Draw the resources and their dependencies
 #[derive(Debug, Args)]
@@ -41,7 +21,7 @@ pub(crate) struct GraphArgs {
     state: bool,
     /// Colours of the SVG image; `auto` follows the viewer's preference
     #[arg(long, value_enum, default_value = "auto")]
-    theme: Theme,
+    theme: ThemeName,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -50,6 +30,24 @@ enum GraphFormat {
     // Graphviz.
     Dot,
     Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ThemeName {
+    // Light or dark, as the viewer prefers.
+    Auto,
+    Light,
+    Dark,
+}
+
+impl From<ThemeName> for Theme {
+    fn from(name: ThemeName) -> Self {
+        match name {
+            ThemeName::Auto => Self::Auto,
+            ThemeName::Light => Self::Light,
+            ThemeName::Dark => Self::Dark,
+        }
+    }
 }
 
 pub(super) async fn run(session: &Session<'_>, arguments: &GraphArgs) -> Result<ExitCode, Failure> {
@@ -76,8 +74,11 @@ pub(super) async fn run(session: &Session<'_>, arguments: &GraphArgs) -> Result<
     let text = match arguments.format {
         _ if session.json => document(&graph, &drawing),
         GraphFormat::Json => document(&graph, &drawing),
-        GraphFormat::Dot => dot::dot(&drawing, &heading),
-        GraphFormat::Svg => svg::svg(&drawing, &Layout::new(&drawing), &heading, arguments.theme),
+        GraphFormat::Dot => infra_graph::dot(&drawing, &heading),
+        GraphFormat::Svg => {
+            let markup = Markup::File(arguments.theme.into());
+            infra_graph::svg(&drawing, &Layout::new(&drawing), SvgOptions { heading: &heading, markup })
+        }
     };
     print_line!("{}", text.trim_end());
     Ok(Exit::Done.into())
@@ -85,7 +86,7 @@ pub(super) async fn run(session: &Session<'_>, arguments: &GraphArgs) -> Result<
 
 fn document(graph: &ResourceGraph, drawing: &Drawing) -> String {
     let status = |status: Status| (status != Status::Declared).then(|| status.label());
-    let drawn: BTreeMap<_, _> = drawing.boxes.iter().map(|node| (&node.urn, node)).collect();
+    let drawn: BTreeMap<_, _> = drawing.boxes.iter().filter_map(|node| Some((node.urn()?, node))).collect();
     let declared = graph.in_order().map(|node| {
         let kind = match node.kind {
             NodeKind::Resource => "resource",
@@ -98,9 +99,10 @@ fn document(graph: &ResourceGraph, drawing: &Drawing) -> String {
         }
         document
     });
-    let undeclared = drawing.boxes.iter().filter(|node| graph.node(&node.urn).is_none()).map(|node| {
-        let kind = if node.lookup { "lookup" } else { "resource" };
-        json!({"urn": node.urn, "kind": kind, "status": node.status.label()})
+    let boxes = drawing.boxes.iter().filter_map(|node| Some((node.urn()?, node)));
+    let undeclared = boxes.filter(|(urn, _)| graph.node(urn).is_none()).map(|(urn, node)| {
+        let kind = if node.is_lookup() { "lookup" } else { "resource" };
+        json!({"urn": urn, "kind": kind, "status": node.status.label()})
     });
     let nodes: Vec<_> = declared.chain(undeclared).collect();
     format!("{:#}", json!({ "nodes": nodes }))

@@ -4,12 +4,15 @@
 //! Lanes run in the gaps between columns, or through empty cells above or below the ends of an edge. So no edge crosses a
 //! box. The edges of one box share their channels and lanes; other edges get tracks of their own.
 
-use super::{drawing::Drawing, place::Grid};
+use super::{
+    drawing::{Drawing, Edge},
+    place::Grid,
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Route of an edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lane {
+pub(crate) enum Lane {
     /// The user is in the next row.
     None,
     /// Through the empty cells below the used box.
@@ -22,33 +25,28 @@ pub(super) enum Lane {
 
 /// Routes of all edges, and the room that they need.
 #[derive(Clone, Debug)]
-pub(super) struct Routes {
+pub(crate) struct Routes {
     /// By the index of the edge.
-    pub(super) lanes: Vec<Lane>,
+    pub(crate) lanes: Vec<Lane>,
     /// The number of tracks in each gap; one more gap than columns.
-    pub(super) gaps: Vec<usize>,
+    pub(crate) gaps: Vec<usize>,
 }
 
 /// The tracks of the horizontal channels; one more channel than rows.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Channels {
+pub(crate) struct Channels {
     /// The track of a box's edges in a channel.
-    pub(super) tracks: HashMap<(usize, usize), usize>,
+    pub(crate) tracks: HashMap<(usize, usize), usize>,
     /// The number of tracks in each channel.
-    pub(super) counts: Vec<usize>,
+    pub(crate) counts: Vec<usize>,
 }
 
 /// Chooses the lane of every edge.
-pub(super) fn route(drawing: &Drawing, grid: &Grid) -> Routes {
+pub(crate) fn route(drawing: &Drawing, grid: &Grid) -> Routes {
     let mut occupied = vec![vec![false; grid.columns]; grid.rows];
     grid.cells.iter().for_each(|&(row, column)| occupied[row][column] = true);
     let empty = |column: usize, rows: std::ops::Range<usize>| rows.into_iter().all(|row| !occupied[row][column]);
-    let frames = &drawing.frames;
-    let outermost = |at: usize| {
-        let around = std::iter::successors(Some(drawing.boxes[at].frame), |&frame| frames[frame].parent);
-        around.filter(|&frame| frame != 0).last()
-    };
-    let regions = frames.iter().zip(&grid.areas).filter(|(frame, _)| frame.region);
+    let regions = drawing.frames.iter().zip(&grid.areas).filter(|(frame, _)| frame.region);
     let borders: BTreeSet<usize> = regions.flat_map(|(_, area)| [area.left, area.right + 1]).collect();
     // The rows that a box's edges pass in a gap, and how many boxes pass each row of it.
     let mut passed: BTreeMap<(usize, usize), (usize, usize)> = BTreeMap::new();
@@ -57,11 +55,11 @@ pub(super) fn route(drawing: &Drawing, grid: &Grid) -> Routes {
     // Long edges last: they share the lanes of the shorter edges of their box.
     let mut order: Vec<usize> = (0..drawing.edges.len()).collect();
     order.sort_by_key(|&edge| {
-        let (used, user) = drawing.edges[edge];
+        let Edge { upper: used, lower: user, .. } = drawing.edges[edge];
         grid.cells[user].0 - grid.cells[used].0
     });
     for edge in order {
-        let (used, user) = drawing.edges[edge];
+        let Edge { upper: used, lower: user, .. } = drawing.edges[edge];
         let ((top, from), (bottom, to)) = (grid.cells[used], grid.cells[user]);
         if bottom == top + 1 {
             continue;
@@ -81,7 +79,7 @@ pub(super) fn route(drawing: &Drawing, grid: &Grid) -> Routes {
             let crowd: usize = (top + 1..=bottom).map(|row| load[row]).max().unwrap_or(0);
             let away = (from as f64 - place).abs() + (to as f64 - place).abs();
             // A lane along the border of a region is outside of it.
-            let inside = outermost(used) == outermost(user) && borders.contains(&gap);
+            let inside = drawing.outermost(used) == drawing.outermost(user) && borders.contains(&gap);
             let cost = away + if inside { 2.0 } else { 0.7 } + 0.25 * crowd as f64 - 0.3 * shared as f64;
             if cost < best.0 {
                 best = (cost, Choice::Gap(gap));
@@ -111,11 +109,11 @@ pub(super) fn route(drawing: &Drawing, grid: &Grid) -> Routes {
         }
         *count = ends.len();
     }
-    let lane = |(choice, (used, _)): (Option<Choice>, &(usize, usize))| match choice {
+    let lane = |(choice, edge): (Option<Choice>, &Edge)| match choice {
         None => Lane::None,
         Some(Choice::Below) => Lane::Below,
         Some(Choice::Above) => Lane::Above,
-        Some(Choice::Gap(gap)) => Lane::Gap { gap, track: tracks[&(*used, gap)] },
+        Some(Choice::Gap(gap)) => Lane::Gap { gap, track: tracks[&(edge.upper, gap)] },
     };
     Routes { lanes: chosen.into_iter().zip(&drawing.edges).map(lane).collect(), gaps }
 }
@@ -162,9 +160,9 @@ impl Net {
 
 /// Assigns the tracks of the edges in the channels. `places` are the horizontal positions of the start, the lane and the
 /// end of each edge.
-pub(super) fn channels(drawing: &Drawing, grid: &Grid, places: &[(f64, f64, f64)]) -> Channels {
+pub(crate) fn channels(drawing: &Drawing, grid: &Grid, places: &[(f64, f64, f64)]) -> Channels {
     let mut nets: BTreeMap<(usize, usize), Net> = BTreeMap::new();
-    for (&(used, user), &(start, lane, end)) in drawing.edges.iter().zip(places) {
+    for (&Edge { upper: used, lower: user, .. }, &(start, lane, end)) in drawing.edges.iter().zip(places) {
         let (first, last) = (grid.cells[used].0 + 1, grid.cells[user].0);
         let mut meet = |channel: usize, top: f64, bottom: f64| {
             let net = nets.entry((channel, used)).or_default();

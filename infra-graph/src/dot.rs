@@ -1,9 +1,10 @@
 //! The graph in the language of Graphviz.
 
-use super::drawing::{Drawing, Status};
+use super::drawing::{Arrow, Content, Drawing, Edge, Node, Status};
 use std::fmt::Write;
 
-pub(super) fn dot(drawing: &Drawing, heading: &str) -> String {
+/// Writes a drawing in the language of Graphviz. `heading` is the label of the whole graph.
+pub fn dot(drawing: &Drawing, heading: &str) -> String {
     let mut text = String::from("digraph stack {\n");
     let _ = writeln!(
         text,
@@ -11,8 +12,14 @@ pub(super) fn dot(drawing: &Drawing, heading: &str) -> String {
         quoted(heading)
     );
     frame(&mut text, drawing, 0, 1);
-    for &(used, user) in &drawing.edges {
-        let _ = writeln!(text, "  {} -> {};", name(drawing, used), name(drawing, user));
+    for &Edge { upper, lower, arrow } in &drawing.edges {
+        let direction = match arrow {
+            Arrow::Down => "",
+            Arrow::Up => " [dir=back]",
+            Arrow::Both => " [dir=both]",
+        };
+        let (upper, lower) = (name(&drawing.boxes[upper]), name(&drawing.boxes[lower]));
+        let _ = writeln!(text, "  {upper} -> {lower}{direction};");
     }
     text.push_str("}\n");
     text
@@ -21,11 +28,11 @@ pub(super) fn dot(drawing: &Drawing, heading: &str) -> String {
 /// Writes the boxes and frames in a frame. Graphviz draws a subgraph with the prefix `cluster` as a frame.
 fn frame(text: &mut String, drawing: &Drawing, at: usize, depth: usize) {
     let indent = "  ".repeat(depth);
-    for (number, node) in drawing.boxes.iter().enumerate().filter(|(_, node)| node.frame == at) {
+    for node in drawing.boxes.iter().filter(|node| node.frame == at) {
         let label = quoted(&format!("{}\n{}", node.kind(), node.name));
-        let shape = if node.lookup { ", shape=ellipse, style=filled" } else { "" };
+        let shape = if node.is_lookup() { ", shape=ellipse, style=filled" } else { "" };
         let colour = colour(node.status);
-        let _ = writeln!(text, "{indent}{} [label={label}, fillcolor={colour}{shape}];", name(drawing, number));
+        let _ = writeln!(text, "{indent}{} [label={label}, fillcolor={colour}{shape}];", name(node));
     }
     for (number, inner) in drawing.frames.iter().enumerate().filter(|(_, inner)| inner.parent == Some(at)) {
         let _ = writeln!(text, "{indent}subgraph cluster_{number} {{\n{indent}  label={};", quoted(&inner.title));
@@ -34,19 +41,21 @@ fn frame(text: &mut String, drawing: &Drawing, at: usize, depth: usize) {
     }
 }
 
-fn name(drawing: &Drawing, at: usize) -> String {
-    let node = &drawing.boxes[at];
-    quoted(&format!("{} {}", node.urn.kind(), node.urn.name()))
+fn name(node: &Node) -> String {
+    match &node.content {
+        Content::Resource(urn) | Content::Lookup(urn) => quoted(&format!("{} {}", urn.kind(), urn.name())),
+        Content::Component { id, .. } | Content::Kind { id, .. } => quoted(id),
+    }
 }
 
 fn colour(status: Status) -> &'static str {
     match status {
         Status::Declared | Status::Absent | Status::Forget => "white",
         Status::Unchanged | Status::Recorded | Status::Read => "grey92",
-        Status::Create => "palegreen",
+        Status::Create | Status::Running => "palegreen",
         Status::Update => "lightgoldenrod1",
         Status::Replace => "plum",
-        Status::Delete | Status::Undeclared => "lightpink",
+        Status::Delete | Status::Undeclared | Status::Failed => "lightpink",
         Status::Uncertain => "navajowhite",
     }
 }

@@ -1,7 +1,7 @@
-//! Estimated widths of texts.
+//! Texts of images, and their estimated widths.
 
 /// Returns an upper estimate of the width of a text in the usual sans-serif fonts, in pixels.
-pub(super) fn width(text: &str, size: f64, bold: bool) -> f64 {
+pub(crate) fn width(text: &str, size: f64, bold: bool) -> f64 {
     let em = |c: char| match c {
         'i' | 'j' | 'l' | '.' | ',' | ':' | '|' | '\'' => 0.31,
         'f' | 't' | 'r' | 'I' | ' ' | '(' | ')' | '/' | '-' => 0.4,
@@ -14,7 +14,7 @@ pub(super) fn width(text: &str, size: f64, bold: bool) -> f64 {
 }
 
 /// Shortens a text to `most` pixels, without its middle.
-pub(super) fn fit(text: &str, size: f64, bold: bool, most: f64) -> String {
+pub(crate) fn fit(text: &str, size: f64, bold: bool, most: f64) -> String {
     if width(text, size, bold) <= most {
         return text.to_owned();
     }
@@ -27,6 +27,11 @@ pub(super) fn fit(text: &str, size: f64, bold: bool, most: f64) -> String {
         }
     }
     "…".to_owned()
+}
+
+/// Escapes a text for an element or an attribute.
+pub(crate) fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

@@ -1,28 +1,24 @@
 //! Assigns boxes to the cells of a grid: a box is below the boxes that it uses, and the boxes of a frame form a rectangle.
 
-use super::{drawing::Drawing, rows::rows};
+use super::{
+    cells::{Area, Cells},
+    drawing::{Drawing, Edge},
+    rows::rows,
+};
+use std::collections::HashMap;
 
 /// The passes over all boxes that look for better places.
 const PASSES: usize = 12;
 
 /// The cells of boxes and frames.
 #[derive(Clone, Debug)]
-pub(super) struct Grid {
+pub(crate) struct Grid {
     /// The cell of each box: row and column.
-    pub(super) cells: Vec<(usize, usize)>,
+    pub(crate) cells: Vec<(usize, usize)>,
     /// The cells of each frame.
-    pub(super) areas: Vec<Area>,
-    pub(super) rows: usize,
-    pub(super) columns: usize,
-}
-
-/// A rectangle of cells, borders included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Area {
-    pub(super) top: usize,
-    pub(super) bottom: usize,
-    pub(super) left: usize,
-    pub(super) right: usize,
+    pub(crate) areas: Vec<Area>,
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
 }
 
 /// Something that moves as a whole in its frame.
@@ -49,7 +45,7 @@ struct Placer<'a> {
 
 impl Grid {
     /// Places a drawing with at most `breadth` boxes of each outermost frame in a row.
-    pub(super) fn new(drawing: &Drawing, breadth: usize) -> Self {
+    pub(crate) fn new(drawing: &Drawing, breadth: usize) -> Self {
         let mut placer = Placer::new(drawing, breadth);
         for frame in (0..drawing.frames.len()).rev() {
             placer.fill(frame);
@@ -69,7 +65,7 @@ impl<'a> Placer<'a> {
     fn new(drawing: &'a Drawing, breadth: usize) -> Self {
         let count = drawing.boxes.len();
         let mut neighbours = vec![Vec::new(); count];
-        for &(used, user) in &drawing.edges {
+        for &Edge { upper: used, lower: user, .. } in &drawing.edges {
             neighbours[used].push(user);
             neighbours[user].push(used);
         }
@@ -77,8 +73,7 @@ impl<'a> Placer<'a> {
         let mut items = vec![Vec::new(); drawing.frames.len()];
         for (at, node) in drawing.boxes.iter().enumerate() {
             items[node.frame].push(Item::Box(at));
-            let around = std::iter::successors(Some(node.frame), |&frame| drawing.frames[frame].parent);
-            around.for_each(|frame| inside[frame].push(at));
+            drawing.around(node.frame).for_each(|frame| inside[frame].push(at));
         }
         for (at, frame) in drawing.frames.iter().enumerate() {
             frame.parent.into_iter().for_each(|parent| items[parent].push(Item::Frame(at)));
@@ -110,13 +105,13 @@ impl<'a> Placer<'a> {
         };
         let rows = self.rows.iter().max().map_or(0, |row| row + 1);
         let mut width = (0..rows).map(narrowest).max().unwrap_or(1).max(1);
-        let mut done: Vec<Item> = Vec::new();
+        let mut taken = Cells::new(0, rows);
         for item in items {
             self.boxes(item).to_vec().into_iter().for_each(|at| self.placed[at] = true);
             let mut best = None;
             while best.is_none() {
                 for column in 0..width {
-                    if let Some(cost) = self.cost_at(item, column, width, &done) {
+                    if let Some(cost) = self.cost_at(item, column, width, &taken) {
                         let cost = cost + column as f64 * 0.01;
                         best = best.filter(|(least, _)| *least <= cost).or(Some((cost, column)));
                     }
@@ -126,7 +121,7 @@ impl<'a> Placer<'a> {
             if let Some((_, column)) = best {
                 self.shift(item, column);
             }
-            done.push(item);
+            taken.add(self.area(item));
         }
         self.areas[frame] = self.bounds(frame);
         // Its parent has not placed it yet.
@@ -142,12 +137,15 @@ impl<'a> Placer<'a> {
         let own: Vec<bool> = self.inside[frame].iter().map(|&at| self.placed[at]).collect();
         self.inside[frame].clone().into_iter().for_each(|at| self.placed[at] = true);
         let items: Vec<Item> = self.items[frame].iter().copied().filter(|item| !self.boxes(*item).is_empty()).collect();
+        let mut taken = Cells::new(area.top, area.bottom - area.top + 1);
+        items.iter().for_each(|item| taken.add(self.area(*item)));
+        let alike = self.alike(&items);
         let mut improved = false;
         for (place, &item) in items.iter().enumerate() {
-            let others: Vec<Item> = items.iter().copied().filter(|other| *other != item).collect();
+            taken.remove(self.area(item));
             let now = self.cost(item);
             let candidates = (area.left..=area.right).filter_map(|column| {
-                let cost = self.cost_at(item, column, area.right + 1, &others)?;
+                let cost = self.cost_at(item, column, area.right + 1, &taken)?;
                 Some((cost, column))
             });
             let best = candidates.min_by(|(one, _), (other, _)| one.total_cmp(other));
@@ -155,7 +153,8 @@ impl<'a> Placer<'a> {
                 self.shift(item, column);
                 improved = true;
             }
-            for &other in &items[place + 1..] {
+            taken.add(self.area(item));
+            for &other in &alike[place] {
                 improved |= self.swap(item, other);
             }
             improved |= self.mirror(item);
@@ -164,13 +163,22 @@ impl<'a> Placer<'a> {
         improved
     }
 
+    /// Returns the later items with the same rows and width as each item.
+    fn alike(&self, items: &[Item]) -> Vec<Vec<Item>> {
+        let mut later: HashMap<(usize, usize, usize), Vec<Item>> = HashMap::new();
+        let mut alike = vec![Vec::new(); items.len()];
+        for (place, item) in items.iter().enumerate().rev() {
+            let area = self.area(*item);
+            let later = later.entry((area.top, area.bottom, area.right - area.left)).or_default();
+            alike[place] = later.iter().rev().copied().collect();
+            later.push(*item);
+        }
+        alike
+    }
+
     /// Exchanges two items with the same rows and width if that shortens edges.
     fn swap(&mut self, one: Item, other: Item) -> bool {
         let (first, second) = (self.area(one), self.area(other));
-        let same_rows = (first.top, first.bottom) == (second.top, second.bottom);
-        if !same_rows || first.right - first.left != second.right - second.left {
-            return false;
-        }
         let before = self.cost(one) + self.cost(other);
         self.shift(one, second.left);
         self.shift(other, first.left);
@@ -208,14 +216,14 @@ impl<'a> Placer<'a> {
     }
 
     fn is_within(&self, frame: usize, around: usize) -> bool {
-        std::iter::successors(Some(frame), |&frame| self.drawing.frames[frame].parent).any(|frame| frame == around)
+        self.drawing.around(frame).any(|frame| frame == around)
     }
 
     /// Returns the cost of an item in another column, or `None` when it does not fit there.
-    fn cost_at(&mut self, item: Item, column: usize, width: usize, others: &[Item]) -> Option<f64> {
+    fn cost_at(&mut self, item: Item, column: usize, width: usize, taken: &Cells) -> Option<f64> {
         let area = self.area(item);
         let moved = Area { left: column, right: column + area.right - area.left, ..area };
-        if moved.right >= width || others.iter().any(|other| overlap(self.area(*other), moved)) {
+        if moved.right >= width || !taken.are_free(moved) {
             return None;
         }
         self.shift(item, column);
@@ -295,8 +303,4 @@ impl<'a> Placer<'a> {
             }
         }
     }
-}
-
-fn overlap(one: Area, other: Area) -> bool {
-    one.left <= other.right && other.left <= one.right && one.top <= other.bottom && other.top <= one.bottom
 }

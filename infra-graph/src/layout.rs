@@ -1,13 +1,14 @@
 //! Turns cells, lanes and tracks into coordinates, in pixels.
 
 use super::{
-    drawing::Drawing,
-    place::{Area, Grid},
+    cells::Area,
+    drawing::{Drawing, Edge},
+    place::Grid,
     route::{self, Lane, Routes},
 };
 
 /// The size of a box.
-pub(super) const BOX: (f64, f64) = (160.0, 44.0);
+pub(crate) const BOX: (f64, f64) = (160.0, 44.0);
 /// The distance between the borders of nested frames, and between a frame and its boxes.
 const PADDING: f64 = 12.0;
 /// The height of a frame's title.
@@ -17,7 +18,7 @@ const TRACK: f64 = 8.0;
 /// The distance between a line and a box or a frame.
 const CLEARANCE: f64 = 9.0;
 /// The length of an arrow's head, which needs a straight line before it.
-pub(super) const ARROW: f64 = 7.0;
+pub(crate) const ARROW: f64 = 7.0;
 /// The distance of the picture's content from its border.
 const MARGIN: f64 = 24.0;
 /// The height above the content: the title and the legend.
@@ -25,26 +26,32 @@ const HEAD: f64 = 84.0;
 /// The ratio of width to height that fills a slide.
 const SLIDE: f64 = 16.0 / 9.0;
 
-/// A rectangle.
+/// A rectangle, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Rect {
-    pub(super) x: f64,
-    pub(super) y: f64,
-    pub(super) width: f64,
-    pub(super) height: f64,
+pub struct Rect {
+    /// Horizontal position of the left border.
+    pub x: f64,
+    /// Vertical position of the upper border; positions increase downwards.
+    pub y: f64,
+    /// Width.
+    pub width: f64,
+    /// Height.
+    pub height: f64,
 }
 
-/// A drawing with coordinates.
+/// The coordinates of a drawing's parts, in pixels. No two boxes overlap, and no edge crosses a box.
 #[derive(Clone, Debug)]
-pub(super) struct Layout {
-    pub(super) width: f64,
-    pub(super) height: f64,
-    /// By the index of the box.
-    pub(super) boxes: Vec<Rect>,
-    /// By the index of the frame; the first one, which is the whole picture, has no border.
-    pub(super) frames: Vec<Rect>,
-    /// By the index of the edge: the corners of its line, from the used box to the user.
-    pub(super) edges: Vec<Vec<(f64, f64)>>,
+pub struct Layout {
+    /// Width of the picture.
+    pub width: f64,
+    /// Height of the picture, including the heading and the legend.
+    pub height: f64,
+    /// Rectangles of [`Drawing::boxes`], in the same order.
+    pub boxes: Vec<Rect>,
+    /// Rectangles of [`Drawing::frames`], in the same order. The first one, which is the whole picture, has no border.
+    pub frames: Vec<Rect>,
+    /// Lines of [`Drawing::edges`], in the same order: the corners from the upper box to the lower box.
+    pub edges: Vec<Vec<(f64, f64)>>,
 }
 
 /// The space between two neighbouring columns or rows.
@@ -93,7 +100,7 @@ impl Axis {
 
 impl Layout {
     /// Lays out a drawing, with the number of boxes in a row that fits a slide best.
-    pub(super) fn new(drawing: &Drawing) -> Self {
+    pub fn new(drawing: &Drawing) -> Self {
         let count = drawing.boxes.len();
         // Large graphs have fewer trials.
         let breadths: &[usize] = match count {
@@ -150,7 +157,7 @@ impl Layout {
             }
         });
         let frames = if grid.rows == 0 { vec![Rect::EMPTY; drawing.frames.len()] } else { frames.collect() };
-        let line = |(edge, &(used, user)): (usize, &(usize, usize))| {
+        let line = |(edge, &Edge { upper: used, lower: user, .. }): (usize, &Edge)| {
             let (start, lane, end) = places[edge];
             let track = |channel: usize| {
                 let track = channels.tracks.get(&(channel, used)).copied().unwrap_or(0);
@@ -186,10 +193,10 @@ fn places(drawing: &Drawing, grid: &Grid, routes: &Routes, columns: &[f64], trac
     // Direction of an edge, as seen from the user of the box.
     let origin = |edge: usize| match routes.lanes[edge] {
         Lane::Gap { gap, track } => tracks_at[gap] + track as f64 * TRACK,
-        Lane::None | Lane::Below | Lane::Above => centre(drawing.edges[edge].0),
+        Lane::None | Lane::Below | Lane::Above => centre(drawing.edges[edge].upper),
     };
     let mut arriving: Vec<Vec<usize>> = vec![Vec::new(); drawing.boxes.len()];
-    drawing.edges.iter().enumerate().for_each(|(edge, &(_, user))| arriving[user].push(edge));
+    drawing.edges.iter().enumerate().for_each(|(at, edge)| arriving[edge.lower].push(at));
     let mut places = vec![(0.0, 0.0, 0.0); drawing.edges.len()];
     for (user, edges) in arriving.iter().enumerate() {
         let middle = centre(user);
@@ -208,7 +215,7 @@ fn places(drawing: &Drawing, grid: &Grid, routes: &Routes, columns: &[f64], trac
         }
         edges.iter().copied().filter(|edge| straight(edge)).for_each(|edge| places[edge].2 = middle);
     }
-    for (edge, &(used, _)) in drawing.edges.iter().enumerate() {
+    for (edge, &Edge { upper: used, .. }) in drawing.edges.iter().enumerate() {
         let (start, end) = (centre(used), places[edge].2);
         let lane = match routes.lanes[edge] {
             Lane::None | Lane::Below => start,
