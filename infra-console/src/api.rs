@@ -2,7 +2,7 @@
 
 use crate::{
     pages::Shared,
-    views::{Problem, overview::Overview, resource::Resource},
+    views::{Problem, graph::Graph, overview::Overview, resource::Resource},
 };
 use axum::{
     Json, Router,
@@ -10,6 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use std::collections::BTreeSet;
 
 /// Result of a handler.
 type Answer<T> = Result<Json<T>, Refusal>;
@@ -30,11 +31,15 @@ impl IntoResponse for Refusal {
 }
 
 pub(crate) fn routes() -> Router<Shared> {
-    Router::new().route("/overview", get(overview)).route("/resources/{urn}", get(resource))
+    Router::new().route("/overview", get(overview)).route("/graph", get(graph)).route("/resources/{urn}", get(resource))
 }
 
 async fn overview(State(shared): State<Shared>) -> Answer<Overview> {
     Ok(Json(Overview::load(&shared.context).await?))
+}
+
+async fn graph(State(shared): State<Shared>) -> Answer<Graph> {
+    Ok(Json(Graph::load(&shared.context, &BTreeSet::new()).await?))
 }
 
 async fn resource(State(shared): State<Shared>, Path(urn): Path<String>) -> Answer<Resource> {

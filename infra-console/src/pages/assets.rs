@@ -7,13 +7,17 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
+use infra_graph::{Theme, style_sheet};
 
 const STYLE: &str = include_str!("../../assets/console.css");
 /// The style sheet of a page, by its name.
 const STYLES: &[(&str, &str)] = &[];
 
+/// The style sheet of the page with the graph, without the rules of the picture.
+const GRAPH_STYLE: &str = include_str!("../../assets/graph.css");
+
 /// The script of a page, by its name.
-const SCRIPTS: &[(&str, &str)] = &[];
+const SCRIPTS: &[(&str, &str)] = &[("graph", include_str!("../../assets/graph.js"))];
 
 const SCRIPT: &str = include_str!("../../assets/console.js");
 const ICON: &str = include_str!("../../assets/icon.svg");
@@ -26,12 +30,18 @@ pub(super) fn routes() -> Router<Shared> {
         routes.route(&path, get(async move || asset(content_type, content)))
     });
     routes
+        .route("/assets/graph.css", get(async || asset("text/css; charset=utf-8", graph_style())))
         .route("/assets/console.css", get(async || asset("text/css; charset=utf-8", STYLE)))
         .route("/assets/console.js", get(async || asset("text/javascript; charset=utf-8", SCRIPT)))
         .route("/assets/icon.svg", get(async || asset("image/svg+xml", ICON)))
 }
 
+/// Nests the rules of the picture, whose selectors are general.
+fn graph_style() -> String {
+    format!("{GRAPH_STYLE}.drawing {{\n{}}}\n", style_sheet(Theme::Auto))
+}
+
 /// The files change only with the executable, but keep their names, so a browser asks each time.
-fn asset(content_type: &'static str, content: &'static str) -> impl IntoResponse + use<> {
+fn asset<C: IntoResponse>(content_type: &'static str, content: C) -> impl IntoResponse + use<C> {
     ([(CONTENT_TYPE, content_type), (CACHE_CONTROL, "no-cache")], content)
 }

@@ -1,6 +1,7 @@
 //! HTML pages, one file per page. A page is complete without its script, which updates it in place.
 
 mod assets;
+mod graph;
 mod plan;
 mod resource;
 
@@ -39,6 +40,7 @@ const NAVIGATION: &[(&str, &str)] = &[
 
 pub(crate) fn routes() -> Router<Shared> {
     Router::new()
+        .route("/", get(graph::page))
         .route("/resources/{urn}", get(resource::page))
         .route("/resources/{urn}/secret", axum::routing::post(resource::reveal))
         .merge(plan::routes())

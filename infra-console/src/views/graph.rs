@@ -1,0 +1,84 @@
+//! The resources and their dependencies, as a picture and as data.
+
+use super::{
+    Context, Problem,
+    overview::Overview,
+    system::{Status, System},
+};
+use infra_core::{graph::ResourceGraph, urn::Urn};
+use infra_graph::{Drawing, Layout, Markup, Node, Status as Colour, SvgOptions, svg};
+use serde::Serialize;
+use std::collections::BTreeSet;
+
+/// Number of boxes above which components and types are single boxes.
+const MOST: usize = 250;
+
+/// The resources and their dependencies.
+#[derive(Debug, Serialize)]
+pub(crate) struct Graph {
+    #[serde(flatten)]
+    pub(crate) overview: Overview,
+    pub(crate) resources: Vec<Resource>,
+    /// The picture, without a style sheet.
+    #[serde(skip)]
+    pub(crate) svg: String,
+    /// `true` if the picture shows groups.
+    #[serde(skip)]
+    pub(crate) grouped: bool,
+}
+
+/// A resource or lookup.
+#[derive(Debug, Serialize)]
+pub(crate) struct Resource {
+    pub(crate) urn: Urn,
+    pub(crate) status: Status,
+    pub(crate) uses: BTreeSet<Urn>,
+}
+
+impl Graph {
+    /// Reads the graph. Components and groups in `expanded` are drawn with their content.
+    pub(crate) async fn load(context: &Context, expanded: &BTreeSet<String>) -> Result<Self, Problem> {
+        let system = System::load(context).await?;
+        let (svg, grouped) = draw(&system, expanded);
+        let resources = system.urns().into_iter().map(|urn| Resource {
+            urn: urn.clone(),
+            status: system.status(urn),
+            uses: system.dependencies(urn),
+        });
+        Ok(Self { resources: resources.collect(), overview: Overview::of(context, &system).await, svg, grouped })
+    }
+}
+
+fn draw(system: &System, expanded: &BTreeSet<String>) -> (String, bool) {
+    let empty = || ResourceGraph::new(Vec::new(), Default::default()).ok();
+    let Some(graph) = system.graph.as_ref().ok().cloned().or_else(empty) else {
+        return (String::new(), false);
+    };
+    let drawing = Drawing::of_state(&graph, system.state.as_ref()).coloured(|urn| colour(system.status(urn)));
+    let drawing = drawing.overview(MOST, expanded);
+    let grouped = drawing.boxes.iter().any(|node| node.group().is_some());
+    let link = |node: &Node| {
+        Some(match (node.group(), node.urn()) {
+            (Some(group), _) => {
+                let all = expanded.iter().map(String::as_str).chain([group]);
+                format!("/?expand={}", all.map(encoded).collect::<Vec<_>>().join("&expand="))
+            }
+            (None, urn) => format!("/resources/{}", encoded(urn?.as_str())),
+        })
+    };
+    let options = SvgOptions { heading: "Resources", markup: Markup::Page { link: Some(&link) } };
+    (svg(&drawing, &Layout::new(&drawing), options), grouped)
+}
+
+fn colour(status: Status) -> Option<Colour> {
+    match status {
+        Status::Creating | Status::Updating | Status::Deleting => Some(Colour::Running),
+        // The colours of a recorded state.
+        Status::Deployed | Status::Declared | Status::Undeclared | Status::Uncertain => None,
+    }
+}
+
+/// Encodes a text for a path or a query.
+pub(crate) fn encoded(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
