@@ -7,7 +7,15 @@
   let view;
 
   const picture = () => drawing?.querySelector("svg");
-  const whole = (svg) => ({ x: 0, y: 0, width: Number(svg.getAttribute("width")), height: Number(svg.getAttribute("height")) });
+
+  /** All of the picture, which is not enlarged: a small one is in the middle. */
+  function whole(svg) {
+    const [width, height] = ["width", "height"].map((name) => Number(svg.getAttribute(name)));
+    const { clientWidth, clientHeight } = drawing;
+    const scale = Math.min(clientWidth / width, clientHeight / height, 1);
+    const visible = { width: clientWidth / scale, height: clientHeight / scale };
+    return { x: (width - visible.width) / 2, y: Math.min(0, (height - visible.height) / 2), ...visible };
+  }
 
   function show() {
     const svg = picture();
@@ -22,7 +30,7 @@
     const matrix = svg.getScreenCTM().inverse();
     const point = new DOMPoint(clientX, clientY).matrixTransform(matrix);
     const { x, y, width, height } = view ?? whole(svg);
-    const limited = Math.min(Math.max(width * factor, 200), whole(svg).width * 4) / width;
+    const limited = Math.min(Math.max(width * factor, 200), whole(svg).width * 2) / width;
     view = { x: point.x - (point.x - x) * limited, y: point.y - (point.y - y) * limited, width: width * limited, height: height * limited };
     show();
   }
@@ -98,6 +106,7 @@
       if (event.key === "Enter") drawing.querySelector("g.box.found")?.closest("a")?.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true }));
     });
     document.addEventListener("updated", () => { show(); find(); });
+    window.addEventListener("resize", show);
     show();
   }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     pages::Shared,
-    views::{Problem, graph::Graph, overview::Overview, resource::Resource},
+    views::{Problem, graph::Graph, network::Network, overview::Overview, resource::Resource},
 };
 use axum::{
     Json, Router,
@@ -31,7 +31,11 @@ impl IntoResponse for Refusal {
 }
 
 pub(crate) fn routes() -> Router<Shared> {
-    Router::new().route("/overview", get(overview)).route("/graph", get(graph)).route("/resources/{urn}", get(resource))
+    Router::new()
+        .route("/overview", get(overview))
+        .route("/graph", get(graph))
+        .route("/network", get(network))
+        .route("/resources/{urn}", get(resource))
 }
 
 async fn overview(State(shared): State<Shared>) -> Answer<Overview> {
@@ -40,6 +44,10 @@ async fn overview(State(shared): State<Shared>) -> Answer<Overview> {
 
 async fn graph(State(shared): State<Shared>) -> Answer<Graph> {
     Ok(Json(Graph::load(&shared.context, &BTreeSet::new()).await?))
+}
+
+async fn network(State(shared): State<Shared>) -> Answer<Network> {
+    Ok(Json(Network::load(&shared.context).await?))
 }
 
 async fn resource(State(shared): State<Shared>, Path(urn): Path<String>) -> Answer<Resource> {

@@ -44,7 +44,7 @@ fn frame(text: &mut String, drawing: &Drawing, at: usize, depth: usize) {
 fn name(node: &Node) -> String {
     match &node.content {
         Content::Resource(urn) | Content::Lookup(urn) => quoted(&format!("{} {}", urn.kind(), urn.name())),
-        Content::Component { id, .. } | Content::Kind { id, .. } => quoted(id),
+        Content::Component { id, .. } | Content::Kind { id, .. } | Content::Other { id, .. } => quoted(id),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The content of a picture: boxes in nested frames, and the edges between the boxes.
 
 use infra_core::{diff::Action, urn::Urn};
+use std::collections::BTreeSet;
 
 /// Everything that is drawn, without positions.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +42,13 @@ pub enum Content {
         urn: Option<Urn>,
         /// Number of resources and lookups in the component.
         resources: usize,
+    },
+    /// A thing that is no declaration, such as a network interface.
+    Other {
+        /// Identity, unique in the drawing.
+        id: String,
+        /// First line of the box.
+        kind: String,
     },
     /// Declarations of one type in one frame.
     Kind {
@@ -215,14 +223,14 @@ impl Node {
         match &self.content {
             Content::Resource(urn) | Content::Lookup(urn) => Some(urn),
             Content::Component { urn, .. } => urn.as_ref(),
-            Content::Kind { .. } => None,
+            Content::Kind { .. } | Content::Other { .. } => None,
         }
     }
 
     /// Returns the identity of a component or of a group, by which [`Drawing::collapsed`] and [`Drawing::overview`] know it.
     pub fn group(&self) -> Option<&str> {
         match &self.content {
-            Content::Resource(_) | Content::Lookup(_) => None,
+            Content::Resource(_) | Content::Lookup(_) | Content::Other { .. } => None,
             Content::Component { id, .. } | Content::Kind { id, .. } => Some(id),
         }
     }
@@ -237,6 +245,9 @@ impl Node {
 
     /// Returns the last segment of the type token.
     pub fn kind(&self) -> &str {
+        if let Content::Other { kind, .. } = &self.content {
+            return kind;
+        }
         self.token().map_or("Component", |token| token.rsplit(':').next().unwrap_or_default())
     }
 
@@ -248,13 +259,21 @@ impl Node {
     /// Returns the number of resources and lookups that the box represents.
     pub fn resources(&self) -> usize {
         match self.content {
-            Content::Resource(_) | Content::Lookup(_) => 1,
+            Content::Resource(_) | Content::Lookup(_) | Content::Other { .. } => 1,
             Content::Component { resources, .. } | Content::Kind { resources, .. } => resources,
         }
     }
 }
 
 impl Drawing {
+    /// Returns a drawing of boxes in frames, with an arrow for each pair of indices from the first to the second box. The
+    /// first frame is the whole picture, and each frame follows its parent.
+    pub fn new(frames: Vec<Frame>, boxes: Vec<Node>, arrows: &BTreeSet<(usize, usize)>) -> Self {
+        let mut drawing = Self { boxes, frames, edges: Vec::new() };
+        drawing.sort(arrows);
+        drawing
+    }
+
     /// Changes the colours of the resources and lookups for which `status` returns one. It does not change the boxes of
     /// groups, so that it must precede [`Drawing::collapsed`] and [`Drawing::overview`].
     pub fn coloured(mut self, status: impl Fn(&Urn) -> Option<Status>) -> Self {

@@ -25,6 +25,8 @@
 //! script can change with the class of a box. A large graph is drawn with components and types as single boxes:
 //! [`Drawing::overview`] selects them, and [`Drawing::collapsed`] receives a selection.
 //!
+//! [`Drawing::new`] draws other things than resources, such as the interfaces of a network.
+//!
 //! # Layout
 //! No module uses a later one:
 //! - `drawing`: boxes, frames, edges and their colours

@@ -15,7 +15,7 @@ impl Drawing {
     }
 
     /// Sorts the boxes, so that each follows the boxes that it uses. An edge that closes a cycle leads up.
-    fn sort(&mut self, uses: &BTreeSet<(usize, usize)>) {
+    pub(crate) fn sort(&mut self, uses: &BTreeSet<(usize, usize)>) {
         let count = self.boxes.len();
         let (mut waiting, mut users) = (vec![0; count], vec![Vec::new(); count]);
         for &(used, user) in uses {

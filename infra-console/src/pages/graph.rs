@@ -11,6 +11,8 @@ use std::collections::BTreeSet;
 struct GraphPage {
     frame: Frame,
     graph: Graph,
+    /// `true` if a group is drawn with its content.
+    expanded: bool,
     topics: &'static str,
 }
 
@@ -28,7 +30,7 @@ pub(super) async fn page(State(shared): State<Shared>, frame: Frame, RawQuery(qu
     let expanded: BTreeSet<String> =
         pairs.map(|value| percent_encoding::percent_decode_str(value).decode_utf8_lossy().into_owned()).collect();
     match Graph::load(&shared.context, &expanded).await {
-        Ok(graph) => Ok(render(&GraphPage { frame, graph, topics: "stack cloud" })),
+        Ok(graph) => Ok(render(&GraphPage { frame, graph, expanded: !expanded.is_empty(), topics: "stack cloud" })),
         Err(problem) => Err(Failure::of(frame)(problem)),
     }
 }

@@ -2,6 +2,7 @@
 
 mod assets;
 mod graph;
+mod network;
 mod plan;
 mod resource;
 
@@ -30,6 +31,7 @@ pub(crate) struct Shared {
 /// The pages in the navigation: path, title.
 const NAVIGATION: &[(&str, &str)] = &[
     ("/", "Graph"),
+    ("/network", "Network"),
     ("/runs", "Runs"),
     ("/plan", "Plan"),
     ("/logs", "Logs"),
@@ -41,6 +43,7 @@ const NAVIGATION: &[(&str, &str)] = &[
 pub(crate) fn routes() -> Router<Shared> {
     Router::new()
         .route("/", get(graph::page))
+        .route("/network", get(network::page))
         .route("/resources/{urn}", get(resource::page))
         .route("/resources/{urn}/secret", axum::routing::post(resource::reveal))
         .merge(plan::routes())

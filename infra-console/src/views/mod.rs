@@ -1,6 +1,7 @@
 //! The content of the pages as data. Pages, the JSON API and the MCP tools show the same views.
 
 pub(crate) mod graph;
+pub(crate) mod network;
 pub(crate) mod overview;
 pub(crate) mod plan;
 pub(crate) mod properties;

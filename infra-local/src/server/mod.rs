@@ -6,7 +6,7 @@
 //! - [`options`], [`credentials`], [`usage`]: the files of the cloud's directory besides its state
 //! - [`faults`]: faults on demand
 //! - [`status`], [`inventory`], [`capabilities`]: reports on resources, their identifiers, and this machine
-//! - [`reach`]: whether a connection gets through the network; [`tunnel`], [`session`]: connections of
+//! - [`network_map`]: the network with the permitted connections; [`reach`]: whether a connection gets through the network; [`tunnel`], [`session`]: connections of
 //!   users into it, and their programs in instances
 //! - [`daemon`]: the cloud as a background process; [`running`], [`remote`]: how other processes find and administer it
 
@@ -18,6 +18,7 @@ pub(crate) mod endpoint;
 pub(crate) mod faults;
 pub(crate) mod inventory;
 pub(crate) mod local_cloud;
+pub(crate) mod network_map;
 pub(crate) mod options;
 mod party;
 pub(crate) mod reach;

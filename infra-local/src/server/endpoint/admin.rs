@@ -22,6 +22,7 @@ use crate::server::credentials;
 use crate::server::credentials::Token;
 use crate::server::faults::{self, Fault};
 use crate::server::inventory;
+use crate::server::network_map;
 use crate::server::reach::{self, Reach, ReachRequest};
 use crate::server::session::{self, SessionError, SessionRequest};
 use crate::server::status::Status;
@@ -31,7 +32,7 @@ use crate::state::Shared;
 /// The largest request.
 const LIMIT_BYTES: usize = 64 * 1024;
 
-const PATHS: &str = "there are GET /_infra/health, GET /_infra/status, GET /_infra/inventory, GET /_infra/capabilities, \
+const PATHS: &str = "there are GET /_infra/health, GET /_infra/status, GET /_infra/inventory, GET /_infra/network, GET /_infra/capabilities, \
                      GET /_infra/operations, GET /_infra/session, POST /_infra/fault, POST /_infra/reach, POST \
                      /_infra/tunnel and POST /_infra/shutdown";
 
@@ -68,6 +69,7 @@ impl Admin {
             }
             (&Method::GET, "status") => document(StatusCode::OK, Status::of(&self.shared)),
             (&Method::GET, "inventory") => document(StatusCode::OK, inventory::of(&self.shared)),
+            (&Method::GET, "network") => document(StatusCode::OK, network_map::of(&self.shared)),
             (&Method::GET, "operations") => document(StatusCode::OK, operations::all()),
             (&Method::GET, "capabilities") => match Capabilities::of(self.shared.directory()) {
                 Ok(capabilities) => document(StatusCode::OK, capabilities),

@@ -1,0 +1,178 @@
+//! The declared network with the connections that it permits, for a picture of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use serde::Serialize;
+
+use crate::domain::ec2::network_interface::{self, Owner};
+use crate::domain::network::{End, Network, Target, Traffic, Vpc};
+use crate::model::cidr::Cidr;
+use crate::state::Shared;
+
+/// Number of evaluated connections above which the map has none.
+const MOST: usize = 200_000;
+
+/// VPCs, their subnets and interfaces, and the permitted connections.
+#[derive(Debug, Serialize)]
+pub(crate) struct NetworkMap {
+    vpcs: Vec<VpcMap>,
+    /// Pairs of VPCs with an active peering connection.
+    peerings: Vec<[String; 2]>,
+    /// `None` if there are too many interfaces to evaluate.
+    connections: Option<Vec<Connection>>,
+}
+
+/// A VPC with interfaces.
+#[derive(Debug, Serialize)]
+struct VpcMap {
+    id: String,
+    region: String,
+    range: Cidr,
+    /// `true` if an internet gateway is attached.
+    internet: bool,
+    subnets: Vec<SubnetMap>,
+}
+
+#[derive(Debug, Serialize)]
+struct SubnetMap {
+    id: String,
+    zone: String,
+    range: Cidr,
+    /// `true` if it has a route to an internet gateway.
+    public: bool,
+    interfaces: Vec<InterfaceMap>,
+}
+
+#[derive(Debug, Serialize)]
+struct InterfaceMap {
+    id: String,
+    /// ID or name of the resource that the interface belongs to.
+    owner: String,
+    /// The tag `Name` of the owner.
+    name: Option<String>,
+    /// `instance`, `load balancer`, `database`, `nat gateway` or `unattached`.
+    kind: &'static str,
+    address: Ipv4Addr,
+    public: Option<Ipv4Addr>,
+}
+
+/// Connections from one owner to another one that the network permits.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Connection {
+    /// Owner of the source, or `internet`.
+    from: String,
+    /// Owner of the destination.
+    to: String,
+    /// TCP ports, of those that a program listens on or a rule names.
+    ports: BTreeSet<u16>,
+}
+
+/// Returns the map of the declared network.
+pub(crate) fn of(shared: &Shared) -> NetworkMap {
+    shared.read(|cloud| {
+        let network = Network::of(cloud);
+        let vpcs = cloud.regions.iter().flat_map(|(name, region)| {
+            let described: BTreeMap<String, (&'static str, Option<String>)> = network_interface::all(region)
+                .into_iter()
+                .map(|interface| (interface.id.clone(), describe(&interface.owner)))
+                .collect();
+            let of_region =
+                network.vpcs.iter().filter(|(id, vpc)| region.ec2.vpcs.contains_key(*id) && !vpc.interfaces.is_empty());
+            of_region.map(|(id, vpc)| VpcMap::of(name, id, vpc, &described)).collect::<Vec<_>>()
+        });
+        NetworkMap {
+            vpcs: vpcs.collect(),
+            peerings: network.peerings.values().cloned().collect(),
+            connections: connections(&network, &ports(&network)),
+        }
+    })
+}
+
+fn describe(owner: &Owner<'_>) -> (&'static str, Option<String>) {
+    match owner {
+        Owner::Instance(instance) => ("instance", instance.tags.get("Name").cloned()),
+        Owner::NatGateway(gateway) => ("nat gateway", gateway.tags.get("Name").cloned()),
+        Owner::LoadBalancer(balancer) => ("load balancer", Some(balancer.name.clone())),
+        Owner::Database(_) | Owner::Endpoint(..) => ("database", None),
+        Owner::Unattached(_) => ("unattached", None),
+    }
+}
+
+impl VpcMap {
+    fn of(region: &str, id: &str, vpc: &Vpc, described: &BTreeMap<String, (&'static str, Option<String>)>) -> Self {
+        let subnets = vpc.subnets.iter().map(|(subnet_id, subnet)| {
+            let interfaces = vpc.interfaces.iter().filter(|(_, interface)| interface.subnet == *subnet_id);
+            SubnetMap {
+                id: subnet_id.clone(),
+                zone: subnet.zone.clone(),
+                range: subnet.range,
+                public: subnet.routes.values().any(|target| *target == Target::Internet),
+                interfaces: interfaces
+                    .map(|(id, interface)| {
+                        let (kind, name) = described.get(id).cloned().unwrap_or(("unattached", None));
+                        let owner = interface.owner.clone();
+                        InterfaceMap {
+                            id: id.clone(),
+                            owner,
+                            name,
+                            kind,
+                            address: interface.address,
+                            public: interface.public,
+                        }
+                    })
+                    .collect(),
+            }
+        });
+        Self {
+            id: id.to_owned(),
+            region: region.to_owned(),
+            range: vpc.range,
+            internet: vpc.internet_gateway.is_some(),
+            subnets: subnets.filter(|subnet| !subnet.interfaces.is_empty()).collect(),
+        }
+    }
+}
+
+/// Returns the ports of single-port rules, by the group that has the rule.
+fn ports(network: &Network) -> BTreeMap<&str, BTreeSet<u16>> {
+    let groups = network.vpcs.values().flat_map(|vpc| &vpc.groups);
+    groups
+        .map(|(id, group)| {
+            let named = group.ingress.iter().filter_map(|permission| match permission.traffic {
+                Traffic::Tcp(first, last) if first == last => Some(first),
+                _ => None,
+            });
+            (id.as_str(), named.collect())
+        })
+        .collect()
+}
+
+fn connections(network: &Network, ports: &BTreeMap<&str, BTreeSet<u16>>) -> Option<Vec<Connection>> {
+    let interfaces: Vec<_> = network.vpcs.values().flat_map(|vpc| &vpc.interfaces).collect();
+    let wanted: Vec<(_, BTreeSet<u16>)> = interfaces
+        .iter()
+        .map(|(id, interface)| {
+            let groups = interface.groups.iter().flatten();
+            (*id, groups.filter_map(|group| ports.get(group.as_str())).flatten().copied().collect())
+        })
+        .collect();
+    let evaluations = wanted.iter().map(|(_, ports)| ports.len()).sum::<usize>() * (interfaces.len() + 1);
+    if evaluations > MOST {
+        return None;
+    }
+    let mut found: BTreeMap<(&str, &str), BTreeSet<u16>> = BTreeMap::new();
+    for ((_, to), (_, ports)) in interfaces.iter().zip(&wanted) {
+        for port in ports {
+            let outside = to.public.is_some_and(|public| network.reaches(End::Outside, public, *port));
+            let inside = interfaces.iter().filter(|(id, _)| network.reaches(End::Interface(id), to.address, *port));
+            let from = outside.then_some("internet").into_iter().chain(inside.map(|(_, from)| from.owner.as_str()));
+            for from in from.filter(|from| *from != to.owner) {
+                found.entry((from, to.owner.as_str())).or_default().insert(*port);
+            }
+        }
+    }
+    let connections =
+        found.into_iter().map(|((from, to), ports)| Connection { from: from.to_owned(), to: to.to_owned(), ports });
+    Some(connections.collect())
+}
