@@ -14,7 +14,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("infra-aws", &["infra-core"]),
     ("infra-local", &[]),
     ("infra-graph", &["infra-core"]),
-    ("infra-cli", &["infra-core", "infra-local", "infra-graph"]),
+    ("infra-console", &["infra-core", "infra-graph"]),
+    ("infra-cli", &["infra-core", "infra-local", "infra-graph", "infra-console"]),
     ("stacks", &["infra-core", "infra-aws", "infra-cli"]),
     ("kit", &[]),
     ("tasks", &["kit"]),
@@ -105,6 +106,10 @@ const MODULES: &[(&str, &[&str])] = &[
             "drawing", "order", "build", "group", "rows", "cells", "place", "route", "layout", "text", "style",
             "legend", "svg", "dot",
         ],
+    ),
+    (
+        "infra-console/src/lib.rs",
+        &["source", "cloud", "audit", "plot", "views", "access", "live", "pages", "api", "mcp", "server"],
     ),
     (
         "infra-cli/src/lib.rs",
