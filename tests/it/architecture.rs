@@ -235,6 +235,7 @@ const FOLDERS: &[(&str, &str, &[&[&str]])] = &[
         "server",
         &[
             &[
+                "calls",
                 "capabilities",
                 "credentials",
                 "inventory",
