@@ -248,6 +248,7 @@ const FOLDERS: &[(&str, &str, &[&[&str]])] = &[
         "server",
         &[
             &[
+                "calls",
                 "capabilities",
                 "credentials",
                 "inventory",

@@ -1,11 +1,14 @@
 //! The identities that access keys belong to.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use chrono::{DateTime, Utc};
 use hyper::http::request::Parts;
 
 use super::credentials::Credentials;
-use super::policy::{Context, Document};
-use super::{Refusal, RequestedAction, managed};
+use super::decision::RequestedAction;
+use super::policy::{Context, Document, Policy, PolicySource};
+use super::{Refusal, managed};
 use crate::model::ACCOUNT;
 use crate::model::Cloud;
 use crate::model::iam::{ISSUED_KEY, ISSUED_SESSION_KEY, Iam, Session};
@@ -152,19 +155,19 @@ impl Identity {
     }
 
     /// Returns the sets of policies that must each allow an action, or `None` for the root user, who needs none.
-    pub(super) fn policies(&self, iam: &Iam) -> Option<Vec<Vec<Document>>> {
+    pub(super) fn policies(&self, iam: &Iam) -> Option<Vec<Vec<Policy>>> {
         match self {
             Identity::Root { .. } => None,
             Identity::User { name } => {
                 let user = iam.users.get(name);
-                let own = user.map(|user| documents(iam, user.inline_policies.values(), user.attached_policies.iter()));
+                let own = user.map(|user| policies(iam, &user.inline_policies, &user.attached_policies));
                 Some(vec![own.unwrap_or_default()])
             }
             Identity::Session { access_key, role, .. } => {
                 let role = iam.roles.get(role);
-                let own = role.map(|role| documents(iam, role.inline_policies.values(), role.attached_policies.iter()));
+                let own = role.map(|role| policies(iam, &role.inline_policies, &role.attached_policies));
                 let narrowed = iam.sessions.get(access_key).and_then(|session| session.policy.as_ref());
-                let narrowed = narrowed.map(|text| documents(iam, [text], []));
+                let narrowed = narrowed.map(|text| parsed(PolicySource::Session, text).into_iter().collect());
                 Some([own.unwrap_or_default()].into_iter().chain(narrowed).collect())
             }
         }
@@ -202,21 +205,24 @@ impl Identity {
     }
 }
 
-/// Returns the documents of inline and attached policies. A document that is invalid or unknown to the local cloud
+/// Returns the inline and attached policies of a user or role. A policy that is invalid or unknown to the local cloud
 /// allows nothing.
-fn documents<'a>(
-    iam: &Iam,
-    inline: impl IntoIterator<Item = &'a String>,
-    attached: impl IntoIterator<Item = &'a String>,
-) -> Vec<Document> {
-    let attached = attached.into_iter().filter_map(|arn| {
-        let text = iam.policies.get(arn).map(|policy| policy.document().to_owned());
-        let text = text.or_else(|| managed::document(arn));
+fn policies(iam: &Iam, inline: &BTreeMap<String, String>, attached: &BTreeSet<String>) -> Vec<Policy> {
+    let inline = inline.iter().filter_map(|(name, text)| parsed(PolicySource::Inline(name.clone()), text));
+    let attached = attached.iter().filter_map(|arn| {
+        let source = PolicySource::Managed(arn.clone());
+        if let Some(policy) = iam.policies.get(arn) {
+            return parsed(source, policy.document());
+        }
+        let text = managed::document(arn);
         if text.is_none() {
             tracing::warn!(arn, "the local cloud does not contain this AWS managed policy: it allows nothing");
         }
-        text
+        parsed(source, &text?)
     });
-    let texts = inline.into_iter().cloned().chain(attached);
-    texts.filter_map(|text| Document::parse(&text).ok()).collect()
+    inline.chain(attached).collect()
+}
+
+fn parsed(source: PolicySource, text: &str) -> Option<Policy> {
+    Document::parse(text).ok().map(|document| Policy { source, document })
 }

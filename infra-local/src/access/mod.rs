@@ -7,6 +7,7 @@
 //! # Layout
 //!
 //! - [`credentials`]: access keys
+//! - [`decision`]: authorises an action, and names the statement that decided
 //! - [`identity`]: finds the identity of an access key and verifies the signature
 //! - [`origin`]: refuses requests that a web page may have sent
 //! - [`policy`]: what policy documents say about a request
@@ -15,6 +16,7 @@
 //! - [`refusal`]: the words each protocol refuses with
 
 mod credentials;
+mod decision;
 mod identity;
 mod managed;
 mod origin;
@@ -23,45 +25,10 @@ mod refusal;
 mod resource;
 
 pub use credentials::Credentials;
+pub(crate) use decision::{Decision, RequestedAction, authorise, decide, decide_unenforced, permitted};
 pub(crate) use identity::{Identity, RootKeys, identify, identify_form, secret};
 pub(crate) use managed::document as managed_document;
 pub(crate) use origin::{Endpoint, Source};
-pub(crate) use policy::{AccessRequest, Document};
+pub(crate) use policy::Document;
 pub(crate) use refusal::Refusal;
 pub(crate) use resource::{Resource, arns};
-
-use chrono::{DateTime, Utc};
-
-use crate::model::Cloud;
-use policy::Verdict;
-
-/// An action on resources that the caller requests.
-pub(crate) struct RequestedAction<'a> {
-    /// `ec2:RunInstances`
-    pub(crate) action: &'a str,
-    /// ARNs, or `*` for actions without a resource.
-    pub(crate) resources: &'a [String],
-    pub(crate) region: &'a str,
-    pub(crate) now: DateTime<Utc>,
-}
-
-/// Checks that the policies of an identity allow the action on all resources. The root user is allowed all actions.
-pub(crate) fn authorise(cloud: &Cloud, identity: &Identity, requested: &RequestedAction<'_>) -> Result<(), Refusal> {
-    let Some(policies) = identity.policies(&cloud.iam) else {
-        return Ok(());
-    };
-    for resource in requested.resources {
-        let access_request = AccessRequest { action: requested.action, resource, context: identity.context(requested) };
-        let verdict =
-            policies.iter().map(|set| policy::evaluate(set, &access_request)).min().unwrap_or(Verdict::Silent);
-        if verdict != Verdict::Allows {
-            return Err(Refusal::Denied {
-                identity: identity.arn(&cloud.iam),
-                action: requested.action.to_owned(),
-                resource: resource.clone(),
-                explicit: verdict == Verdict::Denies,
-            });
-        }
-    }
-    Ok(())
-}

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer};
@@ -65,7 +66,7 @@ pub(crate) struct AccessRequest<'a> {
     pub(crate) context: Context,
 }
 
-/// Result of a set of policies. Of two sets that both must allow, the lesser verdict counts.
+/// Effect of a set of policies on a request. Of two sets that both must allow, the lesser verdict counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Verdict {
     Denies,
@@ -73,18 +74,71 @@ pub(crate) enum Verdict {
     Allows,
 }
 
-/// Evaluates a set of policies.
-pub(super) fn evaluate(documents: &[Document], request: &AccessRequest<'_>) -> Verdict {
-    let statements = documents.iter().flat_map(|document| &document.statement);
-    let applying: Vec<Effect> =
-        statements.filter(|statement| statement.applies(request)).map(|statement| statement.effect).collect();
-    if applying.contains(&Effect::Deny) {
-        Verdict::Denies
-    } else if applying.contains(&Effect::Allow) {
-        Verdict::Allows
-    } else {
-        Verdict::Silent
+/// Result of the evaluation of a set of policies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Evaluation {
+    pub(super) verdict: Verdict,
+    /// The statement that decided; `None` if no statement applies.
+    pub(super) decided_by: Option<DecidingStatement>,
+}
+
+/// A policy of an identity.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Policy {
+    pub(super) source: PolicySource,
+    pub(super) document: Document,
+}
+
+/// Place of a policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PolicySource {
+    /// Name of a policy in a user or role.
+    Inline(String),
+    /// ARN of an attached policy.
+    Managed(String),
+    /// The policy that restricts a session.
+    Session,
+}
+
+/// The statement of a policy that decides a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DecidingStatement {
+    pub(crate) policy: PolicySource,
+    /// `Sid` of the statement, or its position in the document, from 1 on.
+    pub(crate) statement: String,
+}
+
+impl fmt::Display for PolicySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PolicySource::Inline(name) => f.write_str(name),
+            PolicySource::Managed(arn) => f.write_str(arn),
+            PolicySource::Session => f.write_str("session policy"),
+        }
     }
+}
+
+/// Evaluates a set of policies. The first statement that denies decides, and otherwise the first one that allows.
+pub(super) fn evaluate(policies: &[Policy], request: &AccessRequest<'_>) -> Evaluation {
+    let mut allowing = None;
+    for policy in policies {
+        for (index, statement) in policy.document.statement.iter().enumerate() {
+            let is_known = allowing.is_some() && statement.effect == Effect::Allow;
+            if is_known || !statement.applies(request) {
+                continue;
+            }
+            match statement.effect {
+                Effect::Deny => {
+                    let decided_by = Some(statement.deciding(&policy.source, index));
+                    return Evaluation { verdict: Verdict::Denies, decided_by };
+                }
+                Effect::Allow => allowing = Some((statement, &policy.source, index)),
+            }
+        }
+    }
+    let verdict = if allowing.is_some() { Verdict::Allows } else { Verdict::Silent };
+    let decided_by = allowing.map(|(statement, source, index)| statement.deciding(source, index));
+    Evaluation { verdict, decided_by }
 }
 
 impl Document {
@@ -116,6 +170,12 @@ impl Document {
 }
 
 impl Statement {
+    /// Returns a reference to this statement, the one with this index in its document.
+    fn deciding(&self, policy: &PolicySource, index: usize) -> DecidingStatement {
+        let statement = self.sid.clone().unwrap_or_else(|| (index + 1).to_string());
+        DecidingStatement { policy: policy.clone(), statement }
+    }
+
     fn check(&self) -> Result<(), String> {
         if let Some(sid) = self.sid.as_deref().filter(|sid| !sid.chars().all(|c| c.is_ascii_alphanumeric())) {
             return Err(format!("Statement IDs (SID) must be alpha-numeric, and {sid} is not"));
@@ -333,7 +393,37 @@ mod tests {
     fn verdict(statements: Value, action: &str, resource: &str, context: &[(&str, &str)]) -> Verdict {
         let document = Document::parse(&json!({"Version": "2012-10-17", "Statement": statements}).to_string()).unwrap();
         let context = context.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        evaluate(&[document], &AccessRequest { action, resource, context })
+        let policies = [Policy { source: PolicySource::Inline("mine".to_owned()), document }];
+        evaluate(&policies, &AccessRequest { action, resource, context }).verdict
+    }
+
+    #[test]
+    fn the_first_statement_that_denies_decides_or_else_the_first_that_allows() {
+        let policy = |source: PolicySource, statements: Value| Policy {
+            source,
+            document: Document::parse(&json!({"Statement": statements}).to_string()).unwrap(),
+        };
+        let inline = json!([
+            {"Effect": "Allow", "Action": "s3:Put*", "Resource": "*"},
+            {"Effect": "Allow", "Action": "ec2:*", "Resource": "*"},
+        ]);
+        let managed = json!([
+            {"Sid": "All", "Effect": "Allow", "Action": "*", "Resource": "*"},
+            {"Sid": "Keep", "Effect": "Deny", "Action": "ec2:DeleteVpc", "Resource": "*"},
+        ]);
+        let policies = [
+            policy(PolicySource::Inline("mine".to_owned()), inline),
+            policy(PolicySource::Managed("arn:aws:iam::0:policy/all".to_owned()), managed),
+        ];
+        let decided = |policies: &[Policy], action: &str| {
+            let evaluation = evaluate(policies, &AccessRequest { action, resource: "*", context: Context::new() });
+            let by = evaluation.decided_by.map(|by| format!("{} of {}", by.statement, by.policy));
+            format!("{:?} {}", evaluation.verdict, by.unwrap_or_default())
+        };
+        insta::assert_snapshot!(decided(&policies, "ec2:DescribeVpcs"), @"Allows 2 of mine");
+        insta::assert_snapshot!(decided(&policies, "iam:ListUsers"), @"Allows All of arn:aws:iam::0:policy/all");
+        insta::assert_snapshot!(decided(&policies, "ec2:DeleteVpc"), @"Denies Keep of arn:aws:iam::0:policy/all");
+        insta::assert_snapshot!(decided(&policies[..1], "iam:ListUsers"), @"Silent");
     }
 
     #[test]

@@ -2,9 +2,11 @@
 
 mod admin;
 mod answer;
+mod dispatch;
 #[cfg(test)]
 mod fuzz;
 mod operations;
+mod query;
 mod request;
 mod service;
 #[cfg(test)]
@@ -12,14 +14,12 @@ mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use chrono::Utc;
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, HOST};
-use hyper::http::request::Parts;
 use hyper::service::service_fn;
-use hyper::{Method, Request, StatusCode};
+use hyper::{Method, Request};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -28,25 +28,19 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use self::admin::Admin;
-use self::answer::{Answer, compatible_failure, failure, refusal, response};
-use self::request::{BODY_LIMIT_BYTES, ServiceRequest, read_body};
-use self::service::{QueryTable, Service, ValueTable, find_operation, guess_protocol};
-use crate::access::{self, Endpoint, Identity, RequestedAction, RootKeys, Source};
+use self::answer::{Answer, refusal};
+use crate::access::{Endpoint, RootKeys, Source};
 use crate::domain::dns;
 use crate::domain::network::ENDPOINTS;
-use crate::model;
 use crate::runtime::background::PhaseWatch;
 use crate::runtime::network::{NetworkHandle, Place};
-use crate::runtime::{mariadb, postgres};
+use crate::server::calls::Calls;
+use crate::server::calls::recording::Recording;
 use crate::server::credentials::Token;
-use crate::services::operation::Run;
-use crate::services::{Call, Operation, State};
-use crate::services::{cloudcontrol, s3};
+use crate::services::s3;
 use crate::state::Shared;
 use crate::wire::body;
-use crate::wire::body::RequestBody;
-use crate::wire::sigv4::{self, Scope, Signed, SignedPolicy};
-use crate::wire::{ApiError, Outcome, Protocol, compression, leaves, xml};
+use crate::wire::sigv4::Signed;
 
 /// Time limit for requests in progress when the server stops.
 const GRACE: Duration = Duration::from_secs(5);
@@ -80,6 +74,7 @@ pub(crate) struct Server {
     /// The addresses at which clients reach the endpoint.
     endpoints: Vec<Endpoint>,
     s3: s3::Store,
+    calls: Arc<Calls>,
     admin: Admin,
     head_limit: Duration,
 }
@@ -91,8 +86,15 @@ impl Server {
         let s3 = s3::Store::new(&shared, access.enforce_iam);
         let endpoints =
             vec![Endpoint::new(shared.endpoint()), Endpoint::inside(inside(&shared), dns::is_service_endpoint)];
-        let admin = Admin { shared: shared.clone(), network, token: access.token.clone(), stop_requested };
-        Server { shared, access, endpoints, s3, admin, head_limit: HEAD_LIMIT }
+        let calls = Arc::new(Calls::default());
+        let admin = Admin {
+            shared: shared.clone(),
+            network,
+            token: access.token.clone(),
+            calls: Arc::clone(&calls),
+            stop_requested,
+        };
+        Server { shared, access, endpoints, s3, calls, admin, head_limit: HEAD_LIMIT }
     }
 
     /// Accepts connections until the cloud stops, and then finishes the requests in progress.
@@ -199,223 +201,23 @@ impl Server {
         Ok(answer)
     }
 
+    /// Dispatches a request, and records it with its response.
     async fn answer_program(&self, request: Request<Incoming>, request_id: &str) -> Result<Answer, Lost> {
-        let began = Instant::now();
-        let method = request.method().clone();
-        let path = request.uri().path().to_owned();
+        let mut recording = Recording::new(request_id);
         let (request, remains) = body::share(request);
-        let done = self.dispatch(request, request_id).await;
-        let microseconds = began.elapsed().as_micros() as u64;
-        let Done { answer: Some(mut answer), operation } = done else {
-            tracing::info!(%method, path, operation = done.operation, request_id, microseconds, "the response is dropped");
+        let mut done = self.dispatch(request, request_id, &mut recording).await;
+        let call = recording.finish(&done.answer);
+        if done.is_dropped {
+            tracing::info!(%call, "the response is dropped");
+        } else {
+            tracing::debug!(%call, "request");
+        }
+        self.calls.push(call);
+        if done.is_dropped {
             return Err(Lost);
-        };
-        remains.settle(&mut answer).await;
-        let status = answer.status().as_u16();
-        tracing::debug!(%method, path, operation, request_id, status, microseconds, "request");
-        Ok(answer)
-    }
-
-    async fn dispatch(&self, request: Request<RequestBody>, request_id: &str) -> Done {
-        if s3::is_form(request.method(), request.headers()) {
-            return self.form_upload(request, request_id).await;
         }
-        let signed = match Signed::of(request.headers(), request.uri()) {
-            Ok(signed) => signed,
-            Err(error) => return Done::early(failure(guess_protocol(request.headers()), &error, request_id), "?"),
-        };
-        let scope = &signed.scope;
-        let Some(service) = Service::named(&scope.service) else {
-            let error = ApiError::new(
-                "UnknownService",
-                format!("The local cloud has no service '{}' (from the request's credential scope)", scope.service),
-            );
-            return Done::early(failure(guess_protocol(request.headers()), &error, request_id), &scope.service);
-        };
-        let protocol = service.protocol(request.headers());
-        if let Err(error) = model::check_region(&scope.region) {
-            return Done::early(failure(protocol, &error, request_id), &scope.service);
-        }
-        let (head, body) = request.into_parts();
-        if let Service::S3 = service {
-            return self.object_store(&signed, head, body, request_id).await;
-        }
-        let body = match read_body(body).await {
-            Ok(body) => body,
-            Err(error) => return Done::early(failure(protocol, &error, request_id), &scope.service),
-        };
-        let digest = sigv4::digest(&body);
-        let body = match compression::decoded(&head.headers, body, BODY_LIMIT_BYTES) {
-            Ok(body) => body,
-            Err(error) => return Done::early(failure(protocol, &error, request_id), &scope.service),
-        };
-        let service_request =
-            ServiceRequest { signed: &signed, head: &head, body: &body, digest, protocol, request_id };
-        let name = service_request.operation(service);
-        let operation = format!("{}:{name}", scope.service);
-        let trouble = self.shared.trouble(&operation);
-        trouble.delay().await;
-        let outcome = match trouble.error(protocol) {
-            Some(error) => Err(error),
-            None => match service {
-                Service::Query { operations, always, .. } => self.query(&service_request, operations, always, &name),
-                Service::Json { operations, .. } | Service::QueryCompatible { operations, .. } => {
-                    self.values(&service_request, operations, &name)
-                }
-                Service::S3 => Err(ApiError::internal("S3 is answered elsewhere")),
-            },
-        };
-        let answer = outcome.unwrap_or_else(|error| match service {
-            Service::QueryCompatible { shape, .. } => compatible_failure(protocol, error, shape, request_id),
-            _ => failure(protocol, &error, request_id),
-        });
-        Done { answer: (!trouble.drop_answer).then_some(answer), operation }
-    }
-
-    async fn object_store(&self, signed: &Signed, head: Parts, body: RequestBody, request_id: &str) -> Done {
-        let operation = format!("s3:{}", head.method);
-        let trouble = self.shared.trouble(&operation);
-        trouble.delay().await;
-        let payload = head.headers.get("x-amz-content-sha256").and_then(|value| value.to_str().ok());
-        let payload = payload.unwrap_or(sigv4::UNSIGNED_PAYLOAD).to_owned();
-        let identity = match trouble.error(Protocol::RestXml) {
-            Some(error) => Err(error),
-            None => self.identify(signed, &head, &payload, Protocol::RestXml),
-        };
-        let answer = match identity {
-            Ok(identity) => {
-                let chunks = self.shared.read(|cloud| {
-                    let secret = access::secret(cloud, &self.access.root, &signed.scope.access_key);
-                    secret.and_then(|secret| signed.chunks(secret, &payload))
-                });
-                self.s3.answer(Request::from_parts(head, body), &signed.scope, identity, chunks, request_id).await
-            }
-            Err(error) => failure(Protocol::RestXml, &error, request_id),
-        };
-        Done { answer: (!trouble.drop_answer).then_some(answer), operation }
-    }
-
-    /// Handles an upload by an HTML form, whose signature is in its fields.
-    async fn form_upload(&self, request: Request<RequestBody>, request_id: &str) -> Done {
-        let operation = "s3:POST".to_owned();
-        let trouble = self.shared.trouble(&operation);
-        trouble.delay().await;
-        let identify = |signed: &SignedPolicy| {
-            let root = &self.access.root;
-            let found = self.shared.read(|cloud| access::identify_form(cloud, root, signed, Utc::now()));
-            found.map_err(|refusal| refusal.to_error(Protocol::RestXml))
-        };
-        let answer = match trouble.error(Protocol::RestXml) {
-            Some(error) => failure(Protocol::RestXml, &error, request_id),
-            None => self.s3.answer_form(request, identify, request_id).await,
-        };
-        Done { answer: (!trouble.drop_answer).then_some(answer), operation }
-    }
-
-    fn query(
-        &self,
-        service_request: &ServiceRequest<'_>,
-        operations: QueryTable,
-        always: &[&str],
-        name: &str,
-    ) -> Outcome<Answer> {
-        let identity = self.identify(
-            service_request.signed,
-            service_request.head,
-            &service_request.digest,
-            service_request.protocol,
-        )?;
-        let params = service_request.params();
-        let operation = find_operation(operations, name)?;
-        operation.check(&params, always)?;
-        self.permit(&identity, service_request, operation, || params.patterns())?;
-        let dry_run = params.flag("DryRun")?;
-        let fields = self.execute(operation.run, params, &service_request.signed.scope, dry_run)?;
-        if dry_run {
-            return Err(ApiError::new("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
-                .with_status(412));
-        }
-        let text = match service_request.protocol {
-            Protocol::Query { namespace } => {
-                xml::query_answer(namespace, operation.name, service_request.request_id, &fields)
-            }
-            _ => xml::ec2_answer(operation.name, service_request.request_id, &fields),
-        };
-        Ok(response(StatusCode::OK, service_request.protocol, text.into_bytes(), service_request.request_id))
-    }
-
-    fn values(&self, service_request: &ServiceRequest<'_>, operations: ValueTable, name: &str) -> Outcome<Answer> {
-        let ServiceRequest { signed, head, body, protocol, request_id, .. } = *service_request;
-        let identity = self.identify(signed, head, &service_request.digest, protocol)?;
-        let operation = find_operation(operations, name)?;
-        let mut input = protocol.read(body)?;
-        operation.check(&mut input)?;
-        self.permit(&identity, service_request, operation, || leaves(&input))?;
-        let output = self.execute(operation.run, input, &signed.scope, false)?;
-        Ok(response(StatusCode::OK, protocol, protocol.write(operation.name, &output, request_id), request_id))
-    }
-
-    /// Returns the identity that signed a request.
-    fn identify(&self, signed: &Signed, head: &Parts, payload: &str, protocol: Protocol) -> Outcome<Identity> {
-        let root = &self.access.root;
-        let found = self.shared.read(|cloud| access::identify(cloud, root, signed, head, payload, Utc::now()));
-        found.map_err(|refusal| refusal.to_error(protocol))
-    }
-
-    /// Checks the identity's policies, if IAM is enforced.
-    fn permit<I, O>(
-        &self,
-        identity: &Identity,
-        service_request: &ServiceRequest<'_>,
-        operation: &Operation<I, O>,
-        parameters: impl FnOnce() -> Vec<(String, String)>,
-    ) -> Outcome<()> {
-        if !self.access.enforce_iam || matches!(identity, Identity::Root { .. }) {
-            return Ok(());
-        }
-        let Scope { service, region, .. } = &service_request.signed.scope;
-        // The credential scope of some services differs from the prefix of their actions.
-        let service = match service.as_str() {
-            "monitoring" => "cloudwatch",
-            "cloudcontrolapi" => "cloudformation",
-            other => other,
-        };
-        let parameters = parameters();
-        let type_name = parameters.iter().find(|(name, _)| service == "cloudformation" && name == "TypeName");
-        let needed = type_name.map_or(&[][..], |(_, kind)| cloudcontrol::needed_actions(operation.name, kind));
-        self.shared.read(|cloud| {
-            let resources = access::arns(operation.resources, cloud, region, &parameters);
-            let actions = needed.iter().map(|action| (*action).to_owned());
-            for action in std::iter::once(format!("{service}:{}", operation.name)).chain(actions) {
-                let requested = RequestedAction { action: &action, resources: &resources, region, now: Utc::now() };
-                access::authorise(cloud, identity, &requested)
-                    .map_err(|refusal| refusal.to_error(service_request.protocol))?;
-            }
-            Ok(())
-        })
-    }
-
-    fn execute<I, O>(&self, run: Run<I, O>, input: I, scope: &Scope, dry_run: bool) -> Outcome<O> {
-        self.shared.open_region(&scope.region)?;
-        // Launches and databases depend on the programs of this machine.
-        if ["ec2", "rds"].contains(&scope.service.as_str()) {
-            postgres::discover();
-            mariadb::discover();
-        }
-        let call = Call {
-            input,
-            region: &scope.region,
-            access_key: &scope.access_key,
-            now: Utc::now(),
-            addresses: self.shared.addresses(),
-            directory: self.shared.directory(),
-        };
-        match run {
-            Run::Reads(run) => self.shared.read_delayed(|cloud| run(cloud, &call)),
-            Run::Writes(run) if dry_run => self.shared.dry_run(|cloud| run(cloud, &call)),
-            Run::Writes(run) => self.shared.write(|cloud| run(cloud, &call)),
-            Run::Performs(run) => run(&State::Shared(&self.shared), &call),
-        }
+        remains.settle(&mut done.answer).await;
+        Ok(done.answer)
     }
 }
 
@@ -432,19 +234,6 @@ const OTHER_ORIGIN: &str = "The local cloud answers no web page of another origi
 fn is_for_s3(request: &Request<Incoming>) -> bool {
     s3::is_form(request.method(), request.headers())
         || Signed::of(request.headers(), request.uri()).is_ok_and(|signed| signed.scope.service == "s3")
-}
-
-/// Result of a request.
-struct Done {
-    /// `None` when a fault drops the response.
-    answer: Option<Answer>,
-    operation: String,
-}
-
-impl Done {
-    fn early(answer: Answer, operation: &str) -> Done {
-        Done { answer: Some(answer), operation: operation.to_owned() }
-    }
 }
 
 /// Binds the loopback address with the requested port, or else the recorded one, or else any.

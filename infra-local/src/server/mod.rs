@@ -5,11 +5,13 @@
 //! - [`local_cloud`]: starts and stops the parts of a cloud; [`directory`]: prepares and locks its directory
 //! - [`options`], [`credentials`], [`usage`]: the files of the cloud's directory besides its state
 //! - [`faults`]: faults on demand
+//! - [`calls`]: the recorded requests to the endpoint
 //! - [`status`], [`inventory`], [`capabilities`]: reports on resources, their identifiers, and this machine
 //! - [`network_map`]: the network with the permitted connections; [`reach`]: whether a connection gets through the network; [`tunnel`], [`session`]: connections of
 //!   users into it, and their programs in instances
 //! - [`daemon`]: the cloud as a background process; [`running`], [`remote`]: how other processes find and administer it
 
+pub(crate) mod calls;
 pub(crate) mod capabilities;
 pub(crate) mod credentials;
 pub mod daemon;

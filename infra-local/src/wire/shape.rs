@@ -35,7 +35,7 @@ pub(crate) fn timestamp(time: DateTime<Utc>) -> Value {
 const DEPTH_LIMIT: usize = 32;
 
 /// Converts the dotted names of a form to a tree.
-pub(super) fn from_form(params: &Params) -> Outcome<Value> {
+pub(crate) fn from_form(params: &Params) -> Outcome<Value> {
     if let Some(name) = params.names().find(|name| name.split('.').count() > DEPTH_LIMIT) {
         let start: String = name.chars().take(40).collect();
         let message = format!("the parameter {start}… has more than {DEPTH_LIMIT} levels");

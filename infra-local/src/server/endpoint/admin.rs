@@ -1,4 +1,4 @@
-//! The paths below `/_infra/`: status, inventory, operations, faults, reachability, tunnels and shutdown, for the holders of
+//! The paths below `/_infra/`: status, inventory, operations, calls, faults, reachability, tunnels and shutdown, for the holders of
 //! the cloud's token.
 
 use std::sync::Arc;
@@ -14,9 +14,11 @@ use tokio::sync::Notify;
 
 use super::answer::Answer;
 use super::operations;
+use super::query::{Query, QueryError};
 use crate::access::Source;
 use crate::runtime::network::NetworkHandle;
 use crate::runtime::session::Session;
+use crate::server::calls::{self, Calls};
 use crate::server::capabilities::Capabilities;
 use crate::server::credentials;
 use crate::server::credentials::Token;
@@ -32,14 +34,16 @@ use crate::state::Shared;
 /// The largest request.
 const LIMIT_BYTES: usize = 64 * 1024;
 
-const PATHS: &str = "there are GET /_infra/health, GET /_infra/status, GET /_infra/inventory, GET /_infra/network, GET /_infra/capabilities, \
-                     GET /_infra/operations, GET /_infra/session, POST /_infra/fault, POST /_infra/reach, POST \
-                     /_infra/tunnel and POST /_infra/shutdown";
+const PATHS: &str = "there are GET /_infra/health, GET /_infra/status, GET /_infra/inventory, GET /_infra/network, GET \
+                     /_infra/capabilities, GET /_infra/operations, GET /_infra/calls, GET /_infra/session, POST \
+                     /_infra/fault, POST /_infra/reach, POST /_infra/tunnel and POST /_infra/shutdown";
 
 /// Handler of the administration paths.
 pub(super) struct Admin {
     pub(super) shared: Shared,
     pub(super) network: NetworkHandle,
+    /// Recorded requests to the services.
+    pub(super) calls: Arc<Calls>,
     /// Token that all paths but `health` require.
     pub(super) token: Token,
     /// Notified by `POST /_infra/shutdown`.
@@ -57,6 +61,7 @@ impl Admin {
                 json_answer(status, body)
             });
         }
+        let query = Query::of(request.uri());
         let (status, body) = match (request.method(), path) {
             (&Method::GET, "health") if *source == Source::Program => {
                 document(StatusCode::OK, json!({"status": "running"}))
@@ -83,6 +88,10 @@ impl Admin {
                 Ok(outcome) => document(StatusCode::OK, json!({ "done": outcome })),
                 Err(error) => failure(StatusCode::BAD_REQUEST, &error),
             },
+            (&Method::GET, "calls") => match self.calls(&query) {
+                Ok(page) => document(StatusCode::OK, page),
+                Err(error) => failure(StatusCode::BAD_REQUEST, &error.to_string()),
+            },
             (&Method::GET, "session") => match self.session(&request) {
                 Ok(session) => document(StatusCode::OK, session),
                 Err(error) => failure(StatusCode::BAD_REQUEST, &error.to_string()),
@@ -94,6 +103,12 @@ impl Admin {
             _ => failure(StatusCode::NOT_FOUND, PATHS),
         };
         json_answer(status, body)
+    }
+
+    fn calls(&self, query: &Query) -> Result<calls::Page, QueryError> {
+        query.check(&["after", "limit"])?;
+        let limit = query.number_within("limit", 1..=calls::PAGE_LIMIT)?.unwrap_or(calls::PAGE_DEFAULT);
+        Ok(self.calls.page(query.number("after")?, limit))
     }
 
     async fn inject(&self, request: Request<Incoming>) -> Result<String, String> {

@@ -2,6 +2,7 @@
 //! bytes.
 #![allow(clippy::unwrap_used)]
 
+use chrono::Utc;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -10,11 +11,13 @@ use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::request::ServiceRequest;
+use super::service::Service;
 use super::*;
 use crate::runtime::network::Loopback;
 use crate::services::Operation;
 use crate::state::address::AddressBlock;
-use crate::wire::{JsonVersion, Params};
+use crate::wire::{JsonVersion, Params, Protocol, sigv4};
 
 /// Number of requests per operation.
 const CASES: usize = 20;
@@ -120,17 +123,15 @@ impl World {
             protocol,
             request_id: "fuzz",
         };
-        let outcome = match named {
-            Service::Query { operations, always, .. } => {
-                self.server.query(&service_request, operations, always, operation)
-            }
-            Service::Json { operations, .. } | Service::QueryCompatible { operations, .. } => {
-                self.server.values(&service_request, operations, operation)
-            }
-            Service::S3 => unreachable!("S3 has no table of operations"),
-        };
+        let mut recording = Recording::new("fuzz");
+        recording.scope(service, "us-east-1");
+        recording.operation(operation);
+        let outcome = self.server.execute_named(&service_request, named, operation, &mut recording);
         match outcome {
-            Ok(answer) => answer.status().as_u16(),
+            Ok(answer) => {
+                recording.finish(&answer);
+                answer.status().as_u16()
+            }
             Err(error) => {
                 assert!(!error.code.is_empty() && !error.message.is_empty(), "{service}:{operation} {error:?}");
                 assert_ne!(error.code, "InternalError", "{service}:{operation}: {error}");

@@ -43,6 +43,7 @@ mod tests {
     use crate::access;
     use crate::access::Resource;
     use crate::model::Cloud;
+    use crate::server::calls::secrets;
     use crate::server::endpoint::service::find_operation;
 
     fn check_resources<I, O>(service: &str, tables: &[&'static [Operation<I, O>]]) {
@@ -66,6 +67,19 @@ mod tests {
                 Some(Service::S3) => assert_eq!(name, "s3"),
                 None => panic!("{name} is no service"),
             }
+        }
+    }
+
+    #[test]
+    fn parameters_that_are_hidden_from_recorded_calls_exist() {
+        let all = all();
+        for (service, operation, name) in secrets::parameters() {
+            let parameters = &all[service][operation];
+            let mut known = parameters.honoured.iter().map(String::as_str).chain(parameters.ignored.iter().copied());
+            assert!(
+                known.any(|known| known.split('.').any(|part| part == name)),
+                "{service}:{operation} has no {name}"
+            );
         }
     }
 

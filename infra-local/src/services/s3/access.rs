@@ -1,4 +1,4 @@
-//! Authorisation of requests to the object store by IAM's policies.
+//! Authorisation of requests to the object store by IAM's policies, and the trace of its operations and decisions.
 
 use chrono::Utc;
 use s3s::access::{S3Access, S3AccessContext};
@@ -8,7 +8,7 @@ use s3s::path::S3Path;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Result, s3_error};
 
 use super::Context;
-use crate::access::{RequestedAction, authorise};
+use crate::access::{RequestedAction, decide, decide_unenforced, permitted};
 use crate::state::Shared;
 use crate::wire::Protocol;
 
@@ -24,19 +24,33 @@ impl S3Auth for Nobody {
 }
 
 /// The policies of the identity that signed the request.
-pub(super) struct Policies(Shared);
+pub(super) struct Policies {
+    shared: Shared,
+    /// True when the policies of users and roles are enforced.
+    enforced: bool,
+}
 
 impl Policies {
-    pub(super) fn new(shared: Shared) -> Policies {
-        Policies(shared)
+    pub(super) fn new(shared: Shared, enforced: bool) -> Policies {
+        Policies { shared, enforced }
     }
 
     fn allow(&self, context: Option<&Context>, action: &str, resource: String) -> S3Result<()> {
-        let Some(Context { region, identity, .. }) = context else {
+        let Some(Context { region, identity, trace, .. }) = context else {
             return Err(s3_error!(AccessDenied));
         };
         let requested = RequestedAction { action, resources: &[resource], region, now: Utc::now() };
-        let denied = self.0.read(|cloud| authorise(cloud, identity, &requested));
+        let denied = if self.enforced {
+            self.shared.read(|cloud| {
+                let decisions = decide(cloud, identity, &requested);
+                let permitted = permitted(&identity.arn(&cloud.iam), &decisions);
+                trace.decide(decisions);
+                permitted
+            })
+        } else {
+            trace.decide(decide_unenforced(identity, &requested));
+            Ok(())
+        };
         denied.map_err(|refusal| {
             S3Error::with_message(S3ErrorCode::AccessDenied, refusal.to_error(Protocol::RestXml).message)
         })
@@ -46,7 +60,11 @@ impl Policies {
 #[async_trait::async_trait]
 impl S3Access for Policies {
     async fn check(&self, request: &mut S3AccessContext<'_>) -> S3Result<()> {
+        let context = request.extensions_mut().get::<Context>().cloned();
         let operation = request.s3_op().name();
+        if let Some(context) = &context {
+            context.trace.name(operation, request.s3_path());
+        }
         // The body contains the keys of the deleted objects, which are checked below one by one.
         if operation == "DeleteObjects" {
             return Ok(());
@@ -57,7 +75,7 @@ impl S3Access for Policies {
             S3Path::Object { bucket, key } => format!("arn:aws:s3:::{bucket}/{key}"),
         };
         let action = format!("s3:{}", action(operation));
-        self.allow(request.extensions_mut().get::<Context>().cloned().as_ref(), &action, resource)
+        self.allow(context.as_ref(), &action, resource)
     }
 
     async fn create_bucket(&self, request: &mut S3Request<CreateBucketInput>) -> S3Result<()> {

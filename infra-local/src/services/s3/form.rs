@@ -23,6 +23,7 @@ use s3s::dto::TagSet;
 use serde_json::Value;
 
 use super::chunked::Trailers;
+use super::trace::{Trace, Traced};
 use super::{Context, Store, bucket_of, failure};
 use crate::access::Identity;
 use crate::wire::body::RequestBody;
@@ -48,23 +49,24 @@ pub(crate) fn is_form(method: &Method, headers: &HeaderMap) -> bool {
 type Fields = BTreeMap<String, String>;
 
 impl Store {
-    /// Stores the file of a form as an object; `identify` verifies the policy's signature.
+    /// Stores the file of a form as an object; `identify` verifies the policy's signature. Returns the response, and the
+    /// facts about the request.
     pub(crate) async fn answer_form(
         &self,
         request: Request<RequestBody>,
-        identify: impl Fn(&SignedPolicy) -> Outcome<Identity>,
+        identify: impl FnMut(&SignedPolicy) -> Outcome<Identity>,
         request_id: &str,
-    ) -> Response<s3s::Body> {
-        match self.upload(request, identify, request_id).await {
-            Ok(answer) => answer,
-            Err(error) => failure(&error, request_id),
-        }
+    ) -> (Response<s3s::Body>, Traced) {
+        let trace = Trace::default();
+        let stored = self.upload(request, identify, &trace, request_id).await;
+        (stored.unwrap_or_else(|error| failure(&error, request_id)), trace.take())
     }
 
     async fn upload(
         &self,
         request: Request<RequestBody>,
-        identify: impl Fn(&SignedPolicy) -> Outcome<Identity>,
+        mut identify: impl FnMut(&SignedPolicy) -> Outcome<Identity>,
+        trace: &Trace,
         request_id: &str,
     ) -> Outcome<Response<s3s::Body>> {
         let bucket = bucket_of(request.uri()).to_owned();
@@ -88,6 +90,7 @@ impl Store {
             identity,
             trailers: Trailers::default(),
             bucket_tags: TagSet::new(),
+            trace: trace.clone(),
         };
         let stored = self.call(put, context, request_id).await;
         if let Some(error) = verdict.lock().unwrap_or_else(PoisonError::into_inner).take() {

@@ -18,6 +18,7 @@ mod object;
 mod read;
 mod service;
 mod tags;
+mod trace;
 mod upload;
 
 use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HeaderName, HeaderValue};
@@ -33,6 +34,8 @@ use crate::wire::{ApiError, Protocol};
 
 use chunked::Trailers;
 pub(crate) use form::is_form;
+use trace::Trace;
+pub(crate) use trace::Traced;
 
 /// Inputs of operations besides those of the request.
 #[derive(Clone)]
@@ -45,6 +48,7 @@ struct Context {
     trailers: Trailers,
     /// Tags of a new bucket.
     bucket_tags: TagSet,
+    trace: Trace,
 }
 
 /// HTTP handler of the object store.
@@ -59,13 +63,12 @@ const DECODED_LENGTH: HeaderName = HeaderName::from_static("x-amz-decoded-conten
 impl Store {
     pub(crate) fn new(shared: &Shared, enforce_iam: bool) -> Store {
         let mut builder = S3ServiceBuilder::new(service::Service::new(shared.clone()));
-        if enforce_iam {
-            builder.set_auth(access::Nobody);
-            builder.set_access(access::Policies::new(shared.clone()));
-        }
+        builder.set_auth(access::Nobody);
+        builder.set_access(access::Policies::new(shared.clone(), enforce_iam));
         Store { shared: shared.clone(), service: builder.build() }
     }
 
+    /// Returns the response to a request of this identity, and the facts that are known about it only here.
     pub(crate) async fn answer(
         &self,
         request: Request<RequestBody>,
@@ -73,7 +76,7 @@ impl Store {
         identity: Identity,
         chunks: Option<ChunkSignatures>,
         request_id: &str,
-    ) -> Response<s3s::Body> {
+    ) -> (Response<s3s::Body>, Traced) {
         let (mut head, body) = request.into_parts();
         // The identity is verified, so s3s receives the request without a signature.
         head.headers.remove(AUTHORIZATION);
@@ -88,7 +91,7 @@ impl Store {
         let body = if streaming {
             match undo_chunking(&mut head.headers) {
                 Ok(()) => chunked::decode(body, trailers.clone(), chunks),
-                Err(error) => return failure(&error, request_id),
+                Err(error) => return (failure(&error, request_id), Traced::default()),
             }
         } else {
             match digest.filter(|digest| digest.len() == 64) {
@@ -99,13 +102,15 @@ impl Store {
         let (bucket_tags, body) = if configuration::creates_bucket(&head) {
             match configuration::read(body).await {
                 Ok(read) => read,
-                Err(error) => return failure(&error, request_id),
+                Err(error) => return (failure(&error, request_id), Traced::default()),
             }
         } else {
             (TagSet::new(), body)
         };
-        let context = Context { region: scope.region.clone(), identity, trailers, bucket_tags };
-        self.call(Request::from_parts(head, body), context, request_id).await
+        let trace = Trace::default();
+        let context = Context { region: scope.region.clone(), identity, trailers, bucket_tags, trace: trace.clone() };
+        let answer = self.call(Request::from_parts(head, body), context, request_id).await;
+        (answer, trace.take())
     }
 
     /// Passes a request to s3s.

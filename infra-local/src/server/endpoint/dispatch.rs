@@ -1,0 +1,309 @@
+//! Dispatch of a request to its service: the identity, the permission, the operation. Each step adds to the record.
+
+use chrono::Utc;
+use hyper::http::request::Parts;
+use hyper::{Request, StatusCode};
+use serde_json::Value;
+
+use super::Server;
+use super::answer::{Answer, compatible_failure, failure, response};
+use super::request::{BODY_LIMIT_BYTES, ServiceRequest, read_body};
+use super::service::{Service, find_operation, guess_protocol};
+use crate::access::{self, Decision, Identity, Refusal, RequestedAction};
+use crate::model;
+use crate::runtime::{mariadb, postgres};
+use crate::server::calls::recording::Recording;
+use crate::services::operation::Run;
+use crate::services::{Call, Operation, State, cloudcontrol, s3};
+use crate::wire::body::RequestBody;
+use crate::wire::shape::from_form;
+use crate::wire::sigv4::{self, Scope, Signed, SignedPolicy};
+use crate::wire::{ApiError, Node, Outcome, Params, Protocol, compression, leaves, xml};
+
+/// Result of a request.
+pub(super) struct Done {
+    pub(super) answer: Answer,
+    /// True when a fault drops the response.
+    pub(super) is_dropped: bool,
+}
+
+impl Done {
+    /// Returns the result of a request that is refused before its operation is known.
+    fn refused(protocol: Protocol, error: &ApiError, request_id: &str, recording: &mut Recording) -> Done {
+        recording.error(error);
+        Done { answer: failure(protocol, error, request_id), is_dropped: false }
+    }
+}
+
+impl Server {
+    pub(super) async fn dispatch(
+        &self,
+        request: Request<RequestBody>,
+        request_id: &str,
+        recording: &mut Recording,
+    ) -> Done {
+        if s3::is_form(request.method(), request.headers()) {
+            return self.form_upload(request, request_id, recording).await;
+        }
+        let guessed = guess_protocol(request.headers());
+        let signed = match Signed::of(request.headers(), request.uri()) {
+            Ok(signed) => signed,
+            Err(error) => return Done::refused(guessed, &error, request_id, recording),
+        };
+        let scope = &signed.scope;
+        recording.scope(&scope.service, &scope.region);
+        let Some(service) = Service::named(&scope.service) else {
+            let error = ApiError::new(
+                "UnknownService",
+                format!("The local cloud has no service '{}' (from the request's credential scope)", scope.service),
+            );
+            return Done::refused(guessed, &error, request_id, recording);
+        };
+        let protocol = service.protocol(request.headers());
+        if let Err(error) = model::check_region(&scope.region) {
+            return Done::refused(protocol, &error, request_id, recording);
+        }
+        let (head, body) = request.into_parts();
+        if let Service::S3 = service {
+            return self.object_store(&signed, Request::from_parts(head, body), request_id, recording).await;
+        }
+        let body = match read_body(body).await {
+            Ok(body) => body,
+            Err(error) => return Done::refused(protocol, &error, request_id, recording),
+        };
+        let digest = sigv4::digest(&body);
+        let body = match compression::decoded(&head.headers, body, BODY_LIMIT_BYTES) {
+            Ok(body) => body,
+            Err(error) => return Done::refused(protocol, &error, request_id, recording),
+        };
+        let service_request =
+            ServiceRequest { signed: &signed, head: &head, body: &body, digest, protocol, request_id };
+        let name = service_request.operation(service);
+        recording.operation(&name);
+        let trouble = self.shared.trouble(&format!("{}:{name}", scope.service));
+        trouble.delay().await;
+        let outcome = match trouble.error(protocol) {
+            Some(error) => Err(error),
+            None => self.execute_named(&service_request, service, &name, recording),
+        };
+        let answer = outcome.unwrap_or_else(|error| {
+            recording.error(&error);
+            match service {
+                Service::QueryCompatible { shape, .. } => compatible_failure(protocol, error, shape, request_id),
+                _ => failure(protocol, &error, request_id),
+            }
+        });
+        Done { answer, is_dropped: trouble.drop_answer }
+    }
+
+    async fn object_store(
+        &self,
+        signed: &Signed,
+        request: Request<RequestBody>,
+        request_id: &str,
+        recording: &mut Recording,
+    ) -> Done {
+        let (head, body) = request.into_parts();
+        let trouble = self.shared.trouble(&format!("s3:{}", head.method));
+        trouble.delay().await;
+        recording.operation(&format!("{} {}", head.method, head.uri.path()));
+        let payload = head.headers.get("x-amz-content-sha256").and_then(|value| value.to_str().ok());
+        let payload = payload.unwrap_or(sigv4::UNSIGNED_PAYLOAD).to_owned();
+        let identity = match trouble.error(Protocol::RestXml) {
+            Some(error) => Err(error),
+            None => self.identify(signed, &head, &payload, Protocol::RestXml, recording),
+        };
+        let answer = match identity {
+            Ok(identity) => {
+                let chunks = self.shared.read(|cloud| {
+                    let secret = access::secret(cloud, &self.access.root, &signed.scope.access_key);
+                    secret.and_then(|secret| signed.chunks(secret, &payload))
+                });
+                let request = Request::from_parts(head, body);
+                let (answer, traced) = self.s3.answer(request, &signed.scope, identity, chunks, request_id).await;
+                recording.object_store(traced);
+                answer
+            }
+            Err(error) => {
+                recording.error(&error);
+                failure(Protocol::RestXml, &error, request_id)
+            }
+        };
+        Done { answer, is_dropped: trouble.drop_answer }
+    }
+
+    /// Handles an upload by an HTML form, whose signature is in its fields.
+    async fn form_upload(&self, request: Request<RequestBody>, request_id: &str, recording: &mut Recording) -> Done {
+        let trouble = self.shared.trouble("s3:POST");
+        trouble.delay().await;
+        recording.operation(&format!("POST {}", request.uri().path()));
+        let answer = match trouble.error(Protocol::RestXml) {
+            Some(error) => {
+                recording.error(&error);
+                failure(Protocol::RestXml, &error, request_id)
+            }
+            None => {
+                let identify = |signed: &SignedPolicy| self.identify_form(signed, recording);
+                let (answer, traced) = self.s3.answer_form(request, identify, request_id).await;
+                recording.object_store(traced);
+                answer
+            }
+        };
+        Done { answer, is_dropped: trouble.drop_answer }
+    }
+
+    pub(super) fn execute_named(
+        &self,
+        service_request: &ServiceRequest<'_>,
+        service: Service,
+        name: &str,
+        recording: &mut Recording,
+    ) -> Outcome<Answer> {
+        let ServiceRequest { signed, head, ref digest, protocol, .. } = *service_request;
+        let identity = self.identify(signed, head, digest, protocol, recording)?;
+        match service {
+            Service::Query { operations, always, .. } => {
+                let operation = find_operation(operations, name)?;
+                self.query(service_request, operation, always, &identity, recording)
+            }
+            Service::Json { operations, .. } | Service::QueryCompatible { operations, .. } => {
+                let operation = find_operation(operations, name)?;
+                self.values(service_request, operation, &identity, recording)
+            }
+            Service::S3 => Err(ApiError::internal("S3 is answered elsewhere")),
+        }
+    }
+
+    fn query(
+        &self,
+        service_request: &ServiceRequest<'_>,
+        operation: &Operation<Params, Node>,
+        always: &[&str],
+        identity: &Identity,
+        recording: &mut Recording,
+    ) -> Outcome<Answer> {
+        let params = service_request.params();
+        recording.parameters(&from_form(&params)?);
+        operation.check(&params, always)?;
+        self.permit(identity, service_request, operation, &params.patterns(), recording)?;
+        let dry_run = params.flag("DryRun")?;
+        let fields = self.execute(operation.run, params, &service_request.signed.scope, dry_run)?;
+        if dry_run {
+            return Err(ApiError::new("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
+                .with_status(412));
+        }
+        let text = match service_request.protocol {
+            Protocol::Query { namespace } => {
+                xml::query_answer(namespace, operation.name, service_request.request_id, &fields)
+            }
+            _ => xml::ec2_answer(operation.name, service_request.request_id, &fields),
+        };
+        Ok(response(StatusCode::OK, service_request.protocol, text.into_bytes(), service_request.request_id))
+    }
+
+    fn values(
+        &self,
+        service_request: &ServiceRequest<'_>,
+        operation: &Operation<Value, Value>,
+        identity: &Identity,
+        recording: &mut Recording,
+    ) -> Outcome<Answer> {
+        let ServiceRequest { signed, body, protocol, request_id, .. } = *service_request;
+        let mut input = protocol.read(body)?;
+        recording.parameters(&input);
+        operation.check(&mut input)?;
+        self.permit(identity, service_request, operation, &leaves(&input), recording)?;
+        let output = self.execute(operation.run, input, &signed.scope, false)?;
+        Ok(response(StatusCode::OK, protocol, protocol.write(operation.name, &output, request_id), request_id))
+    }
+
+    /// Returns the identity that signed a request, and records it.
+    fn identify(
+        &self,
+        signed: &Signed,
+        head: &Parts,
+        payload: &str,
+        protocol: Protocol,
+        recording: &mut Recording,
+    ) -> Outcome<Identity> {
+        let root = &self.access.root;
+        let found = self.shared.read(|cloud| {
+            let identity = access::identify(cloud, root, signed, head, payload, Utc::now())?;
+            recording.caller(identity.arn(&cloud.iam));
+            Ok(identity)
+        });
+        found.map_err(|refusal: Refusal| refusal.to_error(protocol))
+    }
+
+    /// Returns the identity that signed the policy of a form, and records it.
+    fn identify_form(&self, signed: &SignedPolicy, recording: &mut Recording) -> Outcome<Identity> {
+        recording.scope(&signed.scope.service, &signed.scope.region);
+        let root = &self.access.root;
+        let found = self.shared.read(|cloud| {
+            let identity = access::identify_form(cloud, root, signed, Utc::now())?;
+            recording.caller(identity.arn(&cloud.iam));
+            Ok(identity)
+        });
+        found.map_err(|refusal: Refusal| refusal.to_error(Protocol::RestXml))
+    }
+
+    /// Checks the identity's policies, if IAM is enforced, and records the decisions.
+    fn permit<I, O>(
+        &self,
+        identity: &Identity,
+        service_request: &ServiceRequest<'_>,
+        operation: &Operation<I, O>,
+        parameters: &[(String, String)],
+        recording: &mut Recording,
+    ) -> Outcome<()> {
+        let Scope { service, region, .. } = &service_request.signed.scope;
+        // The credential scope of some services differs from the prefix of their actions.
+        let service = match service.as_str() {
+            "monitoring" => "cloudwatch",
+            "cloudcontrolapi" => "cloudformation",
+            other => other,
+        };
+        let type_name = parameters.iter().find(|(name, _)| service == "cloudformation" && name == "TypeName");
+        let needed = type_name.map_or(&[][..], |(_, kind)| cloudcontrol::needed_actions(operation.name, kind));
+        let actions = std::iter::once(format!("{service}:{}", operation.name));
+        let actions = actions.chain(needed.iter().map(|action| (*action).to_owned()));
+        let decisions: Vec<Decision> = self.shared.read(|cloud| {
+            let resources = access::arns(operation.resources, cloud, region, parameters);
+            let decide = |action: String| {
+                let requested = RequestedAction { action: &action, resources: &resources, region, now: Utc::now() };
+                if self.access.enforce_iam {
+                    access::decide(cloud, identity, &requested)
+                } else {
+                    access::decide_unenforced(identity, &requested)
+                }
+            };
+            actions.flat_map(decide).collect()
+        });
+        let permitted = access::permitted(recording.caller_arn(), &decisions);
+        recording.decisions(decisions);
+        permitted.map_err(|refusal| refusal.to_error(service_request.protocol))
+    }
+
+    fn execute<I, O>(&self, run: Run<I, O>, input: I, scope: &Scope, dry_run: bool) -> Outcome<O> {
+        self.shared.open_region(&scope.region)?;
+        // Launches and databases depend on the programs of this machine.
+        if ["ec2", "rds"].contains(&scope.service.as_str()) {
+            postgres::discover();
+            mariadb::discover();
+        }
+        let call = Call {
+            input,
+            region: &scope.region,
+            access_key: &scope.access_key,
+            now: Utc::now(),
+            addresses: self.shared.addresses(),
+            directory: self.shared.directory(),
+        };
+        match run {
+            Run::Reads(run) => self.shared.read_delayed(|cloud| run(cloud, &call)),
+            Run::Writes(run) if dry_run => self.shared.dry_run(|cloud| run(cloud, &call)),
+            Run::Writes(run) => self.shared.write(|cloud| run(cloud, &call)),
+            Run::Performs(run) => run(&State::Shared(&self.shared), &call),
+        }
+    }
+}
