@@ -176,3 +176,45 @@ fn connections(network: &Network, ports: &BTreeMap<&str, BTreeSet<u16>>) -> Opti
         found.into_iter().map(|((from, to), ports)| Connection { from: from.to_owned(), to: to.to_owned(), ports });
     Some(connections.collect())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::services::ec2;
+    use crate::testing::{ControlPlane, element};
+
+    #[test]
+    fn rules_permit_connections_between_members_and_from_clients() {
+        let mut plane = ControlPlane::new();
+        let ids = plane.launch_two("app");
+        let (_directory, shared) = plane.shared();
+        assert_eq!(of(&shared).connections.unwrap(), [], "no rule names a port");
+
+        let groups = plane.query(ec2::OPERATIONS, "DescribeSecurityGroups", "GroupName.1=default").unwrap();
+        let group = element(&groups, "groupId").to_owned();
+        for (port, source) in [(22, "0.0.0.0/0"), (5432, "172.31.0.0/16")] {
+            let rule = format!(
+                "GroupId={group}&IpPermissions.1.IpProtocol=tcp&IpPermissions.1.FromPort={port}&IpPermissions.1.ToPort={port}\
+                 &IpPermissions.1.IpRanges.1.CidrIp={source}"
+            );
+            plane.query(ec2::OPERATIONS, "AuthorizeSecurityGroupIngress", &rule).unwrap();
+        }
+        let (_directory, shared) = plane.shared();
+        let map = of(&shared);
+        let vpc = map.vpcs.iter().find(|vpc| vpc.region == "us-east-1").unwrap();
+        assert!(vpc.internet);
+        let interfaces: Vec<_> = vpc.subnets.iter().flat_map(|subnet| &subnet.interfaces).collect();
+        assert_eq!(interfaces.len(), 2);
+        assert!(interfaces.iter().all(|interface| interface.kind == "instance" && ids.contains(&interface.owner)));
+
+        let connections = map.connections.unwrap();
+        let ports = |from: &str, to: &str| {
+            let found = connections.iter().find(|each| each.from == from && each.to == to);
+            found.map(|each| each.ports.iter().copied().collect::<Vec<_>>()).unwrap_or_default()
+        };
+        assert_eq!(ports(&ids[0], &ids[1]), [22, 5432]);
+        assert_eq!(ports("internet", &ids[1]), [22]);
+    }
+}
