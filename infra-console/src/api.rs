@@ -2,14 +2,23 @@
 
 use crate::{
     pages::Shared,
-    views::{Problem, overview::Overview, resource::Resource},
+    pages::metrics::parameters,
+    views::{
+        Problem,
+        events::Events,
+        metrics::{self, Metrics},
+        overview::Overview,
+        range::RangeQuery,
+        resource::Resource,
+    },
 };
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::{Path, Query, State, rejection::QueryRejection},
     response::{IntoResponse, Response},
     routing::get,
 };
+use chrono::Utc;
 
 /// Result of a handler.
 type Answer<T> = Result<Json<T>, Refusal>;
@@ -30,7 +39,11 @@ impl IntoResponse for Refusal {
 }
 
 pub(crate) fn routes() -> Router<Shared> {
-    Router::new().route("/overview", get(overview)).route("/resources/{urn}", get(resource))
+    Router::new()
+        .route("/overview", get(overview))
+        .route("/resources/{urn}", get(resource))
+        .route("/metrics", get(metrics))
+        .route("/events", get(events))
 }
 
 async fn overview(State(shared): State<Shared>) -> Answer<Overview> {
@@ -39,4 +52,18 @@ async fn overview(State(shared): State<Shared>) -> Answer<Overview> {
 
 async fn resource(State(shared): State<Shared>, Path(urn): Path<String>) -> Answer<Resource> {
     Ok(Json(Resource::load(&shared.context, &urn).await?))
+}
+
+async fn metrics(
+    State(shared): State<Shared>,
+    wanted: Result<Query<metrics::Query>, QueryRejection>,
+) -> Answer<Metrics> {
+    Ok(Json(Metrics::load(&shared.context, &parameters(wanted)?).await?))
+}
+
+/// Returns the events of a time range, by default of the last five minutes.
+async fn events(State(shared): State<Shared>, wanted: Result<Query<RangeQuery>, QueryRejection>) -> Answer<Events> {
+    let range = parameters(wanted)?.range(Utc::now())?;
+    metrics::only_local(&shared.context)?;
+    Ok(Json(Events::load(&shared.context).await?.within(&range)))
 }

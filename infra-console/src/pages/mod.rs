@@ -1,6 +1,7 @@
 //! HTML pages, one file per page. A page is complete without its script, which updates it in place.
 
 mod assets;
+pub(crate) mod metrics;
 mod resource;
 
 use crate::{
@@ -39,6 +40,9 @@ pub(crate) fn routes() -> Router<Shared> {
     Router::new()
         .route("/resources/{urn}", get(resource::page))
         .route("/resources/{urn}/secret", axum::routing::post(resource::reveal))
+        .route("/metrics", get(metrics::page))
+        .route("/metrics/plot.svg", get(metrics::picture))
+        .route("/metrics/data.csv", get(metrics::values_file))
         .merge(assets::routes())
 }
 

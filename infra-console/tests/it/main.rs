@@ -1,0 +1,5 @@
+//! Tests of the console over HTTP.
+#![allow(clippy::unwrap_used)]
+
+mod fixture;
+mod metrics;
