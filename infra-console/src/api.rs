@@ -1,11 +1,12 @@
 //! The views as JSON, below `/api`.
 
 use crate::{
-    pages::Shared,
-    pages::metrics::parameters,
+    access::{CSRF_HEADER, Caller},
+    pages::{Shared, check_csrf, metrics::parameters},
     views::{
         Problem,
         events::Events,
+        faults::{Fault, Faults, invalid},
         metrics::{self, Metrics},
         overview::Overview,
         range::RangeQuery,
@@ -13,12 +14,17 @@ use crate::{
     },
 };
 use axum::{
-    Json, Router,
-    extract::{Path, Query, State, rejection::QueryRejection},
+    Extension, Json, Router,
+    extract::{
+        Path, Query, State,
+        rejection::{JsonRejection, QueryRejection},
+    },
+    http::HeaderMap,
     response::{IntoResponse, Response},
     routing::get,
 };
 use chrono::Utc;
+use serde::Serialize;
 
 /// Result of a handler.
 type Answer<T> = Result<Json<T>, Refusal>;
@@ -44,6 +50,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/resources/{urn}", get(resource))
         .route("/metrics", get(metrics))
         .route("/events", get(events))
+        .route("/faults", get(faults).post(inject))
 }
 
 async fn overview(State(shared): State<Shared>) -> Answer<Overview> {
@@ -66,4 +73,26 @@ async fn events(State(shared): State<Shared>, wanted: Result<Query<RangeQuery>, 
     let range = parameters(wanted)?.range(Utc::now())?;
     metrics::only_local(&shared.context)?;
     Ok(Json(Events::load(&shared.context).await?.within(&range)))
+}
+
+async fn faults(State(shared): State<Shared>) -> Answer<Faults> {
+    Ok(Json(Faults::load(&shared.context).await?))
+}
+
+/// The effect of a fault.
+#[derive(Serialize)]
+struct Injected {
+    done: String,
+}
+
+/// Injects or ends a fault. Scripts of browsers send their CSRF token as a header.
+async fn inject(
+    State(shared): State<Shared>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    fault: Result<Json<Fault>, JsonRejection>,
+) -> Answer<Injected> {
+    check_csrf(&caller, headers.get(CSRF_HEADER).and_then(|token| token.to_str().ok()).unwrap_or_default())?;
+    let Json(fault) = fault.map_err(|error| invalid("the document is no fault", &error.body_text()))?;
+    Ok(Json(Injected { done: fault.inject(&shared.context).await? }))
 }

@@ -10,7 +10,8 @@ use axum::{
 
 const STYLE: &str = include_str!("../../assets/console.css");
 /// The style sheet of a page, by its name.
-const STYLES: &[(&str, &str)] = &[("metrics", include_str!("../../assets/metrics.css"))];
+const STYLES: &[(&str, &str)] =
+    &[("faults", include_str!("../../assets/faults.css")), ("metrics", include_str!("../../assets/metrics.css"))];
 
 /// The script of a page, by its name.
 const SCRIPTS: &[(&str, &str)] = &[("metrics", include_str!("../../assets/metrics.js"))];

@@ -1,6 +1,8 @@
 //! HTML pages, one file per page. A page is complete without its script, which updates it in place.
 
 mod assets;
+mod faults;
+mod figures;
 pub(crate) mod metrics;
 mod resource;
 
@@ -43,6 +45,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/metrics", get(metrics::page))
         .route("/metrics/plot.svg", get(metrics::picture))
         .route("/metrics/data.csv", get(metrics::values_file))
+        .merge(faults::routes())
         .merge(assets::routes())
 }
 
@@ -124,7 +127,7 @@ fn render(page: &impl Template) -> Response {
 }
 
 /// Refuses a change without the CSRF token of the caller's session.
-fn check_csrf(caller: &Caller, csrf: &str) -> Result<(), Problem> {
+pub(crate) fn check_csrf(caller: &Caller, csrf: &str) -> Result<(), Problem> {
     if caller.may_change(csrf) {
         return Ok(());
     }

@@ -65,11 +65,6 @@ impl Range {
         Self { name, from: to - length.num_milliseconds(), to }
     }
 
-    /// Returns the range of the last five minutes.
-    pub(crate) fn latest(now: DateTime<Utc>) -> Self {
-        Self::until(RANGES[0].0, now, TimeDelta::minutes(RANGES[0].2))
-    }
-
     pub(crate) fn contains(&self, milliseconds: i64) -> bool {
         (self.from..=self.to).contains(&milliseconds)
     }

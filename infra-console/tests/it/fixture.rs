@@ -134,7 +134,8 @@ pub(crate) struct Fixture {
     pub(crate) address: SocketAddr,
     /// URL with which a browser signs in.
     pub(crate) url: String,
-    token: String,
+    /// Token of programs.
+    pub(crate) token: String,
     server: tokio::task::JoinHandle<std::io::Result<()>>,
 }
 
@@ -176,14 +177,14 @@ impl Fixture {
         Self { source, address, url, token, server }
     }
 
-    /// Returns the token of programs.
-    pub(crate) fn token(&self) -> &str {
-        &self.token
+    /// Returns the directory of the stack.
+    pub(crate) fn directory(&self) -> &Path {
+        self.source.directory.path()
     }
 
     /// Returns the lines of the audit file.
     pub(crate) fn audit(&self) -> Vec<Json> {
-        let text = std::fs::read_to_string(self.source.directory.path().join("console-audit.jsonl"));
+        let text = std::fs::read_to_string(self.directory().join("console-audit.jsonl"));
         text.unwrap_or_default().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 

@@ -1,5 +1,6 @@
 //! Tests of the console over HTTP.
 #![allow(clippy::unwrap_used)]
 
+mod faults;
 mod fixture;
 mod metrics;
