@@ -1,6 +1,6 @@
 //! The page of the faults and its JSON.
 
-use crate::fixture::{Answer, FakeCloud, Fixture};
+use crate::harness::{Answer, FakeCloud, Fixture};
 use axum::http::Method;
 use insta::assert_snapshot;
 use serde_json::{Value as Json, json};

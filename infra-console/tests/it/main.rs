@@ -2,5 +2,5 @@
 #![allow(clippy::unwrap_used)]
 
 mod faults;
-mod fixture;
+mod harness;
 mod metrics;

@@ -1,6 +1,6 @@
 //! The page of the metrics, its files and its JSON.
 
-use crate::fixture::{FakeCloud, Fixture};
+use crate::harness::{FakeCloud, Fixture};
 use insta::assert_snapshot;
 use serde_json::{Value as Json, json};
 
@@ -204,6 +204,32 @@ async fn a_plot_is_a_file_with_title_units_and_events() {
     ");
     let missing = fixture.get(&format!("/metrics/plot.svg?{RANGE}&plot=balancer.x")).await;
     assert_eq!(missing.status, 404);
+}
+
+#[tokio::test]
+async fn latencies_without_percentiles_have_averages() {
+    let balancer = || json!({ "LoadBalancer": "app/web/1" });
+    let latency = |percentiles: Json| {
+        let values = [(10, 100.0, 2.0), (20, 10.0, 1.0)];
+        let mut latency = series("AWS/ApplicationELB", "TargetResponseTime", balancer(), &values);
+        latency["percentiles"] = percentiles;
+        json!({ "series": [latency] })
+    };
+    let plot = async |document: Json| {
+        let fixture = Fixture::start("local", Some(cloud().answer("GET metrics", 200, document)), false).await;
+        let document = fixture.get(&format!("/api/metrics?{RANGE}&of=web")).await.json();
+        let lines = plots(&document);
+        let of_latency = |line: &&str| ["\"average\"", "\"maximum\"", "\"p50\""].iter().any(|name| line.contains(name));
+        lines.lines().filter(of_latency).collect::<Vec<_>>().join("\n")
+    };
+    assert_snapshot!(plot(latency(json!({}))).await, @r#"
+    "average": 10s 20.0, 20s 100.0
+    "maximum": 10s 2000.0, 20s 1000.0
+    "#);
+    assert_snapshot!(plot(latency(json!({ "p50": [[START + 20_000, 0.09]] }))).await, @r#"
+    "average": 10s 20.0, 20s 100.0
+    "p50": 20s 90.0
+    "#);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The plots of a resource: one per question.
 
 use super::{
-    document::{Document, Series as Samples},
+    document::{Document, Point, Series as Samples},
     samples::{Points, Timeline},
 };
 use crate::{
@@ -116,9 +116,7 @@ impl Question {
     fn reason(self) -> &'static str {
         match self {
             Question::Requests | Question::Latency => "no data yet: the balancer has received no request in this time",
-            Question::Size => {
-                "no data yet: a group publishes its size once its metrics collection is enabled (EnableMetricsCollection)"
-            }
+            Question::Size => "no data yet: the size of a group is measured while the group exists",
             Question::Cpu => "no data yet: the processor time of running services is known after two measurements",
             Question::Connections => "no data yet: a database publishes its connections while it is available",
             Question::Lag => "no data yet: only replicas publish their lag, while they replicate",
@@ -164,21 +162,27 @@ impl Data<'_> {
     fn latency(&self, samples: &Samples) -> Vec<Series> {
         let factor = samples.milliseconds();
         let series = |name: &str, colour, points: Points| Series { name: name.to_owned(), colour, points };
-        if samples.percentiles.is_empty() {
-            let maxima = samples.points.iter().map(|point| (point.0, point.4));
-            return vec![
-                series("average", Colour::Series(0), self.timeline.average(samples, factor, self.range)),
-                series("maximum", Colour::Series(3), self.timeline.largest(maxima, factor, self.range)),
-            ];
-        }
+        let average = || series("average", Colour::Series(7), self.timeline.average(samples, factor, self.range));
         let colours = [("p50", Colour::Series(0)), ("p95", Colour::Series(1)), ("p99", Colour::Series(3))];
         let named =
             colours.into_iter().filter_map(|(name, colour)| Some((name, colour, samples.percentiles.get(name)?)));
-        named
+        let mut all: Vec<Series> = named
             .map(|(name, colour, values)| {
                 series(name, colour, self.timeline.largest(values.iter().copied(), factor, self.range))
             })
-            .collect()
+            .collect();
+        if all.is_empty() {
+            let maxima = samples.points.iter().map(|point| (point.0, point.4));
+            let maxima = self.timeline.largest(maxima, factor, self.range);
+            return vec![average(), series("maximum", Colour::Series(3), maxima)];
+        }
+        // The local cloud merges old values, which then have no percentiles.
+        let earliest = samples.percentiles.values().filter_map(|values| Some(values.first()?.0)).min();
+        let is_older = |point: &Point| self.range.contains(point.0) && earliest.is_none_or(|first| point.0 < first);
+        if samples.points.iter().any(is_older) {
+            all.insert(0, average());
+        }
+        all
     }
 
     /// Returns the plots of a group.
