@@ -1,15 +1,32 @@
 //! The views as JSON, below `/api`.
 
 use crate::{
-    pages::Shared,
-    views::{Problem, graph::Graph, network::Network, overview::Overview, resource::Resource},
+    access::{CSRF_HEADER, Caller},
+    pages::{Shared, check_csrf, metrics::parameters},
+    views::{
+        Problem,
+        events::Events,
+        faults::{Fault, Faults, invalid},
+        graph::Graph,
+        metrics::{self, Metrics},
+        network::Network,
+        overview::Overview,
+        range::RangeQuery,
+        resource::Resource,
+    },
 };
 use axum::{
-    Json, Router,
-    extract::{Path, State},
+    Extension, Json, Router,
+    extract::{
+        Path, Query, State,
+        rejection::{JsonRejection, QueryRejection},
+    },
+    http::HeaderMap,
     response::{IntoResponse, Response},
     routing::get,
 };
+use chrono::Utc;
+use serde::Serialize;
 use std::collections::BTreeSet;
 
 /// Result of a handler.
@@ -36,6 +53,9 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/graph", get(graph))
         .route("/network", get(network))
         .route("/resources/{urn}", get(resource))
+        .route("/metrics", get(metrics))
+        .route("/events", get(events))
+        .route("/faults", get(faults).post(inject))
 }
 
 async fn overview(State(shared): State<Shared>) -> Answer<Overview> {
@@ -52,4 +72,40 @@ async fn network(State(shared): State<Shared>) -> Answer<Network> {
 
 async fn resource(State(shared): State<Shared>, Path(urn): Path<String>) -> Answer<Resource> {
     Ok(Json(Resource::load(&shared.context, &urn).await?))
+}
+
+async fn metrics(
+    State(shared): State<Shared>,
+    wanted: Result<Query<metrics::Query>, QueryRejection>,
+) -> Answer<Metrics> {
+    Ok(Json(Metrics::load(&shared.context, &parameters(wanted)?).await?))
+}
+
+/// Returns the events of a time range, by default of the last five minutes.
+async fn events(State(shared): State<Shared>, wanted: Result<Query<RangeQuery>, QueryRejection>) -> Answer<Events> {
+    let range = parameters(wanted)?.range(Utc::now())?;
+    metrics::only_local(&shared.context)?;
+    Ok(Json(Events::load(&shared.context).await?.within(&range)))
+}
+
+async fn faults(State(shared): State<Shared>) -> Answer<Faults> {
+    Ok(Json(Faults::load(&shared.context).await?))
+}
+
+/// The effect of a fault.
+#[derive(Serialize)]
+struct Injected {
+    done: String,
+}
+
+/// Injects or ends a fault. Scripts of browsers send their CSRF token as a header.
+async fn inject(
+    State(shared): State<Shared>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    fault: Result<Json<Fault>, JsonRejection>,
+) -> Answer<Injected> {
+    check_csrf(&caller, headers.get(CSRF_HEADER).and_then(|token| token.to_str().ok()).unwrap_or_default())?;
+    let Json(fault) = fault.map_err(|error| invalid("the document is no fault", &error.body_text()))?;
+    Ok(Json(Injected { done: fault.inject(&shared.context).await? }))
 }

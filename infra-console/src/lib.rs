@@ -10,7 +10,7 @@
 //! # use std::sync::Arc;
 //! # async fn run(source: Arc<dyn Source>) -> std::io::Result<()> {
 //! let console = Console::bind(source, Settings::default()).await?;
-//! println!("{}", console.url());
+//! println!("{}", console.url()?);
 //! console.serve().await
 //! # }
 //! ```
@@ -20,6 +20,7 @@
 //! - `source`: the stack, and the commands that the console may run
 //! - `cloud`: client of the local cloud's administration paths
 //! - `audit`: the record of shown secrets and of changes
+//! - `plot`: time series as SVG
 //! - `views`: the content of the pages as data, one file per page, for pages and for the JSON API
 //! - `access`: sign-in, checks of requests, and headers of responses
 //! - `live`: notifications of changes
@@ -33,6 +34,7 @@ mod audit;
 mod cloud;
 mod live;
 mod pages;
+mod plot;
 mod server;
 mod source;
 mod views;

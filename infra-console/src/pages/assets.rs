@@ -11,13 +11,15 @@ use infra_graph::{Theme, style_sheet};
 
 const STYLE: &str = include_str!("../../assets/console.css");
 /// The style sheet of a page, by its name.
-const STYLES: &[(&str, &str)] = &[];
+const STYLES: &[(&str, &str)] =
+    &[("faults", include_str!("../../assets/faults.css")), ("metrics", include_str!("../../assets/metrics.css"))];
 
 /// The style sheet of the page with the graph, without the rules of the picture.
 const GRAPH_STYLE: &str = include_str!("../../assets/graph.css");
 
 /// The script of a page, by its name.
-const SCRIPTS: &[(&str, &str)] = &[("graph", include_str!("../../assets/graph.js"))];
+const SCRIPTS: &[(&str, &str)] =
+    &[("graph", include_str!("../../assets/graph.js")), ("metrics", include_str!("../../assets/metrics.js"))];
 
 const SCRIPT: &str = include_str!("../../assets/console.js");
 const ICON: &str = include_str!("../../assets/icon.svg");

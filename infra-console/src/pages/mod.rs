@@ -1,7 +1,10 @@
 //! HTML pages, one file per page. A page is complete without its script, which updates it in place.
 
 mod assets;
+mod faults;
+mod figures;
 mod graph;
+pub(crate) mod metrics;
 mod network;
 mod plan;
 mod resource;
@@ -47,6 +50,10 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/resources/{urn}", get(resource::page))
         .route("/resources/{urn}/secret", axum::routing::post(resource::reveal))
         .merge(plan::routes())
+        .route("/metrics", get(metrics::page))
+        .route("/metrics/plot.svg", get(metrics::picture))
+        .route("/metrics/data.csv", get(metrics::values_file))
+        .merge(faults::routes())
         .merge(assets::routes())
 }
 
@@ -128,7 +135,7 @@ fn render(page: &impl Template) -> Response {
 }
 
 /// Refuses a change without the CSRF token of the caller's session.
-fn check_csrf(caller: &Caller, csrf: &str) -> Result<(), Problem> {
+pub(crate) fn check_csrf(caller: &Caller, csrf: &str) -> Result<(), Problem> {
     if caller.may_change(csrf) {
         return Ok(());
     }

@@ -1,10 +1,15 @@
 //! The content of the pages as data. Pages, the JSON API and the MCP tools show the same views.
 
+pub(crate) mod events;
+pub(crate) mod faults;
 pub(crate) mod graph;
+pub(crate) mod inventory;
+pub(crate) mod metrics;
 pub(crate) mod network;
 pub(crate) mod overview;
 pub(crate) mod plan;
 pub(crate) mod properties;
+pub(crate) mod range;
 pub(crate) mod resource;
 pub(crate) mod system;
 

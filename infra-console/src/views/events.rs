@@ -1,0 +1,145 @@
+//! Events of the local cloud: faults, scaling, alarms, failovers and instances.
+
+use super::{Context, Problem, range::Range};
+use crate::{
+    cloud::CloudError,
+    plot::{Colour, Mark},
+};
+use chrono::{DateTime, SecondsFormat, Utc};
+use infra_core::diagnostic::Diagnostic;
+use serde::{Deserialize, Serialize};
+
+/// The largest number of events of a view.
+const EVENTS: usize = 200;
+
+/// The longest text of an event.
+const TEXT: usize = 400;
+
+/// The events of a time range.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Events {
+    /// The events, the oldest first.
+    pub(crate) events: Vec<Event>,
+    /// Number of older events of the time range that are omitted.
+    pub(crate) omitted: usize,
+}
+
+/// An event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Event {
+    pub(crate) number: u64,
+    pub(crate) at: DateTime<Utc>,
+    #[serde(default)]
+    pub(crate) region: Option<String>,
+    pub(crate) kind: EventKind,
+    /// Name or id of the resource.
+    #[serde(default)]
+    pub(crate) subject: Option<String>,
+    pub(crate) text: String,
+}
+
+/// Kind of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum EventKind {
+    Fault,
+    Scaling,
+    Alarm,
+    Failover,
+    Instance,
+    /// A kind of a later version of the local cloud.
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Deserialize)]
+struct Document {
+    events: Vec<Event>,
+}
+
+impl EventKind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            EventKind::Fault => "fault",
+            EventKind::Scaling => "scaling",
+            EventKind::Alarm => "alarm",
+            EventKind::Failover => "failover",
+            EventKind::Instance => "instance",
+            EventKind::Other => "other",
+        }
+    }
+
+    pub(crate) fn colour(self) -> Colour {
+        match self {
+            EventKind::Fault => Colour::Bad,
+            EventKind::Scaling => Colour::Busy,
+            EventKind::Alarm => Colour::Warn,
+            EventKind::Failover => Colour::Series(3),
+            EventKind::Instance | EventKind::Other => Colour::Muted,
+        }
+    }
+
+    /// Returns the kinds with marks: names and numbers of colours.
+    pub(crate) fn legend() -> impl Iterator<Item = (&'static str, u8)> {
+        use EventKind::{Alarm, Failover, Fault, Instance, Scaling};
+        [Fault, Scaling, Alarm, Failover, Instance].into_iter().map(|kind| (kind.name(), kind.colour().number()))
+    }
+}
+
+impl Event {
+    /// Returns the time for people: `09:20:05`.
+    pub(crate) fn time(&self) -> String {
+        self.at.format("%H:%M:%S").to_string()
+    }
+
+    pub(crate) fn timestamp(&self) -> String {
+        self.at.to_rfc3339_opts(SecondsFormat::Millis, true)
+    }
+
+    /// Returns the mark of the event in plots.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark { number: self.number, at: self.at.timestamp_millis(), colour: self.kind.colour() }
+    }
+}
+
+impl Events {
+    /// Reads all events that the local cloud keeps.
+    pub(crate) async fn load(context: &Context) -> Result<Self, Problem> {
+        let document = context.cloud()?.get("events?after=0").await.map_err(|error| unavailable("events", error))?;
+        let unknown = |error| unavailable("events", CloudError::Refused(format!("unknown form: {error}")));
+        let Document { mut events } = serde_json::from_value(document).map_err(unknown)?;
+        events.sort_by_key(|event| (event.at, event.number));
+        for event in &mut events {
+            if let Some((end, _)) = event.text.char_indices().nth(TEXT) {
+                event.text.truncate(end);
+                event.text.push('…');
+            }
+        }
+        Ok(Self { events, omitted: 0 })
+    }
+
+    /// Returns the latest events that satisfy a condition.
+    pub(crate) fn filtered(&self, condition: impl Fn(&Event) -> bool) -> Self {
+        let wanted: Vec<&Event> = self.events.iter().filter(|event| condition(event)).collect();
+        let omitted = wanted.len().saturating_sub(EVENTS);
+        Self { events: wanted.into_iter().skip(omitted).cloned().collect(), omitted }
+    }
+
+    /// Returns the latest events of a time range.
+    pub(crate) fn within(&self, range: &Range) -> Self {
+        self.filtered(|event| range.contains(event.at.timestamp_millis()))
+    }
+}
+
+/// Returns the problem of a document that clouds of earlier versions do not have.
+pub(crate) fn unavailable(documents: &str, error: CloudError) -> Problem {
+    match error {
+        CloudError::Refused(reason) => {
+            let diagnostic = Diagnostic::error(format!("the local cloud returns no {documents}")).because(reason);
+            diagnostic
+                .hint("its version may be older than the console's: `stack local stop`, then `stack local start`")
+                .into()
+        }
+        other => other.into(),
+    }
+}
