@@ -2,11 +2,17 @@
 
 use crate::{
     pages::Shared,
-    views::{Problem, overview::Overview, resource::Resource},
+    views::{
+        Problem,
+        logs::{self, Logs},
+        overview::Overview,
+        parameters::Parameters,
+        resource::Resource,
+    },
 };
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::{Path, RawQuery, State},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -30,7 +36,7 @@ impl IntoResponse for Refusal {
 }
 
 pub(crate) fn routes() -> Router<Shared> {
-    Router::new().route("/overview", get(overview)).route("/resources/{urn}", get(resource))
+    Router::new().route("/overview", get(overview)).route("/resources/{urn}", get(resource)).route("/logs", get(logs))
 }
 
 async fn overview(State(shared): State<Shared>) -> Answer<Overview> {
@@ -39,4 +45,9 @@ async fn overview(State(shared): State<Shared>) -> Answer<Overview> {
 
 async fn resource(State(shared): State<Shared>, Path(urn): Path<String>) -> Answer<Resource> {
     Ok(Json(Resource::load(&shared.context, &urn).await?))
+}
+
+async fn logs(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Answer<Logs> {
+    let parameters = Parameters::parse(&query.unwrap_or_default(), logs::PARAMETERS)?;
+    Ok(Json(Logs::load(&shared.context, &parameters).await?))
 }

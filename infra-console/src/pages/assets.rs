@@ -10,10 +10,10 @@ use axum::{
 
 const STYLE: &str = include_str!("../../assets/console.css");
 /// The style sheet of a page, by its name.
-const STYLES: &[(&str, &str)] = &[];
+const STYLES: &[(&str, &str)] = &[("logs", include_str!("../../assets/logs.css"))];
 
 /// The script of a page, by its name.
-const SCRIPTS: &[(&str, &str)] = &[];
+const SCRIPTS: &[(&str, &str)] = &[("logs", include_str!("../../assets/logs.js"))];
 
 const SCRIPT: &str = include_str!("../../assets/console.js");
 const ICON: &str = include_str!("../../assets/icon.svg");

@@ -1,6 +1,7 @@
 //! HTML pages, one file per page. A page is complete without its script, which updates it in place.
 
 mod assets;
+mod logs;
 mod resource;
 
 use crate::{
@@ -39,6 +40,7 @@ pub(crate) fn routes() -> Router<Shared> {
     Router::new()
         .route("/resources/{urn}", get(resource::page))
         .route("/resources/{urn}/secret", axum::routing::post(resource::reveal))
+        .route("/logs", get(logs::page))
         .merge(assets::routes())
 }
 

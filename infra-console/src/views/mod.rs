@@ -1,9 +1,12 @@
 //! The content of the pages as data. Pages, the JSON API and the MCP tools show the same views.
 
+pub(crate) mod logs;
 pub(crate) mod overview;
+pub(crate) mod parameters;
 pub(crate) mod properties;
 pub(crate) mod resource;
 pub(crate) mod system;
+pub(crate) mod text;
 
 use crate::{cloud::CloudError, source::Source};
 use axum::http::StatusCode;

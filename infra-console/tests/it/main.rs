@@ -1,0 +1,5 @@
+//! Tests of the console over HTTP, with a stack in memory and a local cloud of recorded documents.
+#![allow(clippy::unwrap_used)]
+
+mod fixture;
+mod logs;
