@@ -1,4 +1,5 @@
-// Keeps the lines in view where they are while lines are added, unless the end of the log is in view.
+// Keeps the lines in view where they are while lines are added, unless the end of the log is in view, and while a line is
+// opened.
 "use strict";
 
 /** The first line in view and its position, unless the end of the log is in view. */
@@ -23,6 +24,18 @@ function restore() {
   remember();
 }
 
+/** The list grows upwards, so without this an opened line would leave its place. */
+function hold(event) {
+  const line = event.target.closest?.(".log summary");
+  if (!line) return;
+  const { top } = line.getBoundingClientRect();
+  requestAnimationFrame(() => {
+    box().scrollTop += line.getBoundingClientRect().top - top;
+    remember();
+  });
+}
+
 document.addEventListener("scroll", remember, { capture: true, passive: true });
 document.addEventListener("toggle", remember, { capture: true });
+document.addEventListener("click", hold);
 document.addEventListener("updated", restore);

@@ -4,6 +4,7 @@ use crate::{
     pages::Shared,
     views::{
         Problem,
+        calls::{self, Call, CallList},
         logs::{self, Logs},
         overview::Overview,
         parameters::Parameters,
@@ -36,7 +37,12 @@ impl IntoResponse for Refusal {
 }
 
 pub(crate) fn routes() -> Router<Shared> {
-    Router::new().route("/overview", get(overview)).route("/resources/{urn}", get(resource)).route("/logs", get(logs))
+    Router::new()
+        .route("/overview", get(overview))
+        .route("/resources/{urn}", get(resource))
+        .route("/logs", get(logs))
+        .route("/calls", get(calls))
+        .route("/calls/{number}", get(call))
 }
 
 async fn overview(State(shared): State<Shared>) -> Answer<Overview> {
@@ -50,4 +56,13 @@ async fn resource(State(shared): State<Shared>, Path(urn): Path<String>) -> Answ
 async fn logs(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Answer<Logs> {
     let parameters = Parameters::parse(&query.unwrap_or_default(), logs::PARAMETERS)?;
     Ok(Json(Logs::load(&shared.context, &parameters).await?))
+}
+
+async fn calls(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Answer<CallList> {
+    let parameters = Parameters::parse(&query.unwrap_or_default(), calls::PARAMETERS)?;
+    Ok(Json(CallList::load(&shared.context, &parameters).await?))
+}
+
+async fn call(State(shared): State<Shared>, Path(number): Path<String>) -> Answer<Call> {
+    Ok(Json(Call::load(&shared.context, &number).await?))
 }

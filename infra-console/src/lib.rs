@@ -10,7 +10,7 @@
 //! # use std::sync::Arc;
 //! # async fn run(source: Arc<dyn Source>) -> std::io::Result<()> {
 //! let console = Console::bind(source, Settings::default()).await?;
-//! println!("{}", console.url());
+//! println!("{}", console.url()?);
 //! console.serve().await
 //! # }
 //! ```

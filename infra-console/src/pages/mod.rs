@@ -1,6 +1,7 @@
 //! HTML pages, one file per page. A page is complete without its script, which updates it in place.
 
 mod assets;
+mod calls;
 mod logs;
 mod resource;
 
@@ -40,6 +41,8 @@ pub(crate) fn routes() -> Router<Shared> {
     Router::new()
         .route("/resources/{urn}", get(resource::page))
         .route("/resources/{urn}/secret", axum::routing::post(resource::reveal))
+        .route("/calls", get(calls::list))
+        .route("/calls/{number}", get(calls::one))
         .route("/logs", get(logs::page))
         .merge(assets::routes())
 }

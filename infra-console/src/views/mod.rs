@@ -1,5 +1,6 @@
 //! The content of the pages as data. Pages, the JSON API and the MCP tools show the same views.
 
+pub(crate) mod calls;
 pub(crate) mod logs;
 pub(crate) mod overview;
 pub(crate) mod parameters;
@@ -54,6 +55,9 @@ impl From<CloudError> for Problem {
         match error {
             CloudError::NotRunning => diagnostic.hint("start it with `stack local start` or `stack up`").into(),
             CloudError::NoResponse(_) => diagnostic.hint("`stack local logs` shows the log of the local cloud").into(),
+            CloudError::Unknown(_) => diagnostic
+                .hint("restart it with `stack local stop` and `stack local start`, which keep its resources")
+                .into(),
             CloudError::Refused(_) => Self { status: StatusCode::BAD_REQUEST, diagnostic },
         }
     }

@@ -148,6 +148,7 @@ pub(crate) fn text(html: &str) -> String {
     let mut rest = html;
     while let Some((before, after)) = rest.split_once('<') {
         plain.push_str(before);
+        plain.push(' ');
         rest = after.split_once('>').map_or("", |(_, after)| after);
     }
     plain.push_str(rest);

@@ -1,5 +1,6 @@
 //! Tests of the console over HTTP, with a stack in memory and a local cloud of recorded documents.
 #![allow(clippy::unwrap_used)]
 
+mod calls;
 mod fixture;
 mod logs;
