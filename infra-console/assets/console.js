@@ -29,6 +29,9 @@ function morph(old, next) {
 /** Children with an id or a `data-key` keep their element, wherever they are in the list. */
 function morphChildren(old, next) {
   const key = (node) => node.nodeType === Node.ELEMENT_NODE ? node.id || node.dataset.key : undefined;
+  // Removed first, they do not displace those that stay: a moved element loses its focus and its place on the screen.
+  const kept = new Set([...next.childNodes].map(key));
+  [...old.childNodes].filter((node) => key(node) && !kept.has(key(node))).forEach((node) => node.remove());
   const keyed = new Map([...old.childNodes].filter(key).map((node) => [key(node), node]));
   let position = old.firstChild;
   for (const wanted of [...next.childNodes]) {

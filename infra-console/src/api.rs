@@ -5,12 +5,15 @@ use crate::{
     pages::{Shared, check_csrf, metrics::parameters},
     views::{
         Problem,
+        calls::{self, Call, CallList},
         events::Events,
         faults::{Fault, Faults, invalid},
         graph::Graph,
+        logs::{self, Logs},
         metrics::{self, Metrics},
         network::Network,
         overview::Overview,
+        parameters::Parameters,
         range::RangeQuery,
         resource::Resource,
     },
@@ -18,7 +21,7 @@ use crate::{
 use axum::{
     Extension, Json, Router,
     extract::{
-        Path, Query, State,
+        Path, Query, RawQuery, State,
         rejection::{JsonRejection, QueryRejection},
     },
     http::HeaderMap,
@@ -56,6 +59,9 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/metrics", get(metrics))
         .route("/events", get(events))
         .route("/faults", get(faults).post(inject))
+        .route("/logs", get(logs))
+        .route("/calls", get(calls))
+        .route("/calls/{number}", get(call))
 }
 
 async fn overview(State(shared): State<Shared>) -> Answer<Overview> {
@@ -108,4 +114,18 @@ async fn inject(
     check_csrf(&caller, headers.get(CSRF_HEADER).and_then(|token| token.to_str().ok()).unwrap_or_default())?;
     let Json(fault) = fault.map_err(|error| invalid("the document is no fault", &error.body_text()))?;
     Ok(Json(Injected { done: fault.inject(&shared.context).await? }))
+}
+
+async fn logs(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Answer<Logs> {
+    let parameters = Parameters::parse(&query.unwrap_or_default(), logs::PARAMETERS)?;
+    Ok(Json(Logs::load(&shared.context, &parameters).await?))
+}
+
+async fn calls(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Answer<CallList> {
+    let parameters = Parameters::parse(&query.unwrap_or_default(), calls::PARAMETERS)?;
+    Ok(Json(CallList::load(&shared.context, &parameters).await?))
+}
+
+async fn call(State(shared): State<Shared>, Path(number): Path<String>) -> Answer<Call> {
+    Ok(Json(Call::load(&shared.context, &number).await?))
 }

@@ -2,7 +2,7 @@
 //! them and must work with clouds of other versions.
 
 use crate::source::CloudAccess;
-use axum::http::{Method, Request, header::AUTHORIZATION};
+use axum::http::{Method, Request, StatusCode, header::AUTHORIZATION};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
@@ -24,6 +24,9 @@ pub(crate) enum CloudError {
     /// It did not respond.
     #[error("the local cloud does not respond: {0}")]
     NoResponse(String),
+    /// It has no such path.
+    #[error("the local cloud has no `{0}`: it is of an earlier version than this console")]
+    Unknown(String),
     /// It refused the request.
     #[error("{0}")]
     Refused(String),
@@ -54,6 +57,10 @@ impl CloudAccess {
             let document: Json = serde_json::from_slice(&body).map_err(|error| failed(&error))?;
             if status.is_success() {
                 return Ok(document);
+            }
+            if status == StatusCode::NOT_FOUND {
+                let name = path.split('?').next().unwrap_or(path);
+                return Err(CloudError::Unknown(name.to_owned()));
             }
             let reason = document["error"].as_str().map_or_else(|| format!("it responds {status}"), str::to_owned);
             Err(CloudError::Refused(reason))

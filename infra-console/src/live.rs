@@ -1,7 +1,7 @@
 //! Notifications of changes, as server-sent events. A page lists the topics that it shows, and requests itself again
 //! when one of them changes.
 
-use crate::views::Context;
+use crate::views::{Context, logs};
 use axum::{
     extract::State,
     response::sse::{Event, KeepAlive, Sse},
@@ -30,6 +30,8 @@ pub(crate) enum Topic {
     Cloud,
     /// The API calls to the local cloud.
     Calls,
+    /// The logs of the local cloud and of its services.
+    Logs,
     /// Continuous measurements, such as metrics.
     Clock,
 }
@@ -41,6 +43,7 @@ impl Topic {
             Topic::Stack => "stack",
             Topic::Cloud => "cloud",
             Topic::Calls => "calls",
+            Topic::Logs => "logs",
             Topic::Clock => "clock",
         }
     }
@@ -82,11 +85,13 @@ async fn revisions(context: &Context, tick: u64) -> Revisions {
     let mut revisions = Revisions::from([(Topic::Stack, stack_revision(context)), (Topic::Clock, tick / 5)]);
     if let Some(cloud) = context.source.cloud() {
         let status = cloud.get("status").await.unwrap_or(Json::Null);
+        revisions.insert(Topic::Logs, logs::revision(context.source.directory(), Some(&status)));
         revisions.insert(Topic::Cloud, hash(&status.to_string()));
         let calls = cloud.get("calls?limit=1").await.unwrap_or(Json::Null);
         revisions.insert(Topic::Calls, calls["next"].as_u64().unwrap_or_default());
     } else {
         revisions.extend([(Topic::Cloud, 0), (Topic::Calls, 0)]);
+        revisions.insert(Topic::Logs, logs::revision(context.source.directory(), None));
     }
     revisions
 }

@@ -11,15 +11,21 @@ use infra_graph::{Theme, style_sheet};
 
 const STYLE: &str = include_str!("../../assets/console.css");
 /// The style sheet of a page, by its name.
-const STYLES: &[(&str, &str)] =
-    &[("faults", include_str!("../../assets/faults.css")), ("metrics", include_str!("../../assets/metrics.css"))];
+const STYLES: &[(&str, &str)] = &[
+    ("faults", include_str!("../../assets/faults.css")),
+    ("logs", include_str!("../../assets/logs.css")),
+    ("metrics", include_str!("../../assets/metrics.css")),
+];
 
 /// The style sheet of the page with the graph, without the rules of the picture.
 const GRAPH_STYLE: &str = include_str!("../../assets/graph.css");
 
 /// The script of a page, by its name.
-const SCRIPTS: &[(&str, &str)] =
-    &[("graph", include_str!("../../assets/graph.js")), ("metrics", include_str!("../../assets/metrics.js"))];
+const SCRIPTS: &[(&str, &str)] = &[
+    ("graph", include_str!("../../assets/graph.js")),
+    ("logs", include_str!("../../assets/logs.js")),
+    ("metrics", include_str!("../../assets/metrics.js")),
+];
 
 const SCRIPT: &str = include_str!("../../assets/console.js");
 const ICON: &str = include_str!("../../assets/icon.svg");

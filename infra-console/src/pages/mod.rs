@@ -1,9 +1,11 @@
 //! HTML pages, one file per page. A page is complete without its script, which updates it in place.
 
 mod assets;
+mod calls;
 mod faults;
 mod figures;
 mod graph;
+mod logs;
 pub(crate) mod metrics;
 mod network;
 mod plan;
@@ -54,6 +56,9 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/metrics/plot.svg", get(metrics::picture))
         .route("/metrics/data.csv", get(metrics::values_file))
         .merge(faults::routes())
+        .route("/calls", get(calls::list))
+        .route("/calls/{number}", get(calls::one))
+        .route("/logs", get(logs::page))
         .merge(assets::routes())
 }
 

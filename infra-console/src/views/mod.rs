@@ -1,17 +1,22 @@
 //! The content of the pages as data. Pages, the JSON API and the MCP tools show the same views.
 
+pub(crate) mod calls;
 pub(crate) mod events;
 pub(crate) mod faults;
 pub(crate) mod graph;
 pub(crate) mod inventory;
+pub(crate) mod logs;
 pub(crate) mod metrics;
 pub(crate) mod network;
 pub(crate) mod overview;
+pub(crate) mod overview;
+pub(crate) mod parameters;
 pub(crate) mod plan;
 pub(crate) mod properties;
 pub(crate) mod range;
 pub(crate) mod resource;
 pub(crate) mod system;
+pub(crate) mod text;
 
 use crate::{cloud::CloudError, source::Source};
 use axum::http::StatusCode;
@@ -74,6 +79,9 @@ impl From<CloudError> for Problem {
         match error {
             CloudError::NotRunning => diagnostic.hint("start it with `stack local start` or `stack up`").into(),
             CloudError::NoResponse(_) => diagnostic.hint("`stack local logs` shows the log of the local cloud").into(),
+            CloudError::Unknown(_) => diagnostic
+                .hint("restart it with `stack local stop` and `stack local start`, which keep its resources")
+                .into(),
             CloudError::Refused(_) => Self { status: StatusCode::BAD_REQUEST, diagnostic },
         }
     }

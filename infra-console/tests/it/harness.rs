@@ -12,6 +12,7 @@ use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use infra_console::{CloudAccess, Console, Proposal, Settings, Source};
 use infra_core::{
     diagnostic::Diagnostic, engine::HistoryEntry, execute::Report, graph::ResourceGraph, state::State as StackState,
+    urn::Pattern,
 };
 use serde_json::{Value as Json, json};
 use std::{
@@ -115,11 +116,15 @@ impl Source for FakeSource {
         Ok(Vec::new())
     }
 
-    async fn preview(&self) -> Result<Proposal, Diagnostic> {
+    async fn preview(&self, _: Vec<Pattern>) -> Result<Proposal, Diagnostic> {
         Err(Diagnostic::error("the fake stack has no program"))
     }
 
-    async fn apply(&self, _: String) -> Result<Report, Diagnostic> {
+    async fn open_plan(&self, _: String) -> Result<Proposal, Diagnostic> {
+        Err(Diagnostic::error("the fake stack has no program"))
+    }
+
+    async fn apply(&self, _: String, _: Vec<Pattern>) -> Result<Report, Diagnostic> {
         Err(Diagnostic::error("the fake stack has no program"))
     }
 

@@ -1,6 +1,9 @@
-//! Tests of the console over HTTP.
+//! Tests of the console over HTTP, with a stack in memory and a local cloud of recorded documents.
 #![allow(clippy::unwrap_used)]
 
+mod calls;
 mod faults;
+mod fixture;
 mod harness;
+mod logs;
 mod metrics;

@@ -1,0 +1,154 @@
+//! API calls to the local cloud, with the decisions of its access policies.
+//!
+//! The local cloud records a bounded number of calls. A page reads them from the newest on, in parts, until it has enough
+//! that match.
+
+mod filter;
+mod record;
+mod statistics;
+
+pub(crate) use record::{Call, Decision};
+pub(crate) use statistics::{Slowest, Statistics};
+
+use super::{Context, Problem, parameters::Parameters};
+use crate::source::CloudAccess;
+use filter::Filter;
+use infra_core::diagnostic::Diagnostic;
+use record::Part;
+use serde::Serialize;
+use std::collections::BTreeSet;
+
+/// The parameters of the page.
+pub(crate) const PARAMETERS: &[&str] =
+    &["service", "operation", "caller", "errors", "denied", "q", "before", "limit", "follow"];
+
+/// Number of calls, unless another one is requested, and the largest number.
+const LIMIT: u64 = 100;
+const MOST: u64 = 1000;
+
+/// Number of calls per request to the local cloud, and maximum number of requests.
+const PART: u64 = 500;
+const PARTS: usize = 20;
+
+/// CallList with the choices for a filter.
+#[derive(Debug, Serialize)]
+pub(crate) struct CallList {
+    /// The newest first.
+    pub(crate) calls: Vec<Call>,
+    /// Value of `before` with which the page shows older calls, if there may be any.
+    pub(crate) older: Option<u64>,
+    /// Number of calls that were read to find the matching ones.
+    pub(crate) examined: usize,
+    pub(crate) statistics: Statistics,
+    /// The services, operations and callers of the calls that were read.
+    pub(crate) services: BTreeSet<String>,
+    pub(crate) operations: BTreeSet<String>,
+    pub(crate) callers: BTreeSet<String>,
+}
+
+impl CallList {
+    /// Reads calls. Parameters have the names [`PARAMETERS`].
+    pub(crate) async fn load(context: &Context, parameters: &Parameters) -> Result<Self, Problem> {
+        let filter = Filter::parse(parameters)?;
+        let limit = parameters.number("limit", 1..=MOST)?.unwrap_or(LIMIT);
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut before = parameters.number("before", 1..=u64::MAX)?;
+        let cloud = cloud(context)?;
+        let mut calls = Self::none();
+        for _ in 0..PARTS {
+            let part = part(&cloud, before).await?;
+            let first = part.first().map(|call| call.number);
+            calls.add(part, &filter, limit);
+            before = first.filter(|first| *first > 1);
+            if before.is_none() || calls.calls.len() >= limit {
+                break;
+            }
+        }
+        // The last shown call is newer than the last one read if the limit is reached within a part.
+        let last = calls.calls.last().filter(|_| calls.calls.len() >= limit).map(|call| call.number);
+        calls.older = last.filter(|last| *last > 1).or(before);
+        calls.statistics = Statistics::of(&calls.calls);
+        Ok(calls)
+    }
+
+    fn none() -> Self {
+        let names = BTreeSet::new;
+        Self {
+            calls: Vec::new(),
+            older: None,
+            examined: 0,
+            statistics: Statistics::default(),
+            services: names(),
+            operations: names(),
+            callers: names(),
+        }
+    }
+
+    /// Adds the newest calls of a part that match.
+    fn add(&mut self, part: Vec<Call>, filter: &Filter, limit: usize) {
+        for call in part.into_iter().rev() {
+            if self.calls.len() == limit {
+                return;
+            }
+            self.examined += 1;
+            self.services.insert(call.service.clone());
+            self.operations.insert(call.operation.clone());
+            self.callers.extend(call.caller.clone());
+            if filter.matches(&call) {
+                self.calls.push(call);
+            }
+        }
+    }
+}
+
+impl Call {
+    /// Reads the call with a number.
+    pub(crate) async fn load(context: &Context, number: &str) -> Result<Self, Problem> {
+        let missing = || {
+            let shown: String = number.chars().take(30).collect();
+            let missing = Diagnostic::error(format!("the local cloud has no record of a call `{shown}`"));
+            Problem::not_found(missing.hint("it keeps the last calls since its start; the page `API calls` lists them"))
+        };
+        let number = number.parse::<u64>().map_err(|_| missing())?;
+        let cloud = cloud(context)?;
+        let path = format!("calls?after={}&limit=1", number.saturating_sub(1));
+        let found = read(&cloud, &path).await?.into_iter().find(|call| call.number == number);
+        found.ok_or_else(missing)
+    }
+}
+
+/// Returns the local cloud; on AWS, other tools show the calls.
+fn cloud(context: &Context) -> Result<CloudAccess, Problem> {
+    if context.source.target() != "local" {
+        let remote = Diagnostic::error("the console shows calls to the local cloud only, and the target is AWS");
+        return Err(remote.hint("`aws cloudtrail lookup-events` lists the calls on AWS").into());
+    }
+    Ok(context.cloud()?)
+}
+
+/// Returns the last calls before a number, or the last of all; the oldest first.
+async fn part(cloud: &CloudAccess, before: Option<u64>) -> Result<Vec<Call>, Problem> {
+    let Some(before) = before else {
+        return read(cloud, &format!("calls?limit={PART}")).await;
+    };
+    let last = before - 1;
+    let after = last.saturating_sub(PART);
+    if last == after {
+        return Ok(Vec::new());
+    }
+    let mut calls = read(cloud, &format!("calls?after={after}&limit={}", last - after)).await?;
+    // If the cloud has dropped calls of the part, the response continues with newer ones.
+    calls.retain(|call| call.number < before);
+    Ok(calls)
+}
+
+async fn read(cloud: &CloudAccess, path: &str) -> Result<Vec<Call>, Problem> {
+    let document = cloud.get(path).await?;
+    let part: Result<Part, _> = serde_json::from_value(document);
+    let part = part.map_err(|error| {
+        let unknown =
+            Diagnostic::error("the local cloud's list of calls has an unknown form").because(error.to_string());
+        unknown.hint("restart the local cloud and the console with the same version of the program")
+    })?;
+    Ok(part.calls)
+}

@@ -1,0 +1,200 @@
+//! The log files of the local cloud. Their paths come from the cloud's status, never from a request.
+
+use crate::views::Problem;
+use infra_core::diagnostic::{Diagnostic, did_you_mean};
+use serde::Serialize;
+use serde_json::Value as Json;
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    hash::{DefaultHasher, Hash, Hasher},
+    path::{Path, PathBuf},
+};
+
+/// Maximum number of logs that are read for one page.
+const LIMIT: usize = 300;
+
+/// Name of the local cloud's own log among the sources.
+pub(crate) const CLOUD: &str = "cloud";
+
+/// Kind of a program that writes a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    /// The local cloud itself.
+    Cloud,
+    /// A service of an instance.
+    Service,
+    /// A database server.
+    Database,
+}
+
+/// A log.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct LogSource {
+    /// ID of the instance or the database and name of the service, such as `i-1/api`.
+    pub(crate) id: String,
+    /// ID of the instance or the database.
+    pub(crate) of: String,
+    /// The tag `Name` of the instance.
+    pub(crate) name: Option<String>,
+    pub(crate) service: String,
+    /// Short unique text for people.
+    pub(crate) label: String,
+    pub(crate) kind: Kind,
+    pub(crate) region: Option<String>,
+    /// State of the service or the database.
+    pub(crate) state: Option<String>,
+    #[serde(skip)]
+    pub(super) path: PathBuf,
+    /// Position in the list of all logs.
+    #[serde(skip)]
+    pub(crate) position: usize,
+}
+
+impl LogSource {
+    /// Returns the files of the log, the newest first: the local cloud copies a long log to `NAME.1` and truncates it.
+    pub(super) fn files(&self) -> [PathBuf; 2] {
+        let mut previous = OsString::from(&self.path);
+        previous.push(".1");
+        [self.path.clone(), previous.into()]
+    }
+
+    fn is_selected(&self, of: &str) -> bool {
+        [&self.id, &self.of, &self.service].into_iter().any(|name| name == of) || self.name.as_deref() == Some(of)
+    }
+}
+
+/// Logs that exist.
+#[derive(Debug)]
+pub(super) struct Sources {
+    pub(super) all: Vec<LogSource>,
+    /// Number of logs beyond the limit.
+    pub(super) omitted: usize,
+}
+
+impl Sources {
+    /// Lists the log of the cloud in a directory, and those that its status names.
+    pub(super) fn of(directory: &Path, status: Option<&Json>) -> Self {
+        let mut all = vec![LogSource {
+            id: CLOUD.to_owned(),
+            of: CLOUD.to_owned(),
+            name: None,
+            service: CLOUD.to_owned(),
+            label: "local cloud".to_owned(),
+            kind: Kind::Cloud,
+            region: None,
+            state: None,
+            path: cloud_log(directory),
+            position: 0,
+        }];
+        let regions = status.and_then(|status| status["regions"].as_object()).into_iter().flatten();
+        for (region, status) in regions {
+            let instances = status["instances"].as_array().into_iter().flatten();
+            all.extend(instances.flat_map(|instance| services(region, instance)));
+            let databases = status["databases"].as_array().into_iter().flatten();
+            all.extend(databases.filter_map(|database| server(region, database)));
+        }
+        let omitted = all.len().saturating_sub(LIMIT);
+        all.truncate(LIMIT);
+        label(&mut all);
+        all.iter_mut().enumerate().for_each(|(position, source)| source.position = position);
+        Self { all, omitted }
+    }
+
+    /// Returns the logs of an instance, a service or a database.
+    pub(super) fn select(&self, of: &str) -> Result<Vec<LogSource>, Problem> {
+        let selected: Vec<_> =
+            self.all.iter().filter(|source| of.is_empty() || source.is_selected(of)).cloned().collect();
+        if !selected.is_empty() {
+            return Ok(selected);
+        }
+        let shown: String = of.chars().take(100).collect();
+        let missing = Diagnostic::error(format!("`{shown}` has no log"));
+        let names = self.all.iter().flat_map(|source| [Some(&source.id), Some(&source.of), source.name.as_ref()]);
+        let near = did_you_mean(of, names.flatten().map(String::as_str));
+        let hint = "an instance that no longer exists has no log; the page `Logs` lists those that exist";
+        Err(Problem::not_found(missing.hint(near.unwrap_or_else(|| hint.to_owned()))))
+    }
+}
+
+/// Returns the path of the local cloud's own log.
+pub(super) fn cloud_log(directory: &Path) -> PathBuf {
+    directory.join("local").join("cloud.log")
+}
+
+/// Returns a number that changes when a log grows, is truncated, appears or disappears.
+pub(crate) fn revision(directory: &Path, status: Option<&Json>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for source in Sources::of(directory, status).all {
+        let length = std::fs::metadata(&source.path).map_or(0, |metadata| metadata.len());
+        (source.id, source.state, length).hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+fn services<'a>(region: &'a str, instance: &'a Json) -> impl Iterator<Item = LogSource> + 'a {
+    let services = instance["services"].as_array().into_iter().flatten();
+    services.filter_map(move |service| {
+        let (of, name) = (text(instance, "id")?, text(service, "name")?);
+        Some(LogSource {
+            id: format!("{of}/{name}"),
+            of,
+            name: text(instance, "name"),
+            service: name,
+            label: String::new(),
+            kind: Kind::Service,
+            region: Some(region.to_owned()),
+            state: text(service, "state"),
+            path: path(service)?,
+            position: 0,
+        })
+    })
+}
+
+fn server(region: &str, database: &Json) -> Option<LogSource> {
+    let of = text(database, "id")?;
+    Some(LogSource {
+        id: format!("{of}/postgres"),
+        of,
+        name: None,
+        service: "postgres".to_owned(),
+        label: String::new(),
+        kind: Kind::Database,
+        region: Some(region.to_owned()),
+        state: text(database, "state"),
+        path: path(database)?,
+        position: 0,
+    })
+}
+
+/// Gives every log a label. Instances with the same name, such as those of an Auto Scaling group, also have the end of
+/// their ID.
+fn label(sources: &mut [LogSource]) {
+    let plain = |source: &LogSource| match source.kind {
+        Kind::Cloud => source.label.clone(),
+        Kind::Database => source.of.clone(),
+        Kind::Service => format!("{} {}", source.name.as_deref().unwrap_or(&source.of), source.service),
+    };
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    sources.iter().for_each(|source| *counts.entry(plain(source)).or_default() += 1);
+    for source in sources {
+        let label = plain(source);
+        let is_unique = counts.get(&label) == Some(&1);
+        source.label = match &source.name {
+            Some(name) if !is_unique => {
+                let end: Vec<char> = source.of.chars().rev().take(4).collect();
+                format!("{name}…{} {}", end.iter().rev().collect::<String>(), source.service)
+            }
+            _ => label,
+        };
+    }
+}
+
+fn text(document: &Json, member: &str) -> Option<String> {
+    document[member].as_str().map(str::to_owned)
+}
+
+fn path(document: &Json) -> Option<PathBuf> {
+    document["log"].as_str().map(PathBuf::from).filter(|path| path.is_absolute())
+}
