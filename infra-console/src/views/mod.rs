@@ -9,7 +9,6 @@ pub(crate) mod logs;
 pub(crate) mod metrics;
 pub(crate) mod network;
 pub(crate) mod overview;
-pub(crate) mod overview;
 pub(crate) mod parameters;
 pub(crate) mod plan;
 pub(crate) mod properties;
