@@ -14,7 +14,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("infra-aws", &["infra-core"]),
     ("infra-local", &[]),
     ("infra-graph", &["infra-core"]),
-    ("infra-cli", &["infra-core", "infra-local", "infra-graph"]),
+    ("infra-records", &["infra-core"]),
+    ("infra-cli", &["infra-core", "infra-local", "infra-graph", "infra-records"]),
     ("stacks", &["infra-core", "infra-aws", "infra-cli"]),
     ("kit", &[]),
     ("tasks", &["kit"]),
@@ -106,6 +107,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "legend", "svg", "dot",
         ],
     ),
+    ("infra-records/src/lib.rs", &["format", "files", "prune", "recorder", "list", "line", "run", "read", "critical"]),
     (
         "infra-cli/src/lib.rs",
         &[
