@@ -70,6 +70,16 @@ pub(crate) enum TargetName {
     Aws,
 }
 
+impl TargetName {
+    /// Returns the name on the command line and in documents.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Aws => "aws",
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ReadinessName {
     /// Instances run and targets are healthy

@@ -13,7 +13,7 @@ use infra_core::{
     Engine, Target,
     config::ConfigValue,
     diagnostic::{Diagnostic, did_you_mean},
-    engine::{ConfigReads, Run},
+    engine::{ConfigReads, EngineError, Run},
     event::Event,
     graph::ResourceGraph,
     store::{ConfigChange, FileStore, KeyedStore, ObjectStateStore, StackConfig, StoreError, StoredValue, Unlock},
@@ -21,6 +21,7 @@ use infra_core::{
     urn,
 };
 use infra_local::{Usage, daemon::Running};
+use infra_records::{Recorder, Subject};
 use std::{
     collections::BTreeMap,
     path::PathBuf,
@@ -42,6 +43,8 @@ pub(crate) struct Session<'a> {
     parallel: usize,
     store: Arc<dyn KeyedStore>,
     login: Option<&'a CheckLogin>,
+    /// Writer of the record of the command's run.
+    recorder: Recorder,
     /// Usage of the local cloud, while the command uses it.
     usage: Mutex<Option<Usage>>,
     /// Cloud that the command uses, once it is known.
@@ -63,10 +66,17 @@ impl<'a> Session<'a> {
             None => Arc::new(FileStore::new(directory.join("state")).unlocked_by(unlock)),
             Some(url) => backend(url, cli, unlock).await?,
         };
+        let subject = Subject {
+            directory: directory.clone(),
+            program: program.name.clone(),
+            stack: global.stack.clone(),
+            target: global.target.name().to_owned(),
+        };
         Ok(Self {
             program,
             stack: global.stack.clone(),
             target: global.target,
+            recorder: Recorder::new(subject),
             directory,
             json: global.json,
             endpoint: endpoint(global)?,
@@ -176,7 +186,8 @@ impl<'a> Session<'a> {
         Ok(self.offline().target(target).config(config))
     }
 
-    /// Applies the options of the command line to a run. A state that describes another local cloud is refreshed first.
+    /// Applies the options of the command line to a run, whose events are shown and recorded. A state that describes another
+    /// local cloud is refreshed first. [`Session::complete`] executes the run.
     pub(crate) fn configure<'p, T>(
         &self,
         run: Run<'p, T>,
@@ -184,10 +195,18 @@ impl<'a> Session<'a> {
         renderer: &Arc<dyn Renderer>,
     ) -> Run<'p, T> {
         let elsewhere = self.elsewhere.load(Ordering::Relaxed);
+        let renderer = renderer.clone();
         run.parallel(self.parallel)
             .refresh_first(elsewhere || planning.is_some_and(|planning| planning.refresh))
             .select(planning.map(|planning| planning.selecting.selection(&planning.replace)).unwrap_or_default())
-            .events(renderer.clone().events())
+            .events(self.recorder.events(move |event| renderer.show(event)))
+    }
+
+    /// Executes a run and completes its record.
+    pub(crate) async fn complete<T>(&self, run: Run<'_, T>) -> Result<T, EngineError> {
+        let outcome = run.await;
+        self.recorder.close(outcome.as_ref().map(drop).map_err(EngineError::diagnostics));
+        outcome
     }
 
     /// Returns the target of the stack. `local` is the endpoint of the local cloud, once it runs.
@@ -240,7 +259,7 @@ impl<'a> Session<'a> {
         }
         let asks = to_record || self.recorded().await?.is_some_and(|recorded| recorded.has_account());
         let Some(login) = self.login.filter(|_| asks) else {
-            return Ok(Deployed::named(self.target_name()));
+            return Ok(Deployed::named(self.target.name()));
         };
         let lines = login(self.target(None)).await.map_err(Failure::of)?;
         let account = lines.into_iter().find(|(name, _)| *name == "account").map(|(_, value)| value);
@@ -282,7 +301,7 @@ impl<'a> Session<'a> {
 
     /// Refuses a stack that is deployed to another target, without a request to a cloud.
     pub(crate) async fn refuse_other_target(&self) -> Result<(), Failure> {
-        self.deployed_elsewhere(&Deployed::named(self.target_name())).await.map(drop)
+        self.deployed_elsewhere(&Deployed::named(self.target.name())).await.map(drop)
     }
 
     /// Returns what [`Run::on_approval`] records before anything is created: the cloud, and these configuration values.
@@ -326,14 +345,6 @@ impl<'a> Session<'a> {
     pub(crate) fn show_no_resources(&self, renderer: &Arc<dyn Renderer>) {
         let summary = format!("the stack `{}` of `{}` has no resources", self.stack, self.program.name);
         renderer.show(&Event::Message(Diagnostic::note(summary)));
-    }
-
-    /// Returns the name of the target.
-    pub(crate) fn target_name(&self) -> &'static str {
-        match self.target {
-            TargetName::Local => "local",
-            TargetName::Aws => "aws",
-        }
     }
 
     /// Returns the stored configuration of the stack, without decrypting secrets.

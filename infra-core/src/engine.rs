@@ -15,6 +15,7 @@ mod runner;
 mod stopwatch;
 mod surgery;
 
+pub use document::author;
 pub use error::EngineError;
 pub use history::HistoryEntry;
 pub use import::{Adopted, ImportRequest};

@@ -43,7 +43,7 @@ pub(super) async fn run(session: &Session<'_>, arguments: &DestroyArgs) -> Resul
     let selection = arguments.selecting.selection(&[]);
     if arguments.preview {
         let run = session.configure(engine.preview_destroy(&session.program.run), None, &renderer);
-        let plan = run.select(selection).await;
+        let plan = session.complete(run.select(selection)).await;
         renderer.finish();
         session.leave_cloud().await;
         plan?;
@@ -57,7 +57,7 @@ pub(super) async fn run(session: &Session<'_>, arguments: &DestroyArgs) -> Resul
         .interrupt(interrupt.clone())
         .approve(question::approval(session, arguments.yes, interrupt.clone()));
     watch_ctrl_c(interrupt, renderer.clone());
-    let report = run.await;
+    let report = session.complete(run).await;
     renderer.finish();
     session.stop_empty_cloud().await;
     let report = report?;

@@ -56,7 +56,9 @@ pub(super) async fn run(session: &Session<'_>, arguments: &GraphArgs) -> Result<
         // Standard output carries the picture.
         let messages = render::messages();
         let engine = session.engine(None, &messages).await?;
-        let plan = session.configure(engine.preview(&session.program.run), None, &messages).await;
+        let run = session.configure(engine.preview(&session.program.run), None, &messages);
+        // The command shows no plan, so it leaves no record of one.
+        let plan = run.events(messages.clone().events()).await;
         session.stop_empty_cloud().await;
         let state = session.offline().state().await?;
         Drawing::of_plan(&graph, state.as_ref(), &plan?)

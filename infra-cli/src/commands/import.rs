@@ -45,7 +45,8 @@ pub(super) async fn run(session: &Session<'_>, arguments: &ImportArgs) -> Result
     let renderer = render::to_terminal(session.json, Detail::Everything, false);
     let engine = session.engine(None, &renderer).await?;
     (session.record(&[]).await?)().await?;
-    let adopted = session.configure(engine.import(&session.program.run, &requests), None, &renderer).await;
+    let run = session.configure(engine.import(&session.program.run, &requests), None, &renderer);
+    let adopted = session.complete(run).await;
     renderer.finish();
     session.leave_cloud().await;
     let adopted = adopted?;

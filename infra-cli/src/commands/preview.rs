@@ -32,10 +32,13 @@ pub(super) async fn run(session: &Session<'_>, arguments: &PreviewArgs) -> Resul
     let engine = session.engine(Some(&arguments.planning), &renderer).await?;
     let (program, planning) = (&session.program.run, Some(&arguments.planning));
     let plan = match &arguments.save_plan {
-        None => session.configure(engine.preview(program), planning, &renderer).await.map(|plan| (plan, None)),
+        None => {
+            let run = session.configure(engine.preview(program), planning, &renderer);
+            session.complete(run).await.map(|plan| (plan, None))
+        }
         Some(_) => {
-            let saved = session.configure(engine.preview_to_save(program), planning, &renderer).await;
-            saved.map(|(plan, text)| (plan, Some(text)))
+            let run = session.configure(engine.preview_to_save(program), planning, &renderer);
+            session.complete(run).await.map(|(plan, text)| (plan, Some(text)))
         }
     };
     renderer.finish();

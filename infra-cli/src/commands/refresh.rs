@@ -21,7 +21,8 @@ pub(crate) struct RefreshArgs {
 pub(super) async fn run(session: &Session<'_>, arguments: &RefreshArgs) -> Result<ExitCode, Failure> {
     let renderer = render::to_terminal(session.json, Detail::Everything, false);
     let engine = session.engine(None, &renderer).await?;
-    let report = session.configure(engine.refresh(&session.program.run), None, &renderer).await;
+    let run = session.configure(engine.refresh(&session.program.run), None, &renderer);
+    let report = session.complete(run).await;
     renderer.finish();
     session.leave_cloud().await;
     let report = report?;

@@ -48,7 +48,7 @@ pub(super) async fn run(session: &Session<'_>, arguments: &RollbackArgs) -> Resu
     let engine = session.engine(None, &renderer).await?;
     if arguments.preview {
         let run = session.configure(engine.preview_rollback(serial, &session.program.run), None, &renderer);
-        let plan = run.pin(arguments.pinning.pin).await;
+        let plan = session.complete(run.pin(arguments.pinning.pin)).await;
         renderer.finish();
         session.leave_cloud().await;
         renderer.planned_outputs(&plan?.outputs);
@@ -61,7 +61,7 @@ pub(super) async fn run(session: &Session<'_>, arguments: &RollbackArgs) -> Resu
         .interrupt(interrupt.clone())
         .approve(question::approval(session, arguments.yes, interrupt.clone()));
     watch_ctrl_c(interrupt, renderer.clone());
-    let report = run.await;
+    let report = session.complete(run).await;
     renderer.finish();
     session.leave_cloud().await;
     let report = report?;

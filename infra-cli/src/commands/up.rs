@@ -59,7 +59,7 @@ pub(super) async fn run(session: &Session<'_>, arguments: &UpArgs) -> Result<Exi
         .approve(question::approval(session, arguments.yes, interrupt.clone()))
         .on_approval(session.record(&arguments.planning.config).await?);
     watch_ctrl_c(interrupt, renderer.clone());
-    let report = run.await;
+    let report = session.complete(run).await;
     renderer.finish();
     session.leave_cloud().await;
     let report = report?;

@@ -8,6 +8,7 @@ mod http;
 mod interrupt;
 mod local;
 mod place;
+mod records;
 mod runs;
 mod secrets;
 mod state;

@@ -20,7 +20,7 @@ pub(super) fn rfc3339(time: chrono::DateTime<chrono::Utc>) -> String {
 }
 
 /// Returns the user and host, as far as the environment names them.
-pub(super) fn author() -> String {
+pub fn author() -> String {
     let user = whoami::username().unwrap_or_else(|_| "unknown".into());
     match whoami::hostname() {
         Ok(host) => format!("{user}@{host}"),

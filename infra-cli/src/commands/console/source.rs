@@ -37,7 +37,7 @@ impl SessionSource {
         let engine = self.session.engine(None, &self.renderer).await?;
         let run = engine.preview_to_save(&self.session.program.run);
         let run = self.session.configure(run, None, &self.renderer).select(replacing(replace));
-        let planned = run.await;
+        let planned = self.session.complete(run).await;
         self.session.leave_cloud().await;
         let (plan, saved) = planned?;
         Ok(Proposal { plan, saved })
@@ -56,7 +56,8 @@ impl SessionSource {
         let engine = session.engine(None, &self.renderer).await?;
         let run = session.configure(engine.up(&session.program.run), None, &self.renderer);
         let run = run.select(replacing(replace)).saved_plan(saved);
-        let report = run.on_approval(session.record(&[]).await?).await;
+        let run = run.on_approval(session.record(&[]).await?);
+        let report = session.complete(run).await;
         session.leave_cloud().await;
         let report = report?;
         session.record_refreshed().await?;
@@ -91,7 +92,7 @@ impl Source for SessionSource {
     }
 
     fn target(&self) -> &str {
-        self.session.target_name()
+        self.session.target.name()
     }
 
     fn directory(&self) -> &Path {
