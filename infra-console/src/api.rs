@@ -16,6 +16,7 @@ use crate::{
         parameters::Parameters,
         range::RangeQuery,
         resource::Resource,
+        runs::{Run, Runs},
     },
 };
 use axum::{
@@ -55,10 +56,12 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/overview", get(overview))
         .route("/graph", get(graph))
         .route("/network", get(network))
-        .route("/resources/{urn}", get(resource))
+        .route("/resources/{*urn}", get(resource))
         .route("/metrics", get(metrics))
         .route("/events", get(events))
         .route("/faults", get(faults).post(inject))
+        .route("/runs", get(runs))
+        .route("/runs/{id}", get(run))
         .route("/logs", get(logs))
         .route("/calls", get(calls))
         .route("/calls/{number}", get(call))
@@ -74,6 +77,14 @@ async fn graph(State(shared): State<Shared>) -> Answer<Graph> {
 
 async fn network(State(shared): State<Shared>) -> Answer<Network> {
     Ok(Json(Network::load(&shared.context).await?))
+}
+
+async fn runs(State(shared): State<Shared>) -> Json<Runs> {
+    Json(Runs::load(&shared.context))
+}
+
+async fn run(State(shared): State<Shared>, Path(id): Path<String>) -> Answer<Run> {
+    Ok(Json(Run::load(&shared.context, &id)?))
 }
 
 async fn resource(State(shared): State<Shared>, Path(urn): Path<String>) -> Answer<Resource> {

@@ -15,6 +15,7 @@ const STYLES: &[(&str, &str)] = &[
     ("faults", include_str!("../../assets/faults.css")),
     ("logs", include_str!("../../assets/logs.css")),
     ("metrics", include_str!("../../assets/metrics.css")),
+    ("runs", include_str!("../../assets/runs.css")),
 ];
 
 /// The style sheet of the page with the graph, without the rules of the picture.

@@ -10,6 +10,7 @@ pub(crate) mod metrics;
 mod network;
 mod plan;
 mod resource;
+mod runs;
 
 use crate::{
     access::Caller,
@@ -49,9 +50,9 @@ pub(crate) fn routes() -> Router<Shared> {
     Router::new()
         .route("/", get(graph::page))
         .route("/network", get(network::page))
-        .route("/resources/{urn}", get(resource::page))
-        .route("/resources/{urn}/secret", axum::routing::post(resource::reveal))
+        .route("/resources/{*urn}", get(resource::page).post(resource::reveal))
         .merge(plan::routes())
+        .merge(runs::routes())
         .route("/metrics", get(metrics::page))
         .route("/metrics/plot.svg", get(metrics::picture))
         .route("/metrics/data.csv", get(metrics::values_file))

@@ -3,12 +3,13 @@
 use super::{
     Context, Problem,
     overview::Overview,
+    runs::{self, StepOutcome},
     system::{Status, System},
 };
 use infra_core::{graph::ResourceGraph, urn::Urn};
 use infra_graph::{Drawing, Layout, Markup, Node, Status as Colour, SvgOptions, svg};
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Number of boxes above which components and types are single boxes.
 const MOST: usize = 250;
@@ -39,7 +40,7 @@ impl Graph {
     /// Reads the graph. Components and groups in `expanded` are drawn with their content.
     pub(crate) async fn load(context: &Context, expanded: &BTreeSet<String>) -> Result<Self, Problem> {
         let system = System::load(context).await?;
-        let (svg, grouped) = draw(&system, expanded);
+        let (svg, grouped) = draw(&system, &runs::latest(context), expanded);
         let resources = system.urns().into_iter().map(|urn| Resource {
             urn: urn.clone(),
             status: system.status(urn),
@@ -49,12 +50,18 @@ impl Graph {
     }
 }
 
-fn draw(system: &System, expanded: &BTreeSet<String>) -> (String, bool) {
+fn draw(system: &System, latest: &BTreeMap<Urn, StepOutcome>, expanded: &BTreeSet<String>) -> (String, bool) {
     let empty = || ResourceGraph::new(Vec::new(), Default::default()).ok();
     let Some(graph) = system.graph.as_ref().ok().cloned().or_else(empty) else {
         return (String::new(), false);
     };
-    let drawing = Drawing::of_state(&graph, system.state.as_ref()).coloured(|urn| colour(system.status(urn)));
+    let colour = |urn: &Urn| match (latest.get(urn), system.status(urn)) {
+        (Some(StepOutcome::Failed), _) => Some(Colour::Failed),
+        (Some(_), _) | (None, Status::Creating | Status::Updating | Status::Deleting) => Some(Colour::Running),
+        // The colours of a recorded state.
+        (None, Status::Deployed | Status::Declared | Status::Undeclared | Status::Uncertain) => None,
+    };
+    let drawing = Drawing::of_state(&graph, system.state.as_ref()).coloured(colour);
     let drawing = drawing.overview(MOST, expanded);
     let grouped = drawing.boxes.iter().any(|node| node.group().is_some());
     let link = |node: &Node| {
@@ -68,14 +75,6 @@ fn draw(system: &System, expanded: &BTreeSet<String>) -> (String, bool) {
     };
     let options = SvgOptions { heading: "Resources", markup: Markup::Page { link: Some(&link) } };
     (svg(&drawing, &Layout::new(&drawing), options), grouped)
-}
-
-fn colour(status: Status) -> Option<Colour> {
-    match status {
-        Status::Creating | Status::Updating | Status::Deleting => Some(Colour::Running),
-        // The colours of a recorded state.
-        Status::Deployed | Status::Declared | Status::Undeclared | Status::Uncertain => None,
-    }
 }
 
 /// Encodes a text for a path or a query.

@@ -14,6 +14,7 @@ pub(crate) mod plan;
 pub(crate) mod properties;
 pub(crate) mod range;
 pub(crate) mod resource;
+pub(crate) mod runs;
 pub(crate) mod system;
 pub(crate) mod text;
 

@@ -3,6 +3,7 @@
 use super::{
     Context, Problem,
     properties::{self, Property, properties},
+    runs::{PastStep, steps_of},
     system::{Status, System},
 };
 use crate::audit::{self, Action};
@@ -28,6 +29,8 @@ pub(crate) struct Resource {
     pub(crate) used_by: Vec<Related>,
     /// Operations that are in progress, or whose response was lost.
     pub(crate) open: Vec<Operation>,
+    /// Its steps in the newest runs, the newest first.
+    pub(crate) history: Vec<PastStep>,
 }
 
 /// A recorded generation.
@@ -84,7 +87,7 @@ impl Resource {
             let hint = near.unwrap_or_else(|| "the page `Graph` lists the resources".to_owned());
             return Err(Problem::not_found(missing.hint(hint)));
         };
-        Ok(Self::of(&system, urn))
+        Ok(Self { history: steps_of(context, urn), ..Self::of(&system, urn) })
     }
 
     fn of(system: &System, urn: &Urn) -> Self {
@@ -103,6 +106,7 @@ impl Resource {
             uses: system.dependencies(urn).iter().map(related).collect(),
             used_by: used_by.map(related).collect(),
             open: open.map(Operation::of).collect(),
+            history: Vec::new(),
         }
     }
 }

@@ -1,0 +1,312 @@
+//! The recorded runs of the stack.
+
+use super::{Context, Problem};
+use chrono::{DateTime, Utc};
+use infra_core::{diagnostic::Diagnostic, diff::Action, urn::Urn};
+use infra_records::{Outcome, RecordSummary, Run as Recorded, Status as RecordStatus, critical_path, find, list};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Number of steps that a view contains.
+const STEPS: usize = 2_000;
+
+/// The runs of the stack, the newest first.
+#[derive(Debug, Serialize)]
+pub(crate) struct Runs {
+    pub(crate) runs: Vec<Summary>,
+}
+
+/// A run without its steps.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Summary {
+    pub(crate) id: String,
+    pub(crate) command: String,
+    /// User and host.
+    pub(crate) by: String,
+    pub(crate) target: String,
+    /// Start of the run.
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) status: Status,
+    /// Duration until now, or until the end, in milliseconds; `None` for a run whose process was killed.
+    pub(crate) elapsed_ms: Option<u64>,
+    /// Number of successful steps by action; of planned steps for a preview.
+    pub(crate) counts: BTreeMap<Action, usize>,
+}
+
+/// Progress of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Status {
+    Running,
+    Succeeded,
+    Failed,
+    /// The plan was rejected, or the run was interrupted.
+    Interrupted,
+    /// The process was killed. The next run settles its operations.
+    Killed,
+}
+
+/// A run with its steps.
+#[derive(Debug, Serialize)]
+pub(crate) struct Run {
+    #[serde(flatten)]
+    pub(crate) summary: Summary,
+    /// The executed steps by start, and then the others.
+    pub(crate) steps: Vec<Step>,
+    /// Number of steps that are left out.
+    pub(crate) omitted: usize,
+    /// End of the time axis, in milliseconds from the start of the run.
+    pub(crate) end_ms: u64,
+    /// End of the planning.
+    pub(crate) planned_ms: Option<u64>,
+    /// Warnings, errors and notes, the oldest first.
+    pub(crate) messages: Vec<Diagnostic>,
+    pub(crate) failures: Vec<Diagnostic>,
+    /// Outcomes of the operations that an earlier run left open.
+    pub(crate) settled: Vec<String>,
+    /// Number of lines of the record that could not be read.
+    pub(crate) unreadable: usize,
+    /// `true` if the record was too large and lacks steps.
+    pub(crate) truncated: bool,
+}
+
+/// A step of a run. Times are in milliseconds from the start of the run.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Step {
+    pub(crate) urn: Urn,
+    pub(crate) action: Action,
+    pub(crate) started_ms: Option<u64>,
+    /// End of the step; `None` while it is executed.
+    pub(crate) finished_ms: Option<u64>,
+    pub(crate) outcome: StepOutcome,
+    /// `true` if the step is on the chain that determined the duration of the run.
+    pub(crate) critical: bool,
+    /// Last progress.
+    pub(crate) progress: Option<String>,
+    pub(crate) error: Option<Diagnostic>,
+}
+
+/// Result of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum StepOutcome {
+    Waiting,
+    Running,
+    Succeeded,
+    Failed,
+    Skipped,
+}
+
+/// The steps of two runs beside each other.
+#[derive(Debug, Serialize)]
+pub(crate) struct Comparison {
+    pub(crate) one: Summary,
+    pub(crate) other: Summary,
+    /// Resources with a step in one of the runs.
+    pub(crate) rows: Vec<Compared>,
+}
+
+/// The steps of a resource in two runs: action and duration in milliseconds.
+#[derive(Debug, Serialize)]
+pub(crate) struct Compared {
+    pub(crate) urn: Urn,
+    pub(crate) one: Option<(Action, Option<u64>)>,
+    pub(crate) other: Option<(Action, Option<u64>)>,
+}
+
+impl Status {
+    /// Returns the word for people and for CSS classes.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Status::Running => "running",
+            Status::Succeeded => "succeeded",
+            Status::Failed => "failed",
+            Status::Interrupted => "interrupted",
+            Status::Killed => "killed",
+        }
+    }
+}
+
+impl From<RecordStatus> for Status {
+    fn from(status: RecordStatus) -> Self {
+        match status {
+            RecordStatus::Running => Self::Running,
+            RecordStatus::Killed => Self::Killed,
+            RecordStatus::Finished { interrupted: true, .. } => Self::Interrupted,
+            RecordStatus::Finished { success: true, .. } => Self::Succeeded,
+            RecordStatus::Finished { .. } => Self::Failed,
+        }
+    }
+}
+
+impl StepOutcome {
+    /// Returns the word for people and for CSS classes.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            StepOutcome::Waiting => "waiting",
+            StepOutcome::Running => "running",
+            StepOutcome::Succeeded => "succeeded",
+            StepOutcome::Failed => "failed",
+            StepOutcome::Skipped => "skipped",
+        }
+    }
+}
+
+impl Runs {
+    /// Lists the runs.
+    pub(crate) fn load(context: &Context) -> Self {
+        let source = &context.source;
+        let runs = list(source.directory(), source.program(), source.stack());
+        Self { runs: runs.into_iter().map(Summary::of).collect() }
+    }
+}
+
+impl Summary {
+    fn of(record: RecordSummary) -> Self {
+        let header = record.header;
+        let end = match record.status {
+            RecordStatus::Running => Some(Utc::now()),
+            RecordStatus::Killed => None,
+            RecordStatus::Finished { .. } => record.finished,
+        };
+        Self {
+            id: record.id,
+            elapsed_ms: end.map(|end| u64::try_from((end - header.at).num_milliseconds()).unwrap_or_default()),
+            at: header.at,
+            command: header.command,
+            by: header.by,
+            target: header.target,
+            status: record.status.into(),
+            counts: if record.counts.is_empty() { record.planned } else { record.counts },
+        }
+    }
+}
+
+impl Run {
+    /// Reads a run.
+    pub(crate) fn load(context: &Context, id: &str) -> Result<Self, Problem> {
+        let recorded = read(context, id)?;
+        let summary = summary(context, id)?;
+        Ok(Self::of(&recorded, summary))
+    }
+
+    fn of(recorded: &Recorded, summary: Summary) -> Self {
+        let critical: BTreeSet<usize> = critical_path(recorded).into_iter().collect();
+        let steps = recorded.steps.iter().enumerate().map(|(at, step)| Step::of(step, critical.contains(&at)));
+        let mut steps: Vec<Step> = steps.filter(|step| step.action != Action::Same).collect();
+        steps.sort_by_key(|step| (step.started_ms.is_none(), step.started_ms, step.finished_ms));
+        let omitted = steps.len().saturating_sub(STEPS);
+        steps.truncate(STEPS);
+        let now = summary.elapsed_ms.filter(|_| summary.status == Status::Running);
+        Self {
+            end_ms: now.or(recorded.finished_ms).unwrap_or(recorded.last_ms).max(1),
+            planned_ms: recorded.planned_ms,
+            steps,
+            omitted,
+            messages: recorded.messages.iter().map(|message| message.diagnostic.clone()).collect(),
+            failures: recorded.failures.clone(),
+            settled: recorded.settled.iter().map(|each| format!("{}: {}", each.urn.short(), each.outcome)).collect(),
+            unreadable: recorded.unreadable,
+            truncated: recorded.truncated,
+            summary,
+        }
+    }
+}
+
+impl Step {
+    fn of(step: &infra_records::Step, critical: bool) -> Self {
+        let (outcome, error) = match &step.outcome {
+            Outcome::Waiting => (StepOutcome::Waiting, None),
+            Outcome::Running => (StepOutcome::Running, None),
+            Outcome::Finished { .. } => (StepOutcome::Succeeded, None),
+            Outcome::Failed(diagnostic) => (StepOutcome::Failed, Some(diagnostic.clone())),
+            Outcome::Skipped => (StepOutcome::Skipped, None),
+        };
+        Self {
+            urn: step.urn.clone(),
+            action: step.action,
+            started_ms: step.started_ms,
+            finished_ms: step.finished_ms,
+            outcome,
+            critical,
+            progress: step.progress.last().map(|progress| progress.message.clone()),
+            error,
+        }
+    }
+
+    /// Returns the duration, in milliseconds.
+    pub(crate) fn elapsed_ms(&self) -> Option<u64> {
+        Some(self.finished_ms?.saturating_sub(self.started_ms?))
+    }
+}
+
+impl Comparison {
+    /// Reads two runs.
+    pub(crate) fn load(context: &Context, one: &str, other: &str) -> Result<Self, Problem> {
+        let runs = (Run::load(context, one)?, Run::load(context, other)?);
+        let mut rows: BTreeMap<Urn, Compared> = BTreeMap::new();
+        for (run, first) in [(&runs.0, true), (&runs.1, false)] {
+            for step in &run.steps {
+                let empty = || Compared { urn: step.urn.clone(), one: None, other: None };
+                let row = rows.entry(step.urn.clone()).or_insert_with(empty);
+                let side = if first { &mut row.one } else { &mut row.other };
+                *side = Some((step.action, step.elapsed_ms()));
+            }
+        }
+        Ok(Self { one: runs.0.summary, other: runs.1.summary, rows: rows.into_values().collect() })
+    }
+}
+
+/// Progress of the newest run for the graph: the resources that it works on, and those whose step failed.
+pub(crate) fn latest(context: &Context) -> BTreeMap<Urn, StepOutcome> {
+    let newest = Runs::load(context).runs.into_iter().find(|run| run.command != "preview");
+    let Some(newest) = newest.filter(|run| matches!(run.status, Status::Running | Status::Failed)) else {
+        return BTreeMap::new();
+    };
+    let Ok(recorded) = read(context, &newest.id) else {
+        return BTreeMap::new();
+    };
+    let shown = [StepOutcome::Running, StepOutcome::Failed];
+    let steps = recorded.steps.iter().map(|step| Step::of(step, false));
+    steps.filter(|step| shown.contains(&step.outcome)).map(|step| (step.urn, step.outcome)).collect()
+}
+
+/// The steps of a resource in the recorded runs, the newest first.
+#[derive(Debug, Serialize)]
+pub(crate) struct PastStep {
+    pub(crate) run: Summary,
+    pub(crate) step: Step,
+}
+
+/// Returns the steps of a resource in the newest runs.
+pub(crate) fn steps_of(context: &Context, urn: &Urn) -> Vec<PastStep> {
+    /// Number of runs that are searched.
+    const RUNS: usize = 30;
+    let runs = Runs::load(context).runs.into_iter().filter(|run| run.command != "preview").take(RUNS);
+    let steps = runs.flat_map(|run| {
+        let steps = read(context, &run.id).map(|recorded| recorded.steps).unwrap_or_default();
+        let of_resource = steps.into_iter().filter(|step| step.urn == *urn && step.started_ms.is_some());
+        of_resource.map(|step| PastStep { run: run.clone(), step: Step::of(&step, false) }).collect::<Vec<_>>()
+    });
+    steps.collect()
+}
+
+fn read(context: &Context, id: &str) -> Result<Recorded, Problem> {
+    let source = &context.source;
+    let path = find(source.directory(), source.program(), source.stack(), id).ok_or_else(|| missing(id))?;
+    Recorded::read(&path).map_err(|error| {
+        Diagnostic::error("the record of the run cannot be read")
+            .about(path.display())
+            .because(error.to_string())
+            .into()
+    })
+}
+
+fn summary(context: &Context, id: &str) -> Result<Summary, Problem> {
+    Runs::load(context).runs.into_iter().find(|run| run.id == id).ok_or_else(|| missing(id))
+}
+
+fn missing(id: &str) -> Problem {
+    let missing = Diagnostic::error(format!("there is no run `{id}`"));
+    Problem::not_found(missing.hint("the page `Runs` lists them; the oldest ones are deleted"))
+}
