@@ -102,8 +102,10 @@ impl Layout {
     /// Lays out a drawing, with the number of boxes in a row that fits a slide best.
     pub fn new(drawing: &Drawing) -> Self {
         let count = drawing.boxes.len();
-        // Large graphs have fewer trials.
+        // Large graphs have fewer trials, and so do overviews of large graphs, whose groups have many edges.
+        let overview = drawing.boxes.iter().any(|node| node.group().is_some());
         let breadths: &[usize] = match count {
+            0..=400 if overview => &[4, 8, 14],
             0..=400 => &[2, 3, 4, 5, 6, 8, 10, 14, 20],
             401..=1500 => &[12, 20, 32],
             _ => &[48],

@@ -1,7 +1,7 @@
 //! The legend of shapes, colours and arrows.
 
 use super::{
-    drawing::{Drawing, Node, Status},
+    drawing::{Arrow, Drawing, Node, Status},
     layout::ARROW,
     text::{self, escaped},
 };
@@ -60,6 +60,10 @@ pub(crate) fn legend(drawing: &Drawing) -> (String, f64) {
     if drawing.frames.iter().filter(|frame| frame.region).count() > 1 {
         let far = |x: f64| arrow(x).replace("class=\"edge\"", "class=\"edge far\"");
         entry(&mut svg, &far, "across regions");
+    }
+    if drawing.edges.iter().any(|edge| edge.arrow != Arrow::Down) {
+        let back = |x: f64| arrow(x).replace("class=\"edge\"", "class=\"edge back\"");
+        entry(&mut svg, &back, "between groups that use each other");
     }
     (svg, x)
 }

@@ -8,6 +8,9 @@ const PASSES: usize = 12;
 /// Number of boxes above which the first rows are kept.
 const MANY: usize = 200;
 
+/// Number of edges above which the first rows are kept.
+const MANY_EDGES: usize = 500;
+
 /// Returns the row of each box: below everything that it uses, and with at most `breadth` boxes of an outermost frame
 /// in a row.
 pub(crate) fn rows(drawing: &Drawing, breadth: usize) -> Vec<usize> {
@@ -41,7 +44,7 @@ pub(crate) fn rows(drawing: &Drawing, breadth: usize) -> Vec<usize> {
         });
         taken.push(here);
     }
-    if count <= MANY {
+    if count <= MANY && drawing.edges.len() <= MANY_EDGES {
         Settler { drawing, used: &used, users: &users, rows: &mut rows, last: taken.len().saturating_sub(1) }.settle();
     }
     rows

@@ -125,7 +125,10 @@ fn box_attributes(at: usize, node: &Node) -> String {
 }
 
 fn edge_attributes(drawing: &Drawing, edge: &Edge, page: bool) -> String {
-    let far = if drawing.outermost(edge.upper) == drawing.outermost(edge.lower) { "" } else { " far" };
+    let (upper, lower) = (drawing.outermost(edge.upper), drawing.outermost(edge.lower));
+    // Files also distinguish edges between components, if there are no regions.
+    let regions = !page || upper.is_some_and(|frame| drawing.frames[frame].region);
+    let far = if upper != lower && regions { " far" } else { "" };
     let back = if edge.arrow == Arrow::Down { "" } else { " back" };
     let data =
         if page { format!(" data-upper=\"{}\" data-lower=\"{}\"", edge.upper, edge.lower) } else { String::new() };

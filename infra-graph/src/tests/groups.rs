@@ -21,7 +21,7 @@ fn edges(drawing: &Drawing) -> Vec<(usize, usize, Arrow)> {
     drawing.edges.iter().map(|edge| (edge.upper, edge.lower, edge.arrow)).collect()
 }
 
-/// Returns a program of `components` components with `size` resources each; every resource uses the one before it.
+/// Returns a program of `components` components with `size` resources each; every resource uses the previous one.
 fn components(components: usize, size: usize) -> String {
     let mut table = String::new();
     for component in 0..components {
@@ -98,8 +98,8 @@ fn components_that_use_each_other_are_connected_in_both_directions() {
     assert_eq!(edges(&drawing), [(0, 1, Arrow::Both), (0, 2, Arrow::Up), (1, 2, Arrow::Down)]);
     check(&drawing, &Layout::new(&drawing));
     let picture = image(&drawing, &Layout::new(&drawing), Theme::Light);
-    // Four arrows of edges, and that of the legend.
-    assert_eq!(picture.matches("class=\"head\"").count(), 5);
+    // Four arrows of edges, and two of the legend.
+    assert_eq!(picture.matches("class=\"head\"").count(), 6);
     let dot = crate::dot(&drawing, "shop");
     assert!(
         dot.contains("\":one\" -> \":two\" [dir=both];") && dot.contains("\":one\" -> \":three\" [dir=back];"),

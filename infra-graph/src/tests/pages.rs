@@ -12,7 +12,7 @@ fn page_has_links_and_urns_and_no_style_sheet() {
     for expected in [
         "aria-label=\"a &quot;stack&quot;\"",
         "data-frame=\":web\" data-urn=\"urn:infra:dev::shop::component:Component::web\"",
-        "class=\"edge far\" data-upper=\"0\" data-lower=\"1\"",
+        "class=\"edge\" data-upper=\"0\" data-lower=\"1\"",
         "<a href=\"/resource?a=1&amp;urn=urn:infra:dev::shop::aws:ec2:T::b\">\
          <g class=\"box plain\" data-box=\"1\" data-urn=\"urn:infra:dev::shop::aws:ec2:T::b\">",
         "\n<g class=\"box plain\" data-box=\"0\" data-urn=\"urn:infra:dev::shop::aws:ec2:T::web/a\">",
@@ -23,6 +23,14 @@ fn page_has_links_and_urns_and_no_style_sheet() {
     assert!(!page.contains("<style"));
     let file = svg(&drawing, &Layout::new(&drawing), SvgOptions { heading: "", markup: Markup::File(Theme::Auto) });
     assert!(file.contains("<style>") && !file.contains("data-"));
+}
+
+#[test]
+fn edges_across_regions_are_distinguished() {
+    let drawing = Drawing::declared(&graph("north a T\nsouth b T a\nsouth c T b\n"));
+    let page = svg(&drawing, &Layout::new(&drawing), SvgOptions { heading: "", markup: Markup::Page { link: None } });
+    let data = |class: &str, upper: usize| format!("<g class=\"{class}\" data-upper=\"{upper}\"");
+    assert!(page.contains(&data("edge far", 0)) && page.contains(&data("edge", 1)), "{page}");
 }
 
 #[test]
