@@ -1,0 +1,229 @@
+"""Tests the console as a user would: approves a plan, follows the run, looks at every page, injects a fault, and follows a
+destroy from another terminal. Takes screenshots of every page in light and dark.
+
+usage: console.py PROGRAMS PICTURES
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+
+from selenium import webdriver
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import Select, WebDriverWait
+
+DESKTOP = (1280, 860, 1, False)
+PHONE = (390, 844, 2, True)
+PAGES = ["/", "/network", "/runs", "/plan", "/logs", "/metrics", "/calls", "/faults"]
+REQUESTS = 200
+
+
+def main(programs, pictures):
+    with tempfile.TemporaryDirectory() as directory:
+        # The user of the database must be able to enter the directory.
+        os.chmod(directory, 0o755)
+        system = System(pathlib.Path(programs), pathlib.Path(directory, ".infra"))
+        try:
+            with system.console() as console, browser(DESKTOP, "light") as driver:
+                try:
+                    use(driver, system, console)
+                    look(console, pictures)
+                    break_it(driver, system, console)
+                    picture(driver, console, "/faults", pathlib.Path(pictures, "console-fault.png"))
+                    destroy(driver, system, console)
+                except BaseException:
+                    driver.get_screenshot_as_file(str(pathlib.Path(pictures, "console-failed.png")))
+                    print(driver.current_url, text(driver)[:2000], sep="\n", file=sys.stderr)
+                    raise
+        finally:
+            system.stack("local", "reset", "--yes", check=False)
+    print(f"ok  the console in a browser; screenshots are in {pictures}")
+
+
+class System:
+    """A stack of the default program in a directory of its own."""
+
+    def __init__(self, programs, directory):
+        self.directory = directory
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith("INFRA_")}
+        self.environment["INFRA_ARTIFACT_TASKS"] = str(programs / "tasks")
+        self.command = [str(programs / "stack"), "--directory", str(directory)]
+
+    def stack(self, *arguments, check=True):
+        return subprocess.run([*self.command, *arguments], env=self.environment, check=check, capture_output=True,
+                              text=True).stdout
+
+    @contextlib.contextmanager
+    def console(self):
+        arguments = [*self.command, "--json", "console", "--port", "0", "--no-browser", "--allow-changes"]
+        process = subprocess.Popen(arguments, env=self.environment, stdout=subprocess.PIPE, text=True)
+        try:
+            yield Console(json.loads(process.stdout.readline())["url"], self.directory)
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+class Console:
+    def __init__(self, url, directory):
+        self.url = url
+        self.running = json.loads((directory / "console.json").read_text())
+        self.address = f"http://{self.running['address']}"
+
+    def get(self, path, body=None):
+        request = urllib.request.Request(
+            self.address + path, data=body, headers={"Authorization": f"Bearer {self.running['token']}"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
+    def invite(self):
+        return self.get("/api/sign-in", b"")["url"]
+
+
+def use(driver, system, console):
+    """Deploys the program by an approved plan, and finds what it did on the pages."""
+    driver.get(console.url)
+    until(driver, lambda: "token" not in driver.current_url)
+    until(driver, lambda: "declared" in text(driver) and boxes(driver, "absent"))
+
+    driver.get(console.address + "/plan")
+    press(driver, "Preview the changes")
+    until(driver, lambda: "to create" in text(driver))
+    press(driver, "Approve and apply")
+    until(driver, lambda: "The plan is being applied" in text(driver))
+
+    # The graph shows the running steps, without a reload.
+    driver.get(console.address + "/")
+    until(driver, lambda: boxes(driver, "running"), 60)
+    until(driver, lambda: not boxes(driver, "absent") and "deployed" in text(driver), 120)
+
+    driver.get(console.address + "/runs")
+    until(driver, lambda: "succeeded" in text(driver))
+    link = next(row for row in driver.find_elements(By.CSS_SELECTOR, "tbody tr") if "up" in row.text)
+    link.find_element(By.TAG_NAME, "a").click()
+    until(driver, lambda: driver.find_elements(By.CSS_SELECTOR, ".bar.critical"))
+
+    url = system.stack("output", "url").strip()
+    for _ in range(REQUESTS):
+        with urllib.request.urlopen(f"{url}/tasks/", timeout=10) as answer:
+            assert answer.status == 200
+    with contextlib.suppress(urllib.error.HTTPError):
+        urllib.request.urlopen(f"{url}/missing-page-of-the-test", timeout=10)
+
+    driver.get(console.address + "/logs?q=missing-page-of-the-test")
+    until(driver, lambda: driver.find_elements(By.CSS_SELECTOR, ".line"))
+
+    driver.get(console.address + "/calls?operation=RunInstances")
+    until(driver, lambda: driver.find_elements(By.CSS_SELECTOR, "table.calls tbody a"))
+    driver.find_element(By.CSS_SELECTOR, "table.calls tbody a").click()
+    until(driver, lambda: "RunInstances" in text(driver) and "root" in text(driver))
+
+    driver.get(console.address + "/network")
+    until(driver, lambda: "5432" in text(driver) and driver.find_elements(By.CSS_SELECTOR, ".drawing g.edge"))
+
+    password = next(each["urn"] for each in console.get("/api/graph")["resources"] if "Password" in each["urn"])
+    driver.get(f"{console.address}/resources/{password}")
+    until(driver, lambda: "Show, and record it" in text(driver))
+    press(driver, "Show, and record it")
+    until(driver, lambda: driver.find_elements(By.CSS_SELECTOR, ".revealed"))
+    audit = (system.directory / "console-audit.jsonl").read_text()
+    assert "secret_shown" in audit and "plan_approved" in audit, audit
+    secret = driver.find_element(By.CSS_SELECTOR, ".revealed").text
+    assert secret not in audit and secret not in json.dumps(console.get("/api/graph")), "a secret outside of its page"
+
+
+def break_it(driver, system, console):
+    """Kills an instance and sees the group replace it, in the list of events and in the plots."""
+    driver.get(console.address + "/faults")
+    form = driver.find_element(By.CSS_SELECTOR, "form[data-key=kill-instance]")
+    instance = Select(form.find_element(By.NAME, "instance"))
+    group = next(each for region in json.loads(system.stack("local", "status", "--json"))["regions"].values()
+                 for each in region["groups"])
+    victim = group["instances"][0]
+    instance.select_by_value(victim if isinstance(victim, str) else victim["id"])
+    form.find_element(By.TAG_NAME, "button").click()
+    until(driver, lambda: driver.find_elements(By.CSS_SELECTOR, ".outcome.succeeded"))
+    driver.get(console.address + "/metrics?range=5m")
+    until(driver, lambda: driver.find_elements(By.CSS_SELECTOR, ".plot svg") and "was killed" in text(driver).lower()
+          or "host failed" in text(driver).lower() or "kill" in text(driver).lower(), 60)
+
+
+def destroy(driver, system, console):
+    """Another terminal destroys the stack, and the open page follows."""
+    driver.get(console.address + "/")
+    until(driver, lambda: "deployed" in text(driver))
+    with subprocess.Popen([*system.command, "destroy", "--yes"], env=system.environment, stdout=subprocess.DEVNULL) as run:
+        until(driver, lambda: boxes(driver, "running"), 60)
+        until(driver, lambda: not boxes(driver, "kept"), 120)
+        assert run.wait(60) == 0
+
+
+def look(console, pictures):
+    for name, size in (("desktop", DESKTOP), ("phone", PHONE)):
+        for scheme in ("light", "dark"):
+            with browser(size, scheme) as driver:
+                driver.get(console.invite())
+                until(driver, lambda: "token" not in driver.current_url)
+                runs = console.get("/api/runs")["runs"]
+                run = next(each["id"] for each in runs if each["command"] == "up")
+                for path in [*PAGES, f"/runs/{run}"]:
+                    title = path.strip("/").split("/")[0] or "graph"
+                    title = "run" if path.endswith(run) else title
+                    picture(driver, console, path, pathlib.Path(pictures, f"console-{title}-{name}-{scheme}.png"))
+
+
+def picture(driver, console, path, file):
+    driver.get(console.address + path)
+    until(driver, lambda: driver.execute_script("return document.readyState") == "complete")
+    overflow = driver.execute_script("return document.documentElement.scrollWidth - window.innerWidth")
+    assert overflow <= 0, f"{path} is {overflow} px wider than the window"
+    assert not driver.find_elements(By.CSS_SELECTOR, ".problem"), f"{path}: {text(driver)}"
+    driver.get_screenshot_as_file(str(file))
+
+
+@contextlib.contextmanager
+def browser(size, scheme):
+    """Starts a browser with this window size and colour scheme."""
+    width, height, scale, mobile = size
+    options = webdriver.ChromeOptions()
+    options.binary_location = "/usr/bin/chromium"
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--hide-scrollbars"):
+        options.add_argument(argument)
+    driver = webdriver.Chrome(options, webdriver.ChromeService("/usr/bin/chromedriver"))
+    try:
+        driver.set_page_load_timeout(30)
+        metrics = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": mobile}
+        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+        yield driver
+    finally:
+        driver.quit()
+
+
+def boxes(driver, status):
+    return driver.find_elements(By.CSS_SELECTOR, f".drawing g.box.{status}")
+
+
+def press(driver, label):
+    next(button for button in driver.find_elements(By.TAG_NAME, "button") if button.text == label).click()
+
+
+def text(driver):
+    return driver.find_element(By.TAG_NAME, "main").text
+
+
+def until(driver, condition, seconds=20):
+    ignored = [NoSuchElementException, StaleElementReferenceException]
+    return WebDriverWait(driver, seconds, poll_frequency=0.1, ignored_exceptions=ignored).until(lambda _: condition())
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
