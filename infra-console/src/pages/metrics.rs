@@ -18,10 +18,7 @@ use crate::{
 use askama::Template;
 use axum::{
     extract::{Query as Parameters, State, rejection::QueryRejection},
-    http::{
-        StatusCode,
-        header::{CONTENT_DISPOSITION, CONTENT_TYPE},
-    },
+    http::header::{CONTENT_DISPOSITION, CONTENT_TYPE},
     response::IntoResponse,
 };
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -63,10 +60,9 @@ impl MetricsPage {
 type Wanted<T> = Result<Parameters<T>, QueryRejection>;
 
 pub(crate) fn parameters<T>(wanted: Wanted<T>) -> Result<T, Problem> {
-    wanted.map(|Parameters(wanted)| wanted).map_err(|error| Problem {
-        status: StatusCode::BAD_REQUEST,
-        diagnostic: Diagnostic::error("the parameters are invalid").because(error.body_text()),
-    })
+    wanted
+        .map(|Parameters(wanted)| wanted)
+        .map_err(|error| Problem::invalid(Diagnostic::error("the parameters are invalid").because(error.body_text())))
 }
 
 pub(super) async fn page(State(shared): State<Shared>, frame: Frame, wanted: Wanted<Query>) -> Page {

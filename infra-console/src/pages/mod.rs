@@ -151,11 +151,7 @@ pub(crate) fn check_csrf(caller: &Caller, csrf: &str) -> Result<(), Problem> {
 
 /// Refuses a change if the console only reads.
 fn check_change(frame: &Frame) -> Result<(), Problem> {
-    if frame.allow_changes {
-        return Ok(());
-    }
-    let refused = Diagnostic::error("this console only reads: it was started without `--allow-changes`");
-    Err(Problem::refused(refused.hint("start it with `stack console --allow-changes`")))
+    if frame.allow_changes { Ok(()) } else { Err(Problem::read_only()) }
 }
 
 /// Returns a duration for people.

@@ -1,10 +1,7 @@
 //! Events of the local cloud: faults, scaling, alarms, failovers and instances.
 
-use super::{Context, Problem, range::Range};
-use crate::{
-    cloud::CloudError,
-    plot::{Colour, Mark},
-};
+use super::{Context, Problem, range::Range, text::clean};
+use crate::plot::{Colour, Mark};
 use chrono::{DateTime, SecondsFormat, Utc};
 use infra_core::diagnostic::Diagnostic;
 use serde::{Deserialize, Serialize};
@@ -105,15 +102,13 @@ impl Event {
 impl Events {
     /// Reads all events that the local cloud keeps.
     pub(crate) async fn load(context: &Context) -> Result<Self, Problem> {
-        let document = context.cloud()?.get("events?after=0").await.map_err(|error| unavailable("events", error))?;
-        let unknown = |error| unavailable("events", CloudError::Refused(format!("unknown form: {error}")));
-        let Document { mut events } = serde_json::from_value(document).map_err(unknown)?;
+        let document = context.cloud()?.get("events?after=0").await?;
+        let document = serde_json::from_value(document).map_err(|error| unknown_form("events", &error));
+        let Document { mut events } = document?;
         events.sort_by_key(|event| (event.at, event.number));
         for event in &mut events {
-            if let Some((end, _)) = event.text.char_indices().nth(TEXT) {
-                event.text.truncate(end);
-                event.text.push('…');
-            }
+            event.text = clean(&event.text, TEXT);
+            event.subject = event.subject.take().map(|subject| clean(&subject, TEXT));
         }
         Ok(Self { events, omitted: 0 })
     }
@@ -131,15 +126,9 @@ impl Events {
     }
 }
 
-/// Returns the problem of a document that clouds of earlier versions do not have.
-pub(crate) fn unavailable(documents: &str, error: CloudError) -> Problem {
-    match error {
-        CloudError::Refused(reason) => {
-            let diagnostic = Diagnostic::error(format!("the local cloud returns no {documents}")).because(reason);
-            diagnostic
-                .hint("its version may be older than the console's: `stack local stop`, then `stack local start`")
-                .into()
-        }
-        other => other.into(),
-    }
+/// Returns the problem of a document that the console does not understand.
+pub(crate) fn unknown_form(documents: &str, error: &serde_json::Error) -> Problem {
+    let diagnostic = Diagnostic::error(format!("the local cloud returned {documents} of an unknown form"));
+    let diagnostic = diagnostic.because(error.to_string());
+    diagnostic.hint("it is of another version: restart it with `stack local stop` and `stack local start`").into()
 }

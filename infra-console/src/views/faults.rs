@@ -7,7 +7,6 @@ use super::{
     metrics::only_local,
 };
 use crate::audit::{self, Action};
-use axum::http::StatusCode;
 use infra_core::diagnostic::Diagnostic;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -212,24 +211,21 @@ impl Fault {
     pub(crate) async fn inject(&self, context: &Context) -> Result<String, Problem> {
         only_local(context)?;
         if !context.allow_changes {
-            let refused = Diagnostic::error("the console was started without `--allow-changes`");
-            return Err(Problem::refused(refused.hint("start it with `stack console --allow-changes`")));
+            return Err(Problem::read_only());
         }
         self.check()?;
-        let cloud = context.cloud()?;
+        let (source, cloud) = (&context.source, context.cloud()?);
         if self.concerns_network()
             && let Some(reason) = network_problem(&Inventory::load(context).await?)
         {
-            return Err(Problem { status: StatusCode::BAD_REQUEST, diagnostic: Diagnostic::error(reason) });
+            return Err(Problem::invalid(Diagnostic::error(reason)));
         }
-        let failed = |error: &dyn std::error::Error| Problem {
-            status: StatusCode::INTERNAL_SERVER_ERROR,
-            diagnostic: Diagnostic::error("nothing was changed, because the request cannot be recorded")
-                .because(error.to_string()),
-        };
-        let document = serde_json::to_value(self).map_err(|error| failed(&error))?;
-        let (source, action) = (&context.source, Action::FaultRequested { fault: &document });
-        audit::record(source.directory(), source.program(), source.stack(), action).map_err(|error| failed(&error))?;
+        let document = serde_json::to_value(self).map_err(std::io::Error::from);
+        let recorded = document.and_then(|document| {
+            let action = Action::FaultRequested { fault: &document };
+            audit::record(source.directory(), source.program(), source.stack(), action).map(|()| document)
+        });
+        let document = recorded.map_err(|error| Problem::not_recorded("nothing was changed", &error))?;
         let answer = cloud.post("fault", &document).await?;
         Ok(answer["done"].as_str().unwrap_or("the fault is injected").to_owned())
     }
@@ -237,7 +233,7 @@ impl Fault {
 
 /// Returns the problem of a request with invalid values.
 pub(crate) fn invalid(summary: &str, hint: &str) -> Problem {
-    Problem { status: StatusCode::BAD_REQUEST, diagnostic: Diagnostic::error(summary).hint(hint) }
+    Problem::invalid(Diagnostic::error(summary).hint(hint))
 }
 
 #[cfg(test)]

@@ -1,10 +1,13 @@
 //! The resources of the local cloud that pages offer for selection, from its status.
 
-use super::Context;
+use super::{Context, text::clean};
 use crate::cloud::CloudError;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// The longest label, in characters.
+const LABEL: usize = 200;
 
 /// The resources of the local cloud.
 #[derive(Debug, Default)]
@@ -70,9 +73,10 @@ impl Kind {
 }
 
 impl Resource {
-    /// Returns the name, with the id if it differs.
+    /// Returns the name for people, with the id if it differs.
     pub(crate) fn label(&self) -> String {
-        if self.name == self.id { self.id.clone() } else { format!("{} ({})", self.name, self.id) }
+        let label = if self.name == self.id { self.id.clone() } else { format!("{} ({})", self.name, self.id) };
+        clean(&label, LABEL)
     }
 
     /// Returns whether a resource has this id or name.

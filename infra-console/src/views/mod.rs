@@ -61,6 +61,12 @@ impl Problem {
         }
     }
 
+    /// Returns the problem of a change, if the console only reads.
+    pub(crate) fn read_only() -> Self {
+        let refused = Diagnostic::error("this console only reads: it was started without `--allow-changes`");
+        Self::refused(refused.hint("start it with `stack console --allow-changes`"))
+    }
+
     /// Returns the problem of a request that the console refuses.
     pub(crate) fn refused(diagnostic: Diagnostic) -> Self {
         Self { status: StatusCode::FORBIDDEN, diagnostic }

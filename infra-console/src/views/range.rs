@@ -1,7 +1,6 @@
 //! The time range of plots.
 
 use crate::views::Problem;
-use axum::http::StatusCode;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use infra_core::diagnostic::Diagnostic;
 use serde::{Deserialize, Serialize};
@@ -100,8 +99,7 @@ fn parse(field: &str, text: &str) -> Result<DateTime<Utc>, Problem> {
 }
 
 fn invalid(field: &str, text: &str, hint: &str) -> Problem {
-    let diagnostic = Diagnostic::error(format!("`{text}` is not a valid value of `{field}`")).hint(hint);
-    Problem { status: StatusCode::BAD_REQUEST, diagnostic }
+    Problem::invalid(Diagnostic::error(format!("`{text}` is not a valid value of `{field}`")).hint(hint))
 }
 
 #[cfg(test)]

@@ -233,7 +233,7 @@ async fn a_console_without_changes_refuses_faults() {
     assert_eq!(page.matches("<button disabled").count() + page.matches("class=\"primary\" disabled").count(), 3);
     let form = fixture.post("/faults", FORM, "fault=clear").await;
     assert_eq!(form.status, 403);
-    assert!(form.text.contains("the console was started without `--allow-changes`"), "{}", form.text);
+    assert!(form.text.contains("this console only reads: it was started without `--allow-changes`"), "{}", form.text);
     let json = fixture.post("/api/faults", "application/json", r#"{"fault":"clear"}"#).await;
     assert_eq!(json.status, 403);
     assert!(cloud.requests("POST").is_empty() && fixture.audit().is_empty());
@@ -307,8 +307,8 @@ async fn clouds_without_events_have_faults() {
     let fixture = console(&earlier, true).await;
     let page = fixture.get("/faults").await;
     assert_eq!(page.status, 200);
-    assert!(page.text.contains("the local cloud returns no events"), "{}", page.text);
-    assert!(page.text.contains("the local cloud returns no metrics"), "{}", page.text);
+    assert!(page.text.contains("the local cloud has no `events`"), "{}", page.text);
+    assert!(page.text.contains("the local cloud has no `metrics`"), "{}", page.text);
     assert!(page.text.contains("the zone us-east-1a is lost"));
     let stopped = Fixture::start("local", None, true).await.get("/faults").await;
     assert_eq!(stopped.status, 503);

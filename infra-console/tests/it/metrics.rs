@@ -259,12 +259,16 @@ async fn problems_say_what_to_do() {
     let earlier = Fixture::start("local", Some(earlier), false).await;
     let page = earlier.get("/metrics").await;
     assert_eq!(page.status, 503);
-    assert!(page.text.contains("the local cloud returns no metrics"), "{}", page.text);
-    assert!(page.text.contains("version may be older"), "{}", page.text);
+    assert!(
+        page.text.contains("the local cloud has no `metrics`: it is of an earlier version than this console"),
+        "{}",
+        page.text
+    );
+    assert!(page.text.contains("class=\"hint\""), "{}", page.text);
 
     let odd = cloud().answer("GET metrics", 200, json!({ "series": [{ "points": "none" }] }));
     let odd = Fixture::start("local", Some(odd), false).await;
-    assert!(odd.get("/metrics").await.text.contains("unknown form"));
+    assert!(odd.get("/metrics").await.text.contains("the local cloud returned metrics of an unknown form"));
 
     let fixture = Fixture::start("local", Some(cloud()), false).await;
     for parameters in ["range=9h", "from=x", "range=custom&from=2026-11-30T10:00&to=2026-11-30T09:00", "of=a&of=b"] {

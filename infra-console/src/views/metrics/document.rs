@@ -1,9 +1,6 @@
 //! The metrics document of the local cloud.
 
-use crate::{
-    cloud::CloudError,
-    views::{Context, Problem, events::unavailable},
-};
+use crate::views::{Context, Problem, events::unknown_form};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -41,9 +38,9 @@ impl Document {
     /// Reads the series since a time, in milliseconds since 1970.
     pub(super) async fn load(context: &Context, since: i64) -> Result<Self, Problem> {
         let path = format!("metrics?since={}", (since - LEAD).max(0));
-        let document = context.cloud()?.get(&path).await.map_err(|error| unavailable("metrics", error))?;
-        let unknown = |error| unavailable("metrics", CloudError::Refused(format!("unknown form: {error}")));
-        let mut document: Self = serde_json::from_value(document).map_err(unknown)?;
+        let document = context.cloud()?.get(&path).await?;
+        let document = serde_json::from_value(document).map_err(|error| unknown_form("metrics", &error));
+        let mut document: Self = document?;
         for series in &mut document.series {
             series.points.sort_by_key(|point| point.0);
             series.percentiles.values_mut().for_each(|points| points.sort_by_key(|point| point.0));
