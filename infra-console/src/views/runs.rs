@@ -244,11 +244,12 @@ impl Comparison {
     /// Reads two runs.
     pub(crate) fn load(context: &Context, one: &str, other: &str) -> Result<Self, Problem> {
         let runs = (Run::load(context, one)?, Run::load(context, other)?);
-        let mut rows: BTreeMap<Urn, Compared> = BTreeMap::new();
+        // A replacement has a second step, the deletion of the previous generation.
+        let mut rows: BTreeMap<(Urn, bool), Compared> = BTreeMap::new();
         for (run, first) in [(&runs.0, true), (&runs.1, false)] {
             for step in &run.steps {
                 let empty = || Compared { urn: step.urn.clone(), one: None, other: None };
-                let row = rows.entry(step.urn.clone()).or_insert_with(empty);
+                let row = rows.entry((step.urn.clone(), step.action == Action::Delete)).or_insert_with(empty);
                 let side = if first { &mut row.one } else { &mut row.other };
                 *side = Some((step.action, step.elapsed_ms()));
             }

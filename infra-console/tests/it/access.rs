@@ -81,7 +81,7 @@ async fn responses_forbid_foreign_content() {
     for path in ["/", "/nothing", "/assets/console.js", "/api/overview"] {
         let answer = console.get(path).await;
         assert!(answer.header("content-security-policy").contains("script-src 'self'"), "{path}");
-        assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
+        assert_eq!(answer.header("referrer-policy"), "same-origin", "{path}");
         assert_eq!(answer.header("x-frame-options"), "DENY", "{path}");
         assert!(!answer.text.contains("https://"), "{path} names another host");
     }

@@ -134,8 +134,7 @@ impl Source for FakeSource {
 }
 
 /// A console that serves until it is dropped.
-pub(crate) struct Fixture {
-    source: Arc<FakeSource>,
+pub(crate) struct Serving {
     pub(crate) address: SocketAddr,
     /// URL with which a browser signs in.
     pub(crate) url: String,
@@ -144,9 +143,69 @@ pub(crate) struct Fixture {
     server: tokio::task::JoinHandle<std::io::Result<()>>,
 }
 
-impl Drop for Fixture {
+impl Drop for Serving {
     fn drop(&mut self) {
         self.server.abort();
+    }
+}
+
+impl Serving {
+    pub(crate) async fn start(source: Arc<dyn Source>, settings: Settings) -> Self {
+        let console = Console::bind(source, settings).await.unwrap();
+        let (address, token, url) = (console.address(), console.token().to_owned(), console.url().unwrap());
+        Self { address, url, token, server: tokio::spawn(console.serve()) }
+    }
+
+    /// Sends a GET request as a program.
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, &[(AUTHORIZATION.as_str(), &format!("Bearer {}", self.token))], String::new())
+            .await
+    }
+
+    /// Requests a page as a program until it contains a text.
+    pub(crate) async fn until(&self, path: &str, text: &str) -> String {
+        for _ in 0..400 {
+            let page = self.get(path).await.text;
+            if page.contains(text) {
+                return page;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+        }
+        panic!("{path} does not contain `{text}`: {}", self.get(path).await.text);
+    }
+
+    /// Sends a POST request as a program.
+    pub(crate) async fn post(&self, path: &str, content_type: &str, body: impl Into<String>) -> Answer {
+        let authorization = format!("Bearer {}", self.token);
+        let headers = [(AUTHORIZATION.as_str(), authorization.as_str()), ("content-type", content_type)];
+        self.send(Method::POST, path, &headers, body.into()).await
+    }
+
+    /// Sends a request with these headers only.
+    pub(crate) async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: String) -> Answer {
+        let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        let response = client.request(request.body(Full::new(Bytes::from(body))).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+        Answer { status: parts.status.as_u16(), headers: parts.headers, text }
+    }
+}
+
+/// A console of a stack without resources.
+pub(crate) struct Fixture {
+    source: Arc<FakeSource>,
+    serving: Serving,
+}
+
+impl std::ops::Deref for Fixture {
+    type Target = Serving;
+
+    fn deref(&self) -> &Serving {
+        &self.serving
     }
 }
 
@@ -175,11 +234,8 @@ impl Fixture {
             None => None,
         };
         let source = Arc::new(FakeSource { directory: tempfile::tempdir().unwrap(), target, cloud });
-        let settings = Settings { port: Some(0), allow_changes };
-        let console = Console::bind(source.clone(), settings).await.unwrap();
-        let (address, token, url) = (console.address(), console.token().to_owned(), console.url().unwrap());
-        let server = tokio::spawn(console.serve());
-        Self { source, address, url, token, server }
+        let serving = Serving::start(source.clone(), Settings { port: Some(0), allow_changes }).await;
+        Self { source, serving }
     }
 
     /// Returns the directory of the stack.
@@ -191,31 +247,5 @@ impl Fixture {
     pub(crate) fn audit(&self) -> Vec<Json> {
         let text = std::fs::read_to_string(self.directory().join("console-audit.jsonl"));
         text.unwrap_or_default().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-
-    /// Sends a GET request as a program.
-    pub(crate) async fn get(&self, path: &str) -> Answer {
-        self.send(Method::GET, path, &[(AUTHORIZATION.as_str(), &format!("Bearer {}", self.token))], String::new())
-            .await
-    }
-
-    /// Sends a POST request as a program.
-    pub(crate) async fn post(&self, path: &str, content_type: &str, body: impl Into<String>) -> Answer {
-        let authorization = format!("Bearer {}", self.token);
-        let headers = [(AUTHORIZATION.as_str(), authorization.as_str()), ("content-type", content_type)];
-        self.send(Method::POST, path, &headers, body.into()).await
-    }
-
-    /// Sends a request with these headers only.
-    pub(crate) async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: String) -> Answer {
-        let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let client = Client::builder(TokioExecutor::new()).build_http();
-        let response = client.request(request.body(Full::new(Bytes::from(body))).unwrap()).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
-        Answer { status: parts.status.as_u16(), headers: parts.headers, text }
     }
 }

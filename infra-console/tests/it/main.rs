@@ -1,9 +1,11 @@
 //! Tests of the console over HTTP, with a stack in memory and a local cloud of recorded documents.
 #![allow(clippy::unwrap_used)]
 
+mod access;
 mod calls;
 mod faults;
 mod fixture;
 mod harness;
 mod logs;
 mod metrics;
+mod stack;

@@ -59,7 +59,6 @@ impl Secrets {
             }
             let password = stack.add("database/password", Password::of_length(length));
             stack.export("password", password.value);
-            stack.export("url", "http://127.0.0.1:8080/".to_owned());
             Ok(())
         }
     }
