@@ -102,9 +102,6 @@
       }
     });
     search.addEventListener("input", find);
-    search.addEventListener("keydown", (event) => {
-      if (event.key === "Enter") drawing.querySelector("g.box.found")?.closest("a")?.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true }));
-    });
     document.addEventListener("updated", () => { show(); find(); });
     window.addEventListener("resize", show);
     show();

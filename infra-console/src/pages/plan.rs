@@ -12,7 +12,7 @@ use askama::Template;
 use axum::{
     Extension, Form, Router,
     extract::{Path, State},
-    response::{IntoResponse, Redirect},
+    response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
 use infra_core::{diagnostic::Diagnostic, urn::Pattern};
@@ -70,7 +70,7 @@ async fn preview(
     Extension(caller): Extension<Caller>,
     frame: Frame,
     Form(form): Form<Preview>,
-) -> Page {
+) -> Response {
     let planned = async {
         check_csrf(&caller, &form.csrf)?;
         let replace = (!form.replace.is_empty()).then(|| form.replace.parse::<Pattern>()).transpose();
@@ -91,7 +91,7 @@ async fn open(
     Extension(caller): Extension<Caller>,
     frame: Frame,
     Form(form): Form<Opened>,
-) -> Page {
+) -> Response {
     let opened = async {
         check_csrf(&caller, &form.csrf)?;
         shared.plans.open(&shared.context, form.plan).await
@@ -99,10 +99,10 @@ async fn open(
     show(opened.await, frame)
 }
 
-fn show(kept: Result<Arc<Kept>, Problem>, frame: Frame) -> Page {
+fn show(kept: Result<Arc<Kept>, Problem>, frame: Frame) -> Response {
     match kept {
-        Ok(kept) => Ok(Redirect::to(&format!("/plan/{}", kept.plan().id)).into_response()),
-        Err(problem) => Err(Failure::of(frame)(problem)),
+        Ok(kept) => Redirect::to(&format!("/plan/{}", kept.plan().id)).into_response(),
+        Err(problem) => Failure::of(frame)(problem).into_response(),
     }
 }
 

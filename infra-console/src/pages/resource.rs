@@ -28,11 +28,6 @@ impl ResourcePage {
         self.resource.current.as_ref()
     }
 
-    /// Returns the recorded values: the title, the name of the part, the rows.
-    fn parts<'r>(&self, record: &'r Record) -> [(&'static str, &'static str, &'r [Property]); 2] {
-        [("Inputs", "inputs", &record.inputs), ("Outputs", "outputs", &record.outputs)]
-    }
-
     fn related(&self) -> [(&'static str, &[Related]); 2] {
         [("Uses", &self.resource.uses), ("Used by", &self.resource.used_by)]
     }
@@ -41,6 +36,11 @@ impl ResourcePage {
         let (shown, secret) = self.shown.as_ref()?;
         (shown.name() == part && secret.path == path).then_some(secret.value.as_str())
     }
+}
+
+/// Returns the recorded values: the title, the name of the part, the rows.
+fn parts(record: &Record) -> [(&'static str, &'static str, &[Property]); 2] {
+    [("Inputs", "inputs", &record.inputs), ("Outputs", "outputs", &record.outputs)]
 }
 
 impl Part {

@@ -66,23 +66,25 @@ impl ComparePage {
     fn runs(&self) -> [&Summary; 2] {
         [&self.comparison.one, &self.comparison.other]
     }
+}
 
-    fn cell(&self, side: Option<&(Action, Option<u64>)>) -> String {
-        match side {
-            None => "no step".to_owned(),
-            Some((action, None)) => action.to_string(),
-            Some((action, Some(elapsed))) => format!("{action}, {}", super::duration(*elapsed)),
-        }
+/// Returns the text of a step.
+fn cell(side: Option<&(Action, Option<u64>)>) -> String {
+    match side {
+        None => "no step".to_owned(),
+        Some((action, None)) => action.to_string(),
+        Some((action, Some(elapsed))) => format!("{action}, {}", super::duration(*elapsed)),
     }
+}
 
-    fn difference(&self, row: &Compared) -> String {
-        match (&row.one, &row.other) {
-            (Some((_, Some(one))), Some((_, Some(other)))) if other >= one => {
-                format!("+{}", super::duration(other - one))
-            }
-            (Some((_, Some(one))), Some((_, Some(other)))) => format!("−{}", super::duration(one - other)),
-            _ => String::new(),
+/// Returns the difference of the durations.
+fn difference(row: &Compared) -> String {
+    match (&row.one, &row.other) {
+        (Some((_, Some(one))), Some((_, Some(other)))) if other >= one => {
+            format!("+{}", super::duration(other - one))
         }
+        (Some((_, Some(one))), Some((_, Some(other)))) => format!("−{}", super::duration(one - other)),
+        _ => String::new(),
     }
 }
 

@@ -51,7 +51,7 @@ impl Graph {
 }
 
 fn draw(system: &System, latest: &BTreeMap<Urn, StepOutcome>, expanded: &BTreeSet<String>) -> (String, bool) {
-    let empty = || ResourceGraph::new(Vec::new(), Default::default()).ok();
+    let empty = || ResourceGraph::new(Vec::new(), BTreeMap::new()).ok();
     let Some(graph) = system.graph.as_ref().ok().cloned().or_else(empty) else {
         return (String::new(), false);
     };
