@@ -8,6 +8,7 @@ use crate::views::{
 };
 use askama::Template;
 use axum::extract::{Path, RawQuery, State};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use std::collections::BTreeSet;
 
 /// Choices of the number of calls.
@@ -78,6 +79,15 @@ impl CallPage {
         Parameters::default().link("/logs", &[("q", &self.call.request_id)])
     }
 
+    /// Returns the URL of the lines of all logs from a second before the call to a second after its end.
+    fn meanwhile_link(&self) -> String {
+        let margin = TimeDelta::seconds(1);
+        let duration = TimeDelta::microseconds(i64::try_from(self.call.microseconds).unwrap_or_default());
+        let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Millis, true);
+        let (from, to) = (time(self.call.at - margin), time(self.call.at + duration + margin));
+        Parameters::default().link("/logs", &[("from", &from), ("to", &to)])
+    }
+
     fn similar_link(&self) -> String {
         let call = &self.call;
         Parameters::default().link("/calls", &[("service", &call.service), ("operation", &call.operation)])
@@ -111,7 +121,7 @@ fn time(call: &Call) -> String {
 }
 
 fn timestamp(call: &Call) -> String {
-    call.at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+    call.at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 fn duration(call: &Call) -> String {

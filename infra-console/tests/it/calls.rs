@@ -124,7 +124,7 @@ async fn a_call_has_a_page_with_the_deciding_statement() {
     let (main, _) = main.split_once("</main>").unwrap();
     insta::assert_snapshot!(text(main), @"
     PutObject 403
-    Calls of this operation Calls of this caller Logs with its ID
+    Calls of this operation Calls of this caller Logs at this time Logs with its ID
     Previous Next
     Number 2
     Time 2026-11-30T09:15:02.250Z
@@ -147,6 +147,8 @@ async fn a_call_has_a_page_with_the_deciding_statement() {
     ");
     assert!(!page.contains("<script>") && !page.contains("<b>") && !page.contains("<i>"), "{page}");
     assert!(page.contains("href=\"/logs?q=id-2\""), "{page}");
+    let meanwhile = "/logs?from=2026-11-30T09%3A15%3A01.250Z&#38;to=2026-11-30T09%3A15%3A03.340Z";
+    assert!(page.contains(&format!("href=\"{meanwhile}\"")), "{page}");
     assert_eq!(fixture.json("/api/calls/2").await["decisions"][0]["statement"], "NoWrites");
 }
 

@@ -1,6 +1,6 @@
 //! Conditions on records.
 
-use super::parse::{Level, Parsed};
+use super::parse::{Level, Parsed, quick_level};
 use crate::views::{
     Problem,
     parameters::{Parameters, invalid},
@@ -21,6 +21,8 @@ pub(super) struct Filter {
     pub(super) text: Option<String>,
     /// Names and values of fields.
     pub(super) fields: Vec<(String, String)>,
+    /// Words, in lower case, that the lines of a record contain if it has the text and the fields.
+    pub(super) words: Vec<String>,
     pub(super) from: Option<DateTime<Utc>>,
     /// Included.
     pub(super) to: Option<DateTime<Utc>>,
@@ -54,11 +56,15 @@ impl Filter {
                 Some(now - TimeDelta::minutes(*minutes))
             }
         };
-        let text = parameters.text("q");
+        let text = parameters.text("q").to_lowercase();
+        let fields: Vec<_> = fields.collect::<Result<_, _>>()?;
+        let values = fields.iter().map(|(_, value): &(String, String)| value.to_lowercase());
+        let words = values.chain([text.clone()]).map(|text| longest_word(&text).to_owned());
         Ok(Self {
             level,
-            text: (!text.is_empty()).then(|| text.to_lowercase()),
-            fields: fields.collect::<Result<_, _>>()?,
+            words: words.filter(|word| !word.is_empty()).collect(),
+            text: (!text.is_empty()).then_some(text),
+            fields,
             from: parameters.time("from")?.or(range),
             to: parameters.time("to")?,
         })
@@ -66,13 +72,12 @@ impl Filter {
 
     /// Returns whether a record with these lines can satisfy the filter. Avoids to parse most lines of a search.
     pub(super) fn may_match(&self, line: &str, rest: &[String]) -> bool {
-        // Such a text is the same in JSON as in the parsed record.
-        let is_plain =
-            |text: &&String| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_. ".contains(&byte));
-        match self.text.as_ref().filter(is_plain) {
-            Some(text) => contains(line, text) || rest.iter().any(|line| contains(line, text)),
-            None => true,
+        let is_too_low = |lowest: Level| quick_level(line).is_some_and(|level| level < lowest);
+        if self.level.is_some_and(is_too_low) {
+            return false;
         }
+        let has = |word: &str| contains(line, word) || rest.iter().any(|line| contains(line, word));
+        self.words.iter().all(|word| has(word))
     }
 
     /// Returns whether a record satisfies the conditions other than the time range.
@@ -94,6 +99,13 @@ impl Filter {
     pub(super) fn includes(&self, time: DateTime<Utc>) -> bool {
         self.from.is_none_or(|from| time >= from) && self.to.is_none_or(|to| time <= to)
     }
+}
+
+/// Returns the longest word of a text. A word is the same in JSON as in the parsed record; other characters may be escaped
+/// there.
+fn longest_word(text: &str) -> &str {
+    let is_word = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_');
+    text.split(|character| !is_word(character)).max_by_key(|word| word.len()).unwrap_or_default()
 }
 
 /// Returns whether a name is the path of a field, or its last name.
@@ -120,7 +132,9 @@ mod tests {
 
     #[test]
     fn texts_are_found_in_messages_and_fields_in_any_case() {
-        for query in ["q=SLOW", "q=%22überweisung%22", "q=Ü", "q=a-1", "q=status%3D500", "q=request_id%3DA-1"] {
+        for query in
+            ["q=SLOW", "q=%22überweisung%22", "q=Ü", "q=a-1", "q=status%3D500", "q=request_id%3DA-1", "q=span.request"]
+        {
             assert!(matches(query, LINE), "{query}");
         }
         for query in ["q=slower", "q=status%3D501", "q=uberweisung"] {
@@ -136,6 +150,16 @@ mod tests {
         assert!(!matches("field=status%3D500&level=error", LINE));
         assert!(matches("level=info", "a text without a level"));
         assert!(!matches("level=warn", "a text without a level"));
+    }
+
+    #[test]
+    fn most_lines_are_refused_without_parsing_them() {
+        let may_match = |query: &str| {
+            let parameters = Parameters::parse(query, &["q", "level", "field"]).unwrap();
+            Filter::parse(&parameters, Utc::now()).unwrap().may_match(LINE, &["at line 3".to_owned()])
+        };
+        assert!(may_match("q=at+line") && may_match("level=warn") && may_match("q=%22%C3%9C"));
+        assert!(!may_match("q=at+column") && !may_match("level=error") && !may_match("field=status%3D404"));
     }
 
     #[test]

@@ -215,6 +215,12 @@ fn quick_time(line: &str) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc())
 }
 
+/// Returns the level of an object that begins with its time and its level.
+pub(super) fn quick_level(line: &str) -> Option<Level> {
+    let (_, rest) = line.strip_prefix("{\"timestamp\":\"")?.split_once('"')?;
+    Level::parse(rest.strip_prefix(",\"level\":\"")?.split('"').next()?)
+}
+
 fn member_time(object: &Map<String, Json>) -> Option<DateTime<Utc>> {
     match TIMES.iter().find_map(|name| object.get(*name))? {
         Json::String(text) => DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc()),
