@@ -18,6 +18,7 @@ chapters! {
     secrets_and_configuration: "../docs/src/secrets-and-configuration.md"
     state: "../docs/src/state.md"
     local_cloud: "../docs/src/local-cloud.md"
+    console: "../docs/src/console.md"
     testing: "../docs/src/testing.md"
     running_on_aws: "../docs/src/running-on-aws.md"
     system_tasks: "../docs/src/system-tasks.md"
