@@ -239,6 +239,7 @@ const FOLDERS: &[(&str, &str, &[&[&str]])] = &[
                 "capabilities",
                 "credentials",
                 "inventory",
+                "metrics",
                 "party",
                 "resource_requests",
                 "start_error",

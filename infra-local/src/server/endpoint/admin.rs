@@ -1,8 +1,9 @@
-//! The paths below `/_infra/`: status, inventory, operations, calls, faults, reachability, tunnels and shutdown, for the holders of
+//! The paths below `/_infra/`: status, inventory, operations, calls, metrics, faults, reachability, tunnels and shutdown, for the holders of
 //! the cloud's token.
 
 use std::sync::Arc;
 
+use chrono::DateTime;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, UPGRADE};
@@ -24,6 +25,7 @@ use crate::server::credentials;
 use crate::server::credentials::Token;
 use crate::server::faults::{self, Fault};
 use crate::server::inventory;
+use crate::server::metrics::{self, MetricsDocument};
 use crate::server::reach::{self, Reach, ReachRequest};
 use crate::server::session::{self, SessionError, SessionRequest};
 use crate::server::status::Status;
@@ -34,7 +36,7 @@ use crate::state::Shared;
 const LIMIT_BYTES: usize = 64 * 1024;
 
 const PATHS: &str = "there are GET /_infra/health, GET /_infra/status, GET /_infra/inventory, GET /_infra/capabilities, \
-                     GET /_infra/operations, GET /_infra/calls, GET /_infra/session, POST /_infra/fault, POST \
+                     GET /_infra/operations, GET /_infra/calls, GET /_infra/metrics, GET /_infra/session, POST /_infra/fault, POST \
                      /_infra/reach, POST /_infra/tunnel and POST /_infra/shutdown";
 
 /// Handler of the administration paths.
@@ -90,6 +92,10 @@ impl Admin {
                 Ok(page) => document(StatusCode::OK, page),
                 Err(error) => failure(StatusCode::BAD_REQUEST, &error.to_string()),
             },
+            (&Method::GET, "metrics") => match self.metrics(&query) {
+                Ok(metrics) => document(StatusCode::OK, metrics),
+                Err(error) => failure(StatusCode::BAD_REQUEST, &error.to_string()),
+            },
             (&Method::GET, "session") => match self.session(&request) {
                 Ok(session) => document(StatusCode::OK, session),
                 Err(error) => failure(StatusCode::BAD_REQUEST, &error.to_string()),
@@ -107,6 +113,12 @@ impl Admin {
         query.check(&["after", "limit"])?;
         let limit = query.number_within("limit", 1..=calls::PAGE_LIMIT)?.unwrap_or(calls::PAGE_DEFAULT);
         Ok(self.calls.page(query.number("after")?, limit))
+    }
+
+    fn metrics(&self, query: &Query) -> Result<MetricsDocument, QueryError> {
+        query.check(&["since", "region"])?;
+        let since = query.number("since")?.and_then(DateTime::from_timestamp_millis);
+        Ok(metrics::of(&self.shared, since.unwrap_or_default(), query.text("region")))
     }
 
     async fn inject(&self, request: Request<Incoming>) -> Result<String, String> {
