@@ -238,6 +238,7 @@ const FOLDERS: &[(&str, &str, &[&[&str]])] = &[
                 "calls",
                 "capabilities",
                 "credentials",
+                "events",
                 "inventory",
                 "metrics",
                 "party",

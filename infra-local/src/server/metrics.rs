@@ -1,7 +1,7 @@
 //! Time series of the cloud's metrics, for `GET /_infra/metrics`.
 //!
-//! The resolution is that of the store (`model/cloudwatch/metrics`): the cloud measures every 15 seconds of AWS's time, at
-//! most every half second. The last 1200 moments of a series are kept as they were measured, and before them a day of
+//! The resolution is that of the store (`model/cloudwatch/metrics`): the cloud measures every 15 seconds of AWS's time,
+//! at most every half second. The last 1200 moments of a series are kept as they were measured, and before them a day of
 //! values merged by minute. Merged values have no percentiles.
 
 use std::collections::{BTreeMap, BTreeSet};

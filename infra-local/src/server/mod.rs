@@ -5,7 +5,8 @@
 //! - [`local_cloud`]: starts and stops the parts of a cloud; [`directory`]: prepares and locks its directory
 //! - [`options`], [`credentials`], [`usage`]: the files of the cloud's directory besides its state
 //! - [`faults`]: faults on demand
-//! - [`calls`]: the recorded requests to the endpoint; [`metrics`]: the time series of CloudWatch
+//! - [`calls`]: the recorded requests to the endpoint; [`metrics`]: the time series of CloudWatch;
+//!   [`events`]: faults, scaling, alarms, failovers and instances
 //! - [`status`], [`inventory`], [`capabilities`]: reports on resources, their identifiers, and this machine
 //! - [`reach`]: whether a connection gets through the network; [`tunnel`], [`session`]: connections of
 //!   users into it, and their programs in instances
@@ -17,6 +18,7 @@ pub(crate) mod credentials;
 pub mod daemon;
 pub(crate) mod directory;
 pub(crate) mod endpoint;
+pub(crate) mod events;
 pub(crate) mod faults;
 pub(crate) mod inventory;
 pub(crate) mod local_cloud;
