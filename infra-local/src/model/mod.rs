@@ -101,6 +101,9 @@ pub(crate) struct Cloud {
     /// Metrics, which are not in the file and are shared by all copies.
     #[serde(skip)]
     pub(crate) metrics: cloudwatch::metrics::Metrics,
+    /// Metrics that CloudWatch publishes only once they are enabled, and that administrators can always read.
+    #[serde(skip)]
+    pub(crate) always_recorded_metrics: cloudwatch::metrics::Metrics,
     /// Time scale; not in the file.
     #[serde(skip)]
     pub(crate) time_scale: clock::TimeScale,
@@ -138,7 +141,7 @@ changes::record_by_field!(Cloud {
     maps: [],
     parts: [iam],
     children: [regions],
-    apart: [metrics, time_scale, private_addresses],
+    apart: [metrics, always_recorded_metrics, time_scale, private_addresses],
 });
 
 changes::record_by_field!(Region {

@@ -1,6 +1,6 @@
 //! Samples metrics, evaluates alarms, and executes their actions.
 //!
-//! - [`publish`]: the metrics of instances, balancers and groups
+//! - [`publish`]: the metrics of instances, balancers, groups and databases
 //! - [`evaluate`]: the state of an alarm by its metric
 
 mod evaluate;
@@ -21,21 +21,21 @@ use crate::model::Region;
 use crate::model::cloudwatch::alarm::{AlarmState, HistoryItem, HistoryKind};
 use crate::model::cloudwatch::metrics::Metrics;
 use crate::state::Shared;
-use publish::Publisher;
+use publish::{Publisher, Stores};
 
 /// Interval of checks for the end of a period.
 const TICK: Duration = Duration::from_millis(200);
 
 /// Samples and evaluates until the cloud stops. `time_scale` divides the periods of alarms.
 pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) {
-    let metrics = shared.read(|cloud| cloud.metrics.clone());
+    let stores = shared.read(Stores::of);
     let mut publisher = Publisher::new(time_scale);
     let mut watcher = shared.read(|cloud| Watcher::new(cloud, time_scale));
     loop {
         let now = Utc::now();
         if publisher.is_due(now) {
-            let sources = shared.read(|cloud| publish::sources(cloud, shared.traffic()));
-            publisher.publish(&sources, &metrics, now);
+            let sources = shared.read(|cloud| publish::sources(cloud, shared.traffic(), shared.databases()));
+            publisher.publish(&sources, &stores, now);
         }
         if shared.read(|cloud| watcher.has_work(cloud, now)) {
             shared.update(|cloud| watcher.evaluate_all(cloud, now));

@@ -141,7 +141,11 @@ impl Plane {
             self.pools.iter().map(|(arn, pool)| (arn.clone(), pool.counts())).collect();
         for (key, listener) in &self.listeners {
             if let Some(wanted) = wanted.listeners.get(key) {
-                traffic.entry(wanted.balancer.clone()).or_default().connections += listener.connections();
+                let counts = traffic.entry(wanted.balancer.clone()).or_default();
+                counts.connections += listener.connections();
+                for (total, errors) in counts.own_errors.iter_mut().zip(listener.own_errors()) {
+                    *total += errors;
+                }
             }
         }
         traffic

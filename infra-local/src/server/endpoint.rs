@@ -37,6 +37,7 @@ use crate::runtime::network::{NetworkHandle, Place};
 use crate::server::calls::Calls;
 use crate::server::calls::recording::Recording;
 use crate::server::credentials::Token;
+use crate::server::events::{self, Events};
 use crate::services::s3;
 use crate::state::Shared;
 use crate::wire::body;
@@ -75,6 +76,7 @@ pub(crate) struct Server {
     endpoints: Vec<Endpoint>,
     s3: s3::Store,
     calls: Arc<Calls>,
+    events: Arc<Events>,
     admin: Admin,
     head_limit: Duration,
 }
@@ -86,15 +88,16 @@ impl Server {
         let s3 = s3::Store::new(&shared, access.enforce_iam);
         let endpoints =
             vec![Endpoint::new(shared.endpoint()), Endpoint::inside(inside(&shared), dns::is_service_endpoint)];
-        let calls = Arc::new(Calls::default());
+        let (calls, events) = (Arc::new(Calls::default()), Arc::new(Events::default()));
         let admin = Admin {
             shared: shared.clone(),
             network,
             token: access.token.clone(),
             calls: Arc::clone(&calls),
+            events: Arc::clone(&events),
             stop_requested,
         };
-        Server { shared, access, endpoints, s3, calls, admin, head_limit: HEAD_LIMIT }
+        Server { shared, access, endpoints, s3, calls, events, admin, head_limit: HEAD_LIMIT }
     }
 
     /// Accepts connections until the cloud stops, and then finishes the requests in progress.
@@ -134,6 +137,11 @@ impl Server {
         if tokio::time::timeout(GRACE, connections.shutdown()).await.is_err() {
             tracing::warn!("connections were still busy when the endpoint closed");
         }
+    }
+
+    /// Records the events of the cloud until it stops.
+    pub(crate) async fn record_events(self: Arc<Self>, phase: PhaseWatch) {
+        events::run(self.shared.clone(), Arc::clone(&self.events), phase).await;
     }
 
     /// Serves on the internet of the cloud, once it is connected.

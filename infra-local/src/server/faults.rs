@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::model::Cloud;
-use crate::model::ec2::instance::InstanceState;
+use crate::model::ec2::instance::{HOST_FAILED, InstanceState};
 use crate::model::faults::{Faults, RequestFault, Symptom};
 use crate::model::process::ProcessIdentity;
 use crate::model::{Region, Tags};
@@ -281,7 +281,7 @@ impl Shared {
             let found = cloud.running_instance(wanted);
             let found = found.and_then(|(region, id)| cloud.regions.get_mut(&region)?.ec2.instances.get_mut(&id));
             let instance = found.ok_or_else(|| FaultError::NoInstance(wanted.to_owned()))?;
-            instance.terminate("Server.InternalError", "Server.InternalError: Internal error: the host failed");
+            instance.terminate("Server.InternalError", HOST_FAILED);
             let services = instance.runtime.services.values();
             Ok::<_, FaultError>((
                 instance.id.clone(),

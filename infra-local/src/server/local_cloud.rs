@@ -84,6 +84,7 @@ impl LocalCloud {
         let mut background = Background::new();
         background.spawn(|phase| runtime::network::run(shared.clone(), network.clone(), phase));
         background.spawn(|phase| Arc::clone(&server).run(listener, phase));
+        background.spawn(|phase| Arc::clone(&server).record_events(phase));
         background.spawn(|phase| server.run_inside(network.clone(), phase));
         background.spawn(|phase| runtime::instances::run(shared.clone(), network.clone(), options.time_scale, phase));
         background.spawn(|phase| runtime::images::run(shared.clone(), phase));

@@ -5,10 +5,11 @@
 //! - [`local_cloud`]: starts and stops the parts of a cloud; [`directory`]: prepares and locks its directory
 //! - [`options`], [`credentials`], [`usage`]: the files of the cloud's directory besides its state
 //! - [`faults`]: faults on demand
-//! - [`calls`]: the recorded requests to the endpoint
+//! - [`calls`]: the recorded requests to the endpoint; [`metrics`]: the time series of CloudWatch;
+//!   [`events`]: faults, scaling, alarms, failovers and instances
 //! - [`status`], [`inventory`], [`capabilities`]: reports on resources, their identifiers, and this machine
-//! - [`network_map`]: the network with the permitted connections; [`reach`]: whether a connection gets through the network; [`tunnel`], [`session`]: connections of
-//!   users into it, and their programs in instances
+//! - [`network_map`]: the network with the permitted connections; [`reach`]: whether a connection gets through it;
+//!   [`tunnel`], [`session`]: connections of users into it, and their programs in instances
 //! - [`daemon`]: the cloud as a background process; [`running`], [`remote`]: how other processes find and administer it
 
 pub(crate) mod calls;
@@ -17,9 +18,11 @@ pub(crate) mod credentials;
 pub mod daemon;
 pub(crate) mod directory;
 pub(crate) mod endpoint;
+pub(crate) mod events;
 pub(crate) mod faults;
 pub(crate) mod inventory;
 pub(crate) mod local_cloud;
+pub(crate) mod metrics;
 pub(crate) mod network_map;
 pub(crate) mod options;
 mod party;

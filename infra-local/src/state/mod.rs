@@ -4,10 +4,11 @@
 //! - [`topics`]: subscriptions to changes below a place
 //! - [`files`]: files for their owner alone; [`address`]: the loopback addresses of the cloud
 //! - [`objects`]: S3's buckets and objects as files; [`console`]: the files of an instance's console; [`paths`]: other paths
-//! - [`traffic`], [`times`]: requests that went through load balancers
+//! - [`traffic`], [`times`]: requests that went through load balancers; [`databases`]: activity of databases
 
 pub(crate) mod address;
 pub(crate) mod console;
+pub(crate) mod databases;
 pub(crate) mod files;
 mod journal;
 pub(crate) mod objects;
@@ -30,6 +31,7 @@ use crate::model::Cloud;
 use crate::model::REGIONS;
 use crate::model::changes::Record;
 use crate::state::address::AddressBlock;
+use crate::state::databases::Databases;
 use crate::state::objects::Objects;
 use crate::state::traffic::Traffic;
 use crate::wire::Outcome;
@@ -55,6 +57,7 @@ struct Inner {
     /// The reason why the loopback interface connects instances, if it does.
     loopback_reason: OnceLock<String>,
     traffic: Traffic,
+    databases: Databases,
 }
 
 /// Replaced states, each with the time of its replacement, the oldest first.
@@ -89,6 +92,7 @@ impl Shared {
             confines: AtomicBool::new(true),
             loopback_reason: OnceLock::new(),
             traffic: Traffic::default(),
+            databases: Databases::default(),
         })))
     }
 
@@ -222,6 +226,11 @@ impl Shared {
     /// Returns the counts of the requests to load balancers since the start of the cloud.
     pub(crate) fn traffic(&self) -> &Traffic {
         &self.0.traffic
+    }
+
+    /// Returns the observations on database servers.
+    pub(crate) fn databases(&self) -> &Databases {
+        &self.0.databases
     }
 
     /// Returns the address of the endpoint, which is unspecified until the server is bound.

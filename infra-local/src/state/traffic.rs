@@ -5,11 +5,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::times::Times;
 
-/// Requests by ARN of the target group since the start of the cloud; the source of the request metrics.
+/// Requests by ARN of the target group or balancer since the start of the cloud; the source of the request metrics.
 #[derive(Debug, Default)]
 pub(crate) struct Traffic(Mutex<BTreeMap<String, Counts>>);
 
-/// Counts of one target group.
+/// Counts of one target group or balancer.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Counts {
     /// Requests that were forwarded to a target.
@@ -22,6 +22,8 @@ pub(crate) struct Counts {
     pub(crate) times: Times,
     /// Number of connected clients. Only balancers have any; their ARNs are keys besides those of target groups.
     pub(crate) connections: u64,
+    /// Errors that a balancer itself returned, with a status of 4xx and 5xx.
+    pub(crate) own_errors: [u64; 2],
 }
 
 impl Traffic {

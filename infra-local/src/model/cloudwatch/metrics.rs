@@ -8,8 +8,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 /// Limit of the time series. The series without a new sample for the longest time is dropped first.
 const SERIES: usize = 1000;
 
-/// Number of recent samples per series; older samples are merged by minute.
-const SAMPLES: usize = 1200;
+/// Number of recent moments per series whose samples are kept; older samples are merged by minute.
+const MOMENTS: usize = 1200;
+
+/// Limit of the recent samples per series. A latency has several samples per moment, one per bucket of its histogram.
+const SAMPLES: usize = 12 * MOMENTS;
 
 /// Number of merged minutes per series: a day.
 const MINUTES: usize = 1440;
@@ -108,6 +111,8 @@ pub(crate) struct Period {
 #[derive(Debug, Default)]
 struct Series {
     samples: VecDeque<Sample>,
+    /// Number of moments in `samples`. Samples of one moment are adjacent.
+    moments: usize,
     minutes: VecDeque<Sample>,
 }
 
@@ -218,6 +223,11 @@ impl Metrics {
         periods.into_values().collect()
     }
 
+    /// Returns the values of a series since a time, by the moment at which they were measured.
+    pub(crate) fn moments(&self, name: &MetricName, since: DateTime<Utc>) -> Vec<Period> {
+        self.periods(name, None, since, DateTime::<Utc>::MAX_UTC, TimeDelta::milliseconds(1))
+    }
+
     /// Returns the names that `wanted` accepts, each with the time of its last sample.
     pub(crate) fn names(&self, wanted: impl Fn(&MetricName) -> bool) -> Vec<(MetricName, DateTime<Utc>)> {
         let all = self.lock();
@@ -232,11 +242,21 @@ impl Metrics {
 
 impl Series {
     fn push(&mut self, sample: Sample) {
-        self.samples.push_back(sample);
-        if self.samples.len() <= SAMPLES {
-            return;
+        if self.samples.back().is_none_or(|last| last.time != sample.time) {
+            self.moments += 1;
         }
+        self.samples.push_back(sample);
+        while self.moments > MOMENTS || self.samples.len() > SAMPLES {
+            self.merge_oldest();
+        }
+    }
+
+    /// Moves the oldest recent sample to the merged ones.
+    fn merge_oldest(&mut self) {
         let Some(oldest) = self.samples.pop_front() else { return };
+        if self.samples.front().is_none_or(|next| next.time != oldest.time) {
+            self.moments -= 1;
+        }
         let minute = |time: DateTime<Utc>| time.timestamp().div_euclid(60);
         match self.minutes.back_mut() {
             Some(last) if minute(last.time) == minute(oldest.time) && last.unit == oldest.unit => last.merge(&oldest),
@@ -283,6 +303,28 @@ mod tests {
     }
 
     #[test]
+    fn the_samples_of_recent_moments_are_kept_and_older_ones_are_merged() {
+        let metrics = Metrics::default();
+        for second in (0..).take(MOMENTS + 61) {
+            for value in [1.0, 2.0, 3.0] {
+                metrics.record(&name("latency"), Sample::value(at(second), "Seconds", value));
+            }
+        }
+        let moments = metrics.moments(&name("latency"), at(0));
+        assert_eq!(moments.len(), MOMENTS + 2, "two minutes are merged");
+        let counts: Vec<_> = moments.iter().map(|it| it.statistic(Statistic::SampleCount)).collect();
+        assert_eq!(counts[..3], [Some(180.0), Some(3.0), Some(3.0)]);
+        assert_eq!(moments[0].statistic(Statistic::Percentile(50.0)), None);
+        assert_eq!(moments.last().unwrap().statistic(Statistic::Percentile(50.0)), Some(2.0));
+        for value in 0..2 * SAMPLES {
+            metrics.record(&name("latency"), Sample::value(at(5000), "Seconds", value as f64));
+        }
+        let last = metrics.moments(&name("latency"), at(5000));
+        let count: f64 = last.iter().filter_map(|it| it.statistic(Statistic::SampleCount)).sum();
+        assert!((count - 2.0 * SAMPLES as f64).abs() < 0.1, "{count}");
+    }
+
+    #[test]
     fn series_are_limited_and_the_stalest_one_is_dropped() {
         let metrics = Metrics::default();
         for (number, second) in (0..=SERIES).zip(0..) {
@@ -292,11 +334,11 @@ mod tests {
         assert_eq!(left.len(), SERIES);
         assert!(left.iter().all(|(left, _)| left.name != "m0"));
 
-        for second in (0..).take(SAMPLES + 600) {
+        for second in (0..).take(MOMENTS + 600) {
             metrics.record(&name("long"), Sample::value(at(second), "None", 1.0));
         }
         let all = metrics.periods(&name("long"), None, at(0), at(10_000), TimeDelta::days(1));
         let count: f64 = all.iter().filter_map(|period| period.statistic(Statistic::SampleCount)).sum();
-        assert!((count - (SAMPLES as f64 + 600.0)).abs() < 0.1, "what is merged still counts: {count}");
+        assert!((count - (MOMENTS as f64 + 600.0)).abs() < 0.1, "what is merged still counts: {count}");
     }
 }

@@ -65,6 +65,9 @@ pub(crate) struct Instance {
     pub(crate) runtime: Runtime,
 }
 
+/// Message of the state's reason when the host of an instance fails.
+pub(crate) const HOST_FAILED: &str = "Server.InternalError: Internal error: the host failed";
+
 /// EC2's states of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

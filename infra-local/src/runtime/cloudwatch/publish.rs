@@ -1,4 +1,4 @@
-//! Metrics that the cloud publishes for instances, balancers and groups.
+//! Metrics that the cloud publishes for instances, balancers, groups and databases.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use crate::model::ec2::instance::InstanceState;
 use crate::model::ec2::instance_type::InstanceType;
 use crate::runtime::autoscaling::{CORES_PER_VCPU, scaled};
 use crate::runtime::process;
+use crate::state::databases::Databases;
 use crate::state::traffic::{Counts, Traffic};
 
 /// Samples per minute of AWS's time.
@@ -27,8 +28,21 @@ pub(super) struct Publisher {
     published: Option<DateTime<Utc>>,
     /// CPU time used so far, by instance, in seconds.
     cpu: BTreeMap<String, f64>,
-    /// Counts by ARN of the target group.
+    /// Counts by ARN of the target group or balancer.
     traffic: BTreeMap<String, Counts>,
+}
+
+/// The stores of the samples.
+#[derive(Clone, Default)]
+pub(super) struct Stores {
+    pub(super) published: Metrics,
+    pub(super) always_recorded: Metrics,
+}
+
+impl Stores {
+    pub(super) fn of(cloud: &Cloud) -> Self {
+        Self { published: cloud.metrics.clone(), always_recorded: cloud.always_recorded_metrics.clone() }
+    }
 }
 
 /// The measured resources.
@@ -36,8 +50,21 @@ pub(super) struct Publisher {
 pub(super) struct Sources {
     instances: Vec<Instance>,
     targets: Vec<TargetGroup>,
-    /// Values that need no counter: metric, unit, value.
-    gauges: Vec<(MetricName, &'static str, f64)>,
+    balancers: Vec<Balancer>,
+    /// Values that need no counter.
+    gauges: Vec<Gauge>,
+    /// Values of [`ALWAYS_RECORDED`], which CloudWatch publishes only once the group has enabled its metrics.
+    always_recorded: Vec<Gauge>,
+}
+
+/// A metric, its unit and its value.
+type Gauge = (MetricName, &'static str, f64);
+
+struct Balancer {
+    arn: String,
+    /// Metrics of errors that the balancer itself returns, with a status of 4xx and 5xx.
+    errors: [MetricName; 2],
+    counts: Counts,
 }
 
 struct Instance {
@@ -60,7 +87,7 @@ struct TargetGroup {
 }
 
 /// Returns the sources of metrics in the state.
-pub(super) fn sources(cloud: &Cloud, traffic: &Traffic) -> Sources {
+pub(super) fn sources(cloud: &Cloud, traffic: &Traffic, databases: &Databases) -> Sources {
     let mut sources = Sources::default();
     for region in cloud.regions.values() {
         instances(region, &mut sources);
@@ -68,6 +95,7 @@ pub(super) fn sources(cloud: &Cloud, traffic: &Traffic) -> Sources {
         for group in region.autoscaling.groups.values() {
             capacities(region, group, &mut sources);
         }
+        database_instances(region, databases, &mut sources);
     }
     sources
 }
@@ -89,10 +117,13 @@ fn balancers(region: &Region, traffic: &Traffic, sources: &mut Sources) {
     for balancer in region.elbv2.load_balancers.values() {
         let name =
             metric(region, "AWS/ApplicationELB", "ActiveConnectionCount", [("LoadBalancer", label(&balancer.arn))]);
-        let connections = traffic.of(&balancer.arn).connections;
-        if connections > 0 {
-            sources.gauges.push((name, "Count", connections as f64));
+        let counts = traffic.of(&balancer.arn);
+        if counts.connections > 0 {
+            sources.gauges.push((name, "Count", counts.connections as f64));
         }
+        let errors = ["HTTPCode_ELB_4XX_Count", "HTTPCode_ELB_5XX_Count"]
+            .map(|name| metric(region, "AWS/ApplicationELB", name, [("LoadBalancer", label(&balancer.arn))]));
+        sources.balancers.push(Balancer { arn: balancer.arn.clone(), errors, counts });
     }
     for group in region.elbv2.target_groups.values() {
         let label = label(&group.arn);
@@ -118,12 +149,15 @@ fn balancers(region: &Region, traffic: &Traffic, sources: &mut Sources) {
     }
 }
 
-/// Adds the metrics that `EnableMetricsCollection` enables.
+/// Metrics of groups that are recorded even if the group has not enabled them.
+const ALWAYS_RECORDED: &[&str] = &["GroupDesiredCapacity", "GroupInServiceInstances"];
+
+/// Adds the metrics that `EnableMetricsCollection` enables, and those of [`ALWAYS_RECORDED`].
 fn capacities(region: &Region, group: &Group, sources: &mut Sources) {
     let count =
         |wanted: fn(&Lifecycle) -> bool| group.members.iter().filter(|member| wanted(&member.lifecycle)).count();
-    for name in &group.collected {
-        let value = match name.as_str() {
+    let gauge = |name: &str| {
+        let value = match name {
             "GroupMinSize" => group.min as usize,
             "GroupMaxSize" => group.max as usize,
             "GroupDesiredCapacity" => group.desired as usize,
@@ -134,7 +168,27 @@ fn capacities(region: &Region, group: &Group, sources: &mut Sources) {
             _ => group.members.len(),
         };
         let name = metric(region, "AWS/AutoScaling", name, [("AutoScalingGroupName", group.name.clone())]);
-        sources.gauges.push((name, "None", value as f64));
+        (name, "None", value as f64)
+    };
+    sources.gauges.extend(group.collected.iter().map(|name| gauge(name)));
+    sources.always_recorded.extend(ALWAYS_RECORDED.iter().map(|name| gauge(name)));
+}
+
+/// Adds the connections of databases, and the lag of replicas that replicate.
+fn database_instances(region: &Region, databases: &Databases, sources: &mut Sources) {
+    for instance in region.rds.instances.values().filter(|instance| instance.is_serving()) {
+        let gauge = |name: &str, unit, value| {
+            (metric(region, "AWS/RDS", name, [("DBInstanceIdentifier", instance.id.clone())]), unit, value)
+        };
+        if let Some(server) = instance.runtime.backend {
+            let connections = databases.connections(server);
+            sources.gauges.push(gauge("DatabaseConnections", "Count", connections as f64));
+        }
+        let lag = databases.lag(&instance.resource_id).filter(|_| region.rds.upstream(instance).is_some());
+        sources.gauges.extend(lag.map(|lag| match instance.cluster {
+            Some(_) => gauge("AuroraReplicaLag", "Milliseconds", lag.as_secs_f64() * 1000.0),
+            None => gauge("ReplicaLag", "Seconds", lag.as_secs_f64()),
+        }));
     }
 }
 
@@ -150,10 +204,13 @@ impl Publisher {
     }
 
     /// Records the differences since the previous samples.
-    pub(super) fn publish(&mut self, sources: &Sources, metrics: &Metrics, now: DateTime<Utc>) {
+    pub(super) fn publish(&mut self, sources: &Sources, stores: &Stores, now: DateTime<Utc>) {
         let since = self.published.replace(now).map(|published| now - published);
-        for (name, unit, value) in &sources.gauges {
-            metrics.record(name, Sample::value(now, unit, *value));
+        let metrics = &stores.published;
+        for (gauges, store) in [(&sources.gauges, metrics), (&sources.always_recorded, &stores.always_recorded)] {
+            for (name, unit, value) in gauges {
+                store.record(name, Sample::value(now, unit, *value));
+            }
         }
         self.utilisation(sources, metrics, now, since);
         let before = std::mem::take(&mut self.traffic);
@@ -163,6 +220,17 @@ impl Publisher {
             let old = if old.requests > group.counts.requests { Counts::default() } else { old };
             self.traffic.insert(group.arn.clone(), group.counts);
             requests(group, &old, metrics, now);
+        }
+        for balancer in &sources.balancers {
+            let old = before.get(&balancer.arn).map(|counts| counts.own_errors).unwrap_or_default();
+            self.traffic.insert(balancer.arn.clone(), balancer.counts);
+            for ((name, new), old) in balancer.errors.iter().zip(balancer.counts.own_errors).zip(old) {
+                // A listener that was replaced counts from 0 again.
+                let count = if new < old { new } else { new - old };
+                if count > 0 {
+                    metrics.record(name, ones(count, now));
+                }
+            }
         }
     }
 
@@ -212,15 +280,14 @@ fn requests(group: &TargetGroup, old: &Counts, metrics: &Metrics, now: DateTime<
         };
         metrics.record(&name, sample);
     };
-    let ones = |count: u64| Sample { count: count as f64, sum: count as f64, ..Sample::value(now, "Count", 1.0) };
     let requests_since = group.counts.requests - old.requests;
     for dimensions in &series {
         if requests_since > 0 {
-            record("RequestCount", dimensions, ones(requests_since));
+            record("RequestCount", dimensions, ones(requests_since, now));
         }
         for (class, (new, old)) in (2..).zip(group.counts.responses.iter().zip(&old.responses)) {
             if new > old {
-                record(&format!("HTTPCode_Target_{class}XX_Count"), dimensions, ones(new - old));
+                record(&format!("HTTPCode_Target_{class}XX_Count"), dimensions, ones(new - old, now));
             }
         }
         for (seconds, count) in group.counts.times.since(&old.times) {
@@ -234,6 +301,11 @@ fn requests(group: &TargetGroup, old: &Counts, metrics: &Metrics, now: DateTime<
             record("RequestCountPerTarget", dimensions, Sample { sum: each, ..Sample::value(now, "Count", each) });
         }
     }
+}
+
+/// Returns a sample of events that count 1 each.
+fn ones(count: u64, now: DateTime<Utc>) -> Sample {
+    Sample { count: count as f64, sum: count as f64, ..Sample::value(now, "Count", 1.0) }
 }
 
 /// Returns CloudWatch's name of the resource with this ARN.
@@ -289,28 +361,51 @@ mod tests {
 
     #[test]
     fn requests_are_published_by_balancer_and_target_group() {
-        let (metrics, mut publisher) = (Metrics::default(), Publisher::new(1.0));
+        let (stores, mut publisher) = (Stores::default(), Publisher::new(1.0));
+        let metrics = &stores.published;
         let balancer = ("LoadBalancer", "app/b/1");
         let targets = ("TargetGroup", "targetgroup/t/1");
-        publisher.publish(&counted(10, [9, 0, 1, 0], &[0.1]), &metrics, at(30));
-        publisher.publish(&counted(16, [13, 0, 1, 2], &[0.1, 0.2, 0.2, 0.5]), &metrics, at(61));
+        publisher.publish(&counted(10, [9, 0, 1, 0], &[0.1]), &stores, at(30));
+        publisher.publish(&counted(16, [13, 0, 1, 2], &[0.1, 0.2, 0.2, 0.5]), &stores, at(61));
         for dimensions in [&[balancer][..], &[targets], &[balancer, targets]] {
-            assert_eq!(value_of(&metrics, "RequestCount", dimensions, "Sum"), Some(6.0), "{dimensions:?}");
+            assert_eq!(value_of(metrics, "RequestCount", dimensions, "Sum"), Some(6.0), "{dimensions:?}");
         }
-        assert_eq!(value_of(&metrics, "HTTPCode_Target_2XX_Count", &[balancer], "Sum"), Some(4.0));
-        assert_eq!(value_of(&metrics, "HTTPCode_Target_5XX_Count", &[balancer], "Sum"), Some(2.0));
-        assert_eq!(value_of(&metrics, "HTTPCode_Target_4XX_Count", &[balancer], "Sum"), None, "what did not happen");
-        assert_eq!(value_of(&metrics, "RequestCountPerTarget", &[targets], "Sum"), Some(3.0));
-        assert_eq!(value_of(&metrics, "RequestCountPerTarget", &[balancer], "Sum"), None);
-        let average = value_of(&metrics, "TargetResponseTime", &[balancer], "Average").unwrap();
+        assert_eq!(value_of(metrics, "HTTPCode_Target_2XX_Count", &[balancer], "Sum"), Some(4.0));
+        assert_eq!(value_of(metrics, "HTTPCode_Target_5XX_Count", &[balancer], "Sum"), Some(2.0));
+        assert_eq!(value_of(metrics, "HTTPCode_Target_4XX_Count", &[balancer], "Sum"), None, "what did not happen");
+        assert_eq!(value_of(metrics, "RequestCountPerTarget", &[targets], "Sum"), Some(3.0));
+        assert_eq!(value_of(metrics, "RequestCountPerTarget", &[balancer], "Sum"), None);
+        let average = value_of(metrics, "TargetResponseTime", &[balancer], "Average").unwrap();
         assert!((average - 0.3).abs() < 1e-9, "{average}");
-        let most = value_of(&metrics, "TargetResponseTime", &[balancer], "p99").unwrap();
+        let most = value_of(metrics, "TargetResponseTime", &[balancer], "p99").unwrap();
         assert!((0.4..0.6).contains(&most), "{most}");
-        publisher.publish(&counted(1, [1, 0, 0, 0], &[0.1]), &metrics, at(90));
+        publisher.publish(&counted(1, [1, 0, 0, 0], &[0.1]), &stores, at(90));
         assert_eq!(
-            value_of(&metrics, "RequestCount", &[balancer], "Sum"),
+            value_of(metrics, "RequestCount", &[balancer], "Sum"),
             Some(7.0),
             "a counter that started again at 0"
         );
+    }
+    #[test]
+    fn own_errors_of_balancers_are_published_and_survive_a_replaced_listener() {
+        let (stores, mut publisher) = (Stores::default(), Publisher::new(1.0));
+        let balancer = ("LoadBalancer", "app/b/1");
+        let sources = |own_errors| {
+            let errors = ["HTTPCode_ELB_4XX_Count", "HTTPCode_ELB_5XX_Count"].map(|name| MetricName {
+                region: "r".to_owned(),
+                namespace: "AWS/ApplicationELB".to_owned(),
+                name: name.to_owned(),
+                dimensions: [(balancer.0.to_owned(), balancer.1.to_owned())].into(),
+            });
+            let counts = Counts { own_errors, ..Counts::default() };
+            let balancer = Balancer { arn: "arn:b".to_owned(), errors, counts };
+            Sources { balancers: vec![balancer], ..Sources::default() }
+        };
+        for (second, errors) in [(60, [0, 5]), (70, [0, 7]), (80, [0, 1])] {
+            publisher.publish(&sources(errors), &stores, at(second));
+        }
+        let sum = |name| value_of(&stores.published, name, &[balancer], "Sum");
+        assert_eq!(sum("HTTPCode_ELB_5XX_Count"), Some(8.0));
+        assert_eq!(sum("HTTPCode_ELB_4XX_Count"), None);
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::model::cloudwatch::alarm::{Alarm, Comparison, Missing};
 use crate::model::cloudwatch::metrics::{MetricName, Sample, Statistic};
+use crate::state::databases::Databases;
 use crate::state::traffic::Traffic;
 
 const REGION: &str = "us-east-1";
@@ -160,8 +161,8 @@ fn published_metrics_are_differences_of_counters() {
     let mut cloud = Cloud::default();
     cloud.complete();
     let mut publisher = Publisher::new(1.0);
-    let sources = publish::sources(&cloud, &Traffic::default());
-    publisher.publish(&sources, &cloud.metrics, at(0));
+    let sources = publish::sources(&cloud, &Traffic::default(), &Databases::default());
+    publisher.publish(&sources, &Stores::of(&cloud), at(0));
     assert!(!publisher.is_due(at(10)));
     assert!(publisher.is_due(at(15)));
     assert!(cloud.metrics.names(|_| true).is_empty(), "nothing runs, nothing is measured");

@@ -1,8 +1,11 @@
 //! Properties of a client's connection, as headers report them to targets.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use hyper::StatusCode;
 use hyper::header::HeaderValue;
 use tokio::time::Instant;
 
@@ -17,7 +20,28 @@ pub(super) struct Client {
     pub(super) address_and_port: HeaderValue,
     /// The listener's port.
     pub(super) port: HeaderValue,
+    /// Errors of the listener.
+    pub(super) errors: Arc<OwnErrors>,
     connected: Instant,
+}
+
+/// Counts of the errors that a listener returns itself, instead of a target.
+#[derive(Debug, Default)]
+pub(super) struct OwnErrors {
+    client: AtomicU64,
+    server: AtomicU64,
+}
+
+impl OwnErrors {
+    pub(super) fn count(&self, status: StatusCode) {
+        let errors = if status.is_server_error() { &self.server } else { &self.client };
+        errors.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns the counts of 4xx and 5xx.
+    pub(super) fn counts(&self) -> [u64; 2] {
+        [&self.client, &self.server].map(|errors| errors.load(Ordering::Relaxed))
+    }
 }
 
 /// TLS version and cipher suite of a client's connection.
@@ -30,7 +54,7 @@ pub(super) struct TlsInfo {
 }
 
 impl Client {
-    pub(super) fn new(peer: SocketAddr, local: SocketAddr, tls: Option<TlsInfo>) -> Self {
+    pub(super) fn new(peer: SocketAddr, local: SocketAddr, tls: Option<TlsInfo>, errors: Arc<OwnErrors>) -> Self {
         let text = |text: String| HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("unknown"));
         Self {
             peer,
@@ -39,6 +63,7 @@ impl Client {
             address: text(peer.ip().to_string()),
             address_and_port: text(peer.to_string()),
             port: HeaderValue::from(local.port()),
+            errors,
             connected: Instant::now(),
         }
     }

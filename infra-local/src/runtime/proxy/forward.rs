@@ -33,8 +33,9 @@ pub(super) async fn respond(
     let now = Instant::now();
     let leaves = request.version() < Version::HTTP_2 && client.exceeds_keep_alive(route.settings.keep_alive, now);
     let mut response = match decide(request, &route, &client, now) {
-        Decision::Forward(pending) => pending.run().await.unwrap_or_else(answer::page),
+        Decision::Forward(pending) => pending.run().await.unwrap_or_else(|status| own_error(status, &client)),
         Decision::Answer(response) => response,
+        Decision::Fail(status) => own_error(status, &client),
     };
     let own = matches!(response.body(), AnswerBody::Own(_));
     if own && !route.settings.server_header {
@@ -52,6 +53,12 @@ pub(super) async fn respond(
     response
 }
 
+/// Returns the page for an error of the balancer itself, and counts it.
+fn own_error(status: StatusCode, client: &Client) -> Response<AnswerBody> {
+    client.errors.count(status);
+    answer::page(status)
+}
+
 /// Returns the current time in HTTP's format.
 fn date() -> HeaderValue {
     let text = chrono::Utc::now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
@@ -61,15 +68,17 @@ fn date() -> HeaderValue {
 /// Result of an attempt to forward a request.
 #[allow(clippy::large_enum_variant)]
 enum Decision {
-    /// A response of the balancer.
+    /// A response that a rule declares.
     Answer(Response<AnswerBody>),
+    /// An error of the balancer.
+    Fail(StatusCode),
     Forward(Box<PendingRequest>),
 }
 
 fn decide(request: Request<Incoming>, route: &Route, client: &Client, now: Instant) -> Decision {
     let (parts, incoming) = request.into_parts();
     if let Some(status) = refusal(&parts) {
-        return Decision::Answer(answer::page(status));
+        return Decision::Fail(status);
     }
     match route.action(&parts, client.peer.ip()) {
         Action::Redirect(redirect) => Decision::Answer(answer::redirect(redirect, &parts, client)),
@@ -77,7 +86,7 @@ fn decide(request: Request<Incoming>, route: &Route, client: &Client, now: Insta
         Action::Forward(forward) => {
             let pending =
                 PendingRequest::new(Request::from_parts(parts, incoming), forward, &route.settings, client, now);
-            pending.map_or_else(|| Decision::Answer(answer::page(StatusCode::SERVICE_UNAVAILABLE)), Decision::Forward)
+            pending.map_or(Decision::Fail(StatusCode::SERVICE_UNAVAILABLE), Decision::Forward)
         }
     }
 }

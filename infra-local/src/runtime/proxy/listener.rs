@@ -17,7 +17,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
 use super::alarm::Alarms;
-use super::client::Client;
+use super::client::{Client, OwnErrors};
 use super::forward;
 use super::route::Route;
 use super::target::lock;
@@ -50,6 +50,7 @@ struct Shared {
     /// Limit of concurrent clients.
     most: usize,
     places: Arc<Semaphore>,
+    errors: Arc<OwnErrors>,
 }
 
 /// Reasons why a listener cannot run.
@@ -74,7 +75,8 @@ impl ProxyListener {
         let most = descriptors::for_clients();
         let places = Arc::new(Semaphore::new(most));
         let (route, tls_config) = (Mutex::new(Arc::new(route)), Mutex::new(config));
-        let shared = Arc::new(Shared { address, route, tls: tls_config, most, places });
+        let errors = Arc::default();
+        let shared = Arc::new(Shared { address, route, tls: tls_config, most, places, errors });
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(accept(listener, Arc::clone(&shared), workers.clone(), stopped));
         Ok(Self { address, declared: tls, shared, stop })
@@ -98,6 +100,11 @@ impl ProxyListener {
     /// Returns the number of connected clients.
     pub(crate) fn connections(&self) -> u64 {
         (self.shared.most - self.shared.places.available_permits()).saturating_sub(1) as u64
+    }
+
+    /// Returns the counts of errors that the listener itself returned, with a status of 4xx and 5xx.
+    pub(crate) fn own_errors(&self) -> [u64; 2] {
+        self.shared.errors.counts()
     }
 
     /// Returns the listener's address.
@@ -148,14 +155,15 @@ async fn serve_client(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, 
     let _best_effort = stream.set_nodelay(true);
     let config = lock(&shared.tls).clone();
     let Some(config) = config else {
-        let client = Client::new(peer, shared.address, None);
+        let client = Client::new(peer, shared.address, None, Arc::clone(&shared.errors));
         return serve_http1(stream, client, shared, stopped).await;
     };
     match tokio::time::timeout(HANDSHAKE, TlsAcceptor::from(config).accept(stream)).await {
         Ok(Ok(stream)) => {
             let connection = stream.get_ref().1;
             let http2 = tls::uses_http2(connection);
-            let client = Client::new(peer, shared.address, Some(tls::negotiated(connection)));
+            let negotiated = tls::negotiated(connection);
+            let client = Client::new(peer, shared.address, Some(negotiated), Arc::clone(&shared.errors));
             if http2 {
                 serve_http2(stream, client, shared, stopped).await;
             } else {

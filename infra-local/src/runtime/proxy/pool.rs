@@ -183,6 +183,7 @@ impl TargetPool {
             responses: answers.classes.each_ref().map(|count| count.load(Ordering::Relaxed)),
             times: answers.times.times(),
             connections: 0,
+            own_errors: [0; 2],
             requests: self.0.requests.load(Ordering::Relaxed),
             connection_errors: self.0.connection_errors.load(Ordering::Relaxed),
         }

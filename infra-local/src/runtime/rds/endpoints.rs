@@ -39,7 +39,7 @@ impl Endpoints {
             let site = interface.map_or(Site::Host, |port| network.site(Place::Interface(port.interface)));
             match site.listen(address).await {
                 Ok(listener) => {
-                    self.0.insert(endpoint, Forwarder::new(listener, targets));
+                    self.0.insert(endpoint, Forwarder::new(listener, targets, shared.databases().clone()));
                 }
                 Err(error) => {
                     let message = format!(

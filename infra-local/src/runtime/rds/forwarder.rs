@@ -10,6 +10,8 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use crate::state::databases::{Databases, OpenConnection};
+
 /// Time limit for opening a connection to a server.
 const CONNECT: Duration = Duration::from_secs(2);
 
@@ -35,9 +37,10 @@ pub(super) struct Forwarder {
 }
 
 impl Forwarder {
-    pub(super) fn new(listener: TcpListener, targets: Targets) -> Forwarder {
+    /// Forwards the connections of a listener, and counts them by server.
+    pub(super) fn new(listener: TcpListener, targets: Targets, databases: Databases) -> Forwarder {
         let targets = watch::Sender::new(targets);
-        let listening = tokio::spawn(listen(listener, targets.subscribe())).abort_handle();
+        let listening = tokio::spawn(listen(listener, targets.subscribe(), databases)).abort_handle();
         Forwarder { targets, listening }
     }
 
@@ -57,7 +60,7 @@ impl Drop for Forwarder {
     }
 }
 
-async fn listen(listener: TcpListener, targets: watch::Receiver<Targets>) {
+async fn listen(listener: TcpListener, targets: watch::Receiver<Targets>, databases: Databases) {
     let turn = Arc::new(AtomicUsize::new(0));
     loop {
         let client = match listener.accept().await {
@@ -69,16 +72,16 @@ async fn listen(listener: TcpListener, targets: watch::Receiver<Targets>) {
             }
         };
         let turn = turn.fetch_add(1, Ordering::Relaxed);
-        tokio::spawn(pass_on(client, targets.clone(), turn));
+        tokio::spawn(pass_on(client, targets.clone(), turn, databases.clone()));
     }
 }
 
 /// Forwards a connection. A client that no server accepts in time is disconnected, as by a host that is shutting down.
-async fn pass_on(mut client: TcpStream, mut targets: watch::Receiver<Targets>, turn: usize) {
+async fn pass_on(mut client: TcpStream, mut targets: watch::Receiver<Targets>, turn: usize, databases: Databases) {
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {
         let now = targets.borrow_and_update().clone();
-        if let Some(mut server) = connect(&now, turn).await {
+        if let Some((mut server, _counted)) = connect(&now, turn, &databases).await {
             let _ = (client.set_nodelay(true), server.set_nodelay(true));
             // An error of the copy concerns only client and server.
             let _ended = tokio::io::copy_bidirectional(&mut client, &mut server).await;
@@ -91,13 +94,13 @@ async fn pass_on(mut client: TcpStream, mut targets: watch::Receiver<Targets>, t
     }
 }
 
-/// Connects to the first server that accepts.
-async fn connect(targets: &Targets, turn: usize) -> Option<TcpStream> {
+/// Connects to the first server that accepts, and counts the connection.
+async fn connect(targets: &Targets, turn: usize, databases: &Databases) -> Option<(TcpStream, OpenConnection)> {
     let count = targets.turn.len();
     let in_turn = (0..count).map(|step| targets.turn[(turn + step) % count]);
     for address in in_turn.chain(targets.fallback) {
         if let Ok(Ok(server)) = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await {
-            return Some(server);
+            return Some((server, databases.connect(address)));
         }
     }
     None
@@ -138,7 +141,8 @@ mod tests {
         let (one, two, last) = (echo_name("one").await, echo_name("two").await, echo_name("last").await);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let forwarder = Forwarder::new(listener, Targets { turn: vec![one, two], fallback: Some(last) });
+        let forwarder =
+            Forwarder::new(listener, Targets { turn: vec![one, two], fallback: Some(last) }, Databases::default());
         assert_eq!(
             [read_name(address).await, read_name(address).await, read_name(address).await],
             ["one", "two", "one"]
@@ -149,5 +153,29 @@ mod tests {
         let pending = tokio::spawn(read_name(address));
         forwarder.set_targets(Targets { turn: vec![two], fallback: None });
         assert_eq!(pending.await.unwrap(), "two", "a client waits for a server");
+    }
+    #[tokio::test]
+    async fn connections_are_counted_by_server_until_they_end() {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let SocketAddr::V4(address) = server.local_addr().unwrap() else { unreachable!("it listens on IPv4") };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = listener.local_addr().unwrap();
+        let databases = Databases::default();
+        let targets = Targets { turn: vec![address.into()], fallback: None };
+        let _forwarder = Forwarder::new(listener, targets, databases.clone());
+        let count = || databases.connections((*address.ip(), address.port()));
+        let mut clients = Vec::new();
+        for connected in 1..=2 {
+            let mut client = TcpStream::connect(endpoint).await.unwrap();
+            let (mut accepted, _) = server.accept().await.unwrap();
+            accepted.write_all(b"x").await.unwrap();
+            client.read_exact(&mut [0]).await.unwrap();
+            assert_eq!(count(), connected);
+            clients.push((client, accepted));
+        }
+        clients.clear();
+        while count() > 0 {
+            tokio::task::yield_now().await;
+        }
     }
 }

@@ -89,7 +89,7 @@ impl Host {
             self.changes.borrow_and_update();
             let Some(view) = View::of(&self.shared, &self.region, &self.resource_id) else { return };
             match self.reconcile(&view).await {
-                Ok(Flow::Ended) => return,
+                Ok(Flow::Ended) => return self.shared.databases().set_lag(&self.resource_id, None),
                 Ok(Flow::Again) => {}
                 Ok(Flow::Wait) => self.wait().await,
                 Err(error) => {
@@ -300,12 +300,13 @@ impl Host {
         Ok(Flow::Again)
     }
 
-    /// Returns whether a standby has received nothing for so long that its data has to be copied again.
+    /// Returns whether a standby has received nothing for so long that its data has to be copied again. Records its lag.
     async fn is_stalled(&mut self, server: &Server, login: &Login, upstream_ready: bool) -> bool {
         if self.asked.elapsed() >= ASK_EVERY {
             self.asked = Instant::now();
-            let is_receiving = !upstream_ready || replication::is_streaming(server, login).await;
-            self.missed_checks = if is_receiving { 0 } else { self.missed_checks + 1 };
+            let lag = replication::lag(server, login).await;
+            self.shared.databases().set_lag(&self.resource_id, lag);
+            self.missed_checks = if !upstream_ready || lag.is_some() { 0 } else { self.missed_checks + 1 };
         }
         self.missed_checks >= PATIENCE
     }

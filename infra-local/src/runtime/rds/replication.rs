@@ -55,10 +55,16 @@ pub(super) async fn promote(server: &Server, standby: &Login, restores: bool) ->
     standby.query(server, "CHECKPOINT;").await.map(drop)
 }
 
-/// Returns whether a standby is connected to its primary for replication.
-pub(super) async fn is_streaming(server: &Server, standby: &Login) -> bool {
-    let question = "SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming';";
-    standby.query(server, question).await.is_ok_and(|answer| answer == "1")
+/// Returns the lag of a standby that is connected to its primary for replication; `None` when it is not.
+///
+/// A standby that has applied all of the log that it received has no lag, even if the last transaction was long ago.
+pub(super) async fn lag(server: &Server, standby: &Login) -> Option<Duration> {
+    let question = "SELECT CASE WHEN pg_last_wal_replay_lsn() >= pg_last_wal_receive_lsn() THEN 0 \
+                    ELSE coalesce(extract(epoch FROM now() - pg_last_xact_replay_timestamp()), 0) END \
+                    FROM pg_stat_wal_receiver WHERE status = 'streaming';";
+    let answer = standby.query(server, question).await.ok()?;
+    let seconds: f64 = answer.parse().ok()?;
+    Duration::try_from_secs_f64(seconds.max(0.0)).ok()
 }
 
 fn failed(output: String) -> PostgresError {

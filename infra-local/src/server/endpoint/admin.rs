@@ -1,8 +1,9 @@
-//! The paths below `/_infra/`: status, inventory, operations, calls, faults, reachability, tunnels and shutdown, for the holders of
-//! the cloud's token.
+//! The paths below `/_infra/`: status, inventory, operations, calls, metrics, events, faults, reachability, tunnels and
+//! shutdown, for the holders of the cloud's token.
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, UPGRADE};
@@ -22,8 +23,10 @@ use crate::server::calls::{self, Calls};
 use crate::server::capabilities::Capabilities;
 use crate::server::credentials;
 use crate::server::credentials::Token;
+use crate::server::events::{self, Events};
 use crate::server::faults::{self, Fault};
 use crate::server::inventory;
+use crate::server::metrics::{self, MetricsDocument};
 use crate::server::network_map;
 use crate::server::reach::{self, Reach, ReachRequest};
 use crate::server::session::{self, SessionError, SessionRequest};
@@ -35,8 +38,9 @@ use crate::state::Shared;
 const LIMIT_BYTES: usize = 64 * 1024;
 
 const PATHS: &str = "there are GET /_infra/health, GET /_infra/status, GET /_infra/inventory, GET /_infra/network, GET \
-                     /_infra/capabilities, GET /_infra/operations, GET /_infra/calls, GET /_infra/session, POST \
-                     /_infra/fault, POST /_infra/reach, POST /_infra/tunnel and POST /_infra/shutdown";
+                     /_infra/capabilities, GET /_infra/operations, GET /_infra/calls, GET /_infra/metrics, GET \
+                     /_infra/events, GET /_infra/session, POST /_infra/fault, POST /_infra/reach, POST /_infra/tunnel \
+                     and POST /_infra/shutdown";
 
 /// Handler of the administration paths.
 pub(super) struct Admin {
@@ -44,6 +48,8 @@ pub(super) struct Admin {
     pub(super) network: NetworkHandle,
     /// Recorded requests to the services.
     pub(super) calls: Arc<Calls>,
+    /// Recent events.
+    pub(super) events: Arc<Events>,
     /// Token that all paths but `health` require.
     pub(super) token: Token,
     /// Notified by `POST /_infra/shutdown`.
@@ -92,6 +98,14 @@ impl Admin {
                 Ok(page) => document(StatusCode::OK, page),
                 Err(error) => failure(StatusCode::BAD_REQUEST, &error.to_string()),
             },
+            (&Method::GET, "metrics") => match self.metrics(&query) {
+                Ok(metrics) => document(StatusCode::OK, metrics),
+                Err(error) => failure(StatusCode::BAD_REQUEST, &error.to_string()),
+            },
+            (&Method::GET, "events") => match self.events(&query) {
+                Ok(page) => document(StatusCode::OK, page),
+                Err(error) => failure(StatusCode::BAD_REQUEST, &error.to_string()),
+            },
             (&Method::GET, "session") => match self.session(&request) {
                 Ok(session) => document(StatusCode::OK, session),
                 Err(error) => failure(StatusCode::BAD_REQUEST, &error.to_string()),
@@ -111,9 +125,28 @@ impl Admin {
         Ok(self.calls.page(query.number("after")?, limit))
     }
 
+    fn metrics(&self, query: &Query) -> Result<MetricsDocument, QueryError> {
+        query.check(&["since", "region"])?;
+        let since = query.number("since")?.map_or(DateTime::UNIX_EPOCH, |since| {
+            // A time after all times has no values.
+            DateTime::from_timestamp_millis(since).unwrap_or(DateTime::<Utc>::MAX_UTC)
+        });
+        Ok(metrics::of(&self.shared, since, query.text("region")))
+    }
+
+    fn events(&self, query: &Query) -> Result<events::Page, QueryError> {
+        query.check(&["after"])?;
+        // A change that precedes the request is part of the response.
+        self.events.observe(&self.shared);
+        Ok(self.events.page(query.number("after")?.unwrap_or_default()))
+    }
+
     async fn inject(&self, request: Request<Incoming>) -> Result<String, String> {
         let fault: Fault = read(request).await?;
-        faults::network::inject(&self.shared, &self.network, &fault).await.map_err(|error| error.to_string())
+        let done = faults::network::inject(&self.shared, &self.network, &fault).await;
+        // A fault of a few requests could be used up before the next observation.
+        self.events.observe(&self.shared);
+        done.map_err(|error| error.to_string())
     }
 
     /// Connects to the port that the query names, and upgrades the HTTP connection.

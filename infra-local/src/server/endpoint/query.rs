@@ -33,6 +33,10 @@ impl Query {
         }
     }
 
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
     pub(super) fn number<N: FromStr>(&self, name: &'static str) -> Result<Option<N>, QueryError> {
         let parse = |text: &String| text.parse().map_err(|_| QueryError::NoNumber { name, text: text.clone() });
         self.0.get(name).map(parse).transpose()
