@@ -262,7 +262,7 @@ const FOLDERS: &[(&str, &str, &[&[&str]])] = &[
                 "status",
                 "usage",
             ],
-            &["faults", "reach", "session", "tunnel"],
+            &["faults", "network_map", "reach", "session", "tunnel"],
             &["endpoint", "options", "running"],
             &["directory", "remote"],
             &["local_cloud"],
