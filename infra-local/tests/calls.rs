@@ -173,6 +173,8 @@ async fn requests_of_all_protocols_and_errors_are_recorded() {
     query(&Api { key: guessed, ..api.clone() }, "iam", &[("Action", "ListUsers"), ("PathPrefix", "/")]).await;
     cloud.inject(&Fault::Throttle(Requests { count: Some(1), ..Requests::default() })).unwrap();
     query(&api, "iam", &[("Action", "ListUsers"), ("PathPrefix", "/")]).await;
+    cloud.inject(&Fault::DropAnswers(Requests { count: Some(1), ..Requests::default() })).unwrap();
+    assert_eq!(api.send("iam", Method::POST, "/", &[FORM], b"Action=ListUsers").await, None);
     insta::assert_snapshot!(outline(&calls(&cloud, &directory, 0).await), @r#"
     arn:aws:iam::000000000000:root ec2:DescribeVpcs {"Filter":[{"Name":"vpc-id","Value":["vpc-1"]}]} 200
       allows ec2:DescribeVpcs on *: root user
@@ -186,6 +188,8 @@ async fn requests_of_all_protocols_and_errors_are_recorded() {
     - lambda: null 400 UnknownService
     - iam:ListUsers null 403 SignatureDoesNotMatch
     - iam:ListUsers null 400 Throttling
+    arn:aws:iam::000000000000:root iam:ListUsers {} 200 ResponseDropped
+      allows iam:ListUsers on *: root user
     "#);
     cloud.shutdown().await;
 }

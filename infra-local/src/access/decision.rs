@@ -2,22 +2,11 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Utc};
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
 use super::policy::{self, AccessRequest, DecidingStatement, Evaluation, Verdict};
-use super::{Identity, Refusal};
+use super::{Identity, Refusal, RequestedAction};
 use crate::model::Cloud;
-
-/// An action on resources that the caller requests.
-pub(crate) struct RequestedAction<'a> {
-    /// `ec2:RunInstances`
-    pub(crate) action: &'a str,
-    /// ARNs, or `*` for actions without a resource.
-    pub(crate) resources: &'a [String],
-    pub(crate) region: &'a str,
-    pub(crate) now: DateTime<Utc>,
-}
 
 /// Result of the authorisation of an action on one resource.
 #[derive(Debug, Clone, PartialEq, Eq)]

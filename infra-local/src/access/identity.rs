@@ -6,9 +6,8 @@ use chrono::{DateTime, Utc};
 use hyper::http::request::Parts;
 
 use super::credentials::Credentials;
-use super::decision::RequestedAction;
 use super::policy::{Context, Document, Policy, PolicySource};
-use super::{Refusal, managed};
+use super::{Refusal, RequestedAction, managed};
 use crate::model::ACCOUNT;
 use crate::model::Cloud;
 use crate::model::iam::{ISSUED_KEY, ISSUED_SESSION_KEY, Iam, Session};

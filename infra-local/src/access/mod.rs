@@ -25,10 +25,22 @@ mod refusal;
 mod resource;
 
 pub use credentials::Credentials;
-pub(crate) use decision::{Decision, RequestedAction, authorise, decide, decide_unenforced, permitted};
+pub(crate) use decision::{Decision, authorise, decide, decide_unenforced, permitted};
 pub(crate) use identity::{Identity, RootKeys, identify, identify_form, secret};
 pub(crate) use managed::document as managed_document;
 pub(crate) use origin::{Endpoint, Source};
 pub(crate) use policy::Document;
 pub(crate) use refusal::Refusal;
 pub(crate) use resource::{Resource, arns};
+
+use chrono::{DateTime, Utc};
+
+/// An action on resources that the caller requests.
+pub(crate) struct RequestedAction<'a> {
+    /// `ec2:RunInstances`
+    pub(crate) action: &'a str,
+    /// ARNs, or `*` for actions without a resource.
+    pub(crate) resources: &'a [String],
+    pub(crate) region: &'a str,
+    pub(crate) now: DateTime<Utc>,
+}

@@ -55,7 +55,7 @@ pub(crate) struct RecordedCall {
     decisions: Vec<Decision>,
 }
 
-/// An error as the client received it.
+/// An error as the client received it, or the loss of the response.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct CallError {
     pub(crate) code: String,
@@ -136,6 +136,16 @@ impl Calls {
 
     fn lock(&self) -> MutexGuard<'_, Ring> {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl RecordedCall {
+    /// Records that the client did not receive the response.
+    pub(crate) fn lose_response(&mut self) {
+        self.error.get_or_insert_with(|| CallError {
+            code: "ResponseDropped".to_owned(),
+            message: "An injected fault dropped the response".to_owned(),
+        });
     }
 }
 

@@ -214,8 +214,9 @@ impl Server {
         let mut recording = Recording::new(request_id);
         let (request, remains) = body::share(request);
         let mut done = self.dispatch(request, request_id, &mut recording).await;
-        let call = recording.finish(&done.answer);
+        let mut call = recording.finish(&done.answer);
         if done.is_dropped {
+            call.lose_response();
             tracing::info!(%call, "the response is dropped");
         } else {
             tracing::debug!(%call, "request");

@@ -136,6 +136,7 @@ impl Server {
     async fn form_upload(&self, request: Request<RequestBody>, request_id: &str, recording: &mut Recording) -> Done {
         let trouble = self.shared.trouble("s3:POST");
         trouble.delay().await;
+        recording.scope("s3", "");
         recording.operation(&format!("POST {}", request.uri().path()));
         let answer = match trouble.error(Protocol::RestXml) {
             Some(error) => {
