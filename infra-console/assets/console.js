@@ -85,21 +85,32 @@ const page = {
   },
 };
 
+/** Listens to changes of these topics while the page is shown: a browser opens only six connections to a host. */
 function connect(topics) {
   const badge = document.getElementById("connection");
-  const source = new EventSource("/live");
+  let source;
   let lost = false;
-  source.addEventListener("changed", (event) => {
-    if (event.data.split(" ").some((topic) => topics.includes(topic))) page.update();
-  });
-  source.addEventListener("open", () => {
-    badge.hidden = true;
-    if (lost) page.update();
-    lost = false;
-  });
-  source.addEventListener("error", () => {
+  const open = () => {
+    source = new EventSource("/live");
+    source.addEventListener("changed", (event) => {
+      if (event.data.split(" ").some((topic) => topics.includes(topic))) page.update();
+    });
+    source.addEventListener("open", () => {
+      badge.hidden = true;
+      if (lost) page.update();
+      lost = false;
+    });
+    source.addEventListener("error", () => {
+      lost = true;
+      badge.hidden = false;
+    });
+  };
+  open();
+  window.addEventListener("pagehide", () => source.close());
+  window.addEventListener("pageshow", (event) => {
+    if (!event.persisted) return;
     lost = true;
-    badge.hidden = false;
+    open();
   });
 }
 
