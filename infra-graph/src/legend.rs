@@ -1,7 +1,7 @@
 //! The legend of shapes, colours and arrows.
 
 use super::{
-    drawing::{Arrow, Drawing, Node, Status},
+    drawing::{Arrow, Content, Drawing, Node, Status},
     layout::ARROW,
     text::{self, escaped},
 };
@@ -10,8 +10,12 @@ use std::{collections::BTreeMap, fmt::Write};
 /// The size of the texts, in pixels.
 const LEGEND: f64 = 13.0;
 
-/// Returns the legend of shapes, colours and arrows, and its width.
+/// Returns the legend of shapes, colours and arrows, and its width. A drawing without declarations has none, because its
+/// colours and arrows have other meanings.
 pub(crate) fn legend(drawing: &Drawing) -> (String, f64) {
+    if drawing.boxes.iter().all(|node| matches!(node.content, Content::Other { .. })) {
+        return (String::new(), 0.0);
+    }
     let mut svg = String::new();
     let mut x = 24.0;
     let mut entry = |svg: &mut String, sample: &dyn Fn(f64) -> String, label: &str| {

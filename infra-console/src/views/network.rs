@@ -134,13 +134,11 @@ impl<'n> Plan<'n> {
 
     /// An owner with interfaces in several subnets is beside them, in the frame of the VPC.
     fn add_vpc(&mut self, vpc: &'n Vpc) {
-        let frame = self.frame(&vpc.id, format!("{} {} ({})", vpc.region, vpc.range, vpc.id), Some(0), true);
+        let frame = self.frame(&vpc.id, format!("{} {}", vpc.region, vpc.range), Some(0), true);
         for subnet in &vpc.subnets {
             let access = if subnet.public { "public" } else { "private" };
             let alone = subnet.interfaces.iter().any(|interface| self.subnets[interface.owner.as_str()] == 1);
-            let inner = alone.then(|| {
-                self.frame(&subnet.id, format!("{} {} {access}", subnet.zone, subnet.range), Some(frame), false)
-            });
+            let inner = alone.then(|| self.frame(&subnet.id, format!("{} {access}", subnet.zone), Some(frame), false));
             for interface in &subnet.interfaces {
                 if self.owners.contains_key(interface.owner.as_str()) {
                     continue;
