@@ -108,6 +108,11 @@ impl Access {
         Ok(url)
     }
 
+    /// Returns the address of the console.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Returns the token of programs.
     pub(crate) fn token(&self) -> &Token {
         &self.token

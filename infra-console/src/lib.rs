@@ -25,7 +25,8 @@
 //! - `access`: sign-in, checks of requests, and headers of responses
 //! - `live`: notifications of changes
 //! - `pages`: HTML, one file per page
-//! - `api`: the views as JSON
+//! - `api`: the views as JSON, their OpenAPI document, and the table of both
+//! - `mcp`: the views as tools of an MCP server
 //! - `server`: addresses and routes
 
 mod access;
@@ -33,11 +34,13 @@ mod api;
 mod audit;
 mod cloud;
 mod live;
+mod mcp;
 mod pages;
 mod plot;
 mod server;
 mod source;
 mod views;
 
+pub use mcp::serve_mcp;
 pub use server::{Console, Settings};
 pub use source::{CloudAccess, Proposal, Source};

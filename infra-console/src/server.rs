@@ -8,14 +8,7 @@ use crate::{
     source::Source,
     views::Context,
 };
-use axum::{
-    Json, Router,
-    extract::{DefaultBodyLimit, State},
-    http::StatusCode,
-    middleware,
-    routing::{get, post},
-};
-use serde_json::json;
+use axum::{Router, extract::DefaultBodyLimit, middleware, routing::get};
 use sha2::{Digest, Sha256};
 use std::{
     io,
@@ -44,7 +37,6 @@ pub struct Settings {
 pub struct Console {
     listener: TcpListener,
     address: SocketAddr,
-    access: Arc<Access>,
     shared: Shared,
 }
 
@@ -63,12 +55,13 @@ impl Console {
         let address = listener.local_addr()?;
         let access = Access::new(address)?;
         let context = Arc::new(Context { source, allow_changes: settings.allow_changes });
-        Ok(Self { listener, address, access: Arc::new(access), shared: Shared { context, plans: Arc::default() } })
+        let shared = Shared { context, plans: Arc::default(), access: Arc::new(access) };
+        Ok(Self { listener, address, shared })
     }
 
     /// Returns a URL with which one browser signs in.
     pub fn url(&self) -> io::Result<String> {
-        self.access.invite()
+        self.shared.access.invite()
     }
 
     /// Returns the address.
@@ -78,38 +71,25 @@ impl Console {
 
     /// Returns the token with which programs send requests: `Authorization: Bearer TOKEN`.
     pub fn token(&self) -> &str {
-        self.access.token().as_str()
+        self.shared.access.token().as_str()
     }
 
     /// Responds to requests until the future is dropped.
     pub async fn serve(self) -> io::Result<()> {
-        let Self { listener, access, shared, .. } = self;
+        let Self { listener, shared, .. } = self;
+        let access = shared.access.clone();
         let changes = Changes::watch(shared.context.clone());
         let live = Router::new().route("/live", get(live::stream)).with_state(changes);
-        let invitations = Router::new().route("/api/sign-in", post(invite)).with_state(access.clone());
         let routes = Router::new()
             .merge(pages::routes())
-            .nest("/api", api::routes())
+            .merge(api::routes())
             .fallback(pages::unknown)
             .with_state(shared)
             .merge(live)
-            .merge(invitations)
             .layer(middleware::from_fn_with_state(access, access::check))
             .layer(DefaultBodyLimit::max(LIMIT_BYTES));
         axum::serve(listener, routes).await
     }
-}
-
-/// Returns a URL for another browser, to programs of the user.
-async fn invite(
-    State(access): State<Arc<Access>>,
-    caller: axum::Extension<access::Caller>,
-) -> Result<Json<serde_json::Value>, StatusCode> {
-    if !caller.is_program() {
-        return Err(StatusCode::FORBIDDEN);
-    }
-    let url = access.invite().map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
-    Ok(Json(json!({ "url": url })))
 }
 
 /// Returns the address of the console of a directory.

@@ -8,13 +8,14 @@ mod browser;
 mod running;
 mod source;
 
+pub(super) use source::SessionSource;
+
 use crate::{exit::Exit, failure::Failure, session::Session};
 use clap::Args;
 use infra_console::{Console, Settings};
 use infra_core::diagnostic::Diagnostic;
 use running::RunningConsole;
 use serde_json::json;
-use source::SessionSource;
 use std::{io, path::Path, process::ExitCode, sync::Arc};
 
 /// Serve a web page that shows the stack and the local cloud

@@ -10,6 +10,7 @@ mod import;
 mod local;
 mod login_check;
 mod ls;
+mod mcp;
 mod new;
 mod output;
 mod preview;
@@ -62,6 +63,8 @@ enum Command {
     Rollback(rollback::RollbackArgs),
     Graph(graph::GraphArgs),
     Console(console::ConsoleArgs),
+    /// Serve the stack to editors and agents as MCP tools on standard input and output
+    Mcp,
     #[command(subcommand)]
     State(state::StateCommand),
     #[command(subcommand)]
@@ -98,6 +101,7 @@ pub(crate) async fn run(arguments: Arguments, cli: &'static Cli) -> Result<ExitC
         Command::Rollback(arguments) => rollback::run(&session().await?, &arguments).await,
         Command::Graph(arguments) => graph::run(&session().await?, &arguments).await,
         Command::Console(arguments) => console::run(session().await?, &arguments).await,
+        Command::Mcp => mcp::run(session().await?).await,
         Command::State(command) => state::run(&session().await?, &command).await,
         Command::Config(command) => config::run(&session().await?, command).await,
         Command::Secrets(command) => secrets::run(&session().await?, command).await,

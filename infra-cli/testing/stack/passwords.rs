@@ -1,5 +1,6 @@
 //! A program of passwords, with values of each kind.
 
+use crate::variables::PRINT;
 use infra_cli::StackOutputs;
 use infra_core::{
     Config, Options, Result, Stack,
@@ -20,6 +21,9 @@ pub(crate) async fn demonstrate(outputs: StackOutputs) -> Result<(), Diagnostic>
 /// Declares passwords, which exist in the state alone and need no cloud. With the value `gate`, the creation of `gated`
 /// waits until that file exists.
 pub(crate) fn declare(stack: &Stack, config: &Config) -> Result {
+    if let Ok(text) = std::env::var(PRINT) {
+        println!("{text}");
+    }
     let port = config.get_or("port", 80_u16)?;
     let zones: Vec<String> = config.object("zones")?.unwrap_or_default();
     let token = config.secret("token")?.unwrap_or_else(|| "none".into());

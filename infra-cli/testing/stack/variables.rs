@@ -9,5 +9,8 @@ pub(crate) const ACCOUNT: &str = "TEST_ACCOUNT";
 /// Port whose use by another process the program exports as `occupied`.
 pub(crate) const PORT: &str = "TEST_PORT";
 
+/// Text that the program prints to standard output.
+pub(crate) const PRINT: &str = "TEST_PRINT";
+
 /// Makes the program fail.
 pub(crate) const FAIL: &str = "TEST_FAIL";

@@ -7,6 +7,7 @@ mod config;
 mod http;
 mod interrupt;
 mod local;
+mod mcp;
 mod place;
 mod records;
 mod runs;

@@ -13,7 +13,7 @@ mod resource;
 mod runs;
 
 use crate::{
-    access::Caller,
+    access::{Access, Caller},
     views::{Context, Problem, plan::Plans},
 };
 use askama::Template;
@@ -32,6 +32,7 @@ use std::{convert::Infallible, sync::Arc};
 pub(crate) struct Shared {
     pub(crate) context: Arc<Context>,
     pub(crate) plans: Arc<Plans>,
+    pub(crate) access: Arc<Access>,
 }
 
 /// The pages in the navigation: path, title.
@@ -74,7 +75,7 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    fn navigation(&self) -> impl Iterator<Item = (&'static str, &'static str, bool)> + '_ {
+    pub(crate) fn navigation(&self) -> impl Iterator<Item = (&'static str, &'static str, bool)> + '_ {
         NAVIGATION.iter().map(|(path, title)| {
             let current = if *path == "/" { self.path == "/" } else { self.path.starts_with(path) };
             (*path, *title, current)
@@ -131,7 +132,7 @@ impl IntoResponse for Failure {
 }
 
 /// Renders a page.
-fn render(page: &impl Template) -> Response {
+pub(crate) fn render(page: &impl Template) -> Response {
     match page.render() {
         Ok(html) => Html(html).into_response(),
         Err(error) => {

@@ -16,10 +16,11 @@ pub(crate) use report::Caption;
 pub(crate) use scale::format_value;
 
 use infra_core::diagnostic::Diagnostic;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Values over time.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct Plot {
     /// Unit of all series, such as `ms`.
     pub(crate) unit: &'static str,
@@ -32,7 +33,7 @@ pub(crate) struct Plot {
 }
 
 /// Form of the series of a plot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Shape {
     /// Lines between the values.
@@ -44,16 +45,16 @@ pub(crate) enum Shape {
 }
 
 /// A named series.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct Series {
     pub(crate) name: String,
     pub(crate) colour: Colour,
-    /// Times in ascending order. `None` interrupts the line.
+    /// Times, in milliseconds since 1970 and in ascending order, and values. `None` interrupts the line.
     pub(crate) points: Vec<(i64, Option<f64>)>,
 }
 
 /// A moment that a vertical line marks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Mark {
     /// Number of the event, which is shown at the line.
     pub(crate) number: u64,

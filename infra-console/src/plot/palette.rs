@@ -4,10 +4,11 @@
 //! colour, and `metrics.css` maps it to a variable. A plot in a file has the colours of the light theme.
 
 use plotters::style::RGBColor;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// A colour by its meaning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Colour {
     /// One of the colours of series, from 0.

@@ -1,9 +1,14 @@
 //! Events of the local cloud: faults, scaling, alarms, failovers and instances.
 
-use super::{Context, Problem, range::Range, text::clean};
+use super::{
+    Context, Problem, Query,
+    range::{Range, RangeQuery},
+    text::clean,
+};
 use crate::plot::{Colour, Mark};
 use chrono::{DateTime, SecondsFormat, Utc};
 use infra_core::diagnostic::Diagnostic;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The largest number of events of a view.
@@ -13,7 +18,7 @@ const EVENTS: usize = 200;
 const TEXT: usize = 400;
 
 /// The events of a time range.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub(crate) struct Events {
     /// The events, the oldest first.
     pub(crate) events: Vec<Event>,
@@ -22,7 +27,7 @@ pub(crate) struct Events {
 }
 
 /// An event.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Event {
     pub(crate) number: u64,
     pub(crate) at: DateTime<Utc>,
@@ -36,7 +41,7 @@ pub(crate) struct Event {
 }
 
 /// Kind of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum EventKind {
     Fault,
@@ -47,6 +52,23 @@ pub(crate) enum EventKind {
     /// A kind of a later version of the local cloud.
     #[serde(other)]
     Other,
+}
+
+/// Parameters of the events.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct EventsQuery {
+    #[serde(flatten)]
+    range: RangeQuery,
+}
+
+impl Query for EventsQuery {
+    type View = Events;
+
+    async fn load(self, context: &Context) -> Result<Events, Problem> {
+        let range = self.range.range(Utc::now())?;
+        only_local(context)?;
+        Ok(Events::load(context).await?.within(&range))
+    }
 }
 
 #[derive(Deserialize)]
@@ -124,6 +146,15 @@ impl Events {
     pub(crate) fn within(&self, range: &Range) -> Self {
         self.filtered(|event| range.contains(event.at.timestamp_millis()))
     }
+}
+
+/// Refuses a stack whose target is AWS.
+pub(crate) fn only_local(context: &Context) -> Result<(), Problem> {
+    if context.source.target() == "local" {
+        return Ok(());
+    }
+    let diagnostic = Diagnostic::error("this page shows the local cloud, and the target of the stack is AWS");
+    Err(diagnostic.hint("CloudWatch has the metrics of resources on AWS; faults can be injected locally only").into())
 }
 
 /// Returns the problem of a document that the console does not understand.

@@ -1,13 +1,14 @@
 //! Faults of the local cloud: the active ones, the past ones, and the request of a new one.
 
 use super::{
-    Context, Problem,
-    events::{EventKind, Events},
+    Context, Problem, Query,
+    events::{EventKind, Events, only_local},
     inventory::{Inventory, Kind, Resource},
-    metrics::only_local,
+    schemas::DiagnosticSchema,
 };
 use crate::audit::{self, Action};
 use infra_core::diagnostic::Diagnostic;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -21,7 +22,7 @@ const LONGEST_DELAY: u64 = 60_000;
 const NAME: usize = 256;
 
 /// A fault, in the form of the local cloud's `POST /_infra/fault`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "fault", rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Fault {
     /// The host of an instance fails.
@@ -55,7 +56,7 @@ pub(crate) enum Fault {
 }
 
 /// Requests that a fault applies to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Requests {
     /// Pattern of operations, such as `ec2:Run*`.
     #[serde(default = "all")]
@@ -77,12 +78,13 @@ fn always() -> u8 {
 }
 
 /// The faults of the local cloud and the choices for a new one.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Faults {
     pub(crate) active: Vec<ActiveFault>,
     /// Faults that were injected and ended, the oldest first.
     pub(crate) past: Events,
     /// Reason why the past faults are not known.
+    #[schemars(with = "Option<DiagnosticSchema>")]
     pub(crate) past_problem: Option<Diagnostic>,
     /// Instances that can be killed.
     pub(crate) instances: Vec<Resource>,
@@ -96,7 +98,7 @@ pub(crate) struct Faults {
 }
 
 /// An active fault.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct ActiveFault {
     pub(crate) text: String,
     /// The request that ends only this fault. The local cloud ends the others together.
@@ -104,10 +106,23 @@ pub(crate) struct ActiveFault {
 }
 
 /// A side of a network fault.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Place {
     pub(crate) id: String,
     pub(crate) label: String,
+}
+
+/// The parameters of the faults: none.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FaultsQuery {}
+
+impl Query for FaultsQuery {
+    type View = Faults;
+
+    async fn load(self, context: &Context) -> Result<Faults, Problem> {
+        Faults::load(context).await
+    }
 }
 
 impl Faults {

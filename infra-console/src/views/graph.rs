@@ -1,21 +1,23 @@
 //! The resources and their dependencies, as a picture and as data.
 
 use super::{
-    Context, Problem,
+    Context, Problem, Query,
     overview::Overview,
     runs::{self, StepOutcome},
+    schemas::UrnSchema,
     system::{Status, System},
 };
 use infra_core::{graph::ResourceGraph, urn::Urn};
 use infra_graph::{Drawing, Layout, Markup, Node, Status as Colour, SvgOptions, svg};
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Number of boxes above which components and types are single boxes.
 const MOST: usize = 250;
 
 /// The resources and their dependencies.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Graph {
     #[serde(flatten)]
     pub(crate) overview: Overview,
@@ -29,11 +31,39 @@ pub(crate) struct Graph {
 }
 
 /// A resource or lookup.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "GraphNode")]
 pub(crate) struct Resource {
+    #[schemars(with = "UrnSchema")]
     pub(crate) urn: Urn,
     pub(crate) status: Status,
+    /// URNs of the resources that it uses.
+    #[schemars(with = "BTreeSet<UrnSchema>")]
     pub(crate) uses: BTreeSet<Urn>,
+}
+
+/// The parameters of the graph.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GraphQuery {
+    /// Text in the URNs of the returned resources, such as a name or a part of a type. All resources if omitted.
+    search: Option<String>,
+    /// Status of the returned resources. All resources if omitted.
+    status: Option<Status>,
+}
+
+impl Query for GraphQuery {
+    type View = Graph;
+
+    async fn load(self, context: &Context) -> Result<Graph, Problem> {
+        let mut graph = Graph::of(context, &System::load(context).await?).await;
+        let wanted = self.search.unwrap_or_default().to_lowercase();
+        graph.resources.retain(|resource| {
+            resource.urn.as_str().to_lowercase().contains(&wanted)
+                && self.status.is_none_or(|status| resource.status == status)
+        });
+        Ok(graph)
+    }
 }
 
 impl Graph {
@@ -41,12 +71,18 @@ impl Graph {
     pub(crate) async fn load(context: &Context, expanded: &BTreeSet<String>) -> Result<Self, Problem> {
         let system = System::load(context).await?;
         let (svg, grouped) = draw(&system, &runs::latest(context), expanded);
+        Ok(Self { svg, grouped, ..Self::of(context, &system).await })
+    }
+
+    /// Returns the graph without its picture.
+    async fn of(context: &Context, system: &System) -> Self {
         let resources = system.urns().into_iter().map(|urn| Resource {
             urn: urn.clone(),
             status: system.status(urn),
             uses: system.dependencies(urn),
         });
-        Ok(Self { resources: resources.collect(), overview: Overview::of(context, &system).await, svg, grouped })
+        let overview = Overview::of(context, system).await;
+        Self { overview, resources: resources.collect(), svg: String::new(), grouped: false }
     }
 }
 

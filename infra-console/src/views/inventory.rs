@@ -2,6 +2,7 @@
 
 use super::{Context, text::clean};
 use crate::cloud::CloudError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +22,8 @@ pub(crate) struct Inventory {
 }
 
 /// A resource with metrics.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[schemars(rename = "MeasuredResource")]
 pub(crate) struct Resource {
     pub(crate) kind: Kind,
     pub(crate) region: String,
@@ -33,8 +35,9 @@ pub(crate) struct Resource {
 }
 
 /// Kind of a resource, in the order of the page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(rename = "MeasuredKind")]
 pub(crate) enum Kind {
     Balancer,
     Group,

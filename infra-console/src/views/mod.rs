@@ -11,17 +11,21 @@ pub(crate) mod network;
 pub(crate) mod overview;
 pub(crate) mod parameters;
 pub(crate) mod plan;
+pub(crate) mod preview;
 pub(crate) mod properties;
 pub(crate) mod range;
 pub(crate) mod resource;
 pub(crate) mod runs;
+pub(crate) mod schemas;
 pub(crate) mod system;
 pub(crate) mod text;
 
 use crate::{cloud::CloudError, source::Source};
 use axum::http::StatusCode;
 use infra_core::diagnostic::Diagnostic;
-use serde::Serialize;
+use schemars::JsonSchema;
+use schemas::DiagnosticSchema;
+use serde::{Serialize, de::DeserializeOwned};
 use std::sync::Arc;
 
 /// What all views read.
@@ -31,12 +35,24 @@ pub(crate) struct Context {
     pub(crate) allow_changes: bool,
 }
 
+/// The parameters with which programs request a view: as a route of the JSON API, and as an MCP tool.
+///
+/// The fields of the implementing type are the parameters, and their documentation is that of the parameters.
+pub(crate) trait Query: DeserializeOwned + JsonSchema + Send + 'static {
+    /// The view. It contains no secret.
+    type View: Serialize + JsonSchema + Send;
+
+    /// Reads the view.
+    fn load(self, context: &Context) -> impl Future<Output = Result<Self::View, Problem>> + Send;
+}
+
 /// A view that cannot be shown: the reason, and what to do.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Problem {
     #[serde(skip)]
     pub(crate) status: StatusCode,
     #[serde(flatten)]
+    #[schemars(with = "DiagnosticSchema")]
     pub(crate) diagnostic: Diagnostic,
 }
 

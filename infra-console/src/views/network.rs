@@ -1,8 +1,9 @@
 //! The network of the local cloud: VPCs, subnets, interfaces, and the connections that are permitted.
 
-use super::{Context, Problem};
+use super::{Context, Problem, Query};
 use infra_core::diagnostic::Diagnostic;
 use infra_graph::{Content, Drawing, Frame, Layout, Markup, Node, Status, SvgOptions, svg};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +14,7 @@ const INTERNET: &str = "internet";
 const MOST: usize = 300;
 
 /// The network, as the local cloud describes it.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Network {
     pub(crate) vpcs: Vec<Vpc>,
     /// Pairs of VPCs with an active peering connection.
@@ -22,7 +23,7 @@ pub(crate) struct Network {
     pub(crate) connections: Option<Vec<Connection>>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Vpc {
     pub(crate) id: String,
     pub(crate) region: String,
@@ -32,7 +33,7 @@ pub(crate) struct Vpc {
     pub(crate) subnets: Vec<Subnet>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Subnet {
     pub(crate) id: String,
     pub(crate) zone: String,
@@ -42,7 +43,7 @@ pub(crate) struct Subnet {
     pub(crate) interfaces: Vec<Interface>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Interface {
     pub(crate) id: String,
     /// ID or name of the resource that the interface belongs to.
@@ -54,11 +55,24 @@ pub(crate) struct Interface {
 }
 
 /// Connections from one resource to another one that the network permits.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Connection {
     pub(crate) from: String,
     pub(crate) to: String,
     pub(crate) ports: BTreeSet<u16>,
+}
+
+/// The parameters of the network: none.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NetworkQuery {}
+
+impl Query for NetworkQuery {
+    type View = Network;
+
+    async fn load(self, context: &Context) -> Result<Network, Problem> {
+        Network::load(context).await
+    }
 }
 
 impl Network {

@@ -1,19 +1,24 @@
 //! The stack at a glance.
 
 use super::{
-    Context, Problem,
+    Context, Problem, Query,
     properties::{Property, properties},
+    schemas::DiagnosticSchema,
     system::{Status, System},
 };
 use infra_core::{diagnostic::Diagnostic, value::Value};
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// The stack at a glance.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Overview {
+    /// Name of the program.
     pub(crate) program: String,
+    /// Name of the stack.
     pub(crate) stack: String,
+    /// Name of the target: `local` or `aws`.
     pub(crate) target: String,
     /// Serial of the recorded state; 0 before the first deployment.
     pub(crate) serial: u64,
@@ -22,12 +27,13 @@ pub(crate) struct Overview {
     /// The exports of the last deployment.
     pub(crate) outputs: Vec<Property>,
     /// Reason why the program declares no resources.
+    #[schemars(with = "Option<DiagnosticSchema>")]
     pub(crate) program_problem: Option<Diagnostic>,
     pub(crate) cloud: CloudSummary,
 }
 
 /// The local cloud at a glance.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "state")]
 pub(crate) enum CloudSummary {
     /// The target is AWS.
@@ -35,16 +41,34 @@ pub(crate) enum CloudSummary {
     /// The target is local, and no local cloud runs.
     Stopped,
     /// A local cloud runs, and does not respond.
-    Silent { reason: String },
+    Silent {
+        /// Reason.
+        reason: String,
+    },
     /// A local cloud runs.
     Running {
+        /// URL of the endpoint.
         endpoint: String,
+        /// Number of running instances.
         instances: usize,
         /// Descriptions of the active faults.
         faults: Vec<String>,
         /// `true` if instances have network namespaces.
         namespaces: bool,
     },
+}
+
+/// The parameters of the overview: none.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OverviewQuery {}
+
+impl Query for OverviewQuery {
+    type View = Overview;
+
+    async fn load(self, context: &Context) -> Result<Overview, Problem> {
+        Overview::load(context).await
+    }
 }
 
 impl Overview {

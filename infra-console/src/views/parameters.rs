@@ -4,6 +4,7 @@ use super::Problem;
 use axum::http::StatusCode;
 use chrono::{DateTime, NaiveDateTime, NaiveTime, Utc};
 use infra_core::diagnostic::{Diagnostic, did_you_mean};
+use serde::{Deserialize, Deserializer, de::Error as _};
 use std::collections::BTreeMap;
 
 /// The longest value, in bytes.
@@ -25,12 +26,19 @@ impl Parameters {
                     unknown.hint(hint.unwrap_or_else(|| format!("the parameters are {}", known.join(", ")))),
                 ));
             };
-            if value.len() > LONGEST {
-                let long = Diagnostic::error(format!("the parameter `{name}` is longer than {LONGEST} bytes"));
-                return Err(bad_request(long.hint("use a shorter text")));
+            if let Some(value) = checked(name, &value)? {
+                given.insert(*name, value);
             }
-            if !value.trim().is_empty() {
-                given.insert(*name, value.trim().to_owned());
+        }
+        Ok(Self(given))
+    }
+
+    /// Returns the parameters of a program's request.
+    pub(crate) fn of(all: impl IntoIterator<Item = (&'static str, Option<String>)>) -> Result<Self, Problem> {
+        let mut given = BTreeMap::new();
+        for (name, value) in all {
+            if let Some(value) = checked(name, value.as_deref().unwrap_or_default())? {
+                given.insert(name, value);
             }
         }
         Ok(Self(given))
@@ -79,6 +87,33 @@ impl Parameters {
         let pairs = kept.chain(changes.iter().copied()).filter(|(_, value)| !value.is_empty());
         let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
         if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+    }
+}
+
+/// Returns a value without spaces around it; `None` if it is empty.
+fn checked(name: &str, value: &str) -> Result<Option<String>, Problem> {
+    if value.len() > LONGEST {
+        let long = Diagnostic::error(format!("the parameter `{name}` is longer than {LONGEST} bytes"));
+        return Err(bad_request(long.hint("use a shorter text")));
+    }
+    Ok(Some(value.trim()).filter(|value| !value.is_empty()).map(str::to_owned))
+}
+
+/// Deserialises a truth value of JSON or of a URL, where check boxes of forms send `on`.
+pub(crate) fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Flag {
+        Bool(bool),
+        Text(String),
+    }
+    match Flag::deserialize(deserializer)? {
+        Flag::Bool(flag) => Ok(flag),
+        Flag::Text(text) => match text.as_str() {
+            "on" | "true" => Ok(true),
+            "" | "off" | "false" => Ok(false),
+            _ => Err(D::Error::custom("expected `true` or `false`")),
+        },
     }
 }
 

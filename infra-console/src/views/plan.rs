@@ -1,6 +1,6 @@
 //! Plans that a user may approve.
 
-use super::{Context, Problem};
+use super::{Context, Problem, schemas::ActionSchema};
 use crate::audit::{self, Action as Audited};
 use infra_core::{
     diagnostic::Diagnostic,
@@ -9,6 +9,7 @@ use infra_core::{
     plan::{Plan as EnginePlan, Step as PlannedStep},
     urn::Pattern,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -70,28 +71,35 @@ pub(crate) struct Plan {
 }
 
 /// A step of a plan.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct Step {
     pub(crate) urn: String,
     pub(crate) name: String,
+    /// Type token, such as `aws:ec2:Instance`.
     pub(crate) kind: String,
+    #[schemars(with = "ActionSchema")]
     pub(crate) action: Action,
     pub(crate) region: Option<String>,
+    /// Reason of the action.
     pub(crate) note: Option<String>,
+    /// The differing properties.
     pub(crate) changes: Vec<Change>,
     /// `true` if it is on the longest chain of steps.
     pub(crate) critical: bool,
+    /// Duration in an earlier run, in milliseconds.
     pub(crate) expected_ms: Option<u64>,
 }
 
 /// A differing property of a step.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct Change {
+    /// Names and indices, separated by dots.
     pub(crate) path: String,
     /// `None` if the property was absent.
     pub(crate) old: Option<String>,
     /// `None` if the property will be absent.
     pub(crate) new: Option<String>,
+    /// `true` if the change replaces the resource.
     pub(crate) replaces: bool,
 }
 
@@ -185,6 +193,12 @@ fn failures(report: Report) -> Vec<Diagnostic> {
 }
 
 impl Plan {
+    /// Plans the changes of the program, without keeping the plan for an approval.
+    pub(crate) async fn preview(context: &Context, replace: Vec<Pattern>) -> Result<Self, Problem> {
+        let proposal = context.source.preview(replace).await?;
+        Self::of(context, &proposal.plan).await
+    }
+
     async fn of(context: &Context, plan: &EnginePlan) -> Result<Self, Problem> {
         let history = context.source.history().await?;
         let expected = |urn: &_, action| history.iter().rev().find_map(|entry| entry.durations.of(urn, action));

@@ -1,13 +1,14 @@
 //! The properties of a resource as rows.
 
 use infra_core::value::Value;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The longest text that a row shows.
 const LONGEST: usize = 4000;
 
 /// A property: the path of a value, and the value as text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Property {
     /// Names and indices, separated by dots.
     pub(crate) path: String,

@@ -3,6 +3,7 @@
 use crate::views::Problem;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use infra_core::diagnostic::Diagnostic;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Time ranges that end now: name, title, minutes.
@@ -16,10 +17,10 @@ const CUSTOM: &str = "custom";
 const LONGEST: TimeDelta = TimeDelta::days(7);
 
 /// Parameters of a time range.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct RangeQuery {
-    /// A name of [`RANGES`], or `custom`.
+    /// Time range that ends now: `5m`, `15m`, `1h`, `3h`; or `custom`. The last 5 minutes if empty.
     pub(crate) range: String,
     /// Start of a custom range: `2026-11-30T09:00` (UTC) or RFC 3339.
     pub(crate) from: String,
@@ -28,9 +29,9 @@ pub(crate) struct RangeQuery {
 }
 
 /// A time range, in milliseconds since 1970.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Range {
-    /// A name of [`RANGES`], or `custom`.
+    /// `5m`, `15m`, `1h`, `3h` or `custom`.
     pub(crate) name: &'static str,
     pub(crate) from: i64,
     pub(crate) to: i64,

@@ -1,9 +1,10 @@
 //! One resource.
 
 use super::{
-    Context, Problem,
+    Context, Problem, Query,
     properties::{self, Property, properties},
     runs::{PastStep, steps_of},
+    schemas::{MarksSchema, UrnSchema},
     system::{Status, System},
 };
 use crate::audit::{self, Action};
@@ -12,16 +13,21 @@ use infra_core::{
     state::{Generation, Marks, OpenOperation},
     urn::Urn,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One resource, without its secrets.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Resource {
+    #[schemars(with = "UrnSchema")]
     pub(crate) urn: Urn,
+    /// Type token, such as `aws:ec2:Instance`.
     pub(crate) kind: String,
     pub(crate) name: String,
     pub(crate) status: Status,
+    /// `true` if the program declares it.
     pub(crate) declared: bool,
+    /// The recorded generation; `None` if it is not deployed.
     pub(crate) current: Option<Record>,
     /// Replaced generations that are still to be deleted.
     pub(crate) deposed: Vec<Record>,
@@ -34,30 +40,36 @@ pub(crate) struct Resource {
 }
 
 /// A recorded generation.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Record {
+    /// ID at the provider; `None` for a lookup.
     pub(crate) id: Option<String>,
     pub(crate) region: Option<String>,
+    /// Number of the generation, from 0 on.
     pub(crate) generation: u32,
     pub(crate) inputs: Vec<Property>,
     pub(crate) outputs: Vec<Property>,
+    #[schemars(with = "MarksSchema")]
     pub(crate) marks: Marks,
     /// The operation that last changed it.
     pub(crate) operation: Option<String>,
 }
 
 /// A resource that another one uses, or that uses it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Related {
+    #[schemars(with = "UrnSchema")]
     pub(crate) urn: Urn,
     pub(crate) status: Status,
 }
 
 /// An operation of the journal without a known outcome.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Operation {
     pub(crate) id: String,
+    /// `create`, `update` or `delete`.
     pub(crate) verb: String,
+    /// Time of the start, RFC 3339.
     pub(crate) at: String,
 }
 
@@ -74,6 +86,22 @@ pub(crate) struct Secret {
 pub(crate) enum Part {
     Inputs,
     Outputs,
+}
+
+/// The parameters of a resource.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ResourceQuery {
+    /// URN of the resource, as the graph lists it.
+    urn: String,
+}
+
+impl Query for ResourceQuery {
+    type View = Resource;
+
+    async fn load(self, context: &Context) -> Result<Resource, Problem> {
+        Resource::load(context, &self.urn).await
+    }
 }
 
 impl Resource {

@@ -1,23 +1,28 @@
 //! The recorded runs of the stack.
 
-use super::{Context, Problem};
+use super::{
+    Context, Problem, Query,
+    schemas::{ActionSchema, DiagnosticSchema, UrnSchema},
+};
 use chrono::{DateTime, Utc};
 use infra_core::{diagnostic::Diagnostic, diff::Action, urn::Urn};
 use infra_records::{Outcome, RecordSummary, Run as Recorded, Status as RecordStatus, critical_path, find, list};
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Number of steps that a view contains.
 const STEPS: usize = 2_000;
 
 /// The runs of the stack, the newest first.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Runs {
     pub(crate) runs: Vec<Summary>,
 }
 
 /// A run without its steps.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RunSummary")]
 pub(crate) struct Summary {
     pub(crate) id: String,
     pub(crate) command: String,
@@ -30,12 +35,14 @@ pub(crate) struct Summary {
     /// Duration until now, or until the end, in milliseconds; `None` for a run whose process was killed.
     pub(crate) elapsed_ms: Option<u64>,
     /// Number of successful steps by action; of planned steps for a preview.
+    #[schemars(with = "BTreeMap<ActionSchema, usize>")]
     pub(crate) counts: BTreeMap<Action, usize>,
 }
 
 /// Progress of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(rename = "RunStatus")]
 pub(crate) enum Status {
     Running,
     Succeeded,
@@ -47,7 +54,7 @@ pub(crate) enum Status {
 }
 
 /// A run with its steps.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Run {
     #[serde(flatten)]
     pub(crate) summary: Summary,
@@ -60,7 +67,9 @@ pub(crate) struct Run {
     /// End of the planning.
     pub(crate) planned_ms: Option<u64>,
     /// Warnings, errors and notes, the oldest first.
+    #[schemars(with = "Vec<DiagnosticSchema>")]
     pub(crate) messages: Vec<Diagnostic>,
+    #[schemars(with = "Vec<DiagnosticSchema>")]
     pub(crate) failures: Vec<Diagnostic>,
     /// Outcomes of the operations that an earlier run left open.
     pub(crate) settled: Vec<String>,
@@ -71,9 +80,12 @@ pub(crate) struct Run {
 }
 
 /// A step of a run. Times are in milliseconds from the start of the run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RunStep")]
 pub(crate) struct Step {
+    #[schemars(with = "UrnSchema")]
     pub(crate) urn: Urn,
+    #[schemars(with = "ActionSchema")]
     pub(crate) action: Action,
     pub(crate) started_ms: Option<u64>,
     /// End of the step; `None` while it is executed.
@@ -83,11 +95,12 @@ pub(crate) struct Step {
     pub(crate) critical: bool,
     /// Last progress.
     pub(crate) progress: Option<String>,
+    #[schemars(with = "Option<DiagnosticSchema>")]
     pub(crate) error: Option<Diagnostic>,
 }
 
 /// Result of a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum StepOutcome {
     Waiting,
@@ -149,6 +162,35 @@ impl StepOutcome {
             StepOutcome::Failed => "failed",
             StepOutcome::Skipped => "skipped",
         }
+    }
+}
+
+/// The parameters of the runs: none.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RunsQuery {}
+
+impl Query for RunsQuery {
+    type View = Runs;
+
+    async fn load(self, context: &Context) -> Result<Runs, Problem> {
+        Ok(Runs::load(context))
+    }
+}
+
+/// The parameters of a run.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RunQuery {
+    /// ID of the run, as the list of the runs shows it.
+    id: String,
+}
+
+impl Query for RunQuery {
+    type View = Run;
+
+    async fn load(self, context: &Context) -> Result<Run, Problem> {
+        Run::load(context, &self.id)
     }
 }
 
@@ -273,7 +315,7 @@ pub(crate) fn latest(context: &Context) -> BTreeMap<Urn, StepOutcome> {
 }
 
 /// The steps of a resource in the recorded runs, the newest first.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct PastStep {
     pub(crate) run: Summary,
     pub(crate) step: Step,

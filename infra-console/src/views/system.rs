@@ -7,7 +7,8 @@ use infra_core::{
     state::{Generation, State, Verb},
     urn::Urn,
 };
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The program's declarations and the recorded state.
@@ -19,7 +20,7 @@ pub(crate) struct System {
 }
 
 /// Relation of a resource's declaration to its record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Status {
     /// Declared and recorded.

@@ -50,7 +50,8 @@ impl FakeCloud {
         world.requests.iter().filter(|request| request.starts_with(method)).cloned().collect()
     }
 
-    async fn serve(self) -> CloudAccess {
+    /// Serves the paths until the test ends.
+    pub(crate) async fn serve(self) -> CloudAccess {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let routes = Router::new().fallback(respond).with_state(self);

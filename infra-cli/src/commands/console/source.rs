@@ -1,4 +1,4 @@
-//! The stack of the command line as the source of a console.
+//! The stack of the command line as the source of a console and of MCP tools.
 
 use crate::{
     failure::Failure,
@@ -21,7 +21,7 @@ use std::{path::Path, sync::Arc};
 use tokio::sync::Mutex;
 
 /// The stack of the command line.
-pub(super) struct SessionSource {
+pub(in crate::commands) struct SessionSource {
     session: Session<'static>,
     /// Held by a plan or a run, because a session uses the local cloud for one of them at a time.
     busy: Mutex<()>,
@@ -29,7 +29,7 @@ pub(super) struct SessionSource {
 }
 
 impl SessionSource {
-    pub(super) fn new(session: Session<'static>) -> Self {
+    pub(in crate::commands) fn new(session: Session<'static>) -> Self {
         Self { session, busy: Mutex::default(), renderer: render::messages() }
     }
 

@@ -10,12 +10,16 @@ mod statistics;
 pub(crate) use record::{Call, Decision};
 pub(crate) use statistics::{Slowest, Statistics};
 
-use super::{Context, Problem, parameters::Parameters};
+use super::{
+    Context, Problem, Query,
+    parameters::{Parameters, flag},
+};
 use crate::source::CloudAccess;
 use filter::Filter;
 use infra_core::diagnostic::Diagnostic;
 use record::Part;
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// The parameters of the page.
@@ -31,7 +35,7 @@ const PART: u64 = 500;
 const PARTS: usize = 20;
 
 /// CallList with the choices for a filter.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct CallList {
     /// The newest first.
     pub(crate) calls: Vec<Call>,
@@ -44,6 +48,68 @@ pub(crate) struct CallList {
     pub(crate) services: BTreeSet<String>,
     pub(crate) operations: BTreeSet<String>,
     pub(crate) callers: BTreeSet<String>,
+}
+
+/// Parameters of the list for programs.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct CallsQuery {
+    /// Service, such as `ec2`.
+    service: Option<String>,
+    /// Operation, such as `RunInstances`.
+    operation: Option<String>,
+    /// A part of the caller's ARN.
+    caller: Option<String>,
+    /// Only calls whose response is an error.
+    #[serde(deserialize_with = "flag")]
+    #[schemars(with = "bool")]
+    errors: bool,
+    /// Only calls with an action that a policy denied.
+    #[serde(deserialize_with = "flag")]
+    #[schemars(with = "bool")]
+    denied: bool,
+    /// A text in the parameters, the answer, the error or the decisions.
+    q: Option<String>,
+    /// Only calls with a smaller number, from `older` of another answer.
+    before: Option<u64>,
+    /// Maximum number of calls, from 1 to 1000. 100 if omitted.
+    limit: Option<u64>,
+}
+
+impl Query for CallsQuery {
+    type View = CallList;
+
+    async fn load(self, context: &Context) -> Result<CallList, Problem> {
+        let on = |flag: bool| flag.then(|| "on".to_owned());
+        let number = |number: Option<u64>| number.map(|number| number.to_string());
+        let parameters = Parameters::of([
+            ("service", self.service),
+            ("operation", self.operation),
+            ("caller", self.caller),
+            ("errors", on(self.errors)),
+            ("denied", on(self.denied)),
+            ("q", self.q),
+            ("before", number(self.before)),
+            ("limit", number(self.limit)),
+        ])?;
+        CallList::load(context, &parameters).await
+    }
+}
+
+/// Parameters of one call.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CallQuery {
+    /// Number of the call, as the list shows it.
+    number: u64,
+}
+
+impl Query for CallQuery {
+    type View = Call;
+
+    async fn load(self, context: &Context) -> Result<Call, Problem> {
+        Call::load(context, &self.number.to_string()).await
+    }
 }
 
 impl CallList {

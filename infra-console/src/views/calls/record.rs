@@ -2,6 +2,7 @@
 
 use crate::views::text::clean;
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
@@ -16,7 +17,7 @@ pub(super) struct Part {
 }
 
 /// A call to the local cloud. Secrets in parameters and answers are masked by the local cloud.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct Call {
     /// Position in the sequence of all calls since the start of the cloud.
     pub(crate) number: u64,
@@ -44,14 +45,14 @@ pub(crate) struct Call {
 }
 
 /// The error of a response.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct CallError {
     pub(crate) code: String,
     pub(crate) message: String,
 }
 
 /// The decision about an action on a resource.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct Decision {
     pub(crate) action: String,
     pub(crate) resource: String,

@@ -1,10 +1,12 @@
 //! Numbers about a list of calls.
 
 use super::Call;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Numbers about the calls of a page.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
+#[schemars(rename = "CallStatistics")]
 pub(crate) struct Statistics {
     pub(crate) calls: usize,
     /// Time from the first to the last call, in seconds.
@@ -18,7 +20,8 @@ pub(crate) struct Statistics {
 }
 
 /// The call with the longest duration.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SlowestCall")]
 pub(crate) struct Slowest {
     pub(crate) number: u64,
     pub(crate) service: String,

@@ -15,14 +15,15 @@ pub(crate) use parse::{Field, Level};
 pub(crate) use sources::{Kind, LogSource, revision};
 pub(crate) use trace::Trace;
 
-use super::{Context, Problem, parameters::Parameters};
+use super::{Context, Problem, Query, parameters::Parameters, schemas::UrnSchema};
 use crate::cloud::CloudError;
 use axum::http::StatusCode;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use filter::Filter;
 use infra_core::{diagnostic::Diagnostic, urn::Urn};
+use schemars::JsonSchema;
 use search::{Found, Search, search};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use sources::Sources;
 use std::{
@@ -38,7 +39,7 @@ pub(crate) const LIMIT: u64 = 200;
 const MOST: u64 = 2000;
 
 /// Lines of logs with the choices for a filter.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Logs {
     /// The oldest first.
     pub(crate) lines: Vec<Line>,
@@ -55,16 +56,19 @@ pub(crate) struct Logs {
 }
 
 /// The selected instance or database.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "LogOwner")]
 pub(crate) struct Selected {
     pub(crate) id: String,
     pub(crate) name: Option<String>,
     /// The resource that declares it; instances of Auto Scaling groups have none.
+    #[schemars(with = "Option<UrnSchema>")]
     pub(crate) resource: Option<Urn>,
 }
 
 /// A line of a log, with the further lines that belong to it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "LogLine")]
 pub(crate) struct Line {
     /// Identifies the line on the page.
     pub(crate) key: String,
@@ -86,6 +90,47 @@ pub(crate) struct Line {
     pub(crate) after_ms: Option<f64>,
     /// `true` if the line does not name the traced request, but was written by a database meanwhile.
     pub(crate) nearby: bool,
+}
+
+/// Parameters of the logs for programs.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct LogsQuery {
+    /// ID or name of the instance, the database or the log, such as `i-1/api`, or `cloud` for the local cloud's own log.
+    /// All logs if omitted.
+    of: Option<String>,
+    /// Lowest level: `trace`, `debug`, `info`, `warn` or `error`.
+    level: Option<String>,
+    /// A text of the lines, or the ID of a request, whose lines in all logs are returned.
+    q: Option<String>,
+    /// Values of fields, such as `status=500`, with spaces between several.
+    field: Option<String>,
+    /// Time range that ends now: `5m`, `15m`, `1h`, `24h` or `all`.
+    range: Option<String>,
+    /// Start of the time range: RFC 3339, or a time of today in UTC such as `09:15`.
+    from: Option<String>,
+    /// End of the time range, in the form of `from`. `older` of an answer is the value for the lines before.
+    to: Option<String>,
+    /// Maximum number of lines, from 1 to 2000. 200 if omitted.
+    limit: Option<u64>,
+}
+
+impl Query for LogsQuery {
+    type View = Logs;
+
+    async fn load(self, context: &Context) -> Result<Logs, Problem> {
+        let parameters = Parameters::of([
+            ("of", self.of),
+            ("level", self.level),
+            ("q", self.q),
+            ("field", self.field),
+            ("range", self.range),
+            ("from", self.from),
+            ("to", self.to),
+            ("limit", self.limit.map(|limit| limit.to_string())),
+        ])?;
+        Logs::load(context, &parameters).await
+    }
 }
 
 impl Logs {

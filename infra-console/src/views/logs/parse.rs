@@ -3,6 +3,7 @@
 
 use crate::views::text::clean;
 use chrono::{DateTime, Local, NaiveDateTime, TimeZone as _, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
@@ -22,8 +23,9 @@ const MESSAGES: &[&str] = &["message", "msg"];
 const REQUEST_IDS: &[&str] = &["request_id", "requestId", "x-request-id", "x_request_id"];
 
 /// Severity of a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "LogLevel")]
 pub(crate) enum Level {
     Trace,
     Debug,
@@ -60,7 +62,8 @@ impl Level {
 }
 
 /// A named value of a record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "LogField")]
 pub(crate) struct Field {
     /// Names of nested members are separated by dots.
     pub(crate) name: String,

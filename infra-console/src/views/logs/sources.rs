@@ -2,6 +2,7 @@
 
 use crate::views::Problem;
 use infra_core::diagnostic::{Diagnostic, did_you_mean};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value as Json;
 use std::{
@@ -18,8 +19,9 @@ const LIMIT: usize = 300;
 pub(crate) const CLOUD: &str = "cloud";
 
 /// Kind of a program that writes a log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "LogKind")]
 pub(crate) enum Kind {
     /// The local cloud itself.
     Cloud,
@@ -30,7 +32,7 @@ pub(crate) enum Kind {
 }
 
 /// A log.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct LogSource {
     /// ID of the instance or the database and name of the service, such as `i-1/api`.
     pub(crate) id: String,

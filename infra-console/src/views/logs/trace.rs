@@ -6,6 +6,7 @@
 
 use super::{Line, filter::Filter, lines, search::search, sources::LogSource};
 use chrono::{DateTime, TimeDelta, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -16,7 +17,8 @@ const NEARBY: usize = 50;
 const DURATION: &str = "duration_ms";
 
 /// A request in the logs.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "LogTrace")]
 pub(crate) struct Trace {
     pub(crate) request_id: String,
     /// Time from the beginning of the first service's work to the last line, in milliseconds.

@@ -12,6 +12,7 @@ use crate::{
         range::Range,
     },
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The largest number of series of a plot.
@@ -21,7 +22,7 @@ const SERIES: usize = SERIES_COLOURS as usize;
 const MARKS: usize = 60;
 
 /// A plot that answers a question about a resource, or about all resources of a kind in a region.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Chart {
     /// Id within the page: kind, region, name and question.
     pub(crate) id: String,
@@ -38,7 +39,7 @@ pub(crate) struct Chart {
 }
 
 /// A question that a plot answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Question {
     Requests,

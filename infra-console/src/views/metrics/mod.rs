@@ -10,7 +10,7 @@ mod samples;
 
 use super::{
     Context, Problem,
-    events::Events,
+    events::{Events, only_local},
     inventory::{Inventory, Kind, Resource},
     range::{Range, RangeQuery},
 };
@@ -19,6 +19,7 @@ use chrono::Utc;
 use document::Document;
 use infra_core::diagnostic::{Diagnostic, did_you_mean};
 use samples::Timeline;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -26,17 +27,17 @@ use std::collections::BTreeSet;
 const SECTIONS: usize = 24;
 
 /// Parameters of the view.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Query {
     #[serde(flatten)]
     pub(crate) range: RangeQuery,
-    /// Name or id of the only resource to show.
+    /// Name or ID of the only resource to show. All resources if empty.
     pub(crate) of: String,
 }
 
 /// The metrics of the local cloud.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Metrics {
     pub(crate) range: Range,
     /// The selected resource.
@@ -50,13 +51,21 @@ pub(crate) struct Metrics {
 }
 
 /// The plots of one balancer or group, or of the instances or databases of a region.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Section {
     pub(crate) kind: Kind,
     pub(crate) region: String,
     /// Name of the balancer or group.
     pub(crate) name: Option<String>,
     pub(crate) charts: Vec<Chart>,
+}
+
+impl super::Query for Query {
+    type View = Metrics;
+
+    async fn load(self, context: &Context) -> Result<Metrics, Problem> {
+        Metrics::load(context, &self).await
+    }
 }
 
 impl Metrics {
@@ -103,15 +112,6 @@ impl Metrics {
         };
         all.into_iter().find(|(_, chart)| chart.id == id).ok_or_else(missing)
     }
-}
-
-/// Refuses a stack whose target is AWS.
-pub(crate) fn only_local(context: &Context) -> Result<(), Problem> {
-    if context.source.target() == "local" {
-        return Ok(());
-    }
-    let diagnostic = Diagnostic::error("this page shows the local cloud, and the target of the stack is AWS");
-    Err(diagnostic.hint("CloudWatch has the metrics of resources on AWS; faults can be injected locally only").into())
 }
 
 fn unknown(of: &str, resources: &[Resource]) -> Problem {
