@@ -31,6 +31,8 @@ def main(programs, pictures):
         os.chmod(directory, 0o755)
         system = System(pathlib.Path(programs), pathlib.Path(directory, ".infra"))
         try:
+            # Load balancers and groups are measured every 15 s of AWS's time.
+            system.stack("local", "start", "--time-scale", "30")
             with system.console() as console, browser(DESKTOP, "light") as driver:
                 try:
                     use(driver, system, console)
@@ -116,6 +118,9 @@ def use(driver, system, console):
             assert answer.status == 200
     with contextlib.suppress(urllib.error.HTTPError):
         urllib.request.urlopen(f"{url}/missing-page-of-the-test", timeout=10)
+
+    driver.get(console.address + "/metrics")
+    until(driver, lambda: "Requests and errors" in text(driver) and "the load balancer received no request" not in text(driver))
 
     driver.get(console.address + "/logs?q=missing-page-of-the-test")
     until(driver, lambda: driver.find_elements(By.CSS_SELECTOR, ".line"))

@@ -105,9 +105,9 @@ async fn the_json_has_a_plot_for_each_question() {
     let document = answer.json();
     assert_snapshot!(plots(&document), @r#"
     "balancer.us-east-1.idle.requests" in "requests/s", marks 1 2 3 4
-      no data yet: the balancer has received no request in this time
+      no data yet: the load balancer received no request, or has not measured it yet
     "balancer.us-east-1.idle.latency" in "ms", marks 1 2 3 4
-      no data yet: the balancer has received no request in this time
+      no data yet: the load balancer received no request, or has not measured it yet
     "balancer.us-east-1.web.requests" in "requests/s", marks 1 2 3 4
       "2xx and 3xx": 0s 0.0, 10s 8.0, 20s 0.0, 30s 0.0
       "4xx": 0s 0.0, 10s 2.0, 20s 0.0, 30s 0.0
@@ -163,7 +163,7 @@ async fn the_page_shows_plots_with_marks_and_escapes_texts() {
     assert!(page.text.contains("&#60;script&#62;alert(1)&#60;/script&#62;"), "{}", page.text);
     assert!(!page.text.contains("<script>alert") && !page.text.contains("<b>\"app\""), "{}", page.text);
     assert!(!page.text.contains("style="), "the content policy forbids styles in attributes");
-    assert!(page.text.contains("no data yet: the balancer has received no request in this time"));
+    assert!(page.text.contains("no data yet: the load balancer received no request, or has not measured it yet"));
     assert!(page.text.contains("data-topics=\"\""), "a custom range is not live");
     let live = fixture.get("/metrics").await;
     assert!(live.text.contains("data-topics=\"clock cloud\""));

@@ -127,7 +127,7 @@ pub(crate) async fn request(
     let user = identity.0.get().map(String::as_str);
     span.in_scope(|| {
         let client = client.map(|address| address.to_string()).unwrap_or_default();
-        let duration_ms = duration.as_secs_f64() * 1000.0;
+        let duration_ms = duration.as_micros() as f64 / 1000.0;
         tracing::info!(%method, path, status, duration_ms, client, user, "request");
     });
     observer.0(&Answered { time, method: method.as_str(), path: &path, status, duration, client, user });

@@ -116,8 +116,10 @@ impl Question {
     /// Returns the reason why there are no values.
     fn reason(self) -> &'static str {
         match self {
-            Question::Requests | Question::Latency => "no data yet: the balancer has received no request in this time",
-            Question::Size => "no data yet: the size of a group is measured while the group exists",
+            Question::Requests | Question::Latency => {
+                "no data yet: the load balancer received no request, or has not measured it yet"
+            }
+            Question::Size => "no data yet: groups are measured every 15 s",
             Question::Cpu => "no data yet: the processor time of running services is known after two measurements",
             Question::Connections => "no data yet: a database publishes its connections while it is available",
             Question::Lag => "no data yet: only replicas publish their lag, while they replicate",
