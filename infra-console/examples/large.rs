@@ -57,8 +57,8 @@ impl Large {
                     upstream = None;
                 }
                 let name = format!("component-{}/server-{}", number / COMPONENT, number % COMPONENT);
-                let server = stack.add(name, Server { size: 1, upstream: upstream.take() });
-                upstream = Some(server.address.into());
+                let server = stack.add(&name, Server { size: 1, upstream: upstream.take() });
+                upstream = Some(Input::from(server.address));
             }
             Ok(())
         }
@@ -131,7 +131,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let console = Console::bind(source.clone(), Settings { port: Some(0), allow_changes: false }).await?;
     println!("{}", json!({ "address": console.address(), "token": console.token() }));
-    let urns: Vec<Urn> = source.state().await.ok().flatten().into_iter().flat_map(|state| state.resources.into_keys()).collect();
+    let urns: Vec<Urn> =
+        source.state().await.ok().flatten().into_iter().flat_map(|state| state.resources.into_keys()).collect();
     let recorder = Recorder::new(Subject {
         directory: source.directory.path().into(),
         program: "large".into(),
