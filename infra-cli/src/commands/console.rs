@@ -17,6 +17,7 @@ use infra_core::diagnostic::Diagnostic;
 use running::RunningConsole;
 use serde_json::json;
 use std::{io, path::Path, process::ExitCode, sync::Arc};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Serve a web page that shows the stack and the local cloud
 #[derive(Debug, Args)]
@@ -46,9 +47,11 @@ pub(super) async fn run(session: Session<'static>, arguments: &ConsoleArgs) -> R
     let description = RunningConsole::this(&console);
     description.write(&directory)?;
     show(&url, arguments, &directory, json);
+    let mut terminated = signal(SignalKind::terminate())?;
     let served = tokio::select! {
         served = console.serve() => served,
         _ = tokio::signal::ctrl_c() => Ok(()),
+        _ = terminated.recv() => Ok(()),
     };
     description.remove(&directory);
     served?;
