@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::{env, error::Error, path::Path, sync::Arc, time::Duration};
 
-/// Number of resources in a component; each uses the one before it.
+/// Number of resources in a component; each but the first uses its predecessor.
 const COMPONENT: usize = 50;
 
 #[derive(Serialize, Deserialize, Resource)]

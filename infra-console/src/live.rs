@@ -52,7 +52,7 @@ impl Topic {
 /// A number per topic that changes with the topic's content.
 type Revisions = BTreeMap<Topic, u64>;
 
-/// The present revisions. The task that updates them works only while somebody listens.
+/// The present revisions. The task that updates them works only while a page listens.
 #[derive(Clone)]
 pub(crate) struct Changes(watch::Sender<Revisions>);
 

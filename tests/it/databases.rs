@@ -5,8 +5,8 @@ use infra_aws::{
 };
 use infra_core::{
     Config, Engine, Result, Stack,
-    engine::ImportRequest,
-    store::{FileStore, MemoryStore},
+    engine::{EngineError, ImportRequest},
+    store::{FileStore, MemoryStore, StoreError},
 };
 use infra_local::{DatabaseStatus, LocalCloud, Options};
 use insta::assert_snapshot;
@@ -392,7 +392,13 @@ async fn interrupted_creates_are_found_by_the_next_run() {
         report = engine.up(&both).into_future() => panic!("the run has finished: {:?}", report.map(|report| report.failures)),
         _ = requested => {}
     }
-    let report = engine.up(&both).await.unwrap();
+    // The dropped run releases the stack in the background.
+    let report = loop {
+        match engine.up(&both).await {
+            Err(EngineError::Store(StoreError::Locked { .. })) => tokio::time::sleep(Duration::from_millis(10)).await,
+            outcome => break outcome.unwrap(),
+        }
+    };
     assert!(report.is_success(), "{:?}", report.failures);
     assert!(!engine.preview(&both).refresh_first(true).await.unwrap().has_changes());
     assert_eq!((statuses(&cloud, "us-east-1").await.len(), statuses(&cloud, "us-east-2").await.len()), (2, 1));

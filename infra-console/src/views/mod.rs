@@ -28,7 +28,7 @@ use schemas::DiagnosticSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use std::sync::Arc;
 
-/// What all views read.
+/// Access of all views to the stack.
 pub(crate) struct Context {
     pub(crate) source: Arc<dyn Source>,
     /// `true` if the console may change something.

@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 /// The changes that `up` would make now. Nothing has changed. Secrets are masked.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Preview {
-    /// How a person applies the changes.
-    how_to_apply: String,
+    /// Command or page with which a person applies the changes.
+    application: String,
     /// Time of the preview, RFC 3339.
     at: String,
     /// Number of resources by action.
@@ -49,7 +49,7 @@ impl Query for PreviewQuery {
         let patterns = patterns.map_err(|error| Problem::invalid(Diagnostic::error(error.to_string())))?;
         let plan = Plan::preview(context, patterns).await?;
         Ok(Preview {
-            how_to_apply: how_to_apply(context),
+            application: application(context),
             at: plan.at,
             counts: plan.counts,
             destructive: plan.destructive,
@@ -61,7 +61,7 @@ impl Query for PreviewQuery {
     }
 }
 
-fn how_to_apply(context: &Context) -> String {
+fn application(context: &Context) -> String {
     let (program, stack, target) = (context.source.program(), context.source.stack(), context.source.target());
     let command = format!("stack --program {program} --stack {stack} --target {target}");
     let terminal = format!("a person runs `{command} up` in a terminal");

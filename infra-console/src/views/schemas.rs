@@ -22,7 +22,7 @@ pub(crate) struct DiagnosticSchema {
     /// The cause, in one or more lines.
     #[schemars(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
-    /// What to do.
+    /// Advice.
     #[schemars(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
 }
