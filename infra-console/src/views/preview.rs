@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Preview {
     /// Command or page with which a person applies the changes.
-    application: String,
+    how_to_apply: String,
     /// Time of the preview, RFC 3339.
     at: String,
     /// Number of resources by action.
@@ -49,7 +49,7 @@ impl Query for PreviewQuery {
         let patterns = patterns.map_err(|error| Problem::invalid(Diagnostic::error(error.to_string())))?;
         let plan = Plan::preview(context, patterns).await?;
         Ok(Preview {
-            application: application(context),
+            how_to_apply: advice(context),
             at: plan.at,
             counts: plan.counts,
             destructive: plan.destructive,
@@ -61,7 +61,7 @@ impl Query for PreviewQuery {
     }
 }
 
-fn application(context: &Context) -> String {
+fn advice(context: &Context) -> String {
     let (program, stack, target) = (context.source.program(), context.source.stack(), context.source.target());
     let command = format!("stack --program {program} --stack {stack} --target {target}");
     let terminal = format!("a person runs `{command} up` in a terminal");

@@ -197,7 +197,7 @@ async fn tools_change_nothing() {
         preview["data"]["steps"][0]["changes"][0],
         json!({ "path": "size", "old": "1", "new": "2", "replaces": false })
     );
-    assert!(preview["data"]["application"].as_str().unwrap().contains("a person runs"));
+    assert!(preview["data"]["how_to_apply"].as_str().unwrap().contains("a person runs"));
     assert_eq!(shop.serial().await, serial);
     assert_eq!(shop.calls(), ["create"]);
     assert_eq!(shop.cloud.requests("POST"), [""; 0]);
