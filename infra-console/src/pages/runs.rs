@@ -14,6 +14,9 @@ use axum::{
 use infra_core::{diagnostic::Diagnostic, diff::Action};
 use serde::Deserialize;
 
+/// Number of steps that the page of a run shows. Their rows are updated several times a second.
+const SHOWN: usize = 150;
+
 /// Width of the time axis, in the units of its pictures.
 const AXIS: u64 = 1000;
 
@@ -38,6 +41,23 @@ struct RunPage {
 }
 
 impl RunPage {
+    /// Returns the steps of the page. Of a large run, these are the steps that have started last or failed.
+    fn steps(&self) -> Vec<&Step> {
+        let mut steps: Vec<&Step> = self.run.steps.iter().collect();
+        if steps.len() <= SHOWN {
+            return steps;
+        }
+        steps.sort_by_key(|step| (step.error.is_none(), std::cmp::Reverse(step.started_ms)));
+        steps.truncate(SHOWN);
+        steps.sort_by_key(|step| (step.started_ms.is_none(), step.started_ms));
+        steps
+    }
+
+    /// Returns the number of steps that the page leaves out.
+    fn hidden(&self) -> usize {
+        self.run.steps.len() + self.run.omitted - self.steps().len()
+    }
+
     /// Returns position and width of the bar of a step.
     fn bar(&self, step: &Step) -> Option<(u64, u64)> {
         let start = step.started_ms?;
