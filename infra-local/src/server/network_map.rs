@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::domain::ec2::network_interface::{self, Owner};
 use crate::domain::network::{End, Network, Target, Traffic, Vpc};
 use crate::model::cidr::Cidr;
+use crate::server::status::Status;
 use crate::state::Shared;
 
 /// Number of evaluated connections above which the map has none.
@@ -70,6 +71,7 @@ struct Connection {
 
 /// Returns the map of the declared network.
 pub(crate) fn of(shared: &Shared) -> NetworkMap {
+    let status = Status::of(shared);
     shared.read(|cloud| {
         let network = Network::of(cloud);
         let vpcs = cloud.regions.iter().flat_map(|(name, region)| {
@@ -84,7 +86,7 @@ pub(crate) fn of(shared: &Shared) -> NetworkMap {
         NetworkMap {
             vpcs: vpcs.collect(),
             peerings: network.peerings.values().cloned().collect(),
-            connections: connections(&network, &ports(&network)),
+            connections: connections(&network, &ports(&network, &status)),
         }
     })
 }
@@ -134,35 +136,33 @@ impl VpcMap {
     }
 }
 
-/// Returns the ports of single-port rules, by the group that has the rule.
-fn ports(network: &Network) -> BTreeMap<&str, BTreeSet<u16>> {
-    let groups = network.vpcs.values().flat_map(|vpc| &vpc.groups);
-    groups
-        .map(|(id, group)| {
-            let named = group.ingress.iter().filter_map(|permission| match permission.traffic {
-                Traffic::Tcp(first, last) if first == last => Some(first),
-                _ => None,
-            });
-            (id.as_str(), named.collect())
-        })
+/// Returns the TCP ports that a program, load balancer or database listens on, and the ends of the ranges of all rules.
+fn ports(network: &Network, status: &Status) -> BTreeSet<u16> {
+    let regions = || status.regions.values();
+    let services = regions().flat_map(|region| &region.instances).flat_map(|instance| &instance.services);
+    let balancers = regions().flat_map(|region| &region.balancers).flat_map(|balancer| &balancer.ports);
+    let databases = regions().flat_map(|region| &region.databases);
+    let databases = databases.filter_map(|database| database.endpoint.rsplit_once(':')?.1.parse().ok());
+    let groups = network.vpcs.values().flat_map(|vpc| vpc.groups.values());
+    let rules = groups.flat_map(|group| &group.ingress).filter_map(|permission| match permission.traffic {
+        Traffic::Tcp(first, last) => Some([first, last]),
+        _ => None,
+    });
+    services
+        .filter_map(|service| service.port)
+        .chain(balancers.copied())
+        .chain(databases)
+        .chain(rules.flatten())
         .collect()
 }
 
-fn connections(network: &Network, ports: &BTreeMap<&str, BTreeSet<u16>>) -> Option<Vec<Connection>> {
+fn connections(network: &Network, ports: &BTreeSet<u16>) -> Option<Vec<Connection>> {
     let interfaces: Vec<_> = network.vpcs.values().flat_map(|vpc| &vpc.interfaces).collect();
-    let wanted: Vec<(_, BTreeSet<u16>)> = interfaces
-        .iter()
-        .map(|(id, interface)| {
-            let groups = interface.groups.iter().flatten();
-            (*id, groups.filter_map(|group| ports.get(group.as_str())).flatten().copied().collect())
-        })
-        .collect();
-    let evaluations = wanted.iter().map(|(_, ports)| ports.len()).sum::<usize>() * (interfaces.len() + 1);
-    if evaluations > MOST {
+    if interfaces.len() * (interfaces.len() + 1) * ports.len() > MOST {
         return None;
     }
     let mut found: BTreeMap<(&str, &str), BTreeSet<u16>> = BTreeMap::new();
-    for ((_, to), (_, ports)) in interfaces.iter().zip(&wanted) {
+    for (_, to) in &interfaces {
         for port in ports {
             let outside = to.public.is_some_and(|public| network.reaches(End::Outside, public, *port));
             let inside = interfaces.iter().filter(|(id, _)| network.reaches(End::Interface(id), to.address, *port));
@@ -216,5 +216,15 @@ mod tests {
         };
         assert_eq!(ports(&ids[0], &ids[1]), [22, 5432]);
         assert_eq!(ports("internet", &ids[1]), [22]);
+
+        let range = format!(
+            "GroupId={group}&IpPermissions.1.IpProtocol=tcp&IpPermissions.1.FromPort=8000&IpPermissions.1.ToPort=8100\
+             &IpPermissions.1.IpRanges.1.CidrIp=0.0.0.0/0"
+        );
+        plane.query(ec2::OPERATIONS, "AuthorizeSecurityGroupIngress", &range).unwrap();
+        let (_directory, shared) = plane.shared();
+        let connections = of(&shared).connections.unwrap();
+        let outside = connections.iter().find(|each| each.from == "internet" && each.to == ids[1]).unwrap();
+        assert_eq!(outside.ports, [22, 8000, 8100].into());
     }
 }
