@@ -1,6 +1,7 @@
 //! The clients of AWS's services: one set per region, created on first use and shared by every handler.
 
 mod attempts;
+mod attribution;
 mod causes;
 mod throttling;
 
@@ -9,6 +10,7 @@ pub(crate) use causes::{Unsent, chain, root_cause, unsent};
 pub(crate) use throttling::{is_throttling, reporting};
 
 use attempts::Attempts;
+use attribution::Attribution;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_credential_types::provider::{ProvideCredentials, error::CredentialsError};
 use aws_smithy_http_client::{
@@ -100,7 +102,8 @@ impl Aws {
             retry_for: RETRY_FOR,
         };
         let own = [SharedInterceptor::new(Attempts), SharedInterceptor::new(throttling)];
-        let interceptors: Vec<_> = own.into_iter().chain(self.interceptor.clone()).collect();
+        let attribution = self.has_custom_endpoint().then(|| SharedInterceptor::new(Attribution));
+        let interceptors: Vec<_> = own.into_iter().chain(attribution).chain(self.interceptor.clone()).collect();
         Clients::new(&config, &interceptors)
     }
 }

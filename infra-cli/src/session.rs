@@ -22,6 +22,7 @@ use infra_core::{
 };
 use infra_local::{Usage, daemon::Running};
 use infra_records::{Recorder, Subject};
+use infra_rehearsal::Deployment;
 use std::{
     collections::BTreeMap,
     path::PathBuf,
@@ -360,6 +361,21 @@ impl<'a> Session<'a> {
     /// Returns the configuration of the stack with these changes.
     pub(crate) async fn config(&self, changes: &[ConfigChange]) -> Result<BTreeMap<String, ConfigValue>, Failure> {
         Ok(StackConfig::open_with(&*self.store, &self.program.name, &self.stack, changes).await?)
+    }
+
+    /// Returns the stack for a rehearsal: its program, its configuration with these changes and its recorded state.
+    pub(crate) async fn deployment(&self, config: &[(String, String)]) -> Result<Deployment<'_>, Failure> {
+        self.refuse_other_target().await?;
+        Ok(Deployment {
+            program: self.program.name.clone(),
+            stack: self.stack.clone(),
+            target: self.target.name().to_owned(),
+            script: &self.program.run,
+            config: self.config(&changes(config)).await?,
+            policies: Vec::new(),
+            recorded: self.offline().state().await?,
+            engine: self.offline(),
+        })
     }
 
     /// Changes the stack's configuration.

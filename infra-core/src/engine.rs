@@ -29,7 +29,7 @@ use crate::{
     graph::ResourceGraph,
     plan::Plan,
     policy::Policy,
-    provider::Providers,
+    provider::{Provider, Providers},
     reference::References,
     stack::{self, Declaration, Stack},
     state::State,
@@ -42,6 +42,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 /// The function that declares the resources of a stack.
 pub type Program<'a> = &'a (dyn Fn(&Stack, &Config) -> stack::Result + Sync);
+
+/// A function that returns the provider to use in place of the one that a program declares under a name.
+type Wrap = dyn Fn(&str, Arc<dyn Provider>) -> Arc<dyn Provider> + Send + Sync;
 
 /// A handle on one stack of one program: its store, its target, its configuration and its policies.
 ///
@@ -73,6 +76,7 @@ pub struct Engine {
     target: Target,
     config: BTreeMap<String, ConfigValue>,
     policies: Vec<Policy>,
+    wrap: Option<Arc<Wrap>>,
 }
 
 impl Engine {
@@ -90,6 +94,7 @@ impl Engine {
             target: Target::aws(),
             config: BTreeMap::new(),
             policies: Vec::new(),
+            wrap: None,
         }
     }
 
@@ -108,6 +113,16 @@ impl Engine {
     /// Adds policies that every plan must satisfy, in addition to the program's own.
     pub fn policies(mut self, policies: impl IntoIterator<Item = Policy>) -> Self {
         self.policies.extend(policies);
+        self
+    }
+
+    /// Replaces each provider that the program declares by the one that `wrap` returns for its name and the provider, for
+    /// example to record its calls, or to keep a rehearsal from calling it.
+    pub fn wrap_providers(
+        mut self,
+        wrap: impl Fn(&str, Arc<dyn Provider>) -> Arc<dyn Provider> + Send + Sync + 'static,
+    ) -> Self {
+        self.wrap = Some(Arc::new(wrap));
         self
     }
 
@@ -168,6 +183,11 @@ impl Engine {
         self.run_program(program).graph.map_err(|errors| refused(&errors))
     }
 
+    /// Returns the providers that the program declares for the engine's target. Calls neither a provider nor the store.
+    pub fn providers(&self, program: Program<'_>) -> Providers {
+        self.run_program(program).providers
+    }
+
     /// Breaks the lock of a run that holds the stack and does not finish. Returns its holder, or `None` if the stack is
     /// not locked.
     pub async fn unlock(&self) -> Result<Option<Holder>, EngineError> {
@@ -193,6 +213,11 @@ impl Engine {
         let config = Config::new(self.config.clone());
         let mut providers = Providers::default();
         providers.insert("stack", Arc::new(References(self.store.clone())));
-        stack::declare(&self.program, &self.stack, self.target.clone(), &config, providers, program)
+        let mut declaration =
+            stack::declare(&self.program, &self.stack, self.target.clone(), &config, providers, program);
+        if let Some(wrap) = &self.wrap {
+            declaration.providers.wrap(&**wrap);
+        }
+        declaration
     }
 }

@@ -3,11 +3,13 @@
 //! A provider crate implements [`Handler`] for each of its resource structs and adds them to a [`Registry`], which
 //! erases the types. Only the engine's side of the registry handles untyped values.
 
+mod current;
 mod described;
 mod handler;
 mod masked;
 mod registry;
 
+pub use current::current_resource;
 pub use described::{Api, Described, FoundBy, Update};
 pub use handler::{Context, Created, Find, Found, Handler, LookupHandler, Prior, Problem, Recovery};
 pub use registry::Registry;
@@ -226,6 +228,18 @@ impl Providers {
         self.0.contains_key(name)
     }
 
+    /// Returns the provider of this name.
+    pub fn get(&self, name: &str) -> Option<Arc<dyn Provider>> {
+        self.0.get(name).cloned()
+    }
+
+    /// Replaces each provider by what `wrap` returns for its name and the provider.
+    pub(crate) fn wrap(&mut self, wrap: &dyn Fn(&str, Arc<dyn Provider>) -> Arc<dyn Provider>) {
+        for (name, provider) in &mut self.0 {
+            *provider = wrap(name, provider.clone());
+        }
+    }
+
     fn of(&self, urn: &Urn) -> Result<Masked<'_>, ProviderError> {
         self.0.get(urn.provider()).map(|provider| Masked(provider.as_ref())).ok_or_else(|| {
             ProviderError::refused(format!("no provider serves `{}`", urn.kind()))
@@ -258,19 +272,19 @@ impl Inspect for Providers {
     }
 
     async fn read(&self, request: &Request, prior: &Live) -> Result<Option<Live>, ProviderError> {
-        self.of(&request.urn)?.read(request, prior).await
+        current::within(&request.urn, self.of(&request.urn)?.read(request, prior)).await
     }
 
     async fn import(&self, request: &Request) -> Result<Option<Imported>, ProviderError> {
-        self.of(&request.urn)?.import(request).await
+        current::within(&request.urn, self.of(&request.urn)?.import(request)).await
     }
 
     async fn find(&self, request: &Request, progress: &[Value]) -> Result<Outcome, ProviderError> {
-        self.of(&request.urn)?.find(request, progress).await
+        current::within(&request.urn, self.of(&request.urn)?.find(request, progress)).await
     }
 
     async fn lookup(&self, request: &Request, reporter: &dyn Reporter) -> Result<Value, ProviderError> {
-        self.of(&request.urn)?.lookup(request, reporter).await
+        current::within(&request.urn, self.of(&request.urn)?.lookup(request, reporter)).await
     }
 
     fn resource_kinds(&self) -> Vec<ResourceKind> {
@@ -289,14 +303,14 @@ impl Provider for Providers {
         progress: &[Value],
         reporter: &dyn Reporter,
     ) -> Result<Live, ProviderError> {
-        self.of(&request.urn)?.create(request, progress, reporter).await
+        current::within(&request.urn, self.of(&request.urn)?.create(request, progress, reporter)).await
     }
 
     async fn update(&self, request: &Request, prior: &Live, reporter: &dyn Reporter) -> Result<Live, ProviderError> {
-        self.of(&request.urn)?.update(request, prior, reporter).await
+        current::within(&request.urn, self.of(&request.urn)?.update(request, prior, reporter)).await
     }
 
     async fn delete(&self, request: &Request, prior: &Live, reporter: &dyn Reporter) -> Result<(), ProviderError> {
-        self.of(&request.urn)?.delete(request, prior, reporter).await
+        current::within(&request.urn, self.of(&request.urn)?.delete(request, prior, reporter)).await
     }
 }

@@ -17,6 +17,7 @@ mod preview;
 mod programs;
 mod question;
 mod refresh;
+mod rehearse;
 mod rollback;
 mod secrets;
 mod state;
@@ -55,6 +56,7 @@ pub(crate) struct Arguments {
 enum Command {
     Preview(preview::PreviewArgs),
     Up(up::UpArgs),
+    Rehearse(rehearse::RehearseArgs),
     Destroy(destroy::DestroyArgs),
     Refresh(refresh::RefreshArgs),
     Import(import::ImportArgs),
@@ -93,6 +95,7 @@ pub(crate) async fn run(arguments: Arguments, cli: &'static Cli) -> Result<ExitC
     match command {
         Command::Preview(arguments) => preview::run(&session().await?, &arguments).await,
         Command::Up(arguments) => up::run(&session().await?, &arguments).await,
+        Command::Rehearse(arguments) => rehearse::run(&session().await?, &arguments).await,
         Command::Destroy(arguments) => destroy::run(&session().await?, &arguments).await,
         Command::Refresh(arguments) => refresh::run(&session().await?, &arguments).await,
         Command::Import(arguments) => import::run(&session().await?, &arguments).await,

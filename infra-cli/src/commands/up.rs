@@ -1,6 +1,6 @@
 //! `stack up`
 
-use super::{detail, exit_code, question, watch_ctrl_c};
+use super::{detail, exit_code, question, rehearse, watch_ctrl_c};
 use crate::{arguments::Planning, failure::Failure, render, session::Session};
 use clap::Args;
 use infra_core::{diagnostic::Diagnostic, execute::Interrupt};
@@ -20,6 +20,9 @@ pub(crate) struct UpArgs {
     /// Apply this saved plan and nothing else; needs the same selection as its preview
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
+    /// Execute the plan in a scratch cloud first, and stop if it would fail
+    #[arg(long)]
+    rehearse: bool,
     /// Skip the confirmation, and relaunch nothing
     #[arg(long, short)]
     yes: bool,
@@ -37,6 +40,9 @@ pub(crate) struct UpArgs {
 pub(super) async fn run(session: &Session<'_>, arguments: &UpArgs) -> Result<ExitCode, Failure> {
     question::ensure_may_ask(session, arguments.yes)?;
     let saved_plan = arguments.plan.as_deref().map(read_plan).transpose()?;
+    if arguments.rehearse {
+        rehearse::before_up(session, &arguments.planning).await?;
+    }
     let renderer = render::to_terminal(session.json, detail(session, arguments.yes), arguments.planning.diff);
     let engine = session.engine(Some(&arguments.planning), &renderer).await?;
     let demo = session.program.demo.as_ref().filter(|_| !arguments.no_demo);

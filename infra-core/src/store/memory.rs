@@ -44,6 +44,15 @@ impl MemoryStore {
         Self::default()
     }
 
+    /// Creates a store that contains this state.
+    pub fn containing(state: &State) -> Result<Self, StoreError> {
+        let store = Self::default();
+        let snapshot = snapshot(state, &store.data_key()?)?;
+        let stack = store.stack(&state.program, &state.stack);
+        stack.files.lock().unwrap_or_else(PoisonError::into_inner).snapshot = Some(snapshot);
+        Ok(store)
+    }
+
     fn data_key(&self) -> Result<Arc<dyn Seal>, StoreError> {
         if let Some(seal) = self.seal.get() {
             return Ok(seal.clone());
@@ -163,6 +172,11 @@ struct Memory {
     chain: Chain,
 }
 
+/// Returns the text of a state with sealed secrets.
+fn snapshot(state: &State, seal: &Arc<dyn Seal>) -> Result<Vec<u8>, StoreError> {
+    value::sealing(seal, || serde_json::to_vec(state)).map_err(|error| StoreError::Journal(error.to_string()))
+}
+
 /// Returns the chain that begins with the header of a journal on this snapshot.
 fn chain() -> Chain {
     Chain::after(b"memory")
@@ -178,8 +192,7 @@ impl JournalSink for Memory {
     }
 
     async fn fold(&mut self, state: &State) -> Result<StoredSize, StoreError> {
-        let text = value::sealing(&self.seal, || serde_json::to_vec(state))
-            .map_err(|error| StoreError::Journal(error.to_string()))?;
+        let text = snapshot(state, &self.seal)?;
         let snapshot = text.len() as u64;
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         files.snapshot = Some(text);

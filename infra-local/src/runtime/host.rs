@@ -226,6 +226,9 @@ impl Host {
             }
         }
         let mut units = BTreeMap::new();
+        if !self.shared.runs_services() {
+            return units;
+        }
         for (engine, database) in [(Engine::Postgres, machine.postgres), (Engine::MariaDb, machine.mariadb)] {
             if let Some(database) = database {
                 units.insert(engine.name().to_owned(), (Unit::database(engine, database), Restarts::default()));
@@ -240,6 +243,9 @@ impl Host {
     /// Downloads the programs without running them. Returns false, with a message in the console output, when that
     /// fails.
     async fn install(&self, instance: &Instance) -> bool {
+        if !self.shared.runs_services() {
+            return true;
+        }
         let host = service::Host {
             shared: &self.shared,
             network: &self.network,

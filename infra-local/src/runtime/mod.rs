@@ -5,6 +5,7 @@ pub(crate) mod autoscaling;
 pub(crate) mod background;
 pub(crate) mod cloudwatch;
 pub(crate) mod confinement;
+pub(crate) mod control_plane;
 pub(crate) mod descriptors;
 pub(crate) mod elbv2;
 pub(crate) mod engine;

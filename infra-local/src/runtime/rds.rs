@@ -1,5 +1,6 @@
 //! Runs the declared databases: a host per instance, a volume per cluster without instances, and the endpoints.
 
+pub(crate) mod control_plane;
 mod endpoints;
 mod forwarder;
 mod host;

@@ -39,6 +39,9 @@ pub(crate) struct RecordedCall {
     /// The credential scope's service.
     service: String,
     operation: String,
+    /// The declaration that the client sent the request for, from the header `x-infra-resource`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    resource: String,
     region: String,
     /// ARN of the identity that signed the request; `None` if the signature is not valid.
     caller: Option<String>,
@@ -134,6 +137,11 @@ impl Calls {
         Page { next: calls.last().map_or(newest, |call| call.number), calls }
     }
 
+    /// Returns the calls after a number, at most `limit` of the oldest.
+    pub(crate) fn after(&self, number: u64, limit: usize) -> Vec<Arc<RecordedCall>> {
+        self.page(Some(number), limit).calls
+    }
+
     fn lock(&self) -> MutexGuard<'_, Ring> {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -159,7 +167,7 @@ impl fmt::Display for RecordedCall {
 impl RecordedCall {
     /// Returns the approximate size in memory, in bytes.
     fn size(&self) -> usize {
-        let texts = [&self.service, &self.operation, &self.region, &self.request_id, &self.answer];
+        let texts = [&self.service, &self.operation, &self.resource, &self.region, &self.request_id, &self.answer];
         let error = self.error.as_ref().map_or(0, |error| error.code.len() + error.message.len());
         let decisions = self
             .decisions

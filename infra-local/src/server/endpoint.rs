@@ -139,6 +139,11 @@ impl Server {
         }
     }
 
+    /// Returns the recorded requests.
+    pub(crate) fn calls(&self) -> Arc<Calls> {
+        Arc::clone(&self.calls)
+    }
+
     /// Records the events of the cloud until it stops.
     pub(crate) async fn record_events(self: Arc<Self>, phase: PhaseWatch) {
         events::run(self.shared.clone(), Arc::clone(&self.events), phase).await;
@@ -212,6 +217,7 @@ impl Server {
     /// Dispatches a request, and records it with its response.
     async fn answer_program(&self, request: Request<Incoming>, request_id: &str) -> Result<Answer, Lost> {
         let mut recording = Recording::new(request_id);
+        recording.resource(request.headers());
         let (request, remains) = body::share(request);
         let mut done = self.dispatch(request, request_id, &mut recording).await;
         let mut call = recording.finish(&done.answer);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
+use super::calls::Calls;
 use super::credentials::{Generated, Token};
 use super::directory::{lock, prepare_directory};
 use super::faults::{self, Fault, FaultError};
@@ -34,6 +35,7 @@ const DIRECTORY_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 pub struct LocalCloud {
     shared: Shared,
     network: NetworkHandle,
+    calls: Arc<Calls>,
     background: Background,
     root_key: Credentials,
     stop_requested: Arc<Notify>,
@@ -54,7 +56,14 @@ impl LocalCloud {
             AddressBlock::claim(&directory).map_err(|error| StartError::Addresses { message: error.to_string() })?;
         let unusable = |source| StartError::Directory { path: directory.clone(), source };
         let shared = Shared::load(&directory, addresses).map_err(unusable)?;
-        let network = connect(&shared, options.network).await?;
+        if options.control_plane_only {
+            shared.run_no_services();
+        }
+        let network = if options.control_plane_only {
+            NetworkHandle::new(Loopback)
+        } else {
+            connect(&shared, options.network).await?
+        };
         shared.update(|cloud| {
             cloud.time_scale = TimeScale(options.time_scale);
             if network.is_private() {
@@ -81,6 +90,7 @@ impl LocalCloud {
         }
         let server =
             Arc::new(endpoint::Server::new(shared.clone(), network.clone(), access, Arc::clone(&stop_requested)));
+        let calls = server.calls();
         let mut background = Background::new();
         background.spawn(|phase| runtime::network::run(shared.clone(), network.clone(), phase));
         background.spawn(|phase| Arc::clone(&server).run(listener, phase));
@@ -89,17 +99,21 @@ impl LocalCloud {
         background.spawn(|phase| runtime::instances::run(shared.clone(), network.clone(), options.time_scale, phase));
         background.spawn(|phase| runtime::images::run(shared.clone(), phase));
         background.spawn(|phase| runtime::logs::run(shared.clone(), phase));
-        background.spawn(|phase| runtime::metadata::run(shared.clone(), network.clone(), phase));
-        background.spawn(|phase| runtime::resolver::run(shared.clone(), network.clone(), phase));
-        background.spawn(|phase| runtime::elbv2::run(shared.clone(), network.clone(), options.time_scale, phase));
-        background.spawn(|phase| runtime::public_address::run(shared.clone(), network.clone(), phase));
         background.spawn(|phase| runtime::gateways::run(shared.clone(), options.time_scale, phase));
-        background.spawn(|phase| runtime::rds::run(shared.clone(), network.clone(), phase));
         background.spawn(|phase| runtime::autoscaling::run(shared.clone(), options.time_scale, phase));
         background.spawn(|phase| resource_requests::run(shared.clone(), enforce_iam, phase));
-        background.spawn(|phase| runtime::cloudwatch::run(shared.clone(), options.time_scale, phase));
+        if options.control_plane_only {
+            background.spawn(|phase| runtime::control_plane::run(shared.clone(), phase));
+        } else {
+            background.spawn(|phase| runtime::metadata::run(shared.clone(), network.clone(), phase));
+            background.spawn(|phase| runtime::resolver::run(shared.clone(), network.clone(), phase));
+            background.spawn(|phase| runtime::elbv2::run(shared.clone(), network.clone(), options.time_scale, phase));
+            background.spawn(|phase| runtime::public_address::run(shared.clone(), network.clone(), phase));
+            background.spawn(|phase| runtime::rds::run(shared.clone(), network.clone(), phase));
+            background.spawn(|phase| runtime::cloudwatch::run(shared.clone(), options.time_scale, phase));
+        }
         tracing::info!(endpoint = %shared.endpoint(), directory = %directory.display(), "the local cloud is up");
-        Ok(LocalCloud { shared, network, background, root_key, stop_requested, lock })
+        Ok(LocalCloud { shared, network, calls, background, root_key, stop_requested, lock })
     }
 
     /// Returns the URL of the cloud's endpoint, for any AWS client.
@@ -127,6 +141,22 @@ impl LocalCloud {
     /// are equal when nothing was created or deleted in between.
     pub fn inventory(&self) -> BTreeSet<String> {
         inventory::of(&self.shared)
+    }
+
+    /// Returns the recorded requests after the one with this number, at most `limit` of the oldest, in the form of
+    /// `GET /_infra/calls`: `number`, `at`, `service`, `operation`, `region`, `resource`, `caller`, `parameters`, `status`,
+    /// `error`, `microseconds` and `decisions`.
+    pub fn calls_after(&self, number: u64, limit: usize) -> Vec<serde_json::Value> {
+        self.calls.after(number, limit).iter().filter_map(|call| serde_json::to_value(&**call).ok()).collect()
+    }
+
+    /// Chooses the identifiers of the resources that the requests of a declaration create, such as
+    /// `vpc-0123456789abcdef0`, or the 16 digits at the end of an ARN. A request names its declaration in the header
+    /// `x-infra-resource`. An empty list ends the choice.
+    ///
+    /// A rehearsal recreates recorded resources with their identifiers. No request to the endpoint can choose any.
+    pub fn choose_ids(&self, declaration: &str, ids: Vec<String>) {
+        self.shared.choose_ids(declaration, ids);
     }
 
     /// Injects a fault, waits until packets are affected if it is one of the network, and returns a description of its

@@ -36,6 +36,9 @@ pub struct Options {
     pub unconfined: bool,
     /// The network of instances, load balancers and databases.
     pub network: NetworkChoice,
+    /// True when the cloud only has a control plane: requests change the model, instances run no services, databases have
+    /// no servers, and load balancers accept no connections. Every resource becomes available at once.
+    pub control_plane_only: bool,
 }
 
 /// The network that connects instances, load balancers and databases.
@@ -64,6 +67,7 @@ impl Default for Options {
             accept_any_key: false,
             unconfined: false,
             network: NetworkChoice::default(),
+            control_plane_only: false,
         }
     }
 }

@@ -17,7 +17,7 @@ pub(crate) mod times;
 mod topics;
 pub(crate) mod traffic;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -56,6 +56,10 @@ struct Inner {
     confines: AtomicBool,
     /// The reason why the loopback interface connects instances, if it does.
     loopback_reason: OnceLock<String>,
+    /// False when the cloud only has a control plane.
+    runs_services: AtomicBool,
+    /// Identifiers for the resources that a declaration creates, by the declaration; see [`Shared::choose_ids`].
+    chosen_ids: Mutex<HashMap<String, Vec<String>>>,
     traffic: Traffic,
     databases: Databases,
 }
@@ -91,6 +95,8 @@ impl Shared {
             endpoint: OnceLock::new(),
             confines: AtomicBool::new(true),
             loopback_reason: OnceLock::new(),
+            runs_services: AtomicBool::new(true),
+            chosen_ids: Mutex::default(),
             traffic: Traffic::default(),
             databases: Databases::default(),
         })))
@@ -104,6 +110,33 @@ impl Shared {
     /// Lets services run with all rights of the user who started the cloud.
     pub(crate) fn unconfine(&self) {
         self.0.confines.store(false, Ordering::Relaxed);
+    }
+
+    /// Returns whether instances run their services and databases their servers.
+    pub(crate) fn runs_services(&self) -> bool {
+        self.0.runs_services.load(Ordering::Relaxed)
+    }
+
+    /// Lets instances run no services and databases no servers: the cloud is a control plane.
+    pub(crate) fn run_no_services(&self) {
+        self.0.runs_services.store(false, Ordering::Relaxed);
+    }
+
+    /// Chooses the identifiers of the resources that the requests of a declaration create, until
+    /// [`Shared::chosen_ids`] is called with none left. Only code of this process can choose.
+    pub(crate) fn choose_ids(&self, declaration: &str, ids: Vec<String>) {
+        let mut chosen = self.0.chosen_ids.lock().unwrap_or_else(PoisonError::into_inner);
+        if ids.is_empty() {
+            chosen.remove(declaration)
+        } else {
+            chosen.insert(declaration.to_owned(), ids)
+        };
+    }
+
+    /// Returns the identifiers chosen for a declaration.
+    pub(crate) fn chosen_ids(&self, declaration: &str) -> Vec<String> {
+        let chosen = self.0.chosen_ids.lock().unwrap_or_else(PoisonError::into_inner);
+        chosen.get(declaration).cloned().unwrap_or_default()
     }
 
     /// Returns the reason why the loopback interface connects instances, or `None` if they have network namespaces.

@@ -91,6 +91,7 @@ async fn remember(directory: &Path, arguments: &StartArgs) -> Result<(), Failure
         accept_any_key: arguments.accept_any_key.unwrap_or(before.accept_any_key),
         unconfined: arguments.unconfined.unwrap_or(before.unconfined),
         network: arguments.network.map_or(before.network, NetworkChoice::from),
+        control_plane_only: before.control_plane_only,
         directory: before.directory.clone(),
     };
     if options == before {

@@ -320,17 +320,7 @@ impl Host {
         let zones = self.shared.read(|cloud| {
             cloud.region(&self.region).map(|region| region.zone_names().collect::<Vec<_>>()).unwrap_or_default()
         });
-        self.change(|instance| {
-            let pending = std::mem::take(&mut instance.pending);
-            instance.class = pending.class.unwrap_or_else(|| instance.class.clone());
-            instance.storage = pending.storage.unwrap_or_else(|| instance.storage.clone());
-            instance.place.port = pending.port.unwrap_or(instance.place.port);
-            match pending.multi_az {
-                Some(true) => instance.second_zone = zones.into_iter().find(|zone| *zone != instance.zone),
-                Some(false) => instance.second_zone = None,
-                None => {}
-            }
-        });
+        self.change(|instance| apply_pending(instance, zones));
         Flow::Again
     }
 
@@ -462,5 +452,18 @@ impl Host {
             () = tokio::time::sleep(pause) => {}
             _ = self.phase.ended() => {}
         }
+    }
+}
+
+/// Applies the pending changes of an instance to its record. `zones` are the zones of its region.
+pub(super) fn apply_pending(instance: &mut DbInstance, zones: Vec<String>) {
+    let pending = std::mem::take(&mut instance.pending);
+    instance.class = pending.class.unwrap_or_else(|| instance.class.clone());
+    instance.storage = pending.storage.unwrap_or_else(|| instance.storage.clone());
+    instance.place.port = pending.port.unwrap_or(instance.place.port);
+    match pending.multi_az {
+        Some(true) => instance.second_zone = zones.into_iter().find(|zone| *zone != instance.zone),
+        Some(false) => instance.second_zone = None,
+        None => {}
     }
 }

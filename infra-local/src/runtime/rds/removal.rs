@@ -4,6 +4,7 @@ use super::host::{Flow, Host};
 use super::snapshots;
 use super::view::View;
 use crate::model::ACCOUNT;
+use crate::model::Region;
 use crate::model::process::ProcessIdentity;
 use crate::model::rds::{Seed, Stage};
 use crate::runtime::postgres::{PostgresError, Server};
@@ -52,28 +53,31 @@ impl Host {
     }
 
     fn forget(&self, view: &View) {
-        let id = &view.instance.id;
-        let arn = format!("arn:aws:rds:{}:{ACCOUNT}:db:{id}", self.region);
         self.shared.update(|cloud| {
             let Ok(region) = cloud.region_mut(&self.region) else { return };
-            region.ec2.subnets.values_mut().for_each(|subnet| subnet.release_hosts(&arn));
-            let databases = &mut region.rds;
-            databases.instances.remove(id);
-            let Some(cluster) = view.instance.cluster.as_ref().and_then(|cluster| databases.clusters.get_mut(cluster))
-            else {
-                return;
-            };
-            if cluster.writer.as_ref() != Some(id) {
-                return;
-            }
-            // A reader that was not ready yet continues with the data of the cluster.
-            let mut members = databases.instances.values_mut();
-            let next = members.find(|one| one.cluster.as_ref() == Some(&cluster.id) && one.stage != Stage::Deleting);
-            cluster.writer = next.as_ref().map(|next| next.id.clone());
-            cluster.demoted = None;
-            if let Some(next) = next {
-                next.seed = Seed::Empty;
-            }
+            forget(region, &view.instance.id);
         });
+    }
+}
+
+/// Removes an instance from the model, and selects the next writer of its cluster.
+pub(super) fn forget(region: &mut Region, id: &str) {
+    let arn = format!("arn:aws:rds:{}:{ACCOUNT}:db:{id}", region.name);
+    region.ec2.subnets.values_mut().for_each(|subnet| subnet.release_hosts(&arn));
+    let databases = &mut region.rds;
+    let Some(instance) = databases.instances.remove(id) else { return };
+    let Some(cluster) = instance.cluster.as_ref().and_then(|cluster| databases.clusters.get_mut(cluster)) else {
+        return;
+    };
+    if cluster.writer.as_deref() != Some(id) {
+        return;
+    }
+    // A reader that was not ready yet continues with the data of the cluster.
+    let mut members = databases.instances.values_mut();
+    let next = members.find(|one| one.cluster.as_ref() == Some(&cluster.id) && one.stage != Stage::Deleting);
+    cluster.writer = next.as_ref().map(|next| next.id.clone());
+    cluster.demoted = None;
+    if let Some(next) = next {
+        next.seed = Seed::Empty;
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Key, snapshots};
 use crate::model::ACCOUNT;
+use crate::model::Region;
 use crate::model::rds::{DbCluster, Rds, Seed, Snapshot, Stage};
 use crate::runtime::postgres::{PostgresError, Server};
 use crate::state::Shared;
@@ -83,11 +84,9 @@ impl Work {
 
     /// Removes the cluster from the model. Its directory is removed with those of other deleted resources.
     fn forget(&self, shared: &Shared) {
-        let arn = format!("arn:aws:rds:{}:{ACCOUNT}:cluster:{}", self.region, self.cluster.id);
         shared.update(|cloud| {
             let Ok(region) = cloud.region_mut(&self.region) else { return };
-            region.rds.clusters.remove(&self.cluster.id);
-            region.ec2.subnets.values_mut().for_each(|subnet| subnet.release_hosts(&arn));
+            forget(region, &self.cluster.id);
         });
     }
 
@@ -99,6 +98,13 @@ impl Work {
             }
         });
     }
+}
+
+/// Removes a cluster from the model.
+pub(super) fn forget(region: &mut Region, id: &str) {
+    let arn = format!("arn:aws:rds:{}:{ACCOUNT}:cluster:{id}", region.name);
+    region.rds.clusters.remove(id);
+    region.ec2.subnets.values_mut().for_each(|subnet| subnet.release_hosts(&arn));
 }
 
 /// Completes the transitions of clusters whose instances have completed theirs.
@@ -125,7 +131,7 @@ pub(super) fn settle(shared: &Shared) {
 }
 
 /// Returns the next stage.
-fn next_stage(databases: &Rds, cluster: &DbCluster) -> Option<Stage> {
+pub(super) fn next_stage(databases: &Rds, cluster: &DbCluster) -> Option<Stage> {
     let writer = cluster.writer.as_ref().and_then(|writer| databases.instances.get(writer));
     let all = |stage| databases.members(&cluster.id).all(|member| member.stage == stage);
     let password = || writer.is_none_or(|writer| writer.runtime.password.as_ref() == Some(&cluster.account.password));

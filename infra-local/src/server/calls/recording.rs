@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use chrono::Utc;
 use hyper::StatusCode;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use quick_xml::escape::unescape;
 use serde_json::{Map, Value};
 
@@ -14,6 +14,12 @@ use super::{CallError, RecordedCall};
 use crate::access::Decision;
 use crate::services::s3::Traced;
 use crate::wire::{ApiError, Protocol};
+
+/// Name of the header with the declaration that a request is sent for.
+const RESOURCE: &str = "x-infra-resource";
+
+/// Maximum length of its recorded value, in bytes.
+const RESOURCE_LIMIT: usize = 512;
 
 /// Maximum size of the recorded part of a response, in bytes.
 const ANSWER_LIMIT: usize = 8 * 1024;
@@ -51,6 +57,17 @@ impl Recording {
     pub(crate) fn scope(&mut self, service: &str, region: &str) {
         service.clone_into(&mut self.call.service);
         region.clone_into(&mut self.call.region);
+    }
+
+    /// Records the declaration that the client sends the request for.
+    pub(crate) fn resource(&mut self, headers: &HeaderMap) {
+        let named = headers.get(RESOURCE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        named.get(..RESOURCE_LIMIT).unwrap_or(named).clone_into(&mut self.call.resource);
+    }
+
+    /// Returns the declaration that the client sends the request for, or an empty text.
+    pub(crate) fn declaration(&self) -> &str {
+        &self.call.resource
     }
 
     /// Records the operation that the request names.

@@ -188,7 +188,8 @@ impl Server {
         operation.check(&params, always)?;
         self.permit(identity, service_request, operation, &params.patterns(), recording)?;
         let dry_run = params.flag("DryRun")?;
-        let fields = self.execute(operation.run, params, &service_request.signed.scope, dry_run)?;
+        let fields =
+            self.execute(operation.run, params, &service_request.signed.scope, dry_run, recording.declaration())?;
         if dry_run {
             return Err(ApiError::new("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
                 .with_status(412));
@@ -214,7 +215,7 @@ impl Server {
         recording.parameters(&input);
         operation.check(&mut input)?;
         self.permit(identity, service_request, operation, &leaves(&input), recording)?;
-        let output = self.execute(operation.run, input, &signed.scope, false)?;
+        let output = self.execute(operation.run, input, &signed.scope, false, recording.declaration())?;
         Ok(response(StatusCode::OK, protocol, protocol.write(operation.name, &output, request_id), request_id))
     }
 
@@ -285,7 +286,7 @@ impl Server {
         permitted.map_err(|refusal| refusal.to_error(service_request.protocol))
     }
 
-    fn execute<I, O>(&self, run: Run<I, O>, input: I, scope: &Scope, dry_run: bool) -> Outcome<O> {
+    fn execute<I, O>(&self, run: Run<I, O>, input: I, scope: &Scope, dry_run: bool, declaration: &str) -> Outcome<O> {
         self.shared.open_region(&scope.region)?;
         // Launches and databases depend on the programs of this machine.
         if ["ec2", "rds"].contains(&scope.service.as_str()) {
@@ -300,11 +301,12 @@ impl Server {
             addresses: self.shared.addresses(),
             directory: self.shared.directory(),
         };
-        match run {
+        let chosen = if declaration.is_empty() { Vec::new() } else { self.shared.chosen_ids(declaration) };
+        model::ids::choosing(chosen, || match run {
             Run::Reads(run) => self.shared.read_delayed(|cloud| run(cloud, &call)),
             Run::Writes(run) if dry_run => self.shared.dry_run(|cloud| run(cloud, &call)),
             Run::Writes(run) => self.shared.write(|cloud| run(cloud, &call)),
             Run::Performs(run) => run(&State::Shared(&self.shared), &call),
-        }
+        })
     }
 }

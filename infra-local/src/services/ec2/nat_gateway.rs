@@ -43,7 +43,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
             format!("Performing this operation would exceed the limit of {LIMIT} NAT gateways"),
         ));
     }
-    let id = format!("nat-0{}", crate::model::ids::random_hex(16));
+    let id = crate::model::new_id("nat");
     let host = region.ec2.subnets.get_mut(&subnet_id).and_then(|subnet| subnet.take_host(&id));
     let host = host.ok_or_else(|| {
         ApiError::new(

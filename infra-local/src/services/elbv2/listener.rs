@@ -13,7 +13,7 @@ use super::{
 use crate::model::Cloud;
 use crate::model::Region;
 use crate::model::elbv2::{Listener, Tls};
-use crate::model::ids::random_hex;
+use crate::model::ids::new_arn_suffix;
 use crate::services::{Call, Operation, State};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
@@ -54,7 +54,7 @@ fn add(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<(Node, SocketAddrV
     let listens = SocketAddrV4::new(balancer.address, port);
     let path = balancer_arn.split_once(":loadbalancer/").map_or(balancer_arn, |(_, path)| path);
     let created = Listener {
-        arn: arn(call.region, &format!("listener/{path}/{}", random_hex(16))),
+        arn: arn(call.region, &format!("listener/{path}/{}", new_arn_suffix())),
         balancer: balancer_arn.to_owned(),
         port,
         tls,

@@ -11,7 +11,7 @@ use crate::model::Cloud;
 use crate::model::ec2::vpc::Subnet;
 use crate::model::elbv2::attributes::Attributed as _;
 use crate::model::elbv2::{BalancerState, LoadBalancer};
-use crate::model::ids::random_hex;
+use crate::model::ids::new_arn_suffix;
 use crate::model::{Region, Tags};
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
@@ -59,7 +59,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let security_groups = parse_security_groups(region, params, &vpc_id)?;
 
     let wanted = LoadBalancer {
-        arn: arn(call.region, &format!("loadbalancer/app/{name}/{}", random_hex(16))),
+        arn: arn(call.region, &format!("loadbalancer/app/{name}/{}", new_arn_suffix())),
         name: name.to_owned(),
         scheme: scheme.to_owned(),
         vpc_id,

@@ -13,7 +13,7 @@ use crate::model::Cloud;
 use crate::model::Region;
 use crate::model::elbv2::Listener;
 use crate::model::elbv2::routing::Rule;
-use crate::model::ids::random_hex;
+use crate::model::ids::new_arn_suffix;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
@@ -49,7 +49,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let action = action::parse(region, params, "Actions")?.ok_or_else(|| validation("'Actions' must be specified"))?;
     check_associations(region, &owner.balancer, &action)?;
     let path = listener_arn.replacen(":listener/", ":listener-rule/", 1);
-    let rule = Rule { arn: format!("{path}/{}", random_hex(16)), conditions, action, tags };
+    let rule = Rule { arn: format!("{path}/{}", new_arn_suffix()), conditions, action, tags };
     let node = answer([render(priority, &rule)]);
     let owner = region.elbv2.listeners.get_mut(listener_arn).ok_or_else(|| no_listener(listener_arn))?;
     owner.rules.insert(priority, rule);

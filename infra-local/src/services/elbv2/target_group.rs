@@ -12,7 +12,7 @@ use crate::domain::elbv2::Matcher;
 use crate::model::Cloud;
 use crate::model::Region;
 use crate::model::elbv2::{Check, Protocol, TargetGroup, TargetType};
-use crate::model::ids::random_hex;
+use crate::model::ids::new_arn_suffix;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
@@ -86,7 +86,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         return Err(validation(format!("The VPC ID '{vpc_id}' is not found")));
     }
     let wanted = TargetGroup {
-        arn: arn(call.region, &format!("targetgroup/{name}/{}", random_hex(16))),
+        arn: arn(call.region, &format!("targetgroup/{name}/{}", new_arn_suffix())),
         name: name.to_owned(),
         target_type,
         protocol,

@@ -1,0 +1,85 @@
+//! The API calls of a rehearsal.
+
+use infra_core::Urn;
+use serde::{Deserialize, Serialize};
+
+/// A request to the scratch cloud, as its endpoint recorded it.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Call {
+    pub(crate) number: u64,
+    pub(crate) service: String,
+    pub(crate) operation: String,
+    pub(crate) region: String,
+    /// URN of the resource that the request was sent for.
+    #[serde(default)]
+    pub(crate) resource: String,
+    pub(crate) error: Option<CallError>,
+    #[serde(default)]
+    pub(crate) decisions: Vec<Decision>,
+}
+
+/// An error of the scratch cloud.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct CallError {
+    pub(crate) code: String,
+    pub(crate) message: String,
+}
+
+/// An authorisation: an action on a resource.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Decision {
+    pub(crate) action: String,
+    /// ARN, or `*`.
+    pub(crate) resource: String,
+    pub(crate) allowed: bool,
+}
+
+/// The number of calls of one operation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CallCount {
+    /// Service and operation, such as `ec2:RunInstances`.
+    pub operation: String,
+    /// Number of requests.
+    pub count: usize,
+}
+
+/// Codes with which the local cloud refuses a request that it cannot honour, although AWS may.
+const UNSUPPORTED: &[&str] = &[
+    "UnsupportedParameter",
+    "InvalidAction",
+    "UnknownOperationException",
+    "UnknownService",
+    "UnsupportedActionException",
+    "TypeNotFoundException",
+    "NotImplemented",
+];
+
+impl Call {
+    /// Returns whether the call was sent for this resource.
+    pub(crate) fn is_for(&self, urn: &Urn) -> bool {
+        self.resource == urn.to_string()
+    }
+
+    /// Returns whether the local cloud lacks the operation, a parameter or the type.
+    pub(crate) fn is_unsupported(&self) -> bool {
+        self.error.as_ref().is_some_and(|error| UNSUPPORTED.contains(&error.code.as_str()))
+    }
+
+    /// Returns the service and the operation.
+    pub(crate) fn name(&self) -> String {
+        format!("{}:{}", self.service, self.operation)
+    }
+}
+
+/// Counts calls by operation, in the order of the first call.
+pub(crate) fn count<'a>(calls: impl Iterator<Item = &'a Call>) -> Vec<CallCount> {
+    let mut counts: Vec<CallCount> = Vec::new();
+    for call in calls {
+        let operation = call.name();
+        match counts.iter_mut().find(|known| known.operation == operation) {
+            Some(known) => known.count += 1,
+            None => counts.push(CallCount { operation, count: 1 }),
+        }
+    }
+    counts
+}

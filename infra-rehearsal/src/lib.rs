@@ -1,0 +1,74 @@
+//! Rehearsals: a plan is executed in a scratch cloud before it is executed.
+//!
+//! A scratch cloud is a local cloud in this process, with a control plane only. A rehearsal recreates the recorded
+//! resources in it with their identifiers ([`seed`]), and lets the engine plan and execute the program there, with the
+//! program's own provider. Errors that AWS would return while the plan is executed are found without AWS: dependency
+//! violations, name collisions, invalid combinations. Afterwards a refresh and a second plan must find nothing to change.
+//!
+//! A rehearsal calls only the provider of AWS, with the scratch cloud as its endpoint, and the providers of the engine. It
+//! never calls the target and never writes the state of the stack.
+//!
+//! # Layout
+//! No module uses a later one:
+//! - `breaker`: interruptions of a run at one of its changes
+//! - `calls`: recorded API calls
+//! - `report`: the result
+//! - `translation`: values of the scratch cloud in place of recorded ones
+//! - `scratch`: the scratch cloud
+//! - `simulated`: providers that are not called
+//! - `seed`: recreates the recorded resources
+//! - `stage`: an engine on a scratch cloud
+//! - `rehearse`: the rehearsal of a plan
+//! - `crashes`: rehearsed runs that are interrupted and repeated
+
+mod breaker;
+mod calls;
+mod crashes;
+mod rehearse;
+mod report;
+mod scratch;
+mod seed;
+mod simulated;
+mod stage;
+mod translation;
+
+pub use calls::CallCount;
+pub use crashes::with_crashes;
+pub use rehearse::rehearse;
+pub use report::{Crashes, PerpetualDiff, Rehearsal, RehearsedStep, Unrehearsed};
+pub use stage::{Deployment, Script};
+
+use infra_core::{diagnostic::Diagnostic, engine::EngineError, store::StoreError};
+
+/// Reasons why a rehearsal cannot be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum RehearsalError {
+    /// The directory of the scratch cloud cannot be created.
+    #[error("the directory of the scratch cloud cannot be created: {0}")]
+    Directory(#[source] std::io::Error),
+    /// The scratch cloud does not start.
+    #[error("the scratch cloud does not start: {0}")]
+    Start(#[from] infra_local::StartError),
+    /// The state has operations whose outcome is unknown.
+    #[error("the state has {0} unfinished operations of an interrupted run, whose outcome only the target knows")]
+    OpenOperations(usize),
+    /// The engine refuses the program, its configuration or the plan.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The state of the rehearsal cannot be kept in memory.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl RehearsalError {
+    /// Returns messages for the user.
+    pub fn diagnostics(&self) -> Vec<Diagnostic> {
+        match self {
+            RehearsalError::Engine(error) => error.diagnostics(),
+            RehearsalError::OpenOperations(_) => {
+                vec![Diagnostic::error(self.to_string()).hint("run `refresh` first, which settles them")]
+            }
+            other => vec![Diagnostic::from_error(other)],
+        }
+    }
+}

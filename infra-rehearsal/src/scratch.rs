@@ -1,0 +1,80 @@
+//! A scratch cloud: a local cloud of this process that only has a control plane.
+
+use crate::RehearsalError;
+use crate::calls::Call;
+use infra_core::{
+    Target,
+    target::{Credentials, Readiness},
+};
+use infra_local::{LocalCloud, NetworkChoice, Options};
+use std::collections::BTreeSet;
+use tempfile::TempDir;
+
+/// Divides the waiting periods of AWS, such as deregistration delays: a rehearsal has nothing to wait for.
+const TIME_SCALE: f64 = 1000.0;
+
+/// Number of recorded calls that are read at once.
+const PAGE: usize = 5000;
+
+/// A running scratch cloud. Its directory is removed with it.
+pub(crate) struct Scratch {
+    cloud: LocalCloud,
+    directory: TempDir,
+}
+
+impl Scratch {
+    /// Starts an empty cloud. `enforce_iam` lets it enforce policies.
+    pub(crate) async fn start(enforce_iam: bool) -> Result<Scratch, RehearsalError> {
+        let directory = TempDir::with_prefix("rehearsal-").map_err(RehearsalError::Directory)?;
+        let options = Options {
+            time_scale: TIME_SCALE,
+            enforce_iam,
+            network: NetworkChoice::Loopback,
+            control_plane_only: true,
+            ..Options::new(directory.path())
+        };
+        let cloud = LocalCloud::start(options).await?;
+        Ok(Scratch { cloud, directory })
+    }
+
+    /// Returns the scratch cloud as a target with the name of the rehearsed target, because programs read the name.
+    pub(crate) fn target(&self, name: &str) -> Target {
+        let key = self.cloud.credentials();
+        self.target_of(name, &key.access_key_id, &key.secret_access_key)
+    }
+
+    /// Returns the scratch cloud as a target for the owner of an access key.
+    pub(crate) fn target_of(&self, name: &str, access_key: &str, secret_key: &str) -> Target {
+        let local = Target::local(self.cloud.endpoint(), Credentials::new(access_key, secret_key));
+        Target { name: name.to_owned(), readiness: Readiness::ControlPlane, ..local }
+    }
+
+    pub(crate) fn cloud(&self) -> &LocalCloud {
+        &self.cloud
+    }
+
+    /// Returns the identifiers of all resources.
+    pub(crate) fn inventory(&self) -> BTreeSet<String> {
+        self.cloud.inventory()
+    }
+
+    /// Returns the calls after the one with this number.
+    pub(crate) fn calls_after(&self, number: u64) -> Vec<Call> {
+        let mut calls: Vec<Call> = Vec::new();
+        loop {
+            let last = calls.last().map_or(number, |call| call.number);
+            let page = self.cloud.calls_after(last, PAGE);
+            let is_last = page.len() < PAGE;
+            calls.extend(page.into_iter().filter_map(|call| serde_json::from_value(call).ok()));
+            if is_last {
+                return calls;
+            }
+        }
+    }
+
+    /// Stops the cloud and removes its directory.
+    pub(crate) async fn stop(self) {
+        self.cloud.shutdown().await;
+        drop(self.directory);
+    }
+}
