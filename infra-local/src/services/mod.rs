@@ -19,3 +19,13 @@ pub(crate) mod sts;
 pub(crate) mod tags;
 
 pub(crate) use operation::{Call, Operation, State, typed};
+
+use crate::access::Key;
+
+/// Returns the condition keys that the actions with this prefix take from parameters.
+pub(crate) fn condition_keys(service: &str) -> &'static [Key] {
+    match service {
+        "sts" => sts::KEYS,
+        _ => &[],
+    }
+}

@@ -41,7 +41,7 @@ mod tests {
 
     use super::*;
     use crate::access;
-    use crate::access::Resource;
+    use crate::access::{Needs, RequestFacts, RequestTags, Resource};
     use crate::model::Cloud;
     use crate::server::calls::secrets;
     use crate::server::endpoint::service::find_operation;
@@ -95,7 +95,11 @@ mod tests {
         };
         let parameters: Vec<_> =
             parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        access::arns(resources.unwrap(), &Cloud::default(), "us-east-1", &parameters)
+        let needs = Needs { resources: resources.unwrap(), dependents: &[], keys: &[] };
+        let tags = RequestTags::default();
+        let facts = RequestFacts { service, operation, region: "us-east-1", parameters: &parameters, tags: &tags };
+        let requirements = access::requirements(&Cloud::default(), &needs, &facts);
+        requirements[0].resources.iter().map(|resource| resource.arn.clone()).collect()
     }
 
     #[test]
