@@ -11,6 +11,7 @@
 //! - [`credentials`]: access keys
 //! - [`decision`]: authorises an action, and names the statement that decided
 //! - [`identity`]: finds the identity of an access key and verifies the signature
+//! - [`launch`]: resources of the launch of an instance
 //! - [`origin`]: refuses requests that a web page may have sent
 //! - [`policy`]: what policy documents say about a request
 //! - [`managed`]: the policies that AWS manages
@@ -25,6 +26,7 @@ mod context;
 mod credentials;
 mod decision;
 mod identity;
+mod launch;
 mod managed;
 mod origin;
 mod policy;
@@ -38,12 +40,13 @@ pub(crate) use context::Context;
 pub use credentials::Credentials;
 pub(crate) use decision::{Decision, authorise, decide, decide_unenforced, permitted};
 pub(crate) use identity::{Identity, RootKeys, identify, identify_form, secret};
+pub(crate) use launch::{LAUNCHED, PASSES_LAUNCH_ROLE};
 pub(crate) use managed::document as managed_document;
 pub(crate) use origin::{Endpoint, Source};
 pub(crate) use policy::{Document, PolicyKind};
 pub(crate) use refusal::Refusal;
 pub(crate) use request_tags::RequestTags;
-pub(crate) use requirement::{Dependent, Key, Needs, RequestFacts, Requirement, requirements};
+pub(crate) use requirement::{Dependent, Key, Needs, RequestFacts, Requirement, Tagging, requirements};
 pub(crate) use resource::Resource;
 pub(crate) use trust::{assumed_role, trusts, trusts_service};
 

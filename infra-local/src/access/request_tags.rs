@@ -55,6 +55,11 @@ impl RequestTags {
         found
     }
 
+    /// Returns whether the request adds tags.
+    pub(crate) fn has_tags(&self) -> bool {
+        !self.tags.is_empty()
+    }
+
     /// Returns the types of the resources that EC2 creates with tags.
     pub(crate) fn created_types(&self) -> impl Iterator<Item = &str> {
         self.by_type.iter().filter(|(_, tags)| !tags.is_empty()).map(|(kind, _)| kind.as_str())

@@ -5,7 +5,7 @@
 use super::request_tags::RequestTags;
 use super::resource::{identified, requested_resources};
 use super::{RequestedResource, Resource, attributes};
-use crate::model::Cloud;
+use crate::model::{ACCOUNT, Cloud};
 
 /// An action that a request needs permission for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub(crate) struct Needs {
     pub(crate) dependents: &'static [Dependent],
     /// Condition keys of the operation's service.
     pub(crate) keys: &'static [Key],
+    /// Tagging actions of the operation's service.
+    pub(crate) tagging: &'static [Tagging],
 }
 
 /// A condition key whose values are a parameter of the request.
@@ -33,23 +35,27 @@ pub(crate) struct Key {
     /// Parameter, as operation tables write it.
     pub(crate) parameter: &'static str,
     pub(crate) name: &'static str,
+    /// Form of the values, with `{region}`, `{account}` and `{}` for the parameter's value.
+    pub(crate) form: &'static str,
+}
+
+/// Action that an operation needs to tag the resource that it creates.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tagging {
+    /// Beginning of the names of the operations.
+    pub(crate) operations: &'static str,
+    pub(crate) action: &'static str,
+    /// Condition key that contains the name of the operation, such as `elasticloadbalancing:CreateAction`.
+    pub(crate) create_action: Option<&'static str>,
 }
 
 /// Another action that an operation needs permission for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Dependent {
     /// An action on these resources, if the request contains the parameter.
-    When {
-        parameter: &'static str,
-        action: &'static str,
-        resources: &'static [Resource],
-        /// Condition key that contains the name of the operation, such as `rds:CreateAction`.
-        create_action: Option<&'static str>,
-    },
+    When { parameter: &'static str, action: &'static str, resources: &'static [Resource] },
     /// `iam:PassRole` for the role that the service receives.
     PassRole { role: Resource, service: &'static str },
-    /// `ec2:CreateTags` on the resources that the operation creates with `TagSpecification`.
-    TagSpecifications,
 }
 
 impl Dependent {
@@ -59,17 +65,7 @@ impl Dependent {
         action: &'static str,
         resources: &'static [Resource],
     ) -> Dependent {
-        Dependent::When { parameter, action, resources, create_action: None }
-    }
-
-    /// Declares the action that tags the resource which the operation creates.
-    pub(crate) const fn tagging(
-        parameter: &'static str,
-        action: &'static str,
-        resources: &'static [Resource],
-        create_action: Option<&'static str>,
-    ) -> Dependent {
-        Dependent::When { parameter, action, resources, create_action }
+        Dependent::When { parameter, action, resources }
     }
 
     /// Declares that the operation passes a role to a service.
@@ -85,7 +81,6 @@ impl Dependent {
                 [*parameter].into_iter().chain(resources.iter().filter_map(Resource::parameter)).collect()
             }
             Dependent::PassRole { role, .. } => role.parameter().into_iter().collect(),
-            Dependent::TagSpecifications => vec!["TagSpecification.N.ResourceType"],
         }
     }
 
@@ -94,7 +89,6 @@ impl Dependent {
         match self {
             Dependent::When { action, .. } => action,
             Dependent::PassRole { .. } => "iam:PassRole",
-            Dependent::TagSpecifications => "ec2:CreateTags",
         }
     }
 }
@@ -110,83 +104,81 @@ pub(crate) struct RequestFacts<'a> {
     pub(crate) tags: &'a RequestTags,
 }
 
-/// Returns the actions that a request needs permission for: the operation's own, and the dependent ones.
+/// Returns the actions that a request needs permission for: the operation's own, the dependent ones, and those that tag
+/// new resources.
 pub(crate) fn requirements(cloud: &Cloud, needs: &Needs, request: &RequestFacts<'_>) -> Vec<Requirement> {
     let RequestFacts { service, operation, region, parameters, tags } = *request;
-    let mut resources = requested_resources(needs.resources, cloud, region, parameters);
-    for resource in &mut resources {
-        resource.describe(cloud);
-        resource.context.merge(&tags.context_for(service, &resource.arn));
-        for key in needs.keys {
-            key.add(operation, parameters, resource);
-        }
-    }
-    let mut all = vec![Requirement { action: format!("{service}:{operation}"), resources }];
+    let own = request.describe(cloud, needs, requested_resources(needs.resources, cloud, region, parameters));
+    let created = own.first().cloned();
+    let mut all = vec![Requirement { action: format!("{service}:{operation}"), resources: own }];
     for dependent in needs.dependents {
-        all.extend(dependent.requirements(cloud, request));
+        let resources = match dependent {
+            Dependent::When { parameter, .. } if !request.has(parameter) => Vec::new(),
+            Dependent::When { resources, .. } => {
+                request.describe(cloud, needs, requested_resources(resources, cloud, region, parameters))
+            }
+            Dependent::PassRole { role, service } => {
+                let mut roles = request.describe(cloud, needs, identified(&[*role], cloud, region, parameters));
+                roles.iter_mut().for_each(|role| role.context.set("iam:PassedToService", *service));
+                roles
+            }
+        };
+        all.push(Requirement { action: dependent.action().to_owned(), resources });
     }
+    let tagging = needs.tagging.iter().find(|it| operation.starts_with(it.operations) && tags.has_tags());
+    if let (Some(tagging), Some(mut created)) = (tagging, created) {
+        created.context.maybe(tagging.create_action.unwrap_or_default(), tagging.create_action.map(|_| operation));
+        all.push(Requirement { action: tagging.action.to_owned(), resources: vec![created] });
+    }
+    if service == "ec2" {
+        all.push(Requirement { action: "ec2:CreateTags".to_owned(), resources: tagged_by_ec2(request, tags) });
+    }
+    all.retain(|requirement| !requirement.resources.is_empty());
     all
 }
 
-impl Key {
-    /// Adds the key to a resource's context, if it applies to it and the request has the parameter.
-    fn add(&self, operation: &str, parameters: &[(String, String)], resource: &mut RequestedResource) {
-        let is_of_operation = self.operation.is_none_or(|own| own == operation);
-        if !is_of_operation || !self.resource.is_empty() && !resource.arn.contains(self.resource) {
+/// Returns the new resources that `TagSpecification` tags.
+fn tagged_by_ec2(request: &RequestFacts<'_>, tags: &RequestTags) -> Vec<RequestedResource> {
+    let resource = |kind: &str| {
+        let mut resource = RequestedResource::new(attributes::new_ec2_arn(request.region, kind));
+        resource.context = tags.context_for("ec2", &resource.arn);
+        resource.context.set("ec2:CreateAction", request.operation);
+        resource.context.set("ec2:Region", request.region);
+        resource
+    };
+    tags.created_types().map(resource).collect()
+}
+
+impl RequestFacts<'_> {
+    fn has(&self, parameter: &str) -> bool {
+        self.parameters.iter().any(|(name, value)| name == parameter && !value.is_empty())
+    }
+
+    /// Adds the condition keys of the existing resources and of the request.
+    fn describe(&self, cloud: &Cloud, needs: &Needs, mut resources: Vec<RequestedResource>) -> Vec<RequestedResource> {
+        for resource in &mut resources {
+            let mut context = attributes::of(cloud, &resource.arn);
+            context.merge(&resource.context);
+            context.merge(&self.tags.context_for(self.service, &resource.arn));
+            resource.context = context;
+            for key in needs.keys {
+                self.add_key(key, resource);
+            }
+        }
+        resources
+    }
+
+    /// Adds a key to a resource's context, if it applies to the resource and the request has the parameter.
+    fn add_key(&self, key: &Key, resource: &mut RequestedResource) {
+        let is_of_operation = key.operation.is_none_or(|own| own == self.operation);
+        if !is_of_operation || !resource.arn.contains(key.resource) {
             return;
         }
-        let values = parameters.iter().filter(|(name, value)| name == self.parameter && !value.is_empty());
-        let values: Vec<String> = values.map(|(_, value)| value.clone()).collect();
+        let values = self.parameters.iter().filter(|(name, value)| name == key.parameter && !value.is_empty());
+        let form = key.form.replace("{region}", self.region).replace("{account}", ACCOUNT);
+        let values: Vec<String> = values.map(|(_, value)| form.replace("{}", value)).collect();
         if !values.is_empty() {
-            resource.context.set_all(self.name, values);
+            resource.context.set_all(key.name, values);
         }
-    }
-}
-
-impl Dependent {
-    fn requirements(&self, cloud: &Cloud, request: &RequestFacts<'_>) -> Vec<Requirement> {
-        let RequestFacts { service, operation, region, parameters, tags } = *request;
-        let requirement =
-            |resources: Vec<RequestedResource>| Requirement { action: self.action().to_owned(), resources };
-        match self {
-            Dependent::When { parameter, resources, create_action, .. } => {
-                if !parameters.iter().any(|(name, _)| name == parameter) {
-                    return Vec::new();
-                }
-                let mut found = requested_resources(resources, cloud, region, parameters);
-                for resource in &mut found {
-                    resource.describe(cloud);
-                    resource.context.merge(&tags.context_for(service, &resource.arn));
-                    resource.context.maybe(create_action.unwrap_or_default(), create_action.map(|_| operation));
-                }
-                vec![requirement(found)]
-            }
-            Dependent::PassRole { role, service } => {
-                let mut roles = identified(&[*role], cloud, region, parameters);
-                for role in &mut roles {
-                    role.describe(cloud);
-                    role.context.set("iam:PassedToService", *service);
-                }
-                if roles.is_empty() { Vec::new() } else { vec![requirement(roles)] }
-            }
-            Dependent::TagSpecifications => {
-                let created = tags.created_types().map(|kind| {
-                    let mut resource = RequestedResource::new(attributes::new_ec2_arn(region, kind));
-                    resource.context = tags.context_for(service, &resource.arn).with("ec2:CreateAction", operation);
-                    resource
-                });
-                let created: Vec<_> = created.collect();
-                if created.is_empty() { Vec::new() } else { vec![requirement(created)] }
-            }
-        }
-    }
-}
-
-impl RequestedResource {
-    /// Adds the condition keys that describe the existing resource.
-    fn describe(&mut self, cloud: &Cloud) {
-        let mut context = attributes::of(cloud, &self.arn);
-        context.merge(&self.context);
-        self.context = context;
     }
 }

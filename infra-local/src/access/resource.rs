@@ -21,8 +21,8 @@ pub(crate) enum Resource {
     Found(&'static str, Find),
     /// The resource that the operation creates: the form of its ARN, with `*` in place of an id that does not exist yet.
     Created(&'static str),
-    /// The resource that the operation creates if the request contains this parameter, and the form of its ARN.
-    CreatedBy(&'static str, &'static str),
+    /// The resources that the function derives from the state, the region and all parameters.
+    Computed(fn(&Cloud, &str, &[(String, String)]) -> Vec<RequestedResource>),
 }
 
 /// Returns the ARN of the resource that a parameter's value identifies, from the state, the region and the value.
@@ -38,9 +38,8 @@ impl Resource {
             Resource::Arn(parameter)
             | Resource::Named(parameter, _)
             | Resource::Resolved(parameter, _)
-            | Resource::Found(parameter, _)
-            | Resource::CreatedBy(parameter, _) => Some(parameter),
-            Resource::Created(_) => None,
+            | Resource::Found(parameter, _) => Some(parameter),
+            Resource::Created(_) | Resource::Computed(_) => None,
         }
     }
 
@@ -51,7 +50,8 @@ impl Resource {
             Resource::Resolved(_, resolve) => return resolve(cloud, region, value),
             Resource::Found(_, find) => return find(cloud, region, value).map(|found| found.arn),
             Resource::Named(..) if value.starts_with("arn:") => return Some(value.to_owned()),
-            Resource::Named(_, form) | Resource::Created(form) | Resource::CreatedBy(_, form) => form,
+            Resource::Computed(_) => return None,
+            Resource::Named(_, form) | Resource::Created(form) => form,
         };
         Some(form.replace("{region}", region).replace("{account}", ACCOUNT).replace("{}", value))
     }
@@ -79,6 +79,10 @@ pub(crate) fn identified(
         }
     };
     for resource in resources {
+        if let Resource::Computed(compute) = resource {
+            compute(cloud, region, parameters).into_iter().for_each(|it| add(Some(it)));
+            continue;
+        }
         match resource.parameter() {
             Some(parameter) => {
                 let values = parameters.iter().filter(|(name, value)| name == parameter && !value.is_empty());

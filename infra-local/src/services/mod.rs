@@ -12,6 +12,7 @@ pub(crate) mod elbv2;
 pub(crate) mod iam;
 pub(crate) mod logs;
 pub(crate) mod operation;
+pub(crate) mod permission;
 pub(crate) mod rds;
 pub(crate) mod s3;
 pub(crate) mod ssm;
@@ -19,13 +20,3 @@ pub(crate) mod sts;
 pub(crate) mod tags;
 
 pub(crate) use operation::{Call, Operation, State, typed};
-
-use crate::access::Key;
-
-/// Returns the condition keys that the actions with this prefix take from parameters.
-pub(crate) fn condition_keys(service: &str) -> &'static [Key] {
-    match service {
-        "sts" => sts::KEYS,
-        _ => &[],
-    }
-}

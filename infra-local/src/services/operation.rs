@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::permission;
 use crate::access::{Context, Dependent, Needs, Resource};
 use crate::model::Cloud;
 use crate::state::Shared;
@@ -223,7 +224,8 @@ impl<I, O> Operation<I, O> {
 
     /// Returns the permissions that the operation of a service needs.
     pub(crate) fn needs(&self, service: &str) -> Needs {
-        Needs { resources: self.resources, dependents: self.dependents, keys: super::condition_keys(service) }
+        let (keys, tagging) = (permission::condition_keys(service), permission::tagging(service));
+        Needs { resources: self.resources, dependents: self.dependents, keys, tagging }
     }
 
     /// Returns the honoured parameters. In JSON, these are the members of the request itself.

@@ -104,10 +104,12 @@ impl Comparison {
 
 /// Returns the comparison of an operator, and whether the operator negates it.
 fn comparison(name: &str) -> Option<(Comparison, bool)> {
-    let order = |wanted: &str| -> Option<(Comparison, bool)> {
-        let (kind, order) =
-            wanted.strip_prefix("Numeric").map_or((wanted.strip_prefix("Date")?, true), |it| (it, false));
-        let (compare, is_negated): (fn(&str, &str) -> bool, bool) = match (order, kind) {
+    let ordered = |wanted: &str| -> Option<(Comparison, bool)> {
+        let (kind, is_date) = match wanted.strip_prefix("Numeric") {
+            Some(kind) => (kind, false),
+            None => (wanted.strip_prefix("Date")?, true),
+        };
+        let (compare, is_negated): (fn(&str, &str) -> bool, bool) = match (is_date, kind) {
             (false, "Equals") => (|w, g| numbers(w, g, |w, g| g.total_cmp(&w).is_eq()), false),
             (false, "NotEquals") => (|w, g| numbers(w, g, |w, g| g.total_cmp(&w).is_eq()), true),
             (false, "LessThan") => (|w, g| numbers(w, g, |w, g| g < w), false),
@@ -139,7 +141,7 @@ fn comparison(name: &str) -> Option<(Comparison, bool)> {
         "IpAddress" => (Comparison::Value(in_range), false),
         "NotIpAddress" => (Comparison::Value(in_range), true),
         "Null" => (Comparison::Null, false),
-        other => return order(other),
+        other => return ordered(other),
     })
 }
 

@@ -14,6 +14,7 @@ use crate::access::{
 use crate::model::iam::{Iam, Role, Session, SessionHolder};
 use crate::model::tags::Tags;
 use crate::model::{ACCOUNT, Cloud};
+use crate::services::permission::condition_keys;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
@@ -101,7 +102,7 @@ fn actions(params: &Params) -> impl Iterator<Item = &'static str> {
 fn request_keys(role: &Role, call: &Call<'_, Params>) -> Context {
     let parameters = call.input.patterns();
     let mut context = call.context.clone();
-    for key in super::KEYS {
+    for key in condition_keys("sts") {
         let values: Vec<_> = parameters.iter().filter(|(name, _)| name == key.parameter).collect();
         if !values.is_empty() {
             context.set_all(key.name, values.into_iter().map(|(_, value)| value.clone()).collect());

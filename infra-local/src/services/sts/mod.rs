@@ -4,7 +4,6 @@ mod assume_role;
 mod caller;
 mod session_token;
 
-use crate::access::Key;
 use crate::model::iam::Session;
 use crate::services::Operation;
 use crate::wire::{ApiError, Node, Outcome, Params};
@@ -12,17 +11,6 @@ use crate::wire::{ApiError, Node, Outcome, Params};
 /// STS's operations.
 pub(crate) const OPERATIONS: &[&[Operation<Params, Node>]] =
     &[assume_role::OPERATIONS, caller::OPERATIONS, session_token::OPERATIONS];
-
-/// Condition keys of the requests.
-///
-/// Source: Service Authorization Reference, "Actions, resources, and condition keys for AWS Security Token Service".
-pub(crate) const KEYS: &[Key] = &[
-    Key { operation: None, resource: "", parameter: "RoleSessionName", name: "sts:RoleSessionName" },
-    Key { operation: None, resource: "", parameter: "ExternalId", name: "sts:ExternalId" },
-    Key { operation: None, resource: "", parameter: "SourceIdentity", name: "sts:SourceIdentity" },
-    Key { operation: None, resource: "", parameter: "TransitiveTagKeys.N", name: "sts:TransitiveTagKeys" },
-    Key { operation: None, resource: "", parameter: "DurationSeconds", name: "sts:DurationSeconds" },
-];
 
 /// Least duration of temporary credentials, in seconds.
 const LEAST_SECONDS: u32 = 900;
