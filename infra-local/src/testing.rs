@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+use crate::access::Context;
 use crate::model::Cloud;
 use crate::services::operation::Run;
 use crate::services::{Call, Operation, State, ec2};
@@ -96,6 +97,7 @@ impl ControlPlane {
             now: self.now.unwrap_or_else(Utc::now),
             addresses: &self.addresses,
             directory: self.directory.path(),
+            context: &Context::default(),
         };
         match operation.run {
             Run::Reads(run) => run(&self.cloud, &call),

@@ -21,6 +21,8 @@ pub(crate) enum Refusal {
         identity: String,
         action: String,
         resource: String,
+        /// Kind of the policy that denies it, or that does not allow it.
+        kind: &'static str,
         explicit: bool,
     },
 }
@@ -103,11 +105,12 @@ impl Refusal {
             }
             Refusal::ExpiredUrl => "Request has expired".to_owned(),
             Refusal::ExpiredToken => "The security token included in the request is expired".to_owned(),
-            Refusal::Denied { identity, action, resource, explicit } => {
+            Refusal::Denied { identity, action, resource, kind, explicit } => {
+                let article = if kind.starts_with('i') { "an" } else { "a" };
                 let reason = if *explicit {
-                    "with an explicit deny in an identity-based policy".to_owned()
+                    format!("with an explicit deny in {article} {kind}")
                 } else {
-                    format!("because no identity-based policy allows the {action} action")
+                    format!("because no {kind} allows the {action} action")
                 };
                 let refused =
                     format!("User: {identity} is not authorized to perform: {action} on resource: {resource} {reason}");
@@ -128,6 +131,7 @@ mod tests {
             identity: "arn:aws:iam::0:user/eve".to_owned(),
             action: "ec2:RunInstances".to_owned(),
             resource: "*".to_owned(),
+            kind: "identity-based policy",
             explicit: false,
         };
         let ec2 = refusal.to_error(Protocol::Ec2);

@@ -3,6 +3,7 @@
 //! Each operation declares its resources in its service's table. Source: AWS, "Service Authorization Reference", one page
 //! per service, <https://docs.aws.amazon.com/service-authorization/latest/reference/>.
 
+use super::RequestedResource;
 use crate::model::{ACCOUNT, Cloud};
 
 /// A resource that an operation needs permission for.
@@ -16,21 +17,29 @@ pub(crate) enum Resource {
     /// The resource that this parameter identifies, and the function that returns its ARN from the state, the region and
     /// the parameter's value.
     Resolved(&'static str, Resolve),
+    /// The resource that this parameter identifies, with its own policy and condition keys.
+    Found(&'static str, Find),
     /// The resource that the operation creates: the form of its ARN, with `*` in place of an id that does not exist yet.
     Created(&'static str),
+    /// The resources that the function derives from the state, the region and all parameters.
+    Computed(fn(&Cloud, &str, &[(String, String)]) -> Vec<RequestedResource>),
 }
 
 /// Returns the ARN of the resource that a parameter's value identifies, from the state, the region and the value.
 type Resolve = fn(&Cloud, &str, &str) -> Option<String>;
 
+/// Returns the resource that a parameter's value identifies, from the state, the region and the value.
+type Find = fn(&Cloud, &str, &str) -> Option<RequestedResource>;
+
 impl Resource {
     /// Returns the parameter that identifies the resource, as operation tables write it.
     pub(crate) fn parameter(&self) -> Option<&'static str> {
         match self {
-            Resource::Arn(parameter) | Resource::Named(parameter, _) | Resource::Resolved(parameter, _) => {
-                Some(parameter)
-            }
-            Resource::Created(_) => None,
+            Resource::Arn(parameter)
+            | Resource::Named(parameter, _)
+            | Resource::Resolved(parameter, _)
+            | Resource::Found(parameter, _) => Some(parameter),
+            Resource::Created(_) | Resource::Computed(_) => None,
         }
     }
 
@@ -39,35 +48,61 @@ impl Resource {
         let form = match self {
             Resource::Arn(_) => return Some(value.to_owned()),
             Resource::Resolved(_, resolve) => return resolve(cloud, region, value),
+            Resource::Found(_, find) => return find(cloud, region, value).map(|found| found.arn),
             Resource::Named(..) if value.starts_with("arn:") => return Some(value.to_owned()),
+            Resource::Computed(_) => return None,
             Resource::Named(_, form) | Resource::Created(form) => form,
         };
         Some(form.replace("{region}", region).replace("{account}", ACCOUNT).replace("{}", value))
     }
+
+    fn requested(&self, cloud: &Cloud, region: &str, value: &str) -> Option<RequestedResource> {
+        match self {
+            Resource::Found(_, find) => find(cloud, region, value),
+            _ => self.arn(cloud, region, value).map(RequestedResource::new),
+        }
+    }
 }
 
-/// Returns the ARNs of an operation's resources in a request; `*` alone if the request identifies none. `parameters` are
-/// the names as operation tables write them, and the values.
-pub(crate) fn arns(
+/// Returns the resources that a request identifies, each once. `parameters` are the names as operation tables write them,
+/// and the values.
+pub(crate) fn identified(
     resources: &[Resource],
     cloud: &Cloud,
     region: &str,
     parameters: &[(String, String)],
-) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
+) -> Vec<RequestedResource> {
+    let mut found: Vec<RequestedResource> = Vec::new();
+    let mut add = |resource: Option<RequestedResource>| {
+        if let Some(resource) = resource.filter(|it| !found.iter().any(|known| known.arn == it.arn)) {
+            found.push(resource);
+        }
+    };
     for resource in resources {
+        if let Resource::Computed(compute) = resource {
+            compute(cloud, region, parameters).into_iter().for_each(|it| add(Some(it)));
+            continue;
+        }
         match resource.parameter() {
             Some(parameter) => {
                 let values = parameters.iter().filter(|(name, value)| name == parameter && !value.is_empty());
-                found.extend(values.filter_map(|(_, value)| resource.arn(cloud, region, value)));
+                values.for_each(|(_, value)| add(resource.requested(cloud, region, value)));
             }
-            None => found.extend(resource.arn(cloud, region, "")),
+            None => add(resource.requested(cloud, region, "")),
         }
     }
-    if found.is_empty() {
-        found.push("*".to_owned());
-    }
     found
+}
+
+/// Returns the resources of an operation in a request; `*` alone if the request identifies none.
+pub(crate) fn requested_resources(
+    resources: &[Resource],
+    cloud: &Cloud,
+    region: &str,
+    parameters: &[(String, String)],
+) -> Vec<RequestedResource> {
+    let found = identified(resources, cloud, region, parameters);
+    if found.is_empty() { vec![RequestedResource::new("*")] } else { found }
 }
 
 #[cfg(test)]
@@ -85,7 +120,8 @@ mod tests {
         let arns = |parameters: &[(&str, &str)]| {
             let parameters: Vec<_> =
                 parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-            arns(resources, &Cloud::default(), "us-east-1", &parameters)
+            let found = requested_resources(resources, &Cloud::default(), "us-east-1", &parameters);
+            found.into_iter().map(|resource| resource.arn).collect::<Vec<_>>()
         };
         assert_eq!(
             arns(&[("RoleArn", "arn:r"), ("Names.N", "a"), ("Names.N", "arn:b"), ("Id", "1"), ("Other", "c")]),
@@ -96,6 +132,7 @@ mod tests {
 
     #[test]
     fn request_without_a_resource_is_authorised_on_all_resources() {
-        assert_eq!(arns(&[Resource::Arn("RoleArn")], &Cloud::default(), "us-east-1", &[]), ["*"]);
+        let found = requested_resources(&[Resource::Arn("RoleArn")], &Cloud::default(), "us-east-1", &[]);
+        assert_eq!(found, [RequestedResource::new("*")]);
     }
 }

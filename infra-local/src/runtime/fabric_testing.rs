@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use chrono::Utc;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 
+use crate::access::Context;
 use crate::domain::network::{End, Flow, Network, Traffic};
 use crate::model::Cloud;
 use crate::runtime::confinement::Confinement;
@@ -88,7 +89,15 @@ impl Model {
         let told = |error: crate::wire::ApiError| format!("{}: {}", error.code, error.message);
         operation.check(&input, ec2::ALWAYS).map_err(told)?;
         let (addresses, directory) = (&self.addresses, &*self.directory);
-        let call = Call { input, region: "us-east-1", access_key: "key", now: Utc::now(), addresses, directory };
+        let call = Call {
+            input,
+            region: "us-east-1",
+            access_key: "key",
+            now: Utc::now(),
+            addresses,
+            directory,
+            context: &Context::default(),
+        };
         let answer = match operation.run {
             Run::Reads(run) => run(&self.cloud, &call),
             Run::Writes(run) => {

@@ -169,10 +169,7 @@ impl RecordedCall {
     fn size(&self) -> usize {
         let texts = [&self.service, &self.operation, &self.resource, &self.region, &self.request_id, &self.answer];
         let error = self.error.as_ref().map_or(0, |error| error.code.len() + error.message.len());
-        let decisions = self
-            .decisions
-            .iter()
-            .map(|decision| size_of::<Decision>() + 2 * (decision.action.len() + decision.resource.len()));
+        let decisions = self.decisions.iter().map(Decision::size);
         size_of::<RecordedCall>()
             + texts.iter().map(|text| text.len()).sum::<usize>()
             + self.caller.as_ref().map_or(0, String::len)

@@ -37,7 +37,17 @@ impl Found {
     }
 
     fn add_cloud(&mut self, cloud: &Cloud) {
-        let Iam { roles, instance_profiles, users, policies, sessions: _ } = &cloud.iam;
+        let Iam {
+            roles,
+            instance_profiles,
+            users,
+            groups,
+            policies,
+            oidc_providers,
+            sessions: _,
+            password_policy: _,
+            account_alias: _,
+        } = &cloud.iam;
         self.add("", "roles", roles.keys());
         for role in roles.values() {
             let policies = role.inline_policies.keys().chain(&role.attached_policies);
@@ -45,7 +55,9 @@ impl Found {
         }
         self.add("", "instance_profiles", instance_profiles.keys());
         self.add("", "users", users.keys());
+        self.add("", "groups", groups.keys());
         self.add("", "policies", policies.keys());
+        self.add("", "oidc_providers", oidc_providers.keys());
         for (name, region) in &cloud.regions {
             self.add_region(name, region);
         }

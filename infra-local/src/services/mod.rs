@@ -12,6 +12,7 @@ pub(crate) mod elbv2;
 pub(crate) mod iam;
 pub(crate) mod logs;
 pub(crate) mod operation;
+pub(crate) mod permission;
 pub(crate) mod rds;
 pub(crate) mod s3;
 pub(crate) mod ssm;

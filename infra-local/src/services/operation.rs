@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::access::Resource;
+use super::permission;
+use crate::access::{Context, Dependent, Needs, Resource};
 use crate::model::Cloud;
 use crate::state::Shared;
 use crate::state::address::AddressBlock;
@@ -25,6 +26,8 @@ pub(crate) struct Call<'a, I> {
     pub(crate) addresses: &'a AddressBlock,
     /// The cloud's directory.
     pub(crate) directory: &'a std::path::Path,
+    /// Condition keys of the request, such as `aws:UserAgent`.
+    pub(crate) context: &'a Context,
 }
 
 /// Function of an operation. Functions of the first two kinds run while the state is locked, and perform no I/O.
@@ -134,6 +137,10 @@ pub(crate) struct Operation<I, O> {
     ignored: &'static [&'static [&'static str]],
     /// Resources for which the caller needs permission; without any, policies must allow the operation on `*`.
     pub(crate) resources: &'static [Resource],
+    /// Other actions that the caller needs permission for.
+    pub(crate) dependents: &'static [Dependent],
+    /// False if every caller may execute the operation, even if a policy denies it.
+    pub(crate) needs_permission: bool,
 }
 
 /// An operation whose resources are not declared yet. The type ensures that each row of a table declares them.
@@ -186,13 +193,39 @@ impl<I, O> Operation<I, O> {
         run: Run<I, O>,
         honoured: &'static [&'static [&'static str]],
     ) -> Undeclared<I, O> {
-        Undeclared(Operation { name, run, honoured: Honoured::Listed(honoured), ignored: &[], resources: &[] })
+        Undeclared(Operation {
+            name,
+            run,
+            honoured: Honoured::Listed(honoured),
+            ignored: &[],
+            resources: &[],
+            dependents: &[],
+            needs_permission: true,
+        })
+    }
+
+    /// Declares other actions that the caller needs permission for.
+    pub(crate) const fn needing(mut self, dependents: &'static [Dependent]) -> Self {
+        self.dependents = dependents;
+        self
+    }
+
+    /// Declares that every caller may execute the operation.
+    pub(crate) const fn without_permission(mut self) -> Self {
+        self.needs_permission = false;
+        self
     }
 
     /// Declares parameters that are accepted and have no effect.
     pub(crate) const fn ignoring(mut self, ignored: &'static [&'static [&'static str]]) -> Self {
         self.ignored = ignored;
         self
+    }
+
+    /// Returns the permissions that the operation of a service needs.
+    pub(crate) fn needs(&self, service: &str) -> Needs {
+        let (keys, tagging) = (permission::condition_keys(service), permission::tagging(service));
+        Needs { resources: self.resources, dependents: self.dependents, keys, tagging }
     }
 
     /// Returns the honoured parameters. In JSON, these are the members of the request itself.
@@ -260,7 +293,15 @@ impl Operation<Value, Value> {
         run: Run<Value, Value>,
         request: RequestType,
     ) -> Undeclared<Value, Value> {
-        Undeclared(Operation { name, run, honoured: Honoured::Typed(request), ignored: &[], resources: &[] })
+        Undeclared(Operation {
+            name,
+            run,
+            honoured: Honoured::Typed(request),
+            ignored: &[],
+            resources: &[],
+            dependents: &[],
+            needs_permission: true,
+        })
     }
 
     /// Refuses unknown parameters at the top level of a JSON request; below it, the typed requests refuse unknown

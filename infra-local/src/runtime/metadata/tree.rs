@@ -7,10 +7,10 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::{Duration, SecondsFormat, Utc};
 use serde_json::json;
 
-use crate::access::Document;
+use crate::access;
 use crate::model::Cloud;
 use crate::model::ec2::instance::Instance;
-use crate::model::iam::Session;
+use crate::model::iam::{Session, SessionHolder};
 use crate::model::{ACCOUNT, zone_id};
 use crate::state::Shared;
 
@@ -113,22 +113,22 @@ fn group_names(cloud: &Cloud, region: &str, instance: &Instance) -> String {
 fn role(cloud: &Cloud, instance: &Instance) -> Option<String> {
     let profile = cloud.iam.instance_profiles.get(&instance.instance_profile.as_ref()?.name)?;
     let role = cloud.iam.roles.get(profile.role.as_ref()?)?;
-    let trust = Document::parse(&role.trust_policy).ok()?;
-    trust.trusts("sts:AssumeRole", "ec2.amazonaws.com", ACCOUNT).then(|| role.name.clone())
+    access::trusts_service(role, "ec2.amazonaws.com").then(|| role.name.clone())
 }
 
 /// Returns temporary credentials of the instance's role. They stay the same until they are about to expire.
 fn credentials(shared: &Shared, instance: &Instance, wanted: &str) -> Option<String> {
     let role = shared.read(|cloud| role(cloud, instance)).filter(|role| role == wanted)?;
     let now = Utc::now();
-    let belongs_to_instance =
-        |session: &Session| session.role == role && session.name == instance.id && session.expires - now > RENEWAL;
+    let belongs_to_instance = |session: &Session| {
+        session.role() == Some(&role) && session.name == instance.id && session.expires - now > RENEWAL
+    };
     let existing = |cloud: &Cloud| {
         let mut sessions = cloud.iam.sessions.iter();
         sessions.find(|(_, session)| belongs_to_instance(session)).map(|(key, session)| (key.clone(), session.clone()))
     };
     let (key, session) = shared.read(existing).unwrap_or_else(|| {
-        let session = Session::new(&role, &instance.id, None, now + CREDENTIALS);
+        let session = Session::new(SessionHolder::Role { role: role.clone() }, &instance.id, now, CREDENTIALS);
         (shared.update(|cloud| cloud.iam.issue(session.clone(), now)), session)
     });
     let document = json!({

@@ -18,7 +18,7 @@ use crate::wire::{ApiError, Protocol};
 /// Name of the header with the declaration that a request is sent for.
 const RESOURCE: &str = "x-infra-resource";
 
-/// Maximum length of its recorded value, in bytes.
+/// Maximum length of its value, in bytes; longer ones are ignored.
 const RESOURCE_LIMIT: usize = 512;
 
 /// Maximum size of the recorded part of a response, in bytes.
@@ -38,6 +38,12 @@ const SECRET_LENGTH: usize = 4;
 
 /// Mark at the end of a text that was cut.
 const CUT: &str = "…";
+
+/// Returns the declaration that a client sends a request for, or an empty text.
+pub(crate) fn declaration(headers: &HeaderMap) -> &str {
+    let named = headers.get(RESOURCE).and_then(|value| value.to_str().ok());
+    named.filter(|named| named.len() <= RESOURCE_LIMIT).unwrap_or_default()
+}
 
 /// Record of a request that is in progress. It holds secrets of the request, so that they can be removed from messages.
 pub(crate) struct Recording {
@@ -61,13 +67,7 @@ impl Recording {
 
     /// Records the declaration that the client sends the request for.
     pub(crate) fn resource(&mut self, headers: &HeaderMap) {
-        let named = headers.get(RESOURCE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        named.get(..RESOURCE_LIMIT).unwrap_or(named).clone_into(&mut self.call.resource);
-    }
-
-    /// Returns the declaration that the client sends the request for, or an empty text.
-    pub(crate) fn declaration(&self) -> &str {
-        &self.call.resource
+        declaration(headers).clone_into(&mut self.call.resource);
     }
 
     /// Records the operation that the request names.

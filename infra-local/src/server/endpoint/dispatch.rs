@@ -9,10 +9,12 @@ use super::Server;
 use super::answer::{Answer, compatible_failure, failure, response};
 use super::request::{BODY_LIMIT_BYTES, ServiceRequest, read_body};
 use super::service::{Service, find_operation, guess_protocol};
-use crate::access::{self, Decision, Identity, Refusal, RequestedAction};
+use crate::access::{
+    self, Decision, Identity, Refusal, RequestFacts, RequestTags, RequestedAction, RequestedResource, Requirement,
+};
 use crate::model;
 use crate::runtime::{mariadb, postgres};
-use crate::server::calls::recording::Recording;
+use crate::server::calls::recording::{Recording, declaration};
 use crate::services::operation::Run;
 use crate::services::{Call, Operation, State, cloudcontrol, s3};
 use crate::wire::body::RequestBody;
@@ -186,10 +188,10 @@ impl Server {
         let params = service_request.params();
         recording.parameters(&from_form(&params)?);
         operation.check(&params, always)?;
-        self.permit(identity, service_request, operation, &params.patterns(), recording)?;
+        let (parameters, tags) = (params.patterns(), RequestTags::of_params(&params));
+        self.permit(identity, service_request, operation, (&parameters, &tags), recording)?;
         let dry_run = params.flag("DryRun")?;
-        let fields =
-            self.execute(operation.run, params, &service_request.signed.scope, dry_run, recording.declaration())?;
+        let fields = self.execute(operation.run, params, service_request, dry_run)?;
         if dry_run {
             return Err(ApiError::new("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
                 .with_status(412));
@@ -210,12 +212,13 @@ impl Server {
         identity: &Identity,
         recording: &mut Recording,
     ) -> Outcome<Answer> {
-        let ServiceRequest { signed, body, protocol, request_id, .. } = *service_request;
+        let ServiceRequest { body, protocol, request_id, .. } = *service_request;
         let mut input = protocol.read(body)?;
         recording.parameters(&input);
         operation.check(&mut input)?;
-        self.permit(identity, service_request, operation, &leaves(&input), recording)?;
-        let output = self.execute(operation.run, input, &signed.scope, false, recording.declaration())?;
+        let (parameters, tags) = (leaves(&input), RequestTags::of_value(&input));
+        self.permit(identity, service_request, operation, (&parameters, &tags), recording)?;
+        let output = self.execute(operation.run, input, service_request, false)?;
         Ok(response(StatusCode::OK, protocol, protocol.write(operation.name, &output, request_id), request_id))
     }
 
@@ -255,9 +258,12 @@ impl Server {
         identity: &Identity,
         service_request: &ServiceRequest<'_>,
         operation: &Operation<I, O>,
-        parameters: &[(String, String)],
+        (parameters, tags): (&[(String, String)], &RequestTags),
         recording: &mut Recording,
     ) -> Outcome<()> {
+        if !operation.needs_permission {
+            return Ok(());
+        }
         let Scope { service, region, .. } = &service_request.signed.scope;
         // The credential scope of some services differs from the prefix of their actions.
         let service = match service.as_str() {
@@ -267,26 +273,36 @@ impl Server {
         };
         let type_name = parameters.iter().find(|(name, _)| service == "cloudformation" && name == "TypeName");
         let needed = type_name.map_or(&[][..], |(_, kind)| cloudcontrol::needed_actions(operation.name, kind));
-        let actions = std::iter::once(format!("{service}:{}", operation.name));
-        let actions = actions.chain(needed.iter().map(|action| (*action).to_owned()));
+        let facts = RequestFacts { service, operation: operation.name, region, parameters, tags };
+        let context = &service_request.context();
         let decisions: Vec<Decision> = self.shared.read(|cloud| {
-            let resources = access::arns(operation.resources, cloud, region, parameters);
-            let decide = |action: String| {
-                let requested = RequestedAction { action: &action, resources: &resources, region, now: Utc::now() };
+            let mut requirements = access::requirements(cloud, &operation.needs(service), &facts);
+            let any = || vec![RequestedResource::new("*")];
+            requirements.extend(needed.iter().map(|it| Requirement { action: (*it).to_owned(), resources: any() }));
+            let decide = |Requirement { action, resources }: Requirement| {
+                let (action, resources, now) = (&action, &resources, Utc::now());
+                let requested = RequestedAction { action, resources, region, now, context };
                 if self.access.enforce_iam {
                     access::decide(cloud, identity, &requested)
                 } else {
-                    access::decide_unenforced(identity, &requested)
+                    access::decide_unenforced(cloud, identity, &requested)
                 }
             };
-            actions.flat_map(decide).collect()
+            requirements.into_iter().flat_map(decide).collect()
         });
         let permitted = access::permitted(recording.caller_arn(), &decisions);
         recording.decisions(decisions);
         permitted.map_err(|refusal| refusal.to_error(service_request.protocol))
     }
 
-    fn execute<I, O>(&self, run: Run<I, O>, input: I, scope: &Scope, dry_run: bool, declaration: &str) -> Outcome<O> {
+    fn execute<I, O>(
+        &self,
+        run: Run<I, O>,
+        input: I,
+        service_request: &ServiceRequest<'_>,
+        dry_run: bool,
+    ) -> Outcome<O> {
+        let scope = &service_request.signed.scope;
         self.shared.open_region(&scope.region)?;
         // Launches and databases depend on the programs of this machine.
         if ["ec2", "rds"].contains(&scope.service.as_str()) {
@@ -300,7 +316,9 @@ impl Server {
             now: Utc::now(),
             addresses: self.shared.addresses(),
             directory: self.shared.directory(),
+            context: &service_request.context(),
         };
+        let declaration = declaration(&service_request.head.headers);
         let chosen = if declaration.is_empty() { Vec::new() } else { self.shared.chosen_ids(declaration) };
         model::ids::choosing(chosen, || match run {
             Run::Reads(run) => self.shared.read_delayed(|cloud| run(cloud, &call)),

@@ -41,14 +41,15 @@ mod tests {
 
     use super::*;
     use crate::access;
-    use crate::access::Resource;
+    use crate::access::{Dependent, Needs, RequestFacts, RequestTags, Resource};
     use crate::model::Cloud;
     use crate::server::calls::secrets;
     use crate::server::endpoint::service::find_operation;
 
     fn check_resources<I, O>(service: &str, tables: &[&'static [Operation<I, O>]]) {
         for operation in tables.iter().flat_map(|table| table.iter()) {
-            for parameter in operation.resources.iter().filter_map(Resource::parameter) {
+            let of_dependents = operation.dependents.iter().flat_map(Dependent::parameters);
+            for parameter in operation.resources.iter().filter_map(Resource::parameter).chain(of_dependents) {
                 let known = operation.parameters().contains(&parameter);
                 assert!(known, "{service}:{} has no parameter {parameter}", operation.name);
             }
@@ -95,7 +96,13 @@ mod tests {
         };
         let parameters: Vec<_> =
             parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        access::arns(resources.unwrap(), &Cloud::default(), "us-east-1", &parameters)
+        let needs = Needs { resources: resources.unwrap(), dependents: &[], keys: &[], tagging: &[] };
+        let tags = RequestTags::default();
+        let facts = RequestFacts { service, operation, region: "us-east-1", parameters: &parameters, tags: &tags };
+        let mut cloud = Cloud::default();
+        cloud.complete();
+        let requirements = access::requirements(&cloud, &needs, &facts);
+        requirements[0].resources.iter().map(|resource| resource.arn.clone()).collect()
     }
 
     #[test]
@@ -110,9 +117,11 @@ mod tests {
             arns("ec2", "RunInstances", &launch),
             [
                 "arn:aws:ec2:us-east-1::image/ami-1",
+                "arn:aws:ec2:us-east-1:000000000000:instance/*",
+                "arn:aws:ec2:us-east-1:000000000000:network-interface/*",
+                "arn:aws:ec2:us-east-1:000000000000:volume/*",
                 "arn:aws:ec2:us-east-1:000000000000:subnet/subnet-1",
                 "arn:aws:ec2:us-east-1:000000000000:security-group/sg-1",
-                "arn:aws:ec2:us-east-1:000000000000:instance/*",
             ]
         );
         assert_eq!(

@@ -2,9 +2,11 @@
 
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Bytes;
+use hyper::header::{REFERER, USER_AGENT};
 use hyper::http::request::Parts;
 
 use super::service::Service;
+use crate::access::Context;
 use crate::wire::body::RequestBody;
 use crate::wire::sigv4::Signed;
 use crate::wire::{ApiError, Outcome, Params, Protocol};
@@ -30,6 +32,15 @@ impl ServiceRequest<'_> {
             ) => named_operation(self.head, self.protocol, target),
             _ => self.params().optional("Action").unwrap_or_default().to_owned(),
         }
+    }
+
+    /// Returns the condition keys of the request's headers.
+    pub(super) fn context(&self) -> Context {
+        let header = |name| self.head.headers.get(name).and_then(|value| value.to_str().ok());
+        let mut context = Context::default();
+        context.maybe("aws:UserAgent", header(USER_AGENT));
+        context.maybe("aws:Referer", header(REFERER));
+        context
     }
 
     /// Returns the form parameters of the body or of the URL.

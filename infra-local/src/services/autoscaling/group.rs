@@ -20,8 +20,11 @@ use crate::wire::{ApiError, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
     Operation::writes("CreateAutoScalingGroup", create, &[NAME, SETTINGS, &["TargetGroupARNs.N"], tags::TAGS])
-        .on(&[resource::GROUP]),
-    Operation::writes("UpdateAutoScalingGroup", update, &[NAME, SETTINGS]).on(&[resource::GROUP]),
+        .on(&[resource::GROUP])
+        .needing(resource::LAUNCHES),
+    Operation::writes("UpdateAutoScalingGroup", update, &[NAME, SETTINGS])
+        .on(&[resource::GROUP])
+        .needing(resource::LAUNCHES),
     Operation::writes("DeleteAutoScalingGroup", delete, &[NAME, &["ForceDelete"]]).on(&[resource::GROUP]),
     Operation::reads(
         "DescribeAutoScalingGroups",

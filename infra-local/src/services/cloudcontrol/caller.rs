@@ -5,7 +5,7 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::access::{self, Identity, RequestedAction};
+use crate::access::{self, Context, Identity, RequestFacts, RequestTags, RequestedAction, Requirement};
 use crate::model::Cloud;
 use crate::services::operation::Run;
 use crate::services::{Call, Operation};
@@ -49,7 +49,7 @@ impl Caller<'_> {
         }
         let operation = service.operation(name)?;
         operation.check(&mut input).map_err(|error| service.handler_error(error))?;
-        self.permitted(cloud, service.name, operation, &leaves(&input))?;
+        self.permitted(cloud, service.name, operation, (&leaves(&input), &RequestTags::of_value(&input)))?;
         self.run(cloud, operation.run, input).map_err(|error| service.handler_error(error))
     }
 
@@ -65,7 +65,7 @@ impl Caller<'_> {
         let params = Params::parse(text.as_bytes());
         let operation = service.operation(name)?;
         operation.check(&params, &[]).map_err(|error| service.handler_error(error))?;
-        self.permitted(cloud, service.name, operation, &params.patterns())?;
+        self.permitted(cloud, service.name, operation, (&params.patterns(), &RequestTags::of_params(&params)))?;
         self.run(cloud, operation.run, params).map_err(|error| service.handler_error(error))
     }
 
@@ -74,22 +74,34 @@ impl Caller<'_> {
         cloud: &Cloud,
         service: &str,
         operation: &Operation<I, O>,
-        parameters: &[(String, String)],
+        (parameters, tags): (&[(String, String)], &RequestTags),
     ) -> Outcome<()> {
-        if !self.context.enforce_iam {
+        if !self.context.enforce_iam || !operation.needs_permission {
             return Ok(());
         }
-        let resources = access::arns(operation.resources, cloud, self.region, parameters);
-        let action = format!("{service}:{}", operation.name);
-        let requested =
-            RequestedAction { action: &action, resources: &resources, region: self.region, now: self.context.now };
-        access::authorise(cloud, &Identity::of_key(&cloud.iam, self.access_key), &requested)
-            .map_err(|refusal| refusal.to_error(Protocol::Json(JsonVersion::V1_0)))
+        let facts = RequestFacts { service, operation: operation.name, region: self.region, parameters, tags };
+        let identity = Identity::of_key(&cloud.iam, self.access_key);
+        for Requirement { action, resources } in access::requirements(cloud, &operation.needs(service), &facts) {
+            let (now, context) = (self.context.now, &Context::default());
+            let requested =
+                RequestedAction { action: &action, resources: &resources, region: self.region, now, context };
+            access::authorise(cloud, &identity, &requested)
+                .map_err(|refusal| refusal.to_error(Protocol::Json(JsonVersion::V1_0)))?;
+        }
+        Ok(())
     }
 
     fn run<I, O>(&self, cloud: &mut Cloud, run: Run<I, O>, input: I) -> Outcome<O> {
         let OperationContext { addresses, directory, now, .. } = self.context;
-        let call = Call { input, region: self.region, access_key: self.access_key, now, addresses, directory };
+        let call = Call {
+            input,
+            region: self.region,
+            access_key: self.access_key,
+            now,
+            addresses,
+            directory,
+            context: &Context::default(),
+        };
         match run {
             Run::Reads(run) => run(cloud, &call),
             Run::Writes(run) => run(cloud, &call),

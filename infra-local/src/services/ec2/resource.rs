@@ -1,6 +1,6 @@
 //! Resources of EC2's operations, for authorisation.
 
-use crate::access::Resource;
+use crate::access::{LAUNCHED, Resource};
 use crate::model::ec2::network_interface::NetworkInterface;
 use crate::model::{ACCOUNT, Cloud};
 
@@ -93,18 +93,7 @@ pub(super) const TAGGED: Resource = Resource::Resolved("ResourceId.N", |_, regio
 });
 
 /// Resources of an instance's launch.
-pub(super) const LAUNCH: &[Resource] = &[
-    IMAGE,
-    KEY_PAIR,
-    Resource::Named("LaunchTemplate.LaunchTemplateId", "arn:aws:ec2:{region}:{account}:launch-template/{}"),
-    Resource::Resolved("LaunchTemplate.LaunchTemplateName", launch_template),
-    Resource::Named("NetworkInterface.N.NetworkInterfaceId", "arn:aws:ec2:{region}:{account}:network-interface/{}"),
-    Resource::Named("NetworkInterface.N.SecurityGroupId.N", "arn:aws:ec2:{region}:{account}:security-group/{}"),
-    Resource::Named("NetworkInterface.N.SubnetId", "arn:aws:ec2:{region}:{account}:subnet/{}"),
-    Resource::Named("SecurityGroupId.N", "arn:aws:ec2:{region}:{account}:security-group/{}"),
-    SUBNET,
-    Resource::Created("arn:aws:ec2:{region}:{account}:instance/*"),
-];
+pub(super) const LAUNCH: &[Resource] = &[LAUNCHED];
 
 /// Resource types in ARNs, by the prefix of their ids.
 const KINDS: &[(&str, &str)] = &[

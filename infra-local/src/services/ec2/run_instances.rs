@@ -2,6 +2,7 @@
 
 use super::instance::render_reservation;
 use super::{Ec2Operation, launch_data, resource};
+use crate::access::PASSES_LAUNCH_ROLE;
 use crate::domain::ec2::launch::Launch;
 use crate::domain::ec2::unknown_security_group;
 use crate::model::ec2::instance::Instance;
@@ -28,7 +29,8 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[Operation::writes(
         launch_data::IN_REQUEST,
     ],
 )
-.on(resource::LAUNCH)];
+.on(resource::LAUNCH)
+.needing(&[PASSES_LAUNCH_ROLE])];
 
 fn run(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;

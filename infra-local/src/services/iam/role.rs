@@ -48,6 +48,8 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         trust_policy: trust.to_owned(),
         inline_policies: BTreeMap::new(),
         attached_policies: BTreeSet::new(),
+        boundary: None,
+        last_used: None,
         created: call.now,
         tags: tags::parse(params, "Tags")?,
     };

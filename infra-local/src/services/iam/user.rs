@@ -46,6 +46,8 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         inline_policies: BTreeMap::new(),
         attached_policies: BTreeSet::new(),
         access_keys: BTreeMap::new(),
+        boundary: None,
+        login_profile: None,
         created: call.now,
         tags: tags::parse(params, "Tags")?,
     };
@@ -118,7 +120,7 @@ fn create_key(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         return Err(ApiError::new("LimitExceeded", message).with_status(409));
     }
     let id = format!("{ISSUED_KEY}{}", ids::random_hex(11).to_uppercase());
-    let key = AccessKey { secret: ids::secret_key(), active: true, created: call.now };
+    let key = AccessKey { secret: ids::secret_key(), active: true, created: call.now, last_used: None };
     let node = render_key(&name, &id, &key).with("SecretAccessKey", &key.secret);
     user.access_keys.insert(id, key);
     Ok(Node::new().with("AccessKey", node))
@@ -156,7 +158,7 @@ fn requested_user(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<String> {
         return Ok(name.to_owned());
     }
     match Identity::of_key(&cloud.iam, call.access_key) {
-        Identity::User { name } => Ok(name),
+        Identity::User { name, .. } => Ok(name),
         _ => Err(validation("Must specify userName when calling with non-User credentials")),
     }
 }

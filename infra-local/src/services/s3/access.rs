@@ -8,7 +8,7 @@ use s3s::path::S3Path;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Result, s3_error};
 
 use super::Context;
-use crate::access::{RequestedAction, decide, decide_unenforced, permitted};
+use crate::access::{self, RequestedAction, RequestedResource, decide, decide_unenforced, permitted};
 use crate::state::Shared;
 use crate::wire::Protocol;
 
@@ -39,7 +39,9 @@ impl Policies {
         let Some(Context { region, identity, trace, .. }) = context else {
             return Err(s3_error!(AccessDenied));
         };
-        let requested = RequestedAction { action, resources: &[resource], region, now: Utc::now() };
+        let resources = [RequestedResource::new(resource)];
+        let context = &access::Context::default();
+        let requested = RequestedAction { action, resources: &resources, region, now: Utc::now(), context };
         let denied = if self.enforced {
             self.shared.read(|cloud| {
                 let decisions = decide(cloud, identity, &requested);
@@ -48,7 +50,7 @@ impl Policies {
                 permitted
             })
         } else {
-            trace.decide(decide_unenforced(identity, &requested));
+            trace.decide(self.shared.read(|cloud| decide_unenforced(cloud, identity, &requested)));
             Ok(())
         };
         denied.map_err(|refusal| {
