@@ -98,6 +98,7 @@ pub use server::directory::{admit_databases, reset};
 pub use server::faults::{Fault, FaultError, Requests};
 pub use server::local_cloud::LocalCloud;
 pub use server::options::{NetworkChoice, Options};
+pub use server::permissions::{AuthorisedAction, InvalidPolicy, Policy};
 pub use server::reach::{Component, Reach, ReachRequest};
 pub use server::start_error::StartError;
 pub use server::status::{

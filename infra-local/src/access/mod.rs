@@ -43,7 +43,7 @@ pub(crate) use identity::{Identity, RootKeys, identify, identify_form, secret};
 pub(crate) use launch::{LAUNCHED, PASSES_LAUNCH_ROLE};
 pub(crate) use managed::document as managed_document;
 pub(crate) use origin::{Endpoint, Source};
-pub(crate) use policy::{Document, PolicyKind};
+pub(crate) use policy::{AccessRequest, Document, PolicyKind};
 pub(crate) use refusal::Refusal;
 pub(crate) use request_tags::RequestTags;
 pub(crate) use requirement::{Dependent, Key, Needs, RequestFacts, Requirement, Tagging, requirements};

@@ -13,6 +13,7 @@ use super::credentials::{Generated, Token};
 use super::directory::{lock, prepare_directory};
 use super::faults::{self, Fault, FaultError};
 use super::options::{NetworkChoice, Options};
+use super::permissions::{self, InvalidPolicy};
 use super::start_error::StartError;
 use super::status::Status;
 use super::{endpoint, inventory, resource_requests};
@@ -157,6 +158,12 @@ impl LocalCloud {
     /// A rehearsal recreates recorded resources with their identifiers. No request to the endpoint can choose any.
     pub fn choose_ids(&self, declaration: &str, ids: Vec<String>) {
         self.shared.choose_ids(declaration, ids);
+    }
+
+    /// Creates a user with exactly this policy, in place of an earlier one with the same name, and returns its access key.
+    /// Effective in a cloud that enforces policies.
+    pub fn admit(&self, user: &str, policy: &str) -> Result<Credentials, InvalidPolicy> {
+        permissions::admit(&self.shared, user, policy)
     }
 
     /// Injects a fault, waits until packets are affected if it is one of the network, and returns a description of its

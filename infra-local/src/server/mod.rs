@@ -26,6 +26,7 @@ pub(crate) mod metrics;
 pub(crate) mod network_map;
 pub(crate) mod options;
 mod party;
+pub(crate) mod permissions;
 pub(crate) mod reach;
 pub(crate) mod remote;
 pub(crate) mod resource_requests;

@@ -246,6 +246,12 @@ impl Document {
         self.version.as_deref() == Some(CURRENT_VERSION)
     }
 
+    /// Returns whether a statement allows a request and none denies it.
+    pub(crate) fn allows(&self, request: &AccessRequest<'_>) -> bool {
+        let mut applying = self.applying(request).map(|(_, statement)| &statement.effect).peekable();
+        applying.peek().is_some() && applying.all(|effect| matches!(effect, Effect::Allow))
+    }
+
     /// Returns the statements whose action, resource and condition match, with their positions.
     fn applying<'a>(
         &'a self,
