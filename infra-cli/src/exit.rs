@@ -11,7 +11,7 @@ pub(crate) enum Exit {
     Failed,
     /// The command line, the configuration or a file given to the command is wrong.
     WrongUse,
-    /// `--expect-no-changes` found changes.
+    /// `--expect-no-changes` or `watch --once` found changes.
     ChangesPending,
     /// Ctrl-C was pressed twice.
     Stopped,
@@ -38,7 +38,7 @@ impl Exit {
             Self::Done => "the command succeeded, or there was nothing to do",
             Self::Failed => "the command failed, or Ctrl-C stopped it before it finished",
             Self::WrongUse => "an argument, a configuration value or a file is wrong; nothing changed",
-            Self::ChangesPending => "`--expect-no-changes` found changes",
+            Self::ChangesPending => "`--expect-no-changes` or `watch --once` found changes",
             Self::Stopped => "a second Ctrl-C stopped the command at once; the next run resumes it",
         }
     }

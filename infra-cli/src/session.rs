@@ -94,6 +94,11 @@ impl<'a> Session<'a> {
         })
     }
 
+    /// Returns whether the target is the local cloud.
+    pub(crate) fn is_local(&self) -> bool {
+        self.target == TargetName::Local
+    }
+
     /// Returns the store of states, configuration and the key of the secrets.
     pub(crate) fn store(&self) -> &dyn KeyedStore {
         &*self.store

@@ -25,7 +25,7 @@ pub use run::Run;
 
 use crate::{
     config::{Config, ConfigValue},
-    execute::Report,
+    execute::{Drift, Report},
     graph::ResourceGraph,
     plan::Plan,
     policy::Policy,
@@ -161,6 +161,11 @@ impl Engine {
     /// Reads the actual state of every resource into the recorded state and reports the differences.
     pub fn refresh<'p>(&self, program: Program<'p>) -> Run<'p, Report> {
         Run::new(self, move |runner| async move { runner.refresh(program).await })
+    }
+
+    /// Reads the actual state of every resource and returns the differences. Writes and changes nothing.
+    pub fn drift<'p>(&self, program: Program<'p>) -> Run<'p, Vec<Drift>> {
+        Run::new(self, move |runner| async move { runner.drift(program).await })
     }
 
     /// Applies the declaration that was recorded with this serial. The program runs only for the providers it declares.

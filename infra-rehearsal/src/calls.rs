@@ -1,21 +1,52 @@
 //! The API calls of a rehearsal.
 
 use infra_core::Urn;
+use infra_local::AuthorisedAction;
 use serde::{Deserialize, Serialize};
 
 /// A request to the scratch cloud, as its endpoint recorded it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(from = "Record")]
 pub(crate) struct Call {
     pub(crate) number: u64,
     pub(crate) service: String,
     pub(crate) operation: String,
-    pub(crate) region: String,
     /// URN of the resource that the request was sent for.
-    #[serde(default)]
     pub(crate) resource: String,
     pub(crate) error: Option<CallError>,
+    /// The actions that the request needed permission for.
+    pub(crate) decisions: Vec<AuthorisedAction>,
+    /// Whether each of them was allowed.
+    pub(crate) allowed: Vec<bool>,
+}
+
+/// The form of a request in `GET /_infra/calls`.
+#[derive(Deserialize)]
+struct Record {
+    number: u64,
+    service: String,
+    operation: String,
     #[serde(default)]
-    pub(crate) decisions: Vec<Decision>,
+    resource: String,
+    error: Option<CallError>,
+    #[serde(default)]
+    decisions: Vec<Decision>,
+}
+
+#[derive(Deserialize)]
+struct Decision {
+    allowed: bool,
+    #[serde(flatten)]
+    action: AuthorisedAction,
+}
+
+impl From<Record> for Call {
+    fn from(record: Record) -> Call {
+        let Record { number, service, operation, resource, error, decisions } = record;
+        let allowed = decisions.iter().map(|decision| decision.allowed).collect();
+        let decisions = decisions.into_iter().map(|decision| decision.action).collect();
+        Call { number, service, operation, resource, error, decisions, allowed }
+    }
 }
 
 /// An error of the scratch cloud.
@@ -23,15 +54,6 @@ pub(crate) struct Call {
 pub(crate) struct CallError {
     pub(crate) code: String,
     pub(crate) message: String,
-}
-
-/// An authorisation: an action on a resource.
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Decision {
-    pub(crate) action: String,
-    /// ARN, or `*`.
-    pub(crate) resource: String,
-    pub(crate) allowed: bool,
 }
 
 /// The number of calls of one operation.

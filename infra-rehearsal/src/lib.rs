@@ -20,10 +20,16 @@
 //! - `stage`: an engine on a scratch cloud
 //! - `rehearse`: the rehearsal of a plan
 //! - `crashes`: rehearsed runs that are interrupted and repeated
+//! - `policy`: the IAM policy that recorded calls need
+//! - `life`: a stack that is created, refreshed, updated, replaced and destroyed
+//! - `permissions`: the policy of a deployer with its proof
 
 mod breaker;
 mod calls;
 mod crashes;
+mod life;
+mod permissions;
+mod policy;
 mod rehearse;
 mod report;
 mod scratch;
@@ -34,6 +40,8 @@ mod translation;
 
 pub use calls::CallCount;
 pub use crashes::with_crashes;
+pub use permissions::{Proof, ProvenPolicy, permissions};
+pub use policy::{Permissions, Statement};
 pub use rehearse::rehearse;
 pub use report::{Crashes, PerpetualDiff, Rehearsal, RehearsedStep, Unrehearsed};
 pub use stage::{Deployment, Script};
@@ -55,6 +63,9 @@ pub enum RehearsalError {
     /// The engine refuses the program, its configuration or the plan.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The derived policy is not valid.
+    #[error("the derived policy cannot be used: {0}")]
+    Policy(#[source] infra_local::InvalidPolicy),
     /// The state of the rehearsal cannot be kept in memory.
     #[error(transparent)]
     Store(#[from] StoreError),

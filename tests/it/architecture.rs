@@ -16,7 +16,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("infra-graph", &["infra-core"]),
     ("infra-records", &["infra-core"]),
     ("infra-console", &["infra-core", "infra-graph", "infra-records"]),
-    ("infra-cli", &["infra-core", "infra-local", "infra-graph", "infra-records", "infra-console"]),
+    ("infra-rehearsal", &["infra-core", "infra-local"]),
+    ("infra-cli", &["infra-core", "infra-local", "infra-graph", "infra-records", "infra-console", "infra-rehearsal"]),
     ("stacks", &["infra-core", "infra-aws", "infra-cli"]),
     ("kit", &[]),
     ("tasks", &["kit"]),
@@ -25,7 +26,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("patterns", &["kit"]),
     ("crash", &["infra-core"]),
     ("examples", &["infra-core", "infra-aws", "infra-cli", "infra-local"]),
-    ("tests", &["infra-core", "infra-aws", "infra-cli", "infra-local", "stacks", "tasks"]),
+    ("tests", &["infra-core", "infra-aws", "infra-cli", "infra-local", "infra-rehearsal", "stacks", "tasks"]),
 ];
 
 /// The root files of the crates with the order of their modules: a module uses only modules before it. An empty list means
@@ -112,6 +113,24 @@ const MODULES: &[(&str, &[&str])] = &[
     (
         "infra-console/src/lib.rs",
         &["source", "cloud", "audit", "plot", "views", "access", "live", "pages", "api", "mcp", "server"],
+    ),
+    (
+        "infra-rehearsal/src/lib.rs",
+        &[
+            "breaker",
+            "calls",
+            "report",
+            "translation",
+            "scratch",
+            "simulated",
+            "seed",
+            "stage",
+            "rehearse",
+            "crashes",
+            "policy",
+            "life",
+            "permissions",
+        ],
     ),
     (
         "infra-cli/src/lib.rs",
@@ -240,7 +259,7 @@ const FOLDERS: &[(&str, &str, &[&[&str]])] = &[
             ],
             &["engine"],
             &["autoscaling", "elbv2", "rds", "service"],
-            &["cloudwatch", "images", "session"],
+            &["cloudwatch", "control_plane", "images", "session"],
             &["host"],
             &["instances"],
         ],
@@ -257,6 +276,7 @@ const FOLDERS: &[(&str, &str, &[&[&str]])] = &[
                 "inventory",
                 "metrics",
                 "party",
+                "permissions",
                 "resource_requests",
                 "start_error",
                 "status",

@@ -18,6 +18,8 @@ mod language;
 mod network;
 mod plans;
 mod refusals;
+mod rehearsal;
+mod rehearsal_refusals;
 mod relaunch;
 mod replicas;
 mod replication;

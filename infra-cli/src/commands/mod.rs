@@ -13,6 +13,7 @@ mod ls;
 mod mcp;
 mod new;
 mod output;
+mod permissions;
 mod preview;
 mod programs;
 mod question;
@@ -23,6 +24,7 @@ mod secrets;
 mod state;
 mod unlock;
 mod up;
+mod watch;
 
 use crate::{
     Cli,
@@ -57,8 +59,10 @@ enum Command {
     Preview(preview::PreviewArgs),
     Up(up::UpArgs),
     Rehearse(rehearse::RehearseArgs),
+    Permissions(permissions::PermissionsArgs),
     Destroy(destroy::DestroyArgs),
     Refresh(refresh::RefreshArgs),
+    Watch(watch::WatchArgs),
     Import(import::ImportArgs),
     Output(output::OutputArgs),
     History(history::HistoryArgs),
@@ -96,8 +100,10 @@ pub(crate) async fn run(arguments: Arguments, cli: &'static Cli) -> Result<ExitC
         Command::Preview(arguments) => preview::run(&session().await?, &arguments).await,
         Command::Up(arguments) => up::run(&session().await?, &arguments).await,
         Command::Rehearse(arguments) => rehearse::run(&session().await?, &arguments).await,
+        Command::Permissions(arguments) => permissions::run(&session().await?, &arguments).await,
         Command::Destroy(arguments) => destroy::run(&session().await?, &arguments).await,
         Command::Refresh(arguments) => refresh::run(&session().await?, &arguments).await,
+        Command::Watch(arguments) => watch::run(&session().await?, &arguments).await,
         Command::Import(arguments) => import::run(&session().await?, &arguments).await,
         Command::Output(arguments) => output::run(&session().await?, &arguments).await,
         Command::History(arguments) => history::run(&session().await?, &arguments).await,

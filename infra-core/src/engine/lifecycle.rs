@@ -9,7 +9,7 @@ use super::{
 use crate::{
     diagnostic::Diagnostic,
     event::Event,
-    execute::{self, ExecuteContext, Refreshed, Report},
+    execute::{self, Drift, ExecuteContext, Refreshed, Report},
     graph::ResourceGraph,
     plan::{Plan, SavedPlan},
     state::{Entry, State},
@@ -92,6 +92,16 @@ impl Runner {
         self.conclude(session, &mut state, Finished { command: "refresh", declaration: None, outcome, watch }).await?;
         self.finished(&report, &state, watch);
         Ok(report)
+    }
+
+    pub(super) async fn drift(&self, program: Program<'_>) -> Result<Vec<Drift>, EngineError> {
+        let declared = self.declare_deletion(program);
+        let mut state = self.engine.state().await?.unwrap_or_else(|| self.engine.empty_state());
+        self.settle_in_memory(&mut state, &declared).await?;
+        let found = execute::refresh(&state, &declared.providers, self.options.execute.parallel).await;
+        let mut report = Report::default();
+        self.drifted(found.map_err(EngineError::Refused)?, &mut report);
+        Ok(report.drift)
     }
 
     /// Plans, and executes the plan once it is approved.

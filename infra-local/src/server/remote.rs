@@ -53,6 +53,14 @@ impl Running {
         self.send(Method::POST, "/_infra/shutdown", Bytes::new()).await.map(drop)
     }
 
+    /// Returns the recorded requests after the one with this number; see
+    /// [`LocalCloud::calls_after`](crate::LocalCloud::calls_after).
+    pub async fn calls_after(&self, number: u64) -> io::Result<Vec<serde_json::Value>> {
+        let body = self.send(Method::GET, &format!("/_infra/calls?after={number}&limit=5000"), Bytes::new()).await?;
+        let mut page: serde_json::Value = serde_json::from_slice(&body)?;
+        Ok(serde_json::from_value(page["calls"].take())?)
+    }
+
     /// Injects a fault, and returns a description of its effect. Fails with the reason if the fault is impossible.
     pub async fn inject(&self, fault: &Fault) -> io::Result<String> {
         let body = self.send(Method::POST, "/_infra/fault", serde_json::to_vec(fault)?.into()).await?;

@@ -1,0 +1,115 @@
+//! The life of a stack in a scratch cloud: it is created, refreshed, updated in place, replaced and destroyed.
+
+use crate::RehearsalError;
+use crate::calls::Call;
+use crate::scratch::Scratch;
+use crate::stage::Deployment;
+use infra_core::{
+    Engine, Schema, Target,
+    execute::Report,
+    graph::ResourceGraph,
+    plan::Selection,
+    state::State,
+    store::MemoryStore,
+    urn::Pattern,
+    value::{Map, Value},
+};
+
+/// A phase of the life of a stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Create,
+    Refresh,
+    /// Every input that can be updated in place is updated.
+    Update,
+    Replace,
+    Destroy,
+}
+
+/// The life of a stack as it happened.
+pub(crate) struct Life {
+    /// The API calls.
+    pub(crate) calls: Vec<Call>,
+    /// Seed of the unique names.
+    pub(crate) seed: String,
+    /// The phases with failed steps, with the first failure of each.
+    pub(crate) failures: Vec<(Phase, String)>,
+}
+
+/// Credentials of the identity that lives a life, besides the root user of the scratch cloud.
+pub(crate) struct Deployer {
+    pub(crate) access_key: String,
+    pub(crate) secret_key: String,
+}
+
+/// Executes all phases in the scratch cloud.
+pub(crate) async fn live(
+    deployment: &Deployment<'_>,
+    scratch: &Scratch,
+    deployer: Option<&Deployer>,
+) -> Result<Life, RehearsalError> {
+    let target = match deployer {
+        Some(Deployer { access_key, secret_key }) => scratch.target_of(&deployment.target, access_key, secret_key),
+        None => scratch.target(&deployment.target),
+    };
+    let script = deployment.script;
+    let mut failures = Vec::new();
+    let mut note = |phase: Phase, report: Report| {
+        if let Some(failure) = report.failures.first() {
+            failures.push((phase, failure.to_string()));
+        }
+    };
+    let engine = deployment.on(MemoryStore::new()).target(target.clone());
+    note(Phase::Create, engine.up(script).continue_on_error(true).await?);
+    note(Phase::Refresh, engine.refresh(script).await?);
+    let state = engine.state().await?.unwrap_or_else(|| empty(deployment));
+    let altered = altered(&state, &engine.declared(script)?);
+    let engine = on_state(deployment, &altered, &target)?;
+    note(Phase::Update, engine.up(script).continue_on_error(true).await?);
+    let replace = Selection { replace: vec![Pattern::from("*".to_owned())], ..Selection::default() };
+    note(Phase::Replace, engine.up(script).select(replace).continue_on_error(true).await?);
+    note(Phase::Destroy, engine.destroy(script).continue_on_error(true).await?);
+    Ok(Life { calls: scratch.calls_after(0), seed: state.seed, failures })
+}
+
+fn empty(deployment: &Deployment<'_>) -> State {
+    State::new(&deployment.program, &deployment.stack, "rehearsal".to_owned())
+}
+
+fn on_state(deployment: &Deployment<'_>, state: &State, target: &Target) -> Result<Engine, RehearsalError> {
+    Ok(deployment.on(MemoryStore::containing(state)?).target(target.clone()))
+}
+
+/// Returns the state with other values for the inputs that can be updated in place, as if the program had changed all of
+/// them.
+fn altered(state: &State, declared: &ResourceGraph) -> State {
+    let mut altered = state.clone();
+    for (urn, resource) in &mut altered.resources {
+        let Some(schema) = declared.node(urn).map(|node| node.schema.clone()) else { continue };
+        if let Some(generation) = resource.current.as_mut().filter(|generation| generation.id.is_some()) {
+            generation.inputs = alter(&generation.inputs, &schema);
+        }
+    }
+    altered
+}
+
+fn alter(inputs: &Value, schema: &Schema) -> Value {
+    let Value::Map(members) = inputs else { return inputs.clone() };
+    let mut altered = Map::new();
+    for (name, value) in members {
+        let is_fixed = schema.replaces(name) || !schema.is_tracked(name);
+        let other = if is_fixed { None } else { other(name, value) };
+        altered.insert(name, other.unwrap_or_else(|| value.clone()));
+    }
+    Value::Map(altered)
+}
+
+/// Returns another value of the same type, or `None` if any other one might not be valid.
+fn other(name: &str, value: &Value) -> Option<Value> {
+    match value {
+        Value::Bool(value) => Some(Value::Bool(!value)),
+        Value::List(items) if !items.is_empty() => Some(Value::List(Vec::new())),
+        Value::Map(_) if name == "tags" => Some(Value::from_json(serde_json::json!({"rehearsal": "before"}))),
+        _ => None,
+    }
+}

@@ -1,0 +1,176 @@
+//! Rehearsals with the real handlers of AWS resources.
+
+use crate::rehearsal_refusals::{REFUSALS, Refusal};
+use infra_aws::{self as aws, CloudResource, Instance, Machine, Role, SecurityGroup, Subnet, Vpc};
+use infra_core::{
+    Config, Engine, Input, Output, Outputs, Resource, Result, Stack, event::Events, output_json, plan::Selection,
+    provider::Provider, store::MemoryStore, testing::FakeCloud,
+};
+use infra_local::{LocalCloud, Options};
+use infra_rehearsal::{Deployment, Proof, Rehearsal, Script};
+use insta::assert_snapshot;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, sync::Arc};
+use tempfile::TempDir;
+
+/// Returns a stack that was never deployed.
+fn deployment<'p>(script: Script<'p>, engine: &Engine) -> Deployment<'p> {
+    Deployment {
+        program: "program".to_owned(),
+        stack: "dev".to_owned(),
+        target: "aws".to_owned(),
+        script,
+        config: BTreeMap::new(),
+        policies: Vec::new(),
+        recorded: None,
+        engine: engine.clone(),
+    }
+}
+
+fn engine() -> Engine {
+    Engine::new("program", "dev", MemoryStore::new())
+}
+
+async fn rehearse(deployment: &Deployment<'_>) -> Rehearsal {
+    infra_rehearsal::rehearse(deployment, Selection::default(), Events::ignored()).await.unwrap()
+}
+
+/// Returns the reports of a rehearsal as lines.
+fn lines(rehearsal: &Rehearsal) -> String {
+    let failures = rehearsal.failures.iter().map(|failure| format!("failure: {}", failure.summary));
+    let limits = rehearsal.not_rehearsed.iter().map(|it| format!("not rehearsed: {}: {}", it.urn.name(), it.reason));
+    let perpetual = rehearsal.perpetual.iter().map(|it| format!("perpetual: {}: {:?}", it.urn.name(), it.diff));
+    failures.chain(limits).chain(perpetual).collect::<Vec<_>>().join("\n")
+}
+
+fn network(stack: &Stack, config: &Config) -> Result {
+    let virginia = aws::region(stack, "us-east-1");
+    let vpc = virginia.add("vpc", Vpc::new(config.get_or("cidr", "10.0.0.0/16".to_owned())?));
+    let subnet = virginia.add("subnet", Subnet::of(&vpc.id, "10.0.0.0/24"));
+    virginia.add("group", SecurityGroup::in_vpc(&vpc.id));
+    virginia.add("role", Role::for_service("ec2.amazonaws.com"));
+    stack.export("subnet", subnet.id);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn recorded_resources_are_recreated_with_their_ids_and_the_target_is_not_touched() {
+    let directory = TempDir::new().unwrap();
+    let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
+    let engine = engine().target(tests::target(&cloud));
+    assert!(engine.up(&network).await.unwrap().is_success());
+    let (state, inventory) = (engine.state().await.unwrap(), cloud.inventory());
+    let calls = cloud.calls_after(0, usize::MAX).len();
+
+    let unchanged = Deployment { recorded: state.clone(), ..deployment(&network, &engine) };
+    let rehearsal = rehearse(&unchanged).await;
+    assert_eq!(lines(&rehearsal), "");
+    assert_eq!((rehearsal.seeded, rehearsal.steps.len()), (4, 0));
+
+    let changed = |stack: &Stack, config: &Config| {
+        let virginia = aws::region(stack, "us-east-1");
+        network(stack, config)?;
+        virginia.add("other", Vpc::new("10.1.0.0/16"));
+        Ok(())
+    };
+    let rehearsal = rehearse(&Deployment { script: &changed, ..unchanged }).await;
+    assert_eq!(lines(&rehearsal), "");
+    let steps: Vec<_> = rehearsal.steps.iter().map(|step| (step.urn.name(), step.calls.len())).collect();
+    assert_eq!(steps.len(), 1, "{steps:?}");
+
+    assert_eq!(engine.state().await.unwrap(), state);
+    assert_eq!(cloud.inventory(), inventory);
+    assert_eq!(cloud.calls_after(0, usize::MAX).len(), calls, "a rehearsal sends no request to the target");
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plans_that_aws_refuses_while_they_are_executed_fail_in_the_rehearsal() {
+    let mut wrong = Vec::new();
+    for Refusal { name, program, code } in REFUSALS {
+        let script = |stack: &Stack, _: &Config| -> Result {
+            program(stack);
+            Ok(())
+        };
+        let engine = engine();
+        let rehearsal =
+            infra_rehearsal::rehearse(&deployment(&script, &engine), Selection::default(), Events::ignored());
+        match rehearsal.await {
+            Ok(rehearsal) => {
+                let failures: Vec<_> = rehearsal.failures.iter().map(ToString::to_string).collect();
+                if !failures.iter().any(|failure| failure.contains(code)) {
+                    wrong.push(format!("{name}: {}", lines(&rehearsal)));
+                }
+            }
+            Err(error) => wrong.push(format!("{name}: refused by the plan: {error}")),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(REFUSALS.len() >= 30);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_of_the_local_cloud_are_named_with_their_dependents() {
+    let script = |stack: &Stack, _: &Config| -> Result {
+        let virginia = aws::region(stack, "us-east-1");
+        let queue = virginia.add("queue", CloudResource::new("AWS::SQS::Queue", output_json!({"QueueName": "jobs"})));
+        let arn: Output<String> = queue.properties.field("Arn");
+        virginia.add("name", aws::Parameter::plain(arn));
+        virginia.add("vpc", Vpc::new("10.0.0.0/16"));
+        Ok(())
+    };
+    let rehearsal = rehearse(&deployment(&script, &engine())).await;
+    assert_snapshot!(lines(&rehearsal), @"");
+    assert!(rehearsal.steps.iter().any(|step| step.urn.name() == "vpc" && step.succeeded));
+}
+
+#[derive(Serialize, Deserialize, Resource)]
+#[resource(type = "demo:disk:File")]
+struct File {
+    text: Input<String>,
+}
+
+#[derive(Clone, Serialize, Deserialize, Outputs)]
+struct FileOutputs {
+    id: Output<String>,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_providers_are_not_called() {
+    let disk = FakeCloud::new();
+    let provider: Arc<dyn Provider> = Arc::new(disk.clone());
+    let script = move |stack: &Stack, _: &Config| -> Result {
+        let provider = provider.clone();
+        stack.provide("demo", move || provider);
+        let vpc = aws::region(stack, "us-east-1").add("vpc", Vpc::new("10.0.0.0/16"));
+        stack.add("file", File { text: vpc.cidr.into() });
+        Ok(())
+    };
+    let rehearsal = rehearse(&deployment(&script, &engine())).await;
+    assert_snapshot!(lines(&rehearsal), @"");
+    assert!(disk.resources().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn interrupted_runs_are_completed_by_the_next_run() {
+    let crashes = infra_rehearsal::with_crashes(&deployment(&network, &engine()), Selection::default()).await.unwrap();
+    assert_eq!(crashes.failures, Vec::<String>::new());
+    assert_eq!(crashes.interrupted, 8, "four creates, before and after each");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_policy_of_a_program_is_sufficient_and_minimal() {
+    let script = |stack: &Stack, config: &Config| -> Result {
+        network(stack, config)?;
+        let virginia = aws::region(stack, "us-east-1");
+        virginia.add("host", Instance { machine: Machine::debian(), ..Instance::new("t3.micro") });
+        Ok(())
+    };
+    let proven = infra_rehearsal::permissions(&deployment(&script, &engine()), Proof::Lived).await.unwrap();
+    assert_eq!((&proven.denied, &proven.unneeded), (&Vec::new(), &Vec::new()));
+    assert!(proven.lives_without_statement.is_some_and(|lives| lives > 2));
+    let actions: Vec<&String> = proven.permissions.statements.iter().flat_map(|it| &it.actions).collect();
+    for action in ["ec2:CreateVpc", "ec2:DeleteSubnet", "ec2:RunInstances", "iam:CreateRole", "ec2:CreateTags"] {
+        assert!(actions.iter().any(|known| *known == action), "{action} is missing in {actions:?}");
+    }
+}
