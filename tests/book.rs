@@ -33,6 +33,7 @@ chapters! {
     exit_codes: "../docs/src/exit-codes.md"
     troubleshooting: "../docs/src/troubleshooting.md"
     glossary: "../docs/src/glossary.md"
+    fidelity: "../docs/src/fidelity.md"
     guarantees: "../docs/src/guarantees.md"
     benchmarks: "../docs/src/benchmarks.md"
 }

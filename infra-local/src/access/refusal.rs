@@ -45,7 +45,7 @@ impl Refusal {
             Protocol::Ec2 => (ec2, self.message(true)),
             Protocol::Query { .. } => (query, self.message(false)),
             Protocol::RestXml => (s3, self.message(false)),
-            Protocol::Json(_) | Protocol::Cbor => (json, self.message(false)),
+            Protocol::Json(_) | Protocol::Cbor | Protocol::RestJson => (json, self.message(false)),
         };
         ApiError::new(code, message).with_status(status)
     }

@@ -3,10 +3,12 @@
 pub(crate) mod body;
 mod cbor;
 pub(crate) mod compression;
+pub(crate) mod constraint;
 pub(crate) mod error;
 pub(crate) mod filter;
 pub(crate) mod members;
 pub(crate) mod query;
+pub(crate) mod services;
 pub(crate) mod shape;
 pub(crate) mod sigv4;
 pub(crate) mod xml;
@@ -29,8 +31,10 @@ pub(crate) enum Protocol {
     Json(JsonVersion),
     /// Smithy's RPC v2 with CBOR; the path names service and operation.
     Cbor,
-    /// S3's REST XML.
+    /// REST with XML, S3's protocol.
     RestXml,
+    /// REST with JSON. Errors have their code in the header `x-amzn-errortype`. No service of the local cloud uses it.
+    RestJson,
 }
 
 /// Versions of AWS JSON, which differ in little more than the content type.
@@ -49,6 +53,7 @@ impl Protocol {
             Protocol::Json(JsonVersion::V1_1) => "application/x-amz-json-1.1",
             Protocol::Cbor => "application/cbor",
             Protocol::RestXml => "application/xml",
+            Protocol::RestJson => "application/json",
         }
     }
 
@@ -57,7 +62,7 @@ impl Protocol {
         match self {
             Protocol::Cbor => cbor::decode(body),
             Protocol::Ec2 | Protocol::Query { .. } => shape::from_form(&Params::parse(body)),
-            Protocol::Json(_) | Protocol::RestXml => {
+            Protocol::Json(_) | Protocol::RestXml | Protocol::RestJson => {
                 let body: &[u8] = if body.is_empty() { b"{}" } else { body };
                 serde_json::from_slice(body).map_err(|error| {
                     ApiError::new("SerializationException", format!("the request is not JSON: {error}"))
@@ -86,6 +91,7 @@ impl Protocol {
                 xml::query_error(namespace, kind, &error.code, &error.message, request_id)
             }
             Protocol::Json(_) => serde_json::json!({"__type": error.code, "message": error.message}).to_string(),
+            Protocol::RestJson => serde_json::json!({"code": error.code, "message": error.message}).to_string(),
             Protocol::Cbor => {
                 return cbor::encode(&serde_json::json!({"__type": error.code, "message": error.message}));
             }

@@ -94,6 +94,11 @@ impl Recording {
         self.call.error = Some(CallError { code: error.code.to_string(), message: error.message.clone() });
     }
 
+    /// Returns whether the values of a parameter of the recorded operation are secret.
+    pub(crate) fn hides(&self, name: &str) -> bool {
+        self.names.hides_in_request(name)
+    }
+
     /// Records the parameters of a known operation, without the secret ones.
     pub(crate) fn parameters(&mut self, parameters: &Value) {
         self.names = SecretNames::of(&self.call.service, &self.call.operation, parameters);

@@ -21,7 +21,13 @@ pub(super) fn refusal(head: &Parts, message: &str, request_id: &str) -> Answer {
 pub(super) fn failure(protocol: Protocol, error: &ApiError, request_id: &str) -> Answer {
     tracing::debug!(code = %error.code, message = error.message, request_id, "refused");
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response(status, protocol, protocol.error(error, request_id), request_id)
+    let mut answer = response(status, protocol, protocol.error(error, request_id), request_id);
+    if protocol == Protocol::RestJson
+        && let Ok(code) = HeaderValue::from_str(&error.code)
+    {
+        answer.headers_mut().insert(HeaderName::from_static("x-amzn-errortype"), code);
+    }
+    answer
 }
 
 /// Returns the response for an error of a service that has moved from Query to newer protocols. Those return the

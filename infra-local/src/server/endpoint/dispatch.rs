@@ -1,6 +1,7 @@
 //! Dispatch of a request to its service: the identity, the permission, the operation. Each step adds to the record.
 
 use chrono::Utc;
+use hyper::header::USER_AGENT;
 use hyper::http::request::Parts;
 use hyper::{Request, StatusCode};
 use serde_json::Value;
@@ -8,7 +9,7 @@ use serde_json::Value;
 use super::Server;
 use super::answer::{Answer, compatible_failure, failure, response};
 use super::request::{BODY_LIMIT_BYTES, ServiceRequest, read_body};
-use super::service::{Service, find_operation, guess_protocol};
+use super::service::{Service, find_operation, guess_protocol, unknown_operation, unknown_service};
 use crate::access::{
     self, Decision, Identity, Refusal, RequestFacts, RequestTags, RequestedAction, RequestedResource, Requirement,
 };
@@ -18,6 +19,7 @@ use crate::server::calls::recording::{Recording, declaration};
 use crate::services::operation::Run;
 use crate::services::{Call, Operation, State, cloudcontrol, s3};
 use crate::wire::body::RequestBody;
+use crate::wire::constraint::{self, Parameters};
 use crate::wire::shape::from_form;
 use crate::wire::sigv4::{self, Scope, Signed, SignedPolicy};
 use crate::wire::{ApiError, Node, Outcome, Params, Protocol, compression, leaves, xml};
@@ -55,11 +57,8 @@ impl Server {
         let scope = &signed.scope;
         recording.scope(&scope.service, &scope.region);
         let Some(service) = Service::named(&scope.service) else {
-            let error = ApiError::new(
-                "UnknownService",
-                format!("The local cloud has no service '{}' (from the request's credential scope)", scope.service),
-            );
-            return Done::refused(guessed, &error, request_id, recording);
+            let (protocol, error) = unknown_service(&scope.service, request.headers());
+            return Done::refused(protocol, &error, request_id, recording);
         };
         let protocol = service.protocol(request.headers());
         if let Err(error) = model::check_region(&scope.region) {
@@ -166,11 +165,13 @@ impl Server {
         let identity = self.identify(signed, head, digest, protocol, recording)?;
         match service {
             Service::Query { operations, always, .. } => {
-                let operation = find_operation(operations, name)?;
+                let operation =
+                    find_operation(operations, name).ok_or_else(|| unknown(service_request, name, recording))?;
                 self.query(service_request, operation, always, &identity, recording)
             }
             Service::Json { operations, .. } | Service::QueryCompatible { operations, .. } => {
-                let operation = find_operation(operations, name)?;
+                let operation =
+                    find_operation(operations, name).ok_or_else(|| unknown(service_request, name, recording))?;
                 self.values(service_request, operation, &identity, recording)
             }
             Service::S3 => Err(ApiError::internal("S3 is answered elsewhere")),
@@ -187,6 +188,8 @@ impl Server {
     ) -> Outcome<Answer> {
         let params = service_request.params();
         recording.parameters(&from_form(&params)?);
+        let service = &service_request.signed.scope.service;
+        constraint::check(service, operation.name, Parameters::Form(&params), &|name| recording.hides(name))?;
         operation.check(&params, always)?;
         let (parameters, tags) = (params.patterns(), RequestTags::of_params(&params));
         self.permit(identity, service_request, operation, (&parameters, &tags), recording)?;
@@ -215,6 +218,10 @@ impl Server {
         let ServiceRequest { body, protocol, request_id, .. } = *service_request;
         let mut input = protocol.read(body)?;
         recording.parameters(&input);
+        let form = matches!(protocol, Protocol::Query { .. }).then(|| service_request.params());
+        let parameters = form.as_ref().map_or(Parameters::Document(&input), Parameters::Form);
+        let service = &service_request.signed.scope.service;
+        constraint::check(service, operation.name, parameters, &|name| recording.hides(name))?;
         operation.check(&mut input)?;
         let (parameters, tags) = (leaves(&input), RequestTags::of_value(&input));
         self.permit(identity, service_request, operation, (&parameters, &tags), recording)?;
@@ -327,4 +334,13 @@ impl Server {
             Run::Performs(run) => run(&State::Shared(&self.shared), &call),
         })
     }
+}
+
+/// Returns the error for an operation that the service does not have here, and logs the caller that asked for it.
+fn unknown(service_request: &ServiceRequest<'_>, name: &str, recording: &Recording) -> ApiError {
+    let ServiceRequest { signed, head, protocol, .. } = *service_request;
+    let service = signed.scope.service.as_str();
+    let client = head.headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    tracing::info!(service, operation = name, caller = recording.caller_arn(), client, "unknown operation");
+    unknown_operation(service, name, protocol)
 }

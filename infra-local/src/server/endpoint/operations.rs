@@ -45,6 +45,7 @@ mod tests {
     use crate::model::Cloud;
     use crate::server::calls::secrets;
     use crate::server::endpoint::service::find_operation;
+    use crate::wire::constraint;
 
     fn check_resources<I, O>(service: &str, tables: &[&'static [Operation<I, O>]]) {
         for operation in tables.iter().flat_map(|table| table.iter()) {
@@ -82,6 +83,15 @@ mod tests {
                 "{service}:{operation} has no {name}"
             );
         }
+    }
+
+    #[test]
+    fn every_operation_has_the_constraints_of_its_model() {
+        let all = all();
+        let operations =
+            all.iter().flat_map(|(service, operations)| operations.keys().map(move |name| (*service, *name)));
+        let missing: Vec<_> = operations.filter(|(service, name)| !constraint::has_row(service, name)).collect();
+        assert!(missing.is_empty(), "run tests/peers/constraints.py (it needs botocore), which adds {missing:?}");
     }
 
     fn arns(service: &str, operation: &str, parameters: &[(&str, &str)]) -> Vec<String> {
