@@ -2,6 +2,35 @@
 
 use serde_json::{Value, json};
 
+/// Names of the known policies.
+const NAMES: &[&str] = &[
+    "AdministratorAccess",
+    "PowerUserAccess",
+    "ReadOnlyAccess",
+    "IAMFullAccess",
+    "IAMReadOnlyAccess",
+    "AmazonEC2FullAccess",
+    "AmazonEC2ReadOnlyAccess",
+    "AutoScalingFullAccess",
+    "ElasticLoadBalancingFullAccess",
+    "AmazonS3FullAccess",
+    "AmazonS3ReadOnlyAccess",
+    "AmazonRDSFullAccess",
+    "AmazonRDSReadOnlyAccess",
+    "AmazonSSMFullAccess",
+    "AmazonSSMReadOnlyAccess",
+    "AmazonSSMManagedInstanceCore",
+    "CloudWatchFullAccess",
+    "CloudWatchReadOnlyAccess",
+    "CloudWatchLogsFullAccess",
+    "CloudWatchAgentServerPolicy",
+];
+
+/// Returns the ARNs of the known policies.
+pub(crate) fn arns() -> impl Iterator<Item = String> {
+    NAMES.iter().map(|name| format!("arn:aws:iam::aws:policy/{name}"))
+}
+
 /// Returns the document of an AWS managed policy, or `None` if the local cloud does not know it.
 pub(crate) fn document(arn: &str) -> Option<String> {
     let name = arn.strip_prefix("arn:aws:iam::aws:policy/")?.rsplit('/').next()?;
@@ -72,9 +101,8 @@ mod tests {
 
     #[test]
     fn managed_policies_are_valid_documents() {
-        for name in ["AdministratorAccess", "PowerUserAccess", "ReadOnlyAccess", "AmazonS3ReadOnlyAccess"] {
-            let text = document(&format!("arn:aws:iam::aws:policy/{name}"));
-            assert!(text.is_some_and(|text| Document::parse(&text).is_ok()), "{name}");
+        for arn in arns() {
+            assert!(document(&arn).is_some_and(|text| Document::parse(&text).is_ok()), "{arn}");
         }
         assert_eq!(document("arn:aws:iam::aws:policy/NoSuchThing"), None);
         assert_eq!(document("arn:aws:iam::000000000000:policy/AdministratorAccess"), None);

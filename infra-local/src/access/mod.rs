@@ -19,6 +19,7 @@
 //! - [`requirement`]: actions that a request needs permission for
 //! - [`resource`]: ARNs of a request's resources
 //! - [`refusal`]: the words each protocol refuses with
+//! - [`simulation`]: decisions about actions that are not executed
 //! - [`trust`]: the principals that can assume a role
 
 mod attributes;
@@ -34,6 +35,7 @@ mod refusal;
 mod request_tags;
 mod requirement;
 mod resource;
+mod simulation;
 mod trust;
 
 pub(crate) use context::Context;
@@ -41,13 +43,14 @@ pub use credentials::Credentials;
 pub(crate) use decision::{Decision, authorise, decide, decide_unenforced, permitted};
 pub(crate) use identity::{Identity, RootKeys, identify, identify_form, secret};
 pub(crate) use launch::{LAUNCHED, PASSES_LAUNCH_ROLE};
-pub(crate) use managed::document as managed_document;
+pub(crate) use managed::{arns as managed_arns, document as managed_document};
 pub(crate) use origin::{Endpoint, Source};
-pub(crate) use policy::{AccessRequest, Document, PolicyKind};
+pub(crate) use policy::{AccessRequest, DecidingStatement, Document, PolicyKind, PolicySource};
 pub(crate) use refusal::Refusal;
 pub(crate) use request_tags::RequestTags;
 pub(crate) use requirement::{Dependent, Key, Needs, RequestFacts, Requirement, Tagging, requirements};
 pub(crate) use resource::Resource;
+pub(crate) use simulation::{Simulated, Simulation};
 pub(crate) use trust::{assumed_role, trusts, trusts_service};
 
 use chrono::{DateTime, Utc};

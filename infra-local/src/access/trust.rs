@@ -30,7 +30,8 @@ fn allows(role: &Role, principal: &Principal, action: &str, context: &Context) -
 
 /// Returns a role as the resource of `sts:AssumeRole`. Its trust policy is the policy of the resource.
 pub(crate) fn assumed_role(role: &Role) -> RequestedResource {
-    RequestedResource { arn: role.arn.clone(), context: role_keys(role), policy: Some(role.trust_policy.clone()) }
+    let resource = RequestedResource::new(&role.arn).with_policy(Some(&role.trust_policy));
+    RequestedResource { context: role_keys(role), ..resource }
 }
 
 fn role_keys(role: &Role) -> Context {

@@ -1,6 +1,6 @@
 //! Dispatch of a request to its service: the identity, the permission, the operation. Each step adds to the record.
 
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 use hyper::header::USER_AGENT;
 use hyper::http::request::Parts;
 use hyper::{Request, StatusCode};
@@ -13,7 +13,8 @@ use super::service::{Service, find_operation, guess_protocol, unknown_operation,
 use crate::access::{
     self, Decision, Identity, Refusal, RequestFacts, RequestTags, RequestedAction, RequestedResource, Requirement,
 };
-use crate::model;
+use crate::model::iam::KeyUse;
+use crate::model::{self, Cloud};
 use crate::runtime::{mariadb, postgres};
 use crate::server::calls::recording::{Recording, declaration};
 use crate::services::operation::Run;
@@ -23,6 +24,9 @@ use crate::wire::constraint::{self, Parameters};
 use crate::wire::shape::from_form;
 use crate::wire::sigv4::{self, Scope, Signed, SignedPolicy};
 use crate::wire::{ApiError, Node, Outcome, Params, Protocol, compression, leaves, xml};
+
+/// Precision of the recorded use of access keys.
+const KEY_USE_PRECISION: TimeDelta = TimeDelta::minutes(1);
 
 /// Result of a request.
 pub(super) struct Done {
@@ -163,6 +167,7 @@ impl Server {
     ) -> Outcome<Answer> {
         let ServiceRequest { signed, head, ref digest, protocol, .. } = *service_request;
         let identity = self.identify(signed, head, digest, protocol, recording)?;
+        self.record_key_use(&identity, &signed.scope);
         match service {
             Service::Query { operations, always, .. } => {
                 let operation =
@@ -227,6 +232,41 @@ impl Server {
         self.permit(identity, service_request, operation, (&parameters, &tags), recording)?;
         let output = self.execute(operation.run, input, service_request, false)?;
         Ok(response(StatusCode::OK, protocol, protocol.write(operation.name, &output, request_id), request_id))
+    }
+
+    /// Records the use of a user's access key or of a role, unless it has just been recorded.
+    fn record_key_use(&self, identity: &Identity, scope: &Scope) {
+        let now = Utc::now();
+        let use_of = |cloud: &Cloud| match identity {
+            Identity::User { access_key, name } => {
+                let key = cloud.iam.users.get(name).and_then(|user| user.access_keys.get(access_key));
+                key.map(|key| key.last_used.clone())
+            }
+            Identity::Session { role, .. } => cloud.iam.roles.get(role).map(|role| role.last_used.clone()),
+            Identity::Root { .. } | Identity::Anonymous => None,
+        };
+        let is_known = |last: &KeyUse| {
+            now - last.at <= KEY_USE_PRECISION && last.service == scope.service && last.region == scope.region
+        };
+        let Some(last) = self.shared.read(use_of) else { return };
+        if last.as_ref().is_some_and(is_known) {
+            return;
+        }
+        let last_used = Some(KeyUse { at: now, service: scope.service.clone(), region: scope.region.clone() });
+        self.shared.update(|cloud| match identity {
+            Identity::User { access_key, name } => {
+                let user = cloud.iam.users.get_mut(name);
+                if let Some(key) = user.and_then(|user| user.access_keys.get_mut(access_key)) {
+                    key.last_used = last_used;
+                }
+            }
+            Identity::Session { role, .. } => {
+                if let Some(role) = cloud.iam.roles.get_mut(role) {
+                    role.last_used = last_used;
+                }
+            }
+            Identity::Root { .. } | Identity::Anonymous => {}
+        });
     }
 
     /// Returns the identity that signed a request, and records it.

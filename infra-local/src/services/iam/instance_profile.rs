@@ -136,7 +136,8 @@ fn unknown(name: &str) -> ApiError {
     no_such_entity(&format!("Instance Profile {name}"))
 }
 
-fn render(iam: &Iam, profile: &InstanceProfile) -> Node {
+/// Renders an instance profile.
+pub(super) fn render(iam: &Iam, profile: &InstanceProfile) -> Node {
     let role = profile.role.as_ref().and_then(|name| iam.roles.get(name));
     Node::new()
         .with("Path", &profile.path)

@@ -1,14 +1,29 @@
 //! AWS Identity and Access Management, one file per kind.
 
+mod access_key;
+mod account;
+mod authorization_details;
+mod boundary;
+mod group;
+mod group_policy;
 mod instance_profile;
+mod login_profile;
+mod oidc_provider;
+mod password_policy;
 mod policy;
+mod policy_holder;
 mod resource;
 mod role;
 mod role_policy;
+mod service_linked_role;
+mod simulation;
+#[cfg(test)]
+mod tests;
 mod user;
+mod user_credentials;
 mod user_policy;
 
-use crate::access::Document;
+use crate::access::{Document, PolicyKind};
 use crate::model::Cloud;
 use crate::model::iam::{Iam, Role};
 use crate::model::{ACCOUNT, ids};
@@ -20,11 +35,23 @@ type IamOperation = Operation<Params, Node>;
 
 /// IAM's operations, by kind.
 pub(crate) const OPERATIONS: &[&[IamOperation]] = &[
+    access_key::OPERATIONS,
+    account::OPERATIONS,
+    authorization_details::OPERATIONS,
+    boundary::OPERATIONS,
+    group::OPERATIONS,
+    group_policy::OPERATIONS,
     instance_profile::OPERATIONS,
+    login_profile::OPERATIONS,
+    oidc_provider::OPERATIONS,
+    password_policy::OPERATIONS,
     policy::OPERATIONS,
     role::OPERATIONS,
     role_policy::OPERATIONS,
+    service_linked_role::OPERATIONS,
+    simulation::OPERATIONS,
     user::OPERATIONS,
+    user_credentials::OPERATIONS,
     user_policy::OPERATIONS,
 ];
 
@@ -43,6 +70,10 @@ fn already_exists(what: &str) -> ApiError {
 
 fn delete_conflict(message: &str) -> ApiError {
     ApiError::new("DeleteConflict", message).with_status(409)
+}
+
+fn limit_exceeded(message: impl Into<String>) -> ApiError {
+    ApiError::new("LimitExceeded", message.into()).with_status(409)
 }
 
 fn validation(message: impl Into<String>) -> ApiError {
@@ -78,9 +109,20 @@ fn name<'a>(params: &'a Params, parameter: &str, limit: usize) -> Outcome<&'a st
     Ok(name)
 }
 
+/// Returns a name, if the request contains one.
+fn optional_name<'a>(params: &'a Params, parameter: &str, limit: usize) -> Outcome<Option<&'a str>> {
+    params.optional(parameter).map(|_| name(params, parameter, limit)).transpose()
+}
+
 fn path(params: &Params) -> Outcome<&str> {
-    let path = params.optional("Path").unwrap_or("/");
-    if path.starts_with('/') && path.ends_with('/') && path.len() <= 512 {
+    named_path(params, "Path")
+}
+
+/// Returns the path in a parameter; by default `/`.
+fn named_path<'a>(params: &'a Params, parameter: &str) -> Outcome<&'a str> {
+    let path = params.optional(parameter).unwrap_or("/");
+    let has_valid_characters = path.bytes().all(|byte| (0x21..=0x7f).contains(&byte));
+    if path.starts_with('/') && path.ends_with('/') && path.len() <= 512 && has_valid_characters {
         return Ok(path);
     }
     Err(validation(
@@ -88,10 +130,39 @@ fn path(params: &Params) -> Outcome<&str> {
     ))
 }
 
-/// Refuses an invalid policy document.
+/// Refuses an invalid policy of a user, a group or a role.
 fn check_policy(document: &str) -> Outcome<()> {
-    let malformed = |why| ApiError::new("MalformedPolicyDocument", format!("Syntax errors in policy: {why}"));
-    Document::parse(document).map(drop).map_err(malformed)
+    Document::checked(document, PolicyKind::Identity).map(drop).map_err(malformed)
+}
+
+/// AWS's default quota of the size of a trust policy, in characters without white space.
+const TRUST_POLICY_LIMIT: usize = 2048;
+
+/// Refuses an invalid trust policy. The users and roles of this account that it names must exist.
+fn check_trust_policy(iam: &Iam, document: &str) -> Outcome<()> {
+    if size(document) > TRUST_POLICY_LIMIT {
+        return Err(limit_exceeded(format!("Cannot exceed quota for ACLSizePerRole: {TRUST_POLICY_LIMIT}")));
+    }
+    let document = Document::checked(document, PolicyKind::Trust).map_err(malformed)?;
+    let is_own = |arn: &str, kind: &str| arn.starts_with(&format!("arn:aws:iam::{ACCOUNT}:{kind}/"));
+    for (kind, principal) in document.principals().filter(|(kind, _)| *kind == "AWS") {
+        let user_exists = || iam.users.values().any(|user| user.arn == principal);
+        let role_exists = || iam.roles.values().any(|role| role.arn == principal);
+        let is_missing = is_own(principal, "user") && !user_exists() || is_own(principal, "role") && !role_exists();
+        if is_missing {
+            return Err(malformed(format!("Invalid principal in policy: \"{kind}\":\"{principal}\"")));
+        }
+    }
+    Ok(())
+}
+
+fn malformed(message: String) -> ApiError {
+    ApiError::new("MalformedPolicyDocument", message)
+}
+
+/// Returns the size of a policy document, in characters without white space.
+fn size(document: &str) -> usize {
+    document.chars().filter(|character| !character.is_whitespace()).count()
 }
 
 /// URL-encodes a policy document as IAM does, with spaces as `%20`.
@@ -103,7 +174,11 @@ fn encode_policy(document: &str) -> String {
 fn page<T>(items: Vec<T>, params: &Params, key: impl Fn(&T) -> &str) -> Outcome<Page<T>> {
     let limit: usize = params.parsed("MaxItems")?.unwrap_or(100);
     if !(1..=1000).contains(&limit) {
-        return Err(validation("MaxItems lies in 1 to 1000"));
+        let (bound, end) = if limit < 1 { ("greater", 1) } else { ("less", 1000) };
+        return Err(validation(format!(
+            "1 validation error detected: Value '{limit}' at 'maxItems' failed to satisfy constraint: Member must have \
+             value {bound} than or equal to {end}"
+        )));
     }
     Page::cut(items, Some(limit), params.optional("Marker"), key)
 }

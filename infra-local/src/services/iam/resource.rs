@@ -2,6 +2,7 @@
 
 use super::arn;
 use crate::access::Resource;
+use crate::model::ACCOUNT;
 
 pub(super) const ROLE: Resource = Resource::Resolved("RoleName", |cloud, _, name| {
     Some(cloud.iam.roles.get(name).map_or_else(|| arn("role", "/", name), |role| role.arn.clone()))
@@ -9,6 +10,21 @@ pub(super) const ROLE: Resource = Resource::Resolved("RoleName", |cloud, _, name
 pub(super) const USER: Resource = Resource::Resolved("UserName", |cloud, _, name| {
     Some(cloud.iam.users.get(name).map_or_else(|| arn("user", "/", name), |user| user.arn.clone()))
 });
+/// The user of an access key.
+pub(super) const USER_OF_KEY: Resource = Resource::Resolved("AccessKeyId", |cloud, _, key| {
+    cloud.iam.users.values().find(|user| user.access_keys.contains_key(key)).map(|user| user.arn.clone())
+});
+pub(super) const GROUP: Resource = Resource::Resolved("GroupName", |cloud, _, name| {
+    Some(cloud.iam.groups.get(name).map_or_else(|| arn("group", "/", name), |group| group.arn.clone()))
+});
+pub(super) const OIDC_PROVIDER: Resource = Resource::Arn("OpenIDConnectProviderArn");
+pub(super) const NEW_OIDC_PROVIDER: Resource = Resource::Resolved("Url", |_, _, url| {
+    Some(format!("arn:aws:iam::{ACCOUNT}:oidc-provider/{}", url.strip_prefix("https://").unwrap_or(url)))
+});
+pub(super) const SERVICE_ROLE: Resource = Resource::Resolved("AWSServiceName", |_, _, service| {
+    Some(arn("role", &format!("/aws-service-role/{service}/"), "*"))
+});
+pub(super) const PRINCIPAL: Resource = Resource::Arn("PolicySourceArn");
 pub(super) const PROFILE: Resource = Resource::Resolved("InstanceProfileName", |cloud, _, name| {
     let profile = cloud.iam.instance_profiles.get(name);
     Some(profile.map_or_else(|| arn("instance-profile", "/", name), |profile| profile.arn.clone()))

@@ -3,25 +3,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    IamOperation, PAGES, TAGS, already_exists, arn, check_policy, delete_conflict, encode_policy, name, page, path,
-    resource, role, role_mut, unique_id, validation, with_page,
+    IamOperation, PAGES, TAGS, already_exists, arn, boundary, check_trust_policy, delete_conflict, encode_policy, name,
+    page, path, resource, role, role_mut, service_linked_role, unique_id, validation, with_page,
 };
 use crate::model::Cloud;
 use crate::model::iam::Role;
 use crate::services::tags;
 use crate::services::{Call, Operation};
-use crate::wire::{Node, Outcome, Params};
+use crate::wire::{ApiError, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[IamOperation] = &[
     Operation::writes(
         "CreateRole",
         create,
-        &[&["RoleName", "AssumeRolePolicyDocument", "Path", "Description", "MaxSessionDuration"], TAGS],
+        &[
+            &["RoleName", "AssumeRolePolicyDocument", "Path", "Description", "MaxSessionDuration"],
+            &["PermissionsBoundary"],
+            TAGS,
+        ],
     )
     .on(&[resource::ROLE]),
     Operation::reads("GetRole", read, &[&["RoleName"]]).on(&[resource::ROLE]),
     Operation::reads("ListRoles", list, &[&["PathPrefix"], PAGES]).on_any(),
     Operation::writes("UpdateRole", update, &[&["RoleName", "Description", "MaxSessionDuration"]])
+        .on(&[resource::ROLE]),
+    Operation::writes("UpdateRoleDescription", update_description, &[&["RoleName", "Description"]])
         .on(&[resource::ROLE]),
     Operation::writes("UpdateAssumeRolePolicy", update_trust, &[&["RoleName", "PolicyDocument"]]).on(&[resource::ROLE]),
     Operation::writes("DeleteRole", delete, &[&["RoleName"]]).on(&[resource::ROLE]),
@@ -34,8 +40,9 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let (name, path) = (name(params, "RoleName", 64)?, path(params)?);
     let trust = params.required("AssumeRolePolicyDocument")?;
-    check_policy(trust)?;
-    if cloud.iam.roles.contains_key(name) {
+    check_trust_policy(&cloud.iam, trust)?;
+    let is_known = cloud.iam.roles.keys().any(|known| known.eq_ignore_ascii_case(name));
+    if is_known {
         return Err(already_exists(&format!("Role with name {name}")));
     }
     let role = Role {
@@ -48,7 +55,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         trust_policy: trust.to_owned(),
         inline_policies: BTreeMap::new(),
         attached_policies: BTreeSet::new(),
-        boundary: None,
+        boundary: boundary::requested(&cloud.iam, params)?,
         last_used: None,
         created: call.now,
         tags: tags::parse(params, "Tags")?,
@@ -72,7 +79,7 @@ fn list(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 
 fn update(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
-    let role = role_mut(cloud, params.required("RoleName")?)?;
+    let role = changeable(cloud, params.required("RoleName")?)?;
     if let Some(description) = params.optional("Description") {
         role.description = Some(description.to_owned());
     }
@@ -82,16 +89,28 @@ fn update(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(Node::new())
 }
 
+fn update_description(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let role = changeable(cloud, call.input.required("RoleName")?)?;
+    role.description = Some(call.input.optional("Description").unwrap_or_default().to_owned());
+    Ok(Node::new().with("Role", render(role)))
+}
+
 fn update_trust(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let document = call.input.required("PolicyDocument")?;
-    check_policy(document)?;
-    document.clone_into(&mut role_mut(cloud, call.input.required("RoleName")?)?.trust_policy);
+    let name = call.input.required("RoleName")?;
+    role(&cloud.iam, name)?;
+    check_trust_policy(&cloud.iam, document)?;
+    let role = changeable(cloud, name)?;
+    document.clone_into(&mut role.trust_policy);
     Ok(Node::new())
 }
 
 fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let name = call.input.required("RoleName")?;
     let role = role(&cloud.iam, name)?;
+    if service_linked_role::is_service_linked(role) {
+        return Err(unmodifiable(name));
+    }
     if cloud.iam.instance_profiles.values().any(|profile| profile.role.as_deref() == Some(name)) {
         return Err(delete_conflict("Cannot delete entity, must remove roles from instance profile first."));
     }
@@ -128,12 +147,39 @@ fn list_tags(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(with_page(Node::new().with("Tags", tags::members(&shown)), page.next))
 }
 
+/// Returns a role for modification. Roles of services can only be changed by their service.
+fn changeable<'a>(cloud: &'a mut Cloud, name: &str) -> Outcome<&'a mut Role> {
+    let role = role_mut(cloud, name)?;
+    if service_linked_role::is_service_linked(role) {
+        return Err(unmodifiable(name));
+    }
+    Ok(role)
+}
+
+fn unmodifiable(name: &str) -> ApiError {
+    let message =
+        format!("Cannot perform the operation on the protected role '{name}' - this role is only modifiable by AWS");
+    ApiError::new("UnmodifiableEntity", message)
+}
+
 fn max_session(params: &Params) -> Outcome<Option<u32>> {
     match params.parsed("MaxSessionDuration")? {
         Some(seconds) if !(3600..=43200).contains(&seconds) => {
-            Err(validation("MaxSessionDuration lies in 3600 to 43200 seconds"))
+            let (bound, limit) = if seconds < 3600 { ("greater", 3600) } else { ("less", 43200) };
+            Err(validation(format!(
+                "1 validation error detected: Value '{seconds}' at 'maxSessionDuration' failed to satisfy constraint: \
+                 Member must have value {bound} than or equal to {limit}"
+            )))
         }
         seconds => Ok(seconds),
+    }
+}
+
+/// Renders the latest use of a role; an empty element if it has never been used.
+fn last_used(role: &Role) -> Node {
+    match &role.last_used {
+        Some(last) => Node::new().with("LastUsedDate", last.at).with("Region", &last.region),
+        None => Node::new(),
     }
 }
 
@@ -148,5 +194,7 @@ pub(super) fn render(role: &Role) -> Node {
         .with("AssumeRolePolicyDocument", encode_policy(&role.trust_policy))
         .maybe("Description", role.description.as_ref())
         .with("MaxSessionDuration", role.max_session_seconds)
+        .maybe("PermissionsBoundary", boundary::render(role.boundary.as_ref()))
+        .with("RoleLastUsed", last_used(role))
         .with("Tags", tags::members(&role.tags))
 }

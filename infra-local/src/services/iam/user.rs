@@ -1,41 +1,36 @@
-//! Users and their access keys.
+//! Users.
+//!
+//! Source: IAM API reference, `CreateUser`, `UpdateUser`, `DeleteUser` and related operations.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    IamOperation, PAGES, TAGS, already_exists, arn, delete_conflict, name, no_such_entity, page, path, resource,
-    unique_id, validation, with_page,
+    IamOperation, PAGES, TAGS, already_exists, arn, boundary, delete_conflict, group, name, named_path, no_such_entity,
+    optional_name, page, path, resource, unique_id, validation, with_page,
 };
 use crate::access::Identity;
 use crate::model::Cloud;
-use crate::model::iam::{AccessKey, ISSUED_KEY, Iam, User};
-use crate::model::ids;
+use crate::model::iam::{Iam, User};
 use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[IamOperation] = &[
-    Operation::writes("CreateUser", create, &[&["UserName", "Path"], TAGS]).on(&[resource::USER]),
+    Operation::writes("CreateUser", create, &[&["UserName", "Path", "PermissionsBoundary"], TAGS])
+        .on(&[resource::USER]),
     Operation::reads("GetUser", read, &[&["UserName"]]).on(&[resource::USER]),
     Operation::reads("ListUsers", list, &[&["PathPrefix"], PAGES]).on_any(),
+    Operation::writes("UpdateUser", update, &[&["UserName", "NewUserName", "NewPath"]]).on(&[resource::USER]),
     Operation::writes("DeleteUser", delete, &[&["UserName"]]).on(&[resource::USER]),
     Operation::writes("TagUser", tag, &[&["UserName"], TAGS]).on(&[resource::USER]),
     Operation::writes("UntagUser", untag, &[&["UserName", "TagKeys.N"]]).on(&[resource::USER]),
     Operation::reads("ListUserTags", list_tags, &[&["UserName"], PAGES]).on(&[resource::USER]),
-    Operation::reads("ListGroupsForUser", no_groups, &[&["UserName"], PAGES]).on(&[resource::USER]),
-    Operation::writes("CreateAccessKey", create_key, &[&["UserName"]]).on(&[resource::USER]),
-    Operation::writes("UpdateAccessKey", update_key, &[&["UserName", "AccessKeyId", "Status"]]).on(&[resource::USER]),
-    Operation::writes("DeleteAccessKey", delete_key, &[&["UserName", "AccessKeyId"]]).on(&[resource::USER]),
-    Operation::reads("ListAccessKeys", list_keys, &[&["UserName"], PAGES]).on(&[resource::USER]),
 ];
-
-/// AWS's quota of access keys per user.
-const KEYS_LIMIT: usize = 2;
 
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let (name, path) = (name(params, "UserName", 64)?, path(params)?);
-    if cloud.iam.users.contains_key(name) {
+    if known_name(&cloud.iam, name).is_some() {
         return Err(already_exists(&format!("User with name {name}")));
     }
     let user = User {
@@ -46,7 +41,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         inline_policies: BTreeMap::new(),
         attached_policies: BTreeSet::new(),
         access_keys: BTreeMap::new(),
-        boundary: None,
+        boundary: boundary::requested(&cloud.iam, params)?,
         login_profile: None,
         created: call.now,
         tags: tags::parse(params, "Tags")?,
@@ -67,9 +62,39 @@ fn list(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(with_page(Node::new().list("Users", page.items.into_iter().map(render)), page.next))
 }
 
+/// Renames or moves a user. Groups and access keys follow.
+fn update(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let old = call.input.required("UserName")?;
+    let mut user = user(&cloud.iam, old)?.clone();
+    if let Some(new) = optional_name(&call.input, "NewUserName", 64)? {
+        if known_name(&cloud.iam, new).is_some_and(|known| known != old) {
+            return Err(already_exists(&format!("User with name {new}")));
+        }
+        new.clone_into(&mut user.name);
+    }
+    if call.input.optional("NewPath").is_some() {
+        named_path(&call.input, "NewPath")?.clone_into(&mut user.path);
+    }
+    user.arn = arn("user", &user.path, &user.name);
+    for group in cloud.iam.groups.values_mut() {
+        if group.members.remove(old) {
+            group.members.insert(user.name.clone());
+        }
+    }
+    cloud.iam.users.remove(old);
+    cloud.iam.users.insert(user.name.clone(), user);
+    Ok(Node::new())
+}
+
 fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let name = call.input.required("UserName")?;
     let user = user(&cloud.iam, name)?;
+    if group::of_user(&cloud.iam, name).next().is_some() {
+        return Err(delete_conflict("Cannot delete entity, must remove users from group first."));
+    }
+    if user.login_profile.is_some() {
+        return Err(delete_conflict("Cannot delete entity, must delete login profile first."));
+    }
     if !user.access_keys.is_empty() {
         return Err(delete_conflict("Cannot delete entity, must delete access keys first."));
     }
@@ -106,54 +131,8 @@ fn list_tags(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(with_page(Node::new().list("Tags", nodes), page.next))
 }
 
-/// Returns no groups: the local cloud has no groups of users.
-fn no_groups(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    user(&cloud.iam, call.input.required("UserName")?)?;
-    Ok(with_page(Node::new().list("Groups", Vec::<Node>::new()), None))
-}
-
-fn create_key(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let name = requested_user(cloud, call)?;
-    let user = user_mut(cloud, &name)?;
-    if user.access_keys.len() >= KEYS_LIMIT {
-        let message = format!("Cannot exceed quota for AccessKeysPerUser: {KEYS_LIMIT}");
-        return Err(ApiError::new("LimitExceeded", message).with_status(409));
-    }
-    let id = format!("{ISSUED_KEY}{}", ids::random_hex(11).to_uppercase());
-    let key = AccessKey { secret: ids::secret_key(), active: true, created: call.now, last_used: None };
-    let node = render_key(&name, &id, &key).with("SecretAccessKey", &key.secret);
-    user.access_keys.insert(id, key);
-    Ok(Node::new().with("AccessKey", node))
-}
-
-fn update_key(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let active = match call.input.required("Status")? {
-        "Active" => true,
-        "Inactive" => false,
-        other => return Err(validation(format!("Status is Active or Inactive, not {other}"))),
-    };
-    let name = requested_user(cloud, call)?;
-    let id = call.input.required("AccessKeyId")?;
-    user_mut(cloud, &name)?.access_keys.get_mut(id).ok_or_else(|| unknown_key(id))?.active = active;
-    Ok(Node::new())
-}
-
-fn delete_key(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let name = requested_user(cloud, call)?;
-    let id = call.input.required("AccessKeyId")?;
-    user_mut(cloud, &name)?.access_keys.remove(id).ok_or_else(|| unknown_key(id))?;
-    Ok(Node::new())
-}
-
-fn list_keys(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let user = user(&cloud.iam, &requested_user(cloud, call)?)?;
-    let page = page(user.access_keys.iter().collect(), &call.input, |(id, _): &(&String, &AccessKey)| id)?;
-    let nodes = page.items.into_iter().map(|(id, key)| render_key(&user.name, id, key));
-    Ok(with_page(Node::new().list("AccessKeyMetadata", nodes), page.next))
-}
-
 /// Returns the user that a request names; the caller when it names none.
-fn requested_user(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<String> {
+pub(super) fn requested_user(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<String> {
     if let Some(name) = call.input.optional("UserName") {
         return Ok(name.to_owned());
     }
@@ -171,28 +150,23 @@ pub(super) fn user_mut<'a>(cloud: &'a mut Cloud, name: &str) -> Outcome<&'a mut 
     cloud.iam.users.get_mut(name).ok_or_else(|| unknown(name))
 }
 
+/// Returns the name of the user with this name in any case: names of users are unique without regard to case.
+fn known_name<'a>(iam: &'a Iam, name: &str) -> Option<&'a str> {
+    iam.users.keys().find(|known| known.eq_ignore_ascii_case(name)).map(String::as_str)
+}
+
 fn unknown(name: &str) -> ApiError {
     no_such_entity(&format!("The user with name {name}"))
 }
 
-fn unknown_key(id: &str) -> ApiError {
-    no_such_entity(&format!("The Access Key with id {id}"))
-}
-
-fn render(user: &User) -> Node {
+/// Renders a user.
+pub(super) fn render(user: &User) -> Node {
     Node::new()
         .with("Path", &user.path)
         .with("UserName", &user.name)
         .with("UserId", &user.id)
         .with("Arn", &user.arn)
         .with("CreateDate", user.created)
+        .maybe("PermissionsBoundary", boundary::render(user.boundary.as_ref()))
         .list("Tags", user.tags.iter().map(|(key, value)| Node::new().with("Key", key).with("Value", value)))
-}
-
-fn render_key(user: &str, id: &str, key: &AccessKey) -> Node {
-    Node::new()
-        .with("UserName", user)
-        .with("AccessKeyId", id)
-        .with("Status", if key.active { "Active" } else { "Inactive" })
-        .with("CreateDate", key.created)
 }

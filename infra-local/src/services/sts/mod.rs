@@ -3,6 +3,8 @@
 mod assume_role;
 mod caller;
 mod session_token;
+#[cfg(test)]
+mod tests;
 
 use crate::model::iam::Session;
 use crate::services::Operation;
