@@ -373,6 +373,7 @@ async fn secrets_are_not_recorded() {
     iam:CreateRole 200
     sts:AssumeRole 200
     sts:GetCallerIdentity 200
+    ec2:CreateKeyPair 200
     iam:CreateUser 400 UnsupportedParameter
     iam:CreateLoginProfile 400 InvalidAction
     secretsmanager: 400 UnknownService
@@ -436,7 +437,9 @@ async fn send_secrets(api: &Api, encoded: &str) -> Vec<String> {
     let key = format!("-----BEGIN PRIVATE KEY-----\n{SECRET}");
     let certificate = json!({"Certificate": STANDARD.encode("none"), "PrivateKey": STANDARD.encode(key)});
     values(api, "acm", "CertificateManager.ImportCertificate", &certificate).await;
-    let issued = send_identities(api).await;
+    let mut issued = send_identities(api).await;
+    let pair = [("Action", "CreateKeyPair"), ("KeyName", "pair"), ("KeyType", "ed25519")];
+    issued.push(element(&query(api, "ec2", &pair).await.1, "keyMaterial"));
     // A parameter that no operation has, and an operation that the cloud does not have.
     query(api, "iam", &[("Action", "CreateUser"), ("UserName", "u"), ("NewPassword", SECRET)]).await;
     query(api, "iam", &[("Action", "CreateLoginProfile"), ("UserName", "u"), ("Text", SECRET)]).await;

@@ -160,7 +160,10 @@ impl Cloud {
             self.id = new_id("cloud");
         }
         REGIONS.iter().filter(|(name, _)| FIRST_REGIONS.contains(name)).for_each(|entry| self.add_region(*entry));
-        self.regions.values_mut().for_each(ec2::vpc::complete_networks);
+        for region in self.regions.values_mut() {
+            ec2::vpc::complete_networks(region);
+            ec2::volume::complete_volumes(region);
+        }
     }
 
     /// Adds one of AWS's regions with its default network, unless the state has it.

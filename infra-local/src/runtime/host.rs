@@ -382,6 +382,7 @@ impl Host {
                 instance.state = InstanceState::Terminated;
                 instance.terminated_at = Some(Utc::now());
                 region.detach_from_terminated(&id);
+                region.release_volumes_of(&id);
                 region.take_addresses_from(&Holder::Instance(id.clone()));
             }
         });

@@ -101,14 +101,21 @@ impl Found {
             network_acls,
             network_interfaces,
             internet_gateways,
+            egress_only_gateways,
             nat_gateways,
             addresses,
             route_tables,
             peerings,
             dhcp_options: _,
             dhcp_options_tags: _,
+            dhcp_option_sets,
+            vpc_endpoints,
+            prefix_lists,
+            flow_logs,
+            placement_groups,
             key_pairs,
             images,
+            volumes,
             snapshots,
             launch_templates,
             instances,
@@ -128,14 +135,22 @@ impl Found {
         self.add(place, "network_acls", network_acls.keys());
         self.add(place, "network_interfaces", unattached.map(|(id, _)| id));
         self.add(place, "internet_gateways", internet_gateways.keys());
+        self.add(place, "egress_only_gateways", egress_only_gateways.keys());
         self.add(place, "nat_gateways", nat_gateways.map(|(id, _)| id));
         self.add(place, "addresses", addresses.keys());
         self.add(place, "route_tables", route_tables.keys());
         let associations = route_tables.values().flat_map(|table| &table.associations);
         self.add(place, "associations", associations.map(|association| &association.id));
         self.add(place, "peerings", peerings.map(|(id, _)| id));
+        self.add(place, "dhcp_options", dhcp_option_sets.keys());
+        self.add(place, "vpc_endpoints", vpc_endpoints.keys());
+        self.add(place, "prefix_lists", prefix_lists.keys());
+        self.add(place, "flow_logs", flow_logs.keys());
+        self.add(place, "placement_groups", placement_groups.keys());
         self.add(place, "key_pairs", key_pairs.keys());
         self.add(place, "images", images.keys());
+        let free = volumes.iter().filter(|(_, volume)| volume.attachments.is_empty());
+        self.add(place, "volumes", free.map(|(id, _)| id));
         self.add(place, "snapshots", snapshots.keys());
         self.add(place, "launch_templates", launch_templates.keys());
         self.add(place, "instances", instances.map(|(id, _)| id));

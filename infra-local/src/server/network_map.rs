@@ -98,6 +98,7 @@ fn describe(owner: &Owner<'_>) -> (&'static str, Option<String>) {
         Owner::LoadBalancer(balancer) => ("load balancer", Some(balancer.name.clone())),
         Owner::Database(_) | Owner::Endpoint(..) => ("database", None),
         Owner::Unattached(_) => ("unattached", None),
+        Owner::VpcEndpoint(_) => ("vpc-endpoint", None),
     }
 }
 

@@ -112,6 +112,7 @@ fn owner_id<'a>(interface: &NetworkInterface<'a>) -> &'a str {
         Owner::Database(database) => &database.id,
         Owner::Endpoint(cluster, _) => &cluster.id,
         Owner::Unattached(interface) => &interface.id,
+        Owner::VpcEndpoint(endpoint) => &endpoint.id,
     }
 }
 
@@ -122,6 +123,7 @@ fn is_called(region: &Region, interface: &NetworkInterface<'_>, name: &str) -> b
         Owner::NatGateway(gateway) => tag(&gateway.tags),
         Owner::LoadBalancer(balancer) => balancer.arn == name,
         Owner::Unattached(interface) => tag(&interface.tags),
+        Owner::VpcEndpoint(endpoint) => tag(&endpoint.tags),
         Owner::Database(_) | Owner::Endpoint(..) => false,
     };
     named

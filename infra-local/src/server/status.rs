@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::Region;
 use crate::model::autoscaling::{Group, Lifecycle};
 use crate::model::ec2::instance::Instance;
+use crate::model::ec2::volume::VolumeAttachment;
 use crate::model::elbv2::{BalancerState, LoadBalancer};
 use crate::model::process::ProcessIdentity;
 use crate::model::rds::{DbCluster, DbInstance};
@@ -269,21 +270,34 @@ impl RegionStatus {
         let security_groups = region.ec2.security_groups.values();
         let gateways = region.ec2.internet_gateways.values().filter(|gateway| !of_default_vpc(&gateway.vpc_id));
         let instances = region.ec2.instances.values().filter(|instance| !instance.state.is_ending());
+        // A volume of an instance that is being terminated counts only if it remains.
+        let remains = |attachment: &VolumeAttachment| {
+            let instance = region.ec2.instances.get(&attachment.instance_id);
+            !attachment.delete_on_termination || instance.is_some_and(|instance| !instance.state.is_ending())
+        };
+        let volumes = region.ec2.volumes.values();
+        let volumes = volumes.filter(|volume| volume.attachments.is_empty() || volume.attachments.iter().any(remains));
         counts([
             ("vpcs", region.ec2.vpcs.values().filter(|vpc| !vpc.default).count()),
             ("subnets", region.ec2.subnets.values().filter(|subnet| !subnet.default_for_zone).count()),
             ("security_groups", security_groups.filter(|group| group.name != "default").count()),
             ("internet_gateways", gateways.count()),
+            ("egress_only_gateways", region.ec2.egress_only_gateways.len()),
             ("nat_gateways", region.ec2.nat_gateways.values().filter(|gateway| !gateway.state.is_over()).count()),
             ("addresses", region.ec2.addresses.len()),
             ("route_tables", region.ec2.route_tables.values().filter(|table| !table.is_main()).count()),
             ("peerings", region.ec2.peerings.values().filter(|peering| !peering.state.is_over()).count()),
+            ("dhcp_options", region.ec2.dhcp_option_sets.len()),
+            ("vpc_endpoints", region.ec2.vpc_endpoints.len()),
+            ("prefix_lists", region.ec2.prefix_lists.len()),
+            ("flow_logs", region.ec2.flow_logs.len()),
+            ("placement_groups", region.ec2.placement_groups.len()),
             ("key_pairs", region.ec2.key_pairs.len()),
             ("images", region.ec2.images.len()),
             ("snapshots", region.ec2.snapshots.len()),
             ("launch_templates", region.ec2.launch_templates.len()),
-            ("instances", instances.clone().count()),
-            ("volumes", instances.map(|instance| instance.block_devices.len()).sum()),
+            ("instances", instances.count()),
+            ("volumes", volumes.count()),
             ("auto_scaling_groups", region.autoscaling.groups.len()),
             ("load_balancers", balancing.load_balancers.len()),
             ("target_groups", balancing.target_groups.len()),

@@ -4,13 +4,13 @@ use std::net::Ipv4Addr;
 
 use chrono::{DateTime, Utc};
 
+use super::volume::LaunchVolumes;
 use super::{check_user_data, unknown_image, unknown_network_interface, unknown_security_group};
 use crate::domain::mariadb;
 use crate::domain::postgres;
 use crate::model::Cloud;
 use crate::model::cidr::Cidr;
-use crate::model::ec2::block_device::BlockDevice;
-use crate::model::ec2::image::{ImageState, ROOT_DEVICE};
+use crate::model::ec2::image::ImageState;
 use crate::model::ec2::instance::{Instance, InstanceState, LaunchRecord, MetadataOptions, ProfileReference, Runtime};
 use crate::model::ec2::instance_type::InstanceType;
 use crate::model::ec2::launch_template;
@@ -18,7 +18,7 @@ use crate::model::ec2::launch_template::{LaunchData, TemplateReference};
 use crate::model::ec2::network_interface::{Attachment, NetworkInterface};
 use crate::model::ec2::vpc::Subnet;
 use crate::model::machine::MachineDocument;
-use crate::model::{Region, new_id};
+use crate::model::{Region, Tags, new_id};
 use crate::state::address::AddressBlock;
 use crate::wire::{ApiError, Outcome};
 
@@ -76,7 +76,7 @@ impl Launch {
             }
             return Ok(record.instances.clone());
         }
-        let profile = profile(cloud, &data)?;
+        let profile = profile(cloud, data.profile_name.as_deref(), data.profile_arn.as_deref())?;
         let region = cloud.region_mut(region_name)?;
         let checked = Checked::new(region, &data)?;
         if let (Some(interface), true) = (&checked.interface, self.max > 1) {
@@ -94,7 +94,8 @@ impl Launch {
             let id = new_id("i");
             let Some(interface) = checked.take_interface(region, &id, &data, addresses)? else { break };
             let instance = checked.instance(id.clone(), &reservation, index, &interface, &data, profile.clone(), now);
-            let instance = Instance { client_token: self.client_token.clone(), ..instance };
+            let volumes = checked.volumes.create(region, &id, &checked.zone, now);
+            let instance = Instance { client_token: self.client_token.clone(), volumes, ..instance };
             region.ec2.network_interfaces.insert(interface.id.clone(), interface);
             region.ec2.instances.insert(id.clone(), instance);
             ids.push(id);
@@ -131,6 +132,7 @@ struct Checked {
     /// An existing interface, for one instance.
     interface: Option<NetworkInterface>,
     delete_interface_on_termination: bool,
+    volumes: LaunchVolumes,
 }
 
 /// Refuses a Machine document that this computer cannot run, before other resources depend on it.
@@ -192,7 +194,14 @@ impl Checked {
         security_groups.extend(interface.security_group_ids);
         security_groups.extend(existing.into_iter().flat_map(|existing| existing.groups.clone()));
         check_security_groups(region, &mut security_groups, &subnet.vpc_id)?;
+        if let Some(group) =
+            data.placement_group.as_ref().filter(|name| !region.ec2.placement_groups.contains_key(*name))
+        {
+            let message = format!("The placement group '{group}' is unknown.");
+            return Err(ApiError::new("InvalidPlacementGroup.Unknown", message));
+        }
         check_machine(image.machine.as_ref(), data)?;
+        let volumes = LaunchVolumes::new(region, &image, &data.block_devices, &data.volume_tags)?;
         Ok(Checked {
             image_id,
             image_machine: image.machine,
@@ -205,6 +214,7 @@ impl Checked {
             security_groups,
             interface: existing.cloned(),
             delete_interface_on_termination: interface.delete_on_termination.unwrap_or(existing.is_none()),
+            volumes,
         })
     }
 
@@ -243,13 +253,6 @@ impl Checked {
         now: DateTime<Utc>,
     ) -> Instance {
         let defaults = MetadataOptions::default();
-        let mut block_devices = data.block_devices.clone();
-        if !block_devices.iter().any(|device| device.device_name == ROOT_DEVICE) {
-            block_devices.push(BlockDevice { device_name: ROOT_DEVICE.to_owned(), ..Default::default() });
-        }
-        for device in &mut block_devices {
-            device.volume_id = new_id("vol");
-        }
         Instance {
             network_interface_id: interface.id.clone(),
             id,
@@ -274,8 +277,11 @@ impl Checked {
                 hop_limit: data.hop_limit.unwrap_or(defaults.hop_limit),
                 instance_metadata_tags: data.instance_metadata_tags.clone().unwrap_or(defaults.instance_metadata_tags),
             },
-            block_devices,
+            volumes: Vec::new(),
+            placement_group: data.placement_group.clone(),
+            block_devices: Vec::new(),
             disable_api_termination: data.disable_api_termination.unwrap_or(false),
+            disable_api_stop: data.disable_api_stop.unwrap_or(false),
             shutdown_terminates: data.shutdown_behavior.as_deref() == Some("terminate"),
             monitoring: data.monitoring.unwrap_or(false),
             ebs_optimized: data.ebs_optimized.unwrap_or(false),
@@ -285,7 +291,7 @@ impl Checked {
             launch_time: now,
             terminated_at: None,
             tags: data.instance_tags.clone(),
-            volume_tags: data.volume_tags.clone(),
+            volume_tags: Tags::new(),
             runtime: Runtime::default(),
         }
     }
@@ -426,19 +432,16 @@ fn default_subnet<'a>(region: &'a Region, zone: Option<&str>) -> Outcome<&'a Sub
     })
 }
 
-fn profile(cloud: &Cloud, data: &LaunchData) -> Outcome<Option<ProfileReference>> {
-    let wanted = match (&data.profile_name, &data.profile_arn) {
-        (Some(name), _) => name.as_str(),
+/// Finds an instance profile by its name or its ARN; `None` if the request has neither.
+pub(crate) fn profile(cloud: &Cloud, name: Option<&str>, arn: Option<&str>) -> Outcome<Option<ProfileReference>> {
+    let wanted = match (name, arn) {
+        (Some(name), _) => name,
         (None, Some(arn)) => arn.rsplit('/').next().unwrap_or_default(),
         (None, None) => return Ok(None),
     };
-    let profile = cloud
-        .iam
-        .instance_profiles
-        .get(wanted)
-        .filter(|profile| data.profile_arn.as_ref().is_none_or(|arn| *arn == profile.arn));
+    let profile = cloud.iam.instance_profiles.get(wanted).filter(|profile| arn.is_none_or(|arn| *arn == profile.arn));
     let profile = profile.ok_or_else(|| {
-        let parameter = if data.profile_name.is_some() { "iamInstanceProfile.name" } else { "iamInstanceProfile.arn" };
+        let parameter = if name.is_some() { "iamInstanceProfile.name" } else { "iamInstanceProfile.arn" };
         ApiError::invalid(format!(
             "Value ({wanted}) for parameter {parameter} is invalid. Invalid IAM Instance Profile name"
         ))

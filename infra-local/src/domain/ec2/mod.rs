@@ -4,6 +4,7 @@ pub(crate) mod launch;
 pub(crate) mod launch_template;
 pub(crate) mod network_interface;
 pub(crate) mod security_group;
+pub(crate) mod volume;
 
 use base64::Engine as _;
 

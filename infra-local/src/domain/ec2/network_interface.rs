@@ -3,10 +3,12 @@
 use std::net::Ipv4Addr;
 
 use crate::model::Region;
+use crate::model::cidr::Cidr;
 use crate::model::ec2::gateway::NatGateway;
 use crate::model::ec2::instance::{Instance, InstanceState};
 use crate::model::ec2::network_interface as model;
 use crate::model::ec2::vpc::Subnet;
+use crate::model::ec2::vpc_endpoint::VpcEndpoint;
 use crate::model::elbv2::LoadBalancer;
 use crate::model::ids;
 use crate::model::rds::{DbCluster, DbInstance};
@@ -22,6 +24,8 @@ pub(crate) enum Owner<'a> {
     Endpoint(&'a DbCluster, bool),
     /// An interface that no instance has, by itself.
     Unattached(&'a model::NetworkInterface),
+    /// An interface VPC endpoint, which receives no packets.
+    VpcEndpoint(&'a VpcEndpoint),
 }
 
 /// An interface of a VPC.
@@ -46,6 +50,7 @@ impl<'a> Owner<'a> {
             Owner::Database(database) => &database.resource_id,
             Owner::Endpoint(cluster, _) => &cluster.resource_id,
             Owner::Unattached(interface) => &interface.id,
+            Owner::VpcEndpoint(endpoint) => &endpoint.id,
         }
     }
 }
@@ -55,7 +60,7 @@ impl NetworkInterface<'_> {
     pub(crate) fn is_up(&self) -> bool {
         match self.owner {
             Owner::Instance(instance) => !matches!(instance.state, InstanceState::Stopped | InstanceState::Terminated),
-            Owner::Unattached(_) => false,
+            Owner::Unattached(_) | Owner::VpcEndpoint(_) => false,
             _ => true,
         }
     }
@@ -98,6 +103,9 @@ pub(crate) fn all(region: &Region) -> Vec<NetworkInterface<'_>> {
         });
     }
     region.elbv2.load_balancers.values().for_each(|balancer| all.extend(of_balancer(region, balancer)));
+    for endpoint in region.ec2.vpc_endpoints.values() {
+        all.extend(of_vpc_endpoint(region, endpoint));
+    }
     for database in region.rds.instances.values() {
         let public = database.public.then_some(database.place.address);
         all.extend(at_address(region, Owner::Database(database), database.place.address, public));
@@ -134,6 +142,26 @@ pub(crate) fn of_balancer<'a>(
     })
 }
 
+/// Returns the interfaces of a VPC endpoint: one per subnet.
+pub(crate) fn of_vpc_endpoint<'a>(
+    region: &'a Region,
+    endpoint: &'a VpcEndpoint,
+) -> impl Iterator<Item = NetworkInterface<'a>> {
+    let subnets = endpoint.subnets.iter().filter_map(|id| region.ec2.subnets.get(id));
+    subnets.filter_map(move |subnet| {
+        let host = subnet.host_of(&endpoint.id)?;
+        let range = Cidr::parse(&subnet.cidr)?;
+        Some(NetworkInterface {
+            id: ids::derived_id("eni", &format!("{} {}", endpoint.id, subnet.id)),
+            owner: Owner::VpcEndpoint(endpoint),
+            subnet,
+            private: range.address(u32::from(host)),
+            public: None,
+            groups: Some(&endpoint.security_groups),
+        })
+    })
+}
+
 /// Returns the interface of a database or an endpoint, whose address identifies the subnet.
 pub(crate) fn at_address<'a>(
     region: &'a Region,
@@ -145,7 +173,7 @@ pub(crate) fn at_address<'a>(
         Owner::Database(database) => (database.resource_id.clone(), &database.place.security_groups),
         Owner::Endpoint(cluster, true) => (cluster.resource_id.clone(), &cluster.place.security_groups),
         Owner::Endpoint(cluster, false) => (format!("{} ro", cluster.resource_id), &cluster.place.security_groups),
-        Owner::Instance(_) | Owner::NatGateway(_) | Owner::LoadBalancer(_) | Owner::Unattached(_) => return None,
+        _ => return None,
     };
     let subnet = region.subnet_of_address(address)?;
     let private = region.private_address(address);

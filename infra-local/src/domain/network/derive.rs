@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use super::{
-    AclEntry, Interface, Network, NetworkAcl, Peer, Permission, SecurityGroup, Subnet, Target, Traffic, Vpc, faults,
+    AclEntry, ENDPOINTS, Interface, Network, NetworkAcl, Peer, Permission, SecurityGroup, Subnet, Target, Traffic, Vpc,
+    faults,
 };
 use crate::domain::ec2::network_interface::{self, NetworkInterface, Owner};
 use crate::domain::names;
@@ -51,8 +52,9 @@ fn of_vpc(region: &Region, vpc: &vpc::Vpc, range: Cidr) -> Vpc {
         .collect();
     let groups = region.ec2.security_groups.values().filter(|group| group.vpc_id == vpc.id);
     let groups = groups.map(|group| {
-        let permissions =
-            |egress: bool| group.rules.values().filter(move |rule| rule.egress == egress).filter_map(permission);
+        let permissions = |egress: bool| {
+            group.rules.values().filter(move |rule| rule.egress == egress).flat_map(|rule| permissions_of(region, rule))
+        };
         let members = interfaces.values().filter(|interface| is_in(interface, &group.id));
         let group_of_network = SecurityGroup {
             members: members.map(|interface| interface.address).collect(),
@@ -63,6 +65,7 @@ fn of_vpc(region: &Region, vpc: &vpc::Vpc, range: Cidr) -> Vpc {
     });
     Vpc {
         range,
+        more_ranges: vpc.ranges().skip(1).collect(),
         domain: names::private_domain(&region.name),
         has_resolver: vpc.dns_support,
         internet_gateway: region.internet_gateway_of(&vpc.id).map(|gateway| gateway.id.clone()),
@@ -80,8 +83,10 @@ fn is_in(interface: &Interface, group: &str) -> bool {
 fn of_subnet(region: &Region, subnet: &vpc::Subnet, range: Cidr) -> Subnet {
     let table = region.route_table_of(&subnet.id);
     let routes = table.into_iter().flat_map(|table| &table.routes);
-    let routes =
-        routes.filter_map(|route| Some((Cidr::parse(&route.destination)?, target(region, &subnet.vpc_id, route))));
+    let routes = routes.flat_map(|route| {
+        let target = target(region, &subnet.vpc_id, route);
+        destinations(region, &route.destination).into_iter().map(move |range| (range, target.clone()))
+    });
     Subnet {
         range,
         zone: subnet.zone.clone(),
@@ -91,9 +96,20 @@ fn of_subnet(region: &Region, subnet: &vpc::Subnet, range: Cidr) -> Subnet {
     }
 }
 
+/// Returns the IPv4 ranges of a route's destination.
+fn destinations(region: &Region, destination: &str) -> Vec<Cidr> {
+    if destination.starts_with("pl-") {
+        return ranges_of(region, destination).collect();
+    }
+    Cidr::parse(destination).into_iter().collect()
+}
+
 fn target(region: &Region, vpc_id: &str, route: &Route) -> Target {
     let id = match &route.target {
-        RouteTarget::InternetGateway(id) | RouteTarget::NatGateway(id) | RouteTarget::Peering(id) => id,
+        RouteTarget::InternetGateway(id)
+        | RouteTarget::NatGateway(id)
+        | RouteTarget::Peering(id)
+        | RouteTarget::EgressOnly(id) => id,
     };
     if !region.is_alive(vpc_id, &route.target) {
         return Target::Blackhole(id.clone());
@@ -105,6 +121,8 @@ fn target(region: &Region, vpc_id: &str, route: &Route) -> Target {
             None => Target::Blackhole(id.clone()),
         },
         RouteTarget::Peering(_) => Target::Peering(id.clone()),
+        // Only IPv6 packets leave by this gateway.
+        RouteTarget::EgressOnly(_) => Target::Blackhole(id.clone()),
     }
 }
 
@@ -113,7 +131,7 @@ fn interface(interface: NetworkInterface<'_>) -> Option<(String, Interface)> {
     let owner = match interface.owner {
         Owner::Instance(instance) => &instance.id,
         Owner::NatGateway(gateway) if gateway.state == NatState::Available => &gateway.id,
-        Owner::NatGateway(_) | Owner::Unattached(_) => return None,
+        Owner::NatGateway(_) | Owner::Unattached(_) | Owner::VpcEndpoint(_) => return None,
         Owner::LoadBalancer(balancer) => &balancer.name,
         Owner::Database(database) => &database.id,
         Owner::Endpoint(cluster, _) => &cluster.id,
@@ -129,13 +147,29 @@ fn interface(interface: NetworkInterface<'_>) -> Option<(String, Interface)> {
     interface.is_up().then_some((interface.id, connected))
 }
 
-/// A rule of the model as a permission. `None` for one that IPv4 packets never match.
-fn permission(rule: &Rule) -> Option<Permission> {
-    let peer = match &rule.peer {
-        vpc::Peer::Ipv4(range) => Peer::Range(Cidr::parse(range)?),
-        vpc::Peer::Ipv6(_) => return None,
-        vpc::Peer::Group(id) => Peer::Group(id.clone()),
+/// A rule of the model as permissions: one for each range of its prefix list, and none for a rule that IPv4 packets never
+/// match.
+fn permissions_of(region: &Region, rule: &Rule) -> Vec<Permission> {
+    let peers = match &rule.peer {
+        vpc::Peer::Ipv4(range) => Cidr::parse(range).map(Peer::Range).into_iter().collect(),
+        vpc::Peer::Ipv6(_) => Vec::new(),
+        vpc::Peer::Group(id) => vec![Peer::Group(id.clone())],
+        vpc::Peer::PrefixList(id) => ranges_of(region, id).map(Peer::Range).collect(),
     };
+    let Some(traffic) = traffic(rule) else { return Vec::new() };
+    peers.into_iter().map(|peer| Permission { traffic, peer }).collect()
+}
+
+/// Returns the ranges of a prefix list. The endpoints of all of AWS's services have one address.
+fn ranges_of<'a>(region: &'a Region, id: &str) -> Box<dyn Iterator<Item = Cidr> + 'a> {
+    match region.ec2.prefix_lists.get(id) {
+        Some(list) => Box::new(list.entries().filter_map(|(range, _)| Cidr::parse(range))),
+        None => Box::new(std::iter::once(Cidr::of(ENDPOINTS))),
+    }
+}
+
+/// Returns the traffic that a rule permits; `None` for a protocol that IPv4 packets never have.
+fn traffic(rule: &Rule) -> Option<Traffic> {
     let port = |number: i32| u16::try_from(number.max(0)).unwrap_or(u16::MAX);
     let ports = rule
         .ports
@@ -152,7 +186,7 @@ fn permission(rule: &Rule) -> Option<Permission> {
         "icmpv6" => return None,
         number => Traffic::Protocol(number.parse().ok()?),
     };
-    Some(Permission { traffic, peer })
+    Some(traffic)
 }
 
 fn acl(acl: &network_acl::NetworkAcl) -> (String, NetworkAcl) {

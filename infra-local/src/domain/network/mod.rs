@@ -52,6 +52,9 @@ pub(crate) struct Network {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Vpc {
     pub(crate) range: Cidr,
+    /// Other ranges.
+    #[serde(default)]
+    pub(crate) more_ranges: Vec<Cidr>,
     /// Domain of the names of private addresses.
     pub(crate) domain: String,
     /// Whether its DNS resolver answers.
@@ -180,6 +183,16 @@ impl Network {
 }
 
 impl Vpc {
+    /// Returns all of its ranges.
+    pub(crate) fn ranges(&self) -> impl Iterator<Item = Cidr> {
+        std::iter::once(self.range).chain(self.more_ranges.iter().copied())
+    }
+
+    /// Returns whether an address is in one of its ranges.
+    pub(crate) fn covers(&self, address: Ipv4Addr) -> bool {
+        self.ranges().any(|range| range.covers(address))
+    }
+
     /// Returns the address of the VPC's DNS resolver: the second one after the network's own.
     pub(crate) fn resolver(&self) -> Ipv4Addr {
         self.range.address(2)

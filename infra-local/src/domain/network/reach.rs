@@ -138,7 +138,7 @@ impl<'a> Walk<'a> {
             return self.enter_router(source);
         }
         self.egress_of_groups(source, to)?;
-        if source.vpc.range.covers(to) {
+        if source.vpc.covers(to) {
             let Some((id, interface)) = source.vpc.at(to) else {
                 return blocked(source.vpc_id, format!("no interface has the address {to}"));
             };
@@ -157,7 +157,7 @@ impl<'a> Walk<'a> {
                     return blocked(id, "the peering connection joins other VPCs");
                 };
                 let vpc = &self.network.vpcs[other];
-                let found = vpc.range.covers(to).then(|| vpc.at(to)).flatten();
+                let found = vpc.covers(to).then(|| vpc.at(to)).flatten();
                 let Some((address_holder, interface)) = found else {
                     return blocked(other, format!("no interface has the address {to}"));
                 };

@@ -38,6 +38,7 @@ fn vpc(number: u8) -> Vpc {
     };
     Vpc {
         range: cidr(&format!("10.{number}.0.0/16")),
+        more_ranges: Vec::new(),
         domain: "ec2.internal".to_owned(),
         has_resolver: true,
         internet_gateway: Some(format!("igw-{number}")),

@@ -72,6 +72,14 @@ pub(crate) enum Holder {
     NatGateway(String),
 }
 
+/// An egress-only internet gateway. It is recorded and described: no packet of the local cloud has an IPv6 address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EgressOnlyGateway {
+    pub(crate) id: String,
+    pub(crate) vpc_id: String,
+    pub(crate) tags: Tags,
+}
+
 impl NatState {
     pub(crate) fn name(&self) -> &'static str {
         match self {

@@ -53,17 +53,6 @@ impl ImageState {
     }
 }
 
-/// The copy of a volume from which an image starts. Deleting the image does not delete it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Snapshot {
-    pub(crate) id: String,
-    pub(crate) volume_id: String,
-    pub(crate) size_gib: u32,
-    pub(crate) description: String,
-    pub(crate) started: DateTime<Utc>,
-    pub(crate) tags: Tags,
-}
-
 /// Properties of a stock image that are the same in every region.
 struct Stock {
     name: &'static str,

@@ -46,8 +46,18 @@ pub(crate) struct Instance {
     /// Name of the instance profile.
     pub(crate) instance_profile: Option<ProfileReference>,
     pub(crate) metadata_options: MetadataOptions,
+    /// Ids of the attached volumes, whose attachments are parts of the volumes.
+    #[serde(default)]
+    pub(crate) volumes: Vec<String>,
+    /// Name of its placement group.
+    #[serde(default)]
+    pub(crate) placement_group: Option<String>,
+    /// Volumes, in states of earlier versions only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) block_devices: Vec<BlockDevice>,
     pub(crate) disable_api_termination: bool,
+    #[serde(default)]
+    pub(crate) disable_api_stop: bool,
     pub(crate) shutdown_terminates: bool,
     pub(crate) monitoring: bool,
     pub(crate) ebs_optimized: bool,
@@ -60,6 +70,8 @@ pub(crate) struct Instance {
     pub(crate) launch_time: DateTime<Utc>,
     pub(crate) terminated_at: Option<DateTime<Utc>>,
     pub(crate) tags: Tags,
+    /// Tags of the volumes, in states of earlier versions only.
+    #[serde(default, skip_serializing_if = "Tags::is_empty")]
     pub(crate) volume_tags: Tags,
     pub(crate) network_interface_id: String,
     pub(crate) runtime: Runtime,

@@ -39,6 +39,8 @@ pub(crate) struct LaunchData {
     /// The primary private address.
     pub(crate) private_address: Option<Ipv4Addr>,
     pub(crate) zone: Option<String>,
+    /// Name of the placement group.
+    pub(crate) placement_group: Option<String>,
     pub(crate) user_data: Option<String>,
     pub(crate) profile_arn: Option<String>,
     pub(crate) profile_name: Option<String>,
@@ -48,6 +50,7 @@ pub(crate) struct LaunchData {
     pub(crate) instance_metadata_tags: Option<String>,
     pub(crate) block_devices: Vec<BlockDevice>,
     pub(crate) disable_api_termination: Option<bool>,
+    pub(crate) disable_api_stop: Option<bool>,
     pub(crate) shutdown_behavior: Option<String>,
     pub(crate) monitoring: Option<bool>,
     pub(crate) ebs_optimized: Option<bool>,
@@ -99,6 +102,7 @@ impl LaunchData {
             subnet_id: self.subnet_id.or_else(|| base.subnet_id.clone()),
             private_address: self.private_address.or(base.private_address),
             zone: self.zone.or_else(|| base.zone.clone()),
+            placement_group: self.placement_group.or_else(|| base.placement_group.clone()),
             user_data: self.user_data.or_else(|| base.user_data.clone()),
             profile_arn: if self.profile_name.is_some() {
                 self.profile_arn
@@ -112,6 +116,7 @@ impl LaunchData {
             instance_metadata_tags: self.instance_metadata_tags.or_else(|| base.instance_metadata_tags.clone()),
             block_devices: if self.block_devices.is_empty() { base.block_devices.clone() } else { self.block_devices },
             disable_api_termination: self.disable_api_termination.or(base.disable_api_termination),
+            disable_api_stop: self.disable_api_stop.or(base.disable_api_stop),
             shutdown_behavior: self.shutdown_behavior.or_else(|| base.shutdown_behavior.clone()),
             monitoring: self.monitoring.or(base.monitoring),
             ebs_optimized: self.ebs_optimized.or(base.ebs_optimized),

@@ -2,6 +2,8 @@
 
 pub(crate) mod block_device;
 mod client_tokens;
+pub(crate) mod dhcp_options;
+pub(crate) mod flow_log;
 pub(crate) mod gateway;
 pub(crate) mod image;
 pub(crate) mod instance;
@@ -11,8 +13,13 @@ pub(crate) mod launch_template;
 pub(crate) mod network_acl;
 pub(crate) mod network_interface;
 pub(crate) mod peering;
+pub(crate) mod placement_group;
+pub(crate) mod prefix_list;
 pub(crate) mod route_table;
+pub(crate) mod snapshot;
+pub(crate) mod volume;
 pub(crate) mod vpc;
+pub(crate) mod vpc_endpoint;
 
 use std::collections::BTreeMap;
 
@@ -32,19 +39,28 @@ pub(crate) struct Ec2 {
     /// Of instances, and those that no instance has. Other interfaces are derived from their resources.
     pub(crate) network_interfaces: Table<network_interface::NetworkInterface>,
     pub(crate) internet_gateways: BTreeMap<String, gateway::InternetGateway>,
+    pub(crate) egress_only_gateways: BTreeMap<String, gateway::EgressOnlyGateway>,
     pub(crate) nat_gateways: BTreeMap<String, gateway::NatGateway>,
     /// Elastic addresses by allocation id.
     pub(crate) addresses: BTreeMap<String, gateway::ElasticAddress>,
     pub(crate) route_tables: BTreeMap<String, route_table::RouteTable>,
     pub(crate) peerings: BTreeMap<String, peering::Peering>,
-    /// Id of the only set of DHCP options, which all VPCs have.
+    /// Id of the set of DHCP options that VPCs have by default.
     pub(crate) dhcp_options: String,
     pub(crate) dhcp_options_tags: Tags,
+    /// Other sets of DHCP options.
+    pub(crate) dhcp_option_sets: BTreeMap<String, dhcp_options::DhcpOptions>,
+    pub(crate) vpc_endpoints: BTreeMap<String, vpc_endpoint::VpcEndpoint>,
+    pub(crate) prefix_lists: BTreeMap<String, prefix_list::PrefixList>,
+    pub(crate) flow_logs: BTreeMap<String, flow_log::FlowLog>,
+    /// Placement groups by name.
+    pub(crate) placement_groups: BTreeMap<String, placement_group::PlacementGroup>,
     pub(crate) key_pairs: BTreeMap<String, key_pair::KeyPair>,
     /// Images of instances; the stock images are constants.
     pub(crate) images: BTreeMap<String, image::Image>,
+    pub(crate) volumes: Table<volume::Volume>,
     /// Snapshots of volumes.
-    pub(crate) snapshots: BTreeMap<String, image::Snapshot>,
+    pub(crate) snapshots: BTreeMap<String, snapshot::Snapshot>,
     pub(crate) launch_templates: BTreeMap<String, launch_template::LaunchTemplate>,
     pub(crate) instances: Table<instance::Instance>,
     /// Finished launches by client token.
@@ -62,12 +78,19 @@ changes::record_by_field!(Ec2 {
         network_acls,
         network_interfaces,
         internet_gateways,
+        egress_only_gateways,
         nat_gateways,
         addresses,
         route_tables,
         peerings,
+        dhcp_option_sets,
+        vpc_endpoints,
+        prefix_lists,
+        flow_logs,
+        placement_groups,
         key_pairs,
         images,
+        volumes,
         snapshots,
         launch_templates,
         instances,
@@ -83,6 +106,24 @@ impl Ec2 {
     /// Removes a launch template, and the client tokens of the requests that created it.
     pub(crate) fn remove_launch_template(&mut self, id: &str) {
         self.launch_templates.remove(id);
+        self.client_tokens.retain(|created| created != id);
+    }
+
+    /// Removes a volume, and the client tokens of the requests that created it.
+    pub(crate) fn remove_volume(&mut self, id: &str) {
+        self.volumes.remove(id);
+        self.client_tokens.retain(|created| created != id);
+    }
+
+    /// Removes a prefix list, and the client tokens of the requests that created it.
+    pub(crate) fn remove_prefix_list(&mut self, id: &str) {
+        self.prefix_lists.remove(id);
+        self.client_tokens.retain(|created| created != id);
+    }
+
+    /// Removes an egress-only internet gateway, and the client tokens of the requests that created it.
+    pub(crate) fn remove_egress_only_gateway(&mut self, id: &str) {
+        self.egress_only_gateways.remove(id);
         self.client_tokens.retain(|created| created != id);
     }
 

@@ -24,11 +24,11 @@ pub(crate) struct AclEntry {
     pub(crate) allow: bool,
     /// IANA's number. `None` matches all protocols.
     pub(crate) protocol: Option<u8>,
-    /// A canonical range of the other side's addresses.
+    /// A canonical range of the other side's addresses. A range of IPv6 addresses matches no packet.
     pub(crate) cidr: String,
     /// First and last port, of TCP and UDP only.
     pub(crate) ports: Option<(u16, u16)>,
-    /// Type and code, of ICMP only. `None` matches all.
+    /// Type and code, of ICMP and ICMPv6 only. `None` matches all.
     pub(crate) icmp: Option<(Option<u8>, Option<u8>)>,
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct TableAssociation {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Route {
-    /// A canonical range.
+    /// A canonical range of IPv4 or IPv6 addresses, or the id of a prefix list. A range of IPv6 addresses matches no packet.
     pub(crate) destination: String,
     pub(crate) target: RouteTarget,
 }
@@ -37,6 +37,7 @@ pub(crate) enum RouteTarget {
     InternetGateway(String),
     NatGateway(String),
     Peering(String),
+    EgressOnly(String),
 }
 
 impl RouteTable {
@@ -87,6 +88,7 @@ impl Region {
             RouteTarget::NatGateway(id) => {
                 self.ec2.nat_gateways.get(id).is_some_and(|gateway| gateway.state == NatState::Available)
             }
+            RouteTarget::EgressOnly(id) => self.ec2.egress_only_gateways.contains_key(id),
             RouteTarget::Peering(id) => {
                 self.ec2.peerings.get(id).is_some_and(|peering| peering.state == PeeringState::Active)
             }

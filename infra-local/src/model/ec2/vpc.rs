@@ -19,16 +19,46 @@ use crate::model::{Region, Tags, new_id};
 pub(crate) struct Vpc {
     pub(crate) id: String,
     pub(crate) cidr: String,
+    /// Other IPv4 ranges.
+    #[serde(default)]
+    pub(crate) secondary: Vec<RangeAssociation>,
+    /// IPv6 ranges, which are recorded and described only.
+    #[serde(default)]
+    pub(crate) ipv6: Vec<RangeAssociation>,
     pub(crate) default: bool,
     pub(crate) dns_support: bool,
     pub(crate) dns_hostnames: bool,
     /// Kept and shown.
     #[serde(default)]
     pub(crate) address_usage_metrics: bool,
+    /// Id of its set of DHCP options, or `default` for none. `None` stands for the set of the region.
+    #[serde(default)]
+    pub(crate) dhcp_options: Option<String>,
     pub(crate) tags: Tags,
     /// Tags of the default network ACL, in states of earlier versions only.
     #[serde(default, skip_serializing_if = "Tags::is_empty")]
     pub(crate) network_acl_tags: Tags,
+}
+
+/// A range of a VPC or a subnet besides its own IPv4 range.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RangeAssociation {
+    pub(crate) id: String,
+    pub(crate) cidr: String,
+}
+
+/// Attributes of a subnet for later interfaces. IPv6 addresses and names of resources are recorded and described only.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+// The flags are those of AWS's API.
+#[allow(clippy::struct_excessive_bools)]
+#[serde(default)]
+pub(crate) struct SubnetSettings {
+    pub(crate) assign_ipv6: bool,
+    pub(crate) dns64: bool,
+    /// The host name contains the instance's id, not its address.
+    pub(crate) resource_names: bool,
+    pub(crate) resource_name_a: bool,
+    pub(crate) resource_name_aaaa: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,6 +70,10 @@ pub(crate) struct Subnet {
     pub(crate) zone: String,
     pub(crate) default_for_zone: bool,
     pub(crate) map_public_ip: bool,
+    #[serde(default)]
+    pub(crate) ipv6: Option<RangeAssociation>,
+    #[serde(default)]
+    pub(crate) settings: SubnetSettings,
     #[serde(default)]
     pub(crate) acl: AclAssociation,
     pub(crate) tags: Tags,
@@ -84,13 +118,15 @@ pub(crate) enum Peer {
     Ipv4(String),
     Ipv6(String),
     Group(String),
+    /// Id of a prefix list.
+    PrefixList(String),
 }
 
 impl Peer {
-    /// Returns the range or the group's id.
+    /// Returns the range, or the id of the group or of the prefix list.
     pub(crate) fn text(&self) -> &str {
         match self {
-            Peer::Ipv4(text) | Peer::Ipv6(text) | Peer::Group(text) => text,
+            Peer::Ipv4(text) | Peer::Ipv6(text) | Peer::Group(text) | Peer::PrefixList(text) => text,
         }
     }
 }
@@ -111,13 +147,22 @@ impl Vpc {
         Vpc {
             id: new_id("vpc"),
             cidr: cidr.to_owned(),
+            secondary: Vec::new(),
+            ipv6: Vec::new(),
             default: false,
             dns_support: true,
             dns_hostnames: false,
             address_usage_metrics: false,
+            dhcp_options: None,
             tags: Tags::new(),
             network_acl_tags: Tags::new(),
         }
+    }
+
+    /// Returns its IPv4 ranges, the primary one first.
+    pub(crate) fn ranges(&self) -> impl Iterator<Item = Cidr> {
+        let all = std::iter::once(&self.cidr).chain(self.secondary.iter().map(|range| &range.cidr));
+        all.filter_map(|range| Cidr::parse(range))
     }
 
     /// Returns the id of its default network ACL.
@@ -197,6 +242,11 @@ impl SecurityGroup {
 }
 
 impl Region {
+    /// Returns the id of a VPC's set of DHCP options.
+    pub(crate) fn dhcp_options_of<'a>(&'a self, vpc: &'a Vpc) -> &'a str {
+        vpc.dhcp_options.as_deref().unwrap_or(&self.ec2.dhcp_options)
+    }
+
     /// Returns the private address of the interface with this address in the cloud's range: the same host number in the
     /// range of the interface's subnet. Where the loopback interface connects instances, it is the same address.
     pub(crate) fn private_address(&self, address: Ipv4Addr) -> Ipv4Addr {
@@ -232,7 +282,9 @@ impl Region {
             .values()
             .filter(|interface| interface.attachment.is_none() && interface.groups.iter().any(|group| group == id));
         let interfaces = interfaces.chain(unattached.map(|interface| interface.id.clone()));
-        let databases = self.databases_in_security_group(id);
+        let endpoints = self.ec2.vpc_endpoints.values().filter(|it| it.security_groups.iter().any(|group| group == id));
+        let endpoints = endpoints.map(|endpoint| endpoint.id.clone());
+        let databases = self.databases_in_security_group(id).into_iter().chain(endpoints);
         referring.chain(interfaces).chain(balancers.map(|balancer| balancer.arn.clone())).chain(databases).collect()
     }
 }
@@ -272,6 +324,8 @@ pub(crate) fn add_default_network(region: &mut Region, indexes: &[u8]) {
             zone,
             default_for_zone: true,
             map_public_ip: true,
+            ipv6: None,
+            settings: SubnetSettings::default(),
             acl: AclAssociation::new(&vpc.network_acl_id()),
             tags: Tags::new(),
             index: *index,

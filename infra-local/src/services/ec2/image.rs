@@ -3,9 +3,10 @@
 use super::{Ec2Operation, TAG_SPECIFICATIONS, instance, resource};
 use crate::domain::ec2::unknown_image;
 use crate::model::Cloud;
-use crate::model::ec2::image::ROOT_DEVICE;
 use crate::model::ec2::image::{Image, ImageState};
+use crate::model::ec2::image::{ROOT_DEVICE, ROOT_SIZE_GIB};
 use crate::model::ec2::instance::InstanceState;
+use crate::model::ec2::snapshot::Snapshot;
 use crate::model::machine::MachineDocument;
 use crate::model::{ACCOUNT, Tags, new_id};
 use crate::services::tags;
@@ -63,9 +64,10 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
             "NoReboot: the data of a running database cannot be copied while it is written; leave it out, or stop the instance",
         ));
     }
-    let root = source.block_devices.iter().find(|device| device.device_name == ROOT_DEVICE);
-    let volume_id = root.map(|root| root.volume_id.clone()).unwrap_or_default();
-    let size_gib = root.and_then(|root| root.size_gib).unwrap_or(crate::model::ec2::image::ROOT_SIZE_GIB);
+    let volumes = region.volumes_of(&source.id);
+    let root = volumes.iter().find(|(_, attachment)| attachment.device == ROOT_DEVICE).map(|(volume, _)| *volume);
+    let volume_id = root.map(|root| root.id.clone()).unwrap_or_default();
+    let size_gib = root.map_or(ROOT_SIZE_GIB, |root| root.settings.size_gib);
     let image = Image {
         id: new_id("ami"),
         name: name.to_owned(),
@@ -82,13 +84,16 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         machine,
         tags: image_tags,
     };
-    let snapshot = crate::model::ec2::image::Snapshot {
+    let snapshot = Snapshot {
         id: image.snapshot_id.clone(),
         volume_id,
         size_gib,
         description: format!("Created by CreateImage({}) for {}", source.id, image.id),
+        encrypted: root.is_some_and(|root| root.encrypted),
+        kms_key: root.and_then(|root| root.kms_key.clone()),
         started: call.now,
         tags: snapshot_tags,
+        ..Snapshot::default()
     };
     let answer = Node::new().with("imageId", &image.id);
     region.ec2.snapshots.insert(snapshot.id.clone(), snapshot);

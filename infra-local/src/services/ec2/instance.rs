@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::security_group::render_groups;
 use super::{Ec2Operation, Located, check_id, resource};
 use crate::model::Cloud;
-use crate::model::ec2::block_device::BlockDevice;
 use crate::model::ec2::image::ROOT_DEVICE;
 use crate::model::ec2::instance::{Instance, InstanceState};
+use crate::model::ec2::volume::{Volume, VolumeAttachment};
 use crate::model::{ACCOUNT, Region, zone_id};
 use crate::services::tags;
 use crate::services::{Call, Operation};
@@ -145,6 +145,13 @@ fn terminate(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 fn stop(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region_mut(call.region)?;
     change(region, &call.input, |instance| match instance.state {
+        InstanceState::Pending | InstanceState::Running if instance.disable_api_stop => Err(ApiError::new(
+            "OperationNotPermitted",
+            format!(
+                "The instance '{}' may not be stopped. Modify its 'disableApiStop' instance attribute and try again.",
+                instance.id
+            ),
+        )),
         InstanceState::Pending | InstanceState::Running => {
             instance.state = InstanceState::Stopping;
             Ok(())
@@ -157,6 +164,9 @@ fn stop(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 fn start(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region_mut(call.region)?;
     let now = call.now;
+    for id in call.input.texts("InstanceId") {
+        check_root(region, &id)?;
+    }
     change(region, &call.input, |instance| match instance.state {
         InstanceState::Stopped => {
             instance.state = InstanceState::Pending;
@@ -179,6 +189,21 @@ fn reboot(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         _ => Err(wrong_state(instance, "rebooted")),
     })?;
     Ok(Node::success())
+}
+
+/// Refuses the start of a stopped instance whose root volume is detached.
+fn check_root(region: &Region, id: &str) -> Outcome<()> {
+    let is_stopped = find(region, id)?.state == InstanceState::Stopped;
+    let has_root = region.volumes_of(id).iter().any(|(_, attachment)| attachment.device == ROOT_DEVICE);
+    if !is_stopped || has_root {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        "IncorrectInstanceState",
+        format!(
+            "Invalid value '{id}' for instanceId. Instance does not have a volume attached at root ({ROOT_DEVICE})"
+        ),
+    ))
 }
 
 fn wrong_state(instance: &Instance, verb: &str) -> ApiError {
@@ -269,8 +294,7 @@ fn render(region: &Region, instance: &Instance) -> Node {
     let public_name = public.and_then(|address| region.public_name(&instance.vpc_id, address)).unwrap_or_default();
     let interface = region.ec2.network_interfaces.get(&instance.network_interface_id);
     let reason = instance.reason.as_ref();
-    let devices = instance.block_devices.iter().filter(|_| has_address).map(|device| render_device(instance, device));
-    let options = &instance.metadata_options;
+    let devices = region.volumes_of(&instance.id).into_iter().map(render_device);
     let monitoring = if instance.monitoring { "enabled" } else { "disabled" };
     Node::new()
         .with("instanceId", &instance.id)
@@ -289,7 +313,7 @@ fn render(region: &Region, instance: &Instance) -> Node {
             Node::new()
                 .with("availabilityZone", &instance.zone)
                 .with("availabilityZoneId", zone_id(&instance.zone))
-                .with("groupName", "")
+                .with("groupName", instance.placement_group.as_deref().unwrap_or_default())
                 .with("tenancy", "default"),
         )
         .with("monitoring", Node::new().with("state", monitoring))
@@ -324,28 +348,19 @@ fn render(region: &Region, instance: &Instance) -> Node {
         )
         .with("ebsOptimized", instance.ebs_optimized)
         .with("enaSupport", true)
-        .with(
-            "metadataOptions",
-            Node::new()
-                .with("state", "applied")
-                .with("httpTokens", &options.http_tokens)
-                .with("httpPutResponseHopLimit", options.hop_limit)
-                .with("httpEndpoint", &options.http_endpoint)
-                .with("httpProtocolIpv6", "disabled")
-                .with("instanceMetadataTags", &options.instance_metadata_tags),
-        )
+        .with("metadataOptions", super::instance_metadata_options::render(&instance.metadata_options))
         .with("platformDetails", "Linux/UNIX")
         .with("usageOperation", "RunInstances")
         .with("currentInstanceBootMode", "uefi")
 }
 
-fn render_device(instance: &Instance, device: &BlockDevice) -> Node {
-    Node::new().with("deviceName", &device.device_name).with(
+pub(super) fn render_device((volume, attachment): (&Volume, &VolumeAttachment)) -> Node {
+    Node::new().with("deviceName", &attachment.device).with(
         "ebs",
         Node::new()
-            .with("volumeId", &device.volume_id)
+            .with("volumeId", &volume.id)
             .with("status", "attached")
-            .with("attachTime", instance.launch_time)
-            .with("deleteOnTermination", device.delete_on_termination.unwrap_or(true)),
+            .with("attachTime", attachment.attached)
+            .with("deleteOnTermination", attachment.delete_on_termination),
     )
 }

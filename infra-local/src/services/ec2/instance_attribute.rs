@@ -1,19 +1,15 @@
-//! Single attributes of instances, and their console output.
+//! Single attributes of instances.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
-use super::instance::{find, find_mut};
-use super::{Ec2Operation, resource};
+use super::instance::{find, find_mut, render_device};
+use super::{Ec2Operation, not_honoured, resource};
 use crate::domain::ec2::check_user_data;
 use crate::domain::ec2::launch;
-use crate::model::Cloud;
 use crate::model::ec2::image::ROOT_DEVICE;
-use crate::model::ec2::instance::InstanceState;
+use crate::model::ec2::instance::{Instance, InstanceState};
 use crate::model::ec2::instance_type::InstanceType;
+use crate::model::{Cloud, Region};
 use crate::services::ec2::security_group::render_groups;
-use crate::services::{Call, Operation, State};
-use crate::state::console;
+use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Ec2Operation] = &[
@@ -25,22 +21,22 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
             "InstanceId",
             "Attribute",
             "Value",
-            "GroupId.N",
-            "InstanceType.Value",
-            "UserData.Value",
+            "BlockDeviceMapping.N.DeviceName",
+            "BlockDeviceMapping.N.Ebs.VolumeId",
+            "BlockDeviceMapping.N.Ebs.DeleteOnTermination",
+            "DisableApiStop.Value",
             "DisableApiTermination.Value",
-            "InstanceInitiatedShutdownBehavior.Value",
             "EbsOptimized.Value",
+            "EnaSupport.Value",
+            "GroupId.N",
+            "InstanceInitiatedShutdownBehavior.Value",
+            "InstanceType.Value",
+            "SourceDestCheck.Value",
+            "UserData.Value",
         ]],
     )
     .on(&[resource::INSTANCE, resource::SECURITY_GROUPS]),
-    Operation::writes(
-        "ModifyInstanceMetadataOptions",
-        modify_metadata_options,
-        &[&["InstanceId", "HttpTokens", "HttpEndpoint", "HttpPutResponseHopLimit", "InstanceMetadataTags"]],
-    )
-    .on(&[resource::INSTANCE]),
-    Operation::performs("GetConsoleOutput", console_output, &[&["InstanceId", "Latest"]]).on(&[resource::INSTANCE]),
+    Operation::writes("ResetInstanceAttribute", reset, &[&["InstanceId", "Attribute"]]).on(&[resource::INSTANCE]),
 ];
 
 fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
@@ -53,12 +49,15 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         "instanceType" => answer.with("instanceType", value(&instance.instance_type)),
         "userData" => answer.with("userData", instance.user_data.as_deref().map_or_else(Node::new, value)),
         "disableApiTermination" => answer.with("disableApiTermination", flag(instance.disable_api_termination)),
-        "disableApiStop" => answer.with("disableApiStop", flag(false)),
+        "disableApiStop" => answer.with("disableApiStop", flag(instance.disable_api_stop)),
         "instanceInitiatedShutdownBehavior" => {
             let behavior = if instance.shutdown_terminates { "terminate" } else { "stop" };
             answer.with("instanceInitiatedShutdownBehavior", value(behavior))
         }
         "rootDeviceName" => answer.with("rootDeviceName", value(ROOT_DEVICE)),
+        "blockDeviceMapping" => {
+            answer.list("blockDeviceMapping", region.volumes_of(&instance.id).into_iter().map(render_device))
+        }
         "groupSet" => answer.with("groupSet", render_groups(region, &instance.security_groups)),
         "ebsOptimized" => answer.with("ebsOptimized", flag(instance.ebs_optimized)),
         "sourceDestCheck" => {
@@ -66,124 +65,163 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
             answer.with("sourceDestCheck", flag(interface.is_none_or(|interface| interface.source_dest_check)))
         }
         "enaSupport" => answer.with("enaSupport", flag(true)),
+        "enclaveOptions" => answer.with("enclaveOptions", Node::new().with("enabled", false)),
+        "sriovNetSupport" => answer.with("sriovNetSupport", Node::new()),
         "kernel" => answer.with("kernel", Node::new()),
         "ramdisk" => answer.with("ramdisk", Node::new()),
         "productCodes" => answer.list("productCodes", Vec::<Node>::new()),
-        other => {
-            return Err(ApiError::invalid(format!(
-                "Value ({other}) for parameter attribute is invalid. Unknown attribute."
-            )));
-        }
+        other => return Err(unknown(other)),
     })
 }
 
+fn unknown(attribute: &str) -> ApiError {
+    ApiError::invalid(format!("Value ({attribute}) for parameter attribute is invalid. Unknown attribute."))
+}
+
+/// Attributes with a value in `Value` of a parameter with their name. The request contains this parameter, or the
+/// attribute's name in `Attribute` and its value in `Value`.
+const VALUES: &[(&str, &str)] = &[
+    ("disableApiStop", "DisableApiStop"),
+    ("disableApiTermination", "DisableApiTermination"),
+    ("ebsOptimized", "EbsOptimized"),
+    ("enaSupport", "EnaSupport"),
+    ("instanceInitiatedShutdownBehavior", "InstanceInitiatedShutdownBehavior"),
+    ("instanceType", "InstanceType"),
+    ("sourceDestCheck", "SourceDestCheck"),
+    ("userData", "UserData"),
+];
+
+/// Modifies one attribute, as AWS does.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyInstanceAttribute.html>
 fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let region = cloud.region_mut(call.region)?;
     let id = params.required("InstanceId")?;
-    let mut instance = find(region, id)?.clone();
-    if instance.state.is_ending() {
-        return Err(ApiError::new(
-            "IncorrectInstanceState",
-            format!("The instance '{id}' is {}", instance.state.name()),
-        ));
+    let state = find(region, id)?.state;
+    if state.is_ending() {
+        return Err(ApiError::new("IncorrectInstanceState", format!("The instance '{id}' is {}", state.name())));
     }
-    // The request contains either Attribute and Value, or a parameter with the attribute's name.
-    let named = params.optional("Attribute");
-    let value = |attribute: &str, parameter: &str| {
-        params
-            .optional(&format!("{parameter}.Value"))
-            .or_else(|| params.optional("Value").filter(|_| named == Some(attribute)))
-    };
-    let stopped = |attribute: &str| match instance.state {
-        InstanceState::Stopped => Ok(()),
-        _ => Err(ApiError::new(
-            "IncorrectInstanceState",
-            format!("The instance '{id}' is not in the 'stopped' state; only then its {attribute} can change."),
-        )),
-    };
-    let flag = |text: &str| text.parse().map_err(|_| ApiError::invalid(format!("'{text}' is not true or false")));
-    let mut changed = false;
-    if let Some(name) = value("instanceType", "InstanceType") {
-        stopped("instance type")?;
-        InstanceType::named(name)?.name.clone_into(&mut instance.instance_type);
-        changed = true;
-    } else if let Some(encoded) = value("userData", "UserData") {
-        stopped("user data")?;
-        check_user_data(encoded)?;
-        instance.user_data = Some(encoded.to_owned());
-        changed = true;
+    let mut given: Vec<(&str, &str)> = Vec::new();
+    for (attribute, parameter) in VALUES {
+        let own = params.optional(&format!("{parameter}.Value"));
+        let value =
+            own.or_else(|| params.optional("Value").filter(|_| params.optional("Attribute") == Some(*attribute)));
+        given.extend(value.map(|value| (*attribute, value)));
     }
-    if let Some(text) = value("disableApiTermination", "DisableApiTermination") {
-        instance.disable_api_termination = flag(text)?;
-        changed = true;
+    let groups = params.texts("GroupId");
+    let devices = params.structures("BlockDeviceMapping");
+    let mut names: Vec<&str> = given.iter().map(|(attribute, _)| *attribute).collect();
+    names.extend((!groups.is_empty()).then_some("groupSet"));
+    names.extend((!devices.is_empty()).then_some("blockDeviceMapping"));
+    match names.as_slice() {
+        [] => {
+            return Err(match params.optional("Attribute") {
+                Some(other) => {
+                    not_honoured(format!("The local cloud cannot modify the attribute {other} of an instance"))
+                }
+                None => ApiError::new("InvalidParameterCombination", "No attributes specified."),
+            });
+        }
+        [_] => {}
+        several => {
+            let message = format!("Fields for multiple attribute types specified: {}", several.join(", "));
+            return Err(ApiError::new("InvalidParameterCombination", message));
+        }
     }
-    if let Some(text) = value("ebsOptimized", "EbsOptimized") {
-        instance.ebs_optimized = flag(text)?;
-        changed = true;
+    if let Some((attribute, value)) = given.first() {
+        set_value(region, id, attribute, value)?;
+    } else if devices.is_empty() {
+        set_groups(region, id, groups)?;
+    } else {
+        for device in &devices {
+            set_device(region, id, device)?;
+        }
     }
-    if let Some(text) = value("instanceInitiatedShutdownBehavior", "InstanceInitiatedShutdownBehavior") {
-        instance.shutdown_terminates = match text {
-            "stop" => false,
-            "terminate" => true,
-            other => {
-                return Err(ApiError::invalid(format!(
-                    "Invalid value '{other}' for instanceInitiatedShutdownBehavior."
-                )));
-            }
-        };
-        changed = true;
-    }
-    let mut groups = params.texts("GroupId");
-    if !groups.is_empty() {
-        launch::check_security_groups(region, &mut groups, &instance.vpc_id)?;
-        instance.security_groups = groups;
-        changed = true;
-    }
-    if !changed {
-        return Err(ApiError::new(
-            "UnsupportedParameter",
-            format!("The local cloud cannot modify the attribute {} of an instance", named.unwrap_or("(none)")),
-        ));
-    }
-    *find_mut(region, id)? = instance;
     Ok(Node::success())
 }
 
-fn modify_metadata_options(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let params = &call.input;
-    let region = cloud.region_mut(call.region)?;
-    let instance = find_mut(region, params.required("InstanceId")?)?;
-    let options = &mut instance.metadata_options;
-    let mut set = |name: &str,
-                   allowed: [&str; 2],
-                   target: fn(&mut crate::model::ec2::instance::MetadataOptions) -> &mut String| {
-        match params.optional(name) {
-            Some(value) if allowed.contains(&value) => value.clone_into(target(options)),
-            Some(value) => return Err(ApiError::invalid(format!("Invalid value '{value}' for {name}"))),
-            None => {}
+fn set_value(region: &mut Region, id: &str, attribute: &str, value: &str) -> Outcome<()> {
+    let flag = || value.parse::<bool>().map_err(|_| ApiError::invalid(format!("'{value}' is not true or false")));
+    if attribute == "sourceDestCheck" {
+        let interface = find(region, id)?.network_interface_id.clone();
+        if let Some(interface) = region.ec2.network_interfaces.get_mut(&interface) {
+            interface.source_dest_check = flag()?;
         }
-        Ok(())
-    };
-    set("HttpTokens", ["optional", "required"], |options| &mut options.http_tokens)?;
-    set("HttpEndpoint", ["enabled", "disabled"], |options| &mut options.http_endpoint)?;
-    set("InstanceMetadataTags", ["enabled", "disabled"], |options| &mut options.instance_metadata_tags)?;
-    if let Some(limit) = params.parsed("HttpPutResponseHopLimit")? {
-        options.hop_limit = limit;
+        return Ok(());
     }
-    let shown = Node::new()
-        .with("state", "applied")
-        .with("httpTokens", &options.http_tokens)
-        .with("httpPutResponseHopLimit", options.hop_limit)
-        .with("httpEndpoint", &options.http_endpoint)
-        .with("instanceMetadataTags", &options.instance_metadata_tags);
-    Ok(Node::new().with("instanceId", &instance.id).with("instanceMetadataOptions", shown))
+    let instance = find_mut(region, id)?;
+    if ["ebsOptimized", "enaSupport", "instanceType", "userData"].contains(&attribute) {
+        check_stopped(instance)?;
+    }
+    match attribute {
+        "disableApiStop" => instance.disable_api_stop = flag()?,
+        "disableApiTermination" => instance.disable_api_termination = flag()?,
+        "ebsOptimized" => instance.ebs_optimized = flag()?,
+        "enaSupport" if flag()? => {}
+        "enaSupport" => return Err(not_honoured("Instances of the local cloud have ENA support")),
+        "instanceInitiatedShutdownBehavior" => instance.shutdown_terminates = terminates(value)?,
+        "instanceType" => InstanceType::named(value)?.name.clone_into(&mut instance.instance_type),
+        "userData" => {
+            check_user_data(value)?;
+            instance.user_data = Some(value.to_owned()).filter(|data| !data.is_empty());
+        }
+        other => return Err(unknown(other)),
+    }
+    Ok(())
 }
 
-/// Returns the console output: the ends of the services' logs, and the cloud's messages about the instance.
-fn console_output(state: &State<'_>, call: &Call<'_, Params>) -> Outcome<Node> {
-    let wanted = call.input.required("InstanceId")?;
-    let id = state.read(|cloud| Ok::<_, ApiError>(find(cloud.region(call.region)?, wanted)?.id.clone()))?;
-    let output = console::read(call.directory, &id)?;
-    Ok(Node::new().with("instanceId", &id).with("timestamp", call.now).with("output", STANDARD.encode(output)))
+fn terminates(behavior: &str) -> Outcome<bool> {
+    match behavior {
+        "stop" => Ok(false),
+        "terminate" => Ok(true),
+        other => Err(ApiError::invalid(format!("Invalid value '{other}' for instanceInitiatedShutdownBehavior."))),
+    }
+}
+
+/// Refuses the attributes of a running instance that only a stopped one can change.
+fn check_stopped(instance: &Instance) -> Outcome<()> {
+    if instance.state == InstanceState::Stopped {
+        return Ok(());
+    }
+    let message = format!("The instance '{}' is not in the 'stopped' state.", instance.id);
+    Err(ApiError::new("IncorrectInstanceState", message))
+}
+
+fn set_groups(region: &mut Region, id: &str, mut groups: Vec<String>) -> Outcome<()> {
+    let vpc = find(region, id)?.vpc_id.clone();
+    launch::check_security_groups(region, &mut groups, &vpc)?;
+    find_mut(region, id)?.security_groups = groups;
+    Ok(())
+}
+
+/// Changes whether a volume is deleted when its instance terminates.
+fn set_device(region: &mut Region, id: &str, device: &Params) -> Outcome<()> {
+    let name = device.required("DeviceName")?;
+    let wanted = device.optional("Ebs.VolumeId");
+    let found = region
+        .volumes_of(id)
+        .into_iter()
+        .find(|(volume, attachment)| attachment.device == name && wanted.is_none_or(|wanted| volume.id == wanted));
+    let Some(volume) = found.map(|(volume, _)| volume.id.clone()) else {
+        let message = format!("No device is currently mapped at {name}");
+        return Err(ApiError::new("InvalidInstanceAttributeValue", message));
+    };
+    let delete = device.parsed("Ebs.DeleteOnTermination")?;
+    let attachments = region.ec2.volumes.get_mut(&volume).map(|volume| &mut volume.attachments).into_iter().flatten();
+    for attachment in attachments.filter(|attachment| attachment.instance_id == id) {
+        attachment.delete_on_termination = delete.unwrap_or(attachment.delete_on_termination);
+    }
+    Ok(())
+}
+
+/// Resets the source/destination check. The kernel and the RAM disk belong to paravirtual instances.
+fn reset(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let region = cloud.region_mut(call.region)?;
+    let id = call.input.required("InstanceId")?;
+    find(region, id)?;
+    match call.input.required("Attribute")? {
+        "sourceDestCheck" => set_value(region, id, "sourceDestCheck", "true")?,
+        other => return Err(ApiError::invalid(format!("The attribute '{other}' cannot be reset."))),
+    }
+    Ok(Node::success())
 }

@@ -1,20 +1,17 @@
-//! Key pairs. Clients generate the private keys and import the public ones.
+//! Key pairs, imported or generated. The private half of a generated pair is in the response only.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
-use s3s::crypto::{Checksum as _, Md5};
-use sha2::{Digest as _, Sha256};
-
-use super::{Ec2Operation, TAG_SPECIFICATIONS, resource, select, tags_for};
-use crate::model::Cloud;
+use super::key_material::{Generated, PublicKey};
+use super::{Ec2Operation, TAG_SPECIFICATIONS, check_id, not_honoured, resource, tags_for};
 use crate::model::ec2::key_pair::KeyPair;
-use crate::model::new_id;
+use crate::model::{Cloud, Region, Tags, new_id};
 use crate::services::tags;
-use crate::services::{Call, Operation};
+use crate::services::{Call, Operation, State};
 use crate::wire::filter::Field;
 use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Ec2Operation] = &[
+    Operation::performs("CreateKeyPair", create, &[&["KeyName", "KeyType", "KeyFormat"], TAG_SPECIFICATIONS])
+        .on(&[resource::KEY_PAIR]),
     Operation::writes("ImportKeyPair", import, &[&["KeyName", "PublicKeyMaterial"], TAG_SPECIFICATIONS])
         .on(&[resource::KEY_PAIR]),
     Operation::reads("DescribeKeyPairs", describe, &[&["KeyName.N", "KeyPairId.N", "IncludePublicKey"], FILTERS])
@@ -23,24 +20,53 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
         .on(&[resource::KEY_PAIR, resource::KEY_PAIR_BY_ID]),
 ];
 
+/// AWS's quota of key pairs in a region.
+const LIMIT: usize = 5000;
+
+/// Generates a key pair. The key is generated while the state is not locked, because that takes time.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateKeyPair.html>
+fn create(state: &State<'_>, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let name = check_name(params)?;
+    let tags = tags_for(params, "key-pair")?;
+    let generate = match params.optional("KeyType").unwrap_or("rsa") {
+        "rsa" => Generated::rsa,
+        "ed25519" => Generated::ed25519,
+        other => return Err(ApiError::invalid(format!("Value ({other}) for parameter keyType is invalid."))),
+    };
+    match params.optional("KeyFormat").unwrap_or("pem") {
+        "pem" => {}
+        "ppk" => return Err(not_honoured("The local cloud returns private keys as PEM: convert them with puttygen")),
+        other => return Err(ApiError::invalid(format!("Value ({other}) for parameter keyFormat is invalid."))),
+    }
+    state.read(|cloud| check_unused(cloud.region(call.region)?, name))?;
+    if params.flag("DryRun")? {
+        return Ok(Node::new());
+    }
+    let Generated { public, private } = generate(name)?;
+    state.write(|cloud| {
+        let region = cloud.region_mut(call.region)?;
+        check_unused(region, name)?;
+        let pair = pair_of(name, &public, tags, call);
+        let answer = Node::new()
+            .with("keyName", &pair.name)
+            .with("keyFingerprint", &pair.fingerprint)
+            .with("keyMaterial", &private)
+            .with("keyPairId", &pair.id)
+            .with("tagSet", tags::set(&pair.tags));
+        region.ec2.key_pairs.insert(pair.id.clone(), pair);
+        Ok(answer)
+    })
+}
+
 fn import(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
-    let name = params.required("KeyName")?;
+    let name = check_name(params)?;
     let key = PublicKey::parse(params.required("PublicKeyMaterial")?)?;
     let tags = tags_for(params, "key-pair")?;
     let region = cloud.region_mut(call.region)?;
-    if region.ec2.key_pairs.values().any(|pair| pair.name == name) {
-        return Err(ApiError::new("InvalidKeyPair.Duplicate", format!("The keypair '{name}' already exists.")));
-    }
-    let pair = KeyPair {
-        id: new_id("key"),
-        name: name.to_owned(),
-        kind: key.kind.to_owned(),
-        fingerprint: key.fingerprint,
-        public_key: key.text,
-        created: call.now,
-        tags,
-    };
+    check_unused(region, name)?;
+    let pair = pair_of(name, &key, tags, call);
     let answer = Node::new()
         .with("keyFingerprint", &pair.fingerprint)
         .with("keyName", &pair.name)
@@ -50,16 +76,58 @@ fn import(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(answer)
 }
 
+fn pair_of(name: &str, key: &PublicKey, tags: Tags, call: &Call<'_, Params>) -> KeyPair {
+    KeyPair {
+        id: new_id("key"),
+        name: name.to_owned(),
+        kind: key.kind.to_owned(),
+        fingerprint: key.fingerprint.clone(),
+        public_key: key.text.clone(),
+        created: call.now,
+        tags,
+    }
+}
+
+/// Checks that the name has at most 255 ASCII characters.
+fn check_name(params: &Params) -> Outcome<&str> {
+    let name = params.required("KeyName")?;
+    if name.len() <= 255 && name.is_ascii() {
+        return Ok(name);
+    }
+    Err(ApiError::invalid(format!(
+        "Value ({name}) for parameter KeyName is invalid. Character sets beyond ASCII are not supported, and the limit is \
+         255 characters."
+    )))
+}
+
+fn check_unused(region: &Region, name: &str) -> Outcome<()> {
+    if region.ec2.key_pairs.values().any(|pair| pair.name == name) {
+        return Err(ApiError::new("InvalidKeyPair.Duplicate", format!("The keypair '{name}' already exists.")));
+    }
+    if region.ec2.key_pairs.len() >= LIMIT {
+        return Err(ApiError::new("KeyPairLimitExceeded", format!("The maximum number of key pairs is {LIMIT}.")));
+    }
+    Ok(())
+}
+
 fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let region = cloud.region(call.region)?;
-    let mut pairs = select(&region.ec2.key_pairs, &params.texts("KeyPairId"), "InvalidKeyPair.NotFound", "key pair")?;
-    let names = params.texts("KeyName");
-    if let Some(missing) = names.iter().find(|name| !pairs.iter().any(|pair| pair.name == **name)) {
+    let (ids, names) = (params.texts("KeyPairId"), params.texts("KeyName"));
+    for id in &ids {
+        check_id(id, "key", "InvalidKeyPairId.Malformed")?;
+        if !region.ec2.key_pairs.contains_key(id) {
+            return Err(ApiError::new("InvalidKeyPair.NotFound", format!("The key pair ID '{id}' does not exist")));
+        }
+    }
+    if let Some(missing) = names.iter().find(|name| !region.ec2.key_pairs.values().any(|pair| pair.name == **name)) {
         return Err(ApiError::new("InvalidKeyPair.NotFound", format!("The key pair '{missing}' does not exist")));
     }
-    pairs.retain(|pair| names.is_empty() || names.contains(&pair.name));
-    let pairs = Filters::parse(params)?.apply(pairs.into_iter(), FIELDS, |pair| &pair.tags)?;
+    let pairs =
+        region.ec2.key_pairs.values().filter(|pair| {
+            (ids.is_empty() || ids.contains(&pair.id)) && (names.is_empty() || names.contains(&pair.name))
+        });
+    let pairs = Filters::parse(params)?.apply(pairs, FIELDS, |pair| &pair.tags)?;
     let with_key = params.flag("IncludePublicKey")?;
     let nodes = pairs.into_iter().map(|pair| {
         Node::new()
@@ -95,43 +163,4 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         region.ec2.key_pairs.remove(id);
     }
     Ok(Node::success().maybe("keyPairId", found))
-}
-
-/// A public key in OpenSSH's format.
-struct PublicKey {
-    kind: &'static str,
-    fingerprint: String,
-    text: String,
-}
-
-impl PublicKey {
-    /// Parses `ssh-ed25519 AAAA… comment` in base64.
-    fn parse(material: &str) -> Outcome<PublicKey> {
-        let invalid = || ApiError::new("InvalidKey.Format", "Key is not in valid OpenSSH public key format");
-        let text =
-            STANDARD.decode(material).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(invalid)?;
-        let mut words = text.split_whitespace();
-        let (algorithm, blob) = (words.next().ok_or_else(invalid)?, words.next().ok_or_else(invalid)?);
-        let blob = STANDARD.decode(blob).map_err(|_| invalid())?;
-        // The blob repeats the algorithm after its length, so a truncated or corrupted key is refused here.
-        let named = blob.get(..4).zip(blob.get(4..4 + algorithm.len()));
-        if named != Some(((algorithm.len() as u32).to_be_bytes().as_slice(), algorithm.as_bytes())) {
-            return Err(invalid());
-        }
-        let (kind, fingerprint) = match algorithm {
-            // As AWS: OpenSSH's SHA-256 fingerprint for Ed25519, and the MD5 of the key for imported RSA keys.
-            "ssh-ed25519" => ("ed25519", STANDARD_NO_PAD.encode(Sha256::digest(&blob))),
-            "ssh-rsa" => (
-                "rsa",
-                hex::encode(Md5::checksum(&blob))
-                    .as_bytes()
-                    .chunks(2)
-                    .map(String::from_utf8_lossy)
-                    .collect::<Vec<_>>()
-                    .join(":"),
-            ),
-            _ => return Err(invalid()),
-        };
-        Ok(PublicKey { kind, fingerprint, text: text.trim().to_owned() })
-    }
 }

@@ -31,6 +31,9 @@ macro_rules! names {
             concat!($prefix, "BlockDeviceMapping.N.Ebs.Throughput"),
             concat!($prefix, "BlockDeviceMapping.N.Ebs.Encrypted"),
             concat!($prefix, "BlockDeviceMapping.N.Ebs.DeleteOnTermination"),
+            concat!($prefix, "BlockDeviceMapping.N.Ebs.SnapshotId"),
+            concat!($prefix, "BlockDeviceMapping.N.Ebs.KmsKeyId"),
+            concat!($prefix, "BlockDeviceMapping.N.NoDevice"),
             concat!($prefix, "NetworkInterface.N.DeviceIndex"),
             concat!($prefix, "NetworkInterface.N.AssociatePublicIpAddress"),
             concat!($prefix, "NetworkInterface.N.DeleteOnTermination"),
@@ -50,6 +53,7 @@ macro_rules! names {
             concat!($prefix, "MaintenanceOptions.AutoRecovery"),
             concat!($prefix, "CapacityReservationSpecification.CapacityReservationPreference"),
             concat!($prefix, "Placement.AvailabilityZone"),
+            concat!($prefix, "Placement.GroupName"),
             concat!($prefix, "TagSpecification.N.ResourceType"),
             concat!($prefix, "TagSpecification.N.Tag.N.Key"),
             concat!($prefix, "TagSpecification.N.Tag.N.Value"),
@@ -66,7 +70,6 @@ pub(super) const IN_TEMPLATE: &[&str] = names!("LaunchTemplateData.");
 const GIVEN: &[(&str, &str)] = &[
     ("HibernationOptions.Configured", "false"),
     ("EnclaveOptions.Enabled", "false"),
-    ("DisableApiStop", "false"),
     ("Placement.Tenancy", "default"),
     ("MaintenanceOptions.AutoRecovery", "default"),
     ("CapacityReservationSpecification.CapacityReservationPreference", "open"),
@@ -91,6 +94,7 @@ pub(super) fn parse(params: &Params) -> Outcome<LaunchData> {
         subnet_id: text(params, "SubnetId"),
         private_address: private_address(params)?,
         zone: params.structure("Placement").and_then(|placement| text(&placement, "AvailabilityZone")),
+        placement_group: params.structure("Placement").and_then(|placement| text(&placement, "GroupName")),
         user_data: text(params, "UserData"),
         profile_arn: text(&profile, "Arn"),
         profile_name: text(&profile, "Name"),
@@ -100,6 +104,7 @@ pub(super) fn parse(params: &Params) -> Outcome<LaunchData> {
         instance_metadata_tags: one_of(&metadata, "InstanceMetadataTags", &["enabled", "disabled"])?,
         block_devices: params.structures("BlockDeviceMapping").iter().map(block_device).collect::<Outcome<_>>()?,
         disable_api_termination: params.parsed("DisableApiTermination")?,
+        disable_api_stop: params.parsed("DisableApiStop")?,
         shutdown_behavior: one_of(params, "InstanceInitiatedShutdownBehavior", &["stop", "terminate"])?,
         monitoring: params.structure("Monitoring").map(|monitoring| monitoring.flag("Enabled")).transpose()?,
         ebs_optimized: params.parsed("EbsOptimized")?,
@@ -141,6 +146,9 @@ fn block_device(params: &Params) -> Outcome<BlockDevice> {
         throughput: ebs.parsed("Throughput")?,
         encrypted: ebs.parsed("Encrypted")?,
         delete_on_termination: ebs.parsed("DeleteOnTermination")?,
+        snapshot_id: ebs.optional("SnapshotId").map(str::to_owned),
+        kms_key: ebs.optional("KmsKeyId").map(str::to_owned),
+        no_device: params.optional("NoDevice").is_some(),
     })
 }
 
@@ -214,6 +222,8 @@ pub(super) fn render(data: &LaunchData) -> Node {
         .into_iter()
         .filter(|(_, tags)| !tags.is_empty())
         .map(|(kind, tags)| Node::new().with("resourceType", kind).with("tagSet", tags::set(tags)));
+    let placement =
+        Node::new().maybe("availabilityZone", data.zone.as_ref()).maybe("groupName", data.placement_group.as_ref());
     Node::new()
         .maybe("ebsOptimized", data.ebs_optimized)
         .maybe("creditSpecification", data.cpu_credits.as_ref().map(|credits| Node::new().with("cpuCredits", credits)))
@@ -224,8 +234,9 @@ pub(super) fn render(data: &LaunchData) -> Node {
         .maybe("instanceType", data.instance_type.as_ref())
         .maybe("keyName", data.key_name.as_ref())
         .maybe("monitoring", data.monitoring.map(|enabled| Node::new().with("enabled", enabled)))
-        .maybe("placement", data.zone.as_ref().map(|zone| Node::new().with("availabilityZone", zone)))
+        .maybe("placement", (data.zone.is_some() || data.placement_group.is_some()).then_some(placement))
         .maybe("disableApiTermination", data.disable_api_termination)
+        .maybe("disableApiStop", data.disable_api_stop)
         .maybe("instanceInitiatedShutdownBehavior", data.shutdown_behavior.as_ref())
         .maybe("userData", data.user_data.as_ref())
         .list("tagSpecificationSet", specifications)
@@ -240,6 +251,9 @@ fn render_device(device: &BlockDevice) -> Node {
         .maybe("iops", device.iops)
         .maybe("throughput", device.throughput)
         .maybe("encrypted", device.encrypted)
-        .maybe("deleteOnTermination", device.delete_on_termination);
-    Node::new().with("deviceName", &device.device_name).with("ebs", ebs)
+        .maybe("deleteOnTermination", device.delete_on_termination)
+        .maybe("snapshotId", device.snapshot_id.as_ref())
+        .maybe("kmsKeyId", device.kms_key.as_ref());
+    let node = Node::new().with("deviceName", &device.device_name);
+    if device.no_device { node.with("noDevice", "") } else { node.with("ebs", ebs) }
 }

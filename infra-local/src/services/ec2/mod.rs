@@ -2,16 +2,25 @@
 
 mod address;
 mod client_token;
+mod console_output;
 mod credit_specification;
+mod default_network;
 mod dhcp_options;
+mod egress_only_gateway;
+mod flow_log;
 mod image;
 mod instance;
 mod instance_attribute;
+mod instance_metadata_options;
+mod instance_profile_association;
 pub(crate) mod instance_type;
+mod instance_type_offering;
 mod internet_gateway;
+mod key_material;
 mod key_pair;
 mod launch_data;
 pub(crate) mod launch_template;
+mod monitoring;
 mod nat_gateway;
 mod network_acl;
 mod network_acl_entry;
@@ -19,20 +28,33 @@ mod network_interface;
 mod network_interface_lifecycle;
 mod peering;
 mod permission;
+mod placement_group;
+mod prefix_list;
+mod range_association;
 mod resource;
 mod route;
 mod route_table;
+mod rsa_key;
 mod run_instances;
 mod security_group;
 mod security_group_rule;
 mod snapshot;
+mod snapshot_attribute;
 mod subnet;
 mod tag;
+#[cfg(test)]
+mod tests;
 mod volume;
+mod volume_attachment;
+mod volume_modification;
+mod volume_status;
 mod vpc;
+mod vpc_endpoint;
 mod zone;
 
 use std::collections::BTreeSet;
+
+use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::model::ec2::vpc::Vpc;
 use crate::model::{Region, Tags};
@@ -46,31 +68,47 @@ pub(crate) type Ec2Operation = Operation<Params, Node>;
 /// EC2's operations, by kind.
 pub(crate) const OPERATIONS: &[&[Ec2Operation]] = &[
     address::OPERATIONS,
+    console_output::OPERATIONS,
     credit_specification::OPERATIONS,
     dhcp_options::OPERATIONS,
+    default_network::OPERATIONS,
+    egress_only_gateway::OPERATIONS,
+    flow_log::OPERATIONS,
     image::OPERATIONS,
     instance::OPERATIONS,
     instance_attribute::OPERATIONS,
+    instance_metadata_options::OPERATIONS,
+    instance_profile_association::OPERATIONS,
     instance_type::OPERATIONS,
+    instance_type_offering::OPERATIONS,
     internet_gateway::OPERATIONS,
     key_pair::OPERATIONS,
     run_instances::OPERATIONS,
     launch_template::OPERATIONS,
+    monitoring::OPERATIONS,
     nat_gateway::OPERATIONS,
     network_acl::OPERATIONS,
     network_acl_entry::OPERATIONS,
     network_interface::OPERATIONS,
     network_interface_lifecycle::OPERATIONS,
     peering::OPERATIONS,
+    placement_group::OPERATIONS,
+    prefix_list::OPERATIONS,
     route::OPERATIONS,
     route_table::OPERATIONS,
     security_group::OPERATIONS,
     security_group_rule::OPERATIONS,
     snapshot::OPERATIONS,
+    snapshot_attribute::OPERATIONS,
     subnet::OPERATIONS,
     tag::OPERATIONS,
+    range_association::OPERATIONS,
     volume::OPERATIONS,
+    volume_attachment::OPERATIONS,
+    volume_modification::OPERATIONS,
+    volume_status::OPERATIONS,
     vpc::OPERATIONS,
+    vpc_endpoint::OPERATIONS,
     zone::OPERATIONS,
 ];
 
@@ -88,7 +126,7 @@ fn tags_for(params: &Params, resource_type: &str) -> Outcome<Tags> {
         let given = specification.required("ResourceType")?;
         if given != resource_type {
             return Err(ApiError::invalid(format!(
-                "'{given}' is not a valid taggable resource type for this operation; it creates a {resource_type}"
+                "'{given}' is not a valid taggable resource type for this operation."
             )));
         }
         all.extend(tags::parse(&specification, "Tag")?);
@@ -109,6 +147,11 @@ fn check_id<'a>(id: &'a str, prefix: &str, code: &'static str) -> Outcome<&'a st
         Some(digits) if matches!(digits.len(), 8 | 17) && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) => Ok(id),
         _ => Err(ApiError::new(code, format!("Invalid id: \"{id}\" (expecting \"{prefix}-...\")"))),
     }
+}
+
+/// Returns a time as filters compare it.
+fn time(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 /// A resource with its region, for filters that need the region.

@@ -119,12 +119,11 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         ("association.association-id", |it| subnets(it).map(|subnet| subnet.acl.id.clone()).collect()),
         ("association.network-acl-id", |it| subnets(it).map(|_| it.item.id.clone()).collect()),
         ("association.subnet-id", |it| subnets(it).map(|subnet| subnet.id.clone()).collect()),
-        ("entry.cidr", |it| entries(it).map(|(_, _, entry)| entry.cidr.clone()).collect()),
+        ("entry.cidr", |it| ranges(it, false)),
         ("entry.egress", |it| entries(it).map(|(egress, ..)| egress.to_string()).collect()),
         ("entry.icmp.code", |it| icmp(it, |(_, code)| code)),
         ("entry.icmp.type", |it| icmp(it, |(kind, _)| kind)),
-        // No entry is about IPv6 here.
-        ("entry.ipv6-cidr", |_| Vec::new()),
+        ("entry.ipv6-cidr", |it| ranges(it, true)),
         ("entry.port-range.from", |it| ports(it, |(first, _)| first)),
         ("entry.port-range.to", |it| ports(it, |(_, last)| last)),
         ("entry.protocol", |it| entries(it).flat_map(|(_, _, entry)| protocol_names(&entry)).collect()),
@@ -151,6 +150,11 @@ fn entries(acl: &Located<'_, NetworkAcl>) -> impl Iterator<Item = (bool, u16, Ac
         let own = acl.item.entries(egress).iter().map(move |(number, entry)| (egress, *number, entry.clone()));
         own.chain([(egress, LAST_RULE, AclEntry::everything(false))])
     })
+}
+
+/// Ranges of IPv4 or IPv6 addresses.
+fn ranges(acl: &Located<'_, NetworkAcl>, ipv6: bool) -> Vec<String> {
+    entries(acl).map(|(_, _, entry)| entry.cidr).filter(|range| range.contains(':') == ipv6).collect()
 }
 
 fn ports(acl: &Located<'_, NetworkAcl>, end: fn((u16, u16)) -> u16) -> Vec<String> {
@@ -199,7 +203,7 @@ fn render(acl: &Located<'_, NetworkAcl>) -> Node {
             .with("protocol", or_all(entry.protocol).to_string())
             .with("ruleAction", action(&entry))
             .with("egress", egress)
-            .with("cidrBlock", &entry.cidr)
+            .with(if entry.cidr.contains(':') { "ipv6CidrBlock" } else { "cidrBlock" }, &entry.cidr)
             .maybe("icmpTypeCode", icmp)
             .maybe("portRange", ports)
     });

@@ -1,7 +1,7 @@
 //! Entries of network ACLs.
 
 use super::network_acl::{LAST_RULE, find_mut};
-use super::{Ec2Operation, not_honoured, resource, vpc};
+use super::{Ec2Operation, resource, vpc};
 use crate::model::Cloud;
 use crate::model::ec2::network_acl::AclEntry;
 use crate::services::{Call, Operation};
@@ -105,15 +105,19 @@ fn parse(params: &Params) -> Outcome<AclEntry> {
             )));
         }
     };
-    if let Some(range) = params.optional("Ipv6CidrBlock") {
-        return Err(not_honoured(format!(
-            "VPCs of the local cloud have no IPv6 addresses, so the Ipv6CidrBlock '{range}' matches nothing; give a \
-             CidrBlock, or use AWS"
-        )));
-    }
-    let cidr = vpc::parse_cidr(params, "CidrBlock")?.to_string();
+    let cidr = match (params.optional("CidrBlock"), params.optional("Ipv6CidrBlock")) {
+        // Packets of the local cloud have IPv4 addresses, so the entry matches none.
+        (None, Some(range)) => super::permission::ipv6_cidr(range)?,
+        (_, None) => vpc::parse_cidr(params, "CidrBlock")?.to_string(),
+        (Some(_), Some(_)) => {
+            return Err(ApiError::new(
+                "InvalidParameterCombination",
+                "The request must contain exactly one of cidrBlock, ipv6CidrBlock",
+            ));
+        }
+    };
     let ports = if matches!(protocol, Some(6 | 17)) { Some(ports(params)?) } else { None };
-    let icmp = if protocol == Some(1) { Some(icmp(params)?) } else { None };
+    let icmp = if matches!(protocol, Some(1 | 58)) { Some(icmp(params)?) } else { None };
     Ok(AclEntry { allow, protocol, cidr, ports, icmp })
 }
 
@@ -208,12 +212,13 @@ mod tests {
             ("Protocol=sctp&CidrBlock=10.0.0.0/8", "InvalidParameterValue"),
             ("Protocol=-1&CidrBlock=10.0.0.0", "InvalidParameterValue"),
             ("Protocol=-1", "MissingParameter"),
-            ("Protocol=-1&Ipv6CidrBlock=::/0", "UnsupportedOperation"),
+            ("Protocol=-1&Ipv6CidrBlock=::/0", ""),
+            ("Protocol=-1&Ipv6CidrBlock=::/0&CidrBlock=0.0.0.0/0", "InvalidParameterCombination"),
         ] {
             assert_eq!(create(rest), code, "{rest}");
         }
         let shown = ask(&mut plane, "DescribeNetworkAcls", &format!("NetworkAclId.1={acl}")).unwrap();
-        assert_eq!(shown.matches("<ruleNumber>").count(), 5 + 2, "{shown}");
+        assert_eq!(shown.matches("<ruleNumber>").count(), 6 + 2, "{shown}");
     }
 
     #[test]

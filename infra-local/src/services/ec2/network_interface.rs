@@ -121,12 +121,14 @@ impl Shown<'_> {
                 format!("ELB {path}")
             }
             Owner::Database(_) | Owner::Endpoint(..) => "RDSNetworkInterface".to_owned(),
+            Owner::VpcEndpoint(endpoint) => format!("VPC Endpoint Interface {}", endpoint.id),
         }
     }
 
     fn kind(&self) -> &'static str {
         match self.interface.owner {
             Owner::NatGateway(_) => "nat_gateway",
+            Owner::VpcEndpoint(_) => "vpc_endpoint",
             _ => "interface",
         }
     }
@@ -154,6 +156,7 @@ impl Shown<'_> {
         let (requester, created) = match interface.owner {
             Owner::LoadBalancer(balancer) => ("amazon-elb", Some(balancer.created)),
             Owner::Database(database) => ("amazon-rds", Some(database.created)),
+            Owner::VpcEndpoint(endpoint) => ("amazon-aws", Some(endpoint.created)),
             _ => ("amazon-aws", gateway.map(|gateway| gateway.created)),
         };
         let association = interface.public.map(|address| {

@@ -172,7 +172,7 @@ fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 }
 
 /// The interface of an instance, or of none, with this id.
-fn find<'a>(region: &'a Region, id: &str) -> Outcome<&'a NetworkInterface> {
+pub(super) fn find<'a>(region: &'a Region, id: &str) -> Outcome<&'a NetworkInterface> {
     check_id(id, "eni", "InvalidNetworkInterfaceId.Malformed")?;
     region.ec2.network_interfaces.get(id).ok_or_else(|| unknown_network_interface(id))
 }

@@ -16,6 +16,8 @@ pub(super) const PERMISSIONS: &[&str] = &[
     "IpPermissions.N.IpRanges.N.Description",
     "IpPermissions.N.Ipv6Ranges.N.CidrIpv6",
     "IpPermissions.N.Ipv6Ranges.N.Description",
+    "IpPermissions.N.PrefixListIds.N.PrefixListId",
+    "IpPermissions.N.PrefixListIds.N.Description",
     "IpPermissions.N.Groups.N.GroupId",
     "IpPermissions.N.Groups.N.GroupName",
     "IpPermissions.N.Groups.N.UserId",
@@ -31,6 +33,7 @@ pub(super) const UPDATES: &[&str] = &[
     "SecurityGroupRule.N.SecurityGroupRule.ToPort",
     "SecurityGroupRule.N.SecurityGroupRule.CidrIpv4",
     "SecurityGroupRule.N.SecurityGroupRule.CidrIpv6",
+    "SecurityGroupRule.N.SecurityGroupRule.PrefixListId",
     "SecurityGroupRule.N.SecurityGroupRule.ReferencedGroupId",
     "SecurityGroupRule.N.SecurityGroupRule.Description",
 ];
@@ -39,14 +42,17 @@ pub(super) const UPDATES: &[&str] = &[
 pub(super) fn parse_update(region: &Region, group_id: &str, params: &Params, egress: bool) -> Outcome<Rule> {
     let protocol = protocol(params.required("IpProtocol")?)?;
     let ports = ports(&protocol, params)?;
-    let peer = match (params.optional("CidrIpv4"), params.optional("CidrIpv6"), params.optional("ReferencedGroupId")) {
-        (Some(cidr), None, None) => Peer::Ipv4(ipv4_cidr(cidr)?),
-        (None, Some(cidr), None) => Peer::Ipv6(ipv6_cidr(cidr)?),
-        (None, None, Some(id)) => Peer::Group(group_in_reach(region, group_id, id)?),
+    let names = ["CidrIpv4", "CidrIpv6", "PrefixListId", "ReferencedGroupId"];
+    let given: Vec<_> = names.into_iter().filter_map(|name| Some((name, params.optional(name)?))).collect();
+    let peer = match given.as_slice() {
+        [("CidrIpv4", cidr)] => Peer::Ipv4(ipv4_cidr(cidr)?),
+        [("CidrIpv6", cidr)] => Peer::Ipv6(ipv6_cidr(cidr)?),
+        [("PrefixListId", id)] => Peer::PrefixList(super::prefix_list::find(region, id)?.id),
+        [(_, id)] => Peer::Group(group_in_reach(region, group_id, id)?),
         _ => {
             return Err(ApiError::new(
                 "InvalidParameterCombination",
-                "Exactly one of CidrIpv4, CidrIpv6 and ReferencedGroupId is given for a security group rule",
+                "Exactly one of CidrIpv4, CidrIpv6, PrefixListId and ReferencedGroupId is given for a security group rule",
             ));
         }
     };
@@ -81,6 +87,10 @@ pub(super) fn parse(region: &Region, group_id: &str, params: &Params, egress: bo
         }
         for range in permission.structures("Ipv6Ranges") {
             add(Peer::Ipv6(ipv6_cidr(range.required("CidrIpv6")?)?), &range);
+        }
+        for list in permission.structures("PrefixListIds") {
+            let id = super::prefix_list::find(region, list.required("PrefixListId")?)?.id;
+            add(Peer::PrefixList(id), &list);
         }
         for pair in permission.structures("Groups") {
             let id = match (pair.optional("GroupId"), pair.optional("GroupName")) {
@@ -166,7 +176,8 @@ fn ipv4_cidr(text: &str) -> Outcome<String> {
     Ok(format!("{}/{bits}", std::net::Ipv4Addr::from(u32::from(address) & mask)))
 }
 
-fn ipv6_cidr(text: &str) -> Outcome<String> {
+/// Parses an IPv6 range, and returns it without the bits after its prefix.
+pub(super) fn ipv6_cidr(text: &str) -> Outcome<String> {
     let invalid = || ApiError::invalid(format!("CIDR block {text} is malformed"));
     let (address, bits) = text.split_once('/').ok_or_else(invalid)?;
     let address: std::net::Ipv6Addr = address.parse().map_err(|_| invalid())?;

@@ -5,6 +5,11 @@ use crate::model::ec2::network_interface::NetworkInterface;
 use crate::model::{ACCOUNT, Cloud};
 
 pub(super) const ADDRESS: Resource = Resource::Named("AllocationId", "arn:aws:ec2:{region}:{account}:elastic-ip/{}");
+pub(super) const DHCP_OPTIONS: Resource =
+    Resource::Named("DhcpOptionsId", "arn:aws:ec2:{region}:{account}:dhcp-options/{}");
+pub(super) const EGRESS_ONLY_GATEWAY: Resource =
+    Resource::Named("EgressOnlyInternetGatewayId", "arn:aws:ec2:{region}:{account}:egress-only-internet-gateway/{}");
+pub(super) const FLOW_LOGS: Resource = Resource::Named("FlowLogId.N", "arn:aws:ec2:{region}:{account}:vpc-flow-log/{}");
 pub(super) const IMAGE: Resource = Resource::Named("ImageId", "arn:aws:ec2:{region}::image/{}");
 pub(super) const INSTANCE: Resource = Resource::Named("InstanceId", "arn:aws:ec2:{region}:{account}:instance/{}");
 pub(super) const INSTANCES: Resource = Resource::Named("InstanceId.N", "arn:aws:ec2:{region}:{account}:instance/{}");
@@ -28,6 +33,10 @@ pub(super) const NETWORK_INTERFACE: Resource =
 pub(super) const PEERING: Resource =
     Resource::Named("VpcPeeringConnectionId", "arn:aws:ec2:{region}:{account}:vpc-peering-connection/{}");
 pub(super) const PEER_VPC: Resource = Resource::Named("PeerVpcId", "arn:aws:ec2:{region}:{account}:vpc/{}");
+pub(super) const PLACEMENT_GROUP: Resource =
+    Resource::Named("GroupName", "arn:aws:ec2:{region}:{account}:placement-group/{}");
+pub(super) const PREFIX_LIST: Resource =
+    Resource::Named("PrefixListId", "arn:aws:ec2:{region}:{account}:prefix-list/{}");
 pub(super) const ROUTE_TABLE: Resource =
     Resource::Named("RouteTableId", "arn:aws:ec2:{region}:{account}:route-table/{}");
 pub(super) const SECURITY_GROUP: Resource =
@@ -36,9 +45,20 @@ pub(super) const SECURITY_GROUPS: Resource =
     Resource::Named("GroupId.N", "arn:aws:ec2:{region}:{account}:security-group/{}");
 pub(super) const SNAPSHOT: Resource = Resource::Named("SnapshotId", "arn:aws:ec2:{region}::snapshot/{}");
 pub(super) const SUBNET: Resource = Resource::Named("SubnetId", "arn:aws:ec2:{region}:{account}:subnet/{}");
+pub(super) const SNAPSHOT_INSTANCE: Resource =
+    Resource::Named("InstanceSpecification.InstanceId", "arn:aws:ec2:{region}:{account}:instance/{}");
+pub(super) const VOLUME: Resource = Resource::Named("VolumeId", "arn:aws:ec2:{region}:{account}:volume/{}");
+pub(super) const VPC_ENDPOINT: Resource =
+    Resource::Named("VpcEndpointId", "arn:aws:ec2:{region}:{account}:vpc-endpoint/{}");
+pub(super) const VPC_ENDPOINTS: Resource =
+    Resource::Named("VpcEndpointId.N", "arn:aws:ec2:{region}:{account}:vpc-endpoint/{}");
 pub(super) const VPC: Resource = Resource::Named("VpcId", "arn:aws:ec2:{region}:{account}:vpc/{}");
 
 pub(super) const NEW_ADDRESS: Resource = Resource::Created("arn:aws:ec2:{region}:{account}:elastic-ip/*");
+pub(super) const NEW_DHCP_OPTIONS: Resource = Resource::Created("arn:aws:ec2:{region}:{account}:dhcp-options/*");
+pub(super) const NEW_EGRESS_ONLY_GATEWAY: Resource =
+    Resource::Created("arn:aws:ec2:{region}:{account}:egress-only-internet-gateway/*");
+pub(super) const NEW_FLOW_LOG: Resource = Resource::Created("arn:aws:ec2:{region}:{account}:vpc-flow-log/*");
 pub(super) const NEW_IMAGE: Resource = Resource::Created("arn:aws:ec2:{region}::image/*");
 pub(super) const NEW_INTERNET_GATEWAY: Resource =
     Resource::Created("arn:aws:ec2:{region}:{account}:internet-gateway/*");
@@ -48,9 +68,13 @@ pub(super) const NEW_NETWORK_ACL: Resource = Resource::Created("arn:aws:ec2:{reg
 pub(super) const NEW_NETWORK_INTERFACE: Resource =
     Resource::Created("arn:aws:ec2:{region}:{account}:network-interface/*");
 pub(super) const NEW_PEERING: Resource = Resource::Created("arn:aws:ec2:{region}:{account}:vpc-peering-connection/*");
+pub(super) const NEW_PREFIX_LIST: Resource = Resource::Created("arn:aws:ec2:{region}:{account}:prefix-list/*");
 pub(super) const NEW_ROUTE_TABLE: Resource = Resource::Created("arn:aws:ec2:{region}:{account}:route-table/*");
 pub(super) const NEW_SECURITY_GROUP: Resource = Resource::Created("arn:aws:ec2:{region}:{account}:security-group/*");
+pub(super) const NEW_SNAPSHOT: Resource = Resource::Created("arn:aws:ec2:{region}::snapshot/*");
 pub(super) const NEW_SUBNET: Resource = Resource::Created("arn:aws:ec2:{region}:{account}:subnet/*");
+pub(super) const NEW_VOLUME: Resource = Resource::Created("arn:aws:ec2:{region}:{account}:volume/*");
+pub(super) const NEW_VPC_ENDPOINT: Resource = Resource::Created("arn:aws:ec2:{region}:{account}:vpc-endpoint/*");
 pub(super) const NEW_VPC: Resource = Resource::Created("arn:aws:ec2:{region}:{account}:vpc/*");
 
 pub(super) const ASSOCIATED_ADDRESS: Resource = Resource::Resolved("AssociationId", |cloud, region, association| {
@@ -81,6 +105,12 @@ pub(super) const ASSOCIATED_SUBNET: Resource = Resource::Resolved("AssociationId
     let mut subnets = cloud.regions.get(region)?.ec2.subnets.values();
     arn(region, "subnet", &subnets.find(|subnet| subnet.acl.id == association)?.id)
 });
+/// The instance of an association with an instance profile.
+pub(super) const PROFILED_INSTANCE: Resource = Resource::Resolved("AssociationId", |cloud, region, association| {
+    let mut instances = cloud.regions.get(region)?.ec2.instances.values();
+    let found = instances.find(|it| super::instance_profile_association::association_id(it) == association)?;
+    arn(region, "instance", &found.id)
+});
 pub(super) const KEY_PAIR_BY_ID: Resource = Resource::Resolved("KeyPairId", |cloud, region, id| {
     let mut pairs = cloud.regions.get(region)?.ec2.key_pairs.values();
     arn(region, "key-pair", &pairs.find(|pair| pair.id == id)?.name)
@@ -100,7 +130,9 @@ const KINDS: &[(&str, &str)] = &[
     ("acl", "network-acl"),
     ("ami", "image"),
     ("dopt", "dhcp-options"),
+    ("eigw", "egress-only-internet-gateway"),
     ("eipalloc", "elastic-ip"),
+    ("fl", "vpc-flow-log"),
     ("eni", "network-interface"),
     ("i", "instance"),
     ("igw", "internet-gateway"),
@@ -108,6 +140,8 @@ const KINDS: &[(&str, &str)] = &[
     ("lt", "launch-template"),
     ("nat", "natgateway"),
     ("pcx", "vpc-peering-connection"),
+    ("pg", "placement-group"),
+    ("pl", "prefix-list"),
     ("rtb", "route-table"),
     ("sg", "security-group"),
     ("sgr", "security-group-rule"),
@@ -115,6 +149,7 @@ const KINDS: &[(&str, &str)] = &[
     ("subnet", "subnet"),
     ("vol", "volume"),
     ("vpc", "vpc"),
+    ("vpce", "vpc-endpoint"),
 ];
 
 fn launch_template(cloud: &Cloud, region: &str, name: &str) -> Option<String> {

@@ -6,6 +6,7 @@ use crate::model::Region;
 use crate::model::cidr::Cidr;
 use crate::model::ec2::gateway::NatState;
 use crate::model::ec2::route_table::{Route, RouteTable, RouteTarget};
+use crate::model::ec2::vpc::Vpc;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
@@ -15,8 +16,8 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
     Operation::writes("DeleteRoute", delete, &[ROUTE]).on(&[resource::ROUTE_TABLE]),
 ];
 
-const ROUTE: &[&str] = &["RouteTableId", "DestinationCidrBlock"];
-const TARGET: &[&str] = &["GatewayId", "NatGatewayId", "VpcPeeringConnectionId"];
+const ROUTE: &[&str] = &["RouteTableId", "DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId"];
+const TARGET: &[&str] = &["GatewayId", "NatGatewayId", "VpcPeeringConnectionId", "EgressOnlyInternetGatewayId"];
 
 /// AWS's default quota of routes per table, without the local route.
 const LIMIT: usize = 50;
@@ -25,13 +26,18 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region_mut(call.region)?;
     let (table, destination) = table_and_destination(region, &call.input)?;
     let target = target(region, table, &call.input)?;
-    let local = region.ec2.vpcs.get(&table.vpc_id).and_then(|vpc| Cidr::parse(&vpc.cidr));
-    if local.is_some_and(|local| local.contains(destination)) {
+    let vpc = region.ec2.vpcs.get(&table.vpc_id);
+    let range = Cidr::parse(&destination);
+    if vpc.is_some_and(|vpc| range.is_some_and(|range| vpc.ranges().any(|local| local.contains(range)))) {
         return Err(ApiError::invalid(format!(
             "The destination CIDR block {destination} is equal to or more specific than one of this VPC's CIDR blocks. This route can target only an interface or an instance."
         )));
     }
-    let destination = destination.to_string();
+    if matches!(target, RouteTarget::EgressOnly(_)) && !destination.contains(':') {
+        return Err(ApiError::invalid(
+            "An egress-only internet gateway is the target of routes with an IPv6 destination only.",
+        ));
+    }
     if let Some(existing) = table.routes.iter().find(|route| route.destination == destination) {
         // As on AWS, creating an identical route succeeds, and one with another target fails.
         if existing.target == target {
@@ -57,7 +63,7 @@ fn replace(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region_mut(call.region)?;
     let (table, destination) = table_and_destination(region, &call.input)?;
     let target = target(region, table, &call.input)?;
-    let (id, destination) = (table.id.clone(), destination.to_string());
+    let id = table.id.clone();
     let routes = &mut route_table::find_mut(region, &id)?.routes;
     let route = routes.iter_mut().find(|route| route.destination == destination);
     let route = route.ok_or_else(|| {
@@ -72,8 +78,11 @@ fn replace(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region_mut(call.region)?;
     let (table, destination) = table_and_destination(region, &call.input)?;
-    let (id, destination) = (table.id.clone(), destination.to_string());
-    if region.ec2.vpcs.get(&table.vpc_id).is_some_and(|vpc| vpc.cidr == destination) {
+    let id = table.id.clone();
+    let is_local = |vpc: &Vpc| {
+        vpc.ranges().any(|range| range.to_string() == destination) || vpc.ipv6.iter().any(|own| own.cidr == destination)
+    };
+    if region.ec2.vpcs.get(&table.vpc_id).is_some_and(is_local) {
         return Err(ApiError::invalid(format!("cannot remove local route {destination} in route table {id}")));
     }
     let routes = &mut route_table::find_mut(region, &id)?.routes;
@@ -82,29 +91,57 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     if routes.len() == before {
         return Err(ApiError::new(
             "InvalidRoute.NotFound",
-            format!("no route with destination-cidr-block {destination} in route table {id}"),
+            format!("no route with destination-{}-block {destination} in route table {id}", kind_of(&destination)),
         ));
     }
     Ok(Node::success())
 }
 
 /// Returns the table and the destination of a request.
-fn table_and_destination<'a>(region: &'a Region, params: &Params) -> Outcome<(&'a RouteTable, Cidr)> {
+fn table_and_destination<'a>(region: &'a Region, params: &Params) -> Outcome<(&'a RouteTable, String)> {
     let table = route_table::find(region, params.required("RouteTableId")?)?;
-    Ok((table, vpc::parse_cidr(params, "DestinationCidrBlock")?))
+    let (ipv6, list) = (params.optional("DestinationIpv6CidrBlock"), params.optional("DestinationPrefixListId"));
+    let destination = match (params.optional("DestinationCidrBlock"), ipv6, list) {
+        (None, Some(range), None) => super::permission::ipv6_cidr(range)?,
+        (None, None, Some(id)) => super::prefix_list::find(region, id)?.id,
+        (Some(_), None, None) => vpc::parse_cidr(params, "DestinationCidrBlock")?.to_string(),
+        (None, None, None) => {
+            return Err(ApiError::missing("destinationCidrBlock, destinationIpv6CidrBlock or destinationPrefixListId"));
+        }
+        _ => {
+            return Err(ApiError::new(
+                "InvalidParameterCombination",
+                "The request must contain exactly one of destinationCidrBlock, destinationIpv6CidrBlock, \
+                 destinationPrefixListId",
+            ));
+        }
+    };
+    Ok((table, destination))
+}
+
+/// Returns the kind of a destination, as AWS's messages name it.
+fn kind_of(destination: &str) -> &'static str {
+    match destination {
+        list if list.starts_with("pl-") => "prefix-list",
+        range if range.contains(':') => "ipv6-cidr",
+        _ => "cidr",
+    }
 }
 
 /// Returns the only target of a request. It exists and can be reached from the table's VPC.
 fn target(region: &Region, table: &RouteTable, params: &Params) -> Outcome<RouteTarget> {
     let given = |name| params.optional(name).filter(|id: &&str| !id.is_empty());
-    match (given("GatewayId"), given("NatGatewayId"), given("VpcPeeringConnectionId")) {
-        (Some(id), None, None) => internet_gateway(region, table, id),
-        (None, Some(id), None) => nat_gateway(region, table, id),
-        (None, None, Some(id)) => peering(region, table, id),
-        (None, None, None) => Err(ApiError::missing("gatewayId, natGatewayId or vpcPeeringConnectionId")),
+    let all: Vec<_> = TARGET.iter().filter_map(|name| Some((*name, given(name)?))).collect();
+    match all.as_slice() {
+        [("GatewayId", id)] => internet_gateway(region, table, id),
+        [("NatGatewayId", id)] => nat_gateway(region, table, id),
+        [("VpcPeeringConnectionId", id)] => peering(region, table, id),
+        [(_, id)] => egress_only_gateway(region, table, id),
+        [] => Err(ApiError::missing("gatewayId, natGatewayId or vpcPeeringConnectionId")),
         _ => Err(ApiError::new(
             "InvalidParameterCombination",
-            "The request must contain exactly one of gatewayId, natGatewayId, vpcPeeringConnectionId",
+            "The request must contain exactly one of gatewayId, natGatewayId, vpcPeeringConnectionId, \
+             egressOnlyInternetGatewayId",
         )),
     }
 }
@@ -133,6 +170,13 @@ fn nat_gateway(region: &Region, table: &RouteTable, id: &str) -> Outcome<RouteTa
         return Err(different_networks(table, "NAT gateway", id));
     }
     Ok(RouteTarget::NatGateway(id.to_owned()))
+}
+
+fn egress_only_gateway(region: &Region, table: &RouteTable, id: &str) -> Outcome<RouteTarget> {
+    if super::egress_only_gateway::find(region, id)?.vpc_id != table.vpc_id {
+        return Err(different_networks(table, "egress-only internet gateway", id));
+    }
+    Ok(RouteTarget::EgressOnly(id.to_owned()))
 }
 
 fn peering(region: &Region, table: &RouteTable, id: &str) -> Outcome<RouteTarget> {

@@ -3,6 +3,7 @@
 use super::client_token::{earlier_result, remember};
 use super::{Ec2Operation, Located, TAG_SPECIFICATIONS, check_id, needed, resource, select, subnet, tags_for, vpc};
 use crate::model::Cloud;
+use crate::model::ec2::prefix_list::service_list_id;
 use crate::model::ec2::route_table::{Route, RouteTable, RouteTarget, TableAssociation};
 use crate::model::{ACCOUNT, Region};
 use crate::services::tags;
@@ -53,6 +54,9 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let id = table.id.clone();
     if !table.associations.is_empty() {
         return Err(needed("routeTable", &id));
+    }
+    for endpoint in region.ec2.vpc_endpoints.values_mut() {
+        endpoint.route_tables.retain(|table| *table != id);
     }
     region.ec2.remove_route_table(&id);
     Ok(Node::success())
@@ -183,9 +187,21 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
             it.item.associations.iter().map(|association| association.subnet_id.is_none().to_string()).collect()
         }),
         ("route.destination-cidr-block", |it| {
-            let others = it.item.routes.iter().map(|route| route.destination.clone());
-            others.chain(local_range(it.region, it.item)).collect()
+            let all = destinations(it.region, it.item).into_iter();
+            all.filter(|it| !it.contains(':') && !it.starts_with("pl-")).collect()
         }),
+        ("route.destination-ipv6-cidr-block", |it| {
+            destinations(it.region, it.item).into_iter().filter(|it| it.contains(':')).collect()
+        }),
+        ("route.destination-prefix-list-id", |it| {
+            destinations(it.region, it.item).into_iter().filter(|it| it.starts_with("pl-")).collect()
+        }),
+        ("route.egress-only-internet-gateway-id", |it| {
+            targets(it.item, |target| matches!(target, RouteTarget::EgressOnly(_)))
+        }),
+        ("association.gateway-id", |_| Vec::new()),
+        ("route.instance-id", |_| Vec::new()),
+        ("route.transit-gateway-id", |_| Vec::new()),
         ("route.gateway-id", |it| {
             let others = it.item.routes.iter().filter_map(|route| match &route.target {
                 RouteTarget::InternetGateway(id) => Some(id.clone()),
@@ -219,13 +235,33 @@ fn targets(table: &RouteTable, wanted: fn(&RouteTarget) -> bool) -> Vec<String> 
 
 fn target_id(target: &RouteTarget) -> &str {
     match target {
-        RouteTarget::InternetGateway(id) | RouteTarget::NatGateway(id) | RouteTarget::Peering(id) => id,
+        RouteTarget::InternetGateway(id)
+        | RouteTarget::NatGateway(id)
+        | RouteTarget::Peering(id)
+        | RouteTarget::EgressOnly(id) => id,
     }
 }
 
-/// Returns the range that is routed within the VPC.
-fn local_range(region: &Region, table: &RouteTable) -> Option<String> {
-    region.ec2.vpcs.get(&table.vpc_id).map(|vpc| vpc.cidr.clone())
+/// Returns the ranges that are routed within the VPC, of IPv4 and then of IPv6.
+fn local_ranges(region: &Region, table: &RouteTable) -> Vec<String> {
+    let Some(vpc) = region.ec2.vpcs.get(&table.vpc_id) else { return Vec::new() };
+    let ranges = vpc.ranges().map(|range| range.to_string());
+    ranges.chain(vpc.ipv6.iter().map(|own| own.cidr.clone())).collect()
+}
+
+/// Returns the destinations of all routes.
+fn destinations(region: &Region, table: &RouteTable) -> Vec<String> {
+    let others = table.routes.iter().map(|route| route.destination.clone());
+    others.chain(local_ranges(region, table)).collect()
+}
+
+/// Returns the name of the element of a destination.
+fn element_of(destination: &str) -> &'static str {
+    match destination {
+        list if list.starts_with("pl-") => "destinationPrefixListId",
+        range if range.contains(':') => "destinationIpv6CidrBlock",
+        _ => "destinationCidrBlock",
+    }
 }
 
 fn state(region: &Region, table: &RouteTable, route: &Route) -> &'static str {
@@ -233,9 +269,9 @@ fn state(region: &Region, table: &RouteTable, route: &Route) -> &'static str {
 }
 
 fn render(region: &Region, table: &RouteTable) -> Node {
-    let local = local_range(region, table).map(|range| {
+    let local = local_ranges(region, table).into_iter().map(|range| {
         Node::new()
-            .with("destinationCidrBlock", range)
+            .with(element_of(&range), &range)
             .with("gatewayId", "local")
             .with("state", "active")
             .with("origin", "CreateRouteTable")
@@ -245,11 +281,20 @@ fn render(region: &Region, table: &RouteTable) -> Node {
             RouteTarget::InternetGateway(_) => "gatewayId",
             RouteTarget::NatGateway(_) => "natGatewayId",
             RouteTarget::Peering(_) => "vpcPeeringConnectionId",
+            RouteTarget::EgressOnly(_) => "egressOnlyInternetGatewayId",
         };
         Node::new()
-            .with("destinationCidrBlock", &route.destination)
+            .with(element_of(&route.destination), &route.destination)
             .with(name, target_id(&route.target))
             .with("state", state(region, table, route))
+            .with("origin", "CreateRoute")
+    });
+    let endpoints = region.ec2.vpc_endpoints.values().filter(|endpoint| endpoint.route_tables.contains(&table.id));
+    let endpoints = endpoints.map(|endpoint| {
+        Node::new()
+            .with("destinationPrefixListId", service_list_id(&region.name, endpoint.service_name()))
+            .with("gatewayId", &endpoint.id)
+            .with("state", "active")
             .with("origin", "CreateRoute")
     });
     let associations = table.associations.iter().map(|association| {
@@ -264,7 +309,7 @@ fn render(region: &Region, table: &RouteTable) -> Node {
         .with("routeTableId", &table.id)
         .with("vpcId", &table.vpc_id)
         .with("ownerId", ACCOUNT)
-        .list("routeSet", local.into_iter().chain(others))
+        .list("routeSet", local.chain(others).chain(endpoints))
         .list("associationSet", associations)
         .list("propagatingVgwSet", Vec::<Node>::new())
         .with("tagSet", tags::set(&table.tags))

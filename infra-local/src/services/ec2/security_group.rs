@@ -123,26 +123,42 @@ const GROUP_FILTERS: &[Field<SecurityGroup>] = &[
     ("egress.ip-permission.group-id", |group| peers(group, true, |peer| matches!(peer, Peer::Group(_)))),
     ("ip-permission.cidr", |group| peers(group, false, |peer| matches!(peer, Peer::Ipv4(_)))),
     ("egress.ip-permission.cidr", |group| peers(group, true, |peer| matches!(peer, Peer::Ipv4(_)))),
-    ("ip-permission.protocol", |group| {
-        group.rules.values().filter(|rule| !rule.egress).map(|rule| rule.protocol.clone()).collect()
-    }),
-    ("ip-permission.from-port", |group| inbound_ports(group, |ports| ports.0)),
-    ("ip-permission.to-port", |group| inbound_ports(group, |ports| ports.1)),
+    ("ip-permission.ipv6-cidr", |group| peers(group, false, |peer| matches!(peer, Peer::Ipv6(_)))),
+    ("egress.ip-permission.ipv6-cidr", |group| peers(group, true, |peer| matches!(peer, Peer::Ipv6(_)))),
+    ("ip-permission.prefix-list-id", |group| peers(group, false, |peer| matches!(peer, Peer::PrefixList(_)))),
+    ("egress.ip-permission.prefix-list-id", |group| peers(group, true, |peer| matches!(peer, Peer::PrefixList(_)))),
+    ("ip-permission.user-id", |group| owners(group, false)),
+    ("egress.ip-permission.user-id", |group| owners(group, true)),
+    ("ip-permission.protocol", |group| protocols(group, false)),
+    ("egress.ip-permission.protocol", |group| protocols(group, true)),
+    ("ip-permission.from-port", |group| ports(group, false, |ports| ports.0)),
+    ("egress.ip-permission.from-port", |group| ports(group, true, |ports| ports.0)),
+    ("ip-permission.to-port", |group| ports(group, false, |ports| ports.1)),
+    ("egress.ip-permission.to-port", |group| ports(group, true, |ports| ports.1)),
 ];
 
+/// Returns the rules of a direction.
+fn rules(group: &SecurityGroup, egress: bool) -> impl Iterator<Item = &Rule> {
+    group.rules.values().filter(move |rule| rule.egress == egress)
+}
+
+fn protocols(group: &SecurityGroup, egress: bool) -> Vec<String> {
+    rules(group, egress).map(|rule| rule.protocol.clone()).collect()
+}
+
+/// Returns the accounts of the groups that rules refer to.
+fn owners(group: &SecurityGroup, egress: bool) -> Vec<String> {
+    let referring = rules(group, egress).filter(|rule| matches!(rule.peer, Peer::Group(_)));
+    referring.map(|_| ACCOUNT.to_owned()).collect()
+}
+
 fn peers(group: &SecurityGroup, egress: bool, wanted: fn(&Peer) -> bool) -> Vec<String> {
-    let rules = group.rules.values().filter(|rule| rule.egress == egress && wanted(&rule.peer));
+    let rules = rules(group, egress).filter(|rule| wanted(&rule.peer));
     rules.map(|rule| rule.peer.text().to_owned()).collect()
 }
 
-fn inbound_ports(group: &SecurityGroup, end: fn(Ports) -> i32) -> Vec<String> {
-    group
-        .rules
-        .values()
-        .filter(|rule| !rule.egress)
-        .filter_map(|rule| rule.ports)
-        .map(|ports| end(ports).to_string())
-        .collect()
+fn ports(group: &SecurityGroup, egress: bool, end: fn(Ports) -> i32) -> Vec<String> {
+    rules(group, egress).filter_map(|rule| rule.ports).map(|ports| end(ports).to_string()).collect()
 }
 
 /// Returns the group that `GroupId`, or `GroupName` in the default VPC, names.
@@ -209,7 +225,7 @@ fn render_permissions(group: &SecurityGroup, egress: bool) -> Node {
             .with("groups", ranges("groupId", |peer| matches!(peer, Peer::Group(_))))
             .with("ipRanges", ranges("cidrIp", |peer| matches!(peer, Peer::Ipv4(_))))
             .with("ipv6Ranges", ranges("cidrIpv6", |peer| matches!(peer, Peer::Ipv6(_))))
-            .list("prefixListIds", Vec::<Node>::new())
+            .with("prefixListIds", ranges("prefixListId", |peer| matches!(peer, Peer::PrefixList(_))))
     }))
 }
 

@@ -238,6 +238,7 @@ fn render_rule(region: &str, group_id: &str, id: &str, rule: &Rule) -> Node {
     let node = match &rule.peer {
         Peer::Ipv4(cidr) => node.with("cidrIpv4", cidr),
         Peer::Ipv6(cidr) => node.with("cidrIpv6", cidr),
+        Peer::PrefixList(id) => node.with("prefixListId", id),
         Peer::Group(id) => node.with("referencedGroupInfo", Node::new().with("groupId", id).with("userId", ACCOUNT)),
     };
     node.maybe("description", rule.description.as_ref())

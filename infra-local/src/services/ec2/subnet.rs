@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Ec2Operation, TAG_SPECIFICATIONS, check_id, needed, resource, select, tags_for, vpc};
+use super::{Ec2Operation, TAG_SPECIFICATIONS, check_id, needed, range_association, resource, select, tags_for, vpc};
 use crate::model::Cloud;
 use crate::model::cidr::Cidr;
 use crate::model::ec2::network_acl::AclAssociation;
-use crate::model::ec2::vpc::Subnet;
+use crate::model::ec2::vpc::{Subnet, SubnetSettings};
 use crate::model::{ACCOUNT, Region, new_id, zone_id};
 use crate::services::tags;
 use crate::services::{Call, Operation};
@@ -17,14 +17,26 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
     Operation::writes(
         "CreateSubnet",
         create,
-        &[&["VpcId", "CidrBlock", "AvailabilityZone", "AvailabilityZoneId"], TAG_SPECIFICATIONS],
+        &[&["VpcId", "CidrBlock", "Ipv6CidrBlock", "AvailabilityZone", "AvailabilityZoneId"], TAG_SPECIFICATIONS],
     )
     .on(&[resource::VPC, resource::NEW_SUBNET]),
     Operation::writes("DeleteSubnet", delete, &[&["SubnetId"]]).on(&[resource::SUBNET]),
     Operation::reads("DescribeSubnets", describe, &[&["SubnetId.N"], FILTERS, PAGES]).on_any(),
-    Operation::writes("ModifySubnetAttribute", modify, &[&["SubnetId", "MapPublicIpOnLaunch.Value"]])
-        .on(&[resource::SUBNET]),
+    Operation::writes("ModifySubnetAttribute", modify, &[&["SubnetId"], ATTRIBUTES]).on(&[resource::SUBNET]),
 ];
+
+/// Parameters of single attributes.
+const ATTRIBUTES: &[&str] = &[
+    "MapPublicIpOnLaunch.Value",
+    "AssignIpv6AddressOnCreation.Value",
+    "EnableDns64.Value",
+    "EnableResourceNameDnsARecordOnLaunch.Value",
+    "EnableResourceNameDnsAAAARecordOnLaunch.Value",
+    HOSTNAMES,
+];
+
+/// The attribute that is no flag.
+const HOSTNAMES: &str = "PrivateDnsHostnameTypeOnLaunch";
 
 /// AWS's default quota of subnets in a VPC.
 const LIMIT: usize = 200;
@@ -35,9 +47,9 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let tags = tags_for(params, "subnet")?;
     let region = cloud.region(call.region)?;
     let vpc = vpc::find(region, params.required("VpcId")?)?;
-    let (vpc_id, range) = (vpc.id.clone(), Cidr::parse(&vpc.cidr));
+    let vpc_id = vpc.id.clone();
     let acl = AclAssociation::new(&vpc.network_acl_id());
-    if !(16..=28).contains(&cidr.bits()) || !range.is_some_and(|range| range.contains(cidr)) {
+    if !(16..=28).contains(&cidr.bits()) || !vpc.ranges().any(|range| range.contains(cidr)) {
         return Err(ApiError::new("InvalidSubnet.Range", format!("The CIDR '{cidr}' is invalid.")));
     }
     let siblings: Vec<&Subnet> = region.ec2.subnets.values().filter(|subnet| subnet.vpc_id == vpc_id).collect();
@@ -54,12 +66,9 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         ));
     }
     let zone = zone(region, params, &siblings)?;
-    let index = cloud.take_subnet_index().ok_or_else(|| {
-        ApiError::new(
-            "SubnetLimitExceeded",
-            "All 255 parts of the local cloud's addresses belong to subnets: delete a subnet in any region first",
-        )
-    })?;
+    let ipv6 = params.optional("Ipv6CidrBlock").map(|text| range_association::subnet_range(region, &vpc_id, text));
+    let ipv6 = ipv6.transpose()?;
+    let index = cloud.take_subnet_index().ok_or_else(no_index)?;
     let subnet = Subnet {
         id: new_id("subnet"),
         vpc_id,
@@ -67,6 +76,8 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         zone,
         default_for_zone: false,
         map_public_ip: false,
+        ipv6,
+        settings: SubnetSettings::default(),
         acl,
         tags,
         index,
@@ -76,6 +87,14 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let answer = Node::new().with("subnet", render(&subnet, call.region));
     cloud.region_mut(call.region)?.ec2.subnets.insert(subnet.id.clone(), subnet);
     Ok(answer)
+}
+
+/// Returns the error for a cloud whose addresses are all assigned to subnets.
+pub(super) fn no_index() -> ApiError {
+    ApiError::new(
+        "SubnetLimitExceeded",
+        "All 255 parts of the local cloud's addresses belong to subnets: delete a subnet in any region first",
+    )
 }
 
 /// The zone that is asked for, else the one with the fewest subnets of the VPC.
@@ -122,10 +141,36 @@ fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let region = cloud.region_mut(call.region)?;
     let id = find(region, params.required("SubnetId")?)?.id.clone();
-    let map: Option<bool> = params.parsed("MapPublicIpOnLaunch.Value")?;
-    let map = map.ok_or_else(|| ApiError::missing("MapPublicIpOnLaunch"))?;
     let subnet = region.ec2.subnets.get_mut(&id).ok_or_else(|| not_found(&id))?;
-    subnet.map_public_ip = map;
+    let given: Vec<&str> = ATTRIBUTES.iter().copied().filter(|name| params.optional(name).is_some()).collect();
+    let [attribute] = given.as_slice() else {
+        return Err(if given.is_empty() {
+            ApiError::missing("MapPublicIpOnLaunch or another attribute")
+        } else {
+            let message = "Only one subnet attribute can be modified at a time";
+            ApiError::new("InvalidParameterCombination", message)
+        });
+    };
+    if *attribute == HOSTNAMES {
+        subnet.settings.resource_names = match params.required(attribute)? {
+            "ip-name" => false,
+            "resource-name" => true,
+            other => return Err(ApiError::invalid(format!("Value ({other}) for parameter {attribute} is invalid."))),
+        };
+        return Ok(Node::success());
+    }
+    let value = params.flag(attribute)?;
+    match *attribute {
+        "MapPublicIpOnLaunch.Value" => subnet.map_public_ip = value,
+        "AssignIpv6AddressOnCreation.Value" if value && subnet.ipv6.is_none() => {
+            let message = "Invalid value 'true' for assignIpv6AddressOnCreation. Subnet must have an IPv6 CIDR block.";
+            return Err(ApiError::invalid(message));
+        }
+        "AssignIpv6AddressOnCreation.Value" => subnet.settings.assign_ipv6 = value,
+        "EnableDns64.Value" => subnet.settings.dns64 = value,
+        "EnableResourceNameDnsARecordOnLaunch.Value" => subnet.settings.resource_name_a = value,
+        _ => subnet.settings.resource_name_aaaa = value,
+    }
     Ok(Node::success())
 }
 
@@ -154,6 +199,23 @@ const FIELDS: &[Field<Subnet>] = &[
     ("cidr-block", |subnet| vec![subnet.cidr.clone()]),
     ("cidr", |subnet| vec![subnet.cidr.clone()]),
     ("cidrBlock", |subnet| vec![subnet.cidr.clone()]),
+    ("customer-owned-ipv4-pool", |_| Vec::new()),
+    ("enable-dns64", |subnet| vec![subnet.settings.dns64.to_string()]),
+    ("enable-lni-at-device-index", |_| Vec::new()),
+    ("ipv6-cidr-block-association.ipv6-cidr-block", |subnet| subnet.ipv6.iter().map(|own| own.cidr.clone()).collect()),
+    ("ipv6-cidr-block-association.association-id", |subnet| subnet.ipv6.iter().map(|own| own.id.clone()).collect()),
+    ("ipv6-cidr-block-association.state", |subnet| subnet.ipv6.iter().map(|_| "associated".to_owned()).collect()),
+    ("ipv6-native", |_| vec!["false".to_owned()]),
+    ("map-customer-owned-ip-on-launch", |_| vec!["false".to_owned()]),
+    ("outpost-arn", |_| Vec::new()),
+    ("private-dns-name-options-on-launch.hostname-type", |subnet| vec![hostname_type(subnet).to_owned()]),
+    ("private-dns-name-options-on-launch.enable-resource-name-dns-a-record", |subnet| {
+        vec![subnet.settings.resource_name_a.to_string()]
+    }),
+    ("private-dns-name-options-on-launch.enable-resource-name-dns-aaaa-record", |subnet| {
+        vec![subnet.settings.resource_name_aaaa.to_string()]
+    }),
+    ("subnet-arn", |subnet| vec![arn(subnet, &subnet.zone[..subnet.zone.len() - 1])]),
     ("default-for-az", |subnet| vec![subnet.default_for_zone.to_string()]),
     ("defaultForAz", |subnet| vec![subnet.default_for_zone.to_string()]),
     ("map-public-ip-on-launch", |subnet| vec![subnet.map_public_ip.to_string()]),
@@ -171,29 +233,40 @@ fn not_found(id: &str) -> ApiError {
     ApiError::new("InvalidSubnetID.NotFound", format!("The subnet ID '{id}' does not exist"))
 }
 
-fn render(subnet: &Subnet, region: &str) -> Node {
+fn hostname_type(subnet: &Subnet) -> &'static str {
+    if subnet.settings.resource_names { "resource-name" } else { "ip-name" }
+}
+
+fn arn(subnet: &Subnet, region: &str) -> String {
+    format!("arn:aws:ec2:{region}:{ACCOUNT}:subnet/{}", subnet.id)
+}
+
+pub(super) fn render(subnet: &Subnet, region: &str) -> Node {
     Node::new()
         .with("subnetId", &subnet.id)
-        .with("subnetArn", format!("arn:aws:ec2:{region}:{ACCOUNT}:subnet/{}", subnet.id))
+        .with("subnetArn", arn(subnet, region))
         .with("state", "available")
         .with("ownerId", ACCOUNT)
         .with("vpcId", &subnet.vpc_id)
         .with("cidrBlock", &subnet.cidr)
-        .list("ipv6CidrBlockAssociationSet", Vec::<Node>::new())
+        .list(
+            "ipv6CidrBlockAssociationSet",
+            subnet.ipv6.iter().map(|own| range_association::render_of_subnet(own, "associated")),
+        )
         .with("availableIpAddressCount", subnet.available_addresses())
         .with("availabilityZone", &subnet.zone)
         .with("availabilityZoneId", zone_id(&subnet.zone))
         .with("defaultForAz", subnet.default_for_zone)
         .with("mapPublicIpOnLaunch", subnet.map_public_ip)
-        .with("assignIpv6AddressOnCreation", false)
-        .with("enableDns64", false)
+        .with("assignIpv6AddressOnCreation", subnet.settings.assign_ipv6)
+        .with("enableDns64", subnet.settings.dns64)
         .with("ipv6Native", false)
         .with(
             "privateDnsNameOptionsOnLaunch",
             Node::new()
-                .with("hostnameType", "ip-name")
-                .with("enableResourceNameDnsARecord", false)
-                .with("enableResourceNameDnsAAAARecord", false),
+                .with("hostnameType", hostname_type(subnet))
+                .with("enableResourceNameDnsARecord", subnet.settings.resource_name_a)
+                .with("enableResourceNameDnsAAAARecord", subnet.settings.resource_name_aaaa),
         )
         .with("tagSet", tags::set(&subnet.tags))
 }

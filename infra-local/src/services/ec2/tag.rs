@@ -2,7 +2,6 @@
 
 use super::{Ec2Operation, resource};
 use crate::model::Cloud;
-use crate::model::ec2::instance::Instance;
 use crate::model::{Region, Tags};
 use crate::services::tags;
 use crate::services::{Call, Operation};
@@ -62,10 +61,7 @@ fn tags_mut<'a>(region: &'a mut Region, id: &str) -> Outcome<&'a mut Tags> {
     let prefix = id.split_once('-').map_or("", |(prefix, _)| prefix);
     let (found, code) = match prefix {
         "i" => (region.ec2.instances.get_mut(id).map(|it| &mut it.tags), "InvalidInstanceID.NotFound"),
-        "vol" => {
-            let of_it = |it: &&mut Instance| it.block_devices.iter().any(|device| device.volume_id == id);
-            (region.ec2.instances.values_mut().find(of_it).map(|it| &mut it.volume_tags), "InvalidVolume.NotFound")
-        }
+        "vol" => (region.ec2.volumes.get_mut(id).map(|it| &mut it.tags), "InvalidVolume.NotFound"),
         "sg" => (region.ec2.security_groups.get_mut(id).map(|it| &mut it.tags), "InvalidGroup.NotFound"),
         "sgr" => (
             region.ec2.security_groups.values_mut().find_map(|group| group.rules.get_mut(id)).map(|it| &mut it.tags),
@@ -78,6 +74,7 @@ fn tags_mut<'a>(region: &'a mut Region, id: &str) -> Outcome<&'a mut Tags> {
         "vpc" => (region.ec2.vpcs.get_mut(id).map(|it| &mut it.tags), "InvalidVpcID.NotFound"),
         "subnet" => (region.ec2.subnets.get_mut(id).map(|it| &mut it.tags), "InvalidSubnetID.NotFound"),
         "igw" => (region.ec2.internet_gateways.get_mut(id).map(|it| &mut it.tags), "InvalidInternetGatewayID.NotFound"),
+        "eigw" => (region.ec2.egress_only_gateways.get_mut(id).map(|it| &mut it.tags), "InvalidGatewayID.NotFound"),
         "rtb" => (region.ec2.route_tables.get_mut(id).map(|it| &mut it.tags), "InvalidRouteTableID.NotFound"),
         "nat" => (region.ec2.nat_gateways.get_mut(id).map(|it| &mut it.tags), "NatGatewayNotFound"),
         "eipalloc" => (region.ec2.addresses.get_mut(id).map(|it| &mut it.tags), "InvalidAllocationID.NotFound"),
@@ -86,10 +83,17 @@ fn tags_mut<'a>(region: &'a mut Region, id: &str) -> Outcome<&'a mut Tags> {
         "eni" => {
             (region.ec2.network_interfaces.get_mut(id).map(|it| &mut it.tags), "InvalidNetworkInterfaceID.NotFound")
         }
-        "dopt" => (
-            Some(&mut region.ec2.dhcp_options_tags).filter(|_| region.ec2.dhcp_options == id),
-            "InvalidDhcpOptionID.NotFound",
-        ),
+        "dopt" if region.ec2.dhcp_options == id => {
+            (Some(&mut region.ec2.dhcp_options_tags), "InvalidDhcpOptionID.NotFound")
+        }
+        "dopt" => (region.ec2.dhcp_option_sets.get_mut(id).map(|it| &mut it.tags), "InvalidDhcpOptionID.NotFound"),
+        "pl" => (region.ec2.prefix_lists.get_mut(id).map(|it| &mut it.tags), "InvalidPrefixListID.NotFound"),
+        "vpce" => (region.ec2.vpc_endpoints.get_mut(id).map(|it| &mut it.tags), "InvalidVpcEndpointId.NotFound"),
+        "fl" => (region.ec2.flow_logs.get_mut(id).map(|it| &mut it.tags), "InvalidFlowLogId.NotFound"),
+        "pg" => {
+            let mut groups = region.ec2.placement_groups.values_mut();
+            (groups.find(|it| it.id == id).map(|it| &mut it.tags), "InvalidPlacementGroup.Unknown")
+        }
         _ => (None, "InvalidID"),
     };
     found.ok_or_else(|| ApiError::new(code, format!("The ID '{id}' is not valid or does not exist")))
@@ -132,12 +136,15 @@ fn all_tags(region: &Region) -> Vec<Tagged<'_>> {
         owners.extend(group.rules.iter().map(|(id, rule)| (id.as_str(), "security-group-rule", &rule.tags)));
     }
     owners.extend(region.ec2.images.values().map(|it| (it.id.as_str(), "image", &it.tags)));
+    owners.extend(region.ec2.volumes.values().map(|it| (it.id.as_str(), "volume", &it.tags)));
     owners.extend(region.ec2.snapshots.values().map(|it| (it.id.as_str(), "snapshot", &it.tags)));
     owners.extend(region.ec2.launch_templates.values().map(|it| (it.id.as_str(), "launch-template", &it.tags)));
     owners.extend(region.ec2.key_pairs.values().map(|it| (it.id.as_str(), "key-pair", &it.tags)));
     owners.extend(region.ec2.vpcs.values().map(|it| (it.id.as_str(), "vpc", &it.tags)));
     owners.extend(region.ec2.subnets.values().map(|it| (it.id.as_str(), "subnet", &it.tags)));
     owners.extend(region.ec2.internet_gateways.values().map(|it| (it.id.as_str(), "internet-gateway", &it.tags)));
+    let egress_only = region.ec2.egress_only_gateways.values();
+    owners.extend(egress_only.map(|it| (it.id.as_str(), "egress-only-internet-gateway", &it.tags)));
     owners.extend(region.ec2.route_tables.values().map(|it| (it.id.as_str(), "route-table", &it.tags)));
     owners.extend(region.ec2.nat_gateways.values().map(|it| (it.id.as_str(), "natgateway", &it.tags)));
     owners.extend(region.ec2.addresses.values().map(|it| (it.allocation_id.as_str(), "elastic-ip", &it.tags)));
@@ -145,6 +152,11 @@ fn all_tags(region: &Region) -> Vec<Tagged<'_>> {
     owners.extend(region.ec2.network_acls.values().map(|it| (it.id.as_str(), "network-acl", &it.tags)));
     let interfaces = region.ec2.network_interfaces.values();
     owners.extend(interfaces.map(|it| (it.id.as_str(), "network-interface", &it.tags)));
+    owners.extend(region.ec2.dhcp_option_sets.values().map(|it| (it.id.as_str(), "dhcp-options", &it.tags)));
+    owners.extend(region.ec2.prefix_lists.values().map(|it| (it.id.as_str(), "prefix-list", &it.tags)));
+    owners.extend(region.ec2.vpc_endpoints.values().map(|it| (it.id.as_str(), "vpc-endpoint", &it.tags)));
+    owners.extend(region.ec2.flow_logs.values().map(|it| (it.id.as_str(), "vpc-flow-log", &it.tags)));
+    owners.extend(region.ec2.placement_groups.values().map(|it| (it.id.as_str(), "placement-group", &it.tags)));
     owners.push((&region.ec2.dhcp_options, "dhcp-options", &region.ec2.dhcp_options_tags));
     let all = owners.into_iter().flat_map(|(id, kind, tags)| {
         tags.iter().map(move |(key, value)| Tagged {

@@ -1,11 +1,14 @@
 //! VPCs.
 
-use super::{Ec2Operation, Located, TAG_SPECIFICATIONS, check_id, needed, not_honoured, resource, select, tags_for};
+use super::{
+    Ec2Operation, Located, TAG_SPECIFICATIONS, check_id, needed, not_honoured, range_association, resource, select,
+    tags_for,
+};
 use crate::model::Cloud;
 use crate::model::cidr::Cidr;
 use crate::model::ec2::peering::PeeringState;
 use crate::model::ec2::vpc;
-use crate::model::ec2::vpc::Vpc;
+use crate::model::ec2::vpc::{RangeAssociation, Vpc};
 use crate::model::{ACCOUNT, Region};
 use crate::services::tags;
 use crate::services::{Call, Operation};
@@ -16,7 +19,10 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
     Operation::writes(
         "CreateVpc",
         create,
-        &[&["CidrBlock", "InstanceTenancy", "AmazonProvidedIpv6CidrBlock"], TAG_SPECIFICATIONS],
+        &[
+            &["CidrBlock", "InstanceTenancy", "AmazonProvidedIpv6CidrBlock", "Ipv6CidrBlockNetworkBorderGroup"],
+            TAG_SPECIFICATIONS,
+        ],
     )
     .on(&[resource::NEW_VPC]),
     Operation::writes("DeleteVpc", delete, &[&["VpcId"]]).on(&[resource::VPC]),
@@ -39,26 +45,37 @@ const RESERVED: [&str; 4] = ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let cidr = parse_cidr(params, "CidrBlock")?;
-    let reserved = RESERVED.into_iter().filter_map(Cidr::parse).any(|range| range.overlaps(cidr));
-    if reserved || !(16..=28).contains(&cidr.bits()) {
-        return Err(ApiError::new("InvalidVpc.Range", format!("The CIDR '{cidr}' is invalid.")));
-    }
+    check_range(cidr)?;
     let tenancy = params.optional("InstanceTenancy").unwrap_or("default");
     if tenancy != "default" {
         return Err(not_honoured(format!("VPCs of the local cloud have the tenancy 'default', not '{tenancy}'")));
     }
-    if params.flag("AmazonProvidedIpv6CidrBlock")? {
-        return Err(not_honoured("VPCs of the local cloud have no IPv6 addresses"));
-    }
+    range_association::check_border_group(params, call.region)?;
+    let ipv6 = params.flag("AmazonProvidedIpv6CidrBlock")?.then(range_association::provided_range);
     let tags = tags_for(params, "vpc")?;
     let region = cloud.region_mut(call.region)?;
-    if region.ec2.vpcs.len() >= LIMIT {
-        return Err(ApiError::new("VpcLimitExceeded", "The maximum number of VPCs has been reached."));
-    }
-    let vpc = Vpc { tags, ..Vpc::new(&cidr.to_string()) };
+    check_limit(region)?;
+    let vpc = Vpc { tags, ipv6: ipv6.into_iter().collect(), ..Vpc::new(&cidr.to_string()) };
     let answer = Node::new().with("vpc", render(region, &vpc, "pending"));
     vpc::add_vpc(region, vpc);
     Ok(answer)
+}
+
+/// Refuses ranges that AWS reserves, and those with too many or too few addresses.
+pub(super) fn check_range(cidr: Cidr) -> Outcome<()> {
+    let reserved = RESERVED.into_iter().filter_map(Cidr::parse).any(|range| range.overlaps(cidr));
+    if reserved || !(16..=28).contains(&cidr.bits()) {
+        return Err(ApiError::new("InvalidVpc.Range", format!("The CIDR '{cidr}' is invalid.")));
+    }
+    Ok(())
+}
+
+/// Checks that the region may have another VPC.
+pub(super) fn check_limit(region: &Region) -> Outcome<()> {
+    if region.ec2.vpcs.len() >= LIMIT {
+        return Err(ApiError::new("VpcLimitExceeded", "The maximum number of VPCs has been reached."));
+    }
+    Ok(())
 }
 
 fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
@@ -92,6 +109,8 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 fn is_needed(region: &Region, id: &str) -> bool {
     region.ec2.subnets.values().any(|subnet| subnet.vpc_id == id)
         || region.internet_gateway_of(id).is_some()
+        || region.ec2.vpc_endpoints.values().any(|endpoint| endpoint.vpc_id == id)
+        || region.ec2.egress_only_gateways.values().any(|gateway| gateway.vpc_id == id)
         || region.ec2.nat_gateways.values().any(|gateway| gateway.vpc_id == id && !gateway.state.is_over())
         || region.ec2.route_tables.values().any(|table| table.vpc_id == id && !table.is_main())
         || region.ec2.network_acls.values().any(|acl| acl.vpc_id == id && !acl.default)
@@ -105,10 +124,14 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         ("vpc-id", |it| vec![it.item.id.clone()]),
         ("cidr", |it| vec![it.item.cidr.clone()]),
         ("cidr-block", |it| vec![it.item.cidr.clone()]),
-        ("cidr-block-association.cidr-block", |it| vec![it.item.cidr.clone()]),
-        ("cidr-block-association.association-id", |it| vec![association_id(it.item)]),
+        ("cidr-block-association.cidr-block", |it| ranges(it.item).into_iter().map(|own| own.cidr).collect()),
+        ("cidr-block-association.association-id", |it| ranges(it.item).into_iter().map(|own| own.id).collect()),
+        ("ipv6-cidr-block-association.ipv6-cidr-block", |it| it.item.ipv6.iter().map(|own| own.cidr.clone()).collect()),
+        ("ipv6-cidr-block-association.association-id", |it| it.item.ipv6.iter().map(|own| own.id.clone()).collect()),
+        ("ipv6-cidr-block-association.ipv6-pool", |it| it.item.ipv6.iter().map(|_| "Amazon".to_owned()).collect()),
+        ("ipv6-cidr-block-association.state", |it| it.item.ipv6.iter().map(|_| "associated".to_owned()).collect()),
         ("cidr-block-association.state", |_| vec!["associated".to_owned()]),
-        ("dhcp-options-id", |it| vec![it.region.ec2.dhcp_options.clone()]),
+        ("dhcp-options-id", |it| vec![it.region.dhcp_options_of(it.item).to_owned()]),
         ("is-default", |it| vec![it.item.default.to_string()]),
         ("isDefault", |it| vec![it.item.default.to_string()]),
         ("owner-id", |_| vec![ACCOUNT.to_owned()]),
@@ -187,22 +210,28 @@ pub(super) fn not_found(id: &str) -> ApiError {
     ApiError::new("InvalidVpcID.NotFound", format!("The vpc ID '{id}' does not exist"))
 }
 
-fn association_id(vpc: &Vpc) -> String {
+/// Returns the IPv4 ranges with their associations, the primary one first.
+fn ranges(vpc: &Vpc) -> Vec<RangeAssociation> {
+    let primary = RangeAssociation { id: association_id(vpc), cidr: vpc.cidr.clone() };
+    std::iter::once(primary).chain(vpc.secondary.iter().cloned()).collect()
+}
+
+/// Returns the id of the association of the primary range.
+pub(super) fn association_id(vpc: &Vpc) -> String {
     vpc.id.replacen("vpc-", "vpc-cidr-assoc-", 1)
 }
 
-fn render(region: &Region, vpc: &Vpc, state: &str) -> Node {
-    let association = Node::new()
-        .with("associationId", association_id(vpc))
-        .with("cidrBlock", &vpc.cidr)
-        .with("cidrBlockState", Node::new().with("state", "associated"));
+pub(super) fn render(region: &Region, vpc: &Vpc, state: &str) -> Node {
+    let ranges = ranges(vpc);
+    let ipv6 = vpc.ipv6.iter().map(|own| range_association::render_ipv6(region, own, "associated"));
     Node::new()
         .with("vpcId", &vpc.id)
         .with("ownerId", ACCOUNT)
         .with("state", state)
         .with("cidrBlock", &vpc.cidr)
-        .list("cidrBlockAssociationSet", [association])
-        .with("dhcpOptionsId", &region.ec2.dhcp_options)
+        .list("cidrBlockAssociationSet", ranges.iter().map(|own| range_association::render(own, "associated")))
+        .list("ipv6CidrBlockAssociationSet", ipv6)
+        .with("dhcpOptionsId", region.dhcp_options_of(vpc))
         .with("instanceTenancy", "default")
         .with("isDefault", vpc.default)
         .with("tagSet", tags::set(&vpc.tags))

@@ -49,7 +49,7 @@ impl Config {
     pub(super) fn of_router(vpc: &Vpc, links: &Links, tables: &BTreeMap<String, u32>) -> Config {
         let mut config = Config::default();
         config.addresses.extend([METADATA, RESOLVER, vpc.resolver()]);
-        config.routes.insert((MAIN_TABLE, vpc.range), Hop::Blackhole);
+        config.routes.extend(vpc.ranges().map(|range| ((MAIN_TABLE, range), Hop::Blackhole)));
         config.rules.insert(Rule { priority: MAIN_PRIORITY, input: None, action: Action::Table(MAIN_TABLE) });
         config.rules.insert(Rule { priority: DROP_PRIORITY, input: None, action: Action::Blackhole });
         for (id, interface) in &vpc.interfaces {

@@ -98,6 +98,7 @@ fn examine() -> Result<(), Reason> {
 fn sample() -> (Vpc, Links, std::collections::BTreeMap<String, u32>) {
     let mut vpc = Vpc {
         range: Cidr::of(Ipv4Addr::new(10, 0, 0, 0)),
+        more_ranges: Vec::new(),
         domain: String::new(),
         has_resolver: true,
         internet_gateway: Some("igw".to_owned()),

@@ -133,6 +133,8 @@ fn render(group: &SecurityGroup, egress: bool) -> Vec<Value> {
         let peer = match &rule.peer {
             Peer::Ipv4(_) => "CidrIp",
             Peer::Ipv6(_) => "CidrIpv6",
+            Peer::PrefixList(_) if egress => "DestinationPrefixListId",
+            Peer::PrefixList(_) => "SourcePrefixListId",
             Peer::Group(_) if egress => "DestinationSecurityGroupId",
             Peer::Group(_) => "SourceSecurityGroupId",
         };
