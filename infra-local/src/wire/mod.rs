@@ -8,6 +8,7 @@ pub(crate) mod filter;
 pub(crate) mod members;
 pub(crate) mod query;
 pub(crate) mod shape;
+mod sigv2;
 pub(crate) mod sigv4;
 pub(crate) mod xml;
 
