@@ -221,7 +221,7 @@ const FOLDERS: &[(&str, &str, &[&[&str]])] = &[
         "infra-local/src/lib.rs",
         "domain",
         &[
-            &["elbv2", "machine", "mariadb", "names", "postgres", "ssm"],
+            &["elbv2", "machine", "mariadb", "names", "postgres", "s3", "ssm"],
             &["autoscaling", "ec2", "rds"],
             &["network"],
             &["dns"],
@@ -255,6 +255,7 @@ const FOLDERS: &[(&str, &str, &[&[&str]])] = &[
                 "postgres",
                 "proxy",
                 "resolver",
+                "s3",
                 "fabric_testing",
             ],
             &["engine"],

@@ -442,7 +442,8 @@ def buckets():
     s3.put_object(Bucket=name, Key="k", Body=b"x")
     with refused("BucketNotEmpty"):
         s3.delete_bucket(Bucket=name)
-    s3.delete_object(Bucket=name, Key="k")
+    for version in s3.list_object_versions(Bucket=name)["Versions"]:
+        s3.delete_object(Bucket=name, Key="k", VersionId=version["VersionId"])
     s3.delete_bucket(Bucket=name)
     ohio.delete_bucket(Bucket=f"{name}-ohio")
     with refused("NoSuchBucket"):
@@ -481,7 +482,7 @@ def objects():
         s3.put_object(Bucket=name, Key="sum", Body=body, ChecksumSHA256=base64.b64encode(bytes(32)).decode())
     with refused("BadDigest"):
         s3.put_object(Bucket=name, Key="sum", Body=body, ContentMD5=base64.b64encode(bytes(16)).decode())
-    with refused("NotImplemented"):
+    with refused("AccessControlListNotSupported"):
         s3.put_object(Bucket=name, Key="sum", Body=body, ACL="public-read")
 
     # Conditional writes, which the state store needs.

@@ -9,6 +9,7 @@
 //! - [`network`]: VPCs, interfaces, routes and rules as plain data, and which connections they permit
 //! - [`postgres`]: the PostgreSQL that this machine has
 //! - [`rds`]: parameters of database servers
+//! - [`s3`]: configuration documents of buckets, lifecycle rules
 //! - [`ssm`]: values of parameters
 
 pub(crate) mod autoscaling;
@@ -21,4 +22,5 @@ pub(crate) mod names;
 pub(crate) mod network;
 pub(crate) mod postgres;
 pub(crate) mod rds;
+pub(crate) mod s3;
 pub(crate) mod ssm;

@@ -19,6 +19,24 @@ pub(crate) struct Settings {
     pub(crate) encryption: Encryption,
     #[serde(default)]
     pub(crate) cors: Vec<CorsRule>,
+    /// Documents of the other configurations by their kind: the XML of S3's API, and the JSON of the bucket policy.
+    #[serde(default)]
+    pub(crate) configurations: BTreeMap<String, String>,
+    /// Grants besides the owner's.
+    #[serde(default)]
+    pub(crate) acl: Vec<Grant>,
+}
+
+impl Settings {
+    /// Returns whether a new object gets a version id of its own.
+    pub(crate) fn keeps_versions(&self) -> bool {
+        self.versioning.as_deref() == Some("Enabled")
+    }
+
+    /// Returns whether the bucket may contain several versions of an object: versioning is or was enabled.
+    pub(crate) fn is_versioned(&self) -> bool {
+        self.versioning.is_some()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,8 +62,8 @@ impl Default for Encryption {
     }
 }
 
-/// Description of an object; a file in `meta`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Description of a version of an object, or a delete marker; a file in `meta`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Object {
     pub(crate) key: String,
     pub(crate) blob: Blob,
@@ -53,6 +71,83 @@ pub(crate) struct Object {
     pub(crate) headers: Headers,
     pub(crate) encryption: Encryption,
     pub(crate) tags: Tags,
+    /// `None` for the version `null`, which a bucket has whose versioning is not enabled.
+    #[serde(default)]
+    pub(crate) version_id: Option<String>,
+    /// Position among the versions of the key; the newest version has the greatest.
+    #[serde(default)]
+    pub(crate) sequence: u64,
+    #[serde(default)]
+    pub(crate) delete_marker: bool,
+    /// `None` for `STANDARD`.
+    #[serde(default)]
+    pub(crate) storage_class: Option<String>,
+    /// Parts of the multipart upload that created the object, in their order.
+    #[serde(default)]
+    pub(crate) parts: Vec<CompletedPart>,
+    /// Id of the multipart upload that created the object, by which a repeated completion is recognised.
+    #[serde(default)]
+    pub(crate) upload: Option<String>,
+    #[serde(default)]
+    pub(crate) lock: Lock,
+    /// Grants besides the owner's.
+    #[serde(default)]
+    pub(crate) acl: Vec<Grant>,
+}
+
+impl Object {
+    /// Returns the version id as the API writes it.
+    pub(crate) fn version(&self) -> &str {
+        self.version_id.as_deref().unwrap_or("null")
+    }
+
+    /// Returns the storage class as the API writes it.
+    pub(crate) fn storage_class(&self) -> &str {
+        self.storage_class.as_deref().unwrap_or("STANDARD")
+    }
+}
+
+/// A part of a completed multipart upload.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct CompletedPart {
+    pub(crate) number: i32,
+    pub(crate) size: u64,
+    /// Checksums in base64, as those of [`Blob`].
+    #[serde(default)]
+    pub(crate) checksums: BTreeMap<String, String>,
+}
+
+/// Retention and legal hold of a version, which prevent its deletion.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Lock {
+    pub(crate) retention: Option<Retention>,
+    pub(crate) legal_hold: Option<bool>,
+}
+
+/// Retention of a version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Retention {
+    /// `GOVERNANCE` or `COMPLIANCE`.
+    pub(crate) mode: String,
+    pub(crate) until: DateTime<Utc>,
+}
+
+/// A grant of an access control list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Grant {
+    pub(crate) grantee: Grantee,
+    /// `READ`, `WRITE`, `READ_ACP`, `WRITE_ACP` or `FULL_CONTROL`.
+    pub(crate) permission: String,
+}
+
+/// The account or group that receives a grant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Grantee {
+    /// Canonical id of an account.
+    Account(String),
+    /// URI of a predefined group.
+    Group(String),
 }
 
 /// Content on disk.
@@ -78,16 +173,33 @@ pub(crate) struct Headers {
     pub(crate) content_language: Option<String>,
     pub(crate) content_disposition: Option<String>,
     pub(crate) cache_control: Option<String>,
+    pub(crate) expires: Option<String>,
+    pub(crate) website_redirect: Option<String>,
     pub(crate) metadata: BTreeMap<String, String>,
 }
 
-/// A multipart upload in progress.
+/// A multipart upload in progress; a file in `uploads`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Upload {
-    pub(crate) key: String,
-    pub(crate) headers: Headers,
-    pub(crate) encryption: Encryption,
-    pub(crate) tags: Tags,
-    pub(crate) parts: BTreeMap<i32, Blob>,
+    pub(crate) initiated: DateTime<Utc>,
+    /// ARN of the identity that began the upload.
+    pub(crate) initiator: String,
+    /// The object without its content.
+    pub(crate) object: Object,
+    /// Checksum algorithm of the parts: `crc32`, `sha256`…
+    pub(crate) algorithm: Option<String>,
+    /// True when the checksum is that of the parts' checksums.
+    pub(crate) composite: bool,
+    /// Parts by their numbers, each a file beside the upload's.
+    #[serde(skip)]
+    pub(crate) parts: BTreeMap<i32, Part>,
+}
+
+/// A part of a multipart upload in progress.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Part {
+    pub(crate) blob: Blob,
+    pub(crate) modified: DateTime<Utc>,
 }
 
 /// A rule of a bucket's CORS configuration.

@@ -28,6 +28,7 @@ pub(crate) mod proxy;
 pub(crate) mod public_address;
 pub(crate) mod rds;
 pub(crate) mod resolver;
+pub(crate) mod s3;
 pub(crate) mod server_home;
 pub(crate) mod service;
 pub(crate) mod session;

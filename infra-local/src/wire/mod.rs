@@ -10,6 +10,7 @@ pub(crate) mod members;
 pub(crate) mod query;
 pub(crate) mod services;
 pub(crate) mod shape;
+mod sigv2;
 pub(crate) mod sigv4;
 pub(crate) mod xml;
 

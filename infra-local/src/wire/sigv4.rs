@@ -13,6 +13,7 @@ use hyper::{HeaderMap, Uri};
 use sha2::{Digest as _, Sha256};
 
 use super::error::{ApiError, Outcome};
+use super::sigv2;
 
 /// Placeholder for the digest of an unsigned body.
 pub(crate) const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
@@ -25,7 +26,9 @@ const SKEW: Duration = Duration::minutes(15);
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
-/// The credential scope of a request.
+const TIMESTAMP: &str = "%Y%m%dT%H%M%SZ";
+
+/// The credential scope of a request. In Signature Version 2 it consists of the access key; see [`Scope::is_regional`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Scope {
     pub(crate) access_key: String,
@@ -41,7 +44,7 @@ pub(crate) struct Signed {
     pub(crate) scope: Scope,
     /// The token of temporary credentials.
     pub(crate) session_token: Option<String>,
-    /// `20250101T000000Z`
+    /// `20250101T000000Z`, or the expiration of a URL of Signature Version 2 in seconds since 1970.
     timestamp: String,
     /// Lifetime of a presigned URL.
     expires: Option<Duration>,
@@ -68,6 +71,14 @@ impl SignedPolicy {
         let field = |name: &str| {
             fields.get(name).ok_or_else(|| malformed(&format!("the form has no field {name} before its file")))
         };
+        if let (false, Some(key)) = (fields.contains_key("x-amz-algorithm"), fields.get("awsaccesskeyid")) {
+            return Ok(SignedPolicy {
+                scope: Scope::of_key(key),
+                session_token: fields.get("x-amz-security-token").cloned(),
+                policy: field("policy")?.clone(),
+                signature: field("signature")?.clone(),
+            });
+        }
         if field("x-amz-algorithm")? != ALGORITHM {
             return Err(malformed("the form's x-amz-algorithm is not AWS4-HMAC-SHA256"));
         }
@@ -81,6 +92,10 @@ impl SignedPolicy {
 
     /// Returns whether the policy is signed with this secret.
     pub(crate) fn check(&self, secret: &str) -> Result<(), BadSignature> {
+        if !self.scope.is_regional() {
+            let is_right = sigv2::verifies(secret, &self.policy, &self.signature);
+            return if is_right { Ok(()) } else { Err(BadSignature::Wrong) };
+        }
         let given = hex::decode(&self.signature).map_err(|_| BadSignature::Wrong)?;
         let mac = keyed(&self.scope.signing_key(secret)).chain_update(&self.policy);
         mac.verify_slice(&given).map_err(|_| BadSignature::Wrong)
@@ -109,6 +124,9 @@ impl Signed {
             form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
         if query.contains_key("X-Amz-Credential") {
             return Signed::from_query(&query);
+        }
+        if query.contains_key("AWSAccessKeyId") {
+            return Signed::from_query_of_version_2(&query);
         }
         let message = "Request is missing Authentication Token: sign it with AWS Signature Version 4 and the key that `stack local env` prints";
         Err(ApiError::new("MissingAuthenticationToken", message).with_status(403))
@@ -156,10 +174,46 @@ impl Signed {
         })
     }
 
+    fn from_query_of_version_2(query: &BTreeMap<String, String>) -> Outcome<Signed> {
+        let field = |name: &str| {
+            query.get(name).cloned().ok_or_else(|| {
+                ApiError::new(
+                    "AccessDenied",
+                    "Query-string authentication requires the Signature, Expires and AWSAccessKeyId parameters",
+                )
+                .with_status(403)
+            })
+        };
+        let token = query.iter().find(|(name, _)| name.eq_ignore_ascii_case("x-amz-security-token"));
+        Ok(Signed {
+            scope: Scope::of_key(&field("AWSAccessKeyId")?),
+            session_token: token.map(|(_, value)| value.clone()),
+            timestamp: field("Expires")?,
+            expires: None,
+            headers: Vec::new(),
+            signature: field("Signature")?,
+        })
+    }
+
+    /// Returns the age of the signature, or `None` if it does not contain the time at which it was created.
+    pub(crate) fn age(&self, now: DateTime<Utc>) -> Option<Duration> {
+        let signed = NaiveDateTime::parse_from_str(&self.timestamp, TIMESTAMP).ok()?;
+        Some(now - signed.and_utc())
+    }
+
+    /// Returns whether the signature is part of the URL.
+    pub(crate) fn is_presigned(&self) -> bool {
+        self.expires.is_some() || !self.scope.is_regional()
+    }
+
     /// Checks that the request was signed recently, or that its presigned URL has not expired.
     pub(crate) fn check_time(&self, now: DateTime<Utc>) -> Result<(), BadSignature> {
-        let signed =
-            NaiveDateTime::parse_from_str(&self.timestamp, "%Y%m%dT%H%M%SZ").map_err(|_| BadSignature::Wrong)?;
+        if !self.scope.is_regional() {
+            let expires = self.timestamp.parse().ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0));
+            let expires = expires.ok_or(BadSignature::Wrong)?;
+            return if now > expires { Err(BadSignature::Expired) } else { Ok(()) };
+        }
+        let signed = NaiveDateTime::parse_from_str(&self.timestamp, TIMESTAMP).map_err(|_| BadSignature::Wrong)?;
         let signed = signed.and_utc();
         match self.expires {
             Some(expires) if now > signed + expires => Err(BadSignature::Expired),
@@ -172,6 +226,10 @@ impl Signed {
     /// Checks that the signature was computed with this secret; `payload` is the digest of the body in hexadecimal
     /// digits, or its placeholder.
     pub(crate) fn check(&self, secret: &str, request: &Parts, payload: &str) -> Result<(), BadSignature> {
+        if !self.scope.is_regional() {
+            let is_right = sigv2::verifies_url(secret, request, &self.timestamp, &self.signature);
+            return if is_right { Ok(()) } else { Err(BadSignature::Wrong) };
+        }
         let scope = self.scope.text();
         let canonical = self.canonical_request(request, payload).ok_or(BadSignature::Wrong)?;
         let digest = hex::encode(Sha256::digest(canonical));
@@ -216,6 +274,21 @@ impl Scope {
                 "Credential must have 5 slash-delimited elements: access key, date, region, service, aws4_request",
             )),
         }
+    }
+
+    /// Returns the scope of a signature of version 2, which only S3 accepts.
+    fn of_key(access_key: &str) -> Scope {
+        Scope {
+            access_key: access_key.to_owned(),
+            date: String::new(),
+            region: "us-east-1".to_owned(),
+            service: "s3".to_owned(),
+        }
+    }
+
+    /// Returns whether the signature covers a region. One of version 2 does not.
+    pub(crate) fn is_regional(&self) -> bool {
+        !self.date.is_empty()
     }
 
     fn text(&self) -> String {
@@ -396,6 +469,18 @@ mod tests {
         .parse()
         .unwrap();
         assert_eq!(Signed::of(&HeaderMap::new(), &uri).unwrap().scope.service, "s3");
+    }
+
+    #[test]
+    fn urls_of_version_2_expire_at_their_time() {
+        let uri: Uri = "/b/k?AWSAccessKeyId=K&Signature=c2ln&Expires=1700000000".parse().unwrap();
+        let signed = Signed::of(&HeaderMap::new(), &uri).unwrap();
+        assert!(signed.is_presigned() && !signed.scope.is_regional());
+        let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
+        assert_eq!(signed.check_time(at(1_700_000_000)), Ok(()));
+        assert_eq!(signed.check_time(at(1_700_000_001)), Err(BadSignature::Expired));
+        let parts = Request::get(uri).body(()).unwrap().into_parts().0;
+        assert_eq!(signed.check(SECRET, &parts, UNSIGNED_PAYLOAD), Err(BadSignature::Wrong));
     }
 
     #[test]

@@ -125,7 +125,7 @@ impl Server {
                     secret.and_then(|secret| signed.chunks(secret, &payload))
                 });
                 let request = Request::from_parts(head, body);
-                let (answer, traced) = self.s3.answer(request, &signed.scope, identity, chunks, request_id).await;
+                let (answer, traced) = self.s3.answer(request, signed, identity, chunks, request_id).await;
                 recording.object_store(traced);
                 answer
             }

@@ -1,9 +1,21 @@
 //! Conditions of reads and writes: ETags and dates.
 
+use hyper::header::{ETAG, HeaderMap, LAST_MODIFIED};
 use s3s::dto::{ETagCondition, Timestamp};
 use s3s::{S3Result, s3_error};
 
-use super::service::timestamp;
+use super::service::{http_date, timestamp};
+
+/// Refuses conditions that S3 does not offer for writes: `If-Match: *`, and `If-None-Match` with an ETag.
+pub(super) fn check_write_headers(
+    if_match: Option<&ETagCondition>,
+    if_none_match: Option<&ETagCondition>,
+) -> S3Result<()> {
+    if matches!(if_match, Some(ETagCondition::Any)) || matches!(if_none_match, Some(ETagCondition::ETag(_))) {
+        return Err(s3_error!(NotImplemented, "A header you provided implies functionality that is not implemented"));
+    }
+    Ok(())
+}
 
 /// Checks `If-Match` and `If-None-Match` of writes.
 pub(super) fn write_conditions(
@@ -47,7 +59,15 @@ pub(super) fn read_conditions(
         (None, Some(since)) => modified <= *since,
         (None, None) => false,
     };
-    if unchanged { Err(s3_error!(NotModified)) } else { Ok(()) }
+    if !unchanged {
+        return Ok(());
+    }
+    let mut error = s3_error!(NotModified);
+    let mut headers = HeaderMap::new();
+    headers.extend(format!("\"{}\"", object.blob.e_tag).parse().ok().map(|value| (ETAG, value)));
+    headers.extend(http_date(&modified).parse().ok().map(|value| (LAST_MODIFIED, value)));
+    error.set_headers(headers);
+    Err(error)
 }
 
 fn matches(condition: &ETagCondition, object: &crate::model::s3::Object) -> bool {

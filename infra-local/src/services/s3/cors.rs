@@ -147,28 +147,49 @@ impl Store {
 }
 
 impl Service {
-    pub(super) fn cors_configuration(
+    pub(super) fn get_bucket_cors(
         &self,
-        request: &S3Request<GetBucketCorsInput>,
+        request: S3Request<GetBucketCorsInput>,
     ) -> S3Result<S3Response<GetBucketCorsOutput>> {
-        let rules = self.settings(request, &request.input.bucket)?.cors;
+        let rules = self.settings(&request, &request.input.bucket)?.cors;
         if rules.is_empty() {
-            return Err(s3_error!(NoSuchCORSConfiguration, "The CORS configuration does not exist"));
+            return Err(super::documents::not_found(
+                "NoSuchCORSConfiguration",
+                "The CORS configuration does not exist",
+            ));
         }
-        let rules = rules.into_iter().map(CorsRule::render).collect();
-        Ok(S3Response::new(GetBucketCorsOutput { cors_rules: Some(rules) }))
+        let cors_rules = Some(rules.into_iter().map(CorsRule::render).collect());
+        Ok(S3Response::new(GetBucketCorsOutput { cors_rules }))
     }
 
-    pub(super) fn set_cors<T>(&self, request: &S3Request<T>, bucket: &str, rules: Vec<CORSRule>) -> S3Result<()> {
-        self.settings(request, bucket)?;
+    pub(super) fn put_bucket_cors(
+        &self,
+        request: S3Request<PutBucketCorsInput>,
+    ) -> S3Result<S3Response<PutBucketCorsOutput>> {
+        self.settings(&request, &request.input.bucket)?;
+        let input = request.input;
+        let rules = input.cors_configuration.cors_rules;
+        if rules.is_empty() {
+            return Err(super::documents::malformed());
+        }
         if rules.len() > RULES_LIMIT {
             return Err(s3_error!(
                 InvalidRequest,
                 "The number of CORS rules should not exceed allowed limit of {RULES_LIMIT} rules."
             ));
         }
-        let rules = rules.into_iter().map(CorsRule::parse).collect::<S3Result<Vec<CorsRule>>>()?;
-        self.objects().change_settings(bucket, |settings| settings.cors = rules)
+        let rules = rules.into_iter().map(CorsRule::parse).collect::<S3Result<Vec<_>>>()?;
+        self.objects().change_settings(&input.bucket, |settings| settings.cors = rules)?;
+        Ok(S3Response::new(PutBucketCorsOutput::default()))
+    }
+
+    pub(super) fn delete_bucket_cors(
+        &self,
+        request: S3Request<DeleteBucketCorsInput>,
+    ) -> S3Result<S3Response<DeleteBucketCorsOutput>> {
+        self.settings(&request, &request.input.bucket)?;
+        self.objects().change_settings(&request.input.bucket, |settings| settings.cors = Vec::new())?;
+        Ok(S3Response::new(DeleteBucketCorsOutput::default()))
     }
 }
 

@@ -19,12 +19,13 @@ use hyper::{Method, Request, Response, StatusCode};
 use multer::{Field, Multipart};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use quick_xml::escape::escape;
-use s3s::dto::TagSet;
+use s3s::dto::{TagSet, Tagging};
+use s3s::xml::{Deserialize as _, Deserializer};
 use serde_json::Value;
 
 use super::chunked::Trailers;
 use super::trace::{Trace, Traced};
-use super::{Context, Store, bucket_of, failure};
+use super::{Authentication, Context, Store, bucket_of, failure, signature_version};
 use crate::access::Identity;
 use crate::wire::body::RequestBody;
 use crate::wire::sigv4::SignedPolicy;
@@ -37,7 +38,7 @@ const FIELDS_LIMIT: u64 = 64 * 1024;
 const KEY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// Fields that the policy need not contain.
-const FREE_FIELDS: &[&str] = &["policy", "x-amz-signature", "file"];
+const FREE_FIELDS: &[&str] = &["policy", "x-amz-signature", "file", "awsaccesskeyid", "signature"];
 
 /// Returns whether a request is an upload by a form.
 pub(crate) fn is_form(method: &Method, headers: &HeaderMap) -> bool {
@@ -86,10 +87,16 @@ impl Store {
         form.limit.store(u64::MAX, Ordering::Relaxed);
         let put = put_request(&bucket, &key, &fields, content.into_body())?;
         let context = Context {
-            region: signed.scope.region,
+            region: self.region(&signed.scope, &bucket),
             identity,
             trailers: Trailers::default(),
             bucket_tags: TagSet::new(),
+            authentication: Authentication {
+                kind: "POST",
+                version: signature_version(&signed.scope),
+                age: None,
+                content_sha256: None,
+            },
             trace: trace.clone(),
         };
         let stored = self.call(put, context, request_id).await;
@@ -270,7 +277,12 @@ fn put_request(bucket: &str, key: &str, fields: &Fields, body: s3s::Body) -> Out
     for (name, value) in fields {
         let header = match name.as_str() {
             "acl" => "x-amz-acl",
-            "tagging" => return Err(unsupported("tagging")),
+            "tagging" => {
+                let tags =
+                    HeaderValue::from_str(&tagging(value)?).map_err(|_| invalid("the tags cannot be a header"))?;
+                request.headers_mut().insert("x-amz-tagging", tags);
+                continue;
+            }
             "cache-control" | "content-type" | "content-disposition" | "content-encoding" | "expires" => name,
             "x-amz-algorithm" | "x-amz-credential" | "x-amz-date" | "x-amz-signature" | "x-amz-security-token" => {
                 continue;
@@ -283,6 +295,20 @@ fn put_request(bucket: &str, key: &str, fields: &Fields, body: s3s::Body) -> Out
         request.headers_mut().insert(header, value);
     }
     Ok(request)
+}
+
+/// Converts the XML of the field `tagging` to the form of the header `x-amz-tagging`.
+fn tagging(xml: &str) -> Outcome<String> {
+    let malformed = |_| {
+        let message = "The XML you provided was not well-formed or did not validate against our published schema";
+        ApiError::new("MalformedXML", message)
+    };
+    let tagging = Tagging::deserialize(&mut Deserializer::new(xml.as_bytes())).map_err(malformed)?;
+    let mut header = form_urlencoded::Serializer::new(String::new());
+    for tag in tagging.tag_set {
+        header.append_pair(&tag.key.unwrap_or_default(), &tag.value.unwrap_or_default());
+    }
+    Ok(header.finish())
 }
 
 /// Returns the response that the form requested by `success_action_redirect` or `success_action_status`.
@@ -324,6 +350,10 @@ fn answer(bucket: &str, key: &str, fields: &Fields, stored: &HeaderMap, request_
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
     }
     headers.insert("etag", e_tag);
+    let copied = ["x-amz-version-id", "x-amz-server-side-encryption", "x-amz-expiration"];
+    for name in copied {
+        headers.extend(stored.get(name).map(|value| (HeaderName::from_static(name), value.clone())));
+    }
     if let Ok(id) = HeaderValue::from_str(request_id) {
         headers.insert("x-amz-request-id", id);
     }
@@ -347,11 +377,6 @@ fn invalid_policy(message: &str) -> ApiError {
 
 fn denied(message: &str) -> ApiError {
     ApiError::new("AccessDenied", message).with_status(403)
-}
-
-fn unsupported(field: &str) -> ApiError {
-    let message = format!("The local cloud does not honour the form field {field}; leave it out, or use AWS");
-    ApiError::new("NotImplemented", message).with_status(501)
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! Lists of objects.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use s3s::dto::*;
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
+use super::continuation;
+use super::read::checksum_type;
 use super::service::{Service, owner, timestamp};
 use crate::state::objects::Bucket as StoredBucket;
 
@@ -35,10 +35,11 @@ impl Query<'_> {
     fn run<'a>(&self, bucket: &'a StoredBucket) -> Listed<'a> {
         let mut entries: Vec<Entry<'a>> = Vec::new();
         let start = self.after.filter(|after| *after > self.prefix).unwrap_or(self.prefix);
-        for (key, object) in bucket.objects.range(start.to_owned()..) {
+        for (key, versions) in bucket.objects.range(start.to_owned()..) {
             if !key.starts_with(self.prefix) {
                 break;
             }
+            let Some(object) = versions.current() else { continue };
             if self.after.is_some_and(|after| key.as_str() <= after || self.is_prefix(after) && key.starts_with(after))
             {
                 continue;
@@ -79,32 +80,26 @@ impl Entry<'_> {
 }
 
 impl Service {
-    pub(super) fn list_v2(&self, request: S3Request<ListObjectsV2Input>) -> S3Result<S3Response<ListObjectsV2Output>> {
+    pub(super) fn list_objects_v2(
+        &self,
+        request: S3Request<ListObjectsV2Input>,
+    ) -> S3Result<S3Response<ListObjectsV2Output>> {
         self.settings(&request, &request.input.bucket)?;
         let input = request.input;
-        let token = input
-            .continuation_token
-            .as_ref()
-            .map(|token| {
-                let bytes = URL_SAFE_NO_PAD.decode(token).ok();
-                bytes
-                    .and_then(|bytes| String::from_utf8(bytes).ok())
-                    .ok_or_else(|| s3_error!(InvalidArgument, "The continuation token provided is incorrect"))
-            })
-            .transpose()?;
+        let token = input.continuation_token.as_ref().map(|token| continuation::parse(token)).transpose()?;
         let delimiter = input.delimiter.as_deref().filter(|delimiter| !delimiter.is_empty());
         let query = Query {
             prefix: input.prefix.as_deref().unwrap_or_default(),
             delimiter,
             after: token.as_deref().or(input.start_after.as_deref()),
-            limit: limit(input.max_keys)?,
+            limit: limit(input.max_keys, "max-keys")?,
         };
-        let encode = encoder(input.encoding_type.as_ref());
+        let encode = encoder(input.encoding_type.as_ref())?;
         let with_owner = input.fetch_owner == Some(true);
         self.objects().bucket(&input.bucket, |bucket| {
             let listed = query.run(bucket);
             let next =
-                listed.entries.last().map(|entry| URL_SAFE_NO_PAD.encode(entry.name())).filter(|_| listed.truncated);
+                listed.entries.last().map(|entry| continuation::token(entry.name())).filter(|_| listed.truncated);
             let count = i32::try_from(listed.entries.len()).unwrap_or(i32::MAX);
             let (contents, common_prefixes) = render(listed.entries, encode, with_owner);
             Ok(S3Response::new(ListObjectsV2Output {
@@ -125,7 +120,7 @@ impl Service {
         })
     }
 
-    pub(super) fn list_v1(&self, request: S3Request<ListObjectsInput>) -> S3Result<S3Response<ListObjectsOutput>> {
+    pub(super) fn list_objects(&self, request: S3Request<ListObjectsInput>) -> S3Result<S3Response<ListObjectsOutput>> {
         self.settings(&request, &request.input.bucket)?;
         let input = request.input;
         let delimiter = input.delimiter.as_deref().filter(|delimiter| !delimiter.is_empty());
@@ -133,9 +128,9 @@ impl Service {
             prefix: input.prefix.as_deref().unwrap_or_default(),
             delimiter,
             after: input.marker.as_deref(),
-            limit: limit(input.max_keys)?,
+            limit: limit(input.max_keys, "max-keys")?,
         };
-        let encode = encoder(input.encoding_type.as_ref());
+        let encode = encoder(input.encoding_type.as_ref())?;
         self.objects().bucket(&input.bucket, |bucket| {
             let listed = query.run(bucket);
             let next = listed
@@ -161,76 +156,22 @@ impl Service {
     }
 }
 
-impl Service {
-    /// Lists every object in its only version, whose id is `null`.
-    pub(super) fn list_versions(
-        &self,
-        request: S3Request<ListObjectVersionsInput>,
-    ) -> S3Result<S3Response<ListObjectVersionsOutput>> {
-        self.settings(&request, &request.input.bucket)?;
-        let input = request.input;
-        let (key_marker, version_marker) = (input.key_marker.as_deref(), input.version_id_marker.as_deref());
-        if version_marker.is_some_and(|version| !version.is_empty()) && key_marker.is_none() {
-            return Err(s3_error!(InvalidArgument, "A version-id marker cannot be specified without a key marker."));
-        }
-        let query = Query {
-            prefix: input.prefix.as_deref().unwrap_or_default(),
-            delimiter: input.delimiter.as_deref().filter(|delimiter| !delimiter.is_empty()),
-            after: key_marker.filter(|marker| !marker.is_empty()),
-            limit: limit(input.max_keys)?,
-        };
-        let encode = encoder(input.encoding_type.as_ref());
-        self.objects().bucket(&input.bucket, |bucket| {
-            let listed = query.run(bucket);
-            let last = listed.entries.last().filter(|_| listed.truncated);
-            let next_key = last.map(|entry| encode(entry.name()));
-            let next_version = last.filter(|entry| matches!(entry, Entry::Object(_))).map(|_| "null".to_owned());
-            let (contents, common_prefixes) = render(listed.entries, encode, true);
-            Ok(S3Response::new(ListObjectVersionsOutput {
-                name: Some(input.bucket.clone()),
-                prefix: Some(encode(query.prefix)),
-                delimiter: input.delimiter.as_deref().map(encode),
-                key_marker: Some(encode(key_marker.unwrap_or_default())),
-                version_id_marker: Some(version_marker.unwrap_or_default().to_owned()),
-                max_keys: Some(i32::try_from(query.limit).unwrap_or(i32::MAX)),
-                is_truncated: Some(listed.truncated),
-                next_key_marker: next_key,
-                next_version_id_marker: next_version,
-                versions: Some(contents.into_iter().map(only_version).collect()),
-                common_prefixes: Some(common_prefixes),
-                encoding_type: input.encoding_type.clone(),
-                ..Default::default()
-            }))
-        })
-    }
-}
-
-fn only_version(object: Object) -> ObjectVersion {
-    ObjectVersion {
-        key: object.key,
-        version_id: Some("null".to_owned()),
-        is_latest: Some(true),
-        e_tag: object.e_tag,
-        size: object.size,
-        last_modified: object.last_modified,
-        storage_class: Some(ObjectVersionStorageClass::from_static(ObjectVersionStorageClass::STANDARD)),
-        owner: object.owner,
-        ..Default::default()
-    }
-}
-
-fn limit(wanted: Option<i32>) -> S3Result<usize> {
+/// Returns the number of entries of a page; `name` is the parameter.
+pub(super) fn limit(wanted: Option<i32>, name: &str) -> S3Result<usize> {
     let wanted = usize::try_from(wanted.unwrap_or(1000));
     wanted
         .map(|wanted| wanted.min(LIMIT))
-        .map_err(|_| s3_error!(InvalidArgument, "Argument max-keys must be an integer between 0 and 2147483647"))
+        .map_err(|_| s3_error!(InvalidArgument, "Argument {name} must be an integer between 0 and 2147483647"))
 }
 
 /// Returns the encoder of keys. Keys may contain characters that XML does not allow, so clients request URL encoding.
-fn encoder(encoding: Option<&EncodingType>) -> fn(&str) -> String {
+pub(super) fn encoder(encoding: Option<&EncodingType>) -> S3Result<fn(&str) -> String> {
     match encoding.map(EncodingType::as_str) {
-        Some("url") => |text| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace("%2F", "/"),
-        _ => str::to_owned,
+        Some("url") => {
+            Ok(|text| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace("%2F", "/"))
+        }
+        Some(_) => Err(s3_error!(InvalidArgument, "Invalid Encoding Method specified in Request")),
+        None => Ok(str::to_owned),
     }
 }
 
@@ -244,11 +185,19 @@ fn render(entries: Vec<Entry<'_>>, encode: fn(&str) -> String, with_owner: bool)
                 e_tag: Some(ETag::Strong(object.blob.e_tag.clone())),
                 size: i64::try_from(object.blob.size).ok(),
                 last_modified: Some(timestamp(object.modified)),
-                storage_class: Some(ObjectStorageClass::from_static(ObjectStorageClass::STANDARD)),
+                storage_class: Some(ObjectStorageClass::from(object.storage_class().to_owned())),
                 owner: with_owner.then(owner),
+                checksum_algorithm: algorithms(object),
+                checksum_type: checksum_type(object).filter(|_| !object.blob.checksums.is_empty()),
                 ..Default::default()
             }),
         }
     }
     (contents, prefixes)
+}
+
+/// Returns the algorithms of an object's checksums.
+pub(super) fn algorithms(object: &crate::model::s3::Object) -> Option<Vec<ChecksumAlgorithm>> {
+    let names = object.blob.checksums.keys().map(|name| ChecksumAlgorithm::from(name.to_uppercase()));
+    Some(names.collect()).filter(|names: &Vec<_>| !names.is_empty())
 }

@@ -5,22 +5,43 @@
 #![allow(clippy::wildcard_imports)]
 
 mod access;
+mod acl;
+mod actions;
+mod attributes;
 mod bucket;
 mod chunked;
 mod conditions;
 mod configuration;
+mod configurations;
+mod continuation;
+mod copy;
 mod cors;
+mod delete;
 mod digest;
+mod documents;
+mod failures;
 mod form;
+mod lifecycle;
 mod listing;
+mod lock;
 mod multipart;
+mod numbered;
 mod object;
+mod object_attributes;
+mod outputs;
+mod ownership;
+mod parts;
+mod policy;
+mod presigned;
 mod read;
 mod service;
 mod tags;
 mod trace;
 mod upload;
+mod versions;
+mod website;
 
+use chrono::Utc;
 use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Request, Response, StatusCode};
 use s3s::dto::TagSet;
@@ -29,7 +50,7 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use crate::access::Identity;
 use crate::state::Shared;
 use crate::wire::body::RequestBody;
-use crate::wire::sigv4::{ChunkSignatures, Scope};
+use crate::wire::sigv4::{ChunkSignatures, Scope, Signed};
 use crate::wire::{ApiError, Protocol};
 
 use chunked::Trailers;
@@ -48,7 +69,35 @@ struct Context {
     trailers: Trailers,
     /// Tags of a new bucket.
     bucket_tags: TagSet,
+    authentication: Authentication,
     trace: Trace,
+}
+
+/// Properties of a request's signature, which are condition keys of policies.
+#[derive(Clone)]
+struct Authentication {
+    /// `REST-HEADER`, `REST-QUERY-STRING` or `POST`.
+    kind: &'static str,
+    /// `AWS4-HMAC-SHA256`, or `AWS` for Signature Version 2.
+    version: &'static str,
+    /// Age of the signature in milliseconds.
+    age: Option<i64>,
+    content_sha256: Option<String>,
+}
+
+impl Authentication {
+    fn of(signed: &Signed, content_sha256: Option<&str>) -> Authentication {
+        Authentication {
+            kind: if signed.is_presigned() { "REST-QUERY-STRING" } else { "REST-HEADER" },
+            version: signature_version(&signed.scope),
+            age: signed.age(Utc::now()).map(|age| age.num_milliseconds()),
+            content_sha256: content_sha256.map(str::to_owned),
+        }
+    }
+}
+
+fn signature_version(scope: &Scope) -> &'static str {
+    if scope.is_regional() { "AWS4-HMAC-SHA256" } else { "AWS" }
 }
 
 /// HTTP handler of the object store.
@@ -72,7 +121,7 @@ impl Store {
     pub(crate) async fn answer(
         &self,
         request: Request<RequestBody>,
-        scope: &Scope,
+        signed: &Signed,
         identity: Identity,
         chunks: Option<ChunkSignatures>,
         request_id: &str,
@@ -80,14 +129,14 @@ impl Store {
         let (mut head, body) = request.into_parts();
         // The identity is verified, so s3s receives the request without a signature.
         head.headers.remove(AUTHORIZATION);
-        let presigned = head.uri.query().is_some_and(|query| query.contains("X-Amz-Signature="));
-        if presigned && let Some(stripped) = without_signature(&head.uri) {
-            head.uri = stripped;
+        if signed.is_presigned() {
+            presigned::plain(&mut head);
         }
         let trailers = Trailers::default();
         let streaming =
             head.headers.get(CONTENT_SHA256).is_some_and(|value| value.as_bytes().starts_with(b"STREAMING-"));
         let digest = head.headers.remove(CONTENT_SHA256).and_then(|value| value.to_str().ok().map(str::to_owned));
+        let authentication = Authentication::of(signed, digest.as_deref());
         let body = if streaming {
             match undo_chunking(&mut head.headers) {
                 Ok(()) => chunked::decode(body, trailers.clone(), chunks),
@@ -108,18 +157,28 @@ impl Store {
             (TagSet::new(), body)
         };
         let trace = Trace::default();
-        let context = Context { region: scope.region.clone(), identity, trailers, bucket_tags, trace: trace.clone() };
+        let region = self.region(&signed.scope, bucket_of(&head.uri));
+        let context = Context { region, identity, trailers, bucket_tags, authentication, trace: trace.clone() };
         let answer = self.call(Request::from_parts(head, body), context, request_id).await;
         (answer, trace.take())
     }
 
+    /// Returns the region that a request was signed for. Signature Version 2 covers no region, so that the bucket's counts.
+    fn region(&self, scope: &Scope, bucket: &str) -> String {
+        let buckets = self.shared.objects().lock();
+        let bucket = buckets.get(bucket).filter(|_| !scope.is_regional());
+        bucket.map_or_else(|| scope.region.clone(), |bucket| bucket.settings.region.clone())
+    }
+
     /// Passes a request to s3s.
     async fn call(&self, mut request: Request<s3s::Body>, context: Context, request_id: &str) -> Response<s3s::Body> {
+        let trace = context.trace.clone();
         request.extensions_mut().insert(context);
         let mut answer = match self.service.call(request).await {
             Ok(answer) => answer,
             Err(error) => failure(&ApiError::internal(format!("{error:?}")), request_id),
         };
+        failures::complete(&mut answer, &trace, request_id).await;
         if let Ok(id) = HeaderValue::from_str(request_id) {
             answer.headers_mut().insert("x-amz-request-id", id);
         }
@@ -154,23 +213,6 @@ fn undo_chunking(headers: &mut HeaderMap) -> Result<(), ApiError> {
         headers.insert(CONTENT_ENCODING, value);
     }
     Ok(())
-}
-
-/// Removes the parameters of the signature from a presigned URL.
-fn without_signature(uri: &hyper::Uri) -> Option<hyper::Uri> {
-    let signing = [
-        "X-Amz-Algorithm",
-        "X-Amz-Credential",
-        "X-Amz-Date",
-        "X-Amz-Expires",
-        "X-Amz-SignedHeaders",
-        "X-Amz-Signature",
-        "X-Amz-Security-Token",
-    ];
-    let kept: Vec<&str> =
-        uri.query()?.split('&').filter(|pair| !signing.contains(&pair.split('=').next().unwrap_or_default())).collect();
-    let path = if kept.is_empty() { uri.path().to_owned() } else { format!("{}?{}", uri.path(), kept.join("&")) };
-    path.parse().ok()
 }
 
 fn failure(error: &ApiError, request_id: &str) -> Response<s3s::Body> {

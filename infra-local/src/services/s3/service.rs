@@ -1,12 +1,12 @@
-//! The supported operations, which the other modules implement.
+//! The supported operations, which the other modules implement under the same names.
 
 use chrono::{DateTime, Utc};
 use s3s::dto::*;
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 
 use super::Context;
-use super::tags::read_tags;
-use crate::model::{ACCOUNT, Tags};
+use crate::domain::s3::lifecycle;
+use crate::model::ACCOUNT;
 use crate::state::Shared;
 use crate::state::objects::Objects;
 
@@ -25,239 +25,127 @@ impl Service {
     pub(super) fn context<T>(request: &S3Request<T>) -> S3Result<Context> {
         request.extensions.get::<Context>().cloned().ok_or_else(|| s3_error!(InternalError))
     }
+
+    /// Returns the ARN of the identity that sent a request.
+    pub(super) fn caller<T>(&self, request: &S3Request<T>) -> S3Result<String> {
+        let identity = Service::context(request)?.identity;
+        Ok(self.0.read(|cloud| identity.arn(&cloud.iam)))
+    }
 }
 
-#[async_trait::async_trait]
-impl S3 for Service {
-    async fn create_bucket(&self, request: S3Request<CreateBucketInput>) -> S3Result<S3Response<CreateBucketOutput>> {
-        self.make_bucket(&request)
-    }
+/// Implements the operations of s3s by the methods of [`Service`] with the same names.
+macro_rules! operations {
+    (awaited { $($slow:ident($slow_input:ty) -> $slow_output:ty,)* }
+     immediate { $($name:ident($input:ty) -> $output:ty,)* }) => {
+        #[async_trait::async_trait]
+        impl S3 for Service {
+            $(async fn $slow(&self, request: S3Request<$slow_input>) -> S3Result<S3Response<$slow_output>> {
+                Service::$slow(self, request).await
+            })*
+            $(async fn $name(&self, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
+                Service::$name(self, request)
+            })*
+        }
 
-    async fn head_bucket(&self, request: S3Request<HeadBucketInput>) -> S3Result<S3Response<HeadBucketOutput>> {
-        let settings = self.settings(&request, &request.input.bucket)?;
-        Ok(S3Response::new(HeadBucketOutput { bucket_region: Some(settings.region), ..Default::default() }))
-    }
+        /// Names of the operations.
+        #[cfg(test)]
+        pub(super) const NAMES: &[&str] = &[$(stringify!($slow),)* $(stringify!($name),)*];
+    };
+}
 
-    async fn delete_bucket(&self, request: S3Request<DeleteBucketInput>) -> S3Result<S3Response<DeleteBucketOutput>> {
-        self.settings(&request, &request.input.bucket)?;
-        self.objects().delete_bucket(&request.input.bucket)?;
-        Ok(S3Response::new(DeleteBucketOutput::default()))
+operations! {
+    awaited {
+        put_object(PutObjectInput) -> PutObjectOutput,
+        get_object(GetObjectInput) -> GetObjectOutput,
+        copy_object(CopyObjectInput) -> CopyObjectOutput,
+        upload_part(UploadPartInput) -> UploadPartOutput,
+        upload_part_copy(UploadPartCopyInput) -> UploadPartCopyOutput,
+        complete_multipart_upload(CompleteMultipartUploadInput) -> CompleteMultipartUploadOutput,
     }
-
-    async fn list_buckets(&self, request: S3Request<ListBucketsInput>) -> S3Result<S3Response<ListBucketsOutput>> {
-        Ok(self.all_buckets(request))
-    }
-
-    async fn get_bucket_location(
-        &self,
-        request: S3Request<GetBucketLocationInput>,
-    ) -> S3Result<S3Response<GetBucketLocationOutput>> {
-        self.location(&request)
-    }
-
-    async fn get_bucket_tagging(
-        &self,
-        request: S3Request<GetBucketTaggingInput>,
-    ) -> S3Result<S3Response<GetBucketTaggingOutput>> {
-        self.bucket_tags(&request)
-    }
-
-    async fn put_bucket_tagging(
-        &self,
-        request: S3Request<PutBucketTaggingInput>,
-    ) -> S3Result<S3Response<PutBucketTaggingOutput>> {
-        let tags = read_tags(request.input.tagging.tag_set.clone(), 50)?;
-        self.set_bucket_tags(&request, &request.input.bucket, Some(tags))?;
-        Ok(S3Response::new(PutBucketTaggingOutput::default()))
-    }
-
-    async fn delete_bucket_tagging(
-        &self,
-        request: S3Request<DeleteBucketTaggingInput>,
-    ) -> S3Result<S3Response<DeleteBucketTaggingOutput>> {
-        self.set_bucket_tags(&request, &request.input.bucket, None)?;
-        Ok(S3Response::new(DeleteBucketTaggingOutput::default()))
-    }
-
-    async fn get_bucket_versioning(
-        &self,
-        request: S3Request<GetBucketVersioningInput>,
-    ) -> S3Result<S3Response<GetBucketVersioningOutput>> {
-        self.versioning(&request)
-    }
-
-    async fn put_bucket_versioning(
-        &self,
-        request: S3Request<PutBucketVersioningInput>,
-    ) -> S3Result<S3Response<PutBucketVersioningOutput>> {
-        self.set_versioning(request)
-    }
-
-    async fn get_public_access_block(
-        &self,
-        request: S3Request<GetPublicAccessBlockInput>,
-    ) -> S3Result<S3Response<GetPublicAccessBlockOutput>> {
-        self.access_block(&request)
-    }
-
-    async fn put_public_access_block(
-        &self,
-        request: S3Request<PutPublicAccessBlockInput>,
-    ) -> S3Result<S3Response<PutPublicAccessBlockOutput>> {
-        self.set_access_block(&request, &request.input.bucket, Some(&request.input.public_access_block_configuration))?;
-        Ok(S3Response::new(PutPublicAccessBlockOutput::default()))
-    }
-
-    async fn delete_public_access_block(
-        &self,
-        request: S3Request<DeletePublicAccessBlockInput>,
-    ) -> S3Result<S3Response<DeletePublicAccessBlockOutput>> {
-        self.set_access_block(&request, &request.input.bucket, None)?;
-        Ok(S3Response::new(DeletePublicAccessBlockOutput::default()))
-    }
-
-    async fn get_bucket_encryption(
-        &self,
-        request: S3Request<GetBucketEncryptionInput>,
-    ) -> S3Result<S3Response<GetBucketEncryptionOutput>> {
-        self.encryption(&request)
-    }
-
-    async fn put_bucket_encryption(
-        &self,
-        request: S3Request<PutBucketEncryptionInput>,
-    ) -> S3Result<S3Response<PutBucketEncryptionOutput>> {
-        let rules = request.input.server_side_encryption_configuration.rules.clone();
-        self.set_encryption(&request, &request.input.bucket, rules)?;
-        Ok(S3Response::new(PutBucketEncryptionOutput::default()))
-    }
-
-    async fn delete_bucket_encryption(
-        &self,
-        request: S3Request<DeleteBucketEncryptionInput>,
-    ) -> S3Result<S3Response<DeleteBucketEncryptionOutput>> {
-        self.set_encryption(&request, &request.input.bucket, Vec::new())?;
-        Ok(S3Response::new(DeleteBucketEncryptionOutput::default()))
-    }
-
-    async fn get_bucket_cors(
-        &self,
-        request: S3Request<GetBucketCorsInput>,
-    ) -> S3Result<S3Response<GetBucketCorsOutput>> {
-        self.cors_configuration(&request)
-    }
-
-    async fn put_bucket_cors(
-        &self,
-        request: S3Request<PutBucketCorsInput>,
-    ) -> S3Result<S3Response<PutBucketCorsOutput>> {
-        let rules = request.input.cors_configuration.cors_rules.clone();
-        self.set_cors(&request, &request.input.bucket, rules)?;
-        Ok(S3Response::new(PutBucketCorsOutput::default()))
-    }
-
-    async fn delete_bucket_cors(
-        &self,
-        request: S3Request<DeleteBucketCorsInput>,
-    ) -> S3Result<S3Response<DeleteBucketCorsOutput>> {
-        self.set_cors(&request, &request.input.bucket, Vec::new())?;
-        Ok(S3Response::new(DeleteBucketCorsOutput::default()))
-    }
-
-    async fn put_object(&self, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
-        self.put(request).await
-    }
-
-    async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
-        self.get(request).await
-    }
-
-    async fn head_object(&self, request: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
-        self.head(request)
-    }
-
-    async fn delete_object(&self, request: S3Request<DeleteObjectInput>) -> S3Result<S3Response<DeleteObjectOutput>> {
-        self.delete(request)
-    }
-
-    async fn delete_objects(
-        &self,
-        request: S3Request<DeleteObjectsInput>,
-    ) -> S3Result<S3Response<DeleteObjectsOutput>> {
-        self.delete_several(request)
-    }
-
-    async fn copy_object(&self, request: S3Request<CopyObjectInput>) -> S3Result<S3Response<CopyObjectOutput>> {
-        self.copy(request).await
-    }
-
-    async fn get_object_tagging(
-        &self,
-        request: S3Request<GetObjectTaggingInput>,
-    ) -> S3Result<S3Response<GetObjectTaggingOutput>> {
-        self.tags(request)
-    }
-
-    async fn put_object_tagging(
-        &self,
-        request: S3Request<PutObjectTaggingInput>,
-    ) -> S3Result<S3Response<PutObjectTaggingOutput>> {
-        let input = &request.input;
-        let tags = read_tags(input.tagging.tag_set.clone(), 10)?;
-        self.set_tags(&request, &input.bucket, &input.key, input.version_id.as_ref(), tags)?;
-        Ok(S3Response::new(PutObjectTaggingOutput::default()))
-    }
-
-    async fn delete_object_tagging(
-        &self,
-        request: S3Request<DeleteObjectTaggingInput>,
-    ) -> S3Result<S3Response<DeleteObjectTaggingOutput>> {
-        let input = &request.input;
-        self.set_tags(&request, &input.bucket, &input.key, input.version_id.as_ref(), Tags::new())?;
-        Ok(S3Response::new(DeleteObjectTaggingOutput::default()))
-    }
-
-    async fn list_objects(&self, request: S3Request<ListObjectsInput>) -> S3Result<S3Response<ListObjectsOutput>> {
-        self.list_v1(request)
-    }
-
-    async fn list_objects_v2(
-        &self,
-        request: S3Request<ListObjectsV2Input>,
-    ) -> S3Result<S3Response<ListObjectsV2Output>> {
-        self.list_v2(request)
-    }
-
-    async fn list_object_versions(
-        &self,
-        request: S3Request<ListObjectVersionsInput>,
-    ) -> S3Result<S3Response<ListObjectVersionsOutput>> {
-        self.list_versions(request)
-    }
-
-    async fn create_multipart_upload(
-        &self,
-        request: S3Request<CreateMultipartUploadInput>,
-    ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
-        self.begin_upload(request)
-    }
-
-    async fn upload_part(&self, request: S3Request<UploadPartInput>) -> S3Result<S3Response<UploadPartOutput>> {
-        self.part(request).await
-    }
-
-    async fn complete_multipart_upload(
-        &self,
-        request: S3Request<CompleteMultipartUploadInput>,
-    ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
-        self.complete_upload(request).await
-    }
-
-    async fn abort_multipart_upload(
-        &self,
-        request: S3Request<AbortMultipartUploadInput>,
-    ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
-        self.abort_upload(request)
+    immediate {
+        create_bucket(CreateBucketInput) -> CreateBucketOutput,
+        head_bucket(HeadBucketInput) -> HeadBucketOutput,
+        delete_bucket(DeleteBucketInput) -> DeleteBucketOutput,
+        list_buckets(ListBucketsInput) -> ListBucketsOutput,
+        get_bucket_location(GetBucketLocationInput) -> GetBucketLocationOutput,
+        get_bucket_tagging(GetBucketTaggingInput) -> GetBucketTaggingOutput,
+        put_bucket_tagging(PutBucketTaggingInput) -> PutBucketTaggingOutput,
+        delete_bucket_tagging(DeleteBucketTaggingInput) -> DeleteBucketTaggingOutput,
+        get_bucket_versioning(GetBucketVersioningInput) -> GetBucketVersioningOutput,
+        put_bucket_versioning(PutBucketVersioningInput) -> PutBucketVersioningOutput,
+        get_bucket_ownership_controls(GetBucketOwnershipControlsInput) -> GetBucketOwnershipControlsOutput,
+        put_bucket_ownership_controls(PutBucketOwnershipControlsInput) -> PutBucketOwnershipControlsOutput,
+        delete_bucket_ownership_controls(DeleteBucketOwnershipControlsInput) -> DeleteBucketOwnershipControlsOutput,
+        get_public_access_block(GetPublicAccessBlockInput) -> GetPublicAccessBlockOutput,
+        put_public_access_block(PutPublicAccessBlockInput) -> PutPublicAccessBlockOutput,
+        delete_public_access_block(DeletePublicAccessBlockInput) -> DeletePublicAccessBlockOutput,
+        get_bucket_acl(GetBucketAclInput) -> GetBucketAclOutput,
+        put_bucket_acl(PutBucketAclInput) -> PutBucketAclOutput,
+        get_object_acl(GetObjectAclInput) -> GetObjectAclOutput,
+        put_object_acl(PutObjectAclInput) -> PutObjectAclOutput,
+        get_bucket_policy(GetBucketPolicyInput) -> GetBucketPolicyOutput,
+        put_bucket_policy(PutBucketPolicyInput) -> PutBucketPolicyOutput,
+        delete_bucket_policy(DeleteBucketPolicyInput) -> DeleteBucketPolicyOutput,
+        get_bucket_policy_status(GetBucketPolicyStatusInput) -> GetBucketPolicyStatusOutput,
+        get_bucket_encryption(GetBucketEncryptionInput) -> GetBucketEncryptionOutput,
+        put_bucket_encryption(PutBucketEncryptionInput) -> PutBucketEncryptionOutput,
+        delete_bucket_encryption(DeleteBucketEncryptionInput) -> DeleteBucketEncryptionOutput,
+        get_bucket_cors(GetBucketCorsInput) -> GetBucketCorsOutput,
+        put_bucket_cors(PutBucketCorsInput) -> PutBucketCorsOutput,
+        delete_bucket_cors(DeleteBucketCorsInput) -> DeleteBucketCorsOutput,
+        get_bucket_lifecycle_configuration(GetBucketLifecycleConfigurationInput) -> GetBucketLifecycleConfigurationOutput,
+        put_bucket_lifecycle_configuration(PutBucketLifecycleConfigurationInput) -> PutBucketLifecycleConfigurationOutput,
+        delete_bucket_lifecycle(DeleteBucketLifecycleInput) -> DeleteBucketLifecycleOutput,
+        get_bucket_website(GetBucketWebsiteInput) -> GetBucketWebsiteOutput,
+        put_bucket_website(PutBucketWebsiteInput) -> PutBucketWebsiteOutput,
+        delete_bucket_website(DeleteBucketWebsiteInput) -> DeleteBucketWebsiteOutput,
+        get_bucket_logging(GetBucketLoggingInput) -> GetBucketLoggingOutput,
+        put_bucket_logging(PutBucketLoggingInput) -> PutBucketLoggingOutput,
+        get_bucket_notification_configuration(GetBucketNotificationConfigurationInput) -> GetBucketNotificationConfigurationOutput,
+        put_bucket_notification_configuration(PutBucketNotificationConfigurationInput) -> PutBucketNotificationConfigurationOutput,
+        get_bucket_accelerate_configuration(GetBucketAccelerateConfigurationInput) -> GetBucketAccelerateConfigurationOutput,
+        put_bucket_accelerate_configuration(PutBucketAccelerateConfigurationInput) -> PutBucketAccelerateConfigurationOutput,
+        get_bucket_request_payment(GetBucketRequestPaymentInput) -> GetBucketRequestPaymentOutput,
+        put_bucket_request_payment(PutBucketRequestPaymentInput) -> PutBucketRequestPaymentOutput,
+        get_bucket_replication(GetBucketReplicationInput) -> GetBucketReplicationOutput,
+        put_bucket_replication(PutBucketReplicationInput) -> PutBucketReplicationOutput,
+        delete_bucket_replication(DeleteBucketReplicationInput) -> DeleteBucketReplicationOutput,
+        get_bucket_analytics_configuration(GetBucketAnalyticsConfigurationInput) -> GetBucketAnalyticsConfigurationOutput,
+        put_bucket_analytics_configuration(PutBucketAnalyticsConfigurationInput) -> PutBucketAnalyticsConfigurationOutput,
+        delete_bucket_analytics_configuration(DeleteBucketAnalyticsConfigurationInput) -> DeleteBucketAnalyticsConfigurationOutput,
+        list_bucket_analytics_configurations(ListBucketAnalyticsConfigurationsInput) -> ListBucketAnalyticsConfigurationsOutput,
+        get_bucket_intelligent_tiering_configuration(GetBucketIntelligentTieringConfigurationInput) -> GetBucketIntelligentTieringConfigurationOutput,
+        put_bucket_intelligent_tiering_configuration(PutBucketIntelligentTieringConfigurationInput) -> PutBucketIntelligentTieringConfigurationOutput,
+        delete_bucket_intelligent_tiering_configuration(DeleteBucketIntelligentTieringConfigurationInput) -> DeleteBucketIntelligentTieringConfigurationOutput,
+        list_bucket_intelligent_tiering_configurations(ListBucketIntelligentTieringConfigurationsInput) -> ListBucketIntelligentTieringConfigurationsOutput,
+        get_bucket_inventory_configuration(GetBucketInventoryConfigurationInput) -> GetBucketInventoryConfigurationOutput,
+        put_bucket_inventory_configuration(PutBucketInventoryConfigurationInput) -> PutBucketInventoryConfigurationOutput,
+        delete_bucket_inventory_configuration(DeleteBucketInventoryConfigurationInput) -> DeleteBucketInventoryConfigurationOutput,
+        list_bucket_inventory_configurations(ListBucketInventoryConfigurationsInput) -> ListBucketInventoryConfigurationsOutput,
+        get_bucket_metrics_configuration(GetBucketMetricsConfigurationInput) -> GetBucketMetricsConfigurationOutput,
+        put_bucket_metrics_configuration(PutBucketMetricsConfigurationInput) -> PutBucketMetricsConfigurationOutput,
+        delete_bucket_metrics_configuration(DeleteBucketMetricsConfigurationInput) -> DeleteBucketMetricsConfigurationOutput,
+        list_bucket_metrics_configurations(ListBucketMetricsConfigurationsInput) -> ListBucketMetricsConfigurationsOutput,
+        get_object_lock_configuration(GetObjectLockConfigurationInput) -> GetObjectLockConfigurationOutput,
+        put_object_lock_configuration(PutObjectLockConfigurationInput) -> PutObjectLockConfigurationOutput,
+        get_object_retention(GetObjectRetentionInput) -> GetObjectRetentionOutput,
+        put_object_retention(PutObjectRetentionInput) -> PutObjectRetentionOutput,
+        get_object_legal_hold(GetObjectLegalHoldInput) -> GetObjectLegalHoldOutput,
+        put_object_legal_hold(PutObjectLegalHoldInput) -> PutObjectLegalHoldOutput,
+        head_object(HeadObjectInput) -> HeadObjectOutput,
+        delete_object(DeleteObjectInput) -> DeleteObjectOutput,
+        delete_objects(DeleteObjectsInput) -> DeleteObjectsOutput,
+        get_object_attributes(GetObjectAttributesInput) -> GetObjectAttributesOutput,
+        get_object_tagging(GetObjectTaggingInput) -> GetObjectTaggingOutput,
+        put_object_tagging(PutObjectTaggingInput) -> PutObjectTaggingOutput,
+        delete_object_tagging(DeleteObjectTaggingInput) -> DeleteObjectTaggingOutput,
+        list_objects(ListObjectsInput) -> ListObjectsOutput,
+        list_objects_v2(ListObjectsV2Input) -> ListObjectsV2Output,
+        list_object_versions(ListObjectVersionsInput) -> ListObjectVersionsOutput,
+        create_multipart_upload(CreateMultipartUploadInput) -> CreateMultipartUploadOutput,
+        abort_multipart_upload(AbortMultipartUploadInput) -> AbortMultipartUploadOutput,
+        list_parts(ListPartsInput) -> ListPartsOutput,
+        list_multipart_uploads(ListMultipartUploadsInput) -> ListMultipartUploadsOutput,
     }
 }
 
@@ -279,4 +167,14 @@ pub(super) fn owner() -> Owner {
 
 pub(super) fn timestamp(time: DateTime<Utc>) -> Timestamp {
     Timestamp::from(std::time::SystemTime::from(time))
+}
+
+/// Converts a time of the API.
+pub(super) fn instant(time: &Timestamp) -> DateTime<Utc> {
+    lifecycle::instant(time).unwrap_or_default()
+}
+
+/// Returns a time in the form of HTTP's headers.
+pub(super) fn http_date(time: &Timestamp) -> String {
+    instant(time).format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }

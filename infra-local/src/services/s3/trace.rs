@@ -34,6 +34,16 @@ impl Trace {
         self.with(|traced| traced.decisions.extend(decisions));
     }
 
+    /// Returns whether the request is of this operation.
+    pub(super) fn is(&self, operation: &str) -> bool {
+        self.with(|traced| traced.operation.as_deref() == Some(operation))
+    }
+
+    /// Passes the bucket and the key to a function.
+    pub(super) fn place<T>(&self, read: impl FnOnce(Option<&str>, Option<&str>) -> T) -> T {
+        self.with(|traced| read(traced.bucket.as_deref(), traced.key.as_deref()))
+    }
+
     /// Returns the record so far, and clears it.
     pub(super) fn take(&self) -> Traced {
         self.with(std::mem::take)
