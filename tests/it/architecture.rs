@@ -237,6 +237,7 @@ const FOLDERS: &[(&str, &str, &[&[&str]])] = &[
                 "proxy",
                 "resolver",
                 "fabric_testing",
+                "ssm",
             ],
             &["engine"],
             &["autoscaling", "elbv2", "rds", "service"],

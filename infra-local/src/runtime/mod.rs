@@ -30,4 +30,5 @@ pub(crate) mod resolver;
 pub(crate) mod server_home;
 pub(crate) mod service;
 pub(crate) mod session;
+pub(crate) mod ssm;
 pub(crate) mod user;

@@ -89,6 +89,7 @@ impl LocalCloud {
         background.spawn(|phase| runtime::instances::run(shared.clone(), network.clone(), options.time_scale, phase));
         background.spawn(|phase| runtime::images::run(shared.clone(), phase));
         background.spawn(|phase| runtime::logs::run(shared.clone(), phase));
+        background.spawn(|phase| runtime::ssm::run(shared.clone(), phase));
         background.spawn(|phase| runtime::metadata::run(shared.clone(), network.clone(), phase));
         background.spawn(|phase| runtime::resolver::run(shared.clone(), network.clone(), phase));
         background.spawn(|phase| runtime::elbv2::run(shared.clone(), network.clone(), options.time_scale, phase));
