@@ -1,6 +1,8 @@
 //! A control plane for tests: the operations of a service on a state, without a runtime.
 #![allow(clippy::unwrap_used)]
 
+pub(crate) mod round_trip;
+
 use std::cell::RefCell;
 
 use chrono::{DateTime, Utc};

@@ -257,6 +257,7 @@ const FOLDERS: &[(&str, &str, &[&[&str]])] = &[
                 "resolver",
                 "s3",
                 "fabric_testing",
+                "ssm",
             ],
             &["engine"],
             &["autoscaling", "elbv2", "rds", "service"],

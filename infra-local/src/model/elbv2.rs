@@ -95,10 +95,14 @@ pub(crate) struct TargetGroup {
     pub(crate) arn: String,
     pub(crate) name: String,
     pub(crate) target_type: TargetType,
+    /// Protocol and port of the targets; a group of functions has neither, nor a VPC.
     #[serde(default)]
     pub(crate) protocol: Protocol,
     pub(crate) port: u16,
     pub(crate) vpc_id: String,
+    /// Version of HTTP that the targets receive.
+    #[serde(default)]
+    pub(crate) version: ProtocolVersion,
     pub(crate) check: Check,
     /// Attributes that differ from their defaults.
     pub(crate) attributes: BTreeMap<String, String>,
@@ -108,12 +112,29 @@ pub(crate) struct TargetGroup {
 
 /// Protocol of targets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum Protocol {
     #[default]
     Http,
     /// HTTPS, with any certificate of the target.
     Https,
+    Tcp,
+    Tls,
+    Udp,
+    TcpUdp,
+    Geneve,
+    Quic,
+    TcpQuic,
+}
+
+/// Version of HTTP between a balancer and its targets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub(crate) enum ProtocolVersion {
+    #[default]
+    Http1,
+    Http2,
+    Grpc,
 }
 
 /// Kind of the targets of a group.
@@ -125,6 +146,10 @@ pub(crate) enum TargetType {
     Instance,
     /// By addresses.
     Ip,
+    /// A Lambda function.
+    Lambda,
+    /// An application load balancer behind a network load balancer.
+    Alb,
 }
 
 /// The declared health check of a target group.
@@ -132,6 +157,10 @@ pub(crate) enum TargetType {
 pub(crate) struct Check {
     #[serde(default)]
     pub(crate) protocol: Protocol,
+    /// False only for functions, which are checked on request.
+    #[serde(default = "enabled")]
+    pub(crate) enabled: bool,
+    /// Path of a check by HTTP or HTTPS; empty otherwise.
     pub(crate) path: String,
     /// `traffic-port` or a number.
     pub(crate) port: String,
@@ -139,8 +168,12 @@ pub(crate) struct Check {
     pub(crate) timeout_seconds: u32,
     pub(crate) healthy_threshold: u32,
     pub(crate) unhealthy_threshold: u32,
-    /// Status codes that count as success: `200-399`.
+    /// Status codes that count as success: `200-399`; codes of gRPC for targets of that version.
     pub(crate) matcher: String,
+}
+
+fn enabled() -> bool {
+    true
 }
 
 /// A registered or draining target.
@@ -149,6 +182,9 @@ pub(crate) struct Target {
     /// Instance, or address.
     pub(crate) id: String,
     pub(crate) port: u16,
+    /// Zone given at the registration of an address outside of the VPC.
+    #[serde(default)]
+    pub(crate) zone: Option<String>,
     /// The target receives no new requests, and is forgotten after the deregistration delay.
     pub(crate) draining: bool,
     /// True when a draining target has finished all requests.
@@ -188,6 +224,45 @@ impl Protocol {
         match self {
             Protocol::Http => "HTTP",
             Protocol::Https => "HTTPS",
+            Protocol::Tcp => "TCP",
+            Protocol::Tls => "TLS",
+            Protocol::Udp => "UDP",
+            Protocol::TcpUdp => "TCP_UDP",
+            Protocol::Geneve => "GENEVE",
+            Protocol::Quic => "QUIC",
+            Protocol::TcpQuic => "TCP_QUIC",
+        }
+    }
+
+    /// Returns the protocol with this name in AWS's API.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        let all = [
+            Self::Http,
+            Self::Https,
+            Self::Tcp,
+            Self::Tls,
+            Self::Udp,
+            Self::TcpUdp,
+            Self::Geneve,
+            Self::Quic,
+            Self::TcpQuic,
+        ];
+        all.into_iter().find(|protocol| protocol.as_str() == name)
+    }
+
+    /// Returns whether application load balancers forward to targets of this protocol.
+    pub(crate) fn is_http(self) -> bool {
+        matches!(self, Protocol::Http | Protocol::Https)
+    }
+}
+
+impl ProtocolVersion {
+    /// Returns the name in AWS's API.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Http1 => "HTTP1",
+            Self::Http2 => "HTTP2",
+            Self::Grpc => "GRPC",
         }
     }
 }
@@ -198,6 +273,8 @@ impl TargetType {
         match self {
             Self::Instance => "instance",
             Self::Ip => "ip",
+            Self::Lambda => "lambda",
+            Self::Alb => "alb",
         }
     }
 }
@@ -213,6 +290,7 @@ impl TargetGroup {
         self.targets.push(Target {
             id: id.to_owned(),
             port,
+            zone: None,
             draining: false,
             drained: false,
             health: Health::initial(),

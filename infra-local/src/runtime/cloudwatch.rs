@@ -18,6 +18,7 @@ use crate::domain::autoscaling::adjust;
 use crate::domain::autoscaling::adjust::Trigger;
 use crate::model::Cloud;
 use crate::model::Region;
+use crate::model::cloudwatch::NO_TOPICS;
 use crate::model::cloudwatch::alarm::{AlarmState, HistoryItem, HistoryKind};
 use crate::model::cloudwatch::metrics::Metrics;
 use crate::state::Shared;
@@ -157,6 +158,7 @@ fn act(
             };
             adjust::execute(group, &policy, &trigger, now, time_scale).map_err(|error| error.message)
         }
+        None if action.starts_with("arn:aws:sns:") => Err(NO_TOPICS.to_owned()),
         None => Err("the scaling policy does not exist any more".to_owned()),
     };
     // For a repeated action, only an effect is worth recording.

@@ -345,6 +345,7 @@ fn endpoints(region: &Region, network: &NetworkHandle, group: &TargetGroup) -> B
                 }
                 (region.private_address(instance.address), Some(instance))
             }
+            TargetType::Lambda | TargetType::Alb => return None,
             TargetType::Ip => {
                 let address = target.id.parse().ok()?;
                 let mut instances = region.ec2.instances.values();

@@ -32,4 +32,5 @@ pub(crate) mod s3;
 pub(crate) mod server_home;
 pub(crate) mod service;
 pub(crate) mod session;
+pub(crate) mod ssm;
 pub(crate) mod user;

@@ -35,7 +35,7 @@ mod workers;
 
 pub(crate) use health::{CheckPort, HealthCheck, HealthState, TargetHealth};
 pub(crate) use listener::{ListenError, ProxyListener};
-pub(crate) use pool::{Algorithm, PoolSettings, TargetKey, TargetPool};
+pub(crate) use pool::{Algorithm, MinimumHealthy, PoolSettings, TargetKey, TargetPool};
 pub(crate) use route::{Action, Forward, ForwardedFor, Route, Settings};
 pub(crate) use sticky::Stickiness;
 pub(crate) use stream::Transport;

@@ -75,7 +75,7 @@ impl Found {
             autoscaling: AutoScaling { groups },
             rds,
             ssm: Ssm { parameters },
-            cloudwatch: CloudWatch { alarms, history: _ },
+            cloudwatch: CloudWatch { alarms, composites, dashboards, history: _ },
             logs: Logs { groups: log_groups },
             cloudcontrol: CloudControl { requests: _ },
         } = region;
@@ -86,6 +86,8 @@ impl Found {
         self.add(place, "certificates", certificates.keys());
         self.add(place, "log_groups", log_groups.keys());
         self.add(place, "alarms", alarms.keys());
+        self.add(place, "composite_alarms", composites.keys());
+        self.add(place, "dashboards", dashboards.keys());
         for group in groups.values() {
             let parts = group.policies.keys().chain(group.hooks.keys()).chain(group.schedule.keys());
             self.add(place, &format!("groups/{}", group.name), parts);

@@ -101,6 +101,7 @@ impl LocalCloud {
         background.spawn(|phase| runtime::images::run(shared.clone(), phase));
         background.spawn(|phase| runtime::logs::run(shared.clone(), phase));
         background.spawn(|phase| runtime::s3::run(shared.clone(), options.time_scale, phase));
+        background.spawn(|phase| runtime::ssm::run(shared.clone(), phase));
         background.spawn(|phase| runtime::gateways::run(shared.clone(), options.time_scale, phase));
         background.spawn(|phase| runtime::autoscaling::run(shared.clone(), options.time_scale, phase));
         background.spawn(|phase| resource_requests::run(shared.clone(), enforce_iam, phase));

@@ -23,7 +23,7 @@ pub(crate) fn read<T: DeserializeOwned>(input: &Value) -> Result<T, Error> {
 
 /// Returns whether a member of a response is a time, by its name in AWS's models.
 pub(super) fn is_timestamp(member: &str) -> bool {
-    member.ends_with("Timestamp") || member.ends_with("Timestamps")
+    member.ends_with("Timestamp") || member.ends_with("Timestamps") || member == "LastModified"
 }
 
 /// Converts a time to seconds since 1970.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::elbv2::{Listener, LoadBalancer, TargetGroup};
+use crate::model::elbv2::{Listener, LoadBalancer, Protocol, TargetGroup, TargetType};
 
 /// An attribute: its name, AWS's default, and the other values that are allowed.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +15,12 @@ pub(crate) enum Allowed {
     Number(u64, u64),
     /// 0, or a number between these bounds.
     ZeroOr(u64, u64),
+    /// `off`, or a number between these bounds.
+    OffOr(u64, u64),
+    /// `off`, or a number between these bounds, which is recorded and returned, and has no effect.
+    OffOrWithoutEffect(u64, u64),
+    /// Any text.
+    Text,
     /// One of these words.
     Word(&'static [&'static str]),
     /// Name of a cookie that the balancer does not use itself.
@@ -33,17 +39,18 @@ const SWITCH: Allowed = Allowed::Word(&["true", "false"]);
 const INERT_SWITCH: Allowed = Allowed::WithoutEffect(&["true", "false"]);
 
 pub(crate) const OF_LOAD_BALANCERS: &[Attribute] = &[
-    Attribute("access_logs.s3.bucket", "", Allowed::Default),
+    // The place of logs can be prepared; only their delivery is refused.
+    Attribute("access_logs.s3.bucket", "", Allowed::Text),
     Attribute("access_logs.s3.enabled", "false", Allowed::Default),
-    Attribute("access_logs.s3.prefix", "", Allowed::Default),
+    Attribute("access_logs.s3.prefix", "", Allowed::Text),
     Attribute("client_keep_alive.seconds", "3600", Allowed::Number(60, 604_800)),
-    Attribute("connection_logs.s3.bucket", "", Allowed::Default),
+    Attribute("connection_logs.s3.bucket", "", Allowed::Text),
     Attribute("connection_logs.s3.enabled", "false", Allowed::Default),
-    Attribute("connection_logs.s3.prefix", "", Allowed::Default),
+    Attribute("connection_logs.s3.prefix", "", Allowed::Text),
     Attribute("deletion_protection.enabled", "false", SWITCH),
-    Attribute("health_check_logs.s3.bucket", "", Allowed::Default),
+    Attribute("health_check_logs.s3.bucket", "", Allowed::Text),
     Attribute("health_check_logs.s3.enabled", "false", Allowed::Default),
-    Attribute("health_check_logs.s3.prefix", "", Allowed::Default),
+    Attribute("health_check_logs.s3.prefix", "", Allowed::Text),
     Attribute("idle_timeout.timeout_seconds", "60", Allowed::Number(1, 4000)),
     Attribute("load_balancing.cross_zone.enabled", "true", Allowed::Default),
     Attribute(
@@ -61,7 +68,8 @@ pub(crate) const OF_LOAD_BALANCERS: &[Attribute] = &[
     Attribute("zonal_shift.config.enabled", "false", INERT_SWITCH),
 ];
 
-pub(crate) const OF_TARGET_GROUPS: &[Attribute] = &[
+/// Attributes of groups of instances and addresses behind application load balancers.
+const OF_HTTP_GROUPS: &[Attribute] = &[
     Attribute("deregistration_delay.timeout_seconds", "300", Allowed::Number(0, 3600)),
     Attribute("load_balancing.algorithm.anomaly_mitigation", "off", Allowed::Default),
     Attribute(
@@ -80,15 +88,67 @@ pub(crate) const OF_TARGET_GROUPS: &[Attribute] = &[
     Attribute("stickiness.enabled", "false", SWITCH),
     Attribute("stickiness.lb_cookie.duration_seconds", "86400", Allowed::Number(1, 604_800)),
     Attribute("stickiness.type", "lb_cookie", Allowed::Word(&["lb_cookie", "app_cookie"])),
-    Attribute("target_group_health.dns_failover.minimum_healthy_targets.count", "1", Allowed::Default),
-    Attribute("target_group_health.dns_failover.minimum_healthy_targets.percentage", "off", Allowed::Default),
-    Attribute("target_group_health.unhealthy_state_routing.minimum_healthy_targets.count", "1", Allowed::Default),
+];
+
+/// Number of targets of a group; the largest minimum of healthy ones.
+const MOST_TARGETS: u64 = 1000;
+
+/// Minimums of healthy targets. The name of a balancer leads to all its addresses, so no address fails over.
+const HEALTH: &[Attribute] = &[
+    Attribute(
+        "target_group_health.dns_failover.minimum_healthy_targets.count",
+        "1",
+        Allowed::OffOrWithoutEffect(1, MOST_TARGETS),
+    ),
+    Attribute(
+        "target_group_health.dns_failover.minimum_healthy_targets.percentage",
+        "off",
+        Allowed::OffOrWithoutEffect(1, 100),
+    ),
+    Attribute(
+        "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count",
+        "1",
+        Allowed::Number(1, MOST_TARGETS),
+    ),
     Attribute(
         "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage",
         "off",
-        Allowed::Default,
+        Allowed::OffOr(1, 100),
     ),
 ];
+
+/// Attributes of groups behind network load balancers. No balancer of the local cloud forwards to them.
+const OF_NETWORK_GROUPS: &[Attribute] = &[
+    Attribute("deregistration_delay.connection_termination.enabled", "false", SWITCH),
+    Attribute("deregistration_delay.timeout_seconds", "300", Allowed::Number(0, 3600)),
+    Attribute(
+        "load_balancing.cross_zone.enabled",
+        "use_load_balancer_configuration",
+        Allowed::Word(&["use_load_balancer_configuration", "true", "false"]),
+    ),
+    Attribute("preserve_client_ip.enabled", "true", SWITCH),
+    Attribute("proxy_protocol_v2.enabled", "false", SWITCH),
+    Attribute("stickiness.enabled", "false", SWITCH),
+    Attribute("stickiness.type", "source_ip", Allowed::Word(&["source_ip"])),
+    Attribute("target_health_state.unhealthy.connection_termination.enabled", "true", SWITCH),
+    Attribute("target_health_state.unhealthy.draining_interval_seconds", "0", Allowed::Number(0, 360_000)),
+];
+
+/// Attributes of groups behind gateway load balancers.
+const OF_GATEWAY_GROUPS: &[Attribute] = &[
+    Attribute("deregistration_delay.timeout_seconds", "300", Allowed::Number(0, 3600)),
+    Attribute("stickiness.enabled", "false", SWITCH),
+    Attribute(
+        "stickiness.type",
+        "source_ip_dest_ip_proto",
+        Allowed::Word(&["source_ip_dest_ip_proto", "source_ip_dest_ip"]),
+    ),
+    Attribute("target_failover.on_deregistration", "no_rebalance", Allowed::Word(&["no_rebalance", "rebalance"])),
+    Attribute("target_failover.on_unhealthy", "no_rebalance", Allowed::Word(&["no_rebalance", "rebalance"])),
+];
+
+/// Attributes of groups of functions.
+const OF_FUNCTION_GROUPS: &[Attribute] = &[Attribute("lambda.multi_value_headers.enabled", "false", SWITCH)];
 
 pub(crate) const OF_LISTENERS: &[Attribute] = &[
     Attribute("routing.http.response.access_control_allow_credentials.header_value", "", Allowed::HeaderValue),
@@ -150,8 +210,14 @@ impl Attributed for LoadBalancer {
 }
 
 impl Attributed for TargetGroup {
+    /// The attributes depend on the type and the protocol; see the type `TargetGroupAttribute` of AWS's API.
     fn known(&self) -> Vec<Attribute> {
-        OF_TARGET_GROUPS.to_vec()
+        match (self.target_type, self.protocol) {
+            (TargetType::Lambda, _) => OF_FUNCTION_GROUPS.to_vec(),
+            (_, Protocol::Geneve) => OF_GATEWAY_GROUPS.to_vec(),
+            (_, Protocol::Http | Protocol::Https) => [OF_HTTP_GROUPS, HEALTH].concat(),
+            _ => [OF_NETWORK_GROUPS, HEALTH].concat(),
+        }
     }
 
     fn changed(&self) -> &BTreeMap<String, String> {

@@ -55,6 +55,7 @@ impl World {
         region.ec2.launch_templates.insert(template.id.clone(), template);
         let check = Check {
             protocol: Protocol::Http,
+            enabled: true,
             path: "/".to_owned(),
             port: "traffic-port".to_owned(),
             interval_seconds: 5,
@@ -68,6 +69,7 @@ impl World {
             arn: TARGETS.to_owned(),
             name: "targets".to_owned(),
             target_type: TargetType::Instance,
+            version: crate::model::elbv2::ProtocolVersion::Http1,
             port: 8080,
             vpc_id: region.ec2.vpcs.keys().next().unwrap().clone(),
             check,

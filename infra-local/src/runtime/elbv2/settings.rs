@@ -11,8 +11,8 @@ use crate::model::elbv2::routing;
 use crate::model::elbv2::ssl_policy;
 use crate::model::elbv2::{Listener, LoadBalancer, Protocol, TargetGroup};
 use crate::runtime::proxy::{
-    Action, Algorithm, CheckPort, Forward, ForwardedFor, HealthCheck, Identity, PoolSettings, Route, Settings,
-    Stickiness, TargetPool, Tls, Transport,
+    Action, Algorithm, CheckPort, Forward, ForwardedFor, HealthCheck, Identity, MinimumHealthy, PoolSettings, Route,
+    Settings, Stickiness, TargetPool, Tls, Transport,
 };
 
 /// Returns the settings of a target group's pool.
@@ -39,6 +39,7 @@ pub(super) fn of_group(group: &TargetGroup, in_use: bool) -> PoolSettings {
             _ => Algorithm::RoundRobin,
         },
         slow_start: (slow_start > 0).then(|| Duration::from_secs(slow_start)),
+        minimum_healthy: minimum_healthy(group),
         stickiness: group.is("stickiness.enabled").then(|| stickiness(group)),
         in_use,
     }
@@ -46,9 +47,18 @@ pub(super) fn of_group(group: &TargetGroup, in_use: bool) -> PoolSettings {
 
 fn transport(protocol: Protocol) -> Transport {
     match protocol {
-        Protocol::Http => Transport::Plain,
         Protocol::Https => Transport::Tls,
+        // No balancer forwards to groups of other protocols than HTTP and HTTPS, so nothing connects to their targets.
+        _ => Transport::Plain,
     }
+}
+
+/// Returns the health that the group needs for requests to its healthy targets alone.
+fn minimum_healthy(group: &TargetGroup) -> MinimumHealthy {
+    let minimum = |unit: &str| {
+        group.number(&format!("target_group_health.unhealthy_state_routing.minimum_healthy_targets.{unit}"))
+    };
+    MinimumHealthy { count: minimum("count"), percentage: minimum("percentage") }
 }
 
 fn stickiness(group: &TargetGroup) -> Stickiness {

@@ -41,10 +41,28 @@ pub(crate) struct PoolSettings {
     pub(crate) algorithm: Algorithm,
     /// Duration of the slow start, before the time scale.
     pub(crate) slow_start: Option<Duration>,
+    /// Health that the group needs for requests to its healthy targets alone.
+    pub(crate) minimum_healthy: MinimumHealthy,
     /// Stickiness of clients.
     pub(crate) stickiness: Option<Stickiness>,
     /// True when a listener forwards to the target group; otherwise targets are not checked.
     pub(crate) in_use: bool,
+}
+
+/// Minimum of healthy targets. With fewer, requests go to all registered targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MinimumHealthy {
+    /// Number of targets; one at least.
+    pub(crate) count: u64,
+    /// Percentage of the registered targets; 0 for none.
+    pub(crate) percentage: u64,
+}
+
+impl MinimumHealthy {
+    fn is_met(self, healthy: usize, registered: usize) -> bool {
+        let (healthy, registered) = (healthy as u64, registered as u64);
+        healthy >= self.count.max(1) && healthy * 100 >= self.percentage * registered
+    }
 }
 
 /// Algorithm that selects the target of a request.
@@ -298,17 +316,18 @@ impl Inner {
         period.div_f64(self.time_scale.max(1e-3))
     }
 
-    /// Selects the healthy targets; without any, all targets that are not draining.
+    /// Selects the healthy targets; with fewer than the group's minimum, all targets that are not draining.
     fn choose_usable(&self, targets: &BTreeMap<TargetKey, Arc<Target>>) {
         let in_state = |wanted: &[HealthState]| -> Vec<Arc<Target>> {
             let usable = targets.values().filter(|target| wanted.contains(&target.health().state));
             usable.cloned().collect()
         };
         let mut usable = in_state(&[HealthState::Healthy]);
-        if usable.is_empty() {
-            usable = in_state(&[HealthState::Initial, HealthState::Unhealthy]);
-        }
         let settings = self.settings.borrow();
+        let registered = targets.values().filter(|target| target.health().state != HealthState::Draining).count();
+        if !settings.minimum_healthy.is_met(usable.len(), registered) {
+            usable = in_state(&[HealthState::Healthy, HealthState::Initial, HealthState::Unhealthy]);
+        }
         *lock(&self.usable) = Arc::new(Usable {
             targets: usable,
             algorithm: settings.algorithm,
@@ -383,5 +402,17 @@ async fn keep_checking(pool: Weak<Inner>, mut settings: watch::Receiver<PoolSett
             }
         };
         let _due_or_changed = tokio::time::timeout(pause, changed).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MinimumHealthy;
+
+    #[test]
+    fn the_minimum_is_a_number_and_a_percentage_of_targets() {
+        let met = |count, percentage, healthy| MinimumHealthy { count, percentage }.is_met(healthy, 4);
+        assert!(met(1, 0, 1) && met(0, 0, 1) && met(2, 50, 2) && met(1, 100, 4));
+        assert!(!met(0, 0, 0) && !met(2, 0, 1) && !met(1, 51, 2));
     }
 }

@@ -56,6 +56,7 @@ fn settings() -> PoolSettings {
         deregistration_delay: Duration::from_mins(5),
         algorithm: Algorithm::RoundRobin,
         slow_start: None,
+        minimum_healthy: MinimumHealthy { count: 1, percentage: 0 },
         stickiness: None,
         in_use: true,
     }

@@ -1,4 +1,4 @@
-//! Alarms on metrics: put, describe, delete, enable and disable.
+//! Alarms on metrics: put, delete, enable and disable.
 
 use std::collections::BTreeMap;
 
@@ -13,11 +13,10 @@ use crate::model::cloudwatch::metrics::{Statistic, UNITS};
 use crate::model::{ACCOUNT, Region};
 use crate::services::{Call, typed};
 use crate::wire::shape::timestamp;
-use crate::wire::{ApiError, Outcome, Page};
+use crate::wire::{ApiError, Outcome};
 
 pub(super) const OPERATIONS: &[WatchOperation] = &[
     typed!(Writes, "PutMetricAlarm", put).on(&[ALARM]),
-    typed!(Reads, "DescribeAlarms", describe).on(&[ALARMS]),
     typed!(Reads, "DescribeAlarmsForMetric", describe_for_metric).on_any(),
     typed!(Writes, "DeleteAlarms", delete).on(&[ALARMS]),
     typed!(Writes, "SetAlarmState", set_state).on(&[ALARM]),
@@ -50,22 +49,27 @@ struct Put {
     threshold: f64,
     comparison_operator: Comparison,
     treat_missing_data: Option<Missing>,
+    evaluate_low_sample_count_percentile: Option<String>,
     #[serde(default)]
     tags: Vec<Tag>,
 }
 
 fn put(cloud: &mut Cloud, call: &Call<'_, Value>, request: Put) -> Outcome<Value> {
     let region = cloud.region_mut(call.region)?;
-    let actions = [
-        (AlarmState::Ok, request.ok_actions.clone()),
-        (AlarmState::Alarm, request.alarm_actions.clone()),
-        (AlarmState::InsufficientData, request.insufficient_data_actions.clone()),
-    ];
-    for action in actions.iter().flat_map(|(_, actions)| actions) {
+    let actions = Actions {
+        ok: request.ok_actions.clone(),
+        alarm: request.alarm_actions.clone(),
+        insufficient_data: request.insufficient_data_actions.clone(),
+    };
+    for action in actions.all() {
         check_action(region, action)?;
     }
-    if actions.iter().any(|(_, actions)| actions.len() > 5) {
-        return Err(validation("An alarm has at most 5 actions for each of its states."));
+    actions.check_numbers()?;
+    if region.cloudwatch.composites.contains_key(&request.alarm_name) {
+        return Err(validation(format!(
+            "The name {} belongs to a composite alarm: choose another one.",
+            request.alarm_name
+        )));
     }
     let tags = read_tags(request.tags.clone())?;
     let (statistic, dimensions) = checked(&request)?;
@@ -75,7 +79,7 @@ fn put(cloud: &mut Cloud, call: &Call<'_, Value>, request: Put) -> Outcome<Value
         arn: arn(call.region, &request.alarm_name),
         description: request.alarm_description,
         actions_enabled: request.actions_enabled.unwrap_or(true),
-        actions: actions.into_iter().filter(|(_, actions)| !actions.is_empty()).collect(),
+        actions: actions.by_state(),
         namespace: request.namespace,
         metric: request.metric_name,
         dimensions,
@@ -97,18 +101,17 @@ fn put(cloud: &mut Cloud, call: &Call<'_, Value>, request: Put) -> Outcome<Value
         transitioned: before.map_or(call.now, |alarm| alarm.transitioned),
         name: request.alarm_name,
     };
-    let what = if before.is_some() { "updated" } else { "created" };
-    region.cloudwatch.remember(configuration(&alarm, what, call));
+    let change = if before.is_some() { "updated" } else { "created" };
+    region.cloudwatch.remember(configuration(&alarm.name, json!({"threshold": alarm.threshold}), change, call));
     region.cloudwatch.alarms.insert(alarm.name.clone(), alarm);
+    region.cloudwatch.evaluate_composites(call.now);
     Ok(json!({}))
 }
 
 /// Validates the request and returns the statistic and the dimensions of the alarm.
 fn checked(request: &Put) -> Outcome<(String, BTreeMap<String, String>)> {
-    let length = request.alarm_name.chars().count();
-    if !(1..=255).contains(&length) {
-        return Err(validation("AlarmName must have 1 to 255 characters."));
-    }
+    check_name(&request.alarm_name)?;
+    check_low_samples(request)?;
     let statistic = match (&request.statistic, &request.extended_statistic) {
         (Some(word), None) if word.starts_with('p') => None,
         (Some(word), None) | (None, Some(word)) => Statistic::parse(word).map(|_| word.clone()),
@@ -143,6 +146,72 @@ fn checked(request: &Put) -> Outcome<(String, BTreeMap<String, String>)> {
     Ok((statistic, dimensions(request.dimensions.clone())?))
 }
 
+pub(super) fn check_name(name: &str) -> Outcome<()> {
+    if (1..=255).contains(&name.chars().count()) {
+        return Ok(());
+    }
+    Err(validation("AlarmName must have 1 to 255 characters."))
+}
+
+/// Checks the treatment of percentiles of few values: they are always evaluated.
+fn check_low_samples(request: &Put) -> Outcome<()> {
+    match request.evaluate_low_sample_count_percentile.as_deref() {
+        None | Some("evaluate") => Ok(()),
+        Some("ignore") => Err(validation(
+            "The local cloud evaluates percentiles of few values too: use the EvaluateLowSampleCountPercentile 'evaluate'.",
+        )),
+        Some(other) => {
+            Err(validation(format!("EvaluateLowSampleCountPercentile must be evaluate or ignore, not {other}.")))
+        }
+    }
+}
+
+/// Actions of an alarm in a request.
+pub(super) struct Actions {
+    pub(super) ok: Vec<String>,
+    pub(super) alarm: Vec<String>,
+    pub(super) insufficient_data: Vec<String>,
+}
+
+impl Actions {
+    fn all(&self) -> impl Iterator<Item = &String> {
+        self.ok.iter().chain(&self.alarm).chain(&self.insufficient_data)
+    }
+
+    fn check_numbers(&self) -> Outcome<()> {
+        if [&self.ok, &self.alarm, &self.insufficient_data].into_iter().any(|actions| actions.len() > 5) {
+            return Err(validation("An alarm has at most 5 actions for each of its states."));
+        }
+        Ok(())
+    }
+
+    /// Returns the states with actions.
+    pub(super) fn by_state(self) -> BTreeMap<AlarmState, Vec<String>> {
+        let all = [
+            (AlarmState::Ok, self.ok),
+            (AlarmState::Alarm, self.alarm),
+            (AlarmState::InsufficientData, self.insufficient_data),
+        ];
+        all.into_iter().filter(|(_, actions)| !actions.is_empty()).collect()
+    }
+}
+
+/// Checks the actions of a composite alarm, which can only be notifications.
+pub(super) fn check_other_actions(actions: &Actions) -> Outcome<()> {
+    actions.check_numbers()?;
+    match actions.all().find(|action| !is_topic(action)) {
+        Some(action) => Err(validation(format!(
+            "The local cloud has only notifications as actions of a composite alarm: leave the action {action} out, or use \
+             AWS."
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn is_topic(arn: &str) -> bool {
+    arn.starts_with("arn:aws:sns:") && arn.split(':').count() == 6
+}
+
 pub(super) fn check_unit(unit: Option<&str>) -> Outcome<()> {
     match unit {
         Some(unit) if !UNITS.contains(&unit) => Err(validation(format!("'{unit}' is not a unit."))),
@@ -150,8 +219,10 @@ pub(super) fn check_unit(unit: Option<&str>) -> Outcome<()> {
     }
 }
 
-/// Checks that the action is a scaling policy, the only kind that the local cloud supports; other actions are refused
-/// by name.
+/// Checks that the action is a scaling policy or a notification; other actions are refused by name.
+///
+/// As on AWS, nothing checks whether a topic exists: the action fails when it is due, and the alarm's history contains the
+/// failure.
 fn check_action(region: &Region, arn: &str) -> Outcome<()> {
     let mut parts = arn.splitn(6, ':');
     let service = (parts.next() == Some("arn")).then(|| parts.nth(1)).flatten().unwrap_or_default();
@@ -165,7 +236,7 @@ fn check_action(region: &Region, arn: &str) -> Outcome<()> {
                 None => Err(validation(format!("There is no scaling policy {arn} in this region."))),
             }
         }
-        "sns" => missing("Simple Notification Service"),
+        "sns" if is_topic(arn) => Ok(()),
         "lambda" => missing("Lambda functions"),
         "automate" | "swf" => missing("EC2 actions of alarms"),
         "ssm" | "ssm-incidents" => missing("operations items and incidents"),
@@ -173,54 +244,19 @@ fn check_action(region: &Region, arn: &str) -> Outcome<()> {
     }
 }
 
-fn configuration(alarm: &Alarm, what: &str, call: &Call<'_, Value>) -> HistoryItem {
-    let kind = what.trim_end_matches('d').to_owned();
+/// Returns the item of an alarm's history for a change of its settings.
+pub(super) fn configuration(name: &str, settings: Value, change: &str, call: &Call<'_, Value>) -> HistoryItem {
+    let kind = change.trim_end_matches('d').to_owned();
     let kind = format!("{}{}", kind[..1].to_ascii_uppercase(), &kind[1..]);
-    let data = json!({"version": "1.0", "type": kind, "updatedAlarm": {"alarmName": alarm.name, "threshold": alarm.threshold}});
+    let mut alarm = settings;
+    alarm["alarmName"] = json!(name);
     HistoryItem {
-        alarm: alarm.name.clone(),
+        alarm: name.to_owned(),
         time: call.now,
         kind: HistoryKind::ConfigurationUpdate,
-        summary: format!("Alarm \"{}\" {what}", alarm.name),
-        data: data.to_string(),
+        summary: format!("Alarm \"{name}\" {change}"),
+        data: json!({"version": "1.0", "type": kind, "updatedAlarm": alarm}).to_string(),
     }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct Describe {
-    #[serde(default)]
-    alarm_names: Vec<String>,
-    alarm_name_prefix: Option<String>,
-    #[serde(default)]
-    alarm_types: Vec<String>,
-    state_value: Option<AlarmState>,
-    action_prefix: Option<String>,
-    max_records: Option<usize>,
-    next_token: Option<String>,
-}
-
-fn describe(cloud: &Cloud, call: &Call<'_, Value>, request: Describe) -> Outcome<Value> {
-    if !request.alarm_names.is_empty() && request.alarm_name_prefix.is_some() {
-        return Err(validation("AlarmNames and AlarmNamePrefix cannot be given together."));
-    }
-    if request.max_records.is_some_and(|records| !(1..=100).contains(&records)) {
-        return Err(validation("MaxRecords must be between 1 and 100."));
-    }
-    let metrics_wanted = request.alarm_types.is_empty() || request.alarm_types.iter().any(|kind| kind == "MetricAlarm");
-    let prefix = request.alarm_name_prefix.unwrap_or_default();
-    let wanted = |alarm: &&Alarm| {
-        let mut actions = alarm.actions.values().flatten();
-        (request.alarm_names.is_empty() || request.alarm_names.contains(&alarm.name))
-            && alarm.name.starts_with(&prefix)
-            && request.state_value.is_none_or(|state| state == alarm.state)
-            && request.action_prefix.as_ref().is_none_or(|prefix| actions.any(|action| action.starts_with(prefix)))
-    };
-    let alarms = cloud.region(call.region)?.cloudwatch.alarms.values().filter(|_| metrics_wanted).filter(wanted);
-    let limit = Some(request.max_records.unwrap_or(50));
-    let page = Page::cut(alarms.collect(), limit, request.next_token.as_deref(), |alarm: &&Alarm| &alarm.name)?;
-    let shown: Vec<Value> = page.items.into_iter().map(render).collect();
-    Ok(json!({"MetricAlarms": shown, "CompositeAlarms": [], "NextToken": page.next}))
 }
 
 #[derive(Deserialize)]
@@ -259,14 +295,13 @@ struct Names {
 /// Deletes all alarms, or none if one does not exist.
 fn delete(cloud: &mut Cloud, call: &Call<'_, Value>, request: Names) -> Outcome<Value> {
     let watching = &mut cloud.region_mut(call.region)?.cloudwatch;
-    if let Some(absent) = request.alarm_names.iter().find(|name| !watching.alarms.contains_key(*name)) {
-        return Err(not_found(absent));
-    }
     for name in &request.alarm_names {
-        if let Some(alarm) = watching.alarms.remove(name) {
-            watching.remember(configuration(&alarm, "deleted", call));
-        }
+        let metric = watching.alarms.remove(name).map(|alarm| json!({"threshold": alarm.threshold}));
+        let composite = || watching.composites.remove(name).map(|alarm| json!({"alarmRule": alarm.rule}));
+        let settings = metric.or_else(composite).ok_or_else(|| not_found(name))?;
+        watching.remember(configuration(name, settings, "deleted", call));
     }
+    watching.evaluate_composites(call.now);
     Ok(json!({}))
 }
 
@@ -287,7 +322,7 @@ fn set_state(cloud: &mut Cloud, call: &Call<'_, Value>, request: SetState) -> Ou
         return Err(ApiError::new("InvalidFormat", "StateReasonData is not JSON."));
     }
     let region = cloud.region_mut(call.region)?;
-    if !region.cloudwatch.alarms.contains_key(&request.alarm_name) {
+    if region.cloudwatch.state_of(&request.alarm_name).is_none() {
         return Err(ApiError::new("ResourceNotFound", "Unknown Alarm").with_status(404));
     }
     let SetState { alarm_name, state_value, state_reason, state_reason_data } = request;
@@ -310,8 +345,12 @@ fn switch(cloud: &mut Cloud, call: &Call<'_, Value>, request: &Names, enabled: b
         if let Some(alarm) = watching.alarms.get_mut(name).filter(|alarm| alarm.actions_enabled != enabled) {
             alarm.actions_enabled = enabled;
             alarm.configured = call.now;
-            let item = configuration(&alarm.clone(), "updated", call);
-            watching.remember(item);
+            watching.remember(configuration(name, json!({"actionsEnabled": enabled}), "updated", call));
+        }
+        if let Some(alarm) = watching.composites.get_mut(name).filter(|alarm| alarm.actions_enabled != enabled) {
+            alarm.actions_enabled = enabled;
+            alarm.configured = call.now;
+            watching.remember(configuration(name, json!({"actionsEnabled": enabled}), "updated", call));
         }
     }
     Ok(json!({}))
@@ -321,11 +360,11 @@ fn not_found(name: &str) -> ApiError {
     ApiError::new("ResourceNotFound", format!("Alarm not found: {name}")).with_status(404)
 }
 
-fn arn(region: &str, name: &str) -> String {
+pub(super) fn arn(region: &str, name: &str) -> String {
     format!("arn:aws:cloudwatch:{region}:{ACCOUNT}:alarm:{name}")
 }
 
-fn render(alarm: &Alarm) -> Value {
+pub(super) fn render(alarm: &Alarm) -> Value {
     let actions = |state| alarm.actions.get(&state).cloned().unwrap_or_default();
     let extended = alarm.statistic.starts_with('p');
     json!({
@@ -354,5 +393,6 @@ fn render(alarm: &Alarm) -> Value {
         "Threshold": alarm.threshold,
         "ComparisonOperator": alarm.comparison,
         "TreatMissingData": alarm.missing,
+        "EvaluateLowSampleCountPercentile": extended.then_some("evaluate"),
     })
 }

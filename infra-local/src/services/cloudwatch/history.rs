@@ -37,16 +37,26 @@ fn describe(cloud: &Cloud, call: &Call<'_, Value>, request: Describe) -> Outcome
     if request.max_records.is_some_and(|records| !(1..=100).contains(&records)) {
         return Err(validation("MaxRecords must be between 1 and 100."));
     }
-    let of_metrics = request.alarm_types.is_empty() || request.alarm_types.iter().any(|kind| kind == "MetricAlarm");
+    let watching = &cloud.region(call.region)?.cloudwatch;
+    // Items outlive their alarm; those of a deleted composite alarm contain its rule.
+    let kind = |item: &HistoryItem| {
+        let is_composite = watching.composites.contains_key(&item.alarm) || item.data.contains("\"alarmRule\"");
+        if is_composite { "CompositeAlarm" } else { "MetricAlarm" }
+    };
+    let types: Vec<&str> = match request.alarm_types.as_slice() {
+        // Without types, only items of metric alarms are returned.
+        [] => vec!["MetricAlarm"],
+        types => types.iter().map(String::as_str).collect(),
+    };
     let wanted = |item: &HistoryItem| {
-        of_metrics
+        types.contains(&kind(item))
             && request.alarm_name.as_ref().is_none_or(|name| *name == item.alarm)
             && request.history_item_type.is_none_or(|kind| kind == item.kind)
             && request.start_date.is_none_or(|start| item.time >= start.0)
             && request.end_date.is_none_or(|end| item.time <= end.0)
     };
     let ascending = request.scan_by == Some(ScanBy::TimestampAscending);
-    let history = &cloud.region(call.region)?.cloudwatch.history;
+    let history = &watching.history;
     // Pages are sorted by a key, so for the newest first the key counts down.
     let keyed = history.iter().enumerate().filter(|(_, item)| wanted(item)).map(|(index, item)| {
         let time = item.time.timestamp_micros();
@@ -58,7 +68,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Value>, request: Describe) -> Outcome
     let shown = page.items.into_iter().map(|(_, item)| {
         json!({
             "AlarmName": item.alarm,
-            "AlarmType": "MetricAlarm",
+            "AlarmType": kind(item),
             "Timestamp": timestamp(item.time),
             "HistoryItemType": item.kind,
             "HistorySummary": item.summary,

@@ -4,20 +4,25 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Dimension, Time, WatchOperation, dimensions, input, invalid, render_dimensions};
-use crate::model::Cloud;
 use crate::model::cloudwatch::metrics::{MetricName, Sample, UNITS};
+use crate::model::{ACCOUNT, Cloud};
 use crate::services::{Call, typed};
 use crate::wire::{ApiError, Outcome, Page};
 
 pub(super) const OPERATIONS: &[WatchOperation] = &[
     // Metrics are not part of the state that operations change.
-    typed!(Reads, "PutMetricData", put).on_any(),
+    typed!(Reads, "PutMetricData", put)
+        .on_any()
+        // It concerns entities alone, which are refused.
+        .ignoring(&[&["StrictEntityValidation"]]),
     typed!(Reads, "ListMetrics", list).on_any(),
 ];
 
 /// AWS's limits of metrics per request, and per page of a list.
 const DATA: usize = 1000;
 const PAGE: usize = 500;
+/// AWS's limit of values per metric of a request.
+const VALUES: usize = 150;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
@@ -67,8 +72,8 @@ fn put(cloud: &Cloud, call: &Call<'_, Value>, request: Put) -> Outcome<Value> {
         return Err(invalid(format!("The collection MetricData must not have a size greater than {DATA}.")));
     }
     let mut all = Vec::new();
-    for datum in request.metric_data {
-        let samples = datum.samples(call)?;
+    for (index, datum) in request.metric_data.into_iter().enumerate() {
+        let samples = datum.samples(&format!("MetricData.member.{}", index + 1), call)?;
         let name = MetricName {
             region: call.region.to_owned(),
             namespace: request.namespace.clone(),
@@ -84,7 +89,7 @@ fn put(cloud: &Cloud, call: &Call<'_, Value>, request: Put) -> Outcome<Value> {
 }
 
 impl Datum {
-    fn samples(&self, call: &Call<'_, Value>) -> Outcome<Vec<Sample>> {
+    fn samples(&self, path: &str, call: &Call<'_, Value>) -> Outcome<Vec<Sample>> {
         let time = self.timestamp.map_or(call.now, |time| time.0);
         if call.now - time > chrono::TimeDelta::weeks(2) || time - call.now > chrono::TimeDelta::hours(2) {
             return Err(invalid(
@@ -97,38 +102,68 @@ impl Datum {
         let unit = self.unit.as_deref().unwrap_or("None");
         let unit = UNITS.iter().find(|known| **known == unit);
         let unit = unit.ok_or_else(|| invalid("The value for parameter Unit is not a unit."))?;
+        if self.metric_name.is_empty() {
+            return Err(ApiError::new("MissingParameter", format!("The parameter {path}.MetricName is required.")));
+        }
+        self.check_exclusive(path)?;
         let several = |value: f64, count: f64| Sample { count, sum: value * count, ..Sample::value(time, unit, value) };
-        let samples: Vec<Sample> = match (self.value, &self.statistic_values, self.values.as_slice()) {
-            (Some(value), None, []) => vec![Sample::value(time, unit, value)],
-            (None, Some(set), []) if set.sample_count > 0.0 && set.minimum <= set.maximum => vec![Sample {
+        let samples: Vec<Sample> = match (self.value, &self.statistic_values) {
+            (Some(value), _) => vec![Sample::value(time, unit, value)],
+            (None, Some(set)) if set.sample_count > 0.0 && set.minimum <= set.maximum => vec![Sample {
                 count: set.sample_count,
                 sum: set.sum,
                 min: set.minimum,
                 max: set.maximum,
                 ..Sample::value(time, unit, 0.0)
             }],
-            (None, Some(_), []) => {
+            (None, Some(_)) => {
                 return Err(invalid("StatisticValues need a SampleCount above 0 and a Minimum not above the Maximum."));
             }
-            (None, None, values) if !values.is_empty() => {
-                if values.len() > 150 || !(self.counts.is_empty() || self.counts.len() == values.len()) {
-                    return Err(invalid("There are at most 150 Values, and as many Counts when there are any."));
+            (None, None) => {
+                if self.values.len() > VALUES {
+                    return Err(invalid(format!(
+                        "The collection {path}.Values must not have a size greater than {VALUES}."
+                    )));
+                }
+                if !(self.counts.is_empty() || self.counts.len() == self.values.len()) {
+                    return Err(invalid(format!(
+                        "The parameters {path}.Values and {path}.Counts must be of the same size."
+                    )));
                 }
                 let counts = self.counts.iter().copied().chain(std::iter::repeat(1.0));
-                values.iter().zip(counts).map(|(value, count)| several(*value, count)).collect()
-            }
-            _ => {
-                return Err(ApiError::new(
-                    "InvalidParameterCombination",
-                    "Exactly one of the parameters Value, Values and StatisticValues must be specified.",
-                ));
+                self.values.iter().zip(counts).map(|(value, count)| several(*value, count)).collect()
             }
         };
         let sound = |sample: &Sample| [sample.count, sample.sum, sample.min, sample.max].iter().all(|n| n.is_finite());
-        if self.metric_name.is_empty() || !samples.iter().all(sound) {
-            return Err(invalid("A metric has a name, and its values are finite numbers."));
+        match samples.iter().find(|sample| !sound(sample)) {
+            Some(sample) => Err(invalid(format!("The value {} for parameter {path}.Value is invalid.", sample.sum))),
+            None => Ok(samples),
         }
-        Ok(samples)
+    }
+
+    /// Checks that the datum has exactly one of its three kinds of values.
+    fn check_exclusive(&self, path: &str) -> Outcome<()> {
+        let kinds = [
+            ("Value", self.value.is_some()),
+            ("Values", !self.values.is_empty()),
+            ("StatisticValues", self.statistic_values.is_some()),
+        ];
+        let given: Vec<&str> = kinds.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
+        match given.as_slice() {
+            [_] => Ok(()),
+            [] => Err(ApiError::new(
+                "MissingParameter",
+                format!(
+                    "At least one of the parameters {path}.Value, {path}.Values and {path}.StatisticValues must be specified."
+                ),
+            )),
+            [one, other, ..] => Err(ApiError::new(
+                "InvalidParameterCombination",
+                format!(
+                    "The parameters {path}.{one} and {path}.{other} are mutually exclusive and you have specified both."
+                ),
+            )),
+        }
     }
 }
 
@@ -141,6 +176,10 @@ struct List {
     dimensions: Vec<DimensionFilter>,
     next_token: Option<String>,
     recently_active: Option<String>,
+    /// Metrics of one account; there is only this one.
+    owning_account: Option<String>,
+    #[serde(default)]
+    include_linked_accounts: bool,
 }
 
 #[derive(Deserialize)]
@@ -157,6 +196,7 @@ fn list(cloud: &Cloud, call: &Call<'_, Value>, request: List) -> Outcome<Value> 
     let since = call.now - chrono::TimeDelta::hours(3);
     let names = cloud.metrics.names(|metric| {
         metric.region == call.region
+            && request.owning_account.as_deref().is_none_or(|account| account == ACCOUNT)
             && request.namespace.as_ref().is_none_or(|namespace| *namespace == metric.namespace)
             && request.metric_name.as_ref().is_none_or(|name| *name == metric.name)
             && request.dimensions.iter().all(|filter| {
@@ -168,6 +208,7 @@ fn list(cloud: &Cloud, call: &Call<'_, Value>, request: List) -> Outcome<Value> 
     let keyed =
         active.map(|(metric, _)| (format!("{}/{}/{:?}", metric.namespace, metric.name, metric.dimensions), metric));
     let page = Page::cut(keyed.collect(), Some(PAGE), request.next_token.as_deref(), |(key, _)| key)?;
+    let owners: Option<Vec<&str>> = request.include_linked_accounts.then(|| vec![ACCOUNT; page.items.len()]);
     let shown = page.items.into_iter().map(|(_, metric)| {
         json!({
             "Namespace": metric.namespace,
@@ -175,5 +216,5 @@ fn list(cloud: &Cloud, call: &Call<'_, Value>, request: List) -> Outcome<Value> 
             "Dimensions": render_dimensions(&metric.dimensions),
         })
     });
-    Ok(json!({"Metrics": shown.collect::<Vec<_>>(), "NextToken": page.next}))
+    Ok(json!({"Metrics": shown.collect::<Vec<_>>(), "NextToken": page.next, "OwningAccounts": owners}))
 }

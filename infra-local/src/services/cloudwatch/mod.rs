@@ -1,12 +1,19 @@
-//! Amazon CloudWatch (version 2010-08-01): metrics and alarms.
+//! Amazon CloudWatch (version 2010-08-01): metrics, alarms and dashboards.
 //!
 //! The service accepts Query, JSON 1.0 and RPC v2 CBOR. The endpoint converts all of them to JSON values. Errors have
 //! the codes of Query.
 
 mod alarm;
+mod alarm_list;
+mod composite;
+mod dashboard;
+mod data;
 mod history;
+mod math;
 mod metric;
 mod query;
+#[cfg(test)]
+mod round_trip;
 mod tag;
 #[cfg(test)]
 mod tests;
@@ -26,12 +33,24 @@ use crate::wire::{ApiError, Outcome, shape};
 type WatchOperation = Operation<Value, Value>;
 
 /// The operations, by kind.
-pub(crate) const OPERATIONS: &[&[WatchOperation]] =
-    &[alarm::OPERATIONS, history::OPERATIONS, metric::OPERATIONS, query::OPERATIONS, tag::OPERATIONS];
+pub(crate) const OPERATIONS: &[&[WatchOperation]] = &[
+    alarm::OPERATIONS,
+    alarm_list::OPERATIONS,
+    composite::OPERATIONS,
+    dashboard::OPERATIONS,
+    history::OPERATIONS,
+    metric::OPERATIONS,
+    data::OPERATIONS,
+    query::OPERATIONS,
+    tag::OPERATIONS,
+];
 
 const ALARM_ARN: &str = "arn:aws:cloudwatch:{region}:{account}:alarm:{}";
 const ALARM: Resource = Resource::Named("AlarmName", ALARM_ARN);
 const ALARMS: Resource = Resource::Named("AlarmNames", ALARM_ARN);
+const DASHBOARD_ARN: &str = "arn:aws:cloudwatch::{account}:dashboard/{}";
+const DASHBOARD: Resource = Resource::Named("DashboardName", DASHBOARD_ARN);
+const DASHBOARDS: Resource = Resource::Named("DashboardNames", DASHBOARD_ARN);
 const TAGGED: Resource = Resource::Arn("ResourceARN");
 
 /// Returns the name in Smithy's model of the error with this Query code.
@@ -42,6 +61,7 @@ pub(crate) fn error_shape(code: &str) -> &str {
         "MissingParameter" => "MissingRequiredParameterException",
         "LimitExceeded" => "LimitExceededFault",
         "InvalidFormat" => "InvalidFormatFault",
+        "InvalidParameterInput" => "DashboardInvalidInputError",
         other => other,
     }
 }

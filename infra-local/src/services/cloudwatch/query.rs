@@ -1,13 +1,10 @@
-//! Statistics of metrics: GetMetricStatistics and GetMetricData.
-
-use std::collections::BTreeSet;
+//! Statistics of a metric.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::alarm::check_unit;
-use super::history::ScanBy;
 use super::{Dimension, Time, WatchOperation, dimensions, input, invalid, validation};
 use crate::model::Cloud;
 use crate::model::cloudwatch::metrics::{MetricName, Period, Statistic};
@@ -15,12 +12,10 @@ use crate::services::{Call, typed};
 use crate::wire::shape::timestamp;
 use crate::wire::{ApiError, Outcome};
 
-pub(super) const OPERATIONS: &[WatchOperation] =
-    &[typed!(Reads, "GetMetricStatistics", statistics).on_any(), typed!(Reads, "GetMetricData", data).on_any()];
+pub(super) const OPERATIONS: &[WatchOperation] = &[typed!(Reads, "GetMetricStatistics", statistics).on_any()];
 
-/// AWS's limit of datapoints per response.
+/// AWS's limit of datapoints per response of GetMetricStatistics.
 const STATISTICS: i64 = 1440;
-const DATAPOINTS: usize = 100_800;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
@@ -88,106 +83,14 @@ fn datapoint(period: &Period, wanted: &[(String, Statistic)]) -> Value {
     node
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct Data {
-    metric_data_queries: Vec<Query>,
-    start_time: Time,
-    end_time: Time,
-    scan_by: Option<ScanBy>,
-    max_datapoints: Option<usize>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct Query {
-    id: String,
-    metric_stat: Option<MetricStat>,
-    expression: Option<String>,
-    label: Option<String>,
-    return_data: Option<bool>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct MetricStat {
-    metric: Metric,
-    period: u32,
-    stat: String,
-    unit: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-#[allow(clippy::struct_field_names)]
-struct Metric {
-    namespace: String,
-    metric_name: String,
-    #[serde(default)]
-    dimensions: Vec<Dimension>,
-}
-
-fn data(cloud: &Cloud, call: &Call<'_, Value>, request: Data) -> Outcome<Value> {
-    let (from, to) = span(request.start_time, request.end_time)?;
-    if request.metric_data_queries.is_empty() || request.metric_data_queries.len() > 500 {
-        return Err(validation("MetricDataQueries has 1 to 500 members."));
-    }
-    let mut ids = BTreeSet::new();
-    let mut left = request.max_datapoints.unwrap_or(DATAPOINTS).min(DATAPOINTS);
-    let mut results = Vec::new();
-    for query in request.metric_data_queries {
-        let first = query.id.chars().next();
-        if !first.is_some_and(|first| first.is_ascii_lowercase()) || !ids.insert(query.id.clone()) {
-            return Err(validation(format!(
-                "The Id '{}' must begin with a lower case letter and be unique.",
-                query.id
-            )));
-        }
-        let Some(stat) = query.metric_stat.filter(|_| query.expression.is_none()) else {
-            return Err(validation(
-                "The local cloud evaluates no expressions: every query of GetMetricData has a MetricStat.",
-            ));
-        };
-        let statistic = Statistic::parse(&stat.stat);
-        let statistic = statistic.ok_or_else(|| validation(format!("'{}' is not a statistic.", stat.stat)))?;
-        check_unit(stat.unit.as_deref())?;
-        let label = query.label.unwrap_or_else(|| stat.metric.metric_name.clone());
-        let name = MetricName {
-            region: call.region.to_owned(),
-            namespace: stat.metric.namespace,
-            name: stat.metric.metric_name,
-            dimensions: dimensions(stat.metric.dimensions)?,
-        };
-        let periods = cloud.metrics.periods(&name, stat.unit.as_deref(), from, to, period(stat.period)?);
-        let values = periods.iter().filter_map(|period| Some((period.start, period.statistic(statistic)?)));
-        let mut points: Vec<(DateTime<Utc>, f64)> = values.collect();
-        if request.scan_by != Some(ScanBy::TimestampAscending) {
-            points.reverse();
-        }
-        let complete = points.len() <= left;
-        points.truncate(left);
-        left -= points.len();
-        if query.return_data.unwrap_or(true) {
-            results.push(json!({
-                "Id": query.id,
-                "Label": label,
-                "Timestamps": points.iter().map(|(time, _)| timestamp(*time)).collect::<Vec<_>>(),
-                "Values": points.iter().map(|(_, value)| *value).collect::<Vec<_>>(),
-                "StatusCode": if complete { "Complete" } else { "PartialData" },
-            }));
-        }
-    }
-    Ok(json!({"MetricDataResults": results, "Messages": []}))
-}
-
-fn period(seconds: u32) -> Outcome<TimeDelta> {
+pub(super) fn period(seconds: u32) -> Outcome<TimeDelta> {
     if [1, 5, 10, 20, 30].contains(&seconds) || (seconds > 0 && seconds.is_multiple_of(60)) {
         return Ok(TimeDelta::seconds(seconds.into()));
     }
     Err(invalid("The parameter Period must be 1, 5, 10, 20, 30 or a multiple of 60."))
 }
 
-fn span(start: Time, end: Time) -> Outcome<(DateTime<Utc>, DateTime<Utc>)> {
+pub(super) fn span(start: Time, end: Time) -> Outcome<(DateTime<Utc>, DateTime<Utc>)> {
     if start.0 < end.0 {
         return Ok((start.0, end.0));
     }

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 use super::{TAGGED, WatchOperation, input, invalid};
 use crate::model::Cloud;
 use crate::model::Tags;
-use crate::model::cloudwatch::alarm::Alarm;
 use crate::services::tags;
 use crate::services::{Call, typed};
 use crate::wire::{ApiError, Outcome};
@@ -34,9 +33,9 @@ struct AddTags {
 
 fn tag(cloud: &mut Cloud, call: &Call<'_, Value>, request: AddTags) -> Outcome<Value> {
     let added = read_tags(request.tags)?;
-    let alarm = alarm_mut(cloud, call, &request.arn)?;
-    alarm.tags.extend(added);
-    check(&alarm.tags)?;
+    let tags = tags_mut(cloud, call, &request.arn)?;
+    tags.extend(added);
+    check(tags)?;
     Ok(json!({}))
 }
 
@@ -49,8 +48,7 @@ struct RemoveTags {
 }
 
 fn untag(cloud: &mut Cloud, call: &Call<'_, Value>, request: RemoveTags) -> Outcome<Value> {
-    let alarm = alarm_mut(cloud, call, &request.arn)?;
-    alarm.tags.retain(|key, _| !request.tag_keys.contains(key));
+    tags_mut(cloud, call, &request.arn)?.retain(|key, _| !request.tag_keys.contains(key));
     Ok(json!({}))
 }
 
@@ -62,15 +60,19 @@ struct List {
 }
 
 fn list(cloud: &Cloud, call: &Call<'_, Value>, request: List) -> Outcome<Value> {
-    let mut alarms = cloud.region(call.region)?.cloudwatch.alarms.values();
-    let alarm = alarms.find(|alarm| alarm.arn == request.arn).ok_or_else(|| not_found(&request.arn))?;
-    let tags: Vec<Value> = alarm.tags.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect();
+    let watching = &cloud.region(call.region)?.cloudwatch;
+    let metric = watching.alarms.values().map(|alarm| (&alarm.arn, &alarm.tags));
+    let mut all = metric.chain(watching.composites.values().map(|alarm| (&alarm.arn, &alarm.tags)));
+    let (_, tags) = all.find(|(arn, _)| **arn == request.arn).ok_or_else(|| not_found(&request.arn))?;
+    let tags: Vec<Value> = tags.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect();
     Ok(json!({"Tags": tags}))
 }
 
-fn alarm_mut<'a>(cloud: &'a mut Cloud, call: &Call<'_, Value>, arn: &str) -> Outcome<&'a mut Alarm> {
-    let mut alarms = cloud.region_mut(call.region)?.cloudwatch.alarms.values_mut();
-    alarms.find(|alarm| alarm.arn == arn).ok_or_else(|| not_found(arn))
+fn tags_mut<'a>(cloud: &'a mut Cloud, call: &Call<'_, Value>, arn: &str) -> Outcome<&'a mut Tags> {
+    let watching = &mut cloud.region_mut(call.region)?.cloudwatch;
+    let metric = watching.alarms.values_mut().map(|alarm| (&alarm.arn, &mut alarm.tags));
+    let mut all = metric.chain(watching.composites.values_mut().map(|alarm| (&alarm.arn, &mut alarm.tags)));
+    all.find(|(known, _)| *known == arn).map(|(_, tags)| tags).ok_or_else(|| not_found(arn))
 }
 
 fn not_found(arn: &str) -> ApiError {

@@ -22,7 +22,7 @@ pub(super) fn render(of: &impl Attributed) -> Node {
 }
 
 /// Returns the attributes that differ from AWS's defaults, after the request.
-pub(super) fn changed(of: &impl Attributed, params: &Params) -> Outcome<BTreeMap<String, String>> {
+pub(super) fn changed(kind: &str, of: &impl Attributed, params: &Params) -> Outcome<BTreeMap<String, String>> {
     let entries = params.structures("Attributes");
     if entries.is_empty() {
         return Err(validation("At least one attribute must be specified"));
@@ -33,7 +33,7 @@ pub(super) fn changed(of: &impl Attributed, params: &Params) -> Outcome<BTreeMap
         let key = required(&entry, "Key")?;
         let value = entry.optional("Value").unwrap_or_default();
         let Some(Attribute(_, default, allowed)) = known.iter().find(|Attribute(name, ..)| *name == key) else {
-            return Err(not_honoured(format!("Attribute key '{key}' is not recognized")));
+            return Err(not_honoured(format!("{kind} attribute key '{key}' is not recognized")));
         };
         check(key, value, default, *allowed)?;
         if value == *default {
@@ -53,13 +53,16 @@ fn check(key: &str, value: &str, default: &str, allowed: Allowed) -> Outcome<()>
         Allowed::ZeroOr(low, high) if value != "0" && !within(low, high) => {
             must(format!("0 or a number from {low} to {high}"))
         }
+        Allowed::OffOr(low, high) | Allowed::OffOrWithoutEffect(low, high) if value != "off" && !within(low, high) => {
+            must(format!("'off' or a number from {low} to {high}"))
+        }
         Allowed::Word(words) | Allowed::WithoutEffect(words) if !words.contains(&value) => {
             must(format!("one of: {}", words.join(", ")))
         }
         Allowed::Cookie if !is_cookie_name(value) => must("the name of a cookie, and not begin with AWSALB".to_owned()),
         Allowed::HeaderName if value.parse::<HeaderName>().is_err() => must("the name of a header".to_owned()),
         Allowed::HeaderValue if HeaderValue::from_str(value).is_err() => must("the value of a header".to_owned()),
-        Allowed::WithoutEffect(_) if value != default => {
+        Allowed::WithoutEffect(_) | Allowed::OffOrWithoutEffect(..) if value != default => {
             tracing::info!(attribute = key, value, "accepted an attribute without effect");
             Ok(())
         }
@@ -72,6 +75,9 @@ fn check(key: &str, value: &str, default: &str, allowed: Allowed) -> Outcome<()>
 
 /// Checks that the attributes of a target group are compatible with each other.
 pub(super) fn check_together(group: &TargetGroup) -> Outcome<()> {
+    if !group.protocol.is_http() {
+        return Ok(());
+    }
     if group.number("slow_start.duration_seconds") > 0
         && group.attribute("load_balancing.algorithm.type") != "round_robin"
     {

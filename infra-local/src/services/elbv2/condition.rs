@@ -114,7 +114,7 @@ fn parse_query(config: &Params) -> Outcome<Vec<Parameter>> {
 
 fn check(values: Vec<String>, field: &str, allowed: impl Fn(char) -> bool) -> Outcome<Vec<String>> {
     if values.is_empty() {
-        return Err(validation(format!("A condition value must be specified for '{field}'")));
+        return Err(validation("A condition value must be specified"));
     }
     for value in &values {
         if value.is_empty() || value.len() > LONGEST || !value.chars().all(&allowed) {

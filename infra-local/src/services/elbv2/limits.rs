@@ -29,6 +29,18 @@ const LIMITS: &[(&str, usize)] = &[
     (TARGET_GROUPS, 3000),
     (TARGET_GROUPS_PER_ACTION, 5),
     (TARGETS_PER_GROUP, 1000),
+    // Quotas of balancers that the local cloud does not create.
+    ("certificates-per-network-load-balancer", 25),
+    ("gateway-load-balancers", 100),
+    ("gateway-load-balancers-per-vpc", 100),
+    ("geneve-target-groups", 100),
+    ("listeners-per-network-load-balancer", 50),
+    ("network-load-balancer-enis-per-vpc", 1200),
+    ("network-load-balancers", 50),
+    ("target-groups-per-action-on-network-load-balancer", 1),
+    ("targets-per-availability-zone-per-gateway-load-balancer", 300),
+    ("targets-per-availability-zone-per-network-load-balancer", 500),
+    ("targets-per-network-load-balancer", 3000),
 ];
 
 /// Returns the quota with this name, which must exist.

@@ -7,8 +7,8 @@ use super::action::{self, DEFAULT_ACTIONS};
 use super::limits::{self, LISTENERS};
 use super::listener_certificate::{self, CERTIFICATES};
 use super::{
-    PAGES, TAGS, arn, check_associations, listener, load_balancer, no_listener, not_honoured, page, parse_tags, port,
-    required, resource, ssl_policy, validation,
+    PAGES, TAGS, arn, check_associations, listener, load_balancer, no_listener, not_all_found, not_honoured, page,
+    parse_tags, port, required, resource, specified, ssl_policy, validation,
 };
 use crate::model::Cloud;
 use crate::model::Region;
@@ -38,8 +38,8 @@ fn create(state: &State<'_>, call: &Call<'_, Params>) -> Outcome<Node> {
 fn add(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<(Node, SocketAddrV4)> {
     let params = &call.input;
     let balancer_arn = required(params, "LoadBalancerArn")?;
-    required(params, "Protocol")?;
-    let port = port(params, "Port")?.ok_or_else(|| validation("'Port' must be specified"))?;
+    specified(params, "Protocol", "A listener protocol")?;
+    let port = port(params, "Port")?.ok_or_else(|| validation("A listener port must be specified"))?;
     let tags = parse_tags(params)?;
     let region = cloud.region_mut(call.region)?;
     let balancer = load_balancer(region, balancer_arn)?;
@@ -47,7 +47,7 @@ fn add(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<(Node, SocketAddrV
         .ok_or_else(|| validation("'DefaultActions' must be specified"))?;
     let of_balancer = region.elbv2.listeners.values().filter(|listener| listener.balancer == balancer_arn);
     if of_balancer.clone().any(|listener| listener.port == port) {
-        return Err(duplicate(port));
+        return Err(duplicate(balancer_arn));
     }
     limits::check(LISTENERS, of_balancer.count() + 1, "TooManyListeners")?;
     let tls = parse_tls(region, params, None)?;
@@ -77,8 +77,8 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     if arns.is_empty() && balancer.is_none() {
         return Err(validation("You must specify either listener ARNs or a load balancer ARN"));
     }
-    for arn in &arns {
-        listener(region, arn)?;
+    if arns.iter().any(|arn| listener(region, arn).is_err()) {
+        return Err(not_all_found("ListenerNotFound", "listeners"));
     }
     if let Some(arn) = balancer {
         load_balancer(region, arn)?;
@@ -108,7 +108,7 @@ fn change(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<(Node, Option<S
     if port != current.port {
         let mut others = region.elbv2.listeners.values();
         if others.any(|other| other.balancer == current.balancer && other.port == port) {
-            return Err(duplicate(port));
+            return Err(duplicate(&current.balancer));
         }
         listens = Some(SocketAddrV4::new(load_balancer(region, &current.balancer)?.address, port));
     }
@@ -166,10 +166,7 @@ fn parse_tls(region: &Region, params: &Params, current: Option<&Listener>) -> Ou
             others.remove(&certificate);
             Ok(Some(Tls { policy, certificate, others }))
         }
-        other => Err(ApiError::new(
-            "UnsupportedProtocol",
-            format!("Listener protocol '{other}' must be one of: HTTP, HTTPS"),
-        )),
+        other => Err(validation(format!("Listener protocol '{other}' must be one of 'HTTP, HTTPS'"))),
     }
 }
 
@@ -183,8 +180,11 @@ fn check_free(address: SocketAddrV4) -> Outcome<()> {
     }
 }
 
-fn duplicate(port: u16) -> ApiError {
-    ApiError::new("DuplicateListener", format!("A listener already exists on this port for this load balancer: {port}"))
+fn duplicate(balancer: &str) -> ApiError {
+    ApiError::new(
+        "DuplicateListener",
+        format!("A listener already exists on this port for this load balancer '{balancer}'"),
+    )
 }
 
 fn answer<'a>(listeners: impl IntoIterator<Item = &'a Listener>) -> Node {

@@ -22,6 +22,6 @@ fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let arn = required(&call.input, "ListenerArn")?;
     let listeners = &mut cloud.region_mut(call.region)?.elbv2.listeners;
     let listener = listeners.get_mut(arn).ok_or_else(|| no_listener(arn))?;
-    listener.attributes = attributes::changed(listener, &call.input)?;
+    listener.attributes = attributes::changed("Listener", listener, &call.input)?;
     Ok(attributes::render(listener))
 }

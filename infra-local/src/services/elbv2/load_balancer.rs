@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::limits::{self, LOAD_BALANCERS};
 use super::{
-    PAGES, TAGS, arn, check_name, load_balancer, no_load_balancer, not_honoured, page, parse_tags, required, resource,
-    validation,
+    PAGES, TAGS, arn, check_name, load_balancer, no_load_balancer, not_all_found, not_honoured, page, parse_tags,
+    required, resource, validation,
 };
 use crate::model::Cloud;
 use crate::model::ec2::vpc::Subnet;
@@ -27,7 +27,21 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
     Operation::writes("DeleteLoadBalancer", delete, &[&["LoadBalancerArn"]]).on(&[resource::LOAD_BALANCER]),
 ];
 
-pub(super) const SUBNETS: &[&str] = &["Subnets.N", "SubnetMappings.N.SubnetId"];
+pub(super) const SUBNETS: &[&str] = &[
+    "Subnets.N",
+    "SubnetMappings.N.SubnetId",
+    "SubnetMappings.N.AllocationId",
+    "SubnetMappings.N.PrivateIPv4Address",
+    "SubnetMappings.N.IPv6Address",
+];
+
+/// Parts of subnet mappings that only network load balancers support, with their nouns; see the type `SubnetMapping` of
+/// AWS's API.
+const OF_NETWORK_BALANCERS: [(&str, &str); 3] = [
+    ("AllocationId", "Elastic IP addresses"),
+    ("PrivateIPv4Address", "Private IPv4 addresses"),
+    ("IPv6Address", "IPv6 addresses"),
+];
 
 /// Hosted zone of the DNS names of load balancers in us-east-1. Only alias records would need the zones of other
 /// regions.
@@ -40,8 +54,19 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         return Err(validation(format!("Load balancer name '{name}' cannot begin with 'internal-'")));
     }
     let kind = params.optional("Type").unwrap_or("application");
-    if kind != "application" {
-        return Err(not_honoured(format!("The local cloud has balancers of type 'application', not '{kind}'")));
+    match kind {
+        "application" => {}
+        "network" | "gateway" => {
+            return Err(not_honoured(format!(
+                "The local cloud balances HTTP and HTTPS, not the packets and connections of a load balancer of type \
+                 '{kind}'; use the type 'application', or AWS"
+            )));
+        }
+        other => {
+            return Err(validation(format!(
+                "Load balancer type '{other}' must be one of 'network, application, gateway'"
+            )));
+        }
     }
     let scheme = params.optional("Scheme").unwrap_or("internet-facing");
     if !["internet-facing", "internal"].contains(&scheme) {
@@ -135,6 +160,9 @@ pub(super) fn parse_subnets(region: &Region, params: &Params) -> Outcome<Vec<Str
         return Err(validation("You must specify either subnets or subnet mappings, not both"));
     }
     for mapping in mappings {
+        if let Some((_, what)) = OF_NETWORK_BALANCERS.iter().find(|(part, _)| mapping.optional(part).is_some()) {
+            return Err(not_honoured(format!("{what} are not supported for load balancers with type 'application'")));
+        }
         ids.push(required(&mapping, "SubnetId")?.to_owned());
     }
     let mut found: Vec<&Subnet> = Vec::new();
@@ -189,8 +217,8 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let region = cloud.region(call.region)?;
     let (arns, names) = (params.texts("LoadBalancerArns"), params.texts("Names"));
-    for arn in &arns {
-        load_balancer(region, arn)?;
+    if arns.iter().any(|arn| load_balancer(region, arn).is_err()) {
+        return Err(not_all_found("LoadBalancerNotFound", "load balancers"));
     }
     let all = region.elbv2.load_balancers.values();
     if let Some(missing) = names.iter().find(|name| !all.clone().any(|balancer| balancer.name == **name)) {

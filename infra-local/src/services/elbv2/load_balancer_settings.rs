@@ -32,7 +32,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let balancer = find(cloud.region_mut(call.region)?, params)?;
-    balancer.attributes = attributes::changed(balancer, params)?;
+    balancer.attributes = attributes::changed("Load balancer", balancer, params)?;
     Ok(attributes::render(balancer))
 }
 

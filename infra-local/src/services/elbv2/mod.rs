@@ -3,6 +3,7 @@
 mod action;
 mod attributes;
 mod condition;
+mod health_check;
 mod limits;
 mod listener;
 mod listener_attribute;
@@ -10,6 +11,8 @@ mod listener_certificate;
 mod load_balancer;
 mod load_balancer_settings;
 mod resource;
+#[cfg(test)]
+mod round_trip;
 mod rule;
 pub(crate) mod ssl_policy;
 mod tags;
@@ -19,7 +22,7 @@ mod target_group;
 mod tests;
 
 use crate::model::elbv2::routing::Action;
-use crate::model::elbv2::{Listener, LoadBalancer, TargetGroup};
+use crate::model::elbv2::{Listener, LoadBalancer, ProtocolVersion, TargetGroup, TargetType};
 use crate::model::{ACCOUNT, Region, Tags};
 use crate::services::Operation;
 use crate::services::tags as common_tags;
@@ -49,6 +52,17 @@ fn validation(message: impl Into<String>) -> ApiError {
 
 fn not_honoured(message: impl Into<String>) -> ApiError {
     ApiError::new("InvalidConfigurationRequest", message)
+}
+
+/// Returns the error of a Describe operation for ARNs and names that do not exist. Its message names none of them, as on
+/// AWS: `One or more listeners not found`.
+fn not_all_found(code: &'static str, kind: &str) -> ApiError {
+    ApiError::new(code, format!("One or more {kind} not found"))
+}
+
+/// Returns the parameter of a new resource: `A listener protocol must be specified`.
+fn specified<'a>(params: &'a Params, name: &str, what: &str) -> Outcome<&'a str> {
+    params.required(name).map_err(|_| validation(format!("{what} must be specified")))
 }
 
 /// Returns a required parameter.
@@ -136,7 +150,35 @@ fn no_listener(arn: &str) -> ApiError {
 }
 
 fn no_rule(arn: &str) -> ApiError {
-    ApiError::new("RuleNotFound", format!("One or more rules not found: '{arn}'"))
+    ApiError::new("RuleNotFound", format!("Rule '{arn}' not found"))
+}
+
+/// Checks that application load balancers forward to a group of this type and protocol.
+fn check_protocol(group: &TargetGroup) -> Outcome<()> {
+    if group.target_type == TargetType::Lambda {
+        return Err(not_honoured(format!(
+            "The local cloud has no Lambda functions for the target group '{}'",
+            group.arn
+        )));
+    }
+    if !group.protocol.is_http() {
+        return Err(ApiError::new(
+            "IncompatibleProtocols",
+            format!(
+                "The target group '{}' with the protocol '{}' cannot be used with load balancers of type 'application'",
+                group.arn,
+                group.protocol.as_str()
+            ),
+        ));
+    }
+    if group.version != ProtocolVersion::Http1 {
+        return Err(not_honoured(format!(
+            "The local cloud sends HTTP/1.1 to targets, not {}: use the protocol version 'HTTP1' for the target group '{}'",
+            group.version.as_str(),
+            group.arn
+        )));
+    }
+    Ok(())
 }
 
 /// Checks that each target group serves one balancer, in the same VPC.
@@ -149,6 +191,7 @@ fn check_associations(region: &Region, balancer: &str, action: &Action) -> Outco
                 format!("The following target groups cannot be associated with more than one load balancer: {arn}"),
             ));
         }
+        check_protocol(target_group(region, arn)?)?;
         if target_group(region, arn)?.vpc_id != *vpc {
             return Err(not_honoured(format!(
                 "The following target groups are not in the VPC '{vpc}' of the load balancer: {arn}"

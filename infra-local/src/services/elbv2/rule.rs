@@ -6,8 +6,8 @@ use super::action::{self, ACTIONS};
 use super::condition::{self, CONDITIONS};
 use super::limits::{self, RULES};
 use super::{
-    PAGES, TAGS, check_associations, listener, no_listener, no_rule, number, page, parse_tags, required, resource,
-    validation,
+    PAGES, TAGS, check_associations, listener, no_listener, no_rule, not_all_found, number, page, parse_tags, required,
+    resource, validation,
 };
 use crate::model::Cloud;
 use crate::model::Region;
@@ -75,8 +75,8 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
             .collect()
     } else {
         let all: Vec<_> = region.elbv2.listeners.values().flat_map(shown).collect();
-        if let Some(missing) = arns.iter().find(|arn| !all.iter().any(|(_, rule, _)| rule == *arn)) {
-            return Err(no_rule(missing));
+        if arns.iter().any(|arn| !all.iter().any(|(_, rule, _)| rule == arn)) {
+            return Err(not_all_found("RuleNotFound", "rules"));
         }
         let wanted = all.into_iter().filter(|(_, arn, _)| arns.contains(arn));
         wanted.map(|(_, arn, node)| (arn, node)).collect()

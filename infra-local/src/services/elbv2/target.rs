@@ -13,15 +13,20 @@ use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
-    Operation::writes("RegisterTargets", register, &[TARGETS]).on(&[resource::TARGET_GROUP]).ignoring(&[ZONE]),
-    Operation::writes("DeregisterTargets", deregister, &[TARGETS]).on(&[resource::TARGET_GROUP]).ignoring(&[ZONE]),
-    Operation::reads("DescribeTargetHealth", describe, &[TARGETS]).on_any().ignoring(&[ZONE]),
+    Operation::writes("RegisterTargets", register, &[TARGETS]).on(&[resource::TARGET_GROUP]),
+    Operation::writes("DeregisterTargets", deregister, &[TARGETS]).on(&[resource::TARGET_GROUP]),
+    Operation::reads("DescribeTargetHealth", describe, &[TARGETS]).on_any(),
 ];
 
-/// The local cloud ignores the zone: requests are distributed over the targets of all zones.
-const ZONE: &[&str] = &["Targets.N.AvailabilityZone"];
+const TARGETS: &[&str] = &["TargetGroupArn", "Targets.N.Id", "Targets.N.Port", "Targets.N.AvailabilityZone"];
 
-const TARGETS: &[&str] = &["TargetGroupArn", "Targets.N.Id", "Targets.N.Port"];
+/// A target in a request.
+struct Requested {
+    id: String,
+    port: Option<u16>,
+    /// Zone of an address; requests are distributed over the targets of all zones.
+    zone: Option<String>,
+}
 
 fn register(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region_mut(call.region)?;
@@ -31,18 +36,45 @@ fn register(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     }
     let arn = required(&call.input, "TargetGroupArn")?;
     let group = target_group(region, arn)?;
-    for (id, _) in &targets {
+    for target in &targets {
         match group.target_type {
-            TargetType::Instance => check_instance(region, id, &group.vpc_id)?,
-            TargetType::Ip => check_address(region, id, &group.vpc_id)?,
+            TargetType::Instance => check_instance(region, &target.id, &group.vpc_id)?,
+            TargetType::Ip => check_address(region, &target.id, &group.vpc_id)?,
+            TargetType::Lambda => {
+                return Err(invalid(&format!("The local cloud has no Lambda functions: '{}' is none", target.id)));
+            }
+            TargetType::Alb => {
+                super::load_balancer(region, &target.id)?;
+            }
         }
+        check_zone(region, group.target_type, target)?;
     }
     let group = find(region, arn)?;
-    for (id, port) in targets {
-        group.register(&id, port.unwrap_or(group.port));
+    for Requested { id, port, zone } in targets {
+        let port = port.unwrap_or(group.port);
+        group.register(&id, port);
+        if let Some(target) = group.targets.iter_mut().find(|target| target.id == id && target.port == port) {
+            target.zone = zone.or(target.zone.take());
+        }
     }
     limits::check(TARGETS_PER_GROUP, group.targets.len(), "TooManyTargets")?;
     Ok(Node::new())
+}
+
+/// Checks the zone of a target: addresses may have one, or `all` outside of the VPC; see the type `TargetDescription` of
+/// AWS's API.
+fn check_zone(region: &Region, target_type: TargetType, target: &Requested) -> Outcome<()> {
+    let Some(zone) = &target.zone else { return Ok(()) };
+    if target_type != TargetType::Ip {
+        return Err(validation(format!(
+            "You cannot specify an Availability Zone for targets of type '{}'",
+            target_type.as_str()
+        )));
+    }
+    if zone == "all" || region.zone_names().any(|known| known == *zone) {
+        return Ok(());
+    }
+    Err(validation(format!("The Availability Zone '{zone}' is not valid")))
 }
 
 fn check_instance(region: &Region, id: &str, vpc_id: &str) -> Outcome<()> {
@@ -89,8 +121,8 @@ fn deregister(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         return Err(validation("At least one target must be specified"));
     }
     let group = find(cloud.region_mut(call.region)?, required(&call.input, "TargetGroupArn")?)?;
-    for (id, port) in targets {
-        group.deregister(&id, port);
+    for target in targets {
+        group.deregister(&target.id, target.port);
     }
     Ok(Node::new())
 }
@@ -103,13 +135,13 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     if requested.is_empty() {
         shown.extend(group.targets.iter().map(|target| render(target, group)));
     }
-    for (id, port) in requested {
+    for Requested { id, port, zone } in requested {
         let port = port.unwrap_or(group.port);
         let found = group.targets.iter().find(|target| target.id == id && target.port == port);
         match found {
             Some(target) => shown.push(render(target, group)),
-            None if region.ec2.instances.contains_key(&id) || group.target_type == TargetType::Ip => {
-                shown.push(render(&not_registered(id, port), group))
+            None if region.ec2.instances.contains_key(&id) || group.target_type != TargetType::Instance => {
+                shown.push(render(&not_registered(id, port, zone), group))
             }
             None => return Err(invalid(&format!("The instance ID '{id}' is not valid"))),
         }
@@ -117,13 +149,13 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(Node::new().list("TargetHealthDescriptions", shown))
 }
 
-fn not_registered(id: String, port: u16) -> Target {
+fn not_registered(id: String, port: u16, zone: Option<String>) -> Target {
     let health = Health {
         state: "unused".to_owned(),
         reason: Some("Target.NotRegistered".to_owned()),
         description: Some("Target is not registered to the target group".to_owned()),
     };
-    Target { id, port, draining: false, drained: true, health }
+    Target { id, port, zone, draining: false, drained: true, health }
 }
 
 fn render(target: &Target, group: &TargetGroup) -> Node {
@@ -131,20 +163,20 @@ fn render(target: &Target, group: &TargetGroup) -> Node {
         "traffic-port" => target.port.to_string(),
         fixed => fixed.to_owned(),
     };
+    let shown = Node::new().with("Id", &target.id).with("Port", target.port);
+    let shown = shown.maybe("AvailabilityZone", target.zone.as_ref());
     let health = Node::new()
         .with("State", &target.health.state)
         .maybe("Reason", target.health.reason.as_ref())
         .maybe("Description", target.health.description.as_ref());
-    Node::new()
-        .with("Target", Node::new().with("Id", &target.id).with("Port", target.port))
-        .with("HealthCheckPort", checked)
-        .with("TargetHealth", health)
+    Node::new().with("Target", shown).with("HealthCheckPort", checked).with("TargetHealth", health)
 }
 
-fn parse(params: &Params) -> Outcome<Vec<(String, Option<u16>)>> {
+fn parse(params: &Params) -> Outcome<Vec<Requested>> {
     let targets = params.structures("Targets").into_iter().map(|target| {
         let id = required(&target, "Id")?.to_owned();
-        Ok((id, port(&target, "Port")?))
+        let zone = target.optional("AvailabilityZone").filter(|zone| !zone.is_empty()).map(str::to_owned);
+        Ok(Requested { id, port: port(&target, "Port")?, zone })
     });
     targets.collect()
 }

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::attributes::{self, ATTRIBUTES};
+use super::health_check::{self, CHECK, Checked};
 use super::limits::{self, TARGET_GROUPS};
 use super::{
-    PAGES, TAGS, arn, check_name, load_balancer, no_target_group, not_honoured, number, page, parse_tags, port,
-    required, resource, target_group, validation,
+    PAGES, TAGS, arn, check_name, load_balancer, no_target_group, not_all_found, not_honoured, page, parse_tags, port,
+    required, resource, specified, target_group, validation,
 };
-use crate::domain::elbv2::Matcher;
 use crate::model::Cloud;
 use crate::model::Region;
-use crate::model::elbv2::{Check, Protocol, TargetGroup, TargetType};
+use crate::model::elbv2::{Protocol, ProtocolVersion, TargetGroup, TargetType};
 use crate::model::ids::new_arn_suffix;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
@@ -33,56 +33,35 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
 ];
 
 const ARN: &[&str] = &["TargetGroupArn"];
-const CHECK: &[&str] = &[
-    "HealthCheckProtocol",
-    "HealthCheckPort",
-    "HealthCheckEnabled",
-    "HealthCheckPath",
-    "HealthCheckIntervalSeconds",
-    "HealthCheckTimeoutSeconds",
-    "HealthyThresholdCount",
-    "UnhealthyThresholdCount",
-    "Matcher.HttpCode",
-];
-
-/// Returns AWS's default health check for an HTTP target group with instances.
-fn default_check() -> Check {
-    Check {
-        protocol: Protocol::Http,
-        path: "/".to_owned(),
-        port: "traffic-port".to_owned(),
-        interval_seconds: 30,
-        timeout_seconds: 5,
-        healthy_threshold: 5,
-        unhealthy_threshold: 2,
-        matcher: "200".to_owned(),
-    }
-}
-
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let name = check_name(required(params, "Name")?, "Target group")?;
-    for (parameter, only) in [("ProtocolVersion", "HTTP1"), ("IpAddressType", "ipv4")] {
-        only_value(params, parameter, only)?;
-    }
-    let target_type = match params.optional("TargetType") {
-        None | Some("instance") => TargetType::Instance,
-        Some("ip") => TargetType::Ip,
-        Some(other) => {
-            return Err(not_honoured(format!(
-                "The local cloud has targets of type 'instance' and 'ip', not '{other}'"
+    check_ip_address_type(params)?;
+    let target_type = target_type(params)?;
+    let protocol = protocol(params, target_type)?;
+    let version = version(params, protocol)?;
+    let is_function = target_type == TargetType::Lambda;
+    let port = match port(params, "Port")? {
+        Some(_) if is_function => return Err(not_of_functions("port")),
+        Some(port) if protocol == Protocol::Geneve && port != GENEVE_PORT => {
+            return Err(validation(format!(
+                "Port '{port}' must be {GENEVE_PORT} for target groups with the GENEVE protocol"
             )));
         }
+        Some(port) => port,
+        None if is_function => 0,
+        None => return Err(validation("A port must be specified")),
     };
-    required(params, "Protocol")?;
-    let protocol = protocol(params, "Protocol")?.unwrap_or_default();
-    let port = port(params, "Port")?.ok_or_else(|| validation("'Port' must be specified"))?;
-    let vpc_id = required(params, "VpcId")?;
-    let check = parse_check(params, default_check())?;
+    let vpc_id = match params.optional("VpcId").filter(|id| !id.is_empty()) {
+        Some(_) if is_function => return Err(not_of_functions("VPC")),
+        None if is_function => "",
+        _ => specified(params, "VpcId", "A VPC ID")?,
+    };
+    let check = health_check::parse(params, Checked { target_type, protocol, version }, None)?;
     let tags = parse_tags(params)?;
 
     let region = cloud.region_mut(call.region)?;
-    if !region.ec2.vpcs.contains_key(vpc_id) {
+    if !is_function && !region.ec2.vpcs.contains_key(vpc_id) {
         return Err(validation(format!("The VPC ID '{vpc_id}' is not found")));
     }
     let wanted = TargetGroup {
@@ -92,6 +71,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         protocol,
         port,
         vpc_id: vpc_id.to_owned(),
+        version,
         check,
         attributes: BTreeMap::new(),
         targets: Vec::new(),
@@ -102,6 +82,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         let same = existing.protocol == wanted.protocol
             && existing.port == wanted.port
             && existing.target_type == wanted.target_type
+            && existing.version == wanted.version
             && existing.vpc_id == wanted.vpc_id
             && existing.check == wanted.check
             && existing.tags == wanted.tags;
@@ -119,81 +100,75 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(node)
 }
 
-/// Refuses all values except for the supported one.
-fn only_value(params: &Params, parameter: &str, only: &str) -> Outcome<()> {
-    match params.optional(parameter) {
+/// Port of GENEVE, the only one of groups with this protocol.
+const GENEVE_PORT: u16 = 6081;
+
+fn check_ip_address_type(params: &Params) -> Outcome<()> {
+    match params.optional("IpAddressType") {
         // Some clients send an empty value.
-        Some(value) if !value.is_empty() && value != only => {
-            Err(not_honoured(format!("The local cloud has {parameter} '{only}', not '{value}'")))
-        }
-        _ => Ok(()),
+        None | Some("" | "ipv4") => Ok(()),
+        Some("ipv6") => Err(not_honoured("The local cloud has targets with IPv4 addresses, not with 'ipv6' ones")),
+        Some(other) => Err(validation(format!("IP address type '{other}' must be one of 'ipv4, ipv6'"))),
     }
 }
 
-fn protocol(params: &Params, parameter: &str) -> Outcome<Option<Protocol>> {
-    match params.optional(parameter) {
-        None => Ok(None),
-        Some("HTTP") => Ok(Some(Protocol::Http)),
-        Some("HTTPS") => Ok(Some(Protocol::Https)),
-        Some(other) => Err(not_honoured(format!("The local cloud has {parameter} 'HTTP' and 'HTTPS', not '{other}'"))),
-    }
+fn target_type(params: &Params) -> Outcome<TargetType> {
+    let all = [TargetType::Instance, TargetType::Ip, TargetType::Lambda, TargetType::Alb];
+    let name = params.optional("TargetType").unwrap_or("instance");
+    let found = all.into_iter().find(|target_type| target_type.as_str() == name);
+    found.ok_or_else(|| validation(format!("Target type '{name}' must be one of 'instance, ip, lambda, alb'")))
 }
 
-/// Returns `current` with the changes of the request.
-fn parse_check(params: &Params, current: Check) -> Outcome<Check> {
-    let protocol = protocol(params, "HealthCheckProtocol")?.unwrap_or(current.protocol);
-    only_value(params, "HealthCheckEnabled", "true")?;
-    let checked_port = port(params, "HealthCheckPort");
-    let port = match params.optional("HealthCheckPort") {
-        None => current.port,
-        Some("traffic-port") => "traffic-port".to_owned(),
-        Some(number) => {
-            checked_port?;
-            number.to_owned()
-        }
-    };
-    let path = match params.optional("HealthCheckPath") {
-        None => current.path,
-        Some(path) if path.starts_with('/') && path.len() <= 1024 && path.parse::<hyper::Uri>().is_ok() => {
-            path.to_owned()
-        }
-        Some(path) => {
-            return Err(validation(format!(
-                "Health check path '{path}' must begin with '/', be at most 1024 characters long and be a valid path"
-            )));
-        }
-    };
-    let matcher = params.optional("Matcher.HttpCode").map_or(current.matcher, str::to_owned);
-    matcher.parse::<Matcher>().map_err(|error| validation(format!("Health check matcher {error}")))?;
-    let check = Check {
-        protocol,
-        path,
-        port,
-        interval_seconds: number(params, "HealthCheckIntervalSeconds", 5, 300)?.unwrap_or(current.interval_seconds),
-        timeout_seconds: number(params, "HealthCheckTimeoutSeconds", 2, 120)?.unwrap_or(current.timeout_seconds),
-        healthy_threshold: number(params, "HealthyThresholdCount", 2, 10)?.unwrap_or(current.healthy_threshold),
-        unhealthy_threshold: number(params, "UnhealthyThresholdCount", 2, 10)?.unwrap_or(current.unhealthy_threshold),
-        matcher,
-    };
-    if check.timeout_seconds >= check.interval_seconds {
+/// Returns the protocol of a new group. Functions have none, and balancers are targets by TCP.
+fn protocol(params: &Params, target_type: TargetType) -> Outcome<Protocol> {
+    if target_type == TargetType::Lambda {
+        return match params.optional("Protocol") {
+            Some(_) => Err(not_of_functions("protocol")),
+            None => Ok(Protocol::default()),
+        };
+    }
+    let name = specified(params, "Protocol", "A protocol")?;
+    let protocol = Protocol::parse(name).ok_or_else(|| {
+        validation(format!(
+            "Protocol '{name}' must be one of 'GENEVE, HTTP, HTTPS, QUIC, TCP, TCP_QUIC, TCP_UDP, TLS, UDP'"
+        ))
+    })?;
+    if target_type == TargetType::Alb && protocol != Protocol::Tcp {
         return Err(validation(format!(
-            "Health check interval '{}' must be greater than the timeout '{}'",
-            check.interval_seconds, check.timeout_seconds
+            "Protocol '{name}' is not supported with the target type 'alb', which needs 'TCP'"
         )));
     }
-    Ok(check)
+    Ok(protocol)
+}
+
+fn version(params: &Params, protocol: Protocol) -> Outcome<ProtocolVersion> {
+    let all = [ProtocolVersion::Http1, ProtocolVersion::Http2, ProtocolVersion::Grpc];
+    // Some clients send an empty value.
+    let Some(name) = params.optional("ProtocolVersion").filter(|name| !name.is_empty()) else {
+        return Ok(ProtocolVersion::default());
+    };
+    if !protocol.is_http() {
+        return Err(validation(format!(
+            "You cannot specify a protocol version with the protocol '{}'",
+            protocol.as_str()
+        )));
+    }
+    let found = all.into_iter().find(|version| version.as_str() == name);
+    found.ok_or_else(|| validation(format!("Protocol version '{name}' must be one of 'HTTP1, HTTP2, GRPC'")))
+}
+
+fn not_of_functions(what: &str) -> ApiError {
+    validation(format!("A {what} cannot be specified for target groups with target type 'lambda'"))
 }
 
 fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let region = cloud.region(call.region)?;
     let (arns, names) = (params.texts("TargetGroupArns"), params.texts("Names"));
-    for arn in &arns {
-        target_group(region, arn)?;
-    }
     let all = region.elbv2.target_groups.values();
-    if let Some(missing) = names.iter().find(|name| !all.clone().any(|group| group.name == **name)) {
-        return Err(ApiError::new("TargetGroupNotFound", format!("One or more target groups not found: '{missing}'")));
+    let is_known = |name: &String| all.clone().any(|group| group.name == *name);
+    if !names.iter().all(is_known) || arns.iter().any(|arn| target_group(region, arn).is_err()) {
+        return Err(not_all_found("TargetGroupNotFound", "target groups"));
     }
     let balancer = params.optional("LoadBalancerArn");
     if let Some(arn) = balancer {
@@ -214,7 +189,8 @@ fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let arn = required(params, "TargetGroupArn")?;
     let region = cloud.region_mut(call.region)?;
     let group = find(region, arn)?;
-    group.check = parse_check(params, group.check.clone())?;
+    let checked = Checked { target_type: group.target_type, protocol: group.protocol, version: group.version };
+    group.check = health_check::parse(params, checked, Some(group.check.clone()))?;
     Ok(answer([target_group(region, arn)?], region))
 }
 
@@ -243,7 +219,7 @@ fn describe_attributes(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> 
 fn modify_attributes(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let arn = required(&call.input, "TargetGroupArn")?;
     let group = find(cloud.region_mut(call.region)?, arn)?;
-    group.attributes = attributes::changed(group, &call.input)?;
+    group.attributes = attributes::changed("Target group", group, &call.input)?;
     attributes::check_together(group)?;
     Ok(attributes::render(group))
 }
@@ -257,24 +233,15 @@ fn answer<'a>(groups: impl IntoIterator<Item = &'a TargetGroup>, region: &Region
 }
 
 fn render(group: &TargetGroup, region: &Region) -> Node {
-    let check = &group.check;
-    Node::new()
-        .with("TargetGroupArn", &group.arn)
-        .with("TargetGroupName", &group.name)
-        .with("Protocol", group.protocol.as_str())
-        .with("Port", group.port)
-        .with("VpcId", &group.vpc_id)
-        .with("HealthCheckProtocol", check.protocol.as_str())
-        .with("HealthCheckPort", &check.port)
-        .with("HealthCheckEnabled", true)
-        .with("HealthCheckIntervalSeconds", check.interval_seconds)
-        .with("HealthCheckTimeoutSeconds", check.timeout_seconds)
-        .with("HealthyThresholdCount", check.healthy_threshold)
-        .with("UnhealthyThresholdCount", check.unhealthy_threshold)
-        .with("HealthCheckPath", &check.path)
-        .with("Matcher", Node::new().with("HttpCode", &check.matcher))
+    let shown = Node::new().with("TargetGroupArn", &group.arn).with("TargetGroupName", &group.name);
+    let shown = match group.target_type {
+        TargetType::Lambda => shown,
+        _ => shown.with("Protocol", group.protocol.as_str()).with("Port", group.port).with("VpcId", &group.vpc_id),
+    };
+    let version = group.protocol.is_http() && group.target_type != TargetType::Lambda;
+    health_check::render(shown, &group.check, group.version)
         .list("LoadBalancerArns", region.balancers_of(&group.arn).into_iter().map(|balancer| &balancer.arn))
         .with("TargetType", group.target_type.as_str())
-        .with("ProtocolVersion", "HTTP1")
+        .maybe("ProtocolVersion", version.then(|| group.version.as_str()))
         .with("IpAddressType", "ipv4")
 }

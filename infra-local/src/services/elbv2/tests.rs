@@ -102,7 +102,14 @@ fn names_and_zones_are_validated() {
     }
     assert_eq!(code(world.call("CreateLoadBalancer", &format!("Name=a&{twice}"))), "InvalidConfigurationRequest");
     let network = format!("Name=a&Type=network&{subnets}");
-    assert!(world.call("CreateLoadBalancer", &network).unwrap_err().contains("not 'network'"));
+    assert!(world.call("CreateLoadBalancer", &network).unwrap_err().contains("of type 'network'"));
+    let mapped = format!(
+        "Name=a&{}&SubnetMappings.member.1.AllocationId=eipalloc-1",
+        subnets
+            .replace("Subnets.member.1", "SubnetMappings.member.1.SubnetId")
+            .replace("Subnets.member.2", "SubnetMappings.member.2.SubnetId")
+    );
+    assert!(world.call("CreateLoadBalancer", &mapped).unwrap_err().contains("Elastic IP addresses are not supported"));
     let pool = format!("Name=a&CustomerOwnedIpv4Pool=p&{subnets}");
     assert_eq!(code(world.call("CreateLoadBalancer", &pool)), "UnsupportedParameter");
 }
@@ -271,39 +278,41 @@ fn invalid_rules_are_refused() {
     refused(&format!("{PATH}&Transforms.member.1.Type=url-rewrite"), FIXED, "UnsupportedParameter");
 }
 
+/// Adds a certificate without content, and returns its ARN.
+pub(super) fn certificate(plane: &mut ControlPlane, name: &str) -> String {
+    let arn = format!("arn:aws:acm:us-east-1:000000000000:certificate/{name}");
+    let moment = Utc::now();
+    let facts = crate::model::acm::Facts {
+        domain: name.to_owned(),
+        names: vec![name.to_owned()],
+        serial: String::new(),
+        subject: String::new(),
+        issuer: String::new(),
+        not_before: moment,
+        not_after: moment,
+        key_algorithm: "EC_prime256v1".to_owned(),
+        signature_algorithm: String::new(),
+        key_usages: Vec::new(),
+        extended_key_usages: Vec::new(),
+    };
+    let certificate = crate::model::acm::Certificate {
+        arn: arn.clone(),
+        body: String::new(),
+        chain: None,
+        private_key: String::new(),
+        facts,
+        imported: moment,
+        tags: Tags::new(),
+    };
+    plane.cloud.regions.get_mut("us-east-1").unwrap().acm.certificates.insert(arn.clone(), certificate);
+    arn
+}
+
 #[test]
 fn https_listeners_require_existing_certificates() {
     let mut world = World::new();
     let balancer = world.balancer("web");
-    let certificate = |world: &mut World, name: &str| {
-        let arn = format!("arn:aws:acm:us-east-1:000000000000:certificate/{name}");
-        let moment = Utc::now();
-        let facts = crate::model::acm::Facts {
-            domain: name.to_owned(),
-            names: vec![name.to_owned()],
-            serial: String::new(),
-            subject: String::new(),
-            issuer: String::new(),
-            not_before: moment,
-            not_after: moment,
-            key_algorithm: "EC_prime256v1".to_owned(),
-            signature_algorithm: String::new(),
-            key_usages: Vec::new(),
-            extended_key_usages: Vec::new(),
-        };
-        let certificate = crate::model::acm::Certificate {
-            arn: arn.clone(),
-            body: String::new(),
-            chain: None,
-            private_key: String::new(),
-            facts,
-            imported: moment,
-            tags: Tags::new(),
-        };
-        world.plane.cloud.regions.get_mut("us-east-1").unwrap().acm.certificates.insert(arn.clone(), certificate);
-        arn
-    };
-    let (one, other) = (certificate(&mut world, "one"), certificate(&mut world, "other"));
+    let (one, other) = (certificate(&mut world.plane, "one"), certificate(&mut world.plane, "other"));
     let fixed = FIXED.replace("Actions", "DefaultActions");
     let form = |more: &str| format!("LoadBalancerArn={balancer}&Protocol=HTTPS&Port=8443&{fixed}{more}");
     let shown = |arn: &str| format!("&Certificates.member.1.CertificateArn={arn}");
@@ -364,29 +373,166 @@ fn a_group_belongs_to_one_balancer_and_accepts_targets_of_its_type() {
 }
 
 #[test]
-fn the_protocol_of_targets_is_http_or_https() {
+fn target_groups_have_the_defaults_of_their_type_and_protocol() {
+    let mut world = World::new();
+    let vpc = world.vpc.clone();
+    let mut create = |form: &str| world.call("CreateTargetGroup", &form.replace("{vpc}", &vpc));
+    let tcp = create("Name=tcp&Protocol=TCP&Port=5432&VpcId={vpc}").unwrap();
+    insta::assert_snapshot!(outline(&tcp), @"
+    CreateTargetGroupResponse
+      CreateTargetGroupResult
+        TargetGroups
+          member
+            TargetGroupArn: arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/tcp/[id]
+            TargetGroupName: tcp
+            Protocol: TCP
+            Port: 5432
+            VpcId: vpc-[id]
+            HealthCheckProtocol: TCP
+            HealthCheckPort: traffic-port
+            HealthCheckEnabled: true
+            HealthCheckIntervalSeconds: 30
+            HealthCheckTimeoutSeconds: 10
+            HealthyThresholdCount: 5
+            UnhealthyThresholdCount: 2
+            LoadBalancerArns
+            TargetType: instance
+            IpAddressType: ipv4
+      ResponseMetadata
+        RequestId: r
+    ");
+    let functions = create("Name=functions&TargetType=lambda").unwrap();
+    assert!(!functions.contains("<Protocol>") && !functions.contains("<VpcId>"), "{functions}");
+    assert_eq!(element(&functions, "HealthCheckEnabled"), "false");
+    assert_eq!(element(&functions, "HealthCheckIntervalSeconds"), "35");
+    let grpc = create("Name=grpc&Protocol=HTTP&ProtocolVersion=GRPC&Port=80&VpcId={vpc}").unwrap();
+    assert_eq!((element(&grpc, "GrpcCode"), element(&grpc, "HealthCheckPath")), ("12", "/AWS.ALB/healthcheck"));
+    let geneve = create("Name=geneve&Protocol=GENEVE&Port=6081&VpcId={vpc}").unwrap();
+    assert_eq!((element(&geneve, "HealthCheckPort"), element(&geneve, "HealthCheckIntervalSeconds")), ("80", "10"));
+    let checked = create("Name=checked&Protocol=TLS&Port=443&VpcId={vpc}&HealthCheckProtocol=HTTP").unwrap();
+    assert_eq!((element(&checked, "HttpCode"), element(&checked, "HealthCheckTimeoutSeconds")), ("200-399", "6"));
+
+    for (form, expected) in [
+        ("Name=x&Port=80&VpcId={vpc}", "ValidationError: A protocol must be specified"),
+        ("Name=x&Protocol=HTTP&VpcId={vpc}", "ValidationError: A port must be specified"),
+        ("Name=x&Protocol=HTTP&Port=80", "ValidationError: A VPC ID must be specified"),
+        (
+            "Name=x&Protocol=TCP&Port=80&VpcId={vpc}&HealthCheckPath=/",
+            "ValidationError: You cannot specify a health check path",
+        ),
+        (
+            "Name=x&Protocol=TCP&Port=80&VpcId={vpc}&Matcher.HttpCode=200",
+            "InvalidConfigurationRequest: Custom health check matchers are not supported",
+        ),
+        (
+            "Name=x&Protocol=HTTP&Port=80&VpcId={vpc}&HealthCheckEnabled=false",
+            "ValidationError: Health check enabled must be true for target groups with target type 'instance'",
+        ),
+        (
+            "Name=x&Protocol=HTTP&Port=80&VpcId={vpc}&HealthCheckProtocol=TCP",
+            "ValidationError: Health check protocol 'TCP' must be one of 'HTTP, HTTPS'",
+        ),
+        (
+            "Name=x&Protocol=HTTP&Port=80&VpcId={vpc}&Matcher.GrpcCode=1",
+            "InvalidConfigurationRequest: You must specify HTTP",
+        ),
+        ("Name=x&TargetType=lambda&Port=80", "ValidationError: A port cannot be specified"),
+        (
+            "Name=x&TargetType=alb&Protocol=HTTP&Port=80&VpcId={vpc}",
+            "ValidationError: Protocol 'HTTP' is not supported",
+        ),
+        ("Name=x&Protocol=GENEVE&Port=80&VpcId={vpc}", "ValidationError: Port '80' must be 6081"),
+    ] {
+        let error = create(form).unwrap_err();
+        assert!(error.starts_with(expected), "{form}: {error}");
+    }
+    let attributes = world
+        .call("DescribeTargetGroupAttributes", &format!("TargetGroupArn={}", element(&functions, "TargetGroupArn")))
+        .unwrap();
+    assert_eq!(attributes.matches("<Key>").count(), 1);
+    assert_eq!(element(&attributes, "Key"), "lambda.multi_value_headers.enabled");
+}
+
+#[test]
+fn application_load_balancers_forward_only_to_groups_of_http() {
+    let mut world = World::new();
+    let balancer = world.balancer("web");
+    let vpc = world.vpc.clone();
+    for (form, expected) in [
+        (format!("Name=tcp&Protocol=TCP&Port=80&VpcId={vpc}"), "IncompatibleProtocols: The target group 'arn:"),
+        (
+            format!("Name=grpc&Protocol=HTTP&ProtocolVersion=GRPC&Port=80&VpcId={vpc}"),
+            "InvalidConfigurationRequest: The local cloud sends HTTP/1.1 to targets, not GRPC",
+        ),
+        ("Name=functions&TargetType=lambda".to_owned(), "InvalidConfigurationRequest: The local cloud has no Lambda"),
+    ] {
+        let created = world.call("CreateTargetGroup", &form).unwrap();
+        let arn = element(&created, "TargetGroupArn");
+        let listener = format!(
+            "LoadBalancerArn={balancer}&Protocol=HTTP&Port=8080&DefaultActions.member.1.Type=forward\
+             &DefaultActions.member.1.TargetGroupArn={arn}"
+        );
+        let error = world.call("CreateListener", &listener).unwrap_err();
+        assert!(error.starts_with(expected), "{error}");
+    }
+}
+
+#[test]
+fn checks_of_targets_are_in_the_clear_by_default() {
     let mut world = World::new();
     let form = |more: &str| format!("Name=tls&Port=8443&VpcId={}&{more}", world.vpc);
-    let [secure, checked, other, grpc, http2] = [
-        "Protocol=HTTPS&ProtocolVersion=HTTP1",
-        "Protocol=HTTPS&HealthCheckProtocol=HTTPS",
-        "Protocol=TCP",
-        "Protocol=HTTP&ProtocolVersion=GRPC",
-        "Protocol=HTTPS&ProtocolVersion=HTTP2",
-    ]
-    .map(form);
-    for (refused, says) in [
-        (&other, "has Protocol 'HTTP' and 'HTTPS', not 'TCP'"),
-        (&grpc, "has ProtocolVersion 'HTTP1', not 'GRPC'"),
-        (&http2, "has ProtocolVersion 'HTTP1', not 'HTTP2'"),
-    ] {
-        let error = world.call("CreateTargetGroup", refused).unwrap_err();
-        assert!(error.contains(says), "{error}");
-    }
+    let [secure, checked] =
+        ["Protocol=HTTPS&ProtocolVersion=HTTP1", "Protocol=HTTPS&HealthCheckProtocol=HTTPS"].map(form);
     let created = world.call("CreateTargetGroup", &secure).unwrap();
     let shown = |answer: &str| ["Protocol", "HealthCheckProtocol"].map(|name| element(answer, name).to_owned());
-    assert_eq!(shown(&created), ["HTTPS", "HTTP"], "checks are in the clear unless they are to be otherwise");
+    assert_eq!(shown(&created), ["HTTPS", "HTTP"]);
     assert_eq!(code(world.call("CreateTargetGroup", &checked)), "DuplicateTargetGroupName");
     let form = format!("TargetGroupArn={}&HealthCheckProtocol=HTTPS", element(&created, "TargetGroupArn"));
     assert_eq!(shown(&world.call("ModifyTargetGroup", &form).unwrap()), ["HTTPS", "HTTPS"]);
+}
+
+#[test]
+fn unknown_resources_are_reported_with_the_texts_of_aws() {
+    let mut world = World::new();
+    let (listener, _) = listening(&mut world);
+    let arn = |kind: &str| format!("arn:aws:elasticloadbalancing:us-east-1:000000000000:{kind}/no/0123456789abcdef");
+    for (operation, form, expected) in [
+        (
+            "DescribeLoadBalancers",
+            format!("LoadBalancerArns.member.1={}", arn("loadbalancer/app")),
+            "LoadBalancerNotFound: One or more load balancers not found",
+        ),
+        (
+            "DescribeLoadBalancers",
+            "Names.member.1=no".to_owned(),
+            "LoadBalancerNotFound: Load balancers '[no]' not found",
+        ),
+        (
+            "DescribeTargetGroups",
+            "Names.member.1=no".to_owned(),
+            "TargetGroupNotFound: One or more target groups not found",
+        ),
+        (
+            "DescribeListeners",
+            format!("ListenerArns.member.1={}", arn("listener/app")),
+            "ListenerNotFound: One or more listeners not found",
+        ),
+        (
+            "DescribeRules",
+            format!("RuleArns.member.1={}", arn("listener-rule/app")),
+            "RuleNotFound: One or more rules not found",
+        ),
+        (
+            "CreateListener",
+            format!("LoadBalancerArn={}&Port=80", arn("loadbalancer/app")),
+            "ValidationError: A listener protocol must be specified",
+        ),
+        (
+            "ModifyListener",
+            format!("ListenerArn={listener}&Protocol=TCP"),
+            "ValidationError: Listener protocol 'TCP' must be one of 'HTTP, HTTPS'",
+        ),
+    ] {
+        assert_eq!(world.call(operation, &form).unwrap_err(), expected);
+    }
 }

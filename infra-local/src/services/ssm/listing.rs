@@ -3,12 +3,13 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::parameter::{kind_name, metadata, render};
+use super::filter::{self, Filter};
+use super::parameter::{metadata, render};
 use super::{PATH, SsmOperation, input, validation};
 use crate::model::Cloud;
 use crate::model::ssm::Parameter;
 use crate::services::{Call, typed};
-use crate::wire::{ApiError, Outcome, Page};
+use crate::wire::{Outcome, Page};
 
 pub(super) const OPERATIONS: &[SsmOperation] = &[
     typed!(Reads, "DescribeParameters", describe).on_any(),
@@ -22,17 +23,11 @@ struct Describe {
     filters: Vec<OlderFilter>,
     #[serde(default)]
     parameter_filters: Vec<Filter>,
+    /// Only parameters that other accounts share with this one. There are none.
+    #[serde(default)]
+    shared: bool,
     max_results: Option<usize>,
     next_token: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct Filter {
-    key: String,
-    option: Option<String>,
-    #[serde(default)]
-    values: Vec<String>,
 }
 
 /// The older form of a filter, which selects values by their prefixes.
@@ -50,9 +45,14 @@ impl From<OlderFilter> for Filter {
 }
 
 fn describe(cloud: &Cloud, call: &Call<'_, Value>, request: Describe) -> Outcome<Value> {
+    if !request.filters.is_empty() && !request.parameter_filters.is_empty() {
+        return Err(validation("You can use either Filters or ParameterFilters in a single request."));
+    }
+    filter::check(&request.parameter_filters, &filter::DESCRIBE)?;
     let older = request.filters.into_iter().map(Filter::from);
     let filters: Vec<Filter> = request.parameter_filters.into_iter().chain(older).collect();
-    let found = filter(cloud.region(call.region)?.ssm.parameters.values(), &filters)?;
+    let own = cloud.region(call.region)?.ssm.parameters.values().filter(|_| !request.shared);
+    let found = own.filter(|parameter| filters.iter().all(|filter| filter.accepts(parameter))).collect();
     let page = page(found, request.max_results, 50, request.next_token.as_deref())?;
     let nodes: Vec<Value> = page.items.into_iter().map(|parameter| metadata(call.region, parameter)).collect();
     Ok(with_token(json!({"Parameters": nodes}), page.next))
@@ -74,73 +74,21 @@ struct ByPath {
 
 fn by_path(cloud: &Cloud, call: &Call<'_, Value>, request: ByPath) -> Outcome<Value> {
     if !request.path.starts_with('/') {
-        return Err(validation("The parameter doesn't meet the parameter name requirements: a path begins with /."));
+        return Err(validation(filter::NOT_A_PATH));
     }
-    let below = cloud
-        .region(call.region)?
-        .ssm
-        .parameters
-        .values()
-        .filter(|parameter| is_below(&parameter.name, &request.path, request.recursive));
-    let found = filter(below, &request.parameter_filters)?;
-    let page = page(found, request.max_results, 10, request.next_token.as_deref())?;
+    filter::check(&request.parameter_filters, &filter::BY_PATH)?;
+    let parameters = cloud.region(call.region)?.ssm.parameters.values();
+    let found = parameters.filter(|parameter| {
+        filter::is_below(&parameter.name, &request.path, request.recursive)
+            && request.parameter_filters.iter().all(|filter| filter.accepts(parameter))
+    });
+    let page = page(found.collect(), request.max_results, 10, request.next_token.as_deref())?;
     let nodes = page.items.into_iter().filter_map(|parameter| {
-        let (number, _) = parameter.version(None)?;
+        let labelled = filter::label(&request.parameter_filters, parameter);
+        let (number, _) = parameter.version(labelled)?;
         Some(render(call.region, parameter, number, request.with_decryption, None))
     });
     Ok(with_token(json!({"Parameters": nodes.collect::<Vec<_>>()}), page.next))
-}
-
-fn is_below(name: &str, path: &str, recursive: bool) -> bool {
-    let rest = name.strip_prefix(path.trim_end_matches('/')).and_then(|rest| rest.strip_prefix('/'));
-    rest.is_some_and(|rest| recursive || !rest.contains('/'))
-}
-
-fn filter<'a>(all: impl Iterator<Item = &'a Parameter>, filters: &[Filter]) -> Outcome<Vec<&'a Parameter>> {
-    let known =
-        |key: &str| matches!(key, "Name" | "Type" | "KeyId" | "Path" | "Tier" | "DataType") || key.starts_with("tag:");
-    for filter in filters {
-        if !known(&filter.key) {
-            return Err(ApiError::new("InvalidFilterKey", format!("The filter key '{}' is not valid", filter.key)));
-        }
-        let options: &[&str] = match filter.key.as_str() {
-            "Path" => &["Recursive", "OneLevel"],
-            "Name" => &["Equals", "BeginsWith", "Contains"],
-            _ => &["Equals", "BeginsWith"],
-        };
-        if filter.option.as_deref().is_some_and(|option| !options.contains(&option)) {
-            return Err(ApiError::new(
-                "InvalidFilterOption",
-                format!("The filter option of {} is not valid; valid are {}", filter.key, options.join(", ")),
-            ));
-        }
-    }
-    Ok(all.filter(|parameter| filters.iter().all(|filter| filter.accepts(parameter))).collect())
-}
-
-impl Filter {
-    fn accepts(&self, parameter: &Parameter) -> bool {
-        let actual = match self.key.as_str() {
-            "Path" => {
-                let recursive = self.option.as_deref() == Some("Recursive");
-                return self.values.iter().any(|path| is_below(&parameter.name, path, recursive));
-            }
-            "Name" => Some(parameter.name.as_str()),
-            "Type" => Some(kind_name(parameter.kind)),
-            "KeyId" => parameter.key_id.as_deref(),
-            "Tier" => Some(parameter.tier.as_str()),
-            "DataType" => Some(parameter.data_type.as_str()),
-            tag => tag.strip_prefix("tag:").and_then(|key| parameter.tags.get(key)).map(String::as_str),
-        };
-        let Some(actual) = actual else { return false };
-        // A tag filter without values matches the key alone.
-        self.values.is_empty()
-            || self.values.iter().any(|value| match self.option.as_deref() {
-                Some("BeginsWith") => actual.starts_with(value.as_str()),
-                Some("Contains") => actual.contains(value.as_str()),
-                _ => actual == value,
-            })
-    }
 }
 
 fn page<'a>(
@@ -149,14 +97,23 @@ fn page<'a>(
     most: usize,
     token: Option<&str>,
 ) -> Outcome<Page<&'a Parameter>> {
-    let limit = wanted.unwrap_or(most);
-    if !(1..=most).contains(&limit) {
-        return Err(validation(format!("MaxResults lies in 1 to {most}")));
-    }
-    Page::cut(found, Some(limit), token, |parameter| &parameter.name)
+    Page::cut(found, Some(limit(wanted, most)?), token, |parameter| &parameter.name)
 }
 
-fn with_token(mut node: Value, next: Option<String>) -> Value {
+/// Returns the number of items of a page.
+pub(super) fn limit(wanted: Option<usize>, most: usize) -> Outcome<usize> {
+    let limit = wanted.unwrap_or(most);
+    let problem = match limit {
+        0 => "greater than or equal to 1".to_owned(),
+        _ if limit > most => format!("less than or equal to {most}"),
+        _ => return Ok(limit),
+    };
+    Err(validation(format!(
+        "1 validation error detected: Value '{limit}' at 'maxResults' failed to satisfy constraint: Member must have value {problem}"
+    )))
+}
+
+pub(super) fn with_token(mut node: Value, next: Option<String>) -> Value {
     if let Some(next) = next {
         node["NextToken"] = json!(next);
     }

@@ -1,9 +1,18 @@
 //! AWS Systems Manager: parameters.
 
+mod filter;
+mod label;
 mod listing;
+mod name;
 mod parameter;
+mod policy;
+#[cfg(test)]
+mod round_trip;
 mod tag;
+#[cfg(test)]
+mod tests;
 
+use name::check_name;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -17,7 +26,8 @@ use crate::wire::{ApiError, Outcome};
 type SsmOperation = Operation<Value, Value>;
 
 /// Systems Manager's operations, by kind.
-pub(crate) const OPERATIONS: &[&[SsmOperation]] = &[parameter::OPERATIONS, listing::OPERATIONS, tag::OPERATIONS];
+pub(crate) const OPERATIONS: &[&[SsmOperation]] =
+    &[parameter::OPERATIONS, label::OPERATIONS, listing::OPERATIONS, tag::OPERATIONS];
 
 const PARAMETER: Resource = Resource::Resolved("Name", parameter_arn);
 const PARAMETERS: Resource = Resource::Resolved("Names", parameter_arn);

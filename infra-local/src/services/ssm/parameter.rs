@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::tag::{Tag, read_tags};
-use super::{PARAMETER, PARAMETERS, Selector, SsmOperation, arn, input, not_found, validation};
+use super::{PARAMETER, PARAMETERS, Selector, SsmOperation, arn, check_name, input, not_found, policy, validation};
 use crate::model::Cloud;
 use crate::model::ssm::{Parameter, ParameterKind, ParameterVersion};
 use crate::services::{Call, typed};
@@ -17,7 +17,6 @@ pub(super) const OPERATIONS: &[SsmOperation] = &[
     typed!(Writes, "PutParameter", put).on(&[PARAMETER]),
     typed!(Reads, "GetParameter", get).on(&[PARAMETER]),
     typed!(Reads, "GetParameters", get_several).on(&[PARAMETERS]),
-    typed!(Reads, "GetParameterHistory", history).on(&[PARAMETER]),
     typed!(Writes, "DeleteParameter", delete).on(&[PARAMETER]),
     typed!(Writes, "DeleteParameters", delete_several).on(&[PARAMETERS]),
 ];
@@ -41,6 +40,8 @@ struct Put {
     data_type: Option<String>,
     /// Some clients send an empty pattern for none.
     allowed_pattern: Option<String>,
+    /// Policies of an advanced parameter, a list in JSON.
+    policies: Option<String>,
 }
 
 fn put(cloud: &mut Cloud, call: &Call<'_, Value>, request: Put) -> Outcome<Value> {
@@ -74,11 +75,17 @@ fn put(cloud: &mut Cloud, call: &Call<'_, Value>, request: Put) -> Outcome<Value
     if kind != ParameterKind::SecureString && request.key_id.is_some() {
         return Err(validation("KeyId is required for SecureString type parameter only."));
     }
+    let policies = request.policies.as_deref().map(|policies| policy::parse(policies, call.now)).transpose()?;
     let tier = tier(request.tier.as_deref(), known, &request.value)?;
+    if policies.as_ref().is_some_and(|policies| !policies.is_empty()) && tier != "Advanced" {
+        return Err(validation("Parameter policies are only supported for parameters in the advanced-parameter tier."));
+    }
     let data_type =
         request.data_type.unwrap_or_else(|| known.map_or_else(|| "text".to_owned(), |known| known.data_type.clone()));
     if !["text", "aws:ec2:image"].contains(&data_type.as_str()) {
-        return Err(validation(format!("The data type '{data_type}' is not one of text, aws:ec2:image")));
+        return Err(validation(format!(
+            "The following data type is not supported: {data_type} (Data type names are all lowercase.)"
+        )));
     }
     let mut parameter = known.cloned().unwrap_or_else(|| Parameter {
         name: request.name.clone(),
@@ -88,6 +95,7 @@ fn put(cloud: &mut Cloud, call: &Call<'_, Value>, request: Put) -> Outcome<Value
         data_type: String::new(),
         key_id: None,
         allowed_pattern: None,
+        policies: Vec::new(),
         versions: [].into(),
         tags,
     });
@@ -98,18 +106,38 @@ fn put(cloud: &mut Cloud, call: &Call<'_, Value>, request: Put) -> Outcome<Value
     if let Some(pattern) = &parameter.allowed_pattern {
         check_pattern(pattern, &request.value)?;
     }
+    parameter.policies = policies.unwrap_or(parameter.policies);
     parameter.tier.clone_from(&tier);
     parameter.data_type = data_type;
     if kind == ParameterKind::SecureString {
         parameter.key_id = request.key_id.or(parameter.key_id).or_else(|| Some("alias/aws/ssm".to_owned()));
     }
     let number = parameter.version(None).map_or(1, |(number, _)| number + 1);
-    parameter.versions.insert(number, ParameterVersion { value: request.value, modified: call.now });
-    while parameter.versions.len() > VERSIONS {
-        parameter.versions.pop_first();
-    }
+    let version = ParameterVersion::new(request.value, call.now, parameter.description.clone());
+    parameter.versions.insert(number, version);
+    drop_oldest(&mut parameter)?;
     region.ssm.parameters.insert(request.name, parameter);
     Ok(json!({"Version": number, "Tier": tier}))
+}
+
+/// Drops the versions above the limit. A version with a label prevents that; see
+/// [Working with parameter versions](https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-versions.html).
+fn drop_oldest(parameter: &mut Parameter) -> Outcome<()> {
+    while parameter.versions.len() > VERSIONS {
+        let Some((number, oldest)) = parameter.versions.pop_first() else { break };
+        if !oldest.labels.is_empty() {
+            return Err(ApiError::new(
+                "ParameterMaxVersionLimitExceeded",
+                format!(
+                    "You attempted to create a new version of {} by calling the PutParameter API with the overwrite flag. \
+                     Version {number}, the oldest version, can't be deleted because it has a label associated with it. \
+                     Move the label to another version of the parameter, and try again.",
+                    parameter.name
+                ),
+            ));
+        }
+    }
+    Ok(())
 }
 
 #[derive(Deserialize)]
@@ -121,7 +149,7 @@ struct Get {
 }
 
 fn get(cloud: &Cloud, call: &Call<'_, Value>, request: Get) -> Outcome<Value> {
-    let selector = Selector::parse(&request.name)?;
+    let selector = Selector::parse(&request.name);
     let (parameter, number) = selector.find(cloud.region(call.region)?)?;
     Ok(json!({"Parameter": render(call.region, &parameter, number, request.with_decryption, selector.text.as_deref())}))
 }
@@ -135,34 +163,20 @@ struct Names {
 }
 
 fn get_several(cloud: &Cloud, call: &Call<'_, Value>, request: Names) -> Outcome<Value> {
-    if !(1..=10).contains(&request.names.len()) {
-        return Err(validation("names: Member must have length less than or equal to 10 and at least 1"));
-    }
+    check_names(&request.names)?;
     let region = cloud.region(call.region)?;
     let (mut found, mut invalid) = (Vec::new(), Vec::new());
     for name in &request.names {
-        match Selector::parse(name).and_then(|selector| Ok((selector.find(region)?, selector.text))) {
-            Ok(((parameter, number), text)) => {
-                found.push(render(call.region, &parameter, number, request.with_decryption, text.as_deref()));
+        let selector = Selector::parse(name);
+        match selector.find(region) {
+            Ok((parameter, number)) => {
+                let text = selector.text.as_deref();
+                found.push(render(call.region, &parameter, number, request.with_decryption, text));
             }
             Err(_) => invalid.push(name),
         }
     }
     Ok(json!({"Parameters": found, "InvalidParameters": invalid}))
-}
-
-fn history(cloud: &Cloud, call: &Call<'_, Value>, request: Get) -> Outcome<Value> {
-    let parameter =
-        cloud.region(call.region)?.ssm.parameters.get(&request.name).ok_or_else(|| not_found(&request.name))?;
-    let versions = parameter.versions.iter().map(|(number, version)| {
-        let mut node = metadata(call.region, parameter);
-        node["Version"] = json!(number);
-        node["LastModifiedDate"] = timestamp(version.modified);
-        node["Value"] = json!(shown_value(parameter, *number, &version.value, request.with_decryption));
-        node["Labels"] = json!([]);
-        node
-    });
-    Ok(json!({"Parameters": versions.collect::<Vec<_>>()}))
 }
 
 #[derive(Deserialize)]
@@ -183,10 +197,24 @@ struct DeleteSeveral {
 }
 
 fn delete_several(cloud: &mut Cloud, call: &Call<'_, Value>, request: DeleteSeveral) -> Outcome<Value> {
+    check_names(&request.names)?;
     let region = cloud.region_mut(call.region)?;
     let (deleted, invalid): (Vec<_>, Vec<_>) =
         request.names.into_iter().partition(|name| region.ssm.parameters.remove(name).is_some());
     Ok(json!({"DeletedParameters": deleted, "InvalidParameters": invalid}))
+}
+
+/// Checks the number of names of a request.
+fn check_names(names: &[String]) -> Outcome<()> {
+    let problem = match names.len() {
+        0 => "greater than or equal to 1",
+        1..=10 => return Ok(()),
+        _ => "less than or equal to 10",
+    };
+    Err(validation(format!(
+        "1 validation error detected: Value '[{}]' at 'names' failed to satisfy constraint: Member must have length {problem}",
+        names.join(", ")
+    )))
 }
 
 /// Renders a version of a parameter with its value.
@@ -210,7 +238,7 @@ pub(super) fn render(region: &str, parameter: &Parameter, number: u64, decrypt: 
 }
 
 /// Returns the value of a response. Without decryption, a placeholder replaces a secure value.
-fn shown_value(parameter: &Parameter, number: u64, value: &str, decrypt: bool) -> String {
+pub(super) fn shown_value(parameter: &Parameter, number: u64, value: &str, decrypt: bool) -> String {
     use base64::Engine as _;
     if decrypt || parameter.kind != ParameterKind::SecureString {
         return value.to_owned();
@@ -240,7 +268,7 @@ pub(super) fn metadata(region: &str, parameter: &Parameter) -> Value {
         "Type": kind_name(parameter.kind),
         "Tier": parameter.tier,
         "DataType": parameter.data_type,
-        "Policies": [],
+        "Policies": policy::render(&parameter.policies),
         "LastModifiedUser": format!("arn:aws:iam::{}:root", crate::model::ACCOUNT),
     });
     if let Some((number, version)) = parameter.version(None) {
@@ -283,14 +311,27 @@ fn check_pattern(pattern: &str, value: &str) -> Outcome<()> {
     ))
 }
 
+/// AWS's explanations of the limits of tiers; see
+/// [Managing parameter tiers](https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html).
+const STANDARD_IS_FULL: &str = " To create a larger parameter value, upgrade the parameter to use the advanced-parameter \
+     tier. For more information, see \
+     https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html";
+const DOWNGRADE: &str = "This parameter uses the advanced-parameter tier. You can't downgrade a parameter from the \
+     advanced-parameter tier to the standard-parameter tier. If necessary, you can delete the advanced parameter and \
+     recreate it as a standard parameter.";
+
 /// Returns the tier of a value. Standard parameters hold 4 KiB, advanced ones 8 KiB; an advanced parameter keeps its
 /// tier.
 fn tier(wanted: Option<&str>, known: Option<&Parameter>, value: &str) -> Outcome<String> {
     if value.is_empty() {
         return Err(validation("value: Member must have length greater than or equal to 1"));
     }
+    let is_advanced = known.is_some_and(|known| known.tier == "Advanced");
     let tier = match (wanted, value.len() > 4096) {
         (Some("Intelligent-Tiering"), true) | (Some("Advanced"), _) => "Advanced",
+        // AWS chooses the tier of a parameter that is already advanced.
+        (Some("Intelligent-Tiering"), false) if is_advanced => "Advanced",
+        (Some("Standard"), _) if is_advanced => return Err(validation(DOWNGRADE)),
         (Some("Intelligent-Tiering" | "Standard"), _) => "Standard",
         (None, _) => known.map_or("Standard", |known| known.tier.as_str()),
         (Some(other), _) => {
@@ -301,36 +342,12 @@ fn tier(wanted: Option<&str>, known: Option<&Parameter>, value: &str) -> Outcome
     };
     let limit = if tier == "Advanced" { 8192 } else { 4096 };
     if value.len() > limit {
+        let way_out = if tier == "Standard" { STANDARD_IS_FULL } else { "" };
         return Err(validation(format!(
-            "{tier} tier parameters support a maximum parameter value of {limit} characters."
+            "{tier} tier parameters support a maximum parameter value of {limit} characters.{way_out}"
         )));
     }
     Ok(tier.to_owned())
-}
-
-fn check_name(name: &str) -> Outcome<()> {
-    let valid = |character: char| character.is_ascii_alphanumeric() || "_.-/".contains(character);
-    if name.is_empty() || name.len() > 1011 || !name.chars().all(valid) || name.ends_with('/') || name.contains("//") {
-        return Err(validation(format!(
-            "Parameter name '{name}' must be 1 to 1011 letters, digits and _ . - /, without an empty part."
-        )));
-    }
-    if name.contains('/') && !name.starts_with('/') {
-        return Err(validation(
-            "Parameter name must be a fully qualified name: it contains / and does not begin with it.",
-        ));
-    }
-    let first = name.trim_start_matches('/').to_ascii_lowercase();
-    if first.starts_with("aws") || first.starts_with("ssm") {
-        return Err(validation("Parameter name: can't be prefixed with \"aws\" or \"ssm\" (case-insensitive)."));
-    }
-    if name.matches('/').count() > 15 {
-        return Err(ApiError::new(
-            "HierarchyLevelLimitExceededException",
-            "A hierarchy can have a maximum of 15 levels.",
-        ));
-    }
-    Ok(())
 }
 
 #[cfg(test)]
