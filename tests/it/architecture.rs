@@ -111,7 +111,20 @@ const MODULES: &[(&str, &[&str])] = &[
     ("infra-records/src/lib.rs", &["format", "files", "prune", "recorder", "list", "line", "run", "read", "critical"]),
     (
         "infra-console/src/lib.rs",
-        &["source", "cloud", "audit", "plot", "views", "access", "live", "pages", "api", "mcp", "server"],
+        &[
+            "source",
+            "engine_source",
+            "cloud",
+            "audit",
+            "plot",
+            "views",
+            "access",
+            "live",
+            "pages",
+            "api",
+            "mcp",
+            "server",
+        ],
     ),
     (
         "infra-cli/src/lib.rs",

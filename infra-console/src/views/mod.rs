@@ -1,6 +1,7 @@
 //! The content of the pages as data. Pages, the JSON API and the MCP tools show the same views.
 
 pub(crate) mod calls;
+pub(crate) mod controls;
 pub(crate) mod events;
 pub(crate) mod faults;
 pub(crate) mod graph;

@@ -2,6 +2,7 @@
 
 use super::{
     Context, Problem, Query,
+    controls::Controls,
     properties::{self, Property, properties},
     runs::{PastStep, steps_of},
     schemas::{MarksSchema, UrnSchema},
@@ -33,6 +34,8 @@ pub(crate) struct Resource {
     pub(crate) deposed: Vec<Record>,
     pub(crate) uses: Vec<Related>,
     pub(crate) used_by: Vec<Related>,
+    /// Start, stop and restart; `None` if the resource runs nothing in the local cloud.
+    pub(crate) controls: Option<Controls>,
     /// Operations that are in progress, or whose response was lost.
     pub(crate) open: Vec<Operation>,
     /// Its steps in the newest runs, the newest first.
@@ -115,7 +118,11 @@ impl Resource {
             let hint = near.unwrap_or_else(|| "the page `Graph` lists the resources".to_owned());
             return Err(Problem::not_found(missing.hint(hint)));
         };
-        Ok(Self { history: steps_of(context, urn), ..Self::of(&system, urn) })
+        let controls = match system.recorded(urn) {
+            Some(generation) => Controls::of(context, urn.kind(), generation).await,
+            None => None,
+        };
+        Ok(Self { history: steps_of(context, urn), controls, ..Self::of(&system, urn) })
     }
 
     fn of(system: &System, urn: &Urn) -> Self {
@@ -133,6 +140,7 @@ impl Resource {
             deposed: recorded.iter().flat_map(|recorded| &recorded.deposed).map(Record::of).collect(),
             uses: system.dependencies(urn).iter().map(related).collect(),
             used_by: used_by.map(related).collect(),
+            controls: None,
             open: open.map(Operation::of).collect(),
             history: Vec::new(),
         }

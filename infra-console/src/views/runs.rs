@@ -111,7 +111,8 @@ pub(crate) enum StepOutcome {
 }
 
 /// The steps of two runs beside each other.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RunComparison")]
 pub(crate) struct Comparison {
     pub(crate) one: Summary,
     pub(crate) other: Summary,
@@ -119,12 +120,27 @@ pub(crate) struct Comparison {
     pub(crate) rows: Vec<Compared>,
 }
 
-/// The steps of a resource in two runs: action and duration in milliseconds.
-#[derive(Debug, Serialize)]
+/// The steps of a resource in two runs.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ComparedSteps")]
 pub(crate) struct Compared {
+    #[schemars(with = "UrnSchema")]
     pub(crate) urn: Urn,
-    pub(crate) one: Option<(Action, Option<u64>)>,
-    pub(crate) other: Option<(Action, Option<u64>)>,
+    /// `None` if the run had no step for the resource.
+    pub(crate) one: Option<ComparedStep>,
+    pub(crate) other: Option<ComparedStep>,
+    /// Duration in the other run minus the duration in the first one, in milliseconds; `None` if one is not known.
+    pub(crate) difference_ms: Option<i64>,
+}
+
+/// The step of a resource in one of the compared runs.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+pub(crate) struct ComparedStep {
+    #[schemars(with = "ActionSchema")]
+    pub(crate) action: Action,
+    pub(crate) outcome: StepOutcome,
+    /// Duration, in milliseconds; `None` while it is executed, or if it did not start.
+    pub(crate) elapsed_ms: Option<u64>,
 }
 
 impl Status {
@@ -191,6 +207,24 @@ impl Query for RunQuery {
 
     async fn load(self, context: &Context) -> Result<Run, Problem> {
         Run::load(context, &self.id)
+    }
+}
+
+/// The parameters of a comparison.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ComparisonQuery {
+    /// ID of the first run, as the list of the runs shows it.
+    one: String,
+    /// ID of the run that is compared with it.
+    other: String,
+}
+
+impl Query for ComparisonQuery {
+    type View = Comparison;
+
+    async fn load(self, context: &Context) -> Result<Comparison, Problem> {
+        Comparison::load(context, &self.one, &self.other)
     }
 }
 
@@ -290,11 +324,16 @@ impl Comparison {
         let mut rows: BTreeMap<(Urn, bool), Compared> = BTreeMap::new();
         for (run, first) in [(&runs.0, true), (&runs.1, false)] {
             for step in &run.steps {
-                let empty = || Compared { urn: step.urn.clone(), one: None, other: None };
+                let empty = || Compared { urn: step.urn.clone(), one: None, other: None, difference_ms: None };
                 let row = rows.entry((step.urn.clone(), step.action == Action::Delete)).or_insert_with(empty);
                 let side = if first { &mut row.one } else { &mut row.other };
-                *side = Some((step.action, step.elapsed_ms()));
+                let elapsed_ms = step.elapsed_ms();
+                *side = Some(ComparedStep { action: step.action, outcome: step.outcome, elapsed_ms });
             }
+        }
+        for row in rows.values_mut() {
+            let [one, other] = [row.one, row.other].map(|step| step.and_then(|step| step.elapsed_ms));
+            row.difference_ms = one.zip(other).map(|(one, other)| other.cast_signed() - one.cast_signed());
         }
         Ok(Self { one: runs.0.summary, other: runs.1.summary, rows: rows.into_values().collect() })
     }

@@ -3,8 +3,8 @@
 
 mod access;
 mod calls;
+mod controls;
 mod faults;
-mod fixture;
 mod harness;
 mod logs;
 mod mcp;
