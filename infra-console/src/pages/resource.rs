@@ -9,13 +9,17 @@ use super::{
 };
 use crate::views::{
     Problem,
+    calls::{Call, Relation},
     controls::{Choice, ControlRequest},
     graph::encoded,
+    history::{Past, PastEvent},
+    plan::Change,
     properties::Property,
     resource::{Part, Record, Related, Resource, Secret, reveal as reveal_secret},
 };
 use askama::Template;
 use axum::extract::{Path, Query, State, rejection::QueryRejection};
+use chrono::SecondsFormat;
 use serde::Deserialize;
 
 #[derive(Template)]
@@ -48,6 +52,32 @@ impl ResourcePage {
         let (shown, secret) = self.shown.as_ref()?;
         (shown.name() == part && secret.path == path).then_some(secret.value.as_str())
     }
+}
+
+/// Returns the relation of a call to the resource for people.
+fn relation(call: &Call) -> &'static str {
+    match call.relation {
+        Some(Relation::Step) => "in a step",
+        Some(Relation::Named) => "names it",
+        None => "",
+    }
+}
+
+/// Identifies an event of the past on the page.
+fn past_key(past: &Past) -> String {
+    let kind = past.step().map_or_else(String::new, |step| step.step.action.to_string());
+    format!("{} {} {kind}", past.run.id, timestamp(past))
+}
+
+fn timestamp(past: &Past) -> String {
+    past.at.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// Returns a changed property in one line.
+fn described(change: &Change) -> String {
+    let [old, new] = [&change.old, &change.new].map(|value| value.as_deref().unwrap_or("nothing"));
+    let consequence = if change.replaces { " (replaces the resource)" } else { "" };
+    format!("{}: {old} → {new}{consequence}", change.path)
 }
 
 /// Returns the recorded values: the title, the name of the part, the rows.

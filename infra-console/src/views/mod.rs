@@ -5,6 +5,7 @@ pub(crate) mod controls;
 pub(crate) mod events;
 pub(crate) mod faults;
 pub(crate) mod graph;
+pub(crate) mod history;
 pub(crate) mod inventory;
 pub(crate) mod logs;
 pub(crate) mod metrics;

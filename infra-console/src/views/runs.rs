@@ -290,7 +290,7 @@ impl Run {
 }
 
 impl Step {
-    fn of(step: &infra_records::Step, critical: bool) -> Self {
+    pub(super) fn of(step: &infra_records::Step, critical: bool) -> Self {
         let (outcome, error) = match &step.outcome {
             Outcome::Waiting => (StepOutcome::Waiting, None),
             Outcome::Running => (StepOutcome::Running, None),
@@ -353,27 +353,8 @@ pub(crate) fn latest(context: &Context) -> BTreeMap<Urn, StepOutcome> {
     steps.filter(|step| shown.contains(&step.outcome)).map(|step| (step.urn, step.outcome)).collect()
 }
 
-/// The steps of a resource in the recorded runs, the newest first.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct PastStep {
-    pub(crate) run: Summary,
-    pub(crate) step: Step,
-}
-
-/// Returns the steps of a resource in the newest runs.
-pub(crate) fn steps_of(context: &Context, urn: &Urn) -> Vec<PastStep> {
-    /// Number of runs that are searched.
-    const RUNS: usize = 30;
-    let runs = Runs::load(context).runs.into_iter().filter(|run| run.command != "preview").take(RUNS);
-    let steps = runs.flat_map(|run| {
-        let steps = read(context, &run.id).map(|recorded| recorded.steps).unwrap_or_default();
-        let of_resource = steps.into_iter().filter(|step| step.urn == *urn && step.started_ms.is_some());
-        of_resource.map(|step| PastStep { run: run.clone(), step: Step::of(&step, false) }).collect::<Vec<_>>()
-    });
-    steps.collect()
-}
-
-fn read(context: &Context, id: &str) -> Result<Recorded, Problem> {
+/// Reads the record of a run.
+pub(super) fn read(context: &Context, id: &str) -> Result<Recorded, Problem> {
     let source = &context.source;
     let path = find(source.directory(), source.program(), source.stack(), id).ok_or_else(|| missing(id))?;
     Recorded::read(&path).map_err(|error| {

@@ -10,6 +10,7 @@ mod logs;
 mod mcp;
 mod metrics;
 mod openapi;
+mod resource;
 mod schema;
 mod shop;
 mod stack;

@@ -57,7 +57,7 @@ async fn the_document_has_every_route() {
         })
         .collect();
     insta::assert_snapshot!(lines.join("\n"), @"
-    calls: get /api/calls before caller denied errors limit operation q service
+    calls: get /api/calls before caller denied errors limit operation q resource service
     call: get /api/calls/{number} number
     compare_runs: get /api/comparison one other
     control_resource: post /api/controls

@@ -67,6 +67,8 @@ impl Handler for Server {
 
     async fn update(cx: &Context<'_, Calls>, prior: &Prior<Self>, _: &Self) -> Declared<ServerOutputs, ProviderError> {
         cx.client().lock().unwrap().push("update");
+        cx.status("growing");
+        cx.status("waiting for the disk");
         Ok(prior.outputs.clone())
     }
 
