@@ -29,6 +29,15 @@ pub(crate) enum Action<'a> {
         /// Number of its steps that change something.
         changes: usize,
     },
+    /// A resource was started, stopped or restarted.
+    ControlRequested {
+        /// URN of the resource.
+        urn: &'a str,
+        /// `start`, `stop` or `restart`.
+        control: &'a str,
+        /// The API operation.
+        operation: &'a str,
+    },
     /// A fault was injected or ended.
     FaultRequested {
         /// The request to the local cloud.

@@ -1,5 +1,8 @@
-//! Client of the local cloud's administration paths. Documents are JSON values, because the console shows only parts of
-//! them and must work with clouds of other versions.
+//! Client of the local cloud's administration paths, and in [`services`] of its services. Documents are JSON values, because
+//! the console shows only parts of them and must work with clouds of other versions.
+
+pub(crate) mod services;
+mod signature;
 
 use crate::source::CloudAccess;
 use axum::http::{Method, Request, StatusCode, header::AUTHORIZATION};
@@ -44,28 +47,35 @@ impl CloudAccess {
     }
 
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Json, CloudError> {
-        let failed = |error: &dyn std::error::Error| CloudError::NoResponse(error.to_string());
         let request = Request::builder().method(method).uri(format!("{}/_infra/{path}", self.endpoint));
         let request = request.header(AUTHORIZATION, format!("Bearer {}", self.token));
-        let request = request.body(Full::new(body)).map_err(|error| failed(&error))?;
-        let exchange = async {
-            let client = Client::builder(TokioExecutor::new()).build_http();
-            let response = client.request(request).await.map_err(|error| failed(&error))?;
-            let status = response.status();
-            let body = Limited::new(response.into_body(), LIMIT_BYTES).collect().await;
-            let body = body.map_err(|error| CloudError::NoResponse(error.to_string()))?.to_bytes();
-            let document: Json = serde_json::from_slice(&body).map_err(|error| failed(&error))?;
-            if status.is_success() {
-                return Ok(document);
-            }
-            if status == StatusCode::NOT_FOUND {
-                let name = path.split('?').next().unwrap_or(path);
-                return Err(CloudError::Unknown(name.to_owned()));
-            }
-            let reason = document["error"].as_str().map_or_else(|| format!("it responds {status}"), str::to_owned);
-            Err(CloudError::Refused(reason))
-        };
-        let late = |_| CloudError::NoResponse(format!("no response within {} s", LIMIT.as_secs()));
-        tokio::time::timeout(LIMIT, exchange).await.map_err(late)?
+        let (status, body) = exchange(request.body(Full::new(body)).map_err(|error| failed(&error))?).await?;
+        let document: Json = serde_json::from_slice(&body).map_err(|error| failed(&error))?;
+        if status.is_success() {
+            return Ok(document);
+        }
+        if status == StatusCode::NOT_FOUND {
+            let name = path.split('?').next().unwrap_or(path);
+            return Err(CloudError::Unknown(name.to_owned()));
+        }
+        let reason = document["error"].as_str().map_or_else(|| format!("it responds {status}"), str::to_owned);
+        Err(CloudError::Refused(reason))
     }
+}
+
+/// Sends a request, and returns the status and the body of the response.
+async fn exchange(request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), CloudError> {
+    let exchange = async {
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        let response = client.request(request).await.map_err(|error| failed(&error))?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), LIMIT_BYTES).collect().await;
+        Ok((status, body.map_err(|error| CloudError::NoResponse(error.to_string()))?.to_bytes()))
+    };
+    let late = |_| CloudError::NoResponse(format!("no response within {} s", LIMIT.as_secs()));
+    tokio::time::timeout(LIMIT, exchange).await.map_err(late)?
+}
+
+fn failed(error: &dyn std::error::Error) -> CloudError {
+    CloudError::NoResponse(error.to_string())
 }

@@ -18,6 +18,7 @@
 //! # Layout
 //! No module uses a later one:
 //! - `source`: the stack, and the commands that the console may run
+//! - `engine_source`: the source of an engine in the same process
 //! - `cloud`: client of the local cloud's administration paths
 //! - `audit`: the record of shown secrets and of changes
 //! - `plot`: time series as SVG
@@ -33,6 +34,7 @@ mod access;
 mod api;
 mod audit;
 mod cloud;
+mod engine_source;
 mod live;
 mod mcp;
 mod pages;
@@ -41,6 +43,7 @@ mod server;
 mod source;
 mod views;
 
+pub use engine_source::EngineSource;
 pub use mcp::serve_mcp;
 pub use server::{Console, Settings};
 pub use source::{CloudAccess, Proposal, Source};

@@ -29,7 +29,7 @@ const LIMIT_BYTES: usize = 256 * 1024;
 pub struct Settings {
     /// Port; 7171 if omitted, and a free one if it is 0.
     pub port: Option<u16>,
-    /// `true` if the console may change something: approve plans, inject faults.
+    /// `true` if the console may change something: approve plans, inject faults, start and stop resources.
     pub allow_changes: bool,
 }
 
@@ -55,7 +55,7 @@ impl Console {
         let address = listener.local_addr()?;
         let access = Access::new(address)?;
         let context = Arc::new(Context { source, allow_changes: settings.allow_changes });
-        let shared = Shared { context, plans: Arc::default(), access: Arc::new(access) };
+        let shared = Shared { context, plans: Arc::default(), access: Arc::new(access), outcomes: Arc::default() };
         Ok(Self { listener, address, shared })
     }
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use infra_core::{
     diagnostic::Diagnostic, engine::HistoryEntry, execute::Report, graph::ResourceGraph, plan::Plan, state::State,
-    urn::Pattern,
+    target::Credentials, urn::Pattern,
 };
 use std::path::Path;
 
@@ -55,11 +55,13 @@ pub struct Proposal {
     pub saved: String,
 }
 
-/// Endpoint and token of a local cloud.
-#[derive(Clone, PartialEq, Eq)]
+/// Endpoint and keys of a local cloud.
+#[derive(Clone)]
 pub struct CloudAccess {
     /// The endpoint's URL.
     pub endpoint: String,
     /// Token of the administration paths.
     pub token: String,
+    /// Access key that signs calls to the services; `None` if the console may not call them.
+    pub credentials: Option<Credentials>,
 }

@@ -112,7 +112,20 @@ const MODULES: &[(&str, &[&str])] = &[
     ("infra-records/src/lib.rs", &["format", "files", "prune", "recorder", "list", "line", "run", "read", "critical"]),
     (
         "infra-console/src/lib.rs",
-        &["source", "cloud", "audit", "plot", "views", "access", "live", "pages", "api", "mcp", "server"],
+        &[
+            "source",
+            "engine_source",
+            "cloud",
+            "audit",
+            "plot",
+            "views",
+            "access",
+            "live",
+            "pages",
+            "api",
+            "mcp",
+            "server",
+        ],
     ),
     (
         "infra-rehearsal/src/lib.rs",

@@ -25,7 +25,7 @@ pub(crate) struct ConsoleArgs {
     /// Port of the page; 0 selects a free one [default: 7171]
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,
-    /// Allow the page to change something: approve plans and inject faults
+    /// Allow the page to change something: approve plans, inject faults, start and stop resources
     #[arg(long)]
     allow_changes: bool,
     /// Print the URL without opening a browser

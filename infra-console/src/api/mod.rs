@@ -16,6 +16,7 @@ use crate::{
     views::{
         Problem,
         calls::{CallQuery, CallsQuery},
+        controls::ControlRequest,
         events::EventsQuery,
         faults::{Fault, FaultsQuery, invalid},
         graph::GraphQuery,
@@ -25,7 +26,7 @@ use crate::{
         overview::OverviewQuery,
         preview::PreviewQuery,
         resource::ResourceQuery,
-        runs::{RunQuery, RunsQuery},
+        runs::{ComparisonQuery, RunQuery, RunsQuery},
     },
 };
 use axum::{
@@ -75,6 +76,11 @@ pub(crate) static ROUTES: &[Route] = &[
         "/runs/{id}",
         "One run: its steps with times, outcomes and the critical path, its messages and errors.",
     ),
+    Route::view::<ComparisonQuery>(
+        "compare_runs",
+        "/comparison",
+        "Two runs side by side: action and duration of each resource in both.",
+    ),
     Route::view::<LogsQuery>(
         "logs",
         "/logs",
@@ -101,7 +107,16 @@ pub(crate) static ROUTES: &[Route] = &[
         "/faults",
         "Active and past faults of the local cloud, and the resources that a fault may concern.",
     ),
-    Route::new::<Injected>(
+    Route::new::<Changed>(
+        "control_resource",
+        Method::Post,
+        "/controls",
+        "Starts, stops or restarts an instance, a database or the instances of an Auto Scaling group of the local cloud, \
+         if the console was started with `--allow-changes`.",
+        || post(control),
+    )
+    .with_parameters::<ControlRequest>(),
+    Route::new::<Changed>(
         "inject_fault",
         Method::Post,
         "/faults",
@@ -165,23 +180,40 @@ async fn sign_in(State(shared): State<Shared>, Extension(caller): Extension<Call
     Ok(Json(SignIn { url }))
 }
 
-/// The effect of a fault.
+/// The effect of a change.
 #[derive(Serialize, JsonSchema)]
-struct Injected {
+struct Changed {
     /// Description of the effect.
     done: String,
 }
 
-/// Injects or ends a fault. Scripts of browsers send their CSRF token as a header.
+/// Injects or ends a fault.
 async fn inject(
     State(shared): State<Shared>,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     fault: Result<Json<Fault>, JsonRejection>,
-) -> Answer<Injected> {
-    check_csrf(&caller, headers.get(CSRF_HEADER).and_then(|token| token.to_str().ok()).unwrap_or_default())?;
+) -> Answer<Changed> {
+    check_csrf(&caller, csrf(&headers))?;
     let Json(fault) = fault.map_err(|error| invalid("the document is no fault", &error.body_text()))?;
-    Ok(Json(Injected { done: fault.inject(&shared.context).await? }))
+    Ok(Json(Changed { done: fault.inject(&shared.context).await? }))
+}
+
+/// Starts, stops or restarts a resource.
+async fn control(
+    State(shared): State<Shared>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    request: Result<Json<ControlRequest>, JsonRejection>,
+) -> Answer<Changed> {
+    check_csrf(&caller, csrf(&headers))?;
+    let Json(request) = request.map_err(|error| invalid("the document names no control", &error.body_text()))?;
+    Ok(Json(Changed { done: request.execute(&shared.context).await? }))
+}
+
+/// Returns the CSRF token, which scripts of browsers send as a header.
+fn csrf(headers: &HeaderMap) -> &str {
+    headers.get(CSRF_HEADER).and_then(|token| token.to_str().ok()).unwrap_or_default()
 }
 
 async fn openapi() -> Json<serde_json::Value> {

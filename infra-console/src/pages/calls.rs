@@ -1,6 +1,6 @@
 //! Pages of the API calls: the list, and one call.
 
-use super::{Failure, Frame, Page, Shared, render};
+use super::{Failure, Frame, Page, Shared, filters::Filters, render};
 use crate::views::{
     Problem,
     calls::{Call, CallList, Decision, PARAMETERS, Slowest, Statistics},
@@ -19,38 +19,18 @@ const LIMITS: &[&str] = &["100", "300", "1000"];
 struct CallsPage {
     frame: Frame,
     list: CallList,
-    parameters: Parameters,
+    filters: Filters,
     topics: &'static str,
 }
 
 impl CallsPage {
-    fn given(&self, name: &str) -> &str {
-        self.parameters.text(name)
-    }
-
-    fn is(&self, name: &str, value: &str) -> bool {
-        self.given(name) == value
-    }
-
-    fn is_live(&self) -> bool {
-        !self.topics.is_empty()
-    }
-
-    fn with(&self, name: &str, value: &str) -> String {
-        self.parameters.link("/calls", &[(name, value)])
-    }
-
-    fn newest(&self) -> String {
-        self.parameters.link("/calls", &[("before", ""), ("follow", "")])
-    }
-
     fn older(&self) -> Option<String> {
-        Some(self.with("before", &self.list.older?.to_string()))
+        Some(self.filters.older(&self.list.older?.to_string()))
     }
 
     /// Returns the services to choose from, with the chosen one, even if no call is to it.
     fn services(&self) -> BTreeSet<&str> {
-        let chosen = Some(self.given("service")).filter(|chosen| !chosen.is_empty());
+        let chosen = Some(self.filters.given("service")).filter(|chosen| !chosen.is_empty());
         self.list.services.iter().map(String::as_str).chain(chosen).collect()
     }
 
@@ -135,13 +115,14 @@ fn slowest(statistics: &Statistics) -> Option<(u64, String)> {
 
 pub(super) async fn list(State(shared): State<Shared>, frame: Frame, RawQuery(query): RawQuery) -> Page {
     let loaded = async {
-        let parameters = Parameters::parse(&query.unwrap_or_default(), PARAMETERS)?;
-        let follows = parameters.text("follow").is_empty() || parameters.flag("follow")?;
-        let topics = if follows && parameters.text("before").is_empty() { "calls" } else { "" };
-        Ok((CallList::load(&shared.context, &parameters).await?, parameters, topics))
+        let filters = Filters::parse("/calls", query.as_deref(), PARAMETERS, "before")?;
+        Ok((CallList::load(&shared.context, &filters.parameters).await?, filters))
     };
     match loaded.await {
-        Ok((list, parameters, topics)) => Ok(render(&CallsPage { frame, list, parameters, topics })),
+        Ok((list, filters)) => {
+            let topics = filters.topics("calls");
+            Ok(render(&CallsPage { frame, list, filters, topics }))
+        }
         Err(problem) => Err(Failure::of::<Problem>(frame)(problem)),
     }
 }

@@ -1,33 +1,28 @@
 //! Page of the faults: the active ones, controls for new ones, and their effect.
 
-use super::{Failure, Frame, Page, Shared, check_csrf, figures::Figures, metrics::parameters, render};
-use crate::{
-    access::Caller,
-    views::{
-        Problem,
-        events::Events,
-        faults::{Fault, Faults, Requests, invalid},
-        metrics::{Metrics, Query},
-    },
+use super::{
+    Failure, Frame, Page, Shared,
+    figures::Figures,
+    form::{Checked, Submitted},
+    metrics::parameters,
+    outcomes::{Outcome, Shown},
+    render,
+};
+use crate::views::{
+    Problem,
+    events::Events,
+    faults::{ActiveFault, Fault, Faults, Requests, invalid},
+    metrics::{Metrics, Query},
 };
 use askama::Template;
 use axum::{
-    Extension, Form, Router,
-    extract::{Query as Parameters, State, rejection::FormRejection, rejection::QueryRejection},
-    http::StatusCode,
-    response::{IntoResponse, Redirect},
+    Router,
+    extract::{Query as Parameters, State, rejection::QueryRejection},
     routing::get,
 };
 use infra_core::diagnostic::Diagnostic;
 use serde::Deserialize;
-use std::{
-    collections::VecDeque,
-    str::FromStr,
-    sync::{Arc, Mutex, PoisonError},
-};
-
-/// Number of outcomes that are kept.
-const OUTCOMES: usize = 64;
+use std::str::FromStr;
 
 /// Patterns of operations that are suggested; every other one is possible.
 const OPERATIONS: &[&str] = &[
@@ -57,36 +52,7 @@ const NETWORK_FAULTS: &[(&str, &str, &str, &str)] = &[
 ];
 
 pub(super) fn routes() -> Router<Shared> {
-    Router::new().route("/faults", get(page).post(change)).layer(Extension(Arc::<Outcomes>::default()))
-}
-
-/// The outcomes of requests, which the page shows after the redirect.
-#[derive(Default)]
-struct Outcomes(Mutex<VecDeque<(u64, Outcome)>>);
-
-/// The outcome of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Outcome {
-    Done(String),
-    Refused(Diagnostic),
-}
-
-impl Outcomes {
-    /// Keeps an outcome, and returns its number.
-    fn add(&self, outcome: Outcome) -> u64 {
-        let mut outcomes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = outcomes.back().map_or(1, |(last, _)| last + 1);
-        if outcomes.len() == OUTCOMES {
-            outcomes.pop_front();
-        }
-        outcomes.push_back((number, outcome));
-        number
-    }
-
-    fn find(&self, number: u64) -> Option<Outcome> {
-        let outcomes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        outcomes.iter().find(|(known, _)| *known == number).map(|(_, outcome)| outcome.clone())
-    }
+    Router::new().route("/faults", get(page).post(change))
 }
 
 #[derive(Template)]
@@ -113,26 +79,13 @@ impl FaultsPage {
     }
 }
 
-/// Parameters of the page.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Shown {
-    /// Number of the outcome.
-    outcome: Option<u64>,
-}
-
-async fn page(
-    State(shared): State<Shared>,
-    Extension(outcomes): Extension<Arc<Outcomes>>,
-    frame: Frame,
-    shown: Result<Parameters<Shown>, QueryRejection>,
-) -> Page {
+async fn page(State(shared): State<Shared>, frame: Frame, shown: Result<Parameters<Shown>, QueryRejection>) -> Page {
     let loaded = async {
         let shown: Shown = parameters(shown)?;
         let query = Query::default();
         let (faults, metrics) = tokio::join!(Faults::load(&shared.context), Metrics::load(&shared.context, &query));
         let figures = metrics.and_then(|metrics| Figures::render(&metrics.sections, &metrics.range, ""));
-        Ok((faults?, figures, shown.outcome.and_then(|number| outcomes.find(number))))
+        Ok((faults?, figures, shared.outcomes.shown(&shown)))
     };
     match loaded.await {
         Ok((mut faults, figures, outcome)) => {
@@ -149,11 +102,18 @@ async fn page(
     }
 }
 
+/// Identifies an active fault on the page. Two faults may have the same description.
+fn key(fault: &ActiveFault) -> String {
+    match &fault.end {
+        Some(Fault::End { number }) => number.to_string(),
+        _ => fault.text.clone(),
+    }
+}
+
 /// The fields of all forms. A form has the fields of its fault, and the others are empty.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct FaultForm {
-    csrf: String,
     fault: String,
     instance: String,
     zone: String,
@@ -163,6 +123,7 @@ pub(super) struct FaultForm {
     milliseconds: String,
     one: String,
     other: String,
+    number: String,
 }
 
 impl FaultForm {
@@ -181,6 +142,7 @@ impl FaultForm {
             "partition" => Fault::Partition { between: between() },
             "packet-loss" => Fault::PacketLoss { between: between(), percent: number("percentage", &self.percent)? },
             "network-latency" => Fault::NetworkLatency { between: between(), milliseconds: milliseconds()? },
+            "end" => Fault::End { number: number("number of the fault", &self.number)? },
             "clear" => Fault::Clear,
             other => return Err(invalid(&format!("there is no fault `{other}`"), "use the controls of this page")),
         })
@@ -203,36 +165,10 @@ fn number<T: FromStr>(name: &str, text: &str) -> Result<T, Problem> {
 }
 
 /// Injects or ends a fault, and redirects to the page, which shows the outcome.
-async fn change(
-    State(shared): State<Shared>,
-    Extension(caller): Extension<Caller>,
-    Extension(outcomes): Extension<Arc<Outcomes>>,
-    frame: Frame,
-    form: Result<Form<FaultForm>, FormRejection>,
-) -> Page {
+async fn change(State(shared): State<Shared>, frame: Frame, form: Submitted<FaultForm>) -> Page {
     let done = async {
-        let Form(form) = form.map_err(|error| invalid("the form is invalid", &error.body_text()))?;
-        check_csrf(&caller, &form.csrf)?;
+        let Checked(form) = form?;
         form.fault()?.inject(&shared.context).await
     };
-    let outcome = match done.await {
-        Ok(done) => Outcome::Done(done),
-        Err(problem) if problem.status == StatusCode::BAD_REQUEST => Outcome::Refused(problem.diagnostic),
-        Err(problem) => return Err(Failure::of::<Problem>(frame)(problem)),
-    };
-    Ok(Redirect::to(&format!("/faults?outcome={}", outcomes.add(outcome))).into_response())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn old_outcomes_are_forgotten() {
-        let outcomes = Outcomes::default();
-        let numbers: Vec<u64> = (0..=OUTCOMES).map(|index| outcomes.add(Outcome::Done(index.to_string()))).collect();
-        assert_eq!(outcomes.find(numbers[0]), None);
-        assert_eq!(outcomes.find(numbers[1]), Some(Outcome::Done("1".to_owned())));
-        assert_eq!(outcomes.find(numbers[OUTCOMES]), Some(Outcome::Done(OUTCOMES.to_string())));
-    }
+    shared.outcomes.redirect("/faults", done.await).map_err(Failure::of(frame))
 }

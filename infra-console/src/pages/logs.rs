@@ -1,6 +1,6 @@
 //! Page of the logs.
 
-use super::{Failure, Frame, Page, Shared, render};
+use super::{Failure, Frame, Page, Shared, filters::Filters, render};
 use crate::views::{
     Problem,
     logs::{Field, Kind, Level, Line, LogSource, Logs, PARAMETERS, RANGES},
@@ -33,44 +33,23 @@ const LINK: usize = 100;
 struct LogsPage {
     frame: Frame,
     logs: Logs,
-    parameters: Parameters,
+    filters: Filters,
     /// `true` if all lines are of the same day.
     one_day: bool,
     topics: &'static str,
 }
 
 impl LogsPage {
-    fn new(frame: Frame, logs: Logs, parameters: Parameters, follows: bool) -> Self {
+    fn new(frame: Frame, logs: Logs, filters: Filters) -> Self {
         let days: BTreeSet<&str> = logs.lines.iter().filter_map(|line| line.at.as_deref()?.get(..10)).collect();
         let one_day = days.len() < 2;
-        // Lines until a time in the past do not change.
-        let topics = if follows && parameters.text("to").is_empty() { "logs" } else { "" };
-        Self { frame, logs, parameters, one_day, topics }
-    }
-
-    fn given(&self, name: &str) -> &str {
-        self.parameters.text(name)
-    }
-
-    fn is(&self, name: &str, value: &str) -> bool {
-        self.given(name) == value
-    }
-
-    fn is_live(&self) -> bool {
-        !self.topics.is_empty()
-    }
-
-    fn with(&self, name: &str, value: &str) -> String {
-        self.parameters.link("/logs", &[(name, value)])
+        let topics = filters.topics("logs");
+        Self { frame, logs, filters, one_day, topics }
     }
 
     /// Returns the URL of the page with older lines.
     fn older(&self) -> Option<String> {
-        Some(self.with("to", self.logs.older.as_deref()?))
-    }
-
-    fn newest(&self) -> String {
-        self.parameters.link("/logs", &[("to", ""), ("follow", "")])
+        Some(self.filters.older(self.logs.older.as_deref()?))
     }
 
     /// Returns the choices of logs by group: the title of the group, and the value and the name of each choice.
@@ -86,7 +65,7 @@ impl LogsPage {
 
     /// Returns the value of `of` if it selects something other than one log, such as an instance.
     fn other_choice(&self) -> Option<&str> {
-        let of = self.given("of");
+        let of = self.filters.given("of");
         let is_listed = of.is_empty() || self.logs.sources.iter().any(|log| log.id == of);
         (!is_listed).then_some(of)
     }
@@ -97,14 +76,14 @@ impl LogsPage {
     }
 
     fn source_link(&self, line: &Line) -> String {
-        self.with("of", &line.source)
+        self.filters.with("of", &line.source)
     }
 
     /// Returns the URL of the lines with the same value of a field.
     fn field_link(&self, field: &Field) -> Option<String> {
         let is_simple = |text: &str| !text.is_empty() && text.len() <= LINK && !text.contains(char::is_whitespace);
         let can_link = is_simple(&field.name) && is_simple(&field.value) && !field.name.contains('=');
-        can_link.then(|| self.with("field", &format!("{}={}", field.name, field.value)))
+        can_link.then(|| self.filters.with("field", &format!("{}={}", field.name, field.value)))
     }
 }
 
@@ -175,12 +154,11 @@ fn choice(log: &LogSource) -> String {
 
 pub(super) async fn page(State(shared): State<Shared>, frame: Frame, RawQuery(query): RawQuery) -> Page {
     let loaded = async {
-        let parameters = Parameters::parse(&query.unwrap_or_default(), PARAMETERS)?;
-        let follows = parameters.text("follow").is_empty() || parameters.flag("follow")?;
-        Ok((Logs::load(&shared.context, &parameters).await?, parameters, follows))
+        let filters = Filters::parse("/logs", query.as_deref(), PARAMETERS, "to")?;
+        Ok((Logs::load(&shared.context, &filters.parameters).await?, filters))
     };
     match loaded.await {
-        Ok((logs, parameters, follows)) => Ok(render(&LogsPage::new(frame, logs, parameters, follows))),
+        Ok((logs, filters)) => Ok(render(&LogsPage::new(frame, logs, filters))),
         Err(problem) => Err(Failure::of::<Problem>(frame)(problem)),
     }
 }

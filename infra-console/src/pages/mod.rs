@@ -4,10 +4,13 @@ mod assets;
 mod calls;
 mod faults;
 mod figures;
+mod filters;
+mod form;
 mod graph;
 mod logs;
 pub(crate) mod metrics;
 mod network;
+mod outcomes;
 mod plan;
 mod resource;
 mod runs;
@@ -22,7 +25,7 @@ use axum::{
     extract::FromRequestParts,
     http::{StatusCode, request::Parts},
     response::{Html, IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use infra_core::diagnostic::Diagnostic;
 use std::{convert::Infallible, sync::Arc};
@@ -33,6 +36,7 @@ pub(crate) struct Shared {
     pub(crate) context: Arc<Context>,
     pub(crate) plans: Arc<Plans>,
     pub(crate) access: Arc<Access>,
+    pub(crate) outcomes: Arc<outcomes::Outcomes>,
 }
 
 /// The pages in the navigation: path, title.
@@ -52,6 +56,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/", get(graph::page))
         .route("/network", get(network::page))
         .route("/resources/{*urn}", get(resource::page).post(resource::reveal))
+        .route("/controls", post(resource::control))
         .merge(plan::routes())
         .merge(runs::routes())
         .route("/metrics", get(metrics::page))

@@ -1,18 +1,19 @@
 //! Pages of plans: the preview, the saved plan of a file, and the approval.
 
-use super::{Failure, Frame, Page, Shared, check_change, check_csrf, render};
-use crate::{
-    access::Caller,
-    views::{
-        Problem,
-        plan::{Kept, Plan, Progress},
-    },
+use super::{
+    Failure, Frame, Page, Shared, check_change,
+    form::{Checked, Submitted},
+    render,
+};
+use crate::views::{
+    Problem,
+    plan::{Kept, Plan, Progress},
 };
 use askama::Template;
 use axum::{
-    Extension, Form, Router,
+    Router,
     extract::{Path, State},
-    response::{IntoResponse, Redirect, Response},
+    response::{IntoResponse, Redirect},
     routing::{get, post},
 };
 use infra_core::{diagnostic::Diagnostic, urn::Pattern};
@@ -59,20 +60,14 @@ async fn start(frame: Frame) -> impl IntoResponse {
 
 #[derive(Deserialize)]
 struct Preview {
-    csrf: String,
     /// URN of a resource to replace.
     #[serde(default)]
     replace: String,
 }
 
-async fn preview(
-    State(shared): State<Shared>,
-    Extension(caller): Extension<Caller>,
-    frame: Frame,
-    Form(form): Form<Preview>,
-) -> Response {
+async fn preview(State(shared): State<Shared>, frame: Frame, form: Submitted<Preview>) -> Page {
     let planned = async {
-        check_csrf(&caller, &form.csrf)?;
+        let Checked(form) = form?;
         let replace = (!form.replace.is_empty()).then(|| form.replace.parse::<Pattern>()).transpose();
         let replace = replace.map_err(|error| Problem::invalid(Diagnostic::error(error.to_string())))?;
         shared.plans.propose(&shared.context, replace.into_iter().collect()).await
@@ -82,28 +77,22 @@ async fn preview(
 
 #[derive(Deserialize)]
 struct Opened {
-    csrf: String,
     plan: String,
 }
 
-async fn open(
-    State(shared): State<Shared>,
-    Extension(caller): Extension<Caller>,
-    frame: Frame,
-    Form(form): Form<Opened>,
-) -> Response {
+async fn open(State(shared): State<Shared>, frame: Frame, form: Submitted<Opened>) -> Page {
     let opened = async {
-        check_csrf(&caller, &form.csrf)?;
+        let Checked(form) = form?;
         shared.plans.open(&shared.context, form.plan).await
     };
     show(opened.await, frame)
 }
 
-fn show(kept: Result<Arc<Kept>, Problem>, frame: Frame) -> Response {
-    match kept {
-        Ok(kept) => Redirect::to(&format!("/plan/{}", kept.plan().id)).into_response(),
-        Err(problem) => Failure::of(frame)(problem).into_response(),
-    }
+/// Redirects to the page of a plan.
+#[expect(clippy::result_large_err, reason = "it is the result of handlers")]
+fn show(kept: Result<Arc<Kept>, Problem>, frame: Frame) -> Page {
+    let kept = kept.map_err(Failure::of(frame))?;
+    Ok(Redirect::to(&format!("/plan/{}", kept.plan().id)).into_response())
 }
 
 async fn page(State(shared): State<Shared>, frame: Frame, Path(id): Path<String>) -> Page {
@@ -116,25 +105,22 @@ async fn page(State(shared): State<Shared>, frame: Frame, Path(id): Path<String>
     }
 }
 
+/// The form of an approval has no fields.
 #[derive(Deserialize)]
-struct Approval {
-    csrf: String,
-}
+struct Approval {}
 
 async fn approve(
     State(shared): State<Shared>,
-    Extension(caller): Extension<Caller>,
     frame: Frame,
     Path(id): Path<String>,
-    Form(form): Form<Approval>,
+    form: Submitted<Approval>,
 ) -> Page {
     let approved = || {
-        check_csrf(&caller, &form.csrf)?;
+        let Checked(Approval {}) = form?;
         check_change(&frame)?;
-        shared.plans.get(&id)?.approve(&shared.context)
+        let kept = shared.plans.get(&id)?;
+        kept.clone().approve(&shared.context)?;
+        Ok(kept)
     };
-    match approved() {
-        Ok(()) => Ok(Redirect::to(&format!("/plan/{id}")).into_response()),
-        Err(problem) => Err(Failure::of(frame)(problem)),
-    }
+    show(approved(), frame)
 }

@@ -3,7 +3,7 @@
 use super::{Failure, Frame, Page, Shared, render};
 use crate::views::{
     Problem,
-    runs::{Compared, Comparison, Run, Runs, Status, Step, Summary},
+    runs::{Compared, ComparedStep, Comparison, Run, Runs, Status, Step, Summary},
 };
 use askama::Template;
 use axum::{
@@ -11,7 +11,7 @@ use axum::{
     extract::{Path, Query, State},
     routing::get,
 };
-use infra_core::{diagnostic::Diagnostic, diff::Action};
+use infra_core::diagnostic::Diagnostic;
 use serde::Deserialize;
 
 /// Number of steps that the page of a run shows. Their rows are updated several times a second.
@@ -89,23 +89,21 @@ impl ComparePage {
 }
 
 /// Returns the text of a step.
-fn cell(side: Option<&(Action, Option<u64>)>) -> String {
+fn cell(side: Option<&ComparedStep>) -> String {
     match side {
         None => "no step".to_owned(),
-        Some((action, None)) => action.to_string(),
-        Some((action, Some(elapsed))) => format!("{action}, {}", super::duration(*elapsed)),
+        Some(ComparedStep { action, elapsed_ms: None, .. }) => action.to_string(),
+        Some(ComparedStep { action, elapsed_ms: Some(elapsed), .. }) => {
+            format!("{action}, {}", super::duration(*elapsed))
+        }
     }
 }
 
 /// Returns the difference of the durations.
 fn difference(row: &Compared) -> String {
-    match (&row.one, &row.other) {
-        (Some((_, Some(one))), Some((_, Some(other)))) if other >= one => {
-            format!("+{}", super::duration(other - one))
-        }
-        (Some((_, Some(one))), Some((_, Some(other)))) => format!("−{}", super::duration(one - other)),
-        _ => String::new(),
-    }
+    let Some(difference) = row.difference_ms else { return String::new() };
+    let sign = if difference < 0 { '−' } else { '+' };
+    format!("{sign}{}", super::duration(difference.unsigned_abs()))
 }
 
 async fn list(State(shared): State<Shared>, frame: Frame) -> Page {

@@ -17,6 +17,9 @@ const EVENTS: usize = 200;
 /// The longest text of an event.
 const TEXT: usize = 400;
 
+/// Colour of the marks of ended faults.
+const FAULT_END: Colour = Colour::Series(2);
+
 /// The events of a time range.
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub(crate) struct Events {
@@ -38,6 +41,9 @@ pub(crate) struct Event {
     #[serde(default)]
     pub(crate) subject: Option<String>,
     pub(crate) text: String,
+    /// Beginning of a fault that has ended; `None` for other events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) began: Option<DateTime<Utc>>,
 }
 
 /// Kind of an event.
@@ -101,7 +107,9 @@ impl EventKind {
     /// Returns the kinds with marks: names and numbers of colours.
     pub(crate) fn legend() -> impl Iterator<Item = (&'static str, u8)> {
         use EventKind::{Alarm, Failover, Fault, Instance, Scaling};
-        [Fault, Scaling, Alarm, Failover, Instance].into_iter().map(|kind| (kind.name(), kind.colour().number()))
+        let kinds = [Scaling, Alarm, Failover, Instance].map(|kind| (kind.name(), kind.colour()));
+        let faults = [(Fault.name(), Fault.colour()), ("end of a fault", FAULT_END)];
+        faults.into_iter().chain(kinds).map(|(name, colour)| (name, colour.number()))
     }
 }
 
@@ -111,13 +119,18 @@ impl Event {
         self.at.format("%H:%M:%S").to_string()
     }
 
+    /// Returns the colour of the mark. The end of a fault differs from its beginning.
+    pub(crate) fn colour(&self) -> Colour {
+        if self.kind == EventKind::Fault && self.began.is_some() { FAULT_END } else { self.kind.colour() }
+    }
+
     pub(crate) fn timestamp(&self) -> String {
         self.at.to_rfc3339_opts(SecondsFormat::Millis, true)
     }
 
     /// Returns the mark of the event in plots.
     pub(crate) fn mark(&self) -> Mark {
-        Mark { number: self.number, at: self.at.timestamp_millis(), colour: self.kind.colour() }
+        Mark { number: self.number, at: self.at.timestamp_millis(), colour: self.colour() }
     }
 }
 

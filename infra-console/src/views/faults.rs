@@ -3,7 +3,7 @@
 use super::{
     Context, Problem, Query,
     events::{EventKind, Events, only_local},
-    inventory::{Inventory, Kind, Resource},
+    inventory::{self, Inventory, Kind, Resource},
     schemas::DiagnosticSchema,
 };
 use crate::audit::{self, Action};
@@ -51,6 +51,11 @@ pub(crate) enum Fault {
     PacketLoss { between: [String; 2], percent: u8 },
     /// Packets between two places are delayed.
     NetworkLatency { between: [String; 2], milliseconds: u64 },
+    /// One fault of requests or of the network ends.
+    End {
+        /// Number of the fault, from the request in `end` of the active fault.
+        number: u64,
+    },
     /// All faults end.
     Clear,
 }
@@ -101,7 +106,7 @@ pub(crate) struct Faults {
 #[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct ActiveFault {
     pub(crate) text: String,
-    /// The request that ends only this fault. The local cloud ends the others together.
+    /// The request that ends only this fault. A local cloud of an earlier version ends the others together.
     pub(crate) end: Option<Fault>,
 }
 
@@ -135,7 +140,11 @@ impl Faults {
             Ok(events) => (events.filtered(|event| event.kind == EventKind::Fault), None),
             Err(problem) => (Events::default(), Some(problem.diagnostic)),
         };
-        let active: Vec<_> = inventory.faults.iter().map(|text| ActiveFault::of(text)).collect();
+        let active = if inventory.active_faults.is_empty() {
+            inventory.faults.iter().map(|text| ActiveFault::described(text)).collect()
+        } else {
+            inventory.active_faults.iter().map(ActiveFault::of).collect()
+        };
         let exists = |instance: &&Resource| !matches!(instance.state.as_str(), "terminated" | "shutting-down");
         Ok(Self {
             past,
@@ -151,8 +160,14 @@ impl Faults {
 }
 
 impl ActiveFault {
-    /// Recognises the faults that can be ended alone by their descriptions.
-    fn of(text: &str) -> Self {
+    /// Converts a fault with the request that ends it. A request that this version does not know is left out.
+    fn of(active: &inventory::ActiveFault) -> Self {
+        let end = active.end.clone().and_then(|end| serde_json::from_value(end).ok());
+        Self { text: active.text.clone(), end }
+    }
+
+    /// Recognises the faults of an earlier version that can be ended alone by their descriptions.
+    fn described(text: &str) -> Self {
         let zone = text.strip_prefix("the zone ").and_then(|rest| rest.strip_suffix(" is lost"));
         let lags = text.starts_with("answers are ") && text.ends_with(" ms old");
         let end = match zone {
@@ -310,7 +325,7 @@ mod tests {
 
     #[test]
     fn zones_and_lags_end_alone() {
-        let end = |text| ActiveFault::of(text).end;
+        let end = |text| ActiveFault::described(text).end;
         assert_eq!(end("the zone us-east-1a is lost"), Some(Fault::RestoreZone { zone: "us-east-1a".to_owned() }));
         assert_eq!(end("answers are 500 ms old"), Some(Fault::Lag { milliseconds: 0 }));
         assert_eq!(end("20% of ec2:Run* are throttled"), None);

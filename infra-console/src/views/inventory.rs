@@ -18,6 +18,8 @@ pub(crate) struct Inventory {
     pub(crate) zones: BTreeSet<String>,
     /// Descriptions of the active faults.
     pub(crate) faults: Vec<String>,
+    /// The active faults with the requests that end them; empty for a cloud of an earlier version.
+    pub(crate) active_faults: Vec<ActiveFault>,
     pub(crate) network: Network,
 }
 
@@ -88,12 +90,22 @@ impl Resource {
     }
 }
 
+/// An active fault, as the local cloud describes it.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct ActiveFault {
+    pub(crate) text: String,
+    /// The request that ends only this fault.
+    #[serde(default)]
+    pub(crate) end: Option<Json>,
+}
+
 /// The parts of the status that are read. All are optional: clouds of other versions have other documents.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Status {
     regions: BTreeMap<String, Region>,
     faults: Vec<String>,
+    active_faults: Vec<ActiveFault>,
     network: Network,
 }
 
@@ -124,8 +136,8 @@ impl Inventory {
     /// Reads a status document.
     pub(crate) fn of(status: Json) -> Result<Self, CloudError> {
         let unknown = |error| CloudError::NoResponse(format!("its status has an unknown form: {error}"));
-        let Status { regions, faults, network } = serde_json::from_value(status).map_err(unknown)?;
-        let mut inventory = Self { faults, network, ..Self::default() };
+        let Status { regions, faults, active_faults, network } = serde_json::from_value(status).map_err(unknown)?;
+        let mut inventory = Self { faults, active_faults, network, ..Self::default() };
         for (region, entries) in regions {
             let Region { instances, balancers, groups, databases } = entries;
             let kinds = [

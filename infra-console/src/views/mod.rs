@@ -1,9 +1,11 @@
 //! The content of the pages as data. Pages, the JSON API and the MCP tools show the same views.
 
 pub(crate) mod calls;
+pub(crate) mod controls;
 pub(crate) mod events;
 pub(crate) mod faults;
 pub(crate) mod graph;
+pub(crate) mod history;
 pub(crate) mod inventory;
 pub(crate) mod logs;
 pub(crate) mod metrics;

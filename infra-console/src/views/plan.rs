@@ -261,6 +261,14 @@ impl Step {
     }
 }
 
+impl Change {
+    /// Converts a change of a record, in which secrets are masked.
+    pub(super) fn recorded(change: &infra_records::Change) -> Self {
+        let text = |value: &serde_json::Value| (!value.is_null()).then(|| cut(value.clone()));
+        Self { path: change.path.clone(), old: text(&change.old), new: text(&change.new), replaces: change.replaces }
+    }
+}
+
 fn cut(value: serde_json::Value) -> String {
     let text = match value {
         serde_json::Value::String(text) => text,

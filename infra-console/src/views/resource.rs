@@ -2,8 +2,10 @@
 
 use super::{
     Context, Problem, Query,
+    calls::{Call, CallList},
+    controls::Controls,
+    history::{self, Past},
     properties::{self, Property, properties},
-    runs::{PastStep, steps_of},
     schemas::{MarksSchema, UrnSchema},
     system::{Status, System},
 };
@@ -33,10 +35,14 @@ pub(crate) struct Resource {
     pub(crate) deposed: Vec<Record>,
     pub(crate) uses: Vec<Related>,
     pub(crate) used_by: Vec<Related>,
+    /// Start, stop and restart; `None` if the resource runs nothing in the local cloud.
+    pub(crate) controls: Option<Controls>,
     /// Operations that are in progress, or whose response was lost.
     pub(crate) open: Vec<Operation>,
-    /// Its steps in the newest runs, the newest first.
-    pub(crate) history: Vec<PastStep>,
+    /// The newest API calls that were made for it; `None` if the local cloud does not run or is not the target.
+    pub(crate) calls: Option<Vec<Call>>,
+    /// Events of the newest runs that concern it, the newest first.
+    pub(crate) history: Vec<Past>,
 }
 
 /// A recorded generation.
@@ -71,6 +77,16 @@ pub(crate) struct Operation {
     pub(crate) verb: String,
     /// Time of the start, RFC 3339.
     pub(crate) at: String,
+    /// Number of the generation that it creates, updates or deletes.
+    pub(crate) generation: u32,
+    /// ID of the generation that it replaces.
+    pub(crate) replaces: Option<String>,
+    /// Number of milestones that it recorded, such as a generated key. They may contain secrets and are not shown.
+    pub(crate) milestones: usize,
+    /// `true` if the generation that it replaces was updated since, which reverted its changes.
+    pub(crate) undone: bool,
+    /// The requested inputs.
+    pub(crate) inputs: Vec<Property>,
 }
 
 /// A revealed secret.
@@ -115,7 +131,14 @@ impl Resource {
             let hint = near.unwrap_or_else(|| "the page `Graph` lists the resources".to_owned());
             return Err(Problem::not_found(missing.hint(hint)));
         };
-        Ok(Self { history: steps_of(context, urn), ..Self::of(&system, urn) })
+        let controls = match system.recorded(urn) {
+            Some(generation) => Controls::of(context, urn.kind(), generation).await,
+            None => None,
+        };
+        let history = history::of_resource(context, urn);
+        let calls = CallList::of_resource(context, &system, urn, &history).await;
+        let calls = calls.ok().map(|list| list.calls);
+        Ok(Self { controls, calls, history, ..Self::of(&system, urn) })
     }
 
     fn of(system: &System, urn: &Urn) -> Self {
@@ -133,8 +156,10 @@ impl Resource {
             deposed: recorded.iter().flat_map(|recorded| &recorded.deposed).map(Record::of).collect(),
             uses: system.dependencies(urn).iter().map(related).collect(),
             used_by: used_by.map(related).collect(),
+            controls: None,
             open: open.map(Operation::of).collect(),
             history: Vec::new(),
+            calls: None,
         }
     }
 }
@@ -160,6 +185,11 @@ impl Operation {
             id: open.request.operation.to_string(),
             verb: verb.as_ref().and_then(|verb| verb.as_str()).unwrap_or_default().to_owned(),
             at: open.request.at.clone(),
+            generation: open.request.generation,
+            replaces: open.request.replaces.as_ref().map(|live| live.id.clone()),
+            milestones: open.progress.len(),
+            undone: open.undone,
+            inputs: properties(&open.request.inputs),
         }
     }
 }

@@ -111,7 +111,8 @@ pub(crate) enum StepOutcome {
 }
 
 /// The steps of two runs beside each other.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RunComparison")]
 pub(crate) struct Comparison {
     pub(crate) one: Summary,
     pub(crate) other: Summary,
@@ -119,12 +120,27 @@ pub(crate) struct Comparison {
     pub(crate) rows: Vec<Compared>,
 }
 
-/// The steps of a resource in two runs: action and duration in milliseconds.
-#[derive(Debug, Serialize)]
+/// The steps of a resource in two runs.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ComparedSteps")]
 pub(crate) struct Compared {
+    #[schemars(with = "UrnSchema")]
     pub(crate) urn: Urn,
-    pub(crate) one: Option<(Action, Option<u64>)>,
-    pub(crate) other: Option<(Action, Option<u64>)>,
+    /// `None` if the run had no step for the resource.
+    pub(crate) one: Option<ComparedStep>,
+    pub(crate) other: Option<ComparedStep>,
+    /// Duration in the other run minus the duration in the first one, in milliseconds; `None` if one is not known.
+    pub(crate) difference_ms: Option<i64>,
+}
+
+/// The step of a resource in one of the compared runs.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+pub(crate) struct ComparedStep {
+    #[schemars(with = "ActionSchema")]
+    pub(crate) action: Action,
+    pub(crate) outcome: StepOutcome,
+    /// Duration, in milliseconds; `None` while it is executed, or if it did not start.
+    pub(crate) elapsed_ms: Option<u64>,
 }
 
 impl Status {
@@ -194,6 +210,24 @@ impl Query for RunQuery {
     }
 }
 
+/// The parameters of a comparison.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ComparisonQuery {
+    /// ID of the first run, as the list of the runs shows it.
+    one: String,
+    /// ID of the run that is compared with it.
+    other: String,
+}
+
+impl Query for ComparisonQuery {
+    type View = Comparison;
+
+    async fn load(self, context: &Context) -> Result<Comparison, Problem> {
+        Comparison::load(context, &self.one, &self.other)
+    }
+}
+
 impl Runs {
     /// Lists the runs.
     pub(crate) fn load(context: &Context) -> Self {
@@ -256,7 +290,7 @@ impl Run {
 }
 
 impl Step {
-    fn of(step: &infra_records::Step, critical: bool) -> Self {
+    pub(super) fn of(step: &infra_records::Step, critical: bool) -> Self {
         let (outcome, error) = match &step.outcome {
             Outcome::Waiting => (StepOutcome::Waiting, None),
             Outcome::Running => (StepOutcome::Running, None),
@@ -290,11 +324,16 @@ impl Comparison {
         let mut rows: BTreeMap<(Urn, bool), Compared> = BTreeMap::new();
         for (run, first) in [(&runs.0, true), (&runs.1, false)] {
             for step in &run.steps {
-                let empty = || Compared { urn: step.urn.clone(), one: None, other: None };
+                let empty = || Compared { urn: step.urn.clone(), one: None, other: None, difference_ms: None };
                 let row = rows.entry((step.urn.clone(), step.action == Action::Delete)).or_insert_with(empty);
                 let side = if first { &mut row.one } else { &mut row.other };
-                *side = Some((step.action, step.elapsed_ms()));
+                let elapsed_ms = step.elapsed_ms();
+                *side = Some(ComparedStep { action: step.action, outcome: step.outcome, elapsed_ms });
             }
+        }
+        for row in rows.values_mut() {
+            let [one, other] = [row.one, row.other].map(|step| step.and_then(|step| step.elapsed_ms));
+            row.difference_ms = one.zip(other).map(|(one, other)| other.cast_signed() - one.cast_signed());
         }
         Ok(Self { one: runs.0.summary, other: runs.1.summary, rows: rows.into_values().collect() })
     }
@@ -314,27 +353,8 @@ pub(crate) fn latest(context: &Context) -> BTreeMap<Urn, StepOutcome> {
     steps.filter(|step| shown.contains(&step.outcome)).map(|step| (step.urn, step.outcome)).collect()
 }
 
-/// The steps of a resource in the recorded runs, the newest first.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct PastStep {
-    pub(crate) run: Summary,
-    pub(crate) step: Step,
-}
-
-/// Returns the steps of a resource in the newest runs.
-pub(crate) fn steps_of(context: &Context, urn: &Urn) -> Vec<PastStep> {
-    /// Number of runs that are searched.
-    const RUNS: usize = 30;
-    let runs = Runs::load(context).runs.into_iter().filter(|run| run.command != "preview").take(RUNS);
-    let steps = runs.flat_map(|run| {
-        let steps = read(context, &run.id).map(|recorded| recorded.steps).unwrap_or_default();
-        let of_resource = steps.into_iter().filter(|step| step.urn == *urn && step.started_ms.is_some());
-        of_resource.map(|step| PastStep { run: run.clone(), step: Step::of(&step, false) }).collect::<Vec<_>>()
-    });
-    steps.collect()
-}
-
-fn read(context: &Context, id: &str) -> Result<Recorded, Problem> {
+/// Reads the record of a run.
+pub(super) fn read(context: &Context, id: &str) -> Result<Recorded, Problem> {
     let source = &context.source;
     let path = find(source.directory(), source.program(), source.stack(), id).ok_or_else(|| missing(id))?;
     Recorded::read(&path).map_err(|error| {

@@ -72,7 +72,8 @@ async fn changes_need_the_token_of_the_session() {
     let session = cookie.split_once('=').unwrap().1;
     assert!(!page.contains(session), "the page contains the token of the session");
     let answer = console.send(Method::POST, "/plan", &headers, format!("csrf={token}")).await;
-    assert_eq!(answer.status, 503, "the fake stack has no program: {}", answer.text);
+    assert_eq!(answer.status, 303, "{}", answer.text);
+    assert!(answer.header("location").starts_with("/plan/"), "{}", answer.header("location"));
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The pages of the API calls.
 
-use crate::fixture::{Fixture, text};
+use crate::harness::{FakeCloud, Fixture, text};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
@@ -34,6 +34,10 @@ fn denied(number: usize) -> Value {
     call
 }
 
+async fn start(cloud: FakeCloud) -> Fixture {
+    Fixture::start("local", Some(cloud), false).await
+}
+
 /// Starts a console of a cloud that keeps the last `kept` of some calls.
 async fn fixture(calls: Vec<Value>, kept: usize) -> Fixture {
     let respond = move |path: &str, query: &str| {
@@ -51,7 +55,7 @@ async fn fixture(calls: Vec<Value>, kept: usize) -> Fixture {
         let part: Vec<_> = calls.iter().skip(begin).take(limit).collect();
         (path == "calls").then(|| json!({ "next": begin + part.len(), "calls": part }))
     };
-    Fixture::with_cloud(|_| Box::new(respond)).await
+    start(FakeCloud::default().respond(respond)).await
 }
 
 /// Returns the calls of a document of the API in a short form.
@@ -170,25 +174,25 @@ async fn problems_are_pages_with_a_hint() {
     the parameter `errors` cannot be `yes`
     use `on` or `off`
     ");
-    let earlier = Fixture::with_cloud(|_| Box::new(|_, _| None)).await;
+    let earlier = start(FakeCloud::default()).await;
     insta::assert_snapshot!(earlier.problem("/calls").await, @"
     503
     the local cloud has no `calls`: it is of an earlier version than this console
     restart it with `stack local stop` and `stack local start`, which keep its resources
     ");
-    let other = Fixture::with_cloud(|_| Box::new(|_, _| Some(json!({ "calls": [{ "number": "one" }] })))).await;
+    let other = start(FakeCloud::default().answer("GET calls", 200, json!({ "calls": [{ "number": "one" }] }))).await;
     insta::assert_snapshot!(other.problem("/calls").await, @"
     503
     the local cloud&#39;s list of calls has an unknown form
     invalid type: string &#34;one&#34;, expected u64
     restart the local cloud and the console with the same version of the program
     ");
-    insta::assert_snapshot!(Fixture::of_target("local").await.problem("/calls").await, @"
+    insta::assert_snapshot!(Fixture::start("local", None, false).await.problem("/calls").await, @"
     503
     the local cloud is not running
     start it with `stack local start` or `stack up`
     ");
-    insta::assert_snapshot!(Fixture::of_target("aws").await.problem("/calls").await, @"
+    insta::assert_snapshot!(Fixture::start("aws", None, false).await.problem("/calls").await, @"
     503
     the console shows calls to the local cloud only, and the target is AWS
     `aws cloudtrail lookup-events` lists the calls on AWS

@@ -49,6 +49,31 @@ async fn followed(fixture: &Fixture, answer: &Answer) -> String {
 }
 
 #[tokio::test]
+async fn a_single_fault_is_ended_by_the_request_that_the_cloud_names() {
+    let mut status = status(true);
+    status["active_faults"] = json!([
+        { "text": "requests are throttled", "end": { "fault": "end", "number": 4 } },
+        { "text": "requests are throttled", "end": { "fault": "end", "number": 5 } },
+        { "text": "of a later version", "end": { "fault": "end-softly" } },
+        { "text": "of an earlier version", "end": null },
+    ]);
+    let cloud = cloud(true).answer("GET status", 200, status);
+    let fixture = console(&cloud, true).await;
+    let active = fixture.json("/api/faults").await["active"].clone();
+    let ends: Vec<&Json> = active.as_array().unwrap().iter().map(|fault| &fault["end"]).collect();
+    assert_eq!(ends[1..], [&json!({ "fault": "end", "number": 5 }), &Json::Null, &Json::Null]);
+    let page = fixture.page("/faults").await;
+    assert!(page.contains("<li data-key=\"5\">") && page.contains("name=\"number\" value=\"5\""), "{page}");
+    let answer = fixture.post("/faults", FORM, "csrf=&fault=end&number=5").await;
+    followed(&fixture, &answer).await;
+    assert_eq!(cloud.requests("POST"), [r#"POST fault {"fault":"end","number":5}"#]);
+    assert_eq!(fixture.audit()[0]["fault"], json!({ "fault": "end", "number": 5 }));
+    let refused = fixture.post("/faults", FORM, "csrf=&fault=end&number=x").await;
+    let refused = followed(&fixture, &refused).await;
+    assert!(refused.contains("the number of the fault `x` is not a number in its range"), "{refused}");
+}
+
+#[tokio::test]
 async fn the_json_has_the_faults_and_the_choices() {
     let fixture = console(&cloud(false), true).await;
     let document = fixture.get("/api/faults").await.json();
@@ -218,7 +243,7 @@ async fn invalid_forms_and_refusals_are_outcomes() {
     <p class="outcome failed" role="alert">the percentage `300` is not a number in its range <span class="muted">write digits only</span></p>
     <p class="outcome failed" role="alert">the delay `-1` is not a number in its range <span class="muted">write digits only</span></p>
     <p class="outcome failed" role="alert">there is no fault `explode` <span class="muted">use the controls of this page</span></p>
-    <p class="outcome failed" role="alert">the form is invalid <span class="muted">Failed to deserialize form body: unknown: unknown field `unknown`, expected one of `csrf`, `fault`, `instance`, `zone`, `operation`, `percent`, `count`, `milliseconds`, `one`, `other`</span></p>
+    <p class="outcome failed" role="alert">the form is invalid <span class="muted">unknown field `unknown`, expected one of `fault`, `instance`, `zone`, `operation`, `percent`, `count`, `milliseconds`, `one`, `other`, `number`</span></p>
     <p class="outcome failed" role="alert">network faults need network namespaces, but the kernel does not allow them: stop the cloud, and start it with `stack local start --network namespaces`</p>
     <p class="outcome failed" role="alert">there is no instance `i-9` that runs</p>
     "#);

@@ -2,18 +2,22 @@
 
 use axum::{
     Router,
-    body::Bytes,
+    body::{Body, Bytes},
     extract::State,
     http::{HeaderMap, Method, Request, StatusCode, Uri, header::AUTHORIZATION},
     response::{IntoResponse, Response},
 };
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use infra_console::{CloudAccess, Console, Proposal, Settings, Source};
+use infra_console::{CloudAccess, Console, EngineSource, Settings, Source};
 use infra_core::{
-    diagnostic::Diagnostic, engine::HistoryEntry, execute::Report, graph::ResourceGraph, state::State as StackState,
-    urn::Pattern,
+    Config, Result as Declared, Stack,
+    state::{Entry, State as StackState},
+    store::MemoryStore,
+    store::StateStore,
+    target::Credentials,
 };
+use infra_records::Subject;
 use serde_json::{Value as Json, json};
 use std::{
     collections::BTreeMap,
@@ -25,14 +29,22 @@ use tempfile::TempDir;
 
 const TOKEN: &str = "token-of-the-cloud";
 
+/// ID of the access key of the services.
+const KEY: &str = "AKIAROOT";
+
 /// The administration paths of a local cloud.
 #[derive(Clone, Default)]
 pub(crate) struct FakeCloud(Arc<Mutex<World>>);
+
+/// Returns the document of a path below `/_infra/` and a query; `None` if there is no such path.
+type Respond = Box<dyn Fn(&str, &str) -> Option<Json> + Send>;
 
 #[derive(Default)]
 struct World {
     /// Status and document by method and path, such as `GET status`.
     answers: BTreeMap<String, (u16, Json)>,
+    /// Computes the document of a GET request from its path and its query.
+    respond: Option<Respond>,
     /// Method, path with query, and body of all requests.
     requests: Vec<String>,
 }
@@ -41,6 +53,12 @@ impl FakeCloud {
     /// Sets the answer to requests of a method and path, such as `GET status`.
     pub(crate) fn answer(self, request: &str, status: u16, document: Json) -> Self {
         self.0.lock().unwrap().answers.insert(request.to_owned(), (status, document));
+        self
+    }
+
+    /// Sets the function that answers GET requests without a fixed answer.
+    pub(crate) fn respond(self, respond: impl Fn(&str, &str) -> Option<Json> + Send + 'static) -> Self {
+        self.0.lock().unwrap().respond = Some(Box::new(respond));
         self
     }
 
@@ -56,7 +74,7 @@ impl FakeCloud {
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let routes = Router::new().fallback(respond).with_state(self);
         tokio::spawn(async move { axum::serve(listener, routes).await });
-        CloudAccess { endpoint, token: TOKEN.to_owned() }
+        CloudAccess { endpoint, token: TOKEN.to_owned(), credentials: Some(Credentials::new(KEY, "secret")) }
     }
 }
 
@@ -67,70 +85,32 @@ async fn respond(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    if headers.get(AUTHORIZATION).is_none_or(|token| token.as_bytes() != format!("Bearer {TOKEN}").as_bytes()) {
+    let authorization = headers.get(AUTHORIZATION).map(|value| value.to_str().unwrap()).unwrap_or_default();
+    let body = String::from_utf8_lossy(&body);
+    if let Some(scope) = authorization.strip_prefix(&format!("AWS4-HMAC-SHA256 Credential={KEY}/")) {
+        return cloud.service(scope.split('/').nth(2).unwrap(), &body);
+    }
+    if authorization != format!("Bearer {TOKEN}") {
         return (StatusCode::FORBIDDEN, axum::Json(json!({ "error": "no token" }))).into_response();
     }
     let mut world = cloud.0.lock().unwrap();
     let path = uri.path().trim_start_matches("/_infra/");
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-    let body = String::from_utf8_lossy(&body);
     world.requests.push(format!("{method} {path}{query} {body}").trim().to_owned());
     let missing = (404, json!({ "error": "there are GET /_infra/health, GET /_infra/status" }));
-    let (status, document) = world.answers.get(&format!("{method} {path}")).cloned().unwrap_or(missing);
+    let fixed = world.answers.get(&format!("{method} {path}")).cloned();
+    let computed = || Some((200, world.respond.as_ref()?(path, uri.query().unwrap_or_default())?));
+    let (status, document) = fixed.or_else(computed).unwrap_or(missing);
     (StatusCode::from_u16(status).unwrap(), axum::Json(document)).into_response()
 }
 
-/// A stack without resources.
-struct FakeSource {
-    directory: TempDir,
-    target: &'static str,
-    cloud: Option<CloudAccess>,
-}
-
-#[async_trait::async_trait]
-impl Source for FakeSource {
-    fn program(&self) -> &'static str {
-        "shop"
-    }
-
-    fn stack(&self) -> &'static str {
-        "dev"
-    }
-
-    fn target(&self) -> &str {
-        self.target
-    }
-
-    fn directory(&self) -> &Path {
-        self.directory.path()
-    }
-
-    async fn declared(&self) -> Result<ResourceGraph, Diagnostic> {
-        Ok(ResourceGraph::default())
-    }
-
-    async fn state(&self) -> Result<Option<StackState>, Diagnostic> {
-        Ok(None)
-    }
-
-    async fn history(&self) -> Result<Vec<HistoryEntry>, Diagnostic> {
-        Ok(Vec::new())
-    }
-
-    async fn preview(&self, _: Vec<Pattern>) -> Result<Proposal, Diagnostic> {
-        Err(Diagnostic::error("the fake stack has no program"))
-    }
-
-    async fn open_plan(&self, _: String) -> Result<Proposal, Diagnostic> {
-        Err(Diagnostic::error("the fake stack has no program"))
-    }
-
-    async fn apply(&self, _: String, _: Vec<Pattern>) -> Result<Report, Diagnostic> {
-        Err(Diagnostic::error("the fake stack has no program"))
-    }
-
-    fn cloud(&self) -> Option<CloudAccess> {
-        self.cloud.clone()
+impl FakeCloud {
+    /// Answers a call to a service, such as `POST ec2`, with a text.
+    fn service(&self, service: &str, body: &str) -> Response {
+        let mut world = self.0.lock().unwrap();
+        world.requests.push(format!("POST {service} {body}"));
+        let (status, document) = world.answers.get(&format!("POST {service}")).cloned().unwrap_or((200, json!("")));
+        (StatusCode::from_u16(status).unwrap(), document.as_str().unwrap().to_owned()).into_response()
     }
 }
 
@@ -161,6 +141,36 @@ impl Serving {
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, &[(AUTHORIZATION.as_str(), &format!("Bearer {}", self.token))], String::new())
             .await
+    }
+
+    /// Requests a page that exists as a program.
+    pub(crate) async fn page(&self, path: &str) -> String {
+        let answer = self.get(path).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+        answer.text
+    }
+
+    /// Requests a document that exists as a program.
+    pub(crate) async fn json(&self, path: &str) -> Json {
+        serde_json::from_str(&self.page(path).await).unwrap()
+    }
+
+    /// Requests a page that shows a problem, and returns the status and the text without markup.
+    pub(crate) async fn problem(&self, path: &str) -> String {
+        let Answer { status, text: body, .. } = self.get(path).await;
+        assert!(status >= 400, "{body}");
+        let (_, main) = body.split_once("<section class=\"problem\"").unwrap();
+        let (_, main) = main.split_once('>').unwrap();
+        let (main, _) = main.split_once("</section>").unwrap();
+        format!("{status}\n{}", text(main))
+    }
+
+    /// Listens to the announcements of changes.
+    pub(crate) async fn changes(&self) -> Changes {
+        let request = Request::get(format!("http://{}/live", self.address));
+        let request = request.header(AUTHORIZATION, format!("Bearer {}", self.token)).body(Body::empty()).unwrap();
+        let response = Client::builder(TokioExecutor::new()).build_http().request(request).await.unwrap();
+        Changes { body: Body::new(response.into_body()), text: String::new() }
     }
 
     /// Requests a page as a program until it contains a text.
@@ -196,9 +206,51 @@ impl Serving {
     }
 }
 
-/// A console of a stack without resources.
+/// Announcements of changes.
+pub(crate) struct Changes {
+    body: Body,
+    text: String,
+}
+
+impl Changes {
+    /// Waits for the next announcement and returns its topics.
+    pub(crate) async fn next(&mut self) -> Vec<String> {
+        loop {
+            if let Some((event, rest)) = self.text.split_once("\n\n") {
+                let data = event.lines().find_map(|line| line.strip_prefix("data: ")).map(str::to_owned);
+                let rest = rest.len();
+                self.text.drain(..self.text.len() - rest);
+                if let Some(data) = data {
+                    return data.split(' ').map(str::to_owned).collect();
+                }
+            } else {
+                let frame = self.body.frame().await.unwrap().unwrap();
+                self.text.push_str(std::str::from_utf8(frame.data_ref().unwrap()).unwrap());
+            }
+        }
+    }
+}
+
+/// Returns the lines of a part of a page without markup.
+pub(crate) fn text(html: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = html;
+    while let Some((before, after)) = rest.split_once('<') {
+        plain.push_str(before);
+        plain.push(' ');
+        rest = after.split_once('>').map_or("", |(_, after)| after);
+    }
+    plain.push_str(rest);
+    let lines = plain.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+/// A console of a stack without declared resources.
 pub(crate) struct Fixture {
-    source: Arc<FakeSource>,
+    directory: TempDir,
+    store: MemoryStore,
+    /// The local cloud, while it runs.
+    cloud: Arc<Mutex<Option<CloudAccess>>>,
     serving: Serving,
 }
 
@@ -230,18 +282,45 @@ impl Answer {
 impl Fixture {
     /// Starts a console whose target is `local` or `aws`. Without a cloud, the local cloud is stopped.
     pub(crate) async fn start(target: &'static str, cloud: Option<FakeCloud>, allow_changes: bool) -> Self {
+        Self::in_directory(tempfile::tempdir().unwrap(), target, cloud, allow_changes).await
+    }
+
+    /// Starts a console of a directory with files of a local cloud.
+    pub(crate) async fn in_directory(
+        directory: TempDir,
+        target: &'static str,
+        cloud: Option<FakeCloud>,
+        allow_changes: bool,
+    ) -> Self {
         let cloud = match cloud {
             Some(cloud) => Some(cloud.serve().await),
             None => None,
         };
-        let source = Arc::new(FakeSource { directory: tempfile::tempdir().unwrap(), target, cloud });
-        let serving = Serving::start(source.clone(), Settings { port: Some(0), allow_changes }).await;
-        Self { source, serving }
+        let (cloud, store) = (Arc::new(Mutex::new(cloud)), MemoryStore::new());
+        let nothing = |_: &Stack, _: &Config| -> Declared { Ok(()) };
+        let found = cloud.clone();
+        let source = EngineSource::new(subject(directory.path(), "shop", target), Arc::new(store.clone()), nothing);
+        let source = source.with_cloud(move || found.lock().unwrap().clone());
+        let serving = Serving::start(Arc::new(source), Settings { port: Some(0), allow_changes }).await;
+        Self { directory, store, cloud, serving }
     }
 
     /// Returns the directory of the stack.
     pub(crate) fn directory(&self) -> &Path {
-        self.source.directory.path()
+        self.directory.path()
+    }
+
+    /// Sets the recorded state.
+    pub(crate) async fn record(&self, mut state: StackState) {
+        let session = self.store.open("shop", "dev").await.unwrap();
+        // A session without an entry writes no snapshot.
+        session.journal.note(Entry::Outputs(state.outputs.clone())).unwrap();
+        session.finish(&mut state).await.unwrap();
+    }
+
+    /// Lets the local cloud stop.
+    pub(crate) fn stop_cloud(&self) {
+        *self.cloud.lock().unwrap() = None;
     }
 
     /// Returns the lines of the audit file.
@@ -249,4 +328,9 @@ impl Fixture {
         let text = std::fs::read_to_string(self.directory().join("console-audit.jsonl"));
         text.unwrap_or_default().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
+}
+
+/// Describes the stack `dev` of a program.
+pub(crate) fn subject(directory: &Path, program: &str, target: &str) -> Subject {
+    Subject { directory: directory.into(), program: program.into(), stack: "dev".into(), target: target.into() }
 }

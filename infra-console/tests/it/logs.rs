@@ -1,6 +1,6 @@
 //! The page of the logs.
 
-use crate::fixture::{Fixture, text};
+use crate::harness::{Answer, FakeCloud, Fixture, text};
 use infra_core::state::State;
 use serde_json::{Value, json};
 use std::{fmt::Write as _, fs, path::Path};
@@ -43,11 +43,9 @@ fn cloud(directory: &Path) -> Value {
 }
 
 async fn fixture() -> Fixture {
-    Fixture::with_cloud(|directory| {
-        let status = cloud(directory);
-        Box::new(move |path, _| (path == "status").then(|| status.clone()))
-    })
-    .await
+    let directory = tempfile::tempdir().unwrap();
+    let cloud = FakeCloud::default().answer("GET status", 200, cloud(directory.path()));
+    Fixture::in_directory(directory, "local", Some(cloud), false).await
 }
 
 /// Returns the lines of a document of the API in a short form.
@@ -163,7 +161,7 @@ async fn an_instance_has_links_to_its_resource_and_metrics() {
     let current = json!({ "id": "i-0000000000000aaa1", "inputs": {}, "outputs": {} });
     let urn = "urn:infra:dev::shop::aws:ec2:Instance::web".parse().unwrap();
     state.resources.insert(urn, serde_json::from_value(json!({ "current": current })).unwrap());
-    fixture.record(state);
+    fixture.record(state).await;
     let page = fixture.page("/logs?of=web").await;
     let (_, head) = page.split_once("<div class=\"logs-head\">").unwrap();
     let (head, _) = head.split_once("</div>").unwrap();
@@ -204,14 +202,14 @@ async fn problems_are_pages_with_a_hint() {
     this page has no parameter `path`
     the parameters are of, level, q, field, range, from, to, limit, follow
     ");
-    let (status, body) = fixture.get("/api/logs?from=never").await;
-    insta::assert_snapshot!(format!("{status} {body}"), @r#"400 Bad Request {"severity":"error","summary":"the parameter `from` cannot be `never`","hint":"use a time of today in UTC such as `09:15` or `09:15:30`, or a date and a time such as `2026-11-30 09:15`"}"#);
-    insta::assert_snapshot!(Fixture::of_target("local").await.problem("/logs").await, @"
+    let Answer { status, text: body, .. } = fixture.get("/api/logs?from=never").await;
+    insta::assert_snapshot!(format!("{status} {body}"), @r#"400 {"severity":"error","summary":"the parameter `from` cannot be `never`","hint":"use a time of today in UTC such as `09:15` or `09:15:30`, or a date and a time such as `2026-11-30 09:15`"}"#);
+    insta::assert_snapshot!(Fixture::start("local", None, false).await.problem("/logs").await, @"
     503
     the local cloud is not running
     start it with `stack local start` or `stack up`
     ");
-    insta::assert_snapshot!(Fixture::of_target("aws").await.problem("/logs").await, @"
+    insta::assert_snapshot!(Fixture::start("aws", None, false).await.problem("/logs").await, @"
     503
     the console shows the logs of the local cloud only, and the target is AWS
     `aws logs tail GROUP --follow` shows the logs on AWS
@@ -221,7 +219,7 @@ async fn problems_are_pages_with_a_hint() {
 #[tokio::test]
 async fn a_log_that_is_a_link_is_not_opened() {
     let fixture = fixture().await;
-    let path = fixture.directory.path().join("local").join("web.log");
+    let path = fixture.directory().join("local").join("web.log");
     fs::remove_file(&path).unwrap();
     std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
     let document = fixture.json("/api/logs?of=web").await;
@@ -233,7 +231,7 @@ async fn a_log_that_is_a_link_is_not_opened() {
 async fn a_grown_log_is_announced() {
     let fixture = fixture().await;
     let mut changes = fixture.changes().await;
-    let path = fixture.directory.path().join("local").join("app.log");
+    let path = fixture.directory().join("local").join("app.log");
     // The first announcements are about the state at the beginning.
     let mut line = 0;
     loop {

@@ -3,13 +3,14 @@
 
 mod access;
 mod calls;
+mod controls;
 mod faults;
-mod fixture;
 mod harness;
 mod logs;
 mod mcp;
 mod metrics;
 mod openapi;
+mod resource;
 mod schema;
 mod shop;
 mod stack;

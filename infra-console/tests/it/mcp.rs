@@ -5,7 +5,7 @@ use crate::{
     schema::{dangling, violations},
     shop::{INJECTION, SECRETS, Shop, URN},
 };
-use infra_console::{CloudAccess, Proposal, Settings, Source, serve_mcp};
+use infra_console::{CloudAccess, EngineSource, Proposal, Settings, Source, serve_mcp};
 use infra_core::{
     diagnostic::Diagnostic, engine::HistoryEntry, execute::Report, graph::ResourceGraph, state::State, urn::Pattern,
 };
@@ -91,6 +91,7 @@ fn arguments(shop: &Shop, tool: &str) -> Json {
         "resource" => json!({ "urn": URN }),
         "call" => json!({ "number": 1 }),
         "run" => json!({ "id": shop.run() }),
+        "compare_runs" => json!({ "one": shop.run(), "other": shop.run() }),
         "metrics" | "events" => json!({ "from": "2026-11-30T09:00", "to": "2026-11-30T09:05" }),
         "graph" => json!({ "search": "web", "status": "deployed" }),
         "calls" => json!({ "errors": true, "limit": 5 }),
@@ -107,32 +108,32 @@ fn text(result: &Json) -> Json {
     text
 }
 
-async fn serve(shop: Arc<Shop>) -> Serving {
-    Serving::start(shop, Settings { port: Some(0), ..Settings::default() }).await
+async fn serve(shop: &Shop) -> Serving {
+    Serving::start(shop.source.clone(), Settings { port: Some(0), ..Settings::default() }).await
 }
 
 #[tokio::test]
 async fn every_view_of_the_api_is_a_tool_that_reads() {
-    let shop = Arc::new(Shop::deployed().await);
-    let mut client = Client::start(shop.clone()).await;
+    let shop = Shop::deployed().await;
+    let mut client = Client::start(shop.source.clone()).await;
     assert_eq!(client.session["protocolVersion"], "2025-11-25");
     assert_eq!(client.session["serverInfo"]["name"], "infra");
     assert!(client.session["capabilities"]["tools"].is_object());
     assert!(client.session["instructions"].as_str().unwrap().contains("none changes a resource"));
     let tools = client.tools().await;
     let names: Vec<&str> = tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect();
-    insta::assert_snapshot!(names.join(" "), @"overview graph resource network preview runs run logs calls call metrics events faults");
+    insta::assert_snapshot!(names.join(" "), @"overview graph resource network preview runs run compare_runs logs calls call metrics events faults");
     for tool in &tools {
         assert_eq!(tool["annotations"]["readOnlyHint"], true, "{tool}");
         assert_eq!(tool["inputSchema"]["type"], "object", "{tool}");
         assert_eq!(dangling(&tool["inputSchema"]), [""; 0]);
         assert_eq!(dangling(&tool["outputSchema"]), [""; 0]);
     }
-    let document = serve(shop).await.get("/api/openapi.json").await.json();
+    let document = serve(&shop).await.get("/api/openapi.json").await.json();
     let operations =
         document["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap().values());
     let mut views: Vec<&str> = operations.map(|operation| operation["operationId"].as_str().unwrap()).collect();
-    views.retain(|name| !["inject_fault", "openapi", "sign_in"].contains(name));
+    views.retain(|name| !["control_resource", "inject_fault", "openapi", "sign_in"].contains(name));
     let mut names = names;
     names.sort_unstable();
     views.sort_unstable();
@@ -142,8 +143,8 @@ async fn every_view_of_the_api_is_a_tool_that_reads() {
 
 #[tokio::test]
 async fn answers_match_their_schemas_and_are_marked_as_untrusted() {
-    let shop = Arc::new(Shop::deployed().await);
-    let mut client = Client::start(shop.clone()).await;
+    let shop = Shop::deployed().await;
+    let mut client = Client::start(shop.source.clone()).await;
     for tool in client.tools().await {
         let name = tool["name"].as_str().unwrap();
         let arguments = arguments(&shop, name);
@@ -161,8 +162,8 @@ async fn answers_match_their_schemas_and_are_marked_as_untrusted() {
 
 #[tokio::test]
 async fn no_answer_contains_a_secret() {
-    let shop = Arc::new(Shop::deployed().await);
-    let mut client = Client::start(shop.clone()).await;
+    let shop = Shop::deployed().await;
+    let mut client = Client::start(shop.source.clone()).await;
     shop.resize(2);
     let mut all = String::new();
     for tool in client.tools().await {
@@ -174,7 +175,7 @@ async fn no_answer_contains_a_secret() {
     for secret in SECRETS {
         assert!(!all.contains(secret), "{secret}: {all}");
     }
-    let fixture = serve(shop).await;
+    let fixture = serve(&shop).await;
     for (path, secret) in [("/api/logs", SECRETS[0]), ("/api/network", SECRETS[1]), ("/api/calls", SECRETS[2])] {
         // The local cloud's documents contain it, so only the second mask removes it.
         assert!(fixture.get(path).await.text.contains(secret), "{path}");
@@ -183,8 +184,8 @@ async fn no_answer_contains_a_secret() {
 
 #[tokio::test]
 async fn tools_change_nothing() {
-    let shop = Arc::new(Shop::deployed().await);
-    let mut client = Client::start(shop.clone()).await;
+    let shop = Shop::deployed().await;
+    let mut client = Client::start(shop.source.clone()).await;
     shop.resize(2);
     let serial = shop.serial().await;
     for tool in client.tools().await {
@@ -202,12 +203,13 @@ async fn tools_change_nothing() {
     assert_eq!(shop.calls(), ["create"]);
     assert_eq!(shop.cloud.requests("POST"), [""; 0]);
     assert!(!shop.cloud.requests("GET").is_empty());
-    assert!(!shop.directory().join("console-audit.jsonl").exists());
+    assert!(!shop.source.directory().join("console-audit.jsonl").exists());
 }
 
 #[tokio::test]
 async fn problems_are_errors_of_tools_with_a_hint() {
-    let mut client = Client::start(Arc::new(Shop::with_servers(0).await)).await;
+    let shop = Shop::with_servers(0).await;
+    let mut client = Client::start(shop.source.clone()).await;
     let mut error = async |tool: &str, arguments: Json| {
         let result = client.call(tool, arguments).await;
         assert_eq!(result["isError"], true, "{result}");
@@ -248,7 +250,8 @@ async fn problems_are_errors_of_tools_with_a_hint() {
 
 #[tokio::test]
 async fn long_answers_are_cut() {
-    let mut client = Client::start(Arc::new(Shop::with_servers(1500).await)).await;
+    let shop = Shop::with_servers(1500).await;
+    let mut client = Client::start(shop.source.clone()).await;
     let result = client.call("graph", json!({})).await;
     let answer = text(&result);
     let shown = answer["data"]["resources"].as_array().unwrap().len();
@@ -261,7 +264,7 @@ async fn long_answers_are_cut() {
 
 /// A stack whose preview waits.
 struct Slow {
-    shop: Shop,
+    source: Arc<EngineSource>,
     entered: Notify,
     goes_on: Notify,
 }
@@ -269,56 +272,57 @@ struct Slow {
 #[async_trait::async_trait]
 impl Source for Slow {
     fn program(&self) -> &str {
-        self.shop.program()
+        self.source.program()
     }
 
     fn stack(&self) -> &str {
-        self.shop.stack()
+        self.source.stack()
     }
 
     fn target(&self) -> &str {
-        self.shop.target()
+        self.source.target()
     }
 
     fn directory(&self) -> &Path {
-        self.shop.directory()
+        self.source.directory()
     }
 
     async fn declared(&self) -> Result<ResourceGraph, Diagnostic> {
-        self.shop.declared().await
+        self.source.declared().await
     }
 
     async fn state(&self) -> Result<Option<State>, Diagnostic> {
-        self.shop.state().await
+        self.source.state().await
     }
 
     async fn history(&self) -> Result<Vec<HistoryEntry>, Diagnostic> {
-        self.shop.history().await
+        self.source.history().await
     }
 
     async fn preview(&self, replace: Vec<Pattern>) -> Result<Proposal, Diagnostic> {
         self.entered.notify_one();
         self.goes_on.notified().await;
-        self.shop.preview(replace).await
+        self.source.preview(replace).await
     }
 
     async fn open_plan(&self, saved: String) -> Result<Proposal, Diagnostic> {
-        self.shop.open_plan(saved).await
+        self.source.open_plan(saved).await
     }
 
     async fn apply(&self, saved: String, replace: Vec<Pattern>) -> Result<Report, Diagnostic> {
-        self.shop.apply(saved, replace).await
+        self.source.apply(saved, replace).await
     }
 
     fn cloud(&self) -> Option<CloudAccess> {
-        self.shop.cloud()
+        self.source.cloud()
     }
 }
 
 #[tokio::test]
 async fn a_running_tool_is_answered_after_the_end_of_the_input() {
-    let (shop, entered, goes_on) = (Shop::with_servers(0).await, Notify::new(), Notify::new());
-    let slow = Arc::new(Slow { shop, entered, goes_on });
+    let shop = Shop::with_servers(0).await;
+    let slow = Slow { source: shop.source.clone(), entered: Notify::new(), goes_on: Notify::new() };
+    let slow = Arc::new(slow);
     let mut client = Client::start(slow.clone()).await;
     let id = client.send("tools/call", json!({ "name": "preview", "arguments": {} })).await;
     slow.entered.notified().await;
@@ -335,5 +339,6 @@ async fn a_client_that_leaves_at_once_is_no_error() {
     let (client, server) = tokio::io::duplex(1024);
     drop(client);
     let (input, output) = tokio::io::split(server);
-    serve_mcp(Arc::new(Shop::with_servers(0).await), input, output).await.unwrap();
+    let shop = Shop::with_servers(0).await;
+    serve_mcp(shop.source, input, output).await.unwrap();
 }

@@ -1,20 +1,13 @@
 //! A stack with secrets, and a local cloud whose documents repeat them.
 
-use crate::harness::FakeCloud;
-use infra_console::{CloudAccess, Proposal, Source};
+use crate::harness::{FakeCloud, subject};
+use infra_console::{CloudAccess, EngineSource};
 use infra_core::{
-    Config, Engine, Output, Resource, Result as Declared, Schema, Stack,
-    diagnostic::Diagnostic,
-    engine::{EngineError, HistoryEntry},
-    execute::Report,
-    graph::ResourceGraph,
-    plan::Selection,
+    Config, Output, Resource, Result as Declared, Schema, Stack,
     provider::{Context, Created, Handler, Prior, ProviderError, Recovery, Registry},
-    state::State,
     store::MemoryStore,
-    urn::Pattern,
 };
-use infra_records::{Recorder, Subject, list};
+use infra_records::list;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::{
@@ -74,6 +67,8 @@ impl Handler for Server {
 
     async fn update(cx: &Context<'_, Calls>, prior: &Prior<Self>, _: &Self) -> Declared<ServerOutputs, ProviderError> {
         cx.client().lock().unwrap().push("update");
+        cx.status("growing");
+        cx.status("waiting for the disk");
         Ok(prior.outputs.clone())
     }
 
@@ -90,42 +85,35 @@ impl Handler for Server {
 /// A stack in memory.
 pub(crate) struct Shop {
     directory: TempDir,
-    engine: Engine,
+    pub(crate) source: Arc<EngineSource>,
     calls: Calls,
-    /// Number of servers in addition to the first one.
-    more: u32,
-    size: AtomicU32,
+    /// Size in the program.
+    size: Arc<AtomicU32>,
     pub(crate) cloud: FakeCloud,
-    access: Option<CloudAccess>,
 }
 
 impl Shop {
     /// Returns a deployed stack with one server, and a local cloud.
     pub(crate) async fn deployed() -> Self {
-        let mut shop = Self::with_servers(0).await;
-        let cloud = cloud(shop.directory.path());
-        shop.access = Some(cloud.clone().serve().await);
-        shop.cloud = cloud;
-        shop
+        let directory = tempfile::tempdir().unwrap();
+        let cloud = cloud(directory.path());
+        let access = cloud.clone().serve().await;
+        Self::start(directory, 0, cloud, Some(access)).await
     }
 
     /// Returns a deployed stack with further servers. The local cloud is stopped.
     pub(crate) async fn with_servers(more: u32) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let engine = Engine::new("shop", "dev", MemoryStore::new());
-        let (size, cloud) = (AtomicU32::new(1), FakeCloud::default());
-        let shop = Self { directory, engine, calls: Calls::default(), more, size, cloud, access: None };
-        let subject = Subject {
-            directory: shop.directory.path().into(),
-            program: "shop".into(),
-            stack: "dev".into(),
-            target: "local".into(),
-        };
-        let (recorder, declaration) = (Recorder::new(subject), shop.declaration());
-        let report = shop.engine.up(&declaration).events(recorder.events(|_| {})).await.unwrap();
-        recorder.close(Ok(()));
-        assert!(report.is_success());
-        shop
+        Self::start(tempfile::tempdir().unwrap(), more, FakeCloud::default(), None).await
+    }
+
+    async fn start(directory: TempDir, more: u32, cloud: FakeCloud, access: Option<CloudAccess>) -> Self {
+        let (calls, size) = (Calls::default(), Arc::new(AtomicU32::new(1)));
+        let declared = declaration(calls.clone(), more, size.clone());
+        let store = Arc::new(MemoryStore::new());
+        let source = EngineSource::new(subject(directory.path(), "shop", "local"), store, declared);
+        let source = Arc::new(source.with_cloud(move || access.clone()));
+        assert!(source.up().await.unwrap().is_success());
+        Self { directory, source, calls, size, cloud }
     }
 
     /// Changes the size in the program.
@@ -134,7 +122,7 @@ impl Shop {
     }
 
     pub(crate) async fn serial(&self) -> u64 {
-        self.engine.state().await.unwrap().unwrap().serial
+        self.source.engine().state().await.unwrap().unwrap().serial
     }
 
     /// Returns the ID of the run that deployed the stack.
@@ -146,22 +134,26 @@ impl Shop {
     pub(crate) fn calls(&self) -> Vec<&'static str> {
         self.calls.lock().unwrap().clone()
     }
+}
 
-    fn declaration(&self) -> impl Fn(&Stack, &Config) -> Declared + Send + Sync + use<> {
-        let (calls, more, size) = (self.calls.clone(), self.more, self.size.load(Ordering::Relaxed));
-        move |stack: &Stack, _: &Config| {
-            let calls = calls.clone();
-            stack.provide("cloud", move || Arc::new(Registry::new(calls).resource::<Server>()));
-            let server = || Server { size, password: Output::from(SECRETS[0]).secret() };
-            let web = stack.add("web", server());
-            for number in 0..more {
-                stack.add(&format!("server-{number:05}"), server());
-            }
-            stack.export("id", web.id);
-            stack.export("token", web.token);
-            stack.export("password", Output::<String>::from(SECRETS[2]).secret());
-            Ok(())
+/// Returns a program with some servers in addition to the first one.
+fn declaration(
+    calls: Calls,
+    more: u32,
+    size: Arc<AtomicU32>,
+) -> impl Fn(&Stack, &Config) -> Declared + Send + Sync + use<> {
+    move |stack: &Stack, _: &Config| {
+        let (calls, size) = (calls.clone(), size.load(Ordering::Relaxed));
+        stack.provide("cloud", move || Arc::new(Registry::new(calls).resource::<Server>()));
+        let server = || Server { size, password: Output::from(SECRETS[0]).secret() };
+        let web = stack.add("web", server());
+        for number in 0..more {
+            stack.add(&format!("server-{number:05}"), server());
         }
+        stack.export("id", web.id);
+        stack.export("token", web.token);
+        stack.export("password", Output::<String>::from(SECRETS[2]).secret());
+        Ok(())
     }
 }
 
@@ -220,59 +212,4 @@ fn cloud(directory: &Path) -> FakeCloud {
         .answer("GET events", 200, json!({ "next": 1, "events": [event] }))
         .answer("GET metrics", 200, json!({ "now": 1_796_029_500_000_u64, "series": [series] }))
         .answer("POST fault", 200, json!({ "done": "all faults end" }))
-}
-
-/// Returns the first diagnostic of an error of the engine.
-fn diagnostic(error: EngineError) -> Diagnostic {
-    error.diagnostics().remove(0)
-}
-
-#[async_trait::async_trait]
-impl Source for Shop {
-    fn program(&self) -> &'static str {
-        "shop"
-    }
-
-    fn stack(&self) -> &'static str {
-        "dev"
-    }
-
-    fn target(&self) -> &'static str {
-        "local"
-    }
-
-    fn directory(&self) -> &Path {
-        self.directory.path()
-    }
-
-    async fn declared(&self) -> Result<ResourceGraph, Diagnostic> {
-        self.engine.declared(&self.declaration()).map_err(diagnostic)
-    }
-
-    async fn state(&self) -> Result<Option<State>, Diagnostic> {
-        self.engine.state().await.map_err(diagnostic)
-    }
-
-    async fn history(&self) -> Result<Vec<HistoryEntry>, Diagnostic> {
-        self.engine.history().await.map_err(diagnostic)
-    }
-
-    async fn preview(&self, replace: Vec<Pattern>) -> Result<Proposal, Diagnostic> {
-        let declaration = self.declaration();
-        let run = self.engine.preview_to_save(&declaration).select(Selection { replace, ..Selection::default() });
-        let (plan, saved) = run.await.map_err(diagnostic)?;
-        Ok(Proposal { plan, saved })
-    }
-
-    async fn open_plan(&self, _: String) -> Result<Proposal, Diagnostic> {
-        Err(Diagnostic::error("there is no saved plan"))
-    }
-
-    async fn apply(&self, _: String, _: Vec<Pattern>) -> Result<Report, Diagnostic> {
-        panic!("no test applies a plan")
-    }
-
-    fn cloud(&self) -> Option<CloudAccess> {
-        self.access.clone()
-    }
 }

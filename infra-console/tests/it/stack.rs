@@ -1,23 +1,10 @@
 //! Pages of a stack with an engine and a store in memory: graph, resources, plans and runs.
 
-use crate::harness::Serving;
-use async_trait::async_trait;
-use infra_console::{CloudAccess, Proposal, Settings, Source};
-use infra_core::{
-    Config, Engine, Result as Declared, Stack,
-    diagnostic::Diagnostic,
-    engine::{EngineError, HistoryEntry},
-    execute::Report,
-    graph::ResourceGraph,
-    plan::{SavedPlan, Selection},
-    random::Password,
-    state::State,
-    store::{MemoryStore, StateStore},
-    urn::Pattern,
-};
-use infra_records::{Recorder, Subject};
+use crate::harness::{Serving, subject};
+use infra_console::{EngineSource, Settings, Source as _};
+use infra_core::{Config, Result as Declared, Stack, random::Password, store::MemoryStore};
 use std::{
-    path::Path,
+    ops::Deref,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -26,49 +13,40 @@ use std::{
 
 /// A stack whose program declares a password of this length; at 0, the program fails.
 struct Secrets {
-    directory: tempfile::TempDir,
-    store: Arc<MemoryStore>,
+    _directory: tempfile::TempDir,
+    source: Arc<EngineSource>,
     length: Arc<AtomicU32>,
-    recorder: Recorder,
+}
+
+impl Deref for Secrets {
+    type Target = EngineSource;
+
+    fn deref(&self) -> &EngineSource {
+        &self.source
+    }
 }
 
 impl Secrets {
-    fn new() -> Arc<Self> {
+    fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let subject = Subject {
-            directory: directory.path().into(),
-            program: "secrets".into(),
-            stack: "dev".into(),
-            target: "local".into(),
-        };
-        let (store, length) = (Arc::new(MemoryStore::new()), Arc::new(AtomicU32::new(20)));
-        Arc::new(Self { recorder: Recorder::new(subject), directory, store, length })
-    }
-
-    fn engine(&self) -> Engine {
-        Engine::with_store("secrets", "dev", self.store.clone())
-            .target(infra_core::Target::local("http://127.0.0.1:0", infra_core::target::Credentials::new("a", "b")))
-    }
-
-    fn program(&self) -> impl Fn(&Stack, &Config) -> Declared + Send + Sync + use<> {
-        let length = self.length.clone();
-        move |stack, _| {
-            let length = length.load(Ordering::Relaxed);
+        let length = Arc::new(AtomicU32::new(20));
+        let declared = length.clone();
+        let program = move |stack: &Stack, _: &Config| -> Declared {
+            let length = declared.load(Ordering::Relaxed);
             if length == 0 {
                 return Err("the length is missing".into());
             }
             let password = stack.add("database/password", Password::of_length(length));
             stack.export("password", password.value);
             Ok(())
-        }
+        };
+        let subject = subject(directory.path(), "secrets", "local");
+        let source = Arc::new(EngineSource::new(subject, Arc::new(MemoryStore::new()), program));
+        Self { _directory: directory, source, length }
     }
 
     async fn deploy(&self) {
-        let run = self.engine();
-        let program = self.program();
-        let outcome = run.up(&program).events(self.recorder.events(|_| {})).await;
-        self.recorder.close(outcome.as_ref().map(drop).map_err(EngineError::diagnostics));
-        assert!(outcome.unwrap().is_success());
+        assert!(self.up().await.unwrap().is_success());
     }
 
     async fn password(&self) -> String {
@@ -76,72 +54,10 @@ impl Secrets {
     }
 }
 
-fn diagnostic(error: &EngineError) -> Diagnostic {
-    error.diagnostics().remove(0)
-}
-
-#[async_trait]
-impl Source for Secrets {
-    fn program(&self) -> &'static str {
-        "secrets"
-    }
-
-    fn stack(&self) -> &'static str {
-        "dev"
-    }
-
-    fn target(&self) -> &'static str {
-        "local"
-    }
-
-    fn directory(&self) -> &Path {
-        self.directory.path()
-    }
-
-    async fn declared(&self) -> Result<ResourceGraph, Diagnostic> {
-        self.engine().declared(&self.program()).map_err(|error| diagnostic(&error))
-    }
-
-    async fn state(&self) -> Result<Option<State>, Diagnostic> {
-        self.engine().state().await.map_err(|error| diagnostic(&error))
-    }
-
-    async fn history(&self) -> Result<Vec<HistoryEntry>, Diagnostic> {
-        self.engine().history().await.map_err(|error| diagnostic(&error))
-    }
-
-    async fn preview(&self, replace: Vec<Pattern>) -> Result<Proposal, Diagnostic> {
-        let (engine, program) = (self.engine(), self.program());
-        let selection = Selection { replace, ..Selection::default() };
-        let planned = engine.preview_to_save(&program).select(selection).await;
-        let (plan, saved) = planned.map_err(|error| diagnostic(&error))?;
-        Ok(Proposal { plan, saved })
-    }
-
-    async fn open_plan(&self, saved: String) -> Result<Proposal, Diagnostic> {
-        let seal = self.store.seal().await.unwrap();
-        let plan = SavedPlan::from_text(&saved, &seal).map_err(|error| Diagnostic::error(error.to_string()))?;
-        Ok(Proposal { plan: plan.plan().clone(), saved })
-    }
-
-    async fn apply(&self, saved: String, replace: Vec<Pattern>) -> Result<Report, Diagnostic> {
-        let (engine, program) = (self.engine(), self.program());
-        let selection = Selection { replace, ..Selection::default() };
-        let run = engine.up(&program).select(selection).saved_plan(saved);
-        let outcome = run.events(self.recorder.events(|_| {})).await;
-        self.recorder.close(outcome.as_ref().map(drop).map_err(EngineError::diagnostics));
-        outcome.map_err(|error| diagnostic(&error))
-    }
-
-    fn cloud(&self) -> Option<CloudAccess> {
-        None
-    }
-}
-
 const URN: &str = "urn:infra:dev::secrets::infra:random:Password::database/password";
 
-async fn serve(source: &Arc<Secrets>, allow_changes: bool) -> Serving {
-    Serving::start(source.clone(), Settings { port: Some(0), allow_changes }).await
+async fn serve(stack: &Secrets, allow_changes: bool) -> Serving {
+    Serving::start(stack.source.clone(), Settings { port: Some(0), allow_changes }).await
 }
 
 #[tokio::test]
@@ -228,6 +144,14 @@ async fn a_resource_is_replaced_by_a_plan_of_its_page() {
     let ids: Vec<&str> = runs["runs"].as_array().unwrap().iter().map(|run| run["id"].as_str().unwrap()).collect();
     let page = console.get(&format!("/runs/compare?one={}&other={}", ids[1], ids[0])).await.text;
     assert!(page.contains("create, ") && page.contains("replace, "), "{page}");
+    let compared = console.json(&format!("/api/comparison?one={}&other={}", ids[1], ids[0])).await;
+    assert_eq!((&compared["one"]["id"], &compared["other"]["id"]), (&ids[1].into(), &ids[0].into()));
+    let row = &compared["rows"][0];
+    assert_eq!((row["one"]["action"].as_str(), row["other"]["action"].as_str()), (Some("create"), Some("replace")));
+    let elapsed = |side: &str| row[side]["elapsed_ms"].as_i64().unwrap();
+    assert_eq!(row["difference_ms"].as_i64().unwrap(), elapsed("other") - elapsed("one"));
+    assert_eq!(console.get("/api/comparison?one=x&other=y").await.status, 404);
+    assert_eq!(console.get("/api/comparison?one=x").await.status, 400);
     assert_eq!(console.get("/runs/compare?one=x&other=y").await.status, 404);
     assert_eq!(console.get("/runs/compare").await.status, 400);
 }

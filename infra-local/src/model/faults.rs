@@ -9,11 +9,16 @@ pub(crate) struct Faults {
     /// Age of the state that control planes return, in milliseconds.
     pub(crate) lag_milliseconds: u64,
     pub(crate) network: Vec<NetworkFault>,
+    /// Number of the last fault of requests or of the network.
+    pub(crate) last_number: u64,
 }
 
 /// Faults of requests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RequestFault {
+    /// Identifies the fault until it ends; 0 for a fault of an earlier version, which ends with all others.
+    #[serde(default)]
+    pub(crate) number: u64,
     pub(crate) symptom: Symptom,
     /// A pattern such as `ec2:Run*`.
     pub(crate) operation: String,
@@ -35,6 +40,9 @@ pub(crate) enum Symptom {
 /// A fault of the packets between two sides, in both directions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct NetworkFault {
+    /// Identifies the fault until it ends; 0 for a fault of an earlier version, which ends with all others.
+    #[serde(default)]
+    pub(crate) number: u64,
     pub(crate) symptom: NetworkSymptom,
     pub(crate) between: [Side; 2],
 }
@@ -68,6 +76,29 @@ pub(crate) enum Side {
 }
 
 impl Faults {
+    /// Returns the number of a new fault. Numbers are not used again, also not after all faults were cleared.
+    pub(crate) fn next_number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
+    }
+
+    /// Ends the fault with a number, and returns its description.
+    pub(crate) fn end(&mut self, number: u64) -> Option<String> {
+        if number == 0 {
+            return None;
+        }
+        if let Some(position) = self.requests.iter().position(|fault| fault.number == number) {
+            return Some(self.requests.remove(position).describe());
+        }
+        let position = self.network.iter().position(|fault| fault.number == number)?;
+        Some(self.network.remove(position).describe())
+    }
+
+    /// Ends all faults.
+    pub(crate) fn clear(&mut self) {
+        *self = Faults { last_number: self.last_number, ..Faults::default() };
+    }
+
     /// Adds a network fault. It replaces the one with a symptom of the same kind between the same sides, which is
     /// returned.
     pub(crate) fn add_to_network(&mut self, fault: NetworkFault) -> Option<NetworkFault> {
@@ -85,10 +116,9 @@ impl Faults {
         self.requests.retain(|fault| fault.remaining != Some(0));
     }
 
-    /// Descriptions of the active faults, besides those of the network.
-    pub(crate) fn describe(&self) -> Vec<String> {
-        let lag = (self.lag_milliseconds > 0).then(|| format!("answers are {} ms old", self.lag_milliseconds));
-        self.requests.iter().map(RequestFault::describe).chain(lag).collect()
+    /// Returns the description of the age of answers, if they are delayed.
+    pub(crate) fn describe_lag(&self) -> Option<String> {
+        (self.lag_milliseconds > 0).then(|| format!("answers are {} ms old", self.lag_milliseconds))
     }
 }
 
@@ -173,6 +203,7 @@ mod tests {
     #[test]
     fn patterns_name_operations() {
         let of = |operation: &str| RequestFault {
+            number: 1,
             symptom: Symptom::Throttle,
             operation: operation.to_owned(),
             percent: 100,
@@ -188,18 +219,46 @@ mod tests {
 
     #[test]
     fn counted_faults_are_used_up() {
-        let fault =
-            |remaining| RequestFault { symptom: Symptom::Error, operation: "*".to_owned(), percent: 100, remaining };
+        let fault = |remaining| RequestFault {
+            number: 1,
+            symptom: Symptom::Error,
+            operation: "*".to_owned(),
+            percent: 100,
+            remaining,
+        };
         let mut faults = Faults { requests: vec![fault(Some(1)), fault(None), fault(Some(2))], ..Faults::default() };
         faults.use_up(&[true, true, true]);
         assert_eq!(faults.requests, [fault(None), fault(Some(1))]);
     }
 
     #[test]
+    fn faults_end_by_their_numbers() {
+        let mut faults = Faults::default();
+        let request = |number| RequestFault {
+            number,
+            symptom: Symptom::Throttle,
+            operation: "*".to_owned(),
+            percent: 100,
+            remaining: None,
+        };
+        let [one, two, three] = [(); 3].map(|()| faults.next_number());
+        faults.requests = vec![request(0), request(one), request(two)];
+        let between = [Side::Internet, Side::Zone("us-east-1a".to_owned())];
+        faults.network.push(NetworkFault { number: three, symptom: NetworkSymptom::Partition, between });
+        assert_eq!(faults.end(two).as_deref(), Some("requests are throttled"));
+        assert_eq!(faults.requests, [request(0), request(one)]);
+        assert_eq!(faults.end(two), None, "it has ended");
+        assert_eq!(faults.end(0), None, "faults of earlier versions have no number");
+        assert_eq!(faults.end(three).as_deref(), Some("packets between internet and us-east-1a are dropped"));
+        faults.clear();
+        assert_eq!((faults.requests.len(), faults.next_number()), (0, 4));
+    }
+
+    #[test]
     fn a_network_fault_replaces_one_of_its_kind_between_the_same_sides() {
         let resource = |name: &str| Side::Resource { id: "i-1".to_owned(), name: name.to_owned() };
         let zone = || Side::Zone("us-east-1a".to_owned());
-        let fault = |symptom, between| NetworkFault { symptom, between };
+        let fault = |symptom, between| NetworkFault { number: 0, symptom, between };
         let mut faults = Faults::default();
         let loss = fault(NetworkSymptom::PacketLoss(10), [resource("app"), zone()]);
         assert_eq!(faults.add_to_network(loss.clone()), None);

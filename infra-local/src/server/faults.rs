@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::Cloud;
 use crate::model::ec2::instance::{HOST_FAILED, InstanceState};
-use crate::model::faults::{Faults, RequestFault, Symptom};
+use crate::model::faults::{RequestFault, Symptom};
 use crate::model::process::ProcessIdentity;
 use crate::model::{Region, Tags};
 use crate::server::party::PartyError;
@@ -76,8 +76,22 @@ pub enum Fault {
         /// Delay of each packet; 1 to 60 000.
         milliseconds: u64,
     },
+    /// Ends one fault of requests or of the network.
+    End {
+        /// Number of the fault in the status of the cloud.
+        number: u64,
+    },
     /// Clears all faults and restores all zones. Terminated instances stay terminated.
     Clear,
+}
+
+/// An active fault.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ActiveFault {
+    /// Its description.
+    pub text: String,
+    /// The request that ends only this fault; `None` for a fault of an earlier version of the cloud.
+    pub end: Option<Fault>,
 }
 
 /// The longest delay of packets, in milliseconds.
@@ -125,6 +139,9 @@ pub enum FaultError {
         /// Names of the existing zones.
         known: String,
     },
+    /// There is no active fault with this number.
+    #[error("there is no active fault {0}: `stack local status` lists the active ones with their numbers")]
+    NoFault(u64),
     /// The percentage of requests is not between 1 and 100.
     #[error("the percentage of requests is {0}: it must be between 1 and 100")]
     Percent(u8),
@@ -221,9 +238,13 @@ impl Shared {
                 })?;
                 Ok(format!("reads return the state of {milliseconds} ms ago"))
             }
+            Fault::End { number } => {
+                let ended = self.write(|cloud| cloud.faults.end(*number).ok_or(FaultError::NoFault(*number)))?;
+                Ok(format!("the fault {number} ends: {ended}"))
+            }
             Fault::Clear => {
                 self.write(|cloud| {
-                    cloud.faults = Faults::default();
+                    cloud.faults.clear();
                     cloud.regions.values_mut().for_each(|region| region.lost_zones.clear());
                     Ok::<_, FaultError>(())
                 })?;
@@ -262,18 +283,18 @@ impl Shared {
         if !(1..=100).contains(&requests.percent) {
             return Err(FaultError::Percent(requests.percent));
         }
-        let fault = RequestFault {
-            symptom,
-            operation: requests.operation.clone(),
-            percent: requests.percent,
-            remaining: requests.count,
-        };
-        let text = fault.describe();
         self.write(|cloud| {
+            let fault = RequestFault {
+                number: cloud.faults.next_number(),
+                symptom,
+                operation: requests.operation.clone(),
+                percent: requests.percent,
+                remaining: requests.count,
+            };
+            let text = fault.describe();
             cloud.faults.requests.push(fault);
-            Ok::<_, FaultError>(())
-        })?;
-        Ok(text)
+            Ok(text)
+        })
     }
 
     fn kill_instance(&self, wanted: &str) -> Result<String, FaultError> {
@@ -323,12 +344,24 @@ impl Shared {
 }
 
 impl Cloud {
-    /// Returns descriptions of the active faults. `loopback` is the reason why faults of the network have no effect.
-    pub(crate) fn describe_faults(&self, loopback: Option<&str>) -> Vec<String> {
-        let lost = self.regions.values().flat_map(|region| &region.lost_zones);
+    /// Returns the active faults. `loopback` is the reason why faults of the network have no effect.
+    pub(crate) fn active_faults(&self, loopback: Option<&str>) -> Vec<ActiveFault> {
+        let lost = self.regions.values().flat_map(|region| &region.lost_zones).map(|zone| ActiveFault {
+            text: format!("the zone {zone} is lost"),
+            end: Some(Fault::RestoreZone { zone: zone.clone() }),
+        });
+        let end = |number: u64| (number > 0).then_some(Fault::End { number });
+        let requests = self.faults.requests.iter();
+        let requests = requests.map(|fault| ActiveFault { text: fault.describe(), end: end(fault.number) });
+        let lag = self.faults.describe_lag();
+        let lag = lag.map(|text| ActiveFault { text, end: Some(Fault::Lag { milliseconds: 0 }) });
         let suffix = loopback.map(|reason| format!(" (without effect: {reason})")).unwrap_or_default();
-        let network = self.faults.network.iter().map(|fault| format!("{}{suffix}", fault.describe()));
-        lost.map(|zone| format!("the zone {zone} is lost")).chain(self.faults.describe()).chain(network).collect()
+        let network = self
+            .faults
+            .network
+            .iter()
+            .map(|fault| ActiveFault { text: format!("{}{suffix}", fault.describe()), end: end(fault.number) });
+        lost.chain(requests).chain(lag).chain(network).collect()
     }
 
     /// Region and id of the instance with this id or name.

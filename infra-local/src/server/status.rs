@@ -15,6 +15,7 @@ use crate::model::elbv2::{BalancerState, LoadBalancer};
 use crate::model::process::ProcessIdentity;
 use crate::model::rds::{DbCluster, DbInstance};
 use crate::runtime::confinement::ConfinementStatus;
+use crate::server::faults::ActiveFault;
 use crate::state::Shared;
 use crate::state::paths;
 use crate::state::traffic::Traffic;
@@ -38,6 +39,9 @@ pub struct Status {
     /// Descriptions of the active faults.
     #[serde(default)]
     pub faults: Vec<String>,
+    /// The active faults, each with the request that ends it.
+    #[serde(default)]
+    pub active_faults: Vec<ActiveFault>,
     /// Confinement of the programs of instances.
     #[serde(default)]
     pub confinement: ConfinementStatus,
@@ -226,7 +230,8 @@ impl Status {
                 ("policies", cloud.iam.policies.len()),
                 ("buckets", shared.objects().count()),
             ]),
-            faults: cloud.describe_faults(shared.loopback_reason()),
+            faults: cloud.active_faults(shared.loopback_reason()).into_iter().map(|fault| fault.text).collect(),
+            active_faults: cloud.active_faults(shared.loopback_reason()),
             confinement: if shared.confines() {
                 ConfinementStatus::of_this_machine().clone()
             } else {

@@ -14,6 +14,7 @@ use infra_core::{
     graph::ResourceGraph,
     plan::{SavedPlan, Selection},
     state::State,
+    target::Credentials,
     urn::Pattern,
 };
 use infra_local::daemon;
@@ -130,6 +131,8 @@ impl Source for SessionSource {
             return None;
         }
         let running = daemon::recorded(&self.session.cloud_directory())?;
-        Some(CloudAccess { token: running.token().to_owned(), endpoint: running.endpoint })
+        let key = infra_local::credentials(&self.session.cloud_directory()).ok();
+        let credentials = key.map(|key| Credentials::new(key.access_key_id, key.secret_access_key));
+        Some(CloudAccess { token: running.token().to_owned(), endpoint: running.endpoint, credentials })
     }
 }

@@ -70,6 +70,11 @@ pub(crate) enum FaultCommand {
         #[arg(value_parser = clap::value_parser!(u64).range(1..=60_000))]
         milliseconds: u64,
     },
+    /// End one fault of requests or of the network
+    End {
+        /// Number of the fault, which `stack local status` shows
+        number: u64,
+    },
     /// Clear all faults and restore all zones
     Clear,
 }
@@ -131,6 +136,7 @@ fn fault(command: FaultCommand) -> Fault {
         FaultCommand::NetworkLatency { sides, milliseconds } => {
             Fault::NetworkLatency { between: sides.into(), milliseconds }
         }
+        FaultCommand::End { number } => Fault::End { number },
         FaultCommand::Clear => Fault::Clear,
     }
 }

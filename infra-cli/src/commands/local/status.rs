@@ -9,7 +9,7 @@ use crate::{
 use clap::Args;
 use console::{Style, Term};
 use infra_core::diagnostic::Diagnostic;
-use infra_local::{ConfinementStatus, InstanceStatus, NetworkStatus, RegionStatus, Status, TargetGroupStatus};
+use infra_local::{ConfinementStatus, Fault, InstanceStatus, NetworkStatus, RegionStatus, Status, TargetGroupStatus};
 use std::{collections::BTreeMap, path::Path, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -67,8 +67,13 @@ fn describe(status: &Status) -> String {
     let mut text = format!("{} (process {}, {})\n", status.endpoint, status.pid, status.cloud_id);
     text.extend(["instances are confined: ", &confinement(&status.confinement), "\n"]);
     text.extend(["instances are connected by: ", &network(&status.network), "\n"]);
-    for fault in &status.faults {
-        text.extend(["injected fault: ", fault, "\n"]);
+    for (position, fault) in status.faults.iter().enumerate() {
+        // A cloud of an earlier version lists no ends.
+        let number = match status.active_faults.get(position).and_then(|fault| fault.end.as_ref()) {
+            Some(Fault::End { number }) => format!(" {number}"),
+            _ => String::new(),
+        };
+        text.extend(["injected fault", &number, ": ", fault, "\n"]);
     }
     let global = others(&status.counts);
     if !global.is_empty() {
@@ -300,6 +305,7 @@ mod tests {
             regions: BTreeMap::from([("us-east-1".to_owned(), region)]),
             counts: BTreeMap::from([("buckets", 1), ("roles", 2)].map(count)),
             faults: Vec::new(),
+            active_faults: Vec::new(),
             confinement: ConfinementStatus {
                 files: true,
                 signals: true,

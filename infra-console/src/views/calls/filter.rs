@@ -1,10 +1,10 @@
 //! Conditions on calls.
 
-use super::Call;
+use super::{Call, footprint::Footprint};
 use crate::views::{Problem, parameters::Parameters, text::contains};
 
 /// Conditions that a call satisfies.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Filter {
     service: String,
     operation: String,
@@ -14,6 +14,8 @@ pub(super) struct Filter {
     denied: bool,
     /// A text of the call, in lower case.
     text: String,
+    /// The resource that calls were made for.
+    footprint: Option<Footprint>,
 }
 
 impl Filter {
@@ -25,9 +27,20 @@ impl Filter {
             errors: parameters.flag("errors")?,
             denied: parameters.flag("denied")?,
             text: parameters.text("q").to_lowercase(),
+            footprint: None,
         })
     }
 
+    /// Restricts the filter to the calls of a resource.
+    pub(super) fn of(self, footprint: Footprint) -> Self {
+        Self { footprint: Some(footprint), ..self }
+    }
+
+    pub(super) fn footprint(&self) -> Option<&Footprint> {
+        self.footprint.as_ref()
+    }
+
+    /// Returns whether a call satisfies the conditions other than its relation to a resource.
     pub(super) fn matches(&self, call: &Call) -> bool {
         let is = |wanted: &str, value: &str| wanted.is_empty() || value.eq_ignore_ascii_case(wanted);
         is(&self.service, &call.service)

@@ -4,19 +4,24 @@
 //! that match.
 
 mod filter;
+mod footprint;
 mod record;
 mod statistics;
 
+pub(crate) use footprint::Relation;
 pub(crate) use record::{Call, Decision};
 pub(crate) use statistics::{Slowest, Statistics};
 
 use super::{
     Context, Problem, Query,
+    history::Past,
     parameters::{Parameters, flag},
+    system::System,
 };
 use crate::source::CloudAccess;
 use filter::Filter;
-use infra_core::diagnostic::Diagnostic;
+use footprint::Footprint;
+use infra_core::{diagnostic::Diagnostic, urn::Urn};
 use record::Part;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,7 +29,7 @@ use std::collections::BTreeSet;
 
 /// The parameters of the page.
 pub(crate) const PARAMETERS: &[&str] =
-    &["service", "operation", "caller", "errors", "denied", "q", "before", "limit", "follow"];
+    &["service", "operation", "caller", "errors", "denied", "q", "resource", "before", "limit", "follow"];
 
 /// Number of calls, unless another one is requested, and the largest number.
 const LIMIT: u64 = 100;
@@ -32,9 +37,13 @@ const MOST: u64 = 1000;
 
 /// Number of calls per request to the local cloud, and maximum number of requests.
 const PART: u64 = 500;
-const PARTS: usize = 20;
+const PARTS: usize = 40;
 
-/// CallList with the choices for a filter.
+/// Number of calls and of requests to the local cloud for the page of a resource.
+const OF_RESOURCE: usize = 20;
+const PARTS_OF_RESOURCE: usize = 6;
+
+/// API calls with the choices for a filter.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct CallList {
     /// The newest first.
@@ -68,6 +77,8 @@ pub(crate) struct CallsQuery {
     #[serde(deserialize_with = "flag")]
     #[schemars(with = "bool")]
     denied: bool,
+    /// URN of a resource: only calls that were made during its steps and name it, or that name it otherwise.
+    resource: Option<String>,
     /// A text in the parameters, the answer, the error or the decisions.
     q: Option<String>,
     /// Only calls with a smaller number, from `older` of another answer.
@@ -89,6 +100,7 @@ impl Query for CallsQuery {
             ("errors", on(self.errors)),
             ("denied", on(self.denied)),
             ("q", self.q),
+            ("resource", self.resource),
             ("before", number(self.before)),
             ("limit", number(self.limit)),
         ])?;
@@ -115,16 +127,39 @@ impl Query for CallQuery {
 impl CallList {
     /// Reads calls. Parameters have the names [`PARAMETERS`].
     pub(crate) async fn load(context: &Context, parameters: &Parameters) -> Result<Self, Problem> {
-        let filter = Filter::parse(parameters)?;
+        let filter = match (Filter::parse(parameters)?, parameters.text("resource")) {
+            (filter, "") => filter,
+            (filter, urn) => filter.of(Footprint::load(context, urn).await?),
+        };
         let limit = parameters.number("limit", 1..=MOST)?.unwrap_or(LIMIT);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let mut before = parameters.number("before", 1..=u64::MAX)?;
-        let cloud = cloud(context)?;
+        let before = parameters.number("before", 1..=u64::MAX)?;
+        Self::read(&cloud(context)?, &filter, limit, PARTS, before).await
+    }
+
+    /// Reads the newest calls of a resource.
+    pub(crate) async fn of_resource(
+        context: &Context,
+        system: &System,
+        urn: &Urn,
+        past: &[Past],
+    ) -> Result<Self, Problem> {
+        let filter = Filter::default().of(Footprint::of(system, urn, past));
+        Self::read(&cloud(context)?, &filter, OF_RESOURCE, PARTS_OF_RESOURCE, None).await
+    }
+
+    async fn read(
+        cloud: &CloudAccess,
+        filter: &Filter,
+        limit: usize,
+        parts: usize,
+        mut before: Option<u64>,
+    ) -> Result<Self, Problem> {
         let mut calls = Self::none();
-        for _ in 0..PARTS {
-            let part = part(&cloud, before).await?;
+        for _ in 0..parts {
+            let part = part(cloud, before).await?;
             let first = part.first().map(|call| call.number);
-            calls.add(part, &filter, limit);
+            calls.add(part, filter, limit);
             before = first.filter(|first| *first > 1);
             if before.is_none() || calls.calls.len() >= limit {
                 break;
@@ -160,8 +195,9 @@ impl CallList {
             self.services.insert(call.service.clone());
             self.operations.insert(call.operation.clone());
             self.callers.extend(call.caller.clone());
-            if filter.matches(&call) {
-                self.calls.push(call);
+            let relation = filter.footprint().map(|footprint| footprint.relation(&call));
+            if relation != Some(None) && filter.matches(&call) {
+                self.calls.push(Call { relation: relation.flatten(), ..call });
             }
         }
     }

@@ -1,5 +1,6 @@
 //! A call, as the local cloud records it.
 
+use super::footprint::Relation;
 use crate::views::text::clean;
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
@@ -42,6 +43,9 @@ pub(crate) struct Call {
     pub(crate) microseconds: u64,
     #[serde(default)]
     pub(crate) decisions: Vec<Decision>,
+    /// Relation to the resource whose calls were requested.
+    #[serde(default, skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub(crate) relation: Option<Relation>,
 }
 
 /// The error of a response.

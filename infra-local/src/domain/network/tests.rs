@@ -280,6 +280,7 @@ fn a_fault_of_a_zone_affects_the_interfaces_that_are_in_it() {
     let zone = |name: &str| faults::Side::Zone(name.to_owned());
     let resource = faults::Side::Resource { id: one, name: "one".to_owned() };
     let between = |one: &faults::Side, other: &faults::Side| faults::NetworkFault {
+        number: 0,
         symptom: NetworkSymptom::Latency(200),
         between: [one.clone(), other.clone()],
     };

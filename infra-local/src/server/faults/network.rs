@@ -20,7 +20,7 @@ pub(crate) async fn inject(shared: &Shared, network: &NetworkHandle, fault: &Fau
         },
         fault => {
             let done = shared.inject(fault)?;
-            if *fault == Fault::Clear
+            if matches!(fault, Fault::Clear | Fault::End { .. })
                 && let Err(error) = network.apply(shared).await
             {
                 tracing::warn!(%error, "network faults are still in effect: another attempt follows");
@@ -39,7 +39,7 @@ pub(crate) async fn inject(shared: &Shared, network: &NetworkHandle, fault: &Fau
         if between[0].is(&between[1]) {
             return Err(FaultError::SameSide { one: one.clone(), other: other.clone() });
         }
-        let fault = NetworkFault { symptom, between };
+        let fault = NetworkFault { number: cloud.faults.next_number(), symptom, between };
         let replaced = cloud.faults.add_to_network(fault.clone());
         Ok::<_, FaultError>((fault, replaced))
     })?;
@@ -91,11 +91,19 @@ mod tests {
         let latency = Fault::NetworkLatency { between: between("us-east-1a", "us-east-1b"), milliseconds: 60_000 };
         let done = inject(&shared, &network, &latency).await.unwrap();
         assert_eq!(done, "packets between us-east-1a and us-east-1b are delayed by 60000 ms");
-        assert_eq!(shared.read(|cloud| cloud.describe_faults(None)).len(), 3);
+        assert_eq!(shared.read(|cloud| cloud.active_faults(None)).len(), 3);
         assert_eq!(network.current().network.faults.len(), 3);
+        let active = shared.read(|cloud| cloud.active_faults(None));
+        let end = active[1].end.clone().unwrap();
+        assert_eq!(end, Fault::End { number: 2 });
+        let done = inject(&shared, &network, &end).await.unwrap();
+        assert_eq!(done, format!("the fault 2 ends: 30% of the packets between internet and {} are dropped", ids[1]));
+        assert_eq!(network.current().network.faults.len(), 2);
+        let again = inject(&shared, &network, &end).await.unwrap_err();
+        assert!(again.to_string().starts_with("there is no active fault 2"), "{again}");
         inject(&shared, &network, &Fault::Clear).await.unwrap();
         assert!(network.current().network.faults.is_empty());
-        assert!(shared.read(|cloud| cloud.describe_faults(None)).is_empty());
+        assert!(shared.read(|cloud| cloud.active_faults(None)).is_empty());
     }
 
     #[tokio::test]
@@ -143,8 +151,8 @@ mod tests {
         inject(&shared, &network, &partition(&ids[0], &ids[1])).await.unwrap();
         // The cloud was started again without namespaces.
         shared.set_loopback_reason("`nft` is missing".to_owned());
-        let described = shared.read(|cloud| cloud.describe_faults(shared.loopback_reason()));
-        assert!(described[0].ends_with("are dropped (without effect: `nft` is missing)"), "{described:?}");
+        let described = shared.read(|cloud| cloud.active_faults(shared.loopback_reason()));
+        assert!(described[0].text.ends_with("are dropped (without effect: `nft` is missing)"), "{described:?}");
         let refused = inject(&shared, &network, &partition(&ids[0], "internet")).await.unwrap_err().to_string();
         assert_eq!(
             refused,

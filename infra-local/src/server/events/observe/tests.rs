@@ -53,9 +53,15 @@ impl World {
 fn faults_begin_and_end() {
     let mut world = World::new();
     assert_eq!(world.events(0), "");
-    let throttle =
-        RequestFault { symptom: Symptom::Throttle, operation: "ec2:Run*".to_owned(), percent: 100, remaining: Some(2) };
+    let throttle = RequestFault {
+        number: 0,
+        symptom: Symptom::Throttle,
+        operation: "ec2:Run*".to_owned(),
+        percent: 100,
+        remaining: Some(2),
+    };
     let partition = NetworkFault {
+        number: 0,
         symptom: NetworkSymptom::Partition,
         between: [Side::Internet, Side::Zone("us-east-1a".to_owned())],
     };
