@@ -92,9 +92,8 @@ async fn plans_that_aws_refuses_while_they_are_executed_fail_in_the_rehearsal() 
             program(stack);
             Ok(())
         };
-        let engine = engine();
-        let rehearsal =
-            infra_rehearsal::rehearse(&deployment(&script, &engine), Selection::default(), Events::ignored());
+        let refused = deployment(&script, &engine());
+        let rehearsal = infra_rehearsal::rehearse(&refused, Selection::default(), Events::ignored());
         match rehearsal.await {
             Ok(rehearsal) => {
                 let failures: Vec<_> = rehearsal.failures.iter().map(ToString::to_string).collect();
