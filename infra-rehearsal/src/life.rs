@@ -14,6 +14,7 @@ use infra_core::{
     urn::Pattern,
     value::{Map, Value},
 };
+use std::collections::BTreeMap;
 
 /// A phase of the life of a stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,10 +67,23 @@ pub(crate) async fn live(
     let altered = altered(&state, &engine.declared(script)?);
     let engine = on_state(deployment, &altered, &target)?;
     note(Phase::Update, engine.up(script).continue_on_error(true).await?);
-    let replace = Selection { replace: vec![Pattern::from("*".to_owned())], ..Selection::default() };
-    note(Phase::Replace, engine.up(script).select(replace).continue_on_error(true).await?);
+    for urns in by_kind(&state) {
+        let replace = Selection { replace: urns, ..Selection::default() };
+        note(Phase::Replace, engine.up(script).select(replace).continue_on_error(true).await?);
+    }
     note(Phase::Destroy, engine.destroy(script).continue_on_error(true).await?);
     Ok(Life { calls: scratch.calls_after(0), seed: state.seed, failures })
+}
+
+/// Returns the resources of each kind. Replacements of one kind leave the others in place, as changes of a program do.
+fn by_kind(state: &State) -> Vec<Vec<Pattern>> {
+    let mut kinds: BTreeMap<&str, Vec<Pattern>> = BTreeMap::new();
+    for (urn, generation) in state.generations().filter(|(_, generation)| generation.id.is_some()) {
+        if generation.generation == 0 {
+            kinds.entry(urn.kind()).or_default().push(Pattern::from(urn.to_string()));
+        }
+    }
+    kinds.into_values().collect()
 }
 
 fn empty(deployment: &Deployment<'_>) -> State {

@@ -127,14 +127,13 @@ impl Observed {
         let skipped: BTreeSet<Urn> = self.skipped.into_iter().collect();
         let cause = "a resource that it depends on failed or was not rehearsed";
         rehearsal.not_rehearsed.extend(skipped.iter().map(|urn| Unrehearsed::new(urn, cause)));
-        rehearsal.steps = self
-            .steps
-            .into_iter()
-            .map(|(urn, action, succeeded)| {
-                let calls = calls::count(calls.iter().filter(|call| call.is_for(&urn)));
-                RehearsedStep { urn, action, succeeded, calls }
-            })
-            .collect();
+        // A replacement has two steps, and its calls are counted once.
+        let mut counted: BTreeSet<Urn> = BTreeSet::new();
+        for (urn, action, succeeded) in self.steps {
+            let is_first = counted.insert(urn.clone());
+            let calls = calls::count(calls.iter().filter(|call| is_first && call.is_for(&urn)));
+            rehearsal.steps.push(RehearsedStep { urn, action, succeeded, calls });
+        }
         rehearsal
     }
 }

@@ -41,7 +41,7 @@ pub struct RehearsedStep {
     pub action: Action,
     /// True when the step succeeded.
     pub succeeded: bool,
-    /// The API calls of the step.
+    /// The API calls of the step. The deletion of a replaced resource is counted with the step that completed first.
     pub calls: Vec<CallCount>,
 }
 

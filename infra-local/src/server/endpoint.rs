@@ -2,6 +2,7 @@
 
 mod admin;
 mod answer;
+mod delegate;
 mod dispatch;
 #[cfg(test)]
 mod fuzz;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, HOST};
+use hyper::http::uri::Authority;
 use hyper::service::service_fn;
 use hyper::{Method, Request};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -29,6 +31,7 @@ use uuid::Uuid;
 
 use self::admin::Admin;
 use self::answer::{Answer, refusal};
+use self::delegate::Delegate;
 use crate::access::{Endpoint, RootKeys, Source};
 use crate::domain::dns;
 use crate::domain::network::ENDPOINTS;
@@ -61,6 +64,8 @@ pub(crate) struct Access {
     pub(crate) token: Token,
     /// True when the policies of users and roles are enforced.
     pub(crate) enforce_iam: bool,
+    /// The emulator for services that this cloud does not have.
+    pub(crate) delegate: Option<Authority>,
 }
 
 /// Returns the address of the endpoint for programs of instances that have a network namespace.
@@ -77,6 +82,7 @@ pub(crate) struct Server {
     s3: s3::Store,
     calls: Arc<Calls>,
     events: Arc<Events>,
+    delegate: Option<Delegate>,
     admin: Admin,
     head_limit: Duration,
 }
@@ -97,7 +103,8 @@ impl Server {
             events: Arc::clone(&events),
             stop_requested,
         };
-        Server { shared, access, endpoints, s3, calls, events, admin, head_limit: HEAD_LIMIT }
+        let delegate = access.delegate.clone().map(Delegate::new);
+        Server { shared, access, endpoints, s3, calls, events, delegate, admin, head_limit: HEAD_LIMIT }
     }
 
     /// Accepts connections until the cloud stops, and then finishes the requests in progress.

@@ -51,6 +51,7 @@ impl LocalCloud {
             return Err(StartError::Launcher);
         }
         runtime::descriptors::raise();
+        let delegate = options.delegate()?;
         let directory = prepare_directory(&options.directory)?;
         let lock = lock(&directory).await?;
         let addresses =
@@ -81,7 +82,8 @@ impl LocalCloud {
         let known = std::iter::once(generated.key).chain(options.access_keys).collect();
         let enforce_iam = options.enforce_iam;
         let root = RootKeys { known, accept_any: options.accept_any_key };
-        let access = endpoint::Access { root, token: Token::new(generated.token), enforce_iam };
+        shared.set_delegate(options.delegate.clone());
+        let access = endpoint::Access { root, token: Token::new(generated.token), enforce_iam, delegate };
         if options.unconfined {
             tracing::warn!("services are not confined: they can read and write everything that this user can");
             shared.unconfine();

@@ -3,8 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
+use hyper::Uri;
+use hyper::http::uri::Authority;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::start_error::StartError;
 use crate::access::Credentials;
 use crate::state::files;
 use crate::state::files::write_private;
@@ -39,6 +42,9 @@ pub struct Options {
     /// True when the cloud only has a control plane: requests change the model, instances run no services, databases have
     /// no servers, and load balancers accept no connections. Every resource becomes available at once.
     pub control_plane_only: bool,
+    /// URL of another emulator, such as `http://127.0.0.1:5000`, which answers for the services that this cloud does not
+    /// have. Requests are forwarded once their signature is verified; policies are not evaluated for them.
+    pub delegate: Option<String>,
 }
 
 /// The network that connects instances, load balancers and databases.
@@ -68,11 +74,22 @@ impl Default for Options {
             unconfined: false,
             network: NetworkChoice::default(),
             control_plane_only: false,
+            delegate: None,
         }
     }
 }
 
 impl Options {
+    /// Returns the host and the port of the delegate.
+    pub(crate) fn delegate(&self) -> Result<Option<Authority>, StartError> {
+        let Some(url) = &self.delegate else { return Ok(None) };
+        let parsed: Option<Uri> = url.parse().ok();
+        let is_root = |uri: &Uri| uri.path() == "/" && uri.query().is_none();
+        let plain = parsed.filter(|uri| uri.scheme_str() == Some("http") && is_root(uri));
+        let authority = plain.and_then(|uri| uri.authority().cloned());
+        authority.map(Some).ok_or_else(|| StartError::Delegate { url: url.clone() })
+    }
+
     /// Returns the default options for a cloud in this directory.
     pub fn new(directory: impl Into<PathBuf>) -> Options {
         Options { directory: directory.into(), ..Options::default() }

@@ -38,6 +38,12 @@ pub enum StartError {
         /// The reason, and what to do.
         message: String,
     },
+    /// The URL of the emulator for other services cannot be used.
+    #[error("the local cloud cannot delegate to {url}: write the URL of an emulator, such as http://127.0.0.1:5000")]
+    Delegate {
+        /// The URL.
+        url: String,
+    },
     /// The endpoint cannot listen on the port.
     #[error("the local cloud cannot listen on 127.0.0.1 port {}: {source}; choose another port, or none for a free one", port.unwrap_or(0))]
     Listen {

@@ -48,6 +48,9 @@ pub struct Status {
     /// The network of instances, load balancers and databases.
     #[serde(default)]
     pub network: NetworkStatus,
+    /// URL of the emulator that answers for other services.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delegate: Option<String>,
 }
 
 /// The network that connects instances, load balancers and databases.
@@ -237,6 +240,7 @@ impl Status {
             } else {
                 ConfinementStatus::off()
             },
+            delegate: shared.delegate().map(str::to_owned),
             network: NetworkStatus {
                 namespaces: shared.loopback_reason().is_none(),
                 reason: shared.loopback_reason().map(str::to_owned),

@@ -58,6 +58,8 @@ struct Inner {
     loopback_reason: OnceLock<String>,
     /// False when the cloud only has a control plane.
     runs_services: AtomicBool,
+    /// URL of the emulator for services that this cloud does not have.
+    delegate: OnceLock<String>,
     /// Identifiers for the resources that a declaration creates, by the declaration; see [`Shared::choose_ids`].
     chosen_ids: Mutex<HashMap<String, Vec<String>>>,
     traffic: Traffic,
@@ -96,6 +98,7 @@ impl Shared {
             confines: AtomicBool::new(true),
             loopback_reason: OnceLock::new(),
             runs_services: AtomicBool::new(true),
+            delegate: OnceLock::new(),
             chosen_ids: Mutex::default(),
             traffic: Traffic::default(),
             databases: Databases::default(),
@@ -120,6 +123,18 @@ impl Shared {
     /// Lets instances run no services and databases no servers: the cloud is a control plane.
     pub(crate) fn run_no_services(&self) {
         self.0.runs_services.store(false, Ordering::Relaxed);
+    }
+
+    /// Returns the URL of the emulator for services that this cloud does not have.
+    pub(crate) fn delegate(&self) -> Option<&str> {
+        self.0.delegate.get().map(String::as_str)
+    }
+
+    /// Records the emulator for services that this cloud does not have.
+    pub(crate) fn set_delegate(&self, url: Option<String>) {
+        if let Some(url) = url {
+            let _ = self.0.delegate.set(url);
+        }
     }
 
     /// Chooses the identifiers of the resources that the requests of a declaration create, until

@@ -32,6 +32,10 @@ pub(crate) struct StartArgs {
     /// Connect instances by network namespaces, in which the kernel enforces security groups, or by the loopback interface
     #[arg(long, value_name = "FABRIC", value_enum)]
     network: Option<Fabric>,
+    /// Let another emulator, such as moto or LocalStack, answer for the services that the local cloud does not have; an
+    /// empty URL ends it
+    #[arg(long, value_name = "URL")]
+    delegate: Option<String>,
 }
 
 /// The fabrics of [`NetworkChoice`].
@@ -92,6 +96,10 @@ async fn remember(directory: &Path, arguments: &StartArgs) -> Result<(), Failure
         unconfined: arguments.unconfined.unwrap_or(before.unconfined),
         network: arguments.network.map_or(before.network, NetworkChoice::from),
         control_plane_only: before.control_plane_only,
+        delegate: match &arguments.delegate {
+            None => before.delegate.clone(),
+            Some(url) => Some(url.clone()).filter(|url| !url.is_empty()),
+        },
         directory: before.directory.clone(),
     };
     if options == before {

@@ -67,6 +67,9 @@ fn describe(status: &Status) -> String {
     let mut text = format!("{} (process {}, {})\n", status.endpoint, status.pid, status.cloud_id);
     text.extend(["instances are confined: ", &confinement(&status.confinement), "\n"]);
     text.extend(["instances are connected by: ", &network(&status.network), "\n"]);
+    if let Some(url) = &status.delegate {
+        text.extend(["other services are delegated to: ", url, "\n"]);
+    }
     for (position, fault) in status.faults.iter().enumerate() {
         // A cloud of an earlier version lists no ends.
         let number = match status.active_faults.get(position).and_then(|fault| fault.end.as_ref()) {
@@ -313,6 +316,7 @@ mod tests {
                 ..ConfinementStatus::default()
             },
             network: NetworkStatus { namespaces: true, reason: None },
+            delegate: None,
         }
     }
 

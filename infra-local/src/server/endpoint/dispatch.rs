@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::Server;
 use super::answer::{Answer, compatible_failure, failure, response};
+use super::delegate::Delegate;
 use super::request::{BODY_LIMIT_BYTES, ServiceRequest, read_body};
 use super::service::{Service, find_operation, guess_protocol, unknown_operation, unknown_service};
 use crate::access::{
@@ -62,7 +63,10 @@ impl Server {
         recording.scope(&scope.service, &scope.region);
         let Some(service) = Service::named(&scope.service) else {
             let (protocol, error) = unknown_service(&scope.service, request.headers());
-            return Done::refused(protocol, &error, request_id, recording);
+            return match &self.delegate {
+                Some(delegate) => self.delegated(delegate, &signed, request, (protocol, request_id), recording).await,
+                None => Done::refused(protocol, &error, request_id, recording),
+            };
         };
         let protocol = service.protocol(request.headers());
         if let Err(error) = model::check_region(&scope.region) {
@@ -99,6 +103,32 @@ impl Server {
             }
         });
         Done { answer, is_dropped: trouble.drop_answer }
+    }
+
+    /// Lets the delegate answer a request, if its signature is valid. Policies are not evaluated, because the actions of
+    /// the service are not known.
+    async fn delegated(
+        &self,
+        delegate: &Delegate,
+        signed: &Signed,
+        request: Request<RequestBody>,
+        (protocol, request_id): (Protocol, &str),
+        recording: &mut Recording,
+    ) -> Done {
+        let (head, body) = request.into_parts();
+        let target = head.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+        let operation = target.and_then(|target| target.rsplit_once('.')).map(|(_, operation)| operation.to_owned());
+        recording.operation(&operation.unwrap_or_else(|| format!("{} {}", head.method, head.uri.path())));
+        let answer = async {
+            let body = read_body(body).await?;
+            self.identify(signed, &head, &sigv4::digest(&body), protocol, recording)?;
+            delegate.forward(&head, body).await
+        };
+        let answer = answer.await.unwrap_or_else(|error| {
+            recording.error(&error);
+            failure(protocol, &error, request_id)
+        });
+        Done { answer, is_dropped: false }
     }
 
     async fn object_store(

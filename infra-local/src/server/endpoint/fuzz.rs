@@ -43,7 +43,7 @@ impl World {
             ids.cloned().collect()
         });
         let root = RootKeys { accept_any: true, ..RootKeys::default() };
-        let access = Access { root, token: Token::new("token".to_owned()), enforce_iam: false };
+        let access = Access { root, token: Token::new("token".to_owned()), enforce_iam: false, delegate: None };
         let server = Server::new(shared, NetworkHandle::new(Loopback), access, Arc::new(Notify::new()));
         World { server, known, _directory: directory }
     }

@@ -130,7 +130,8 @@ pub(super) fn unknown_service(scope: &str, headers: &HeaderMap) -> (Protocol, Ap
     let way_out = named.map(|service| {
         let variable = service.id.to_uppercase().replace([' ', '-'], "_");
         format!(
-            " To use {} of AWS, set AWS_ENDPOINT_URL_{variable} to its endpoint, and sign with credentials of AWS.",
+            " Another emulator can answer for it: `stack local start --delegate URL`. To use {} of AWS, set \
+             AWS_ENDPOINT_URL_{variable} to its endpoint, and sign with credentials of AWS.",
             service.id
         )
     });
@@ -177,10 +178,10 @@ mod tests {
         };
         let (protocol, body) = refused("lambda", None);
         assert_eq!(protocol, Protocol::RestJson);
-        insta::assert_snapshot!(body, @r#"{"code":"UnknownService","message":"The local cloud has no service 'lambda' (from the request's credential scope); it has acm, autoscaling, cloudcontrolapi, ec2, elasticloadbalancing, iam, logs, monitoring, rds, s3, ssm, sts. To use Lambda of AWS, set AWS_ENDPOINT_URL_LAMBDA to its endpoint, and sign with credentials of AWS."}"#);
+        insta::assert_snapshot!(body, @r#"{"code":"UnknownService","message":"The local cloud has no service 'lambda' (from the request's credential scope); it has acm, autoscaling, cloudcontrolapi, ec2, elasticloadbalancing, iam, logs, monitoring, rds, s3, ssm, sts. Another emulator can answer for it: `stack local start --delegate URL`. To use Lambda of AWS, set AWS_ENDPOINT_URL_LAMBDA to its endpoint, and sign with credentials of AWS."}"#);
         let (protocol, body) = refused("sqs", Some(("x-amz-target", "AmazonSQS.ListQueues")));
         assert_eq!(protocol, Protocol::Json(JsonVersion::V1_1));
-        insta::assert_snapshot!(body, @r#"{"__type":"UnknownService","message":"The local cloud has no service 'sqs' (from the request's credential scope); it has acm, autoscaling, cloudcontrolapi, ec2, elasticloadbalancing, iam, logs, monitoring, rds, s3, ssm, sts. To use SQS of AWS, set AWS_ENDPOINT_URL_SQS to its endpoint, and sign with credentials of AWS."}"#);
+        insta::assert_snapshot!(body, @r#"{"__type":"UnknownService","message":"The local cloud has no service 'sqs' (from the request's credential scope); it has acm, autoscaling, cloudcontrolapi, ec2, elasticloadbalancing, iam, logs, monitoring, rds, s3, ssm, sts. Another emulator can answer for it: `stack local start --delegate URL`. To use SQS of AWS, set AWS_ENDPOINT_URL_SQS to its endpoint, and sign with credentials of AWS."}"#);
         let form = ("content-type", "application/x-www-form-urlencoded; charset=utf-8");
         assert_eq!(refused("sns", Some(form)).0, services::QUERY);
         assert_eq!(refused("route53", None).0, Protocol::RestXml);

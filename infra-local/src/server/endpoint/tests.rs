@@ -17,7 +17,8 @@ async fn a_connection_that_does_not_finish_its_head_is_closed() {
     let listener = bind(None, None).await.unwrap();
     let address = listener.local_addr().unwrap();
     shared.bound(address);
-    let access = Access { root: RootKeys::default(), token: Token::new("token".to_owned()), enforce_iam: false };
+    let access =
+        Access { root: RootKeys::default(), token: Token::new("token".to_owned()), enforce_iam: false, delegate: None };
     let mut server = Server::new(shared, NetworkHandle::new(Loopback), access, Arc::new(Notify::new()));
     server.head_limit = Duration::from_millis(50);
     let mut background = Background::new();
