@@ -215,6 +215,8 @@ def attributes():
     s3.copy_object(Bucket=name, Key="k", CopySource=f"{name}/k", StorageClass="GLACIER")
     with refused("InvalidObjectState"):
         s3.get_object(Bucket=name, Key="k")
+    s3.restore_object(Bucket=name, Key="k", RestoreRequest={"Days": 2, "GlacierJobParameters": {"Tier": "Standard"}})
+    assert s3.get_object(Bucket=name, Key="k")["Body"].read() == b"x" and "expiry-date" in s3.head_object(Bucket=name, Key="k")["Restore"]
     with refused("InvalidStorageClass"):
         s3.put_object(Bucket=name, Key="k", Body=b"", StorageClass="COLD")
     s3.put_object(Bucket=name, Key="plain", Body=b"x")

@@ -90,6 +90,9 @@ pub(crate) struct Object {
     pub(crate) upload: Option<String>,
     #[serde(default)]
     pub(crate) lock: Lock,
+    /// End of the temporary copy of an archived object.
+    #[serde(default)]
+    pub(crate) restored_until: Option<DateTime<Utc>>,
     /// Grants besides the owner's.
     #[serde(default)]
     pub(crate) acl: Vec<Grant>,

@@ -65,3 +65,72 @@ fn apply_one(objects: &Objects, bucket: &str, due: &Due) -> S3Result<()> {
         Due::Abort { key, upload } => objects.abort_upload(bucket, key, upload),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::collections::BTreeMap;
+
+    use chrono::TimeDelta;
+
+    use super::*;
+    use crate::model::s3::{Blob, Encryption, Settings, Upload};
+    use crate::state::objects::Versions;
+
+    const RULES: &str = "<LifecycleConfiguration><Rule><Filter/><Status>Enabled</Status>\
+        <Expiration><Days>10</Days></Expiration>\
+        <Transition><Days>2</Days><StorageClass>GLACIER_IR</StorageClass></Transition>\
+        <NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays></NoncurrentVersionExpiration>\
+        <AbortIncompleteMultipartUpload><DaysAfterInitiation>2</DaysAfterInitiation></AbortIncompleteMultipartUpload>\
+        </Rule></LifecycleConfiguration>";
+
+    #[test]
+    fn rules_change_versions_and_uploads() {
+        let directory = tempfile::tempdir().unwrap();
+        let objects = Objects::load(directory.path().to_owned()).unwrap();
+        let start = Utc::now();
+        let settings = Settings {
+            name: "b".to_owned(),
+            region: "us-east-1".to_owned(),
+            created: start,
+            tags: None,
+            versioning: Some("Enabled".to_owned()),
+            public_access_block: None,
+            encryption: Encryption::default(),
+            cors: Vec::new(),
+            configurations: BTreeMap::from([(lifecycle::KIND.to_owned(), RULES.to_owned())]),
+            acl: Vec::new(),
+        };
+        objects.create_bucket(settings).unwrap();
+        let object = Object {
+            key: "k".to_owned(),
+            modified: start,
+            blob: Blob { size: 1024 * 1024, ..Blob::default() },
+            ..Object::default()
+        };
+        let version = objects.commit("b", object.clone(), |_| Ok(())).unwrap();
+        let upload = Upload { initiated: start, object, ..Upload::default() };
+        objects.begin_upload("b", "u", upload).unwrap();
+        let shown = || {
+            let buckets = objects.lock();
+            let bucket = &buckets["b"];
+            let versions = bucket.objects.get("k").into_iter().flat_map(Versions::newest_first);
+            let versions: Vec<_> =
+                versions.map(|one| if one.delete_marker { "marker" } else { one.storage_class() }).collect();
+            format!("{versions:?}, {} uploads", bucket.uploads.len())
+        };
+        let after = |days| apply(&objects, Clock { now: start + TimeDelta::days(days), scale: TimeScale(1.0) });
+        after(1);
+        assert_eq!(shown(), r#"["STANDARD"], 1 uploads"#);
+        after(3);
+        assert_eq!(shown(), r#"["GLACIER_IR"], 0 uploads"#);
+        after(11);
+        assert_eq!(shown(), r#"["marker", "GLACIER_IR"], 0 uploads"#);
+        // The version is noncurrent since the marker exists, whose time is that of this test.
+        after(12);
+        assert_eq!(shown(), r#"["marker"], 0 uploads"#);
+        // The version is deleted permanently.
+        assert!(objects.bucket("b", |bucket| Ok(bucket.version("k", Some(version.version())).is_err())).unwrap());
+    }
+}

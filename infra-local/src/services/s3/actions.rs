@@ -71,6 +71,7 @@ fn of_object(operation: &str, has_version: bool) -> Option<Vec<&'static str>> {
         | "UploadPart"
         | "UploadPartCopy"
         | "CompleteMultipartUpload" => vec!["PutObject"],
+        "RestoreObject" => vec!["RestoreObject"],
         "AbortMultipartUpload" => vec!["AbortMultipartUpload"],
         "ListParts" => vec!["ListMultipartUploadParts"],
         _ => return None,

@@ -188,7 +188,7 @@ impl Service {
                 None => crate::state::objects::no_such_key(),
             });
         }
-        super::read::check_readable(&object)?;
+        super::restore::check_readable(&object)?;
         read_conditions(
             &object,
             conditions.matching,

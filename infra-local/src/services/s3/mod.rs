@@ -34,6 +34,7 @@ mod parts;
 mod policy;
 mod presigned;
 mod read;
+mod restore;
 mod service;
 mod tags;
 mod trace;

@@ -16,7 +16,7 @@ use super::attributes::expires;
 use super::conditions::read_conditions;
 use super::outputs::{checksums, encrypted};
 use super::service::{Service, refuse, timestamp};
-use super::{lifecycle, lock};
+use super::{lifecycle, lock, restore};
 use crate::model::s3::{Object, Settings};
 use crate::state::objects::{internal, no_such_key};
 
@@ -104,14 +104,6 @@ fn part_span(object: &Object, number: i32) -> S3Result<std::ops::Range<u64>> {
     Ok(start..start + part.size)
 }
 
-/// Refuses to read an object of a storage class that AWS restores before it is read.
-pub(super) fn check_readable(object: &Object) -> S3Result<()> {
-    if ["GLACIER", "DEEP_ARCHIVE"].contains(&object.storage_class()) {
-        return Err(s3_error!(InvalidObjectState, "The operation is not valid for the object's storage class"));
-    }
-    Ok(())
-}
-
 /// Returns the outputs of GetObject and HeadObject, whose fields are the same except for a few.
 macro_rules! object_output {
     ($output:ident, $input:ident, $reading:ident, { $($field:ident),* }) => {{
@@ -136,6 +128,7 @@ macro_rules! object_output {
             parts_count: $reading.parts_count,
             version_id: $reading.settings.is_versioned().then(|| object.version().to_owned()),
             expiration: lifecycle::expiration(&$reading.settings, object),
+            restore: restore::header(object),
             object_lock_mode: lock::mode(object),
             object_lock_retain_until_date: lock::until(object),
             object_lock_legal_hold_status: lock::legal_hold(object),
@@ -173,7 +166,7 @@ impl Service {
         let input = request.input;
         refuse("GetObject", &[(input.sse_customer_algorithm.is_some(), "x-amz-server-side-encryption-customer-*")])?;
         let reading = reading!(self, input);
-        check_readable(&reading.object)?;
+        restore::check_readable(&reading.object)?;
         let length = reading.length();
         // An open file remains readable if the object is replaced meanwhile.
         let mut file = tokio::fs::File::open(self.objects().blob_path(&input.bucket, &reading.object.blob))

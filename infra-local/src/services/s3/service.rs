@@ -136,6 +136,7 @@ operations! {
         delete_object(DeleteObjectInput) -> DeleteObjectOutput,
         delete_objects(DeleteObjectsInput) -> DeleteObjectsOutput,
         get_object_attributes(GetObjectAttributesInput) -> GetObjectAttributesOutput,
+        restore_object(RestoreObjectInput) -> RestoreObjectOutput,
         get_object_tagging(GetObjectTaggingInput) -> GetObjectTaggingOutput,
         put_object_tagging(PutObjectTaggingInput) -> PutObjectTaggingOutput,
         delete_object_tagging(DeleteObjectTaggingInput) -> DeleteObjectTaggingOutput,
