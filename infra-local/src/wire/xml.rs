@@ -65,6 +65,32 @@ impl Node {
             _ => None,
         }
     }
+
+    /// Returns the texts at a path of names in all entries of lists: `networkInterfaceSet.attachment.status`.
+    pub(crate) fn texts(&self, path: &str) -> Vec<String> {
+        let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
+        match self {
+            Node::Text(_) => Vec::new(),
+            Node::Items(items) => items.iter().flat_map(|item| item.texts(path)).collect(),
+            Node::Fields(fields) => {
+                let named = fields.iter().filter(|(field, _)| *field == name);
+                let texts = named.flat_map(|(_, node)| match rest {
+                    Some(rest) => node.texts(rest),
+                    None => node.leaves(),
+                });
+                texts.collect()
+            }
+        }
+    }
+
+    /// Returns the text, or the texts of a list.
+    fn leaves(&self) -> Vec<String> {
+        match self {
+            Node::Text(text) => vec![text.clone()],
+            Node::Items(items) => items.iter().flat_map(Node::leaves).collect(),
+            Node::Fields(_) => Vec::new(),
+        }
+    }
 }
 
 macro_rules! leaf {
@@ -147,6 +173,15 @@ fn write_element(out: &mut String, name: &str, node: &Node, entry: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_are_found_in_all_entries_of_lists() {
+        let item = |name: &str| Node::new().with("at", Node::new().with("name", name));
+        let node = Node::new().list("set", [item("a"), item("b")]).list("plain", ["x", "y"]);
+        assert_eq!(node.texts("set.at.name"), ["a", "b"]);
+        assert_eq!(node.texts("plain"), ["x", "y"]);
+        assert!(node.texts("set.at").is_empty() && node.texts("none.name").is_empty());
+    }
 
     #[test]
     fn lists_are_items_in_ec2_and_members_elsewhere() {

@@ -132,6 +132,7 @@ struct Checked {
     /// An existing interface, for one instance.
     interface: Option<NetworkInterface>,
     delete_interface_on_termination: bool,
+    interface_description: String,
     volumes: LaunchVolumes,
 }
 
@@ -214,6 +215,7 @@ impl Checked {
             security_groups,
             interface: existing.cloned(),
             delete_interface_on_termination: interface.delete_on_termination.unwrap_or(existing.is_none()),
+            interface_description: interface.description.unwrap_or_default(),
             volumes,
         })
     }
@@ -233,6 +235,7 @@ impl Checked {
             let address = take_address(region, &self.subnet_id, self.private_address, &id, addresses)?;
             let Some(address) = address else { return Ok(None) };
             NetworkInterface {
+                description: self.interface_description.clone(),
                 tags: data.interface_tags.clone(),
                 ..NetworkInterface::new(id, &self.subnet_id, address)
             }

@@ -154,7 +154,9 @@ impl LaunchVolumes {
         };
         let image_snapshot =
             Snapshot { id: image.snapshot_id.clone(), size_gib: image.size_gib, ..Snapshot::default() };
+        let of_image = image.devices.iter().filter(|device| !names.contains(&device.device_name));
         let others = devices.iter().filter(|device| device.device_name != ROOT_DEVICE && !device.no_device);
+        let others = of_image.chain(others);
         let all = std::iter::once(&root).chain(others).map(|device| {
             let snapshot = match &device.snapshot_id {
                 Some(id) if *id == image_snapshot.id => Some(&image_snapshot),

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::block_device::BlockDevice;
 use crate::model::machine::MachineDocument;
 use crate::model::{Region, Tags};
 
@@ -25,6 +26,9 @@ pub(crate) struct Image {
     pub(crate) snapshot_id: String,
     /// Size of that volume.
     pub(crate) size_gib: u32,
+    /// Its other volumes, which start from snapshots.
+    #[serde(default)]
+    pub(crate) devices: Vec<BlockDevice>,
     /// Instance that the image is created from; the runtime copies its disk.
     pub(crate) source_instance_id: Option<String>,
     /// True when the source keeps running while it is copied.
@@ -100,6 +104,7 @@ impl Stock {
             state: ImageState::Available,
             snapshot_id: id.replacen("ami-", "snap-", 1),
             size_gib: ROOT_SIZE_GIB,
+            devices: Vec::new(),
             source_instance_id: None,
             no_reboot: false,
             machine: None,
@@ -119,6 +124,14 @@ pub(crate) fn public_parameters(region: &str) -> Vec<(String, Image)> {
     let named =
         |stock: &Stock| (format!("/aws/service/debian/release/{}/latest/amd64", stock.release), stock.image(region));
     STOCK.iter().map(named).collect()
+}
+
+impl Image {
+    /// Returns the ids of the snapshots of its volumes.
+    pub(crate) fn snapshots(&self) -> impl Iterator<Item = &String> {
+        let others = self.devices.iter().filter_map(|device| device.snapshot_id.as_ref());
+        std::iter::once(&self.snapshot_id).chain(others)
+    }
 }
 
 impl Region {

@@ -69,6 +69,7 @@ pub(crate) struct LaunchData {
 pub(crate) struct NetworkInterface {
     /// Id of an existing interface, which has its own subnet, address and groups.
     pub(crate) id: Option<String>,
+    pub(crate) description: Option<String>,
     pub(crate) associate_public_ip: Option<bool>,
     pub(crate) delete_on_termination: Option<bool>,
     pub(crate) security_group_ids: Vec<String>,

@@ -19,7 +19,8 @@ const SECRETS: &[Secrets] = &[
     Secrets::of("ec2", &["RunInstances", "CreateLaunchTemplate", "CreateLaunchTemplateVersion"]).request(&["UserData"]),
     Secrets::of("ec2", &["ModifyInstanceAttribute"]).request(&["UserData"]),
     Secrets::of("ec2", &["ModifyInstanceAttribute"]).request(&["Value"]).only_if("Attribute", "userData"),
-    Secrets::of("ec2", &["DescribeInstanceAttribute", "DescribeLaunchTemplateVersions"]).response(&["userData"]),
+    Secrets::of("ec2", &["DescribeInstanceAttribute", "DescribeLaunchTemplateVersions", "GetLaunchTemplateData"])
+        .response(&["userData"]),
     Secrets::of("ec2", &["CreateKeyPair"]).response(&["keyMaterial"]),
     Secrets::of("iam", &["CreateAccessKey"]).response(&["SecretAccessKey"]),
     Secrets::of("rds", &["CreateDBCluster", "ModifyDBCluster", "CreateDBInstance", "ModifyDBInstance"])

@@ -15,14 +15,16 @@ use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params
 pub(super) const OPERATIONS: &[Ec2Operation] = &[
     Operation::writes("AllocateAddress", allocate, &[&["Domain", "NetworkBorderGroup"], TAG_SPECIFICATIONS])
         .on(&[resource::NEW_ADDRESS]),
-    Operation::writes("ReleaseAddress", release, &[&["AllocationId", "NetworkBorderGroup"]]).on(&[resource::ADDRESS]),
+    Operation::writes("ReleaseAddress", release, &[&["AllocationId", "PublicIp", "NetworkBorderGroup"]])
+        .on(&[resource::ADDRESS]),
     Operation::writes(
         "AssociateAddress",
         associate,
-        &[&["AllocationId", "InstanceId", "NetworkInterfaceId", "AllowReassociation"]],
+        &[&["AllocationId", "PublicIp", "InstanceId", "NetworkInterfaceId", "AllowReassociation", "PrivateIpAddress"]],
     )
     .on(&[resource::ADDRESS, resource::INSTANCE, resource::NETWORK_INTERFACE]),
-    Operation::writes("DisassociateAddress", disassociate, &[&["AssociationId"]]).on(&[resource::ASSOCIATED_ADDRESS]),
+    Operation::writes("DisassociateAddress", disassociate, &[&["AssociationId", "PublicIp"]])
+        .on(&[resource::ASSOCIATED_ADDRESS]),
     Operation::reads("DescribeAddresses", describe, &[&["AllocationId.N", "PublicIp.N"], FILTERS]).on_any(),
     Operation::reads("DescribeAddressesAttribute", describe_attribute, &[&["AllocationId.N", "Attribute"], PAGES])
         .on_any(),
@@ -64,8 +66,8 @@ fn allocate(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 }
 
 fn release(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let id = call.input.required("AllocationId")?;
     let region = cloud.region_mut(call.region)?;
+    let id = &given(region, &call.input)?.allocation_id.clone();
     let address = find(region, id)?;
     if call.input.optional("NetworkBorderGroup").is_some_and(|group| group != call.region) {
         return Err(ApiError::new("InvalidAddress.NotFound", format!("Address '{}' not found.", address.address)));
@@ -80,8 +82,9 @@ fn release(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 fn associate(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let region = cloud.region_mut(call.region)?;
-    let allocation = params.required("AllocationId")?.to_owned();
+    let allocation = given(region, params)?.allocation_id.clone();
     let instance = holder(region, params)?;
+    check_private_address(region, params, &instance)?;
     let may_move = params.parsed("AllowReassociation")?.unwrap_or(true);
     let address = find(region, &allocation)?;
     match &address.association {
@@ -103,6 +106,33 @@ fn associate(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         address.association = Some(association);
     }
     Ok(answer)
+}
+
+/// Returns the address that a request names by its allocation or by itself.
+fn given<'a>(region: &'a Region, params: &Params) -> Outcome<&'a ElasticAddress> {
+    match (params.optional("AllocationId"), params.optional("PublicIp")) {
+        (Some(_), Some(_)) => Err(ApiError::new(
+            "InvalidParameterCombination",
+            "You may specify public IP or allocation id, but not both in the same call",
+        )),
+        (None, Some(ip)) => {
+            let mut all = region.ec2.addresses.values();
+            all.find(|address| address.address.to_string() == ip)
+                .ok_or_else(|| ApiError::new("InvalidAddress.NotFound", format!("Address '{ip}' not found.")))
+        }
+        _ => find(region, params.required("AllocationId")?),
+    }
+}
+
+/// Refuses another private address than the only one of the instance.
+fn check_private_address(region: &Region, params: &Params, instance: &str) -> Outcome<()> {
+    let Some(wanted) = params.optional("PrivateIpAddress") else { return Ok(()) };
+    let own = instance::find(region, instance)?.address;
+    if region.private_address(own).to_string() == wanted {
+        return Ok(());
+    }
+    let message = format!("The private IP address '{wanted}' does not belong to the instance '{instance}'");
+    Err(ApiError::invalid(message))
 }
 
 /// Returns the instance with which a request associates an address, given directly or by its network interface.
@@ -145,8 +175,20 @@ fn holder(region: &Region, params: &Params) -> Outcome<String> {
 }
 
 fn disassociate(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let id = check_id(call.input.required("AssociationId")?, "eipassoc", "InvalidAssociationID.Malformed")?;
     let region = cloud.region_mut(call.region)?;
+    let by_address = match (call.input.optional("AssociationId"), call.input.optional("PublicIp")) {
+        (None, Some(_)) => {
+            let address = given(region, &call.input)?;
+            let current = address.association.as_ref().map(|current| current.id.clone());
+            Some(current.ok_or_else(|| {
+                let message = format!("Address {} is not associated", address.address);
+                ApiError::new("InvalidAssociationID.NotFound", message)
+            })?)
+        }
+        _ => None,
+    };
+    let id = by_address.as_deref().map_or_else(|| call.input.required("AssociationId"), Ok)?;
+    let id = check_id(id, "eipassoc", "InvalidAssociationID.Malformed")?;
     let mut addresses = region.ec2.addresses.values_mut();
     let found = addresses.find(|address| address.association.as_ref().is_some_and(|current| current.id == id));
     let address = found.ok_or_else(|| {
@@ -178,6 +220,9 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         ("network-interface-id", |it| interface(it.region, it.item).map(|(id, _)| id).into_iter().collect()),
         ("private-ip-address", |it| interface(it.region, it.item).map(|(_, ip)| ip).into_iter().collect()),
         ("public-ip", |it| vec![it.item.address.to_string()]),
+        ("network-interface-owner-id", |it| {
+            interface(it.region, it.item).map(|_| ACCOUNT.to_owned()).into_iter().collect()
+        }),
         ("network-border-group", |it| vec![it.region.name.clone()]),
     ];
     let all = region.ec2.addresses.values().filter(|address| ids.is_empty() || ids.contains(&address.allocation_id));

@@ -1,12 +1,14 @@
 //! Machine images: stock Debian images, and images of instances.
 
-use super::{Ec2Operation, TAG_SPECIFICATIONS, instance, resource};
+use super::{Ec2Operation, TAG_SPECIFICATIONS, instance, never, resource};
 use crate::domain::ec2::unknown_image;
 use crate::model::Cloud;
+use crate::model::ec2::block_device::BlockDevice;
+use crate::model::ec2::image::ROOT_DEVICE;
 use crate::model::ec2::image::{Image, ImageState};
-use crate::model::ec2::image::{ROOT_DEVICE, ROOT_SIZE_GIB};
 use crate::model::ec2::instance::InstanceState;
 use crate::model::ec2::snapshot::Snapshot;
+use crate::model::ec2::volume::Volume;
 use crate::model::machine::MachineDocument;
 use crate::model::{ACCOUNT, Tags, new_id};
 use crate::services::tags;
@@ -65,9 +67,38 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         ));
     }
     let volumes = region.volumes_of(&source.id);
-    let root = volumes.iter().find(|(_, attachment)| attachment.device == ROOT_DEVICE).map(|(volume, _)| *volume);
-    let volume_id = root.map(|root| root.id.clone()).unwrap_or_default();
-    let size_gib = root.map_or(ROOT_SIZE_GIB, |root| root.settings.size_gib);
+    let snapshot_of = |volume: &Volume| Snapshot {
+        id: new_id("snap"),
+        volume_id: volume.id.clone(),
+        size_gib: volume.settings.size_gib,
+        description: String::new(),
+        encrypted: volume.encrypted,
+        kms_key: volume.kms_key.clone(),
+        started: call.now,
+        tags: snapshot_tags.clone(),
+        ..Snapshot::default()
+    };
+    let (roots, others): (Vec<_>, Vec<_>) =
+        volumes.into_iter().partition(|(_, attachment)| attachment.device == ROOT_DEVICE);
+    let Some((root, _)) = roots.first() else {
+        let message = format!("The instance '{}' does not have a volume attached at root ({ROOT_DEVICE})", source.id);
+        return Err(ApiError::new("IncorrectState", message));
+    };
+    let mut snapshots = vec![snapshot_of(root)];
+    let mut devices = Vec::new();
+    for (volume, attachment) in others {
+        let snapshot = snapshot_of(volume);
+        devices.push(BlockDevice {
+            device_name: attachment.device.clone(),
+            snapshot_id: Some(snapshot.id.clone()),
+            size_gib: Some(snapshot.size_gib),
+            volume_type: Some(volume.settings.kind.clone()),
+            encrypted: Some(volume.encrypted),
+            delete_on_termination: Some(attachment.delete_on_termination),
+            ..BlockDevice::default()
+        });
+        snapshots.push(snapshot);
+    }
     let image = Image {
         id: new_id("ami"),
         name: name.to_owned(),
@@ -77,26 +108,20 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         created: call.now,
         public: false,
         state: ImageState::Pending,
-        snapshot_id: new_id("snap"),
-        size_gib,
+        snapshot_id: snapshots[0].id.clone(),
+        size_gib: snapshots[0].size_gib,
+        devices,
         source_instance_id: Some(source.id.clone()),
         no_reboot,
         machine,
         tags: image_tags,
     };
-    let snapshot = Snapshot {
-        id: image.snapshot_id.clone(),
-        volume_id,
-        size_gib,
-        description: format!("Created by CreateImage({}) for {}", source.id, image.id),
-        encrypted: root.is_some_and(|root| root.encrypted),
-        kms_key: root.and_then(|root| root.kms_key.clone()),
-        started: call.now,
-        tags: snapshot_tags,
-        ..Snapshot::default()
-    };
     let answer = Node::new().with("imageId", &image.id);
-    region.ec2.snapshots.insert(snapshot.id.clone(), snapshot);
+    let description = format!("Created by CreateImage({}) for {}", source.id, image.id);
+    for snapshot in snapshots {
+        let snapshot = Snapshot { description: description.clone(), ..snapshot };
+        region.ec2.snapshots.insert(snapshot.id.clone(), snapshot);
+    }
     region.ec2.images.insert(image.id.clone(), image);
     Ok(answer)
 }
@@ -202,9 +227,11 @@ fn deregister(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     };
     let mut answer = Node::success();
     if with_snapshots {
-        region.ec2.snapshots.remove(&image.snapshot_id);
-        let deleted = Node::new().with("snapshotId", &image.snapshot_id).with("returnCode", "success");
-        answer = answer.list("deleteSnapshotResultSet", [deleted]);
+        for id in image.snapshots() {
+            region.ec2.snapshots.remove(id);
+        }
+        let deleted = image.snapshots().map(|id| Node::new().with("snapshotId", id).with("returnCode", "success"));
+        answer = answer.list("deleteSnapshotResultSet", deleted);
     }
     Ok(answer)
 }
@@ -218,10 +245,10 @@ const FIELDS: &[Field<Image>] = &[
     ("state", |image| vec![image.state.name().to_owned()]),
     ("image-type", |_| vec!["machine".to_owned()]),
     ("is-public", |image| vec![image.public.to_string()]),
-    ("block-device-mapping.snapshot-id", |image| vec![image.snapshot_id.clone()]),
-    ("block-device-mapping.device-name", |_| vec![ROOT_DEVICE.to_owned()]),
-    ("block-device-mapping.volume-size", |image| vec![image.size_gib.to_string()]),
-    ("block-device-mapping.volume-type", |_| vec!["gp3".to_owned()]),
+    ("block-device-mapping.snapshot-id", |image| image.snapshots().cloned().collect()),
+    ("block-device-mapping.device-name", |image| render(image).texts("blockDeviceMapping.deviceName")),
+    ("block-device-mapping.volume-size", |image| render(image).texts("blockDeviceMapping.ebs.volumeSize")),
+    ("block-device-mapping.volume-type", |image| render(image).texts("blockDeviceMapping.ebs.volumeType")),
     ("block-device-mapping.delete-on-termination", |_| vec!["true".to_owned()]),
     ("block-device-mapping.encrypted", |_| vec!["false".to_owned()]),
     ("creation-date", |image| vec![image.created.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)]),
@@ -232,6 +259,22 @@ const FIELDS: &[Field<Image>] = &[
     ("source-instance-id", |image| image.source_instance_id.iter().cloned().collect()),
     ("virtualization-type", |_| vec!["hvm".to_owned()]),
     ("hypervisor", |_| vec!["xen".to_owned()]),
+    ("boot-mode", |image| render(image).texts("bootMode")),
+    ("manifest-location", |image| render(image).texts("imageLocation")),
+    ("sriov-net-support", |image| render(image).texts("sriovNetSupport")),
+    ("free-tier-eligible", |image| vec![image.public.to_string()]),
+    ("image-allowed", |_| vec!["true".to_owned()]),
+    ("kernel-id", never),
+    ("owner-alias", never),
+    ("platform", never),
+    ("product-code", never),
+    ("product-code.type", never),
+    ("public-ssm-parameter-name", never),
+    ("ramdisk-id", never),
+    ("source-image-id", never),
+    ("source-image-region", never),
+    ("state-reason-code", never),
+    ("state-reason-message", never),
 ];
 
 fn render(image: &Image) -> Node {
@@ -244,6 +287,7 @@ fn render(image: &Image) -> Node {
             .with("volumeType", "gp3")
             .with("encrypted", false),
     );
+    let others = image.devices.iter().map(super::launch_data::render_device);
     let account = if image.public { "amazon" } else { ACCOUNT };
     Node::new()
         .with("imageId", &image.id)
@@ -256,7 +300,7 @@ fn render(image: &Image) -> Node {
         .with("imageType", "machine")
         .with("platformDetails", "Linux/UNIX")
         .with("usageOperation", "RunInstances")
-        .list("blockDeviceMapping", [root])
+        .list("blockDeviceMapping", std::iter::once(root).chain(others))
         .with("description", &image.description)
         .with("enaSupport", true)
         .with("hypervisor", "xen")

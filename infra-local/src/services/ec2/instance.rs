@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::security_group::render_groups;
-use super::{Ec2Operation, Located, check_id, resource};
+use super::{Ec2Operation, Located, check_id, instance_filter, never, resource};
 use crate::model::Cloud;
 use crate::model::ec2::image::ROOT_DEVICE;
 use crate::model::ec2::instance::{Instance, InstanceState};
@@ -15,13 +15,18 @@ use crate::wire::filter::Field;
 use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params};
 
 pub(super) const OPERATIONS: &[Ec2Operation] = &[
-    Operation::reads("DescribeInstances", describe, &[&["InstanceId.N"], FILTERS, PAGES]).on_any(),
+    Operation::reads("DescribeInstances", describe, &[&["InstanceId.N"], FILTERS, PAGES])
+        .on_any()
+        // No other service manages instances of this account.
+        .ignoring(&[&["IncludeManagedResources"]]),
     Operation::reads(
         "DescribeInstanceStatus",
         describe_status,
         &[&["InstanceId.N", "IncludeAllInstances"], FILTERS, PAGES],
     )
-    .on_any(),
+    .on_any()
+    // No other service manages instances of this account.
+    .ignoring(&[&["IncludeManagedResources"]]),
     Operation::writes("TerminateInstances", terminate, &[&["InstanceId.N"]])
         .on(&[resource::INSTANCES])
         .ignoring(&[&["Force", "SkipOsShutdown"]]),
@@ -36,38 +41,8 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let region = cloud.region(call.region)?;
     let instances = by_ids(region, &params.texts("InstanceId"))?;
-    let fields: &[Field<Located<'_, Instance>>] = &[
-        ("instance-id", |it| vec![it.item.id.clone()]),
-        ("reservation-id", |it| vec![it.item.reservation_id.clone()]),
-        ("instance-state-name", |it| vec![it.item.state.name().to_owned()]),
-        ("instance-state-code", |it| vec![it.item.state.code().to_string()]),
-        ("instance-type", |it| vec![it.item.instance_type.clone()]),
-        ("image-id", |it| vec![it.item.image_id.clone()]),
-        ("key-name", |it| it.item.key_name.iter().cloned().collect()),
-        ("client-token", |it| it.item.client_token.iter().cloned().collect()),
-        ("vpc-id", |it| vec![it.item.vpc_id.clone()]),
-        ("subnet-id", |it| vec![it.item.subnet_id.clone()]),
-        ("availability-zone", |it| vec![it.item.zone.clone()]),
-        ("private-ip-address", |it| vec![it.region.private_address(it.item.address).to_string()]),
-        ("ip-address", public),
-        ("dns-name", |it| {
-            let public = it.region.public_address_of(it.item);
-            public.and_then(|address| it.region.public_name(&it.item.vpc_id, address)).into_iter().collect()
-        }),
-        ("private-dns-name", |it| vec![it.region.private_name(it.region.private_address(it.item.address))]),
-        ("instance.group-id", |it| it.item.security_groups.clone()),
-        ("network-interface.group-id", |it| it.item.security_groups.clone()),
-        ("network-interface.network-interface-id", |it| vec![it.item.network_interface_id.clone()]),
-        ("iam-instance-profile.arn", |it| it.item.instance_profile.iter().map(|profile| profile.arn.clone()).collect()),
-        ("iam-instance-profile.name", |it| {
-            it.item.instance_profile.iter().map(|profile| profile.name.clone()).collect()
-        }),
-        ("architecture", |_| vec!["x86_64".to_owned()]),
-        ("owner-id", |_| vec![ACCOUNT.to_owned()]),
-        ("launch-time", |it| vec![it.item.launch_time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)]),
-    ];
     let instances: Vec<_> = instances.into_iter().map(|item| Located { region, item }).collect();
-    let instances = Filters::parse(params)?.apply(instances.iter(), fields, |it| &it.item.tags)?;
+    let instances = Filters::parse(params)?.apply(instances.iter(), &instance_filter::fields(), |it| &it.item.tags)?;
     let page = Page::of(instances, params, |it| &it.item.id)?;
     let mut reservations: BTreeMap<&str, Vec<&Instance>> = BTreeMap::new();
     for Located { item: instance, .. } in page.items {
@@ -76,10 +51,6 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(Node::new()
         .list("reservationSet", reservations.into_values().map(|instances| render_reservation(region, &instances)))
         .maybe("nextToken", page.next))
-}
-
-fn public(it: &Located<'_, Instance>) -> Vec<String> {
-    it.region.public_address_of(it.item).map(|address| address.to_string()).into_iter().collect()
 }
 
 fn describe_status(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
@@ -95,14 +66,27 @@ fn describe_status(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         ("availability-zone", |instance| vec![instance.zone.clone()]),
         ("instance-status.status", |instance| vec![check(instance).to_owned()]),
         ("system-status.status", |instance| vec![check(instance).to_owned()]),
+        ("attached-ebs-status.status", |instance| vec![check(instance).to_owned()]),
+        ("availability-zone-id", |instance| vec![zone_id(&instance.zone)]),
+        ("instance-status.reachability", |instance| vec![reachability(instance).to_owned()]),
+        ("system-status.reachability", |instance| vec![reachability(instance).to_owned()]),
+        ("operator.managed", |_| vec!["false".to_owned()]),
+        ("application-status.status", never),
+        ("event.code", never),
+        ("event.description", never),
+        ("event.instance-event-id", never),
+        ("event.not-after", never),
+        ("event.not-before", never),
+        ("event.not-before-deadline", never),
+        ("operator.principal", never),
     ];
     let instances = Filters::parse(params)?.apply(instances.into_iter(), fields, |instance| &instance.tags)?;
     let page = Page::of(instances, params, |instance| &instance.id)?;
     let nodes = page.items.into_iter().map(|instance| {
         let status = Node::new().with("status", check(instance));
-        let reachability = if instance.runtime.impaired { "failed" } else { "passed" };
         let status = if instance.state == InstanceState::Running {
-            status.list("details", [Node::new().with("name", "reachability").with("status", reachability)])
+            let details = Node::new().with("name", "reachability").with("status", reachability(instance));
+            status.list("details", [details])
         } else {
             status
         };
@@ -121,6 +105,14 @@ fn check(instance: &Instance) -> &'static str {
     match instance.state {
         InstanceState::Running if instance.runtime.impaired => "impaired",
         InstanceState::Running => "ok",
+        _ => "not-applicable",
+    }
+}
+
+fn reachability(instance: &Instance) -> &'static str {
+    match instance.state {
+        InstanceState::Running if instance.runtime.impaired => "failed",
+        InstanceState::Running => "passed",
         _ => "not-applicable",
     }
 }
@@ -285,7 +277,7 @@ fn render_state(state: InstanceState) -> Node {
     Node::new().with("code", state.code()).with("name", state.name())
 }
 
-fn render(region: &Region, instance: &Instance) -> Node {
+pub(super) fn render(region: &Region, instance: &Instance) -> Node {
     // The address of a terminated instance is released.
     let has_address = instance.state != InstanceState::Terminated;
     let private = has_address.then(|| region.private_address(instance.address));

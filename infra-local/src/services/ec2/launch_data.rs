@@ -24,6 +24,7 @@ macro_rules! names {
             concat!($prefix, "MetadataOptions.HttpEndpoint"),
             concat!($prefix, "MetadataOptions.HttpPutResponseHopLimit"),
             concat!($prefix, "MetadataOptions.InstanceMetadataTags"),
+            concat!($prefix, "MetadataOptions.HttpProtocolIpv6"),
             concat!($prefix, "BlockDeviceMapping.N.DeviceName"),
             concat!($prefix, "BlockDeviceMapping.N.Ebs.VolumeSize"),
             concat!($prefix, "BlockDeviceMapping.N.Ebs.VolumeType"),
@@ -41,6 +42,9 @@ macro_rules! names {
             concat!($prefix, "NetworkInterface.N.NetworkInterfaceId"),
             concat!($prefix, "NetworkInterface.N.SubnetId"),
             concat!($prefix, "NetworkInterface.N.PrivateIpAddress"),
+            concat!($prefix, "NetworkInterface.N.Description"),
+            concat!($prefix, "NetworkInterface.N.InterfaceType"),
+            concat!($prefix, "NetworkInterface.N.NetworkCardIndex"),
             concat!($prefix, "DisableApiTermination"),
             concat!($prefix, "InstanceInitiatedShutdownBehavior"),
             concat!($prefix, "Monitoring.Enabled"),
@@ -69,6 +73,7 @@ pub(super) const IN_TEMPLATE: &[&str] = names!("LaunchTemplateData.");
 /// Parameters that are accepted only with these values, because some clients send them with every launch.
 const GIVEN: &[(&str, &str)] = &[
     ("HibernationOptions.Configured", "false"),
+    ("MetadataOptions.HttpProtocolIpv6", "disabled"),
     ("EnclaveOptions.Enabled", "false"),
     ("Placement.Tenancy", "default"),
     ("MaintenanceOptions.AutoRecovery", "default"),
@@ -161,7 +166,14 @@ fn network_interface(params: &Params) -> Outcome<Option<NetworkInterface>> {
             "An instance of the local cloud has one network interface, with device index 0: leave out the others, or use AWS",
         ));
     }
+    for (name, only) in [("InterfaceType", "interface"), ("NetworkCardIndex", "0")] {
+        if let Some(other) = interface.optional(name).filter(|given| *given != only) {
+            let message = format!("Network interfaces of the local cloud have the {name} '{only}', not '{other}'");
+            return Err(ApiError::new("UnsupportedParameter", message));
+        }
+    }
     Ok(Some(NetworkInterface {
+        description: interface.optional("Description").map(str::to_owned),
         id: interface.optional("NetworkInterfaceId").map(str::to_owned),
         associate_public_ip: interface.parsed("AssociatePublicIpAddress")?,
         delete_on_termination: interface.parsed("DeleteOnTermination")?,
@@ -212,6 +224,7 @@ pub(super) fn render(data: &LaunchData) -> Node {
             .with("deviceIndex", 0)
             .maybe("associatePublicIpAddress", interface.associate_public_ip)
             .maybe("deleteOnTermination", interface.delete_on_termination)
+            .maybe("description", interface.description.as_ref())
             .maybe("networkInterfaceId", interface.id.as_ref())
             .list("groupSet", &interface.security_group_ids)
             .maybe("subnetId", interface.subnet_id.as_ref())
@@ -244,7 +257,7 @@ pub(super) fn render(data: &LaunchData) -> Node {
         .maybe("metadataOptions", metadata)
 }
 
-fn render_device(device: &BlockDevice) -> Node {
+pub(super) fn render_device(device: &BlockDevice) -> Node {
     let ebs = Node::new()
         .maybe("volumeSize", device.size_gib)
         .maybe("volumeType", device.volume_type.as_ref())

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::client_token::{earlier_result, remember};
-use super::{Ec2Operation, TAG_SPECIFICATIONS, launch_data, resource, select, tags_for};
+use super::{Ec2Operation, TAG_SPECIFICATIONS, launch_data, never, resource, select, tags_for};
 use crate::domain::ec2::launch_template::{lookup, template, unknown_id, unknown_name, version};
 use crate::model::Cloud;
 use crate::model::ec2::launch_template::{LaunchData, LaunchTemplate, TemplateVersion};
@@ -41,7 +41,7 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
     Operation::reads(
         "DescribeLaunchTemplateVersions",
         describe_versions,
-        &[TEMPLATE, &["LaunchTemplateVersion.N", "MinVersion", "MaxVersion", "ResolveAlias"], PAGES],
+        &[TEMPLATE, &["LaunchTemplateVersion.N", "MinVersion", "MaxVersion", "ResolveAlias"], FILTERS, PAGES],
     )
     .on_any(),
 ];
@@ -199,12 +199,44 @@ fn describe_versions(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     } else {
         wanted.iter().map(|text| version(template, Some(text))).collect::<Outcome<_>>()?
     };
+    let versions: Vec<Shown<'_>> = versions.into_iter().map(|found| Shown { template, found }).collect();
+    let fields: &[Field<Shown<'_>>] = &[
+        ("create-time", |it| it.texts("createTime")),
+        ("ebs-optimized", |it| it.texts("launchTemplateData.ebsOptimized")),
+        ("http-endpoint", |it| it.texts("launchTemplateData.metadataOptions.httpEndpoint")),
+        ("http-tokens", |it| it.texts("launchTemplateData.metadataOptions.httpTokens")),
+        ("iam-instance-profile", |it| it.texts("launchTemplateData.iamInstanceProfile.arn")),
+        ("image-id", |it| it.texts("launchTemplateData.imageId")),
+        ("instance-type", |it| it.texts("launchTemplateData.instanceType")),
+        ("is-default-version", |it| it.texts("defaultVersion")),
+        ("http-protocol-ipv4", never),
+        ("host-resource-group-arn", never),
+        ("kernel-id", never),
+        ("license-configuration-arn", never),
+        ("network-card-index", never),
+        ("ram-disk-id", never),
+    ];
+    let versions = Filters::parse(params)?.apply_untagged(versions.into_iter(), fields)?;
+    let versions = versions.into_iter().map(|it| it.found);
     // Newest first, as on AWS: the key is sorted that way.
-    let keyed = versions.into_iter().map(|found| (format!("{:020}", u64::MAX - found.0), found)).collect();
+    let keyed = versions.map(|found| (format!("{:020}", u64::MAX - found.0), found)).collect();
     let page = Page::of(keyed, params, |(key, _): &(String, _)| key)?;
     Ok(Node::new()
         .list("launchTemplateVersionSet", page.items.into_iter().map(|(_, found)| render_version(template, found)))
         .maybe("nextToken", page.next))
+}
+
+/// A version with its template, for filters.
+struct Shown<'a> {
+    template: &'a LaunchTemplate,
+    found: (u64, &'a TemplateVersion),
+}
+
+impl Shown<'_> {
+    /// Returns the texts at a path of the version's description.
+    fn texts(&self, path: &str) -> Vec<String> {
+        render_version(self.template, self.found).texts(path)
+    }
 }
 
 fn find<'a>(region: &'a Region, params: &Params) -> Outcome<&'a LaunchTemplate> {

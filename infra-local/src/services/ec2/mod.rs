@@ -11,6 +11,7 @@ mod flow_log;
 mod image;
 mod instance;
 mod instance_attribute;
+mod instance_filter;
 mod instance_metadata_options;
 mod instance_profile_association;
 pub(crate) mod instance_type;
@@ -20,6 +21,7 @@ mod key_material;
 mod key_pair;
 mod launch_data;
 pub(crate) mod launch_template;
+mod launch_template_data;
 mod monitoring;
 mod nat_gateway;
 mod network_acl;
@@ -37,6 +39,7 @@ mod route_table;
 mod rsa_key;
 mod run_instances;
 mod security_group;
+mod security_group_reference;
 mod security_group_rule;
 mod snapshot;
 mod snapshot_attribute;
@@ -85,6 +88,7 @@ pub(crate) const OPERATIONS: &[&[Ec2Operation]] = &[
     key_pair::OPERATIONS,
     run_instances::OPERATIONS,
     launch_template::OPERATIONS,
+    launch_template_data::OPERATIONS,
     monitoring::OPERATIONS,
     nat_gateway::OPERATIONS,
     network_acl::OPERATIONS,
@@ -97,6 +101,7 @@ pub(crate) const OPERATIONS: &[&[Ec2Operation]] = &[
     route::OPERATIONS,
     route_table::OPERATIONS,
     security_group::OPERATIONS,
+    security_group_reference::OPERATIONS,
     security_group_rule::OPERATIONS,
     snapshot::OPERATIONS,
     snapshot_attribute::OPERATIONS,
@@ -152,6 +157,11 @@ fn check_id<'a>(id: &'a str, prefix: &str, code: &'static str) -> Outcome<&'a st
 /// Returns a time as filters compare it.
 fn time(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// The values of a filter about a property that no resource of the local cloud has: it accepts none.
+fn never<T>(_: &T) -> Vec<String> {
+    Vec::new()
 }
 
 /// A resource with its region, for filters that need the region.

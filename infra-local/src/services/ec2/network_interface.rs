@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::Ec2Operation;
+use super::{Ec2Operation, never};
 use crate::domain::ec2::network_interface::{self, NetworkInterface, Owner};
 use crate::domain::ec2::unknown_network_interface;
 use crate::model::Cloud;
@@ -16,7 +16,10 @@ use crate::wire::filter::Field;
 use crate::wire::{FILTERS, Filters, Node, Outcome, PAGES, Page, Params};
 
 pub(super) const OPERATIONS: &[Ec2Operation] =
-    &[Operation::reads("DescribeNetworkInterfaces", describe, &[&["NetworkInterfaceId.N"], FILTERS, PAGES]).on_any()];
+    &[Operation::reads("DescribeNetworkInterfaces", describe, &[&["NetworkInterfaceId.N"], FILTERS, PAGES])
+        .on_any()
+        // Interfaces that services manage are always described.
+        .ignoring(&[&["IncludeManagedResources"]])];
 
 struct Shown<'a> {
     region: &'a Region,
@@ -67,6 +70,20 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         ("requester-managed", |it| vec![it.is_managed().to_string()]),
         ("status", |it| vec![if it.is_attached() { "in-use" } else { "available" }.to_owned()]),
         ("source-dest-check", |it| vec![it.source_dest_check().to_string()]),
+        ("association.allocation-id", |it| it.render().texts("association.allocationId")),
+        ("association.association-id", |it| it.render().texts("association.associationId")),
+        ("association.ip-owner-id", |it| it.render().texts("association.ipOwnerId")),
+        ("addresses.association.owner-id", |it| it.render().texts("privateIpAddressesSet.association.ipOwnerId")),
+        ("addresses.association.public-ip", |it| it.render().texts("privateIpAddressesSet.association.publicIp")),
+        ("addresses.primary", |it| it.render().texts("privateIpAddressesSet.primary")),
+        ("attachment.attach-time", |it| it.render().texts("attachment.attachTime")),
+        ("attachment.instance-owner-id", |it| it.render().texts("attachment.instanceOwnerId")),
+        ("availability-zone-id", |it| vec![zone_id(&it.interface.subnet.zone)]),
+        ("ipv6-addresses.ipv6-address", never),
+        ("mac-address", |it| it.render().texts("macAddress")),
+        ("operator.managed", |_| vec!["false".to_owned()]),
+        ("operator.principal", never),
+        ("requester-id", |it| it.render().texts("requesterId")),
     ];
     let wanted = all.iter().filter(|it| ids.is_empty() || ids.contains(&it.interface.id));
     let found = Filters::parse(params)?.apply(wanted, fields, |interface| &interface.tags)?;

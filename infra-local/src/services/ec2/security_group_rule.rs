@@ -23,7 +23,7 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
     Operation::writes(
         "AuthorizeSecurityGroupEgress",
         authorize_egress,
-        &[&["GroupId"], PERMISSIONS, TAG_SPECIFICATIONS],
+        &[&["GroupId"], PERMISSIONS, SIMPLE, TAG_SPECIFICATIONS],
     )
     .on(&[resource::SECURITY_GROUP]),
     Operation::writes(
@@ -35,16 +35,28 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
     Operation::writes(
         "RevokeSecurityGroupEgress",
         revoke_egress,
-        &[&["GroupId"], PERMISSIONS, &["SecurityGroupRuleId.N"]],
+        &[&["GroupId"], PERMISSIONS, SIMPLE, &["SecurityGroupRuleId.N"]],
     )
     .on(&[resource::SECURITY_GROUP]),
     Operation::writes("ModifySecurityGroupRules", modify, &[&["GroupId"], UPDATES])
         .on(&[resource::SECURITY_GROUP, resource::MODIFIED_RULES]),
-    Operation::writes("UpdateSecurityGroupRuleDescriptionsIngress", describe_ingress_rules, &[GROUP, PERMISSIONS])
-        .on(&[resource::SECURITY_GROUP]),
-    Operation::writes("UpdateSecurityGroupRuleDescriptionsEgress", describe_egress_rules, &[GROUP, PERMISSIONS])
-        .on(&[resource::SECURITY_GROUP]),
+    Operation::writes(
+        "UpdateSecurityGroupRuleDescriptionsIngress",
+        describe_ingress_rules,
+        &[GROUP, PERMISSIONS, DESCRIPTIONS],
+    )
+    .on(&[resource::SECURITY_GROUP]),
+    Operation::writes(
+        "UpdateSecurityGroupRuleDescriptionsEgress",
+        describe_egress_rules,
+        &[GROUP, PERMISSIONS, DESCRIPTIONS],
+    )
+    .on(&[resource::SECURITY_GROUP]),
 ];
+
+/// Descriptions of rules by their ids.
+const DESCRIPTIONS: &[&str] =
+    &["SecurityGroupRuleDescription.N.SecurityGroupRuleId", "SecurityGroupRuleDescription.N.Description"];
 
 const GROUP: &[&str] = &["GroupId", "GroupName"];
 
@@ -212,6 +224,20 @@ fn describe_egress_rules(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<
 fn set_descriptions(cloud: &mut Cloud, call: &Call<'_, Params>, egress: bool) -> Outcome<Node> {
     let region = cloud.region_mut(call.region)?;
     let group_id = find(region, &call.input)?.id.clone();
+    let described = call.input.structures("SecurityGroupRuleDescription");
+    if !described.is_empty() {
+        let group = find_mut(region, &group_id)?;
+        for entry in &described {
+            let id = entry.required("SecurityGroupRuleId")?;
+            let rule = group.rules.get_mut(id).filter(|rule| rule.egress == egress);
+            let rule = rule.ok_or_else(|| {
+                let message = format!("The security group rule ID '{id}' does not exist");
+                ApiError::new("InvalidSecurityGroupRuleId.NotFound", message)
+            })?;
+            rule.description = entry.optional("Description").filter(|text| !text.is_empty()).map(str::to_owned);
+        }
+        return Ok(Node::success());
+    }
     let rules = permission::parse(region, &group_id, &call.input, egress)?;
     let group = find_mut(region, &group_id)?;
     for rule in rules {

@@ -201,7 +201,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region_mut(call.region)?;
     let id = call.input.required("SnapshotId")?;
     find(region, id)?;
-    if let Some(image) = region.ec2.images.values().find(|image| image.snapshot_id == id) {
+    if let Some(image) = region.ec2.images.values().find(|image| image.snapshots().any(|own| own == id)) {
         let message = format!("The snapshot {id} is currently in use by {}", image.id);
         return Err(ApiError::new("InvalidSnapshot.InUse", message));
     }
@@ -217,7 +217,7 @@ pub(super) fn find<'a>(region: &'a Region, id: &str) -> Outcome<&'a Snapshot> {
 
 /// Returns the state and the progress of a snapshot, which are those of its image.
 fn progress(region: &Region, snapshot: &Snapshot) -> (&'static str, &'static str) {
-    let image = region.ec2.images.values().find(|image| image.snapshot_id == snapshot.id);
+    let image = region.ec2.images.values().find(|image| image.snapshots().any(|own| *own == snapshot.id));
     match image.map(|image| image.state) {
         Some(ImageState::Pending) => ("pending", "0%"),
         Some(ImageState::Failed) => ("error", "0%"),

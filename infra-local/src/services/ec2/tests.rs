@@ -1,6 +1,7 @@
 //! Tests of several kinds of resources together.
 #![allow(clippy::unwrap_used)]
 
+mod instance;
 mod key_pair;
 mod network;
 mod volume;

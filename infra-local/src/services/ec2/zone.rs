@@ -1,6 +1,6 @@
 //! Regions, availability zones, and attributes of the account.
 
-use super::Ec2Operation;
+use super::{Ec2Operation, never};
 use crate::model::Cloud;
 use crate::model::{REGIONS, check_region, zone_id};
 use crate::services::{Call, Operation};
@@ -62,6 +62,10 @@ fn describe_zones(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         ("group-name", |zone| vec![zone[..zone.len() - 1].to_owned()]),
         ("zone-type", |_| vec!["availability-zone".to_owned()]),
         ("opt-in-status", |_| vec!["opt-in-not-required".to_owned()]),
+        ("group-long-name", |zone| vec![zone[..zone.len() - 1].to_owned()]),
+        ("message", never),
+        ("parent-zone-id", never),
+        ("parent-zone-name", never),
         ("state", |_| vec!["available".to_owned()]),
     ];
     let wanted = all

@@ -186,3 +186,48 @@ fn placement_groups_with_instances_are_kept() {
     plane.ec2("TerminateInstances", &format!("InstanceId.1={}", element(&run, "instanceId")));
     plane.ec2("DeletePlacementGroup", "GroupName=g");
 }
+
+#[test]
+fn endpoints_have_routes_or_interfaces() {
+    let mut plane = ControlPlane::new();
+    let vpc = element(&plane.ec2("DescribeVpcs", ""), "vpcId").to_owned();
+    let table = element(&plane.ec2("DescribeRouteTables", ""), "routeTableId").to_owned();
+    let of = |service: &str| format!("VpcId={vpc}&ServiceName=com.amazonaws.us-east-1.{service}");
+    let gateway = format!("{}&RouteTableId.1={table}", of("s3"));
+    let created = plane.ec2("CreateVpcEndpoint", &gateway);
+    let id = element(&created, "vpcEndpointId").to_owned();
+    let tables = plane.ec2("DescribeRouteTables", &format!("RouteTableId.1={table}"));
+    assert!(tables.contains(&format!("<gatewayId>{id}</gatewayId>")), "{tables}");
+    let again = plane.ec2_error("CreateVpcEndpoint", &gateway);
+    assert!(again.starts_with("RouteAlreadyExists: "), "{again}");
+    let unknown = plane.ec2_error("CreateVpcEndpoint", &of("nothing"));
+    let message = "The Vpc Endpoint Service 'com.amazonaws.us-east-1.nothing' does not exist";
+    assert_eq!(unknown, format!("InvalidServiceName: {message}"));
+    let subnet = element(&plane.ec2("DescribeSubnets", ""), "subnetId").to_owned();
+    let group = element(&plane.ec2("DescribeSecurityGroups", ""), "groupId").to_owned();
+    let interface = format!("{}&VpcEndpointType=Interface&SubnetId.1={subnet}&SecurityGroupId.1={group}", of("ssm"));
+    let created = plane.ec2("CreateVpcEndpoint", &interface);
+    let id = element(&created, "vpcEndpointId").to_owned();
+    let found = plane.ec2("DescribeNetworkInterfaces", "Filter.1.Name=interface-type&Filter.1.Value.1=vpc_endpoint");
+    assert_eq!(element(&found, "description"), format!("VPC Endpoint Interface {id}"));
+    assert!(plane.ec2_error("DeleteSubnet", &format!("SubnetId={subnet}")).starts_with("DependencyViolation: "));
+    plane.ec2("ModifyVpcEndpoint", &format!("VpcEndpointId={id}&RemoveSubnetId.1={subnet}"));
+    plane.ec2("DeleteSubnet", &format!("SubnetId={subnet}"));
+    let deleted = plane.ec2("DeleteVpcEndpoints", &format!("VpcEndpointId.1={id}&VpcEndpointId.2=vpce-00000000"));
+    assert_eq!(element(&deleted, "resourceId"), "vpce-00000000");
+    let services = plane.ec2("DescribeVpcEndpointServices", "Filter.1.Name=service-type&Filter.1.Value.1=Gateway");
+    assert_eq!(services.matches("<serviceId>").count(), 2, "{services}");
+}
+
+#[test]
+fn elastic_addresses_are_named_by_themselves() {
+    let mut plane = ControlPlane::new();
+    let ip = element(&plane.ec2("AllocateAddress", "Domain=vpc"), "publicIp").to_owned();
+    let unused = plane.ec2_error("DisassociateAddress", &format!("PublicIp={ip}"));
+    assert!(unused.starts_with("InvalidAssociationID.NotFound: "), "{unused}");
+    let both = plane.ec2_error("ReleaseAddress", &format!("PublicIp={ip}&AllocationId=eipalloc-00000000"));
+    assert!(both.starts_with("InvalidParameterCombination: "), "{both}");
+    plane.ec2("ReleaseAddress", &format!("PublicIp={ip}"));
+    let gone = plane.ec2_error("ReleaseAddress", &format!("PublicIp={ip}"));
+    assert_eq!(gone, format!("InvalidAddress.NotFound: Address '{ip}' not found."));
+}
