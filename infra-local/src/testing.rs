@@ -163,7 +163,7 @@ fn redacted(text: &str) -> String {
         (r"\b[0-9a-f]{16}\b", "[id]"),
         (r"\b[a-z]{2}-[a-z]+-\d[a-z]\b", "[zone]"),
         (r"\b\d+\.\d+(\.\d+)?\b", "[version]"),
-        (r"postgres(ql)?\d+", "postgres$1[major]"),
+        (r"postgres(ql|-)?\d+", "postgres$1[major]"),
     ];
     rules.iter().fold(text.to_owned(), |text, (pattern, redaction)| {
         regex_lite::Regex::new(pattern).unwrap().replace_all(&text, *redaction).into_owned()

@@ -1,4 +1,4 @@
-//! Imported certificates.
+//! Certificates, imported or issued on request.
 
 use std::collections::BTreeMap;
 
@@ -13,9 +13,11 @@ use super::Tags;
 pub(crate) struct Acm {
     /// By ARN.
     pub(crate) certificates: BTreeMap<String, Certificate>,
+    /// Authority of the certificates that are issued on request; created with the first one.
+    pub(crate) authority: Option<Authority>,
 }
 
-super::changes::record_by_field!(Acm { whole: [], maps: [certificates], parts: [], children: [], apart: [] });
+super::changes::record_by_field!(Acm { whole: [authority], maps: [certificates], parts: [], children: [], apart: [] });
 
 /// A certificate with its private key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,8 +30,35 @@ pub(crate) struct Certificate {
     /// PEM. The state's file is readable only by its owner.
     pub(crate) private_key: String,
     pub(crate) facts: Facts,
+    /// Time of its import, or of its issue.
     pub(crate) imported: DateTime<Utc>,
+    /// The request for a certificate that was issued; `None` for an imported one.
+    #[serde(default)]
+    pub(crate) requested: Option<Requested>,
     pub(crate) tags: Tags,
+}
+
+/// Authority of a region: its certificate and its private key, both in PEM.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Authority {
+    pub(crate) certificate: String,
+    pub(crate) private_key: String,
+}
+
+/// A request for a certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Requested {
+    /// `DNS` or `EMAIL`.
+    pub(crate) method: String,
+    pub(crate) idempotency_token: Option<String>,
+    /// Domains that receive the validation emails, by the domain of the certificate.
+    pub(crate) validation_domains: BTreeMap<String, String>,
+    /// `ENABLED` or `DISABLED`.
+    pub(crate) transparency: String,
+    /// `ENABLED` or `DISABLED`.
+    pub(crate) export: String,
+    /// Service that manages the certificate.
+    pub(crate) managed_by: Option<String>,
 }
 
 /// Content of a certificate, in Certificate Manager's terms.

@@ -31,6 +31,11 @@ pub(crate) struct Group {
     pub(crate) arn: String,
     pub(crate) created: DateTime<Utc>,
     pub(crate) template: TemplateReference,
+    /// Overrides of the template's instance type.
+    #[serde(default)]
+    pub(crate) mixed: Option<MixedInstances>,
+    #[serde(default)]
+    pub(crate) extras: Extras,
     pub(crate) min: u32,
     pub(crate) max: u32,
     pub(crate) desired: u32,
@@ -79,6 +84,52 @@ pub(crate) struct Group {
     pub(crate) failures: u32,
     /// Earliest time of the next launch.
     pub(crate) next_launch: Option<DateTime<Utc>>,
+}
+
+/// Mixed instances policy of a group.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct MixedInstances {
+    /// Instance types by priority. Without any, the template decides.
+    pub(crate) instance_types: Vec<String>,
+    pub(crate) base_capacity: u32,
+    /// Settings of Spot Instances, which are never requested.
+    pub(crate) spot_strategy: Option<String>,
+    pub(crate) spot_pools: Option<u32>,
+    pub(crate) spot_price: Option<String>,
+}
+
+/// Further settings of a group.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Extras {
+    pub(crate) context: Option<String>,
+    /// ARN of the role of Auto Scaling; AWS's service-linked role if there is none.
+    pub(crate) role: Option<String>,
+    pub(crate) deletion_protection: DeletionProtection,
+    /// Minimum and maximum percentage of healthy instances: the defaults of instance refreshes.
+    pub(crate) maintenance: Option<(u32, u32)>,
+}
+
+/// Protection of a group from its deletion.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum DeletionProtection {
+    #[default]
+    None,
+    PreventForceDeletion,
+    PreventAllDeletion,
+}
+
+impl DeletionProtection {
+    /// Returns the name in AWS's API.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::PreventForceDeletion => "prevent-force-deletion",
+            Self::PreventAllDeletion => "prevent-all-deletion",
+        }
+    }
 }
 
 /// A tag of a group.

@@ -27,6 +27,39 @@ pub(crate) struct LogGroup {
     pub(crate) tags: Tags,
     /// By name.
     pub(crate) streams: BTreeMap<String, LogStream>,
+    /// By name.
+    #[serde(default)]
+    pub(crate) metric_filters: BTreeMap<String, MetricFilter>,
+    /// By name.
+    #[serde(default)]
+    pub(crate) subscription_filters: BTreeMap<String, SubscriptionFilter>,
+}
+
+/// A metric of the events that match a pattern.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct MetricFilter {
+    pub(crate) name: String,
+    pub(crate) pattern: String,
+    pub(crate) namespace: String,
+    pub(crate) metric: String,
+    /// Value of a matching event, as it was given.
+    pub(crate) value: String,
+    /// Value of a minute with events of which none matches.
+    pub(crate) default: Option<f64>,
+    pub(crate) unit: Option<String>,
+    pub(crate) created: DateTime<Utc>,
+}
+
+/// A destination of the events that match a pattern. It is recorded; the local cloud has no destinations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SubscriptionFilter {
+    pub(crate) name: String,
+    pub(crate) pattern: String,
+    pub(crate) destination: String,
+    pub(crate) role: Option<String>,
+    /// `Random` or `ByLogStream`.
+    pub(crate) distribution: String,
+    pub(crate) created: DateTime<Utc>,
 }
 
 /// A sequence of events.

@@ -2,7 +2,7 @@
 
 pub(crate) mod class;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use chrono::{DateTime, Utc};
@@ -20,6 +20,7 @@ pub(crate) struct Rds {
     pub(crate) cluster_parameter_groups: BTreeMap<String, ParameterGroup>,
     pub(crate) instances: BTreeMap<String, DbInstance>,
     pub(crate) clusters: BTreeMap<String, DbCluster>,
+    pub(crate) option_groups: BTreeMap<String, OptionGroup>,
     pub(crate) snapshots: BTreeMap<String, Snapshot>,
     pub(crate) cluster_snapshots: BTreeMap<String, Snapshot>,
 }
@@ -32,6 +33,7 @@ super::changes::record_by_field!(Rds {
         cluster_parameter_groups,
         instances,
         clusters,
+        option_groups,
         snapshots,
         cluster_snapshots
     ],
@@ -47,6 +49,38 @@ pub(crate) struct SubnetGroup {
     pub(crate) vpc_id: String,
     pub(crate) subnets: Vec<String>,
     pub(crate) tags: Tags,
+}
+
+/// A group of options. PostgreSQL has none, so a group has only a name and an engine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct OptionGroup {
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) engine: String,
+    pub(crate) major_version: String,
+    pub(crate) tags: Tags,
+}
+
+/// Features of instances and clusters that are recorded and described only.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Features {
+    /// Types of logs that AWS exports to CloudWatch Logs.
+    pub(crate) log_exports: BTreeSet<String>,
+    /// Interval of Enhanced Monitoring in seconds; 0 for none.
+    pub(crate) monitoring_interval: u32,
+    pub(crate) monitoring_role: Option<String>,
+    pub(crate) performance_insights: bool,
+    pub(crate) insights_key: Option<String>,
+    pub(crate) insights_days: Option<u32>,
+    /// `standard` or `advanced`.
+    pub(crate) insights_mode: Option<String>,
+    /// Key of the storage's encryption.
+    pub(crate) key: Option<String>,
+    pub(crate) certificate: Option<String>,
+    pub(crate) lifecycle_support: Option<String>,
+    /// The engine's default group if there is none.
+    pub(crate) option_group: Option<String>,
 }
 
 /// Parameters of instances, or of clusters.
@@ -169,6 +203,8 @@ pub(crate) struct DbInstance {
     pub(crate) copy_tags_to_snapshot: bool,
     pub(crate) deletion_protection: bool,
     pub(crate) public: bool,
+    #[serde(default)]
+    pub(crate) features: Features,
     pub(crate) seed: Seed,
     pub(crate) pending: Pending,
     pub(crate) created: DateTime<Utc>,
@@ -235,6 +271,8 @@ pub(crate) struct DbCluster {
     pub(crate) deletion_protection: bool,
     pub(crate) encrypted: bool,
     pub(crate) storage_kind: String,
+    #[serde(default)]
+    pub(crate) features: Features,
     pub(crate) seed: Seed,
     /// The writer.
     pub(crate) writer: Option<String>,
@@ -267,6 +305,12 @@ pub(crate) struct Snapshot {
     pub(crate) storage: Storage,
     pub(crate) source_created: DateTime<Utc>,
     pub(crate) created: DateTime<Utc>,
+    /// Accounts that may restore it, or `all`.
+    #[serde(default)]
+    pub(crate) shared_with: BTreeSet<String>,
+    /// ARN of the snapshot of which this is a copy. Both share one directory.
+    #[serde(default)]
+    pub(crate) copy_of: Option<String>,
     pub(crate) tags: Tags,
 }
 

@@ -71,7 +71,7 @@ impl Found {
             private_addresses: _,
             ec2,
             elbv2,
-            acm: Acm { certificates },
+            acm: Acm { certificates, authority: _ },
             autoscaling: AutoScaling { groups },
             rds,
             ssm: Ssm { parameters },
@@ -177,6 +177,7 @@ impl Found {
             clusters,
             snapshots,
             cluster_snapshots,
+            option_groups,
         } = rds;
         self.add(place, "database_subnet_groups", subnet_groups.keys());
         self.add(place, "database_parameter_groups", parameter_groups.keys());
@@ -185,5 +186,6 @@ impl Found {
         self.add(place, "database_clusters", clusters.keys());
         self.add(place, "database_snapshots", snapshots.keys());
         self.add(place, "database_cluster_snapshots", cluster_snapshots.keys());
+        self.add(place, "database_option_groups", option_groups.keys());
     }
 }

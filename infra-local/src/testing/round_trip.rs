@@ -15,7 +15,7 @@ use crate::wire::query::pattern_of;
 use crate::wire::{Node, Params};
 
 /// A request, and the requests whose responses contain its values. `{name}` stands for a variable.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub(crate) struct Trip {
     pub(crate) operation: &'static str,
     /// A form, or JSON.
@@ -26,6 +26,13 @@ pub(crate) struct Trip {
     pub(crate) reads: &'static [(&'static str, &'static str)],
     /// Parameters that responses return under another name.
     pub(crate) renamed: &'static [(&'static str, &'static str)],
+    /// Changes the state before the request, as the runtime does after a while.
+    pub(crate) prepare: Option<fn(&mut ControlPlane)>,
+}
+
+impl Trip {
+    pub(crate) const EMPTY: Trip =
+        Trip { operation: "", request: "", keep: &[], reads: &[], renamed: &[], prepare: None };
 }
 
 /// Parameters of an operation that no response contains, or `*` for all of them, and the reason.
@@ -52,6 +59,9 @@ pub(crate) fn check_query(
 ) {
     let mut coverage = Coverage { write_only, found: BTreeSet::new(), problems: Vec::new() };
     for trip in trips {
+        if let Some(prepare) = trip.prepare {
+            prepare(plane);
+        }
         let form = filled(trip.request, &variables);
         let answer = plane.query(tables, trip.operation, &form);
         let answer = answer.unwrap_or_else(|error| panic!("{} {form}: {error}", trip.operation));
@@ -87,6 +97,9 @@ pub(crate) fn check_values(
 ) {
     let mut coverage = Coverage { write_only, found: BTreeSet::new(), problems: Vec::new() };
     for trip in trips {
+        if let Some(prepare) = trip.prepare {
+            prepare(plane);
+        }
         let json = |text: &str, variables: &Variables| -> Value {
             let text = filled(text, variables);
             serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"))

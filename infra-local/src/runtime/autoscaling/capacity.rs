@@ -183,7 +183,12 @@ fn launch_in_best_subnet(
     let mut last = ApiError::new("ValidationError", "the group has no subnets");
     for subnet in subnets {
         let launch = Launch {
-            data: LaunchData { subnet_id: Some(subnet.clone()), instance_tags: tags.clone(), ..LaunchData::default() },
+            data: LaunchData {
+                subnet_id: Some(subnet.clone()),
+                instance_tags: tags.clone(),
+                instance_type: group.mixed.as_ref().and_then(|mixed| mixed.instance_types.first().cloned()),
+                ..LaunchData::default()
+            },
             template: Some(TemplateReference {
                 id: Some(template.id.clone()),
                 name: None,

@@ -197,6 +197,8 @@ fn group(region: &Region, desired: u32, now: DateTime<Utc>) -> Group {
         arn: "arn:g".to_owned(),
         created: now,
         template: reference(1),
+        mixed: None,
+        extras: crate::model::autoscaling::Extras::default(),
         min: 1,
         max: 6,
         desired,

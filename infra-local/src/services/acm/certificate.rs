@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::tag::{Tag, read_tags};
-use super::{AcmOperation, CERTIFICATE, Named, find, find_mut, in_use_by, input, material, not_found, validation};
+use super::{
+    AcmOperation, CERTIFICATE, Named, find, find_mut, in_use_by, input, material, not_found, request, validation,
+};
 use crate::model::Cloud;
 use crate::model::acm::Certificate;
 use crate::model::{ACCOUNT, Region};
@@ -51,6 +53,9 @@ fn import(cloud: &mut Cloud, call: &Call<'_, Value>, request: Import) -> Outcome
             ));
         }
         let known = find_mut(region, &arn)?;
+        if known.requested.is_some() {
+            return Err(validation("Only an imported certificate can be imported again, not one that was requested."));
+        }
         if known.facts.key_algorithm != facts.key_algorithm {
             return Err(validation(
                 "The new certificate must have a key of the same type and size as the one it takes the place of.",
@@ -63,7 +68,8 @@ fn import(cloud: &mut Cloud, call: &Call<'_, Value>, request: Import) -> Outcome
         return Err(ApiError::new("LimitExceededException", format!("A region has at most {MOST} certificates")));
     }
     let arn = format!("arn:aws:acm:{}:{ACCOUNT}:certificate/{}", call.region, Uuid::new_v4());
-    let certificate = Certificate { arn: arn.clone(), body, chain, private_key, facts, imported: call.now, tags };
+    let certificate =
+        Certificate { arn: arn.clone(), body, chain, private_key, facts, imported: call.now, requested: None, tags };
     region.acm.certificates.insert(arn.clone(), certificate);
     Ok(json!({"CertificateArn": arn}))
 }
@@ -119,7 +125,7 @@ fn render(certificate: &Certificate, region: &Region, now: DateTime<Utc>) -> Val
     let facts = &certificate.facts;
     let usages = facts.key_usages.iter().map(|name| json!({"Name": name}));
     let extended = facts.extended_key_usages.iter().map(|(name, oid)| json!({"Name": name, "OID": oid}));
-    json!({
+    let mut node = json!({
         "CertificateArn": certificate.arn,
         "DomainName": facts.domain,
         "SubjectAlternativeNames": facts.names,
@@ -127,17 +133,26 @@ fn render(certificate: &Certificate, region: &Region, now: DateTime<Utc>) -> Val
         "Subject": facts.subject,
         "Issuer": facts.issuer,
         "CreatedAt": moment(certificate.imported),
-        "ImportedAt": moment(certificate.imported),
         "Status": status(certificate, now),
         "NotBefore": moment(facts.not_before),
         "NotAfter": moment(facts.not_after),
         "KeyAlgorithm": facts.key_algorithm,
         "SignatureAlgorithm": facts.signature_algorithm,
         "InUseBy": in_use_by(region, &certificate.arn),
-        "Type": "IMPORTED",
+        "Type": kind(certificate),
         "KeyUsages": usages.collect::<Vec<_>>(),
         "ExtendedKeyUsages": extended.collect::<Vec<_>>(),
         "RenewalEligibility": "INELIGIBLE",
         "Options": {"CertificateTransparencyLoggingPreference": "DISABLED"},
-    })
+    });
+    match &certificate.requested {
+        Some(requested) => request::render(&mut node, certificate, requested),
+        None => node["ImportedAt"] = moment(certificate.imported),
+    }
+    node
+}
+
+/// Returns the type of a certificate.
+pub(super) fn kind(certificate: &Certificate) -> &'static str {
+    if certificate.requested.is_some() { "AMAZON_ISSUED" } else { "IMPORTED" }
 }

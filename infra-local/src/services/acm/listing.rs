@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::certificate::{moment, status};
+use super::certificate::{kind, moment, status};
 use super::{AcmOperation, in_use_by, input, validation};
 use crate::model::Cloud;
 use crate::model::Region;
@@ -105,13 +105,14 @@ impl List {
 fn summary(certificate: &Certificate, region: &Region, now: DateTime<Utc>) -> Value {
     let facts = &certificate.facts;
     let extended: Vec<&String> = facts.extended_key_usages.iter().map(|(name, _)| name).collect();
+    let time = if certificate.requested.is_some() { "IssuedAt" } else { "ImportedAt" };
     json!({
         "CertificateArn": certificate.arn,
         "DomainName": facts.domain,
         "SubjectAlternativeNameSummaries": facts.names.iter().take(SHOWN).collect::<Vec<_>>(),
         "HasAdditionalSubjectAlternativeNames": facts.names.len() > SHOWN,
         "Status": status(certificate, now),
-        "Type": "IMPORTED",
+        "Type": kind(certificate),
         "KeyAlgorithm": facts.key_algorithm,
         "KeyUsages": facts.key_usages,
         "ExtendedKeyUsages": extended,
@@ -120,6 +121,6 @@ fn summary(certificate: &Certificate, region: &Region, now: DateTime<Utc>) -> Va
         "NotBefore": moment(facts.not_before),
         "NotAfter": moment(facts.not_after),
         "CreatedAt": moment(certificate.imported),
-        "ImportedAt": moment(certificate.imported),
+        time: moment(certificate.imported),
     })
 }

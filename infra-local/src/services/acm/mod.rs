@@ -1,8 +1,11 @@
-//! AWS Certificate Manager: imported certificates.
+//! AWS Certificate Manager: imported certificates, and certificates that are issued on request.
 
 mod certificate;
 mod listing;
 mod material;
+mod request;
+#[cfg(test)]
+mod round_trip;
 mod tag;
 #[cfg(test)]
 mod tests;
@@ -21,7 +24,8 @@ use crate::wire::{ApiError, Outcome};
 type AcmOperation = Operation<Value, Value>;
 
 /// Certificate Manager's operations, by kind.
-pub(crate) const OPERATIONS: &[&[AcmOperation]] = &[certificate::OPERATIONS, listing::OPERATIONS, tag::OPERATIONS];
+pub(crate) const OPERATIONS: &[&[AcmOperation]] =
+    &[certificate::OPERATIONS, request::OPERATIONS, listing::OPERATIONS, tag::OPERATIONS];
 
 /// A request about one certificate.
 #[derive(Deserialize)]

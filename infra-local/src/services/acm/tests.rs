@@ -141,3 +141,43 @@ fn a_repeated_import_keeps_the_arn_and_tags_are_validated() {
     world.call("RemoveTagsFromCertificate", tag("team", "blue")).unwrap();
     assert_eq!(tags(&mut world)["Tags"], json!([]));
 }
+
+#[test]
+fn a_requested_certificate_is_issued_at_once() {
+    let mut world = World::new();
+    let request = json!({"DomainName": "shop.example.org", "SubjectAlternativeNames": ["*.shop.example.org"],
+                         "ValidationMethod": "DNS", "IdempotencyToken": "t"});
+    let arn = world.call("RequestCertificate", request.clone()).unwrap()["CertificateArn"].clone();
+    assert_eq!(world.call("RequestCertificate", request).unwrap()["CertificateArn"], arn, "the same token");
+    let shown = world.call("DescribeCertificate", json!({"CertificateArn": arn})).unwrap()["Certificate"].clone();
+    assert_eq!((&shown["Type"], &shown["Status"]), (&json!("AMAZON_ISSUED"), &json!("ISSUED")));
+    assert_eq!(shown["SubjectAlternativeNames"], json!(["shop.example.org", "*.shop.example.org"]));
+    let [one, wildcard] = [0, 1].map(|index| shown["DomainValidationOptions"][index].clone());
+    assert_eq!(one["ResourceRecord"], wildcard["ResourceRecord"], "a wildcard shares the record");
+    assert!(one["ResourceRecord"]["Name"].as_str().unwrap().ends_with(".shop.example.org."), "{one}");
+    assert_eq!(shown.get("ImportedAt"), None);
+
+    let found = world.call("GetCertificate", json!({"CertificateArn": arn})).unwrap();
+    let chain = |answer: &Value| answer["CertificateChain"].as_str().unwrap().to_owned();
+    let other =
+        world.call("RequestCertificate", json!({"DomainName": "b.example.org"})).unwrap()["CertificateArn"].clone();
+    assert_eq!(chain(&found), chain(&world.call("GetCertificate", json!({"CertificateArn": other})).unwrap()));
+    let by_email = world.call("DescribeCertificate", json!({"CertificateArn": other})).unwrap();
+    let emails = &by_email["Certificate"]["DomainValidationOptions"][0]["ValidationEmails"];
+    assert_eq!(emails[0], "admin@b.example.org");
+
+    let resend = json!({"CertificateArn": other, "Domain": "b.example.org", "ValidationDomain": "example.org"});
+    assert!(world.call("ResendValidationEmail", resend).unwrap_err().starts_with("InvalidStateException"));
+    for (bad, expected) in [
+        (json!({"DomainName": "nodots"}), "ValidationException"),
+        (json!({"DomainName": "a.example.org", "KeyAlgorithm": "RSA_2048"}), "ValidationException"),
+        (json!({"DomainName": "a.example.org", "ValidationMethod": "POST"}), "ValidationException"),
+        (
+            json!({"DomainName": "a.example.org",
+                   "DomainValidationOptions": [{"DomainName": "a.example.org", "ValidationDomain": "example.com"}]}),
+            "InvalidDomainValidationOptionsException",
+        ),
+    ] {
+        assert!(world.call("RequestCertificate", bad.clone()).unwrap_err().starts_with(expected), "{bad}");
+    }
+}

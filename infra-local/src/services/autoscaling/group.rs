@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
+use super::mixed::{self, MIXED};
 use super::parse::{self, SETTINGS};
 use super::{
-    FILTERS, Filter, NAME, PAGES, named, named_mut, page, parse_filters, render, required, resource, switch, tags,
-    validation,
+    FILTERS, Filter, NAME, PAGES, hook, named, named_mut, page, parse_filters, render, required, resource, switch,
+    tags, validation,
 };
 use crate::domain::autoscaling::alarms;
 use crate::model::Cloud;
-use crate::model::autoscaling::{Group, moment};
+use crate::model::autoscaling::{DeletionProtection, Extras, Group, moment};
 use crate::model::ec2::launch_template::TemplateReference;
 use crate::model::{ACCOUNT, Region};
 use crate::services::{Call, Operation};
@@ -19,10 +20,14 @@ use crate::wire::filter::wildcard_match;
 use crate::wire::{ApiError, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
-    Operation::writes("CreateAutoScalingGroup", create, &[NAME, SETTINGS, &["TargetGroupARNs.N"], tags::TAGS])
-        .on(&[resource::GROUP])
-        .needing(resource::LAUNCHES),
-    Operation::writes("UpdateAutoScalingGroup", update, &[NAME, SETTINGS])
+    Operation::writes(
+        "CreateAutoScalingGroup",
+        create,
+        &[NAME, SETTINGS, MIXED, &["TargetGroupARNs.N"], hook::AT_CREATION, tags::TAGS],
+    )
+    .on(&[resource::GROUP])
+    .needing(resource::LAUNCHES),
+    Operation::writes("UpdateAutoScalingGroup", update, &[NAME, SETTINGS, MIXED])
         .on(&[resource::GROUP])
         .needing(resource::LAUNCHES),
     Operation::writes("DeleteAutoScalingGroup", delete, &[NAME, &["ForceDelete"]]).on(&[resource::GROUP]),
@@ -46,7 +51,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     for parameter in ["MinSize", "MaxSize"] {
         required(params, parameter)?;
     }
-    if params.structure("LaunchTemplate").is_none() {
+    if params.structure("LaunchTemplate").is_none() && params.structure("MixedInstancesPolicy").is_none() {
         return Err(validation(
             "Valid requests must contain either LaunchTemplate, LaunchConfigurationName, InstanceId or MixedInstancesPolicy parameter.",
         ));
@@ -67,6 +72,8 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         ),
         created: call.now,
         template: TemplateReference { id: None, name: None, version: None },
+        mixed: None,
+        extras: Extras::default(),
         min: 0,
         max: 0,
         desired: 0,
@@ -97,11 +104,15 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         next_launch: None,
     };
     parse::settings(&mut group, region, params)?;
+    mixed::apply(&mut group, region, params)?;
     if group.subnets.is_empty() {
         return Err(validation("At least one Availability Zone or VPC Subnet is required."));
     }
     for arn in params.texts("TargetGroupARNs") {
         attach(&mut group, region, &arn)?;
+    }
+    for specification in params.structures("LifecycleHookSpecificationList") {
+        hook::add(&mut group, &specification)?;
     }
     let desired = parse::desired(&group, params)?.unwrap_or(group.min);
     group.scale_to(desired, "a user request created an AutoScalingGroup", call.now);
@@ -129,6 +140,7 @@ fn update(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let mut group = named_mut(region, params)?.clone();
     let before = group.clone();
     parse::settings(&mut group, region, params)?;
+    mixed::apply(&mut group, region, params)?;
     let refreshing = group.active_refresh().is_some_and(|refresh| refresh.desired.is_some());
     if refreshing && group.template != before.template {
         return Err(ApiError::new(
@@ -157,6 +169,19 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let group = named(region, params)?;
     if group.deleting {
         return Ok(Node::new());
+    }
+    let protection = group.extras.deletion_protection;
+    let is_protected = match protection {
+        DeletionProtection::None => false,
+        DeletionProtection::PreventForceDeletion => force,
+        DeletionProtection::PreventAllDeletion => true,
+    };
+    if is_protected {
+        return Err(validation(format!(
+            "The AutoScalingGroup '{}' cannot be deleted because its deletion protection is {}.",
+            group.name,
+            protection.name()
+        )));
     }
     if !force {
         if group.members.iter().any(|member| !member.lifecycle.is_leaving()) || group.desired > 0 {

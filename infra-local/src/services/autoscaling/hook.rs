@@ -35,9 +35,24 @@ const LIMIT: usize = 50;
 /// AWS's default of `HeartbeatTimeout`.
 const HEARTBEAT_SECONDS: u32 = 3600;
 
+/// Parameters of the hooks of a new group.
+pub(super) const AT_CREATION: &[&str] = &[
+    "LifecycleHookSpecificationList.N.LifecycleHookName",
+    "LifecycleHookSpecificationList.N.LifecycleTransition",
+    "LifecycleHookSpecificationList.N.NotificationTargetARN",
+    "LifecycleHookSpecificationList.N.NotificationMetadata",
+    "LifecycleHookSpecificationList.N.HeartbeatTimeout",
+    "LifecycleHookSpecificationList.N.DefaultResult",
+];
+
 fn put(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let params = &call.input;
-    let group = named_mut(cloud.region_mut(call.region)?, params)?;
+    let group = named_mut(cloud.region_mut(call.region)?, &call.input)?;
+    add(group, &call.input)?;
+    Ok(Node::new())
+}
+
+/// Adds a hook to a group, or changes one.
+pub(super) fn add(group: &mut Group, params: &Params) -> Outcome<()> {
     let name = required(params, "LifecycleHookName")?;
     let valid = |character: char| character.is_ascii_alphanumeric() || "-_/".contains(character);
     if name.len() > 255 || !name.chars().all(valid) {
@@ -74,7 +89,7 @@ fn put(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         metadata: metadata.or_else(|| before.and_then(|hook| hook.metadata.clone())),
     };
     group.hooks.insert(hook.name.clone(), hook);
-    Ok(Node::new())
+    Ok(())
 }
 
 fn continues(name: &str, word: &str) -> Outcome<bool> {

@@ -6,11 +6,14 @@ mod group_settings;
 mod hook;
 mod instance;
 mod membership;
+mod mixed;
 mod parse;
 mod policy;
 mod refresh;
 mod render;
 mod resource;
+#[cfg(test)]
+mod round_trip;
 mod schedule;
 mod tags;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::{number, required, switch, validation};
 use crate::domain::ec2::launch_template;
 use crate::model::Region;
-use crate::model::autoscaling::Group;
+use crate::model::autoscaling::{DeletionProtection, Group};
 use crate::model::ec2::launch_template::TemplateReference;
 use crate::wire::{Outcome, Params};
 
@@ -24,6 +24,13 @@ pub(super) const SETTINGS: &[&str] = &[
     "NewInstancesProtectedFromScaleIn",
     "DefaultInstanceWarmup",
     "AvailabilityZoneDistribution.CapacityDistributionStrategy",
+    "CapacityRebalance",
+    "Context",
+    "DeletionProtection",
+    "DesiredCapacityType",
+    "InstanceMaintenancePolicy.MaxHealthyPercentage",
+    "InstanceMaintenancePolicy.MinHealthyPercentage",
+    "ServiceLinkedRoleARN",
 ];
 
 /// Termination policies, which select the instance to terminate.
@@ -37,7 +44,9 @@ const LONGEST_SECONDS: u32 = 172_800;
 pub(super) fn settings(group: &mut Group, region: &Region, params: &Params) -> Outcome<()> {
     if let Some(reference) = params.structure("LaunchTemplate") {
         group.template = template(region, &reference)?;
+        group.mixed = None;
     }
+    extras(group, params)?;
     group.min = number(params, "MinSize", 0, 10_000)?.unwrap_or(group.min);
     group.max = number(params, "MaxSize", 0, 10_000)?.unwrap_or(group.max);
     if group.min > group.max {
@@ -91,6 +100,51 @@ pub(super) fn settings(group: &mut Group, region: &Region, params: &Params) -> O
     if params.optional("VPCZoneIdentifier").is_some() || params.has_list("AvailabilityZones") {
         (group.subnets, group.zones) = places(region, params)?;
     }
+    Ok(())
+}
+
+/// Applies the settings that need nothing of the region.
+fn extras(group: &mut Group, params: &Params) -> Outcome<()> {
+    if switch(params, "CapacityRebalance")? == Some(true) {
+        return Err(validation("The local cloud has no Spot Instances to rebalance: CapacityRebalance is false"));
+    }
+    if let Some(other) = params.optional("DesiredCapacityType").filter(|kind| !["", "units"].contains(kind)) {
+        return Err(validation(format!(
+            "The local cloud measures capacity by the number of instances: DesiredCapacityType is units, not '{other}'"
+        )));
+    }
+    let text = |name: &str| params.optional(name).filter(|text| !text.is_empty()).map(str::to_owned);
+    group.extras.context = text("Context").or(group.extras.context.take());
+    group.extras.role = text("ServiceLinkedRoleARN").or(group.extras.role.take());
+    group.extras.deletion_protection = match params.optional("DeletionProtection") {
+        None => group.extras.deletion_protection,
+        Some("none") => DeletionProtection::None,
+        Some("prevent-force-deletion") => DeletionProtection::PreventForceDeletion,
+        Some("prevent-all-deletion") => DeletionProtection::PreventAllDeletion,
+        Some(other) => {
+            return Err(validation(format!(
+                "DeletionProtection is none, prevent-force-deletion or prevent-all-deletion, not '{other}'"
+            )));
+        }
+    };
+    let Some(policy) = params.structure("InstanceMaintenancePolicy") else { return Ok(()) };
+    let percentages = (policy.optional("MinHealthyPercentage"), policy.optional("MaxHealthyPercentage"));
+    // AWS's way to remove the policy.
+    if percentages == (Some("-1"), Some("-1")) {
+        group.extras.maintenance = None;
+        return Ok(());
+    }
+    let least = number(&policy, "MinHealthyPercentage", 0, 100)?;
+    let most = number(&policy, "MaxHealthyPercentage", 100, 200)?;
+    let Some((least, most)) = least.zip(most) else {
+        return Err(validation("MinHealthyPercentage and MaxHealthyPercentage must be specified together."));
+    };
+    if most - least > 100 {
+        return Err(validation(
+            "The difference between MaxHealthyPercentage and MinHealthyPercentage cannot be greater than 100",
+        ));
+    }
+    group.extras.maintenance = Some((least, most));
     Ok(())
 }
 

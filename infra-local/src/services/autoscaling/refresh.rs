@@ -49,8 +49,9 @@ fn start(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         return Err(validation(format!("The local cloud has the strategy Rolling, not '{strategy}'")));
     }
     let preferences = params.structure("Preferences").unwrap_or_default();
-    let preferences = preferences_of(&preferences)?;
     let region = cloud.region(call.region)?;
+    let maintenance = named(region, params)?.extras.maintenance;
+    let preferences = preferences_of(&preferences, maintenance)?;
     let desired = params.structure("DesiredConfiguration.LaunchTemplate");
     let desired = desired.map(|reference| parse::template(region, &reference)).transpose()?;
     let floats =
@@ -100,15 +101,17 @@ fn start(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(Node::new().with("InstanceRefreshId", id))
 }
 
-fn preferences_of(params: &Params) -> Outcome<Preferences> {
+/// Returns the preferences of a request. The healthy percentages are those of the group's maintenance policy by default.
+fn preferences_of(params: &Params, maintenance: Option<(u32, u32)>) -> Outcome<Preferences> {
     let least = number(params, "MinHealthyPercentage", 0, 100)?;
     let most = number(params, "MaxHealthyPercentage", 100, 200)?;
     if most.is_some() && least.is_none() {
         return Err(validation("MaxHealthyPercentage requires MinHealthyPercentage"));
     }
     let preferences = Preferences {
-        min_healthy_percentage: least.unwrap_or(90),
-        max_healthy_percentage: most.unwrap_or(100),
+        min_healthy_percentage: least.or(maintenance.map(|(least, _)| least)).unwrap_or(90),
+        // A minimum without a maximum has AWS's default of the latter.
+        max_healthy_percentage: most.or(maintenance.filter(|_| least.is_none()).map(|(_, most)| most)).unwrap_or(100),
         warmup_seconds: number(params, "InstanceWarmup", 0, 172_800)?,
         skip_matching: switch(params, "SkipMatching")?.unwrap_or(false),
         auto_rollback: switch(params, "AutoRollback")?.unwrap_or(false),

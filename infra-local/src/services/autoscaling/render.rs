@@ -1,9 +1,9 @@
 //! Rendering of groups, members and activities.
 
 use super::refresh::template;
-use super::tags;
-use crate::model::Region;
+use super::{mixed, tags};
 use crate::model::autoscaling::{Activity, ActivityStatus, Group, Member};
+use crate::model::{ACCOUNT, Region};
 use crate::wire::Node;
 
 pub(super) fn group(group: &Group, region: &Region, instances: bool) -> Node {
@@ -12,6 +12,13 @@ pub(super) fn group(group: &Group, region: &Region, instances: bool) -> Node {
         .suspended
         .iter()
         .map(|(process, reason)| Node::new().with("ProcessName", process).with("SuspensionReason", reason));
+    let role = group.extras.role.clone().unwrap_or_else(|| {
+        format!("arn:aws:iam::{ACCOUNT}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling")
+    });
+    let maintenance = group
+        .extras
+        .maintenance
+        .map(|(least, most)| Node::new().with("MinHealthyPercentage", least).with("MaxHealthyPercentage", most));
     let strategy = if group.balanced_only { "balanced-only" } else { "balanced-best-effort" };
     let distribution = Node::new().with("CapacityDistributionStrategy", strategy);
     let enabled = group
@@ -23,7 +30,8 @@ pub(super) fn group(group: &Group, region: &Region, instances: bool) -> Node {
     Node::new()
         .with("AutoScalingGroupName", &group.name)
         .with("AutoScalingGroupARN", &group.arn)
-        .with("LaunchTemplate", template(&group.template))
+        .maybe("LaunchTemplate", group.mixed.is_none().then(|| template(&group.template)))
+        .maybe("MixedInstancesPolicy", group.mixed.as_ref().map(|mixed| mixed::render(mixed, group)))
         .with("MinSize", group.min)
         .with("MaxSize", group.max)
         .with("DesiredCapacity", group.desired)
@@ -45,6 +53,12 @@ pub(super) fn group(group: &Group, region: &Region, instances: bool) -> Node {
         .with("NewInstancesProtectedFromScaleIn", group.protects_new)
         .maybe("DefaultInstanceWarmup", group.warmup_seconds)
         .list("TrafficSources", sources)
+        .maybe("Context", group.extras.context.as_ref())
+        .with("ServiceLinkedRoleARN", role)
+        .with("DeletionProtection", group.extras.deletion_protection.name())
+        .maybe("InstanceMaintenancePolicy", maintenance)
+        .with("CapacityRebalance", false)
+        .with("DesiredCapacityType", "units")
 }
 
 pub(super) fn member(member: &Member, region: &Region) -> Node {

@@ -16,5 +16,15 @@ pub(super) const GROUP_OF_INSTANCE: Resource = Resource::Resolved("InstanceId", 
 pub(super) const LAUNCHES: &[Dependent] = &[
     Dependent::when("LaunchTemplate.LaunchTemplateId", "ec2:RunInstances", &[LAUNCHED]),
     Dependent::when("LaunchTemplate.LaunchTemplateName", "ec2:RunInstances", &[LAUNCHED]),
+    Dependent::when(
+        "MixedInstancesPolicy.LaunchTemplate.LaunchTemplateSpecification.LaunchTemplateId",
+        "ec2:RunInstances",
+        &[LAUNCHED],
+    ),
+    Dependent::when(
+        "MixedInstancesPolicy.LaunchTemplate.LaunchTemplateSpecification.LaunchTemplateName",
+        "ec2:RunInstances",
+        &[LAUNCHED],
+    ),
     PASSES_LAUNCH_ROLE,
 ];

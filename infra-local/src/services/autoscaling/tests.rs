@@ -310,3 +310,65 @@ fn custom_metrics_are_tracked_and_predictive_scaling_is_refused() {
         world.call("PutScalingPolicy", "AutoScalingGroupName=g&PolicyName=p&PolicyType=PredictiveScaling").unwrap_err();
     assert!(error.contains("predicts nothing"), "{error}");
 }
+
+#[test]
+fn mixed_instances_override_the_type_and_need_no_spot_instances() {
+    let mut world = World::new();
+    let subnet = world.plane.cloud.regions["us-east-1"].ec2.subnets.keys().next().unwrap().clone();
+    let policy = |more: &str| {
+        let template = "MixedInstancesPolicy.LaunchTemplate";
+        format!(
+            "AutoScalingGroupName=m&MinSize=0&MaxSize=2&VPCZoneIdentifier={subnet}\
+             &{template}.LaunchTemplateSpecification.LaunchTemplateName=template\
+             &{template}.Overrides.member.1.InstanceType=t3.large&{template}.Overrides.member.2.InstanceType=t3.small{more}"
+        )
+    };
+    let distribution = "&MixedInstancesPolicy.InstancesDistribution";
+    for (more, words) in [
+        (format!("{distribution}.OnDemandPercentageAboveBaseCapacity=50"), "no Spot Instances"),
+        (format!("{distribution}.OnDemandAllocationStrategy=lowest-price"), "no prices"),
+        ("&LaunchTemplate.LaunchTemplateName=template".to_owned(), "either LaunchTemplate"),
+        ("&MixedInstancesPolicy.LaunchTemplate.Overrides.member.3.InstanceType=t3.small".to_owned(), "more than one"),
+        ("&MixedInstancesPolicy.LaunchTemplate.Overrides.member.3.InstanceType=t0.none".to_owned(), "t0.none"),
+    ] {
+        let error = world.call("CreateAutoScalingGroup", &policy(&more)).unwrap_err();
+        assert!(error.starts_with("ValidationError") && error.contains(words), "{error}");
+    }
+    world.call("CreateAutoScalingGroup", &policy("")).unwrap();
+    let shown = world.call("DescribeAutoScalingGroups", "AutoScalingGroupNames.member.1=m").unwrap();
+    assert!(
+        shown.contains("<MixedInstancesPolicy>") && !shown.contains("</AutoScalingGroupARN><LaunchTemplate>"),
+        "{shown}"
+    );
+    let plain = "AutoScalingGroupName=m&LaunchTemplate.LaunchTemplateName=template";
+    world.call("UpdateAutoScalingGroup", plain).unwrap();
+    let shown = world.call("DescribeAutoScalingGroups", "AutoScalingGroupNames.member.1=m").unwrap();
+    assert!(!shown.contains("<MixedInstancesPolicy>"), "{shown}");
+}
+
+#[test]
+fn protection_and_maintenance_of_a_group_are_honoured() {
+    let mut world = World::new();
+    let update = |settings: &str| format!("AutoScalingGroupName=g&{settings}");
+    world.call("UpdateAutoScalingGroup", &update("DeletionProtection=prevent-force-deletion")).unwrap();
+    let forced = world.call("DeleteAutoScalingGroup", &update("ForceDelete=true")).unwrap_err();
+    assert!(forced.contains("deletion protection is prevent-force-deletion"), "{forced}");
+    world.call("UpdateAutoScalingGroup", &update("DeletionProtection=prevent-all-deletion")).unwrap();
+    assert_eq!(code(world.call("DeleteAutoScalingGroup", "AutoScalingGroupName=g")), "ValidationError");
+
+    let policy = "InstanceMaintenancePolicy.MinHealthyPercentage";
+    assert_eq!(code(world.call("UpdateAutoScalingGroup", &update(&format!("{policy}=50")))), "ValidationError");
+    let both = format!("{policy}=60&InstanceMaintenancePolicy.MaxHealthyPercentage=120");
+    world.call("UpdateAutoScalingGroup", &update(&both)).unwrap();
+    world.call("StartInstanceRefresh", "AutoScalingGroupName=g").unwrap();
+    let preferences = &world.group().refreshes[0].preferences;
+    assert_eq!((preferences.min_healthy_percentage, preferences.max_healthy_percentage), (60, 120));
+    let removed = format!("{policy}=-1&InstanceMaintenancePolicy.MaxHealthyPercentage=-1");
+    world.call("UpdateAutoScalingGroup", &update(&removed)).unwrap();
+    assert_eq!(world.group().extras.maintenance, None);
+
+    let limits = world.call("DescribeAccountLimits", "").unwrap();
+    assert!(limits.contains("<NumberOfAutoScalingGroups>1</NumberOfAutoScalingGroups>"), "{limits}");
+    world.call("UpdateAutoScalingGroup", &update("DeletionProtection=none")).unwrap();
+    world.call("DeleteAutoScalingGroup", "AutoScalingGroupName=g").unwrap();
+}

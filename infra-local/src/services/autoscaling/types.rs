@@ -14,6 +14,8 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
     Operation::reads("DescribeScalingProcessTypes", processes, &[]).on_any(),
     Operation::reads("DescribeLifecycleHookTypes", hooks, &[]).on_any(),
     Operation::reads("DescribeMetricCollectionTypes", collections, &[]).on_any(),
+    Operation::reads("DescribeAutoScalingNotificationTypes", notifications, &[]).on_any(),
+    Operation::reads("DescribeAccountLimits", limits, &[]).on_any(),
     Operation::writes("EnableMetricsCollection", enable, &[NAME, &["Metrics.N", "Granularity"]]).on(&[resource::GROUP]),
     Operation::writes("DisableMetricsCollection", disable, &[NAME, &["Metrics.N"]]).on(&[resource::GROUP]),
 ];
@@ -50,6 +52,27 @@ fn processes(_: &Cloud, _: &Call<'_, Params>) -> Outcome<Node> {
 fn hooks(_: &Cloud, _: &Call<'_, Params>) -> Outcome<Node> {
     let types = ["autoscaling:EC2_INSTANCE_LAUNCHING", "autoscaling:EC2_INSTANCE_TERMINATING"];
     Ok(Node::new().list("LifecycleHookTypes", types))
+}
+
+fn notifications(_: &Cloud, _: &Call<'_, Params>) -> Outcome<Node> {
+    let types = [
+        "autoscaling:EC2_INSTANCE_LAUNCH",
+        "autoscaling:EC2_INSTANCE_LAUNCH_ERROR",
+        "autoscaling:EC2_INSTANCE_TERMINATE",
+        "autoscaling:EC2_INSTANCE_TERMINATE_ERROR",
+        "autoscaling:TEST_NOTIFICATION",
+    ];
+    Ok(Node::new().list("AutoScalingNotificationTypes", types))
+}
+
+/// AWS's default quotas.
+fn limits(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let groups = cloud.region(call.region)?.autoscaling.groups.len();
+    Ok(Node::new()
+        .with("MaxNumberOfAutoScalingGroups", 500_u32)
+        .with("MaxNumberOfLaunchConfigurations", 200_u32)
+        .with("NumberOfAutoScalingGroups", groups)
+        .with("NumberOfLaunchConfigurations", 0_u32))
 }
 
 fn collections(_: &Cloud, _: &Call<'_, Params>) -> Outcome<Node> {

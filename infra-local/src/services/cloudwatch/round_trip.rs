@@ -6,8 +6,6 @@ use crate::testing::round_trip::{Trip, Variables, WriteOnly, check_values};
 
 const ALARM: &str = "arn:aws:cloudwatch:us-east-1:000000000000:alarm:";
 
-const EMPTY: Trip = Trip { operation: "", request: "", keep: &[], reads: &[], renamed: &[] };
-
 const METRIC: &[(&str, &str)] =
     &[("DescribeAlarms", r#"{"AlarmNames": ["slow"]}"#), ("ListTagsForResource", r#"{"ResourceARN": "{prefix}slow"}"#)];
 
@@ -29,14 +27,14 @@ const TRIPS: &[Trip] = &[
                      "ComparisonOperator": "GreaterThanThreshold", "TreatMissingData": "breaching",
                      "EvaluateLowSampleCountPercentile": "evaluate", "Tags": [{"Key": "team", "Value": "blue"}]}"#,
         reads: METRIC,
-        ..EMPTY
+        ..Trip::EMPTY
     },
     Trip {
         operation: "PutMetricAlarm",
         request: r#"{"AlarmName": "slow", "MetricName": "Latency", "Namespace": "Shop", "Statistic": "Average",
                      "Period": 60, "EvaluationPeriods": 1, "Threshold": 2.5, "ComparisonOperator": "LessThanThreshold"}"#,
         reads: METRIC,
-        ..EMPTY
+        ..Trip::EMPTY
     },
     Trip {
         operation: "PutCompositeAlarm",
@@ -46,26 +44,26 @@ const TRIPS: &[Trip] = &[
                      "InsufficientDataActions": ["arn:aws:sns:us-east-1:000000000000:silent"],
                      "Tags": [{"Key": "team", "Value": "green"}]}"#,
         reads: COMPOSITE,
-        ..EMPTY
+        ..Trip::EMPTY
     },
     Trip {
         operation: "SetAlarmState",
         request: r#"{"AlarmName": "slow", "StateValue": "ALARM", "StateReason": "a drill", "StateReasonData": "[17]"}"#,
         reads: METRIC,
-        ..EMPTY
+        ..Trip::EMPTY
     },
     Trip {
         operation: "TagResource",
         request: r#"{"ResourceARN": "{prefix}slow", "Tags": [{"Key": "stage", "Value": "canary"}]}"#,
         reads: METRIC,
-        ..EMPTY
+        ..Trip::EMPTY
     },
-    Trip { operation: "EnableAlarmActions", request: r#"{"AlarmNames": ["slow"]}"#, reads: METRIC, ..EMPTY },
+    Trip { operation: "EnableAlarmActions", request: r#"{"AlarmNames": ["slow"]}"#, reads: METRIC, ..Trip::EMPTY },
     Trip {
         operation: "PutDashboard",
         request: r#"{"DashboardName": "overview", "DashboardBody": "{\"widgets\": []}"}"#,
         reads: &[("GetDashboard", r#"{"DashboardName": "overview"}"#)],
-        ..EMPTY
+        ..Trip::EMPTY
     },
 ];
 

@@ -1,4 +1,5 @@
 //! Parameters of Elastic Load Balancing that are read back.
+#![allow(clippy::unwrap_used)]
 
 use super::OPERATIONS;
 use crate::testing::ControlPlane;
@@ -23,37 +24,38 @@ const TRIPS: &[Trip] = &[
         keep: &[("balancer", "LoadBalancerArn")],
         reads: BALANCER,
         renamed: &[("Name", "LoadBalancerName")],
+        ..Trip::EMPTY
     },
     Trip {
         operation: "CreateLoadBalancer",
         request: "Name=mapped&SubnetMappings.member.1.SubnetId={subnet1}&SubnetMappings.member.2.SubnetId={subnet2}",
         reads: BALANCER,
-        ..EMPTY
+        ..Trip::EMPTY
     },
     Trip {
         operation: "SetSubnets",
         request: "LoadBalancerArn={balancer}&IpAddressType=ipv4&Subnets.member.1={subnet2}&Subnets.member.2={subnet3}",
         reads: BALANCER,
-        ..EMPTY
+        ..Trip::EMPTY
     },
     Trip {
         operation: "SetSubnets",
         request: "LoadBalancerArn={balancer}&SubnetMappings.member.1.SubnetId={subnet1}\
                   &SubnetMappings.member.2.SubnetId={subnet3}",
         reads: BALANCER,
-        ..EMPTY
+        ..Trip::EMPTY
     },
     Trip {
         operation: "SetSecurityGroups",
         request: "LoadBalancerArn={balancer}&SecurityGroups.member.1={group1}",
         reads: BALANCER,
-        ..EMPTY
+        ..Trip::EMPTY
     },
     Trip {
         operation: "SetIpAddressType",
         request: "LoadBalancerArn={balancer}&IpAddressType=ipv4",
         reads: BALANCER,
-        ..EMPTY
+        ..Trip::EMPTY
     },
     Trip {
         operation: "ModifyLoadBalancerAttributes",
@@ -61,7 +63,7 @@ const TRIPS: &[Trip] = &[
                   &Attributes.member.1.Value=77&Attributes.member.2.Key=access_logs.s3.prefix\
                   &Attributes.member.2.Value=from-shop",
         reads: &[("DescribeLoadBalancers", ""), ("DescribeLoadBalancerAttributes", "LoadBalancerArn={balancer}")],
-        ..EMPTY
+        ..Trip::EMPTY
     },
     Trip {
         operation: "CreateTargetGroup",
@@ -72,6 +74,7 @@ const TRIPS: &[Trip] = &[
         keep: &[("group", "TargetGroupArn")],
         reads: GROUPS,
         renamed: &[("Name", "TargetGroupName")],
+        ..Trip::EMPTY
     },
     Trip {
         operation: "CreateTargetGroup",
@@ -79,6 +82,7 @@ const TRIPS: &[Trip] = &[
         keep: &[("calls", "TargetGroupArn")],
         reads: &[("DescribeTargetGroups", "")],
         renamed: &[("Name", "TargetGroupName")],
+        ..Trip::EMPTY
     },
     Trip {
         operation: "ModifyTargetGroup",
@@ -86,27 +90,27 @@ const TRIPS: &[Trip] = &[
                   &HealthCheckPath=/ready&HealthCheckIntervalSeconds=43&HealthCheckTimeoutSeconds=17\
                   &HealthyThresholdCount=6&UnhealthyThresholdCount=8&Matcher.HttpCode=201",
         reads: &[("DescribeTargetGroups", "TargetGroupArns.member.1={group}")],
-        ..EMPTY
+        ..Trip::EMPTY
     },
     Trip {
         operation: "ModifyTargetGroup",
         request: "TargetGroupArn={calls}&Matcher.GrpcCode=7",
         reads: &[("DescribeTargetGroups", "TargetGroupArns.member.1={calls}")],
-        ..EMPTY
+        ..Trip::EMPTY
     },
     Trip {
         operation: "ModifyTargetGroupAttributes",
         request: "TargetGroupArn={group}&Attributes.member.1.Key=deregistration_delay.timeout_seconds\
                   &Attributes.member.1.Value=123",
         reads: &[("DescribeTargetGroups", ""), ("DescribeTargetGroupAttributes", "TargetGroupArn={group}")],
-        ..EMPTY
+        ..Trip::EMPTY
     },
     Trip {
         operation: "RegisterTargets",
         request: "TargetGroupArn={group}&Targets.member.1.Id=127.0.0.1&Targets.member.1.Port=8081\
                   &Targets.member.1.AvailabilityZone=all",
         reads: &[("DescribeTargetGroups", ""), ("DescribeTargetHealth", "TargetGroupArn={group}")],
-        ..EMPTY
+        ..Trip::EMPTY
     },
     Trip {
         operation: "CreateListener",
@@ -121,7 +125,7 @@ const TRIPS: &[Trip] = &[
                   &Tags.member.1.Key=team&Tags.member.1.Value=green",
         keep: &[("listener", "ListenerArn")],
         reads: LISTENERS,
-        ..EMPTY
+        ..Trip::EMPTY
     },
     Trip {
         operation: "ModifyListener",
@@ -133,7 +137,7 @@ const TRIPS: &[Trip] = &[
                   &DefaultActions.member.1.RedirectConfig.Query=from%3Dhere\
                   &DefaultActions.member.1.RedirectConfig.StatusCode=HTTP_302",
         reads: LISTENERS,
-        ..EMPTY
+        ..Trip::EMPTY
     },
     Trip {
         operation: "ModifyListenerAttributes",
@@ -143,7 +147,7 @@ const TRIPS: &[Trip] = &[
             ("DescribeListeners", "ListenerArns.member.1={listener}"),
             ("DescribeListenerAttributes", "ListenerArn={listener}"),
         ],
-        ..EMPTY
+        ..Trip::EMPTY
     },
     Trip {
         operation: "AddListenerCertificates",
@@ -152,7 +156,7 @@ const TRIPS: &[Trip] = &[
             ("DescribeListeners", "ListenerArns.member.1={listener}"),
             ("DescribeListenerCertificates", "ListenerArn={listener}"),
         ],
-        ..EMPTY
+        ..Trip::EMPTY
     },
     Trip {
         operation: "CreateRule",
@@ -167,7 +171,7 @@ const TRIPS: &[Trip] = &[
                   &Actions.member.1.FixedResponseConfig.MessageBody=teapot&Tags.member.1.Key=team&Tags.member.1.Value=pink",
         keep: &[("rule", "RuleArn")],
         reads: RULES,
-        ..EMPTY
+        ..Trip::EMPTY
     },
     Trip {
         operation: "ModifyRule",
@@ -182,23 +186,21 @@ const TRIPS: &[Trip] = &[
                   &Conditions.member.4.SourceIpConfig.Values.member.1=192.0.2.0/24\
                   &Actions.member.1.Type=forward&Actions.member.1.Order=1&Actions.member.1.TargetGroupArn={group}",
         reads: RULES,
-        ..EMPTY
+        ..Trip::EMPTY
     },
     Trip {
         operation: "SetRulePriorities",
         request: "RulePriorities.member.1.RuleArn={rule}&RulePriorities.member.1.Priority=72",
         reads: RULES,
-        ..EMPTY
+        ..Trip::EMPTY
     },
     Trip {
         operation: "AddTags",
         request: "ResourceArns.member.1={group}&Tags.member.1.Key=stage&Tags.member.1.Value=canary",
         reads: &[("DescribeTags", "ResourceArns.member.1={group}")],
-        ..EMPTY
+        ..Trip::EMPTY
     },
 ];
-
-const EMPTY: Trip = Trip { operation: "", request: "", keep: &[], reads: &[], renamed: &[] };
 
 const WRITE_ONLY: &[WriteOnly] = &[
     WriteOnly(

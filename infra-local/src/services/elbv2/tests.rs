@@ -302,6 +302,7 @@ pub(super) fn certificate(plane: &mut ControlPlane, name: &str) -> String {
         private_key: String::new(),
         facts,
         imported: moment,
+        requested: None,
         tags: Tags::new(),
     };
     plane.cloud.regions.get_mut("us-east-1").unwrap().acm.certificates.insert(arn.clone(), certificate);

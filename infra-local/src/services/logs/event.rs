@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::pattern::Pattern;
 use super::store::{self, Event};
-use super::{LogOperation, input, invalid, named, no_stream, resource};
+use super::{LogOperation, input, invalid, metric_filter, named, no_stream, resource};
 use crate::model::logs::LogStream;
 use crate::services::{Call, State, typed};
 use crate::wire::Outcome;
@@ -16,11 +16,14 @@ pub(super) const OPERATIONS: &[LogOperation] = &[
         .on(&[resource::GROUP])
         // AWS ignores the token.
         .ignoring(&[&["sequenceToken"]]),
-    typed!(Performs, "GetLogEvents", get).on(&[resource::GROUP, resource::IDENTIFIED_GROUP]),
+    typed!(Performs, "GetLogEvents", get)
+        .on(&[resource::GROUP, resource::IDENTIFIED_GROUP])
+        // Without policies of data protection, nothing is masked.
+        .ignoring(&[&["unmask"]]),
     typed!(Performs, "FilterLogEvents", filter)
         .on(&[resource::GROUP, resource::IDENTIFIED_GROUP])
-        // All events are returned in the order of their times.
-        .ignoring(&[&["interleaved"]]),
+        // All events are returned in the order of their times, and nothing is masked.
+        .ignoring(&[&["interleaved", "unmask"]]),
 ];
 
 /// AWS's limits: events per request or response, bytes per request, and bytes per message.
@@ -90,7 +93,9 @@ fn put(state: &State<'_>, call: &Call<'_, Value>, request: Put) -> Outcome<Value
         rejected["expiredLogEventEndIndex"] = json!(expired);
     }
     let from = too_old.max(expired);
-    let taken = events.into_iter().take(too_new).skip(from).map(|event| (event.timestamp, event.message));
+    let taken: Vec<(i64, String)> =
+        events.into_iter().take(too_new).skip(from).map(|event| (event.timestamp, event.message)).collect();
+    metric_filter::publish(&state.read(|cloud| cloud.metrics.clone()), call.region, &group, &taken);
     store::append(call.directory, &stream.file, group.retention_days, taken, call.now)?;
     let mut answer = json!({"nextSequenceToken": call.now.timestamp_micros().to_string()});
     if rejected.as_object().is_some_and(|rejected| !rejected.is_empty()) {

@@ -12,7 +12,10 @@ use crate::wire::{ApiError, Outcome, Page};
 
 pub(super) const OPERATIONS: &[LogOperation] = &[
     typed!(Writes, "CreateLogGroup", create).on(&[resource::GROUP]),
-    typed!(Performs, "DescribeLogGroups", describe).on_any(),
+    typed!(Performs, "DescribeLogGroups", describe)
+        .on_any()
+        // The account is linked to no others.
+        .ignoring(&[&["includeLinkedAccounts"]]),
     typed!(Writes, "DeleteLogGroup", delete).on(&[resource::GROUP]),
     typed!(Writes, "PutRetentionPolicy", put_retention).on(&[resource::GROUP]),
     typed!(Writes, "DeleteRetentionPolicy", delete_retention).on(&[resource::GROUP]),
@@ -53,6 +56,8 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Value>, request: Create) -> Outcome
         retention_days: None,
         tags: request.tags,
         streams: std::collections::BTreeMap::new(),
+        metric_filters: std::collections::BTreeMap::new(),
+        subscription_filters: std::collections::BTreeMap::new(),
         name,
     };
     region.logs.groups.insert(group.name.clone(), group);
@@ -67,6 +72,9 @@ struct Describe {
     #[serde(default)]
     log_group_identifiers: Vec<String>,
     log_group_class: Option<String>,
+    /// Accounts of the groups; there is only this one.
+    #[serde(default)]
+    account_identifiers: Vec<String>,
     next_token: Option<String>,
     limit: Option<usize>,
 }
@@ -81,6 +89,7 @@ fn describe(state: &State<'_>, call: &Call<'_, Value>, request: Describe) -> Out
     let standard = request.log_group_class.is_none_or(|class| class == "STANDARD");
     let wanted = |group: &&LogGroup| {
         standard
+            && (request.account_identifiers.is_empty() || request.account_identifiers.iter().any(|id| id == ACCOUNT))
             && group.name.starts_with(&prefix)
             && group.name.to_lowercase().contains(&pattern)
             && (identifiers.is_empty() || identifiers.contains(&group.name.as_str()))
@@ -109,7 +118,7 @@ fn render(group: &LogGroup, call: &Call<'_, Value>) -> Value {
     let mut node = json!({
         "logGroupName": group.name,
         "creationTime": milliseconds(group.created),
-        "metricFilterCount": 0,
+        "metricFilterCount": group.metric_filters.len(),
         "arn": format!("{}:*", group.arn),
         "logGroupArn": group.arn,
         "logGroupClass": "STANDARD",

@@ -2,10 +2,14 @@
 
 mod event;
 mod group;
+mod metric_filter;
 mod pattern;
 mod resource;
+#[cfg(test)]
+mod round_trip;
 mod store;
 mod stream;
+mod subscription_filter;
 mod tag;
 #[cfg(test)]
 mod tests;
@@ -23,8 +27,14 @@ use crate::wire::{ApiError, Outcome};
 type LogOperation = Operation<Value, Value>;
 
 /// The operations, by kind.
-pub(crate) const OPERATIONS: &[&[LogOperation]] =
-    &[group::OPERATIONS, stream::OPERATIONS, event::OPERATIONS, tag::OPERATIONS];
+pub(crate) const OPERATIONS: &[&[LogOperation]] = &[
+    group::OPERATIONS,
+    stream::OPERATIONS,
+    event::OPERATIONS,
+    metric_filter::OPERATIONS,
+    subscription_filter::OPERATIONS,
+    tag::OPERATIONS,
+];
 
 /// Parses a request; unknown members are refused by name.
 fn input<T: DeserializeOwned>(call: &Call<'_, Value>) -> Outcome<T> {

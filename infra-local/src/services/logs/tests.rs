@@ -153,3 +153,55 @@ fn tags_are_changed_by_arn_and_by_name() {
         assert_eq!(world.call(name, request).unwrap(), json!({"tags": {"stage": "beta"}}), "{name}");
     }
 }
+
+#[test]
+fn metric_filters_publish_the_values_of_matching_events() {
+    let mut world = World::new();
+    let filter = |value: &str| {
+        json!({"logGroupName": "g", "filterName": "errors", "filterPattern": "ERROR", "metricTransformations": [
+            {"metricName": "Errors", "metricNamespace": "Shop", "metricValue": value, "defaultValue": 0.0}]})
+    };
+    assert_eq!(code(world.call("PutMetricFilter", filter("$.size"))), "InvalidParameterException");
+    world.call("PutMetricFilter", filter("2")).unwrap();
+    let groups = world.call("DescribeLogGroups", json!({})).unwrap();
+    assert_eq!(groups["logGroups"][0]["metricFilterCount"], 1);
+    world.log(600, &["ERROR one", "fine", "ERROR two"]);
+    world.log(300, &["fine"]);
+    let name = crate::model::cloudwatch::metrics::MetricName {
+        region: "us-east-1".to_owned(),
+        namespace: "Shop".to_owned(),
+        name: "Errors".to_owned(),
+        dimensions: std::collections::BTreeMap::new(),
+    };
+    let (from, to) = (world.now - chrono::TimeDelta::hours(1), world.now);
+    let periods = world.plane.cloud.metrics.periods(&name, None, from, to, chrono::TimeDelta::minutes(1));
+    let sum = crate::model::cloudwatch::metrics::Statistic::Sum;
+    let sums: Vec<Option<f64>> = periods.iter().map(|period| period.statistic(sum)).collect();
+    assert_eq!(sums, [Some(4.0), Some(0.0)], "a minute with matches, and one without");
+
+    let test = json!({"filterPattern": "ERROR", "logEventMessages": ["fine", "an ERROR"]});
+    let matches = world.call("TestMetricFilter", test).unwrap()["matches"].clone();
+    assert_eq!(matches, json!([{"eventNumber": 2, "eventMessage": "an ERROR", "extractedValues": {}}]));
+    let delete = json!({"logGroupName": "g", "filterName": "errors"});
+    world.call("DeleteMetricFilter", delete.clone()).unwrap();
+    assert_eq!(code(world.call("DeleteMetricFilter", delete)), "ResourceNotFoundException");
+}
+
+#[test]
+fn a_group_has_two_subscription_filters() {
+    let mut world = World::new();
+    let put = |name: &str, destination: &str| json!({"logGroupName": "g", "filterName": name, "filterPattern": "", "destinationArn": destination});
+    let stream = "arn:aws:kinesis:us-east-1:000000000000:stream/s";
+    for name in ["b", "a"] {
+        world.call("PutSubscriptionFilter", put(name, stream)).unwrap();
+    }
+    assert_eq!(code(world.call("PutSubscriptionFilter", put("c", stream))), "LimitExceededException");
+    assert_eq!(code(world.call("PutSubscriptionFilter", put("a", "arn:aws:s3:::b"))), "InvalidParameterException");
+    let listed = world.call("DescribeSubscriptionFilters", json!({"logGroupName": "g", "limit": 1})).unwrap();
+    assert_eq!(listed["subscriptionFilters"][0]["filterName"], "a");
+    let next = json!({"logGroupName": "g", "nextToken": listed["nextToken"]});
+    assert_eq!(world.call("DescribeSubscriptionFilters", next).unwrap()["subscriptionFilters"][0]["filterName"], "b");
+    let delete = json!({"logGroupName": "g", "filterName": "b"});
+    world.call("DeleteSubscriptionFilter", delete.clone()).unwrap();
+    assert_eq!(code(world.call("DeleteSubscriptionFilter", delete)), "ResourceNotFoundException");
+}

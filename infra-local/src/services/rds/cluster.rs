@@ -3,12 +3,14 @@
 use super::instance::HOSTED_ZONE;
 use super::request::{self, BACKUPS, DEFAULT_PORT, MAINTENANCE, SECURITY_GROUPS};
 use super::{
-    FILTERS, PAGES, TAGS, arn, cluster, cluster_snapshot, cluster_state, combination, engine, entries, filtered,
-    identifier, page, parameter_group, parse_tags, resource, security_groups, subnet_group, tag_list, take_address,
+    FILTERS, PAGES, TAGS, arn, cluster, cluster_snapshot, cluster_state, combination, engine, entries, features,
+    filtered, identifier, page, parameter_group, parse_tags, resource, security_groups, subnet_group, tag_list,
+    take_address,
 };
 use crate::domain::rds::settings;
 use crate::model::Cloud;
 use crate::model::ids::random_hex;
+use crate::model::rds::Features;
 use crate::model::rds::{Account, DbCluster, Place, Schedule, Seed, Stage};
 use crate::model::{Region, Tags};
 use crate::services::{Call, Operation};
@@ -25,18 +27,16 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
             MAINTENANCE,
             SECURITY_GROUPS,
             TAGS,
+            request::ACCESS,
+            request::CERTIFICATE,
+            request::ENCRYPTION_KEY,
+            request::INSIGHTS_MODE,
+            request::LIFECYCLE,
+            request::LOG_EXPORTS,
+            request::MONITORING,
         ],
     )
-    .on(&[resource::CLUSTER, resource::CLUSTER_PARAMETER_GROUP, resource::SUBNET_GROUP])
-    .ignoring(&[
-        request::ACCESS,
-        request::CERTIFICATE,
-        request::ENCRYPTION_KEY,
-        request::INSIGHTS_MODE,
-        request::LIFECYCLE,
-        request::LOG_EXPORTS,
-        request::MONITORING,
-    ]),
+    .on(&[resource::CLUSTER, resource::CLUSTER_PARAMETER_GROUP, resource::SUBNET_GROUP]),
     Operation::reads("DescribeDBClusters", describe, &[&["DBClusterIdentifier"], PAGES, FILTERS])
         .on(&[resource::CLUSTER])
         .ignoring(&[&["IncludeShared"]]),
@@ -109,6 +109,8 @@ pub(super) fn add(region: &mut Region, call: &Call<'_, Params>, new: New) -> Out
         return Err(ApiError::invalid(format!("Invalid storage type: {storage_kind}")));
     }
     let security_groups = request::security_groups(region, params, &group.vpc_id)?;
+    let features = features::parse(region, params, &Features::default(), &engine)?;
+    features::check_key(&features, new.encrypted)?;
     let owner = arn(call.region, "cluster", &id);
     let (address, _) = take_address(region, call, &group.subnets, &owner)?;
     let (reader_address, _) = take_address(region, call, &group.subnets, &owner)?;
@@ -132,6 +134,7 @@ pub(super) fn add(region: &mut Region, call: &Call<'_, Params>, new: New) -> Out
         deletion_protection: params.flag("DeletionProtection")?,
         encrypted: new.encrypted,
         storage_kind,
+        features,
         seed: new.seed,
         writer: None,
         demoted: None,
@@ -207,7 +210,7 @@ fn render(cluster: &DbCluster, region: &Region) -> Node {
             .with("PromotionTier", member.promotion_tier)
     });
     let place = &cluster.place;
-    Node::new()
+    features::render(Node::new(), &cluster.features)
         .with("AllocatedStorage", 1_u32)
         .with("AvailabilityZones", entries("AvailabilityZone", &cluster.zones))
         .with("BackupRetentionPeriod", cluster.schedule.backup_retention_days)
@@ -232,6 +235,11 @@ fn render(cluster: &DbCluster, region: &Region) -> Node {
         .with("StorageEncrypted", cluster.encrypted)
         .with("DbClusterResourceId", &cluster.resource_id)
         .with("DBClusterArn", arn(&region.name, "cluster", &cluster.id))
+        .with(
+            "DBClusterOptionGroupMemberships",
+            features::render_cluster_option_group(&cluster.features, &cluster.engine),
+        )
+        .with("CertificateDetails", features::render_certificate(&cluster.features))
         .with("AssociatedRoles", Node::new())
         .with("IAMDatabaseAuthenticationEnabled", false)
         .with("ClusterCreateTime", cluster.created)

@@ -3,7 +3,8 @@
 use super::cluster::answer;
 use super::request::{self, BACKUPS, MAINTENANCE, SECURITY_GROUPS};
 use super::{
-    cluster, cluster_mut, cluster_state, engine, instance, instance_state, no_instance, parameter_group, resource,
+    cluster, cluster_mut, cluster_state, engine, features, instance, instance_state, no_instance, parameter_group,
+    resource,
 };
 use crate::model::Cloud;
 use crate::model::Region;
@@ -31,17 +32,15 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
             SECURITY_GROUPS,
             BACKUPS,
             MAINTENANCE,
+            request::ACCESS,
+            request::CERTIFICATE,
+            request::CHANGED_LOG_EXPORTS,
+            request::INSIGHTS_MODE,
+            request::LIFECYCLE,
+            request::MONITORING,
         ],
     )
-    .on(&[resource::CLUSTER, resource::CLUSTER_PARAMETER_GROUP])
-    .ignoring(&[
-        request::ACCESS,
-        request::CERTIFICATE,
-        request::CHANGED_LOG_EXPORTS,
-        request::INSIGHTS_MODE,
-        request::LIFECYCLE,
-        request::MONITORING,
-    ]),
+    .on(&[resource::CLUSTER, resource::CLUSTER_PARAMETER_GROUP]),
     Operation::writes("FailoverDBCluster", fail_over, &[&["DBClusterIdentifier", "TargetDBInstanceIdentifier"]])
         .on(&[resource::CLUSTER, resource::FAILOVER_INSTANCE]),
     Operation::writes("StopDBCluster", stop, &[&["DBClusterIdentifier"]]).on(&[resource::CLUSTER]),
@@ -66,6 +65,7 @@ fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     if params.has_list("VpcSecurityGroupIds") {
         changed.place.security_groups = request::security_groups(region, params, &found.place.vpc_id)?;
     }
+    changed.features = features::parse(region, params, &found.features, &found.engine)?;
     changed.place.port = request::port(params, "Port")?.unwrap_or(found.place.port);
     changed.schedule = request::schedule(params, found.schedule, 1)?;
     changed.copy_tags_to_snapshot = params.parsed("CopyTagsToSnapshot")?.unwrap_or(found.copy_tags_to_snapshot);

@@ -99,6 +99,8 @@ pub(super) fn begin(
         },
         source_created: cluster.created,
         created: now,
+        shared_with: std::collections::BTreeSet::new(),
+        copy_of: None,
         tags: if copied { cluster.tags.clone() } else { tags },
     };
     SNAPSHOTS.add(region, snapshot)
@@ -122,6 +124,7 @@ fn render(snapshot: &Snapshot, region: &str) -> Node {
         .with("EngineVersion", engine::version().unwrap_or_default())
         .with("LicenseModel", engine::LICENSE)
         .with("SnapshotType", &snapshot.kind)
+        .maybe("SourceDBClusterSnapshotArn", snapshot.copy_of.as_ref())
         .with("PercentProgress", done)
         .with("StorageEncrypted", snapshot.storage.encrypted)
         .with("DBClusterSnapshotArn", arn(region, "cluster-snapshot", &snapshot.id))

@@ -25,6 +25,8 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
 
 pub(super) const POSTGRES: &str = "postgres";
 pub(super) const AURORA: &str = "aurora-postgresql";
+/// Types of logs that PostgreSQL on AWS can export.
+pub(super) const LOGS: [&str; 3] = ["iam-db-auth-error", "postgresql", "upgrade"];
 pub(super) const LICENSE: &str = "postgresql-license";
 
 /// Returns the version of the PostgreSQL on this machine: `15.18`.
@@ -127,8 +129,8 @@ fn render_version(engine: &str, version: &str) -> Outcome<Node> {
         .with("DBEngineDescription", description)
         .with("DBEngineVersionDescription", format!("{description} {version}"))
         .with("ValidUpgradeTarget", Node::new())
-        .with("ExportableLogTypes", Node::new())
-        .with("SupportsLogExportsToCloudwatchLogs", false)
+        .list("ExportableLogTypes", LOGS)
+        .with("SupportsLogExportsToCloudwatchLogs", true)
         .with("SupportsReadReplica", !aurora)
         .list("SupportedEngineModes", modes.iter().copied())
         .with("SupportedFeatureNames", Node::new())

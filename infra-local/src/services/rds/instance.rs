@@ -2,13 +2,14 @@
 
 use super::request::{self, BACKUPS, DEFAULT_PORT, MAINTENANCE, SECURITY_GROUPS, STORAGE};
 use super::{
-    FILTERS, PAGES, TAGS, arn, cluster, combination, engine, entries, filtered, identifier, instance, instance_state,
-    page, parameter_group, parse_tags, resource, security_groups, snapshot, subnet_group, tag_list, take_address,
+    FILTERS, PAGES, TAGS, arn, certificate, cluster, combination, engine, entries, features, filtered, identifier,
+    instance, instance_state, page, parameter_group, parse_tags, resource, security_groups, snapshot, subnet_group,
+    tag_list, take_address,
 };
 use crate::domain::rds::settings;
 use crate::model::Cloud;
 use crate::model::ids::random_hex;
-use crate::model::rds::{DbInstance, Pending, Place, Runtime, Seed, Stage, Storage};
+use crate::model::rds::{DbInstance, Features, Pending, Place, Runtime, Seed, Stage, Storage};
 use crate::model::{Region, Tags};
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
@@ -39,19 +40,17 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
             MAINTENANCE,
             STORAGE,
             TAGS,
+            request::ACCESS,
+            request::CERTIFICATE,
+            request::ENCRYPTION_KEY,
+            request::INSIGHTS_MODE,
+            request::LICENSE,
+            request::LIFECYCLE,
+            request::LOG_EXPORTS,
+            request::MONITORING,
         ],
     )
-    .on(&[resource::INSTANCE, resource::CLUSTER, resource::PARAMETER_GROUP, resource::SUBNET_GROUP])
-    .ignoring(&[
-        request::ACCESS,
-        request::CERTIFICATE,
-        request::ENCRYPTION_KEY,
-        request::INSIGHTS_MODE,
-        request::LICENSE,
-        request::LIFECYCLE,
-        request::LOG_EXPORTS,
-        request::MONITORING,
-    ]),
+    .on(&[resource::INSTANCE, resource::CLUSTER, resource::PARAMETER_GROUP, resource::SUBNET_GROUP]),
     Operation::reads("DescribeDBInstances", describe, &[&["DBInstanceIdentifier"], PAGES, FILTERS])
         .on(&[resource::INSTANCE]),
     Operation::writes(
@@ -206,6 +205,7 @@ pub(super) fn empty_instance(engine: &str, place: Place) -> DbInstance {
         copy_tags_to_snapshot: false,
         deletion_protection: false,
         public: false,
+        features: Features::default(),
         seed: Seed::Empty,
         pending: Pending::default(),
         created: chrono::DateTime::UNIX_EPOCH,
@@ -240,8 +240,11 @@ pub(super) fn add(region: &mut Region, call: &Call<'_, Params>, id: &str, base: 
         name => parameter_group::of_instance(region, name, &base.engine)?,
     };
     let flag_or = |name: &str, otherwise: bool| Ok::<bool, ApiError>(params.parsed(name)?.unwrap_or(otherwise));
+    let features = features::parse(region, params, &base.features, &base.engine)?;
+    features::check_key(&features, base.storage.encrypted)?;
     let instance = DbInstance {
         id: id.to_owned(),
+        features,
         class: class.to_owned(),
         place: Place { address, ..base.place },
         zone,
@@ -404,9 +407,13 @@ fn render_more(node: Node, instance: &DbInstance, region: &Region) -> Node {
             .with("Status", &trouble.status)
             .with("Message", &trouble.message)
     });
-    node.maybe("Iops", storage.iops)
+    let certificate = instance.features.certificate.as_deref().unwrap_or(certificate::DEFAULT);
+    features::render(node, &instance.features)
+        .with("CACertificateIdentifier", certificate)
+        .with("CertificateDetails", features::render_certificate(&instance.features))
+        .maybe("Iops", storage.iops)
         .maybe("StorageThroughput", storage.throughput)
-        .with("OptionGroupMemberships", Node::new())
+        .with("OptionGroupMemberships", features::render_option_group(&instance.features, &instance.engine))
         .maybe("SecondaryAvailabilityZone", instance.second_zone.as_ref())
         .with("PubliclyAccessible", instance.public)
         .with("StatusInfos", entries("DBInstanceStatusInfo", trouble))
@@ -417,11 +424,9 @@ fn render_more(node: Node, instance: &DbInstance, region: &Region) -> Node {
         .with("DbiResourceId", &instance.resource_id)
         .with("DomainMemberships", Node::new())
         .with("CopyTagsToSnapshot", instance.copy_tags_to_snapshot)
-        .with("MonitoringInterval", 0_u16)
         .maybe("PromotionTier", instance.cluster.as_ref().map(|_| instance.promotion_tier))
         .with("DBInstanceArn", arn(&region.name, "db", &instance.id))
         .with("IAMDatabaseAuthenticationEnabled", false)
-        .with("PerformanceInsightsEnabled", false)
         .with("DeletionProtection", instance.deletion_protection)
         .with("AssociatedRoles", Node::new())
         .maybe("MaxAllocatedStorage", storage.max_allocated_gib)

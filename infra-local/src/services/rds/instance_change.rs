@@ -1,7 +1,7 @@
 //! Modification, reboot, stop and start of DB instances.
 
 use super::request::{self, BACKUPS, MAINTENANCE, SECURITY_GROUPS, STORAGE};
-use super::{combination, engine, instance, instance_mut, instance_state, parameter_group, resource};
+use super::{combination, engine, features, instance, instance_mut, instance_state, parameter_group, resource};
 use crate::model::Cloud;
 use crate::model::Region;
 use crate::model::rds::{DbInstance, Stage};
@@ -34,18 +34,16 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
             BACKUPS,
             MAINTENANCE,
             STORAGE,
+            request::ACCESS,
+            request::CERTIFICATE,
+            request::CHANGED_LOG_EXPORTS,
+            request::INSIGHTS_MODE,
+            request::LICENSE,
+            request::LIFECYCLE,
+            request::MONITORING,
         ],
     )
-    .on(&[resource::INSTANCE, resource::PARAMETER_GROUP])
-    .ignoring(&[
-        request::ACCESS,
-        request::CERTIFICATE,
-        request::CHANGED_LOG_EXPORTS,
-        request::INSIGHTS_MODE,
-        request::LICENSE,
-        request::LIFECYCLE,
-        request::MONITORING,
-    ]),
+    .on(&[resource::INSTANCE, resource::PARAMETER_GROUP]),
     Operation::writes("RebootDBInstance", reboot, &[&["DBInstanceIdentifier", "ForceFailover"]])
         .on(&[resource::INSTANCE]),
     Operation::writes("StopDBInstance", stop, &[&["DBInstanceIdentifier"]]).on(&[resource::INSTANCE]),
@@ -107,6 +105,7 @@ fn apply_immediate(region: &Region, params: &Params, instance: &mut DbInstance) 
     if params.has_list("VpcSecurityGroupIds") {
         instance.place.security_groups = request::security_groups(region, params, &instance.place.vpc_id)?;
     }
+    instance.features = features::parse(region, params, &instance.features, &instance.engine)?;
     let fewest_days = u32::from(instance.cluster.is_some());
     instance.schedule = request::schedule(params, instance.schedule.clone(), fewest_days)?;
     if instance.schedule.backup_retention_days == 0

@@ -1,20 +1,27 @@
 //! Relational Database Service (version 2014-10-31): PostgreSQL instances and clusters, one file per kind.
 
+mod certificate;
 mod cluster;
 mod cluster_change;
 mod cluster_snapshot;
 mod engine;
+mod features;
 mod global_cluster;
 mod instance;
 mod instance_change;
 mod log;
+mod maintenance;
+mod option_group;
 mod parameter;
 mod parameter_group;
 mod replica;
 mod request;
 mod resource;
 mod restore;
+#[cfg(test)]
+mod round_trip;
 mod snapshot;
+mod snapshot_change;
 mod snapshot_kind;
 mod subnet_group;
 mod tags;
@@ -32,6 +39,8 @@ use crate::wire::{ApiError, Node, Outcome, Page, Params};
 /// The operations, by kind.
 pub(crate) const OPERATIONS: &[&[Operation<Params, Node>]] = &[
     engine::OPERATIONS,
+    certificate::OPERATIONS,
+    option_group::OPERATIONS,
     subnet_group::OPERATIONS,
     parameter_group::OPERATIONS,
     instance::OPERATIONS,
@@ -40,9 +49,11 @@ pub(crate) const OPERATIONS: &[&[Operation<Params, Node>]] = &[
     cluster::OPERATIONS,
     cluster_change::OPERATIONS,
     snapshot::OPERATIONS,
+    snapshot_change::OPERATIONS,
     cluster_snapshot::OPERATIONS,
     restore::OPERATIONS,
     log::OPERATIONS,
+    maintenance::OPERATIONS,
     global_cluster::OPERATIONS,
     tags::OPERATIONS,
 ];

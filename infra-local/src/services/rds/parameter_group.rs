@@ -24,6 +24,32 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
         &[&["DBClusterParameterGroupName"], NEW, TAGS],
     )
     .on(&[resource::CLUSTER_PARAMETER_GROUP]),
+    Operation::writes(
+        "CopyDBParameterGroup",
+        |c, a| copy(c, a, INSTANCE),
+        &[
+            &[
+                "SourceDBParameterGroupIdentifier",
+                "TargetDBParameterGroupIdentifier",
+                "TargetDBParameterGroupDescription",
+            ],
+            TAGS,
+        ],
+    )
+    .on(&[resource::SOURCE_PARAMETER_GROUP, resource::TARGET_PARAMETER_GROUP]),
+    Operation::writes(
+        "CopyDBClusterParameterGroup",
+        |c, a| copy(c, a, CLUSTER),
+        &[
+            &[
+                "SourceDBClusterParameterGroupIdentifier",
+                "TargetDBClusterParameterGroupIdentifier",
+                "TargetDBClusterParameterGroupDescription",
+            ],
+            TAGS,
+        ],
+    )
+    .on(&[resource::SOURCE_CLUSTER_PARAMETER_GROUP, resource::TARGET_CLUSTER_PARAMETER_GROUP]),
     Operation::reads(
         "DescribeDBParameterGroups",
         |c, a| describe(c, a, INSTANCE),
@@ -49,21 +75,25 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
     )
     .on(&[resource::CLUSTER_PARAMETER_GROUP]),
     Operation::performs("ModifyDBParameterGroup", |c, a| modify(c, a, INSTANCE), &[&["DBParameterGroupName"], SET])
-        .on(&[resource::PARAMETER_GROUP]),
+        .on(&[resource::PARAMETER_GROUP])
+        .ignoring(&[ECHOED]),
     Operation::performs(
         "ModifyDBClusterParameterGroup",
         |c, a| modify(c, a, CLUSTER),
         &[&["DBClusterParameterGroupName"], SET],
     )
-    .on(&[resource::CLUSTER_PARAMETER_GROUP]),
+    .on(&[resource::CLUSTER_PARAMETER_GROUP])
+    .ignoring(&[ECHOED]),
     Operation::writes("ResetDBParameterGroup", |c, a| reset(c, a, INSTANCE), &[&["DBParameterGroupName"], RESET, SET])
-        .on(&[resource::PARAMETER_GROUP]),
+        .on(&[resource::PARAMETER_GROUP])
+        .ignoring(&[ECHOED]),
     Operation::writes(
         "ResetDBClusterParameterGroup",
         |c, a| reset(c, a, CLUSTER),
         &[&["DBClusterParameterGroupName"], RESET, SET],
     )
-    .on(&[resource::CLUSTER_PARAMETER_GROUP]),
+    .on(&[resource::CLUSTER_PARAMETER_GROUP])
+    .ignoring(&[ECHOED]),
     Operation::writes("DeleteDBParameterGroup", |c, a| delete(c, a, INSTANCE), &[&["DBParameterGroupName"]])
         .on(&[resource::PARAMETER_GROUP]),
     Operation::writes(
@@ -81,6 +111,18 @@ const SET: &[&str] = &[
     "Parameters.Parameter.N.ParameterName",
     "Parameters.Parameter.N.ParameterValue",
     "Parameters.Parameter.N.ApplyMethod",
+];
+
+/// Members of a parameter that describe it. Clients may send back a described parameter; AWS reads only its name, its value
+/// and its method.
+const ECHOED: &[&str] = &[
+    "Parameters.Parameter.N.AllowedValues",
+    "Parameters.Parameter.N.ApplyType",
+    "Parameters.Parameter.N.DataType",
+    "Parameters.Parameter.N.Description",
+    "Parameters.Parameter.N.IsModifiable",
+    "Parameters.Parameter.N.MinimumEngineVersion",
+    "Parameters.Parameter.N.Source",
 ];
 
 /// AWS's limit of parameters per request.
@@ -202,6 +244,28 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>, kind: Kind) -> Outcome<Nod
         return Err(ApiError::new("DBParameterGroupAlreadyExists", format!("Parameter group {name} already exists")));
     }
     let group = ParameterGroup { name: name.clone(), family, description, parameters: BTreeMap::new(), tags };
+    let answer = Node::new().with(kind.entry, render(&group, call.region, kind));
+    groups.insert(name, group);
+    Ok(answer)
+}
+
+fn copy(cloud: &mut Cloud, call: &Call<'_, Params>, kind: Kind) -> Outcome<Node> {
+    let params = &call.input;
+    let source = params.required(&format!("Source{}Identifier", kind.entry))?;
+    let target = format!("Target{}Identifier", kind.entry);
+    let name = check_identifier(params.required(&target)?, &target, 255)?;
+    let description = params.required(&format!("Target{}Description", kind.entry))?.to_owned();
+    let tags = parse_tags(params)?;
+    let region = cloud.region_mut(call.region)?;
+    let source = find(region, source.rsplit(':').next().unwrap_or(source), kind)?;
+    let groups = (kind.groups_mut)(region);
+    if !groups.contains_key(&source.name) {
+        return Err(ApiError::invalid("A default parameter group cannot be copied: create a new one instead."));
+    }
+    if groups.contains_key(&name) {
+        return Err(ApiError::new("DBParameterGroupAlreadyExists", format!("Parameter group {name} already exists")));
+    }
+    let group = ParameterGroup { name: name.clone(), description, tags, ..source };
     let answer = Node::new().with(kind.entry, render(&group, call.region, kind));
     groups.insert(name, group);
     Ok(answer)

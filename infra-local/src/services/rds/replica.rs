@@ -25,17 +25,15 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
             SECURITY_GROUPS,
             STORAGE,
             TAGS,
+            request::ACCESS,
+            request::CERTIFICATE,
+            request::ENCRYPTION_KEY,
+            request::INSIGHTS_MODE,
+            request::LOG_EXPORTS,
+            request::MONITORING,
         ],
     )
-    .on(&[resource::INSTANCE, resource::SOURCE_INSTANCE, resource::PARAMETER_GROUP, resource::SUBNET_GROUP])
-    .ignoring(&[
-        request::ACCESS,
-        request::CERTIFICATE,
-        request::ENCRYPTION_KEY,
-        request::INSIGHTS_MODE,
-        request::LOG_EXPORTS,
-        request::MONITORING,
-    ]),
+    .on(&[resource::INSTANCE, resource::SOURCE_INSTANCE, resource::PARAMETER_GROUP, resource::SUBNET_GROUP]),
     Operation::writes("PromoteReadReplica", promote, &[&["DBInstanceIdentifier"], BACKUPS]).on(&[resource::INSTANCE]),
 ];
 

@@ -12,7 +12,7 @@ pub(super) const MAINTENANCE: &[&str] = &["PreferredMaintenanceWindow"];
 pub(super) const STORAGE: &[&str] =
     &["AllocatedStorage", "MaxAllocatedStorage", "StorageType", "Iops", "StorageThroughput"];
 
-// Parameters of features that the local cloud does not have. Each operation ignores those that it has on AWS.
+// Parameters of features; see `features`. Each operation has those that it has on AWS.
 
 pub(super) const ACCESS: &[&str] = &["EnableIAMDatabaseAuthentication", "OptionGroupName"];
 pub(super) const CERTIFICATE: &[&str] = &["CACertificateIdentifier"];

@@ -28,22 +28,35 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
             BACKUPS,
             &["AllocatedStorage", "Iops", "StorageThroughput", "StorageType"],
             TAGS,
+            request::ACCESS,
+            request::CERTIFICATE,
+            request::LICENSE,
+            request::LIFECYCLE,
+            request::LOG_EXPORTS,
         ],
     )
-    .on(&[resource::INSTANCE, resource::SNAPSHOT, resource::PARAMETER_GROUP, resource::SUBNET_GROUP])
-    .ignoring(&[request::ACCESS, request::CERTIFICATE, request::LICENSE, request::LIFECYCLE, request::LOG_EXPORTS]),
+    .on(&[resource::INSTANCE, resource::SNAPSHOT, resource::PARAMETER_GROUP, resource::SUBNET_GROUP]),
     Operation::writes(
         "RestoreDBClusterFromSnapshot",
         restore_cluster,
-        &[&["SnapshotIdentifier"], cluster::CLUSTER, BACKUPS, SECURITY_GROUPS, TAGS],
+        &[
+            &["SnapshotIdentifier"],
+            cluster::CLUSTER,
+            BACKUPS,
+            SECURITY_GROUPS,
+            TAGS,
+            request::ACCESS,
+            request::ENCRYPTION_KEY,
+            request::LIFECYCLE,
+            request::LOG_EXPORTS,
+            request::MONITORING,
+        ],
     )
-    .on(&[resource::CLUSTER, resource::RESTORED_SNAPSHOT, resource::CLUSTER_PARAMETER_GROUP, resource::SUBNET_GROUP])
-    .ignoring(&[
-        request::ACCESS,
-        request::ENCRYPTION_KEY,
-        request::LIFECYCLE,
-        request::LOG_EXPORTS,
-        request::MONITORING,
+    .on(&[
+        resource::CLUSTER,
+        resource::RESTORED_SNAPSHOT,
+        resource::CLUSTER_PARAMETER_GROUP,
+        resource::SUBNET_GROUP,
     ]),
 ];
 

@@ -102,6 +102,8 @@ pub(super) fn begin(
         storage: instance.storage.clone(),
         source_created: instance.created,
         created: now,
+        shared_with: std::collections::BTreeSet::new(),
+        copy_of: None,
         tags: if copied { instance.tags.clone() } else { tags },
     };
     SNAPSHOTS.add(region, snapshot)
@@ -125,6 +127,8 @@ fn render(snapshot: &Snapshot, region: &str) -> Node {
         .with("EngineVersion", engine::version().unwrap_or_default())
         .with("LicenseModel", engine::LICENSE)
         .with("SnapshotType", &snapshot.kind)
+        .maybe("SourceDBSnapshotIdentifier", snapshot.copy_of.as_ref())
+        .maybe("OptionGroupName", super::option_group::default_name(&snapshot.engine).ok())
         .maybe("Iops", snapshot.storage.iops)
         .with("PercentProgress", done)
         .with("StorageType", &snapshot.storage.kind)

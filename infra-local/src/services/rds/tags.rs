@@ -67,6 +67,10 @@ fn of<'a>(databases: &'a mut Rds, call: &Call<'_, Params>) -> Outcome<Option<&'a
                     not_found("DBParameterGroupNotFound", format!("DBClusterParameterGroup not found: {id}"))
                 })
             }
+            "og" if id.starts_with("default:") => return Ok(None),
+            "og" => databases.option_groups.get_mut(id).map(|found| &mut found.tags).ok_or_else(|| {
+                not_found("OptionGroupNotFoundFault", format!("Specified OptionGroupName: {id} not found."))
+            }),
             "snapshot" => databases
                 .snapshots
                 .get_mut(id)

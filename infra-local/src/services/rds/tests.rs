@@ -149,7 +149,18 @@ fn an_instance_is_created_described_and_deleted() {
           AutoMinorVersionUpgrade: true
           ReadReplicaDBInstanceIdentifiers
           LicenseModel: postgresql-license
+          MonitoringInterval: 0
+          PerformanceInsightsEnabled: false
+          DatabaseInsightsMode: standard
+          EngineLifecycleSupport: open-source-rds-extended-support
+          CACertificateIdentifier: rds-ca-rsa2048-g1
+          CertificateDetails
+            CAIdentifier: rds-ca-rsa2048-g1
+            ValidTill: [time]
           OptionGroupMemberships
+            OptionGroupMembership
+              OptionGroupName: default:postgres-[major]
+              Status: in-sync
           PubliclyAccessible: false
           StatusInfos
           StorageType: gp2
@@ -158,10 +169,8 @@ fn an_instance_is_created_described_and_deleted() {
           DbiResourceId: db-[id]
           DomainMemberships
           CopyTagsToSnapshot: false
-          MonitoringInterval: 0
           DBInstanceArn: arn:aws:rds:us-east-1:000000000000:db:one
           IAMDatabaseAuthenticationEnabled: false
-          PerformanceInsightsEnabled: false
           DeletionProtection: true
           AssociatedRoles
           TagList
@@ -415,4 +424,93 @@ fn a_security_group_is_not_deleted_while_a_database_uses_it() {
     let region = &world.plane.cloud.regions["us-east-1"];
     let group = &region.rds.instances["one"].place.security_groups[0];
     assert_eq!(region.users_of_security_group(group), [region.rds.instances["one"].resource_id.clone()]);
+}
+
+#[test]
+fn features_are_recorded_or_refused_with_the_reason() {
+    let mut world = World::new();
+    let create = format!(
+        "{ONE}&EnableCloudwatchLogsExports.member.1=postgresql&EnableCloudwatchLogsExports.member.2=upgrade\
+         &EnablePerformanceInsights=true&Port=5544"
+    );
+    let created = world.call("CreateDBInstance", &create).unwrap();
+    assert!(created.contains("<member>postgresql</member><member>upgrade</member>"), "{created}");
+    assert_eq!(element(&created, "PerformanceInsightsRetentionPeriod"), "7");
+    world.settle();
+    assert!(world.call("DescribeDBInstances", "").unwrap().contains("<Port>5544</Port>"));
+    let logs = "CloudwatchLogsExportConfiguration.DisableLogTypes.member.1=upgrade&EnablePerformanceInsights=false";
+    let changed = world.call("ModifyDBInstance", &format!("DBInstanceIdentifier=one&{logs}")).unwrap();
+    assert!(changed.contains("<EnabledCloudwatchLogsExports><member>postgresql</member></En"), "{changed}");
+    assert!(!changed.contains("PerformanceInsightsRetentionPeriod"), "{changed}");
+    for (parameter, code, words) in [
+        ("EnableIAMDatabaseAuthentication=true", "InvalidParameterCombination", "authenticate by password"),
+        ("LicenseModel=bring-your-own-license", "InvalidParameterCombination", "postgresql-license"),
+        ("MonitoringInterval=7", "InvalidParameterValue", "MonitoringInterval"),
+        ("MonitoringInterval=60", "InvalidParameterCombination", "MonitoringRoleARN value is required"),
+        ("CACertificateIdentifier=no", "CertificateNotFound", "no"),
+        ("OptionGroupName=no", "OptionGroupNotFoundFault", "Specified OptionGroupName: no not found."),
+        ("CloudwatchLogsExportConfiguration.EnableLogTypes.member.1=audit", "InvalidParameterCombination", "audit"),
+        ("PerformanceInsightsRetentionPeriod=31", "InvalidParameterCombination", "enable Performance Insights"),
+        ("EnablePerformanceInsights=true&PerformanceInsightsRetentionPeriod=8", "InvalidParameterValue", "8"),
+    ] {
+        world.refuses("ModifyDBInstance", &format!("DBInstanceIdentifier=one&{parameter}"), code, words);
+    }
+    let key = format!("{}&KmsKeyId=k", ONE.replace("=one", "=two"));
+    world.refuses("CreateDBInstance", &key, "InvalidParameterCombination", "encrypted storage");
+}
+
+#[test]
+fn snapshots_are_shared_and_copied() {
+    let mut world = World::new();
+    world.call("CreateDBInstance", ONE).unwrap();
+    world.settle();
+    world.call("CreateDBSnapshot", "DBSnapshotIdentifier=first&DBInstanceIdentifier=one").unwrap();
+    let copy = "SourceDBSnapshotIdentifier=first&TargetDBSnapshotIdentifier=second";
+    world.refuses("CopyDBSnapshot", copy, "InvalidDBSnapshotState", "not in the available state");
+    world.settle();
+    let attributes = world.call("DescribeDBSnapshotAttributes", "DBSnapshotIdentifier=first").unwrap();
+    assert!(
+        attributes.contains("<AttributeName>restore</AttributeName><AttributeValues></AttributeValues>"),
+        "{attributes}"
+    );
+    let share = "DBSnapshotIdentifier=first&AttributeName=restore&ValuesToAdd.AttributeValue.1=111122223333";
+    let shared = world.call("ModifyDBSnapshotAttribute", share).unwrap();
+    assert!(shared.contains("<AttributeValue>111122223333</AttributeValue>"), "{shared}");
+    let unshare = share.replace("ToAdd", "ToRemove");
+    assert!(!world.call("ModifyDBSnapshotAttribute", &unshare).unwrap().contains("111122223333"));
+    let wrong = share.replace("111122223333", "bob");
+    world.refuses("ModifyDBSnapshotAttribute", &wrong, "InvalidParameterValue", "bob");
+
+    let copied = world.call("CopyDBSnapshot", copy).unwrap();
+    assert!(element(&copied, "SourceDBSnapshotIdentifier").ends_with(":snapshot:first"), "{copied}");
+    world.refuses("CopyDBSnapshot", copy, "DBSnapshotAlreadyExists", "second");
+    world.call("DeleteDBSnapshot", "DBSnapshotIdentifier=first").unwrap();
+    let restore = "DBInstanceIdentifier=restored&DBSnapshotIdentifier=second";
+    world.call("RestoreDBInstanceFromDBSnapshot", restore).unwrap();
+    world.refuses("DescribeDBSnapshotAttributes", "DBSnapshotIdentifier=first", "DBSnapshotNotFound", "first");
+}
+
+#[test]
+fn option_groups_certificates_and_maintenance_are_described() {
+    let mut world = World::new();
+    let major = engine::major().unwrap();
+    let groups = world.call("DescribeOptionGroups", "EngineName=postgres").unwrap();
+    assert_eq!(element(&groups, "OptionGroupName"), format!("default:postgres-{major}"));
+    let create =
+        format!("OptionGroupName=own&EngineName=postgres&MajorEngineVersion={major}&OptionGroupDescription=Mine");
+    world.call("CreateOptionGroup", &create).unwrap();
+    world.refuses("CreateOptionGroup", &create, "OptionGroupAlreadyExistsFault", "own");
+    world.call("CreateDBInstance", &format!("{ONE}&OptionGroupName=own")).unwrap();
+    world.refuses("DeleteOptionGroup", "OptionGroupName=own", "InvalidOptionGroupStateFault", "one");
+    world.settle();
+    let default = format!("DBInstanceIdentifier=one&OptionGroupName=default:postgres-{major}");
+    world.call("ModifyDBInstance", &default).unwrap();
+    world.call("DeleteOptionGroup", "OptionGroupName=own").unwrap();
+    world.refuses("DescribeOptionGroups", "OptionGroupName=own", "OptionGroupNotFoundFault", "own not found");
+
+    let certificates = world.call("DescribeCertificates", "").unwrap();
+    assert_eq!(certificates.matches("<CertificateIdentifier>").count(), 3);
+    world.refuses("DescribeCertificates", "CertificateIdentifier=no", "CertificateNotFound", "no");
+    let actions = world.call("DescribePendingMaintenanceActions", "").unwrap();
+    assert!(actions.contains("<PendingMaintenanceActions></PendingMaintenanceActions>"), "{actions}");
 }

@@ -11,8 +11,6 @@ const READS: &[(&str, &str)] = &[
     ("ListTagsForResource", r#"{"ResourceType": "Parameter", "ResourceId": "/shop/key"}"#),
 ];
 
-const EMPTY: Trip = Trip { operation: "", request: "", keep: &[], reads: &[], renamed: &[] };
-
 const TRIPS: &[Trip] = &[
     Trip {
         operation: "PutParameter",
@@ -20,20 +18,20 @@ const TRIPS: &[Trip] = &[
                      "KeyId": "alias/shop", "Tags": [{"Key": "team", "Value": "blue"}], "Tier": "Advanced",
                      "DataType": "text", "AllowedPattern": "value-.*"}"#,
         reads: READS,
-        ..EMPTY
+        ..Trip::EMPTY
     },
     Trip {
         operation: "LabelParameterVersion",
         request: r#"{"Name": "/shop/key", "ParameterVersion": 1, "Labels": ["release"]}"#,
         reads: READS,
         renamed: &[("ParameterVersion", "Version"), ("Labels", "Labels")],
-        ..EMPTY
+        ..Trip::EMPTY
     },
     Trip {
         operation: "AddTagsToResource",
         request: r#"{"ResourceType": "Parameter", "ResourceId": "/shop/key", "Tags": [{"Key": "stage", "Value": "canary"}]}"#,
         reads: READS,
-        ..EMPTY
+        ..Trip::EMPTY
     },
 ];
 
