@@ -351,13 +351,13 @@ async fn secrets_are_not_recorded() {
     ec2:CreateLaunchTemplate 200
     ec2:CreateLaunchTemplateVersion 200
     ec2:DescribeLaunchTemplateVersions 200
-    rds:CreateDBCluster 400 MissingParameter
+    rds:CreateDBCluster 400 InvalidParameterValue
     rds:ModifyDBCluster 404 DBClusterNotFoundFault
-    rds:CreateDBInstance 400 MissingParameter
+    rds:CreateDBInstance 400 InvalidParameterValue
     rds:ModifyDBInstance 404 DBInstanceNotFound
     ssm:PutParameter 200
     ssm:PutParameter 200
-    ssm:PutParameter 400 ValidationException
+    ssm:PutParameter 400 SerializationException
     ssm:PutParameter 400 ParameterPatternMismatchException
     ssm:GetParameter 200
     ssm:GetParameters 200

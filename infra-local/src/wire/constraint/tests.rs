@@ -83,6 +83,11 @@ impl Requests {
                 for name in &shape.required {
                     let mut fields = valid.clone();
                     fields.remove(name);
+                    let other =
+                        self.table.members(shape).find(|(other, inner)| other != name && inner.kind.is_scalar());
+                    if let (true, Some((other, inner))) = (fields.is_empty(), other) {
+                        fields.insert(other.to_owned(), self.example(inner));
+                    }
                     found.push((Value::Object(fields), "not be null".to_owned()));
                 }
                 for (name, member) in self.table.members(shape) {
