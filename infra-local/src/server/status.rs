@@ -18,7 +18,6 @@ use crate::runtime::confinement::ConfinementStatus;
 use crate::server::faults::ActiveFault;
 use crate::state::Shared;
 use crate::state::paths;
-use crate::state::traffic::Traffic;
 
 /// The cloud at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -135,6 +134,9 @@ pub struct BalancerStatus {
     pub ports: Vec<u16>,
     /// Target groups to which it forwards requests.
     pub target_groups: Vec<TargetGroupStatus>,
+    /// File with a line per request.
+    #[serde(default)]
+    pub log: PathBuf,
 }
 
 /// A target group of a balancer.
@@ -254,7 +256,7 @@ impl RegionStatus {
                 .elbv2
                 .load_balancers
                 .values()
-                .map(|balancer| BalancerStatus::of(balancer, region, shared.traffic()))
+                .map(|balancer| BalancerStatus::of(balancer, region, shared))
                 .collect(),
             groups: region.autoscaling.groups.values().map(GroupStatus::of).collect(),
             databases: databases.instances.values().map(|one| DatabaseStatus::of(one, region, shared)).collect(),
@@ -343,7 +345,8 @@ impl InstanceStatus {
 }
 
 impl BalancerStatus {
-    fn of(balancer: &LoadBalancer, region: &Region, traffic: &Traffic) -> BalancerStatus {
+    fn of(balancer: &LoadBalancer, region: &Region, shared: &Shared) -> BalancerStatus {
+        let traffic = shared.traffic();
         let (state, reason) = match &balancer.state {
             BalancerState::Provisioning => ("provisioning", None),
             BalancerState::Active => ("active", None),
@@ -377,6 +380,7 @@ impl BalancerStatus {
             reason,
             ports: listeners.map(|listener| listener.port).collect(),
             target_groups: target_groups.collect(),
+            log: paths::balancer_log(shared.directory(), &balancer.arn),
         }
     }
 }

@@ -293,6 +293,7 @@ mod tests {
                     requests: 12_345,
                     connection_errors: 0,
                 }],
+                log: PathBuf::from("/cloud/balancers/us-east-1.app.balancer-1.1.log"),
             }],
             counts: BTreeMap::from([("instances", 2), ("security_groups", 3), ("vpcs", 0)].map(count)),
             ..RegionStatus::default()
