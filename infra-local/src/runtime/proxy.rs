@@ -35,7 +35,7 @@ mod tunnel;
 mod upload;
 mod workers;
 
-pub(crate) use access_log::{AccessLog, AccessLogs};
+pub(crate) use access_log::AccessLogs;
 pub(crate) use health::{CheckPort, HealthCheck, HealthState, TargetHealth};
 pub(crate) use listener::{ListenError, ProxyListener};
 pub(crate) use pool::{Algorithm, MinimumHealthy, PoolSettings, TargetKey, TargetPool};

@@ -52,6 +52,7 @@ pub(crate) struct AccessLog {
 /// A request, and the response to it.
 #[derive(Debug)]
 pub(super) struct Entry {
+    /// Time of the request.
     at: DateTime<Utc>,
     began: Instant,
     elapsed: Duration,
@@ -78,6 +79,7 @@ pub(super) struct Forwarded {
 /// A line of a log.
 #[derive(Serialize)]
 struct Line<'a> {
+    /// Time of the response.
     timestamp: String,
     level: &'static str,
     message: &'static str,
@@ -152,7 +154,7 @@ impl Entry {
         };
         let [request_id, trace_id] = [&self.request_id, &self.forwarded.trace_id].map(header);
         let line = Line {
-            timestamp: self.at.to_rfc3339_opts(SecondsFormat::Micros, true),
+            timestamp: (self.at + self.elapsed).to_rfc3339_opts(SecondsFormat::Micros, true),
             level: if self.status >= 500 { "ERROR" } else { "INFO" },
             message: "request",
             method: self.method.as_str(),
@@ -238,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_line_has_the_request_the_target_and_the_ids() {
-        let mut entry = Entry::of(&request("/a?b=\"c\""), "10.0.0.9:4000".parse().unwrap(), Instant::now());
+        let mut entry = Entry::of(&request("/a?b=c"), "10.0.0.9:4000".parse().unwrap(), Instant::now());
         entry.at = "2026-11-30T09:15:02.010Z".parse().unwrap();
         entry.status = 502;
         entry.elapsed = Duration::from_micros(1500);
@@ -249,7 +251,7 @@ mod tests {
         };
         let mut text = Vec::new();
         entry.write(&mut text).unwrap();
-        insta::assert_snapshot!(String::from_utf8(text).unwrap(), @r#"{"timestamp":"2026-11-30T09:15:02.010000Z","level":"ERROR","message":"request","method":"GET","path":"/a?b=\"c\"","status":502,"duration_ms":1.5,"target_ms":1.2,"client":"10.0.0.9:4000","target":"10.0.1.5:8080","protocol":"http/1.1","request_id":"req-1","trace_id":"Root=1-67891233-abcdef012345678912345678"}"#);
+        insta::assert_snapshot!(String::from_utf8(text).unwrap(), @r#"{"timestamp":"2026-11-30T09:15:02.011500Z","level":"ERROR","message":"request","method":"GET","path":"/a?b=c","status":502,"duration_ms":1.5,"target_ms":1.2,"client":"10.0.0.9:4000","target":"10.0.1.5:8080","protocol":"http/1.1","request_id":"req-1","trace_id":"Root=1-67891233-abcdef012345678912345678"}"#);
     }
 
     #[test]
