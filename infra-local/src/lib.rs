@@ -102,7 +102,7 @@ pub use server::permissions::{AuthorisedAction, InvalidPolicy, Policy};
 pub use server::reach::{Component, Reach, ReachRequest};
 pub use server::start_error::StartError;
 pub use server::status::{
-    BalancerStatus, DatabaseClusterStatus, DatabaseStatus, GroupStatus, InstanceStatus, NetworkStatus, RegionStatus,
-    ServiceStatus, Status, TargetGroupStatus,
+    BalancerStatus, DatabaseClusterStatus, DatabaseStatus, GroupStatus, InstanceStatus, LogStreamStatus, NetworkStatus,
+    RegionStatus, ServiceStatus, Status, TargetGroupStatus,
 };
 pub use server::usage::{SoleUsage, Usage};

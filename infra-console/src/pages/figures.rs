@@ -22,7 +22,7 @@ pub(super) struct Figures {
 /// A plot in a page.
 pub(super) struct Figure {
     pub(super) id: String,
-    pub(super) title: &'static str,
+    pub(super) title: String,
     pub(super) unit: &'static str,
     pub(super) svg: String,
     pub(super) empty: Option<&'static str>,
@@ -67,7 +67,7 @@ impl Figure {
         let name = format!("{} in {}: {}", section.label(), section.region, chart.title);
         Ok(Self {
             id: chart.id.clone(),
-            title: chart.title,
+            title: chart.title.to_string(),
             unit: chart.plot.unit,
             svg: chart.plot.svg(&name)?,
             empty: chart.empty,

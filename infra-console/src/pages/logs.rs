@@ -54,7 +54,14 @@ impl LogsPage {
 
     /// Returns the choices of logs by group: the title of the group, and the value and the name of each choice.
     fn choices(&self) -> Vec<(&'static str, Vec<(&str, String)>)> {
-        let groups = [("Local cloud", Kind::Cloud), ("Services", Kind::Service), ("Databases", Kind::Database)];
+        let groups = [
+            ("Local cloud", Kind::Cloud),
+            ("Load balancers", Kind::Balancer),
+            ("Services", Kind::Service),
+            ("Databases", Kind::Database),
+            ("Log streams", Kind::Stream),
+            ("Boot messages", Kind::Boot),
+        ];
         let group = |(title, kind): (&'static str, Kind)| {
             let logs = self.logs.sources.iter().filter(|log| log.kind == kind);
             let choices: Vec<_> = logs.map(|log| (log.id.as_str(), choice(log))).collect();

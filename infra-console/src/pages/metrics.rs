@@ -10,8 +10,9 @@ use crate::{
     views::{
         Problem,
         events::{Event, Events},
+        graph::encoded,
         inventory::{Kind, Resource},
-        metrics::{Metrics, Query, Section, charts::Chart},
+        metrics::{Metrics, Query, Section, charts::Chart, charts::Question},
         range::{RANGES, Range},
     },
 };
@@ -24,6 +25,7 @@ use axum::{
 use chrono::{DateTime, SecondsFormat, Utc};
 use infra_core::diagnostic::Diagnostic;
 use serde::Deserialize;
+use std::collections::BTreeSet;
 
 #[derive(Template)]
 #[template(path = "metrics.html")]
@@ -31,6 +33,8 @@ struct MetricsPage {
     frame: Frame,
     range: Range,
     of: String,
+    region: String,
+    regions: BTreeSet<String>,
     resources: Vec<Resource>,
     figures: Vec<Figures>,
     omitted: usize,
@@ -45,14 +49,15 @@ impl MetricsPage {
 
     /// Returns the resources by kind, for the selection.
     fn choices(&self) -> Vec<(&'static str, Vec<&Resource>)> {
-        let kinds = [Kind::Balancer, Kind::Group, Kind::Instance, Kind::Database];
+        let kinds = [Kind::Balancer, Kind::Group, Kind::Instance, Kind::Database, Kind::Namespace];
         let of_kind =
             |kind: Kind| self.resources.iter().filter(move |resource| resource.kind == kind).collect::<Vec<_>>();
         kinds.into_iter().map(|kind| (kind.title(), of_kind(kind))).filter(|(_, list)| !list.is_empty()).collect()
     }
 
     fn values_link(&self) -> String {
-        link("/metrics/data.csv", &self.range, &self.of, "")
+        let all = link("/metrics/data.csv", &self.range, &self.of, "");
+        if self.region.is_empty() { all } else { format!("{all}&region={}", encoded(&self.region)) }
     }
 }
 
@@ -73,10 +78,11 @@ pub(super) async fn page(State(shared): State<Shared>, frame: Frame, wanted: Wan
     };
     match loaded.await {
         Ok((figures, of, metrics)) => {
-            let Metrics { range, resources, omitted, mut events, .. } = metrics;
+            let Metrics { range, region, regions, resources, omitted, mut events, .. } = metrics;
+            let region = region.unwrap_or_default();
             events.events.reverse();
             let topics = if range.is_custom() { "" } else { "clock cloud" };
-            Ok(render(&MetricsPage { frame, range, of, resources, figures, omitted, events, topics }))
+            Ok(render(&MetricsPage { frame, range, of, region, regions, resources, figures, omitted, events, topics }))
         }
         Err(problem) => Err(Failure::of::<Problem>(frame)(problem)),
     }
@@ -114,7 +120,7 @@ fn caption(frame: &Frame, metrics: &Metrics, section: &Section, chart: &Chart) -
     let now = Utc::now().format("%Y-%m-%d %H:%M:%S");
     let (program, stack, names) = (&frame.program, &frame.stack, chart.metrics.join(", "));
     Caption {
-        title: chart.title.to_owned(),
+        title: chart.title.to_string(),
         subtitle: format!("{} in {} · {}", section.label(), section.region, metrics.range.title()),
         notes: metrics.events.events.iter().filter(is_marked).map(note).collect(),
         source: vec![
@@ -151,7 +157,10 @@ fn csv(metrics: &Metrics, plot: &str) -> String {
             for (time, value) in series.points.iter().filter_map(|(time, value)| Some((time, (*value)?))) {
                 let time = DateTime::from_timestamp_millis(*time).unwrap_or_default();
                 let time = time.to_rfc3339_opts(SecondsFormat::Millis, true);
-                let (label, question) = (section.label(), chart.question.name());
+                // A program's metric has no question, and its name as the title.
+                let question = chart.question.name();
+                let question = if chart.question == Question::Metric { chart.title.as_ref() } else { question };
+                let label = section.label();
                 let fields = [&time, &section.region, &label, question, &series.name, chart.plot.unit];
                 text.extend(fields.map(|field| field_text(field) + ","));
                 text.extend([value.to_string().as_str(), "\r\n"]);

@@ -45,6 +45,8 @@ pub(crate) enum Kind {
     Group,
     Instance,
     Database,
+    /// A namespace of CloudWatch that is not AWS's.
+    Namespace,
 }
 
 /// The network of the local cloud.
@@ -64,6 +66,7 @@ impl Kind {
             Kind::Group => "group",
             Kind::Instance => "instance",
             Kind::Database => "database",
+            Kind::Namespace => "namespace",
         }
     }
 
@@ -73,6 +76,7 @@ impl Kind {
             Kind::Group => "Auto Scaling group",
             Kind::Instance => "Instances",
             Kind::Database => "Databases",
+            Kind::Namespace => "Metrics of programs",
         }
     }
 }

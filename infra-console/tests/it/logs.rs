@@ -16,9 +16,19 @@ const APP: &str = r#"{"timestamp":"2026-11-30T09:15:02.010000Z","level":"WARN","
 {"timestamp":"2026-11-30T09:15:02.025000Z","level":"INFO","message":"request","method":"GET","path":"/api/books","status":200,"duration_ms":20.0,"span":{"request_id":"req-00000001","name":"request"}}
 "#;
 
+/// The log of the balancer in front of the first tier.
+const BALANCER: &str = r#"{"timestamp":"2026-11-30T09:15:02.031000Z","level":"INFO","message":"request","method":"GET","path":"/books","status":200,"duration_ms":32.0,"target_ms":31.0,"request_id":"req-00000001"}
+"#;
+
+/// Events of a log stream.
+const STREAM: &str = r#"{"timestamp":1796030104000,"ingested":1796030104001,"id":1,"message":"{\"level\":\"WARN\",\"message\":\"job is late\"}"}
+"#;
+
 const DATABASE: &str = "2026-11-30 09:15:01.000 UTC [7] LOG:  database system is ready to accept connections\n\
                         2026-11-30 09:15:02.008 UTC [9] LOG:  duration: 7.2 ms\n\
                         2026-11-30 09:15:02.008 UTC [9] DETAIL:  parameters: $1 = '3'\n";
+
+const BOOT: &str = "2026-11-30T09:14:58.500Z the program is downloaded\n";
 
 const CLOUD: &str = "2026-11-30T09:14:59.000000Z  INFO infra_local::server: the cloud is ready\n";
 
@@ -46,6 +56,45 @@ async fn fixture() -> Fixture {
     let directory = tempfile::tempdir().unwrap();
     let cloud = FakeCloud::default().answer("GET status", 200, cloud(directory.path()));
     Fixture::in_directory(directory, "local", Some(cloud), false).await
+}
+
+/// Starts a console of a cloud that also has a balancer, a log stream and the boot messages of an instance.
+async fn complete() -> Fixture {
+    let directory = tempfile::tempdir().unwrap();
+    let mut status = cloud(directory.path());
+    let log = |name: &str, text: &str| {
+        let path = directory.path().join("local").join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let region = &mut status["regions"]["us-east-1"];
+    region["balancers"] = json!([{ "name": "front", "state": "active", "log": log("front.log", BALANCER) }]);
+    region["log_streams"] = json!([{ "group": "/app", "stream": "jobs", "log": log("1.jsonl", STREAM) }]);
+    region["instances"][0]["console"] = json!(log("boot.log", BOOT));
+    let cloud = FakeCloud::default().answer("GET status", 200, status);
+    Fixture::in_directory(directory, "local", Some(cloud), false).await
+}
+
+#[tokio::test]
+async fn balancers_log_streams_and_boot_messages_are_sources() {
+    let fixture = complete().await;
+    let found = async |query: &str| lines(&fixture.json(&format!("/api/logs?{query}")).await);
+    insta::assert_snapshot!(found("of=/app").await, @"2026-11-30T09:15:04.000000Z /app jobs warn job is late");
+    insta::assert_snapshot!(found("of=i-0000000000000aaa1/boot").await, @"2026-11-30T09:14:58.500000Z web boot - the program is downloaded");
+    insta::assert_snapshot!(found("of=front&field=target_ms%3D31.0").await, @"2026-11-30T09:15:02.031000Z front info request");
+    let document = fixture.json("/api/logs?q=req-00000001").await;
+    insta::assert_snapshot!(lines(&document), @r"
+    2026-11-30T09:15:02.008000Z +9.0 books info duration: 7.2 ms / DETAIL:  parameters: $1 = '3' nearby
+    2026-11-30T09:15:02.010000Z +11.0 app server warn slow query
+    2026-11-30T09:15:02.025000Z +26.0 app server info request
+    2026-11-30T09:15:02.030000Z +31.0 web server info request
+    2026-11-30T09:15:02.031000Z +32.0 front info request
+    ");
+    assert_eq!(document["trace"]["logs"], json!(["front", "web server", "app server"]));
+    let page = fixture.page("/logs").await;
+    for group in ["Load balancers", "Log streams", "Boot messages"] {
+        assert!(page.contains(&format!("<optgroup label=\"{group}\">")), "{group}: {page}");
+    }
 }
 
 /// Returns the lines of a document of the API in a short form.
@@ -130,7 +179,7 @@ async fn a_request_is_followed_through_the_tiers() {
     2026-11-30T09:15:02.025000Z +25.0 app server info request
     2026-11-30T09:15:02.030000Z +30.0 web server info request
     ");
-    insta::assert_snapshot!(document["trace"], @r#"{"logs":["app server","web server"],"milliseconds":30.0,"request_id":"req-00000001"}"#);
+    insta::assert_snapshot!(document["trace"], @r#"{"logs":["web server","app server"],"milliseconds":30.0,"request_id":"req-00000001"}"#);
     let page = fixture.page("/logs?q=req-00000001").await;
     assert!(page.contains("<h1>Request <code>req-00000001</code></h1>"), "{page}");
     // A text that is no ID of a request is a search.

@@ -129,6 +129,8 @@ async fn the_json_has_a_plot_for_each_question() {
       "orders": 10s 7.0
     "database.us-east-1.lag" in "ms", marks 1 4
       "replica": 10s 250.0
+    "namespace.us-east-1.Shop.Orders" in "", marks 
+      "Orders": 10s 1.0
     "#);
     let events: Vec<&Json> = document["events"]["events"].as_array().unwrap().iter().collect();
     assert_eq!(events.len(), 5, "events outside of the range are omitted");
@@ -158,8 +160,8 @@ async fn the_page_shows_plots_with_marks_and_escapes_texts() {
     let fixture = Fixture::start("local", Some(cloud()), false).await;
     let page = fixture.get(&format!("/metrics?{RANGE}")).await;
     assert_eq!(page.status, 200);
-    assert_eq!(page.text.matches("<svg class=\"plot\"").count(), 9);
-    assert_eq!(page.text.matches("<figure ").count(), 9);
+    assert_eq!(page.text.matches("<svg class=\"plot\"").count(), 10);
+    assert_eq!(page.text.matches("<figure ").count(), 10);
     assert!(page.text.contains("&#60;script&#62;alert(1)&#60;/script&#62;"), "{}", page.text);
     assert!(!page.text.contains("<script>alert") && !page.text.contains("<b>\"app\""), "{}", page.text);
     assert!(!page.text.contains("style="), "the content policy forbids styles in attributes");
@@ -244,7 +246,7 @@ async fn the_values_are_a_csv_file() {
     2026-11-30T09:00:10.000Z,us-east-1,Instances,cpu,i-gone,%,5
     "#);
     let all = fixture.get(&format!("/metrics/data.csv?{RANGE}")).await;
-    assert_eq!(all.text.lines().count(), 1 + 4 * 4 + 3 + 4 + 3 + 1 + 1);
+    assert_eq!(all.text.lines().count(), 1 + 4 * 4 + 3 + 4 + 3 + 1 + 1 + 1);
 }
 
 #[tokio::test]
@@ -275,6 +277,41 @@ async fn problems_say_what_to_do() {
         let page = fixture.get(&format!("/metrics?{parameters}")).await;
         assert_eq!(page.status, 400, "{parameters}: {}", page.text);
     }
+}
+
+#[tokio::test]
+async fn namespaces_of_programs_and_regions_are_selected() {
+    let mut document = metrics();
+    let list = document["series"].as_array_mut().unwrap();
+    list.push(series("Shop", "Delay", json!({ "Shop": "b", "Kind": "x" }), &[(10, 2.0, 8.0)]));
+    list.push(series("Shop", "Delay", json!({ "Shop": "c" }), &[(10, 1.0, 9.0)]));
+    let mut elsewhere = series("Shop", "Orders", json!({}), &[(20, 1.0, 5.0)]);
+    elsewhere["region"] = json!("eu-west-3");
+    elsewhere["unit"] = json!("Milliseconds");
+    list.push(elsewhere);
+    let fixture = Fixture::start("local", Some(cloud().answer("GET metrics", 200, document)), false).await;
+    let range = "from=2026-11-30T09:00&to=2026-11-30T09:05";
+    let found = async |query: &str| fixture.json(&format!("/api/metrics?{range}&{query}")).await;
+    assert_snapshot!(plots(&found("of=Shop&region=us-east-1").await), @r#"
+    "namespace.us-east-1.Shop.Delay" in "", marks 
+      "Kind=x, Shop=b": 10s 4.0
+      "Shop=c": 10s 9.0
+    "namespace.us-east-1.Shop.Orders" in "", marks 
+      "Orders": 10s 1.0
+    "#);
+    let other = found("region=eu-west-3").await;
+    assert_snapshot!(plots(&other), @r#"
+    "namespace.eu-west-3.Shop.Orders" in "ms", marks 
+      "Orders": 20s 5.0
+    "#);
+    assert_eq!(other["regions"], json!(["eu-west-3", "us-east-1"]));
+    assert_eq!(other["sections"][0]["charts"][0]["title"], "Orders (average)");
+    let page = fixture.page(&format!("/metrics?{range}&region=eu-west-3")).await;
+    assert!(page.contains("selected>eu-west-3</option>") && page.contains("Orders (average)"), "{page}");
+    let missing = fixture.get(&format!("/api/metrics?{range}&region=eu-west-9")).await;
+    assert_eq!((missing.status, missing.json()["hint"].as_str()), (404, Some("did you mean `eu-west-3`?")));
+    let csv = fixture.page(&format!("/metrics/data.csv?{range}&region=eu-west-3")).await;
+    assert!(csv.contains(",eu-west-3,Metrics of programs Shop,Orders (average),Orders,ms,5\r\n"), "{csv}");
 }
 
 #[tokio::test]

@@ -66,7 +66,7 @@ async fn the_document_has_every_route() {
     inject_fault: post /api/faults
     graph: get /api/graph search status
     logs: get /api/logs field from level limit of q range to
-    metrics: get /api/metrics from of range to
+    metrics: get /api/metrics from of range region to
     network: get /api/network
     openapi: get /api/openapi.json
     overview: get /api/overview

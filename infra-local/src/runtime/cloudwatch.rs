@@ -2,8 +2,10 @@
 //!
 //! - [`publish`]: the metrics of instances, balancers, groups and databases
 //! - [`evaluate`]: the state of an alarm by its metric
+//! - [`keep`]: the series on disk
 
 mod evaluate;
+mod keep;
 mod publish;
 #[cfg(test)]
 mod tests;
@@ -22,6 +24,7 @@ use crate::model::cloudwatch::NO_TOPICS;
 use crate::model::cloudwatch::alarm::{AlarmState, HistoryItem, HistoryKind};
 use crate::model::cloudwatch::metrics::Metrics;
 use crate::state::Shared;
+use keep::Keeper;
 use publish::{Publisher, Stores};
 
 /// Interval of checks for the end of a period.
@@ -30,6 +33,7 @@ const TICK: Duration = Duration::from_millis(200);
 /// Samples and evaluates until the cloud stops. `time_scale` divides the periods of alarms.
 pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) {
     let stores = shared.read(Stores::of);
+    let mut keeper = Keeper::restore(shared.directory(), &stores);
     let mut publisher = Publisher::new(time_scale);
     let mut watcher = shared.read(|cloud| Watcher::new(cloud, time_scale));
     loop {
@@ -41,10 +45,14 @@ pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) 
         if shared.read(|cloud| watcher.has_work(cloud, now)) {
             shared.update(|cloud| watcher.evaluate_all(cloud, now));
         }
+        keeper.write_when_due(&stores).await;
         tokio::select! {
             () = tokio::time::sleep(TICK) => {}
-            _ = phase.ended() => return,
+            _ = phase.ended() => break,
         }
+    }
+    if shared.directory().exists() {
+        keeper.write(&stores).await;
     }
 }
 

@@ -5,6 +5,7 @@ mod settings;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -12,7 +13,8 @@ use tokio::sync::watch;
 use super::background::PhaseWatch;
 use super::network::{InterfacePort, NetworkHandle, Place, Site};
 use super::proxy::{
-    Endpoint, ListenError, PoolSettings, ProxyListener, Route, TargetHealth, TargetKey, TargetPool, Tls, Workers,
+    AccessLogs, Endpoint, ListenError, PoolSettings, ProxyListener, Route, Settings, TargetHealth, TargetKey,
+    TargetPool, Tls, Workers,
 };
 use crate::domain::ec2::network_interface;
 use crate::domain::ec2::security_group;
@@ -22,8 +24,8 @@ use crate::model::Region;
 use crate::model::ec2::instance::Instance;
 use crate::model::ec2::instance::InstanceState;
 use crate::model::elbv2::{BalancerState, Health, LoadBalancer, TargetGroup, TargetType};
-use crate::state::Shared;
 use crate::state::traffic::Counts;
+use crate::state::{Shared, paths};
 
 /// Interval of attempts to listen on an occupied port.
 const RETRY: Duration = Duration::from_secs(1);
@@ -47,8 +49,10 @@ pub(crate) async fn run(shared: Shared, network: NetworkHandle, time_scale: f64,
             return;
         }
     };
+    let logs =
+        AccessLogs::start().inspect_err(|error| tracing::error!(%error, "requests to balancers are not logged")).ok();
     let (pools, listeners) = (BTreeMap::new(), BTreeMap::new());
-    let mut plane = Plane { time_scale, network, workers, health, pools, listeners };
+    let mut plane = Plane { time_scale, network, workers, logs, health, pools, listeners };
     loop {
         declared.borrow_and_update();
         connected.borrow_and_update();
@@ -80,6 +84,8 @@ struct Plane {
     time_scale: f64,
     network: NetworkHandle,
     workers: Workers,
+    /// Writer of the balancers' logs.
+    logs: Option<AccessLogs>,
     health: watch::Sender<u64>,
     /// Pools by ARN of the target group.
     pools: BTreeMap<String, TargetPool>,
@@ -103,7 +109,7 @@ struct WantedListener {
     address: SocketAddr,
     /// The listener as the model declares it, with ARNs of target groups.
     declared: crate::model::elbv2::Listener,
-    settings: super::proxy::Settings,
+    settings: Settings,
     tls: Option<Tls>,
 }
 
@@ -118,7 +124,7 @@ impl Plane {
             wanted
         });
         self.reconcile_pools(&wanted);
-        let failures = self.reconcile_listeners(&wanted).await;
+        let failures = self.reconcile_listeners(&wanted, shared.directory()).await;
         shared.traffic().replace(self.traffic(&wanted));
 
         let has_changes = |cloud: &Cloud| {
@@ -164,13 +170,15 @@ impl Plane {
     }
 
     /// Reconciles the listeners. Returns the reasons of balancers that cannot listen.
-    async fn reconcile_listeners(&mut self, wanted: &Wanted) -> BTreeMap<String, String> {
+    async fn reconcile_listeners(&mut self, wanted: &Wanted, directory: &Path) -> BTreeMap<String, String> {
         self.listeners.retain(|key, running| {
             wanted.listeners.get(key).is_some_and(|listener| listener.address == running.address())
         });
         let mut failures = BTreeMap::new();
         for (key, listener) in &wanted.listeners {
-            let route = settings::route(&listener.declared, &self.pools, listener.settings.clone());
+            let log = self.logs.as_ref().map(|logs| logs.of(paths::balancer_log(directory, &listener.balancer)));
+            let settings = Settings { access_log: log, ..listener.settings.clone() };
+            let route = settings::route(&listener.declared, &self.pools, settings);
             let failure = match self.listeners.get_mut(key) {
                 Some(running) => {
                     running.set_route(route);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::background::PhaseWatch;
 use crate::model::Cloud;
 use crate::state::Shared;
-use crate::state::console;
+use crate::state::{console, paths};
 
 /// Size limit of a log. A log and its previous copy use at most twice as much, plus the bytes that are written within
 /// [`LOOK_EVERY`].
@@ -35,6 +35,9 @@ pub(crate) async fn run(shared: Shared, mut phase: PhaseWatch) {
             }
         }
         remove_deleted_streams(shared.directory(), || shared.read(stream_files));
+        remove_logs_of_deleted_balancers(shared.directory(), || {
+            shared.read(|cloud| balancer_logs(shared.directory(), cloud))
+        });
     }
 }
 
@@ -56,6 +59,36 @@ pub(crate) fn remove_deleted_streams(cloud: &Path, kept: impl FnOnce() -> BTreeS
     }
 }
 
+/// Returns the logs of all balancers.
+fn balancer_logs(directory: &Path, cloud: &Cloud) -> BTreeSet<PathBuf> {
+    let balancers = cloud.regions.values().flat_map(|region| region.elbv2.load_balancers.values());
+    balancers.map(|balancer| paths::balancer_log(directory, &balancer.arn)).collect()
+}
+
+/// Removes the logs, and their previous copies, of balancers that are no longer in the model. A balancer is in the model
+/// before it has a log, so the files are listed before `kept` reads the model.
+fn remove_logs_of_deleted_balancers(cloud: &Path, kept: impl FnOnce() -> BTreeSet<PathBuf>) {
+    let entries = std::fs::read_dir(cloud.join(paths::BALANCERS)).into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    if files.is_empty() {
+        return;
+    }
+    let kept = kept();
+    files.retain(|file| {
+        let log = if file.extension().is_some_and(|extension| extension == "1") {
+            file.with_extension("")
+        } else {
+            file.clone()
+        };
+        !kept.contains(&log)
+    });
+    for file in files {
+        if let Err(error) = std::fs::remove_file(&file) {
+            tracing::warn!(%error, file = %file.display(), "the log of a deleted balancer cannot be removed");
+        }
+    }
+}
+
 /// Returns the names of the files of all log streams.
 pub(crate) fn stream_files(cloud: &Cloud) -> BTreeSet<String> {
     let groups = cloud.regions.values().flat_map(|region| region.logs.groups.values());
@@ -72,6 +105,7 @@ fn written(shared: &Shared) -> Vec<PathBuf> {
             logs.extend(services.map(|service| service.log.clone()));
             logs.push(console::own(directory, &instance.id));
         }
+        logs.extend(balancer_logs(directory, cloud));
     });
     logs
 }
@@ -93,6 +127,21 @@ mod tests {
 
     use super::*;
     use std::io::Write as _;
+
+    #[test]
+    fn logs_of_deleted_balancers_are_removed_with_their_copies() {
+        let directory = tempfile::tempdir().unwrap();
+        let logs = directory.path().join(paths::BALANCERS);
+        std::fs::create_dir(&logs).unwrap();
+        for name in ["r.app.kept.1.log", "r.app.kept.1.log.1", "r.app.gone.2.log", "r.app.gone.2.log.1"] {
+            std::fs::write(logs.join(name), "x").unwrap();
+        }
+        let kept = || BTreeSet::from([logs.join("r.app.kept.1.log")]);
+        remove_logs_of_deleted_balancers(directory.path(), kept);
+        let left: BTreeSet<_> =
+            std::fs::read_dir(&logs).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        assert_eq!(left, ["r.app.kept.1.log", "r.app.kept.1.log.1"].map(str::to_owned).into());
+    }
 
     #[test]
     fn appending_continues_in_the_truncated_log() {

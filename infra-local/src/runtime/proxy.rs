@@ -8,8 +8,10 @@
 //!   [`answer`]: the balancer's own answers; [`tunnel`]: what has become a WebSocket
 //! - [`pool`]: the targets of one target group, and which of them take the next request; [`sticky`]: who stays with whom
 //! - [`target`], [`connection`]: one target, and one connection to it, over a [`stream`]; [`workers`]: the threads that all this runs on
+//! - [`access_log`]: the log of the requests
 //! - [`health`]: the checks, and the states a target goes through
 
+mod access_log;
 mod alarm;
 mod answer;
 mod body;
@@ -33,6 +35,7 @@ mod tunnel;
 mod upload;
 mod workers;
 
+pub(crate) use access_log::AccessLogs;
 pub(crate) use health::{CheckPort, HealthCheck, HealthState, TargetHealth};
 pub(crate) use listener::{ListenError, ProxyListener};
 pub(crate) use pool::{Algorithm, MinimumHealthy, PoolSettings, TargetKey, TargetPool};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chrono::Utc;
 use serde::{Deserialize, Serialize};
@@ -17,8 +17,7 @@ use crate::model::rds::{DbCluster, DbInstance};
 use crate::runtime::confinement::ConfinementStatus;
 use crate::server::faults::ActiveFault;
 use crate::state::Shared;
-use crate::state::paths;
-use crate::state::traffic::Traffic;
+use crate::state::{console, paths};
 
 /// The cloud at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -75,6 +74,9 @@ pub struct RegionStatus {
     /// Database instances, including members of clusters.
     #[serde(default)]
     pub databases: Vec<DatabaseStatus>,
+    /// Log streams of CloudWatch Logs.
+    #[serde(default)]
+    pub log_streams: Vec<LogStreamStatus>,
     /// Database clusters.
     #[serde(default)]
     pub database_clusters: Vec<DatabaseClusterStatus>,
@@ -101,6 +103,9 @@ pub struct InstanceStatus {
     pub zone: String,
     /// The processes of the instance.
     pub services: Vec<ServiceStatus>,
+    /// File with the messages of the cloud about its start.
+    #[serde(default)]
+    pub console: PathBuf,
     /// Seconds since its termination.
     #[serde(default)]
     pub terminated_seconds: Option<u64>,
@@ -123,6 +128,17 @@ pub struct ServiceStatus {
     pub log: PathBuf,
 }
 
+/// One log stream.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LogStreamStatus {
+    /// Name of its group.
+    pub group: String,
+    /// Its name.
+    pub stream: String,
+    /// File with its events; it exists once there are some.
+    pub log: PathBuf,
+}
+
 /// One balancer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BalancerStatus {
@@ -138,6 +154,9 @@ pub struct BalancerStatus {
     pub ports: Vec<u16>,
     /// Target groups to which it forwards requests.
     pub target_groups: Vec<TargetGroupStatus>,
+    /// File with a line per request.
+    #[serde(default)]
+    pub log: PathBuf,
 }
 
 /// A target group of a balancer.
@@ -249,19 +268,36 @@ impl Status {
     }
 }
 
+fn log_streams(region: &Region, directory: &Path) -> Vec<LogStreamStatus> {
+    let groups = region.logs.groups.values();
+    let streams = groups.flat_map(|group| group.streams.values().map(move |stream| (group, stream)));
+    let status = streams.map(|(group, stream)| LogStreamStatus {
+        group: group.name.clone(),
+        stream: stream.name.clone(),
+        log: paths::log_stream(directory, &stream.file),
+    });
+    status.collect()
+}
+
 impl RegionStatus {
     fn of(region: &Region, shared: &Shared) -> RegionStatus {
         let databases = &region.rds;
         RegionStatus {
-            instances: region.ec2.instances.values().map(|instance| InstanceStatus::of(instance, region)).collect(),
+            instances: region
+                .ec2
+                .instances
+                .values()
+                .map(|instance| InstanceStatus::of(instance, region, shared))
+                .collect(),
             balancers: region
                 .elbv2
                 .load_balancers
                 .values()
-                .map(|balancer| BalancerStatus::of(balancer, region, shared.traffic()))
+                .map(|balancer| BalancerStatus::of(balancer, region, shared))
                 .collect(),
             groups: region.autoscaling.groups.values().map(GroupStatus::of).collect(),
             databases: databases.instances.values().map(|one| DatabaseStatus::of(one, region, shared)).collect(),
+            log_streams: log_streams(region, shared.directory()),
             database_clusters: databases
                 .clusters
                 .values()
@@ -324,7 +360,7 @@ impl RegionStatus {
 }
 
 impl InstanceStatus {
-    fn of(instance: &Instance, region: &Region) -> InstanceStatus {
+    fn of(instance: &Instance, region: &Region, shared: &Shared) -> InstanceStatus {
         let services = instance.runtime.services.iter().map(|(name, service)| ServiceStatus {
             name: name.clone(),
             pid: service.process.filter(ProcessIdentity::is_alive).map(|process| process.pid),
@@ -341,13 +377,15 @@ impl InstanceStatus {
             public_address: region.public_address_of(instance),
             zone: instance.zone.clone(),
             services: services.collect(),
+            console: console::own(shared.directory(), &instance.id),
             terminated_seconds: instance.terminated_at.map(|at| (Utc::now() - at).num_seconds().max(0).cast_unsigned()),
         }
     }
 }
 
 impl BalancerStatus {
-    fn of(balancer: &LoadBalancer, region: &Region, traffic: &Traffic) -> BalancerStatus {
+    fn of(balancer: &LoadBalancer, region: &Region, shared: &Shared) -> BalancerStatus {
+        let traffic = shared.traffic();
         let (state, reason) = match &balancer.state {
             BalancerState::Provisioning => ("provisioning", None),
             BalancerState::Active => ("active", None),
@@ -381,6 +419,7 @@ impl BalancerStatus {
             reason,
             ports: listeners.map(|listener| listener.port).collect(),
             target_groups: target_groups.collect(),
+            log: paths::balancer_log(shared.directory(), &balancer.arn),
         }
     }
 }

@@ -258,6 +258,7 @@ mod tests {
             public_address: (last == 4).then(|| Ipv4Addr::new(127, 80, 6, last)),
             zone: "us-east-1a".into(),
             services: vec![service],
+            console: "/cloud/instances/i-1/console.log".into(),
             terminated_seconds: (state == "terminated").then_some(u64::from(last) * 19),
         }
     }
@@ -296,6 +297,7 @@ mod tests {
                     requests: 12_345,
                     connection_errors: 0,
                 }],
+                log: "/cloud/balancers/us-east-1.app.balancer-1.1.log".into(),
             }],
             counts: BTreeMap::from([("instances", 2), ("security_groups", 3), ("vpcs", 0)].map(count)),
             ..RegionStatus::default()

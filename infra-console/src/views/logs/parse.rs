@@ -136,7 +136,19 @@ pub(super) fn parse(line: &str) -> Parsed {
     }
 }
 
+/// Members of the events of CloudWatch Logs, besides the time and the message.
+const EVENT: &[&str] = &["ingested", "id"];
+
+/// Returns the record in the message of an event of CloudWatch Logs, which may be of any form.
+fn of_event(object: &Map<String, Json>) -> Option<Parsed> {
+    let is_event = object.len() == 4 && EVENT.iter().all(|name| object.get(*name).is_some_and(Json::is_u64));
+    Some(parse(object.get("message").filter(|_| is_event)?.as_str()?))
+}
+
 fn of_object(mut object: Map<String, Json>) -> Parsed {
+    if let Some(record) = of_event(&object) {
+        return record;
+    }
     if member_time(&object).is_some()
         && let Some(name) = TIMES.iter().find(|name| object.contains_key::<str>(name))
     {
@@ -176,6 +188,10 @@ fn flatten(path: &str, value: &Json, depth: usize, fields: &mut Vec<Field>) {
 fn of_text(rest: &str) -> Parsed {
     let mut rest = rest.trim_start();
     let mut fields = Vec::new();
+    if let Some((client, user, _, _)) = rds_prefix(rest) {
+        let named = [("client", client), ("user", user)].into_iter().filter(|(_, value)| !matches!(*value, "" | "@"));
+        fields.extend(named.map(|(name, value)| Field { name: name.to_owned(), value: value.to_owned() }));
+    }
     if let Some((pid, after)) = process(rest) {
         fields.push(Field { name: "pid".to_owned(), value: pid.to_owned() });
         rest = after;
@@ -188,6 +204,9 @@ fn of_text(rest: &str) -> Parsed {
 
 /// Splits the number of a process or thread from a line of PostgreSQL (`[123] LOG:  …`) or MariaDB (`0 [Note] …`).
 fn process(rest: &str) -> Option<(&str, &str)> {
+    if let Some((.., pid, after)) = rds_prefix(rest) {
+        return Some((pid, after));
+    }
     let (first, after) = rest.split_once(' ')?;
     let number = first.strip_prefix('[').and_then(|first| first.strip_suffix(']'));
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -196,6 +215,15 @@ fn process(rest: &str) -> Option<(&str, &str)> {
         None if is_number(first) && after.trim_start().starts_with('[') => Some((first, after.trim_start())),
         _ => None,
     }
+}
+
+/// Splits the prefix of a line of RDS for PostgreSQL: the client, the user with the database, the process, and the rest
+/// (<https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_LogAccess.Concepts.PostgreSQL.overview.parameter-groups.html>).
+fn rds_prefix(rest: &str) -> Option<(&str, &str, &str, &str)> {
+    let (before, after) = rest.split_once(":[")?;
+    let (pid, after) = after.split_once("]:")?;
+    let (client, user) = before.rsplit_once(':').filter(|_| !before.contains(char::is_whitespace))?;
+    (!pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit())).then(|| (client, user, pid, after.trim_start()))
 }
 
 /// Returns whether a line of PostgreSQL belongs to the message before.
@@ -278,6 +306,11 @@ fn stamp(line: &str) -> Option<(DateTime<Utc>, &str)> {
         let time = DateTime::parse_from_str(&format!("{text}{third}"), "%Y-%m-%d %H:%M:%S%.f%#z").ok()?;
         return Some((time.to_utc(), after));
     }
+    // The prefix of RDS: `UTC:10.0.0.5(4000):user@database:[42]:LOG:`, without spaces after the zone.
+    if let Some(after) = ["UTC:", "GMT:"].iter().find_map(|zone| third.strip_prefix(zone).map(|_| &rest[zone.len()..]))
+    {
+        return Some((time.and_utc(), after));
+    }
     let is_zone = (2..=5).contains(&third.len())
         && third.bytes().all(|byte| byte.is_ascii_uppercase())
         && Level::parse(third).is_none();
@@ -314,6 +347,8 @@ mod tests {
         insta::assert_snapshot!(described("2026-11-30T09:15:22.5Z  WARN infra_local::server: refused path=\"/\""), @r#"2026-11-30T09:15:22.500+00:00 Some(Warn) infra_local::server: refused path="/""#);
         insta::assert_snapshot!(described("2026-11-30 09:15:22.123 UTC [42] LOG:  database system is ready"), @"2026-11-30T09:15:22.123+00:00 Some(Info) database system is ready pid=42");
         insta::assert_snapshot!(described("2026-11-30 09:15:22.123 UTC [42] DETAIL:  Key (id)=(1) exists."), @"Continuation None DETAIL:  Key (id)=(1) exists. pid=42");
+        insta::assert_snapshot!(described("2026-11-30 09:15:22 UTC:10.0.0.5(4000):cloud@tasks:[42]:ERROR:  duplicate key"), @"2026-11-30T09:15:22+00:00 Some(Error) duplicate key client=10.0.0.5(4000) user=cloud@tasks pid=42");
+        insta::assert_snapshot!(described("2026-11-30 09:15:22 UTC::@:[42]:LOG:  ready"), @"2026-11-30T09:15:22+00:00 Some(Info) ready pid=42");
         insta::assert_snapshot!(described("2026-11-30 10:15:22+01 ERROR a"), @"2026-11-30T09:15:22+00:00 Some(Error) a");
         insta::assert_snapshot!(described("2026-11-30 10:15:22.1 +0100 [7] FATAL:  no"), @"2026-11-30T09:15:22.100+00:00 Some(Error) no pid=7");
         insta::assert_snapshot!(described("\tat Main.main(Main.java:3)"), @"Continuation None at Main.main(Main.java:3)");
@@ -333,6 +368,14 @@ mod tests {
         assert_eq!(start_time(python), Some(local("2026-11-30 09:15:22.123")));
         assert_eq!((parse(python).level, &parse(python).message[..]), (Some(Level::Warn), "disk"));
         assert_eq!(start_time("2026-11-30 09:15:22 CEST [3] LOG:  a"), Some(local("2026-11-30 09:15:22")));
+    }
+
+    #[test]
+    fn events_of_log_streams_have_the_form_of_their_messages() {
+        let event = r#"{"timestamp":1796030122123,"ingested":1796030122200,"id":7,"message":"{\"level\":\"WARN\",\"message\":\"slow\",\"request_id\":\"a-1\"}"}"#;
+        insta::assert_snapshot!(described(event), @"2026-11-30T09:15:22.123+00:00 Some(Warn) slow request_id=a-1");
+        let text = r#"{"timestamp":1796030122123,"ingested":1796030122200,"id":7,"message":"plain"}"#;
+        insta::assert_snapshot!(described(text), @"2026-11-30T09:15:22.123+00:00 None plain");
     }
 
     #[test]

@@ -29,17 +29,24 @@ pub(crate) enum Kind {
     Service,
     /// A database server.
     Database,
+    /// A load balancer, with a line per request.
+    Balancer,
+    /// The messages of the cloud about the start of an instance.
+    Boot,
+    /// A log stream of CloudWatch Logs.
+    Stream,
 }
 
 /// A log.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct LogSource {
-    /// ID of the instance or the database and name of the service, such as `i-1/api`.
+    /// ID of the instance or the database and name of the service, such as `i-1/api`; of a log stream, `GROUP:STREAM`.
     pub(crate) id: String,
-    /// ID of the instance or the database.
+    /// ID of the instance or the database, name of the balancer, or name of the log group.
     pub(crate) of: String,
     /// The tag `Name` of the instance.
     pub(crate) name: Option<String>,
+    /// Name of the service or the log stream; `postgres`, `requests` or `boot` for other logs.
     pub(crate) service: String,
     /// Short unique text for people.
     pub(crate) label: String,
@@ -90,12 +97,21 @@ impl Sources {
             path: cloud_log(directory),
             position: 0,
         }];
-        let regions = status.and_then(|status| status["regions"].as_object()).into_iter().flatten();
-        for (region, status) in regions {
+        let regions = || status.and_then(|status| status["regions"].as_object()).into_iter().flatten();
+        for (region, status) in regions() {
             let instances = status["instances"].as_array().into_iter().flatten();
             all.extend(instances.flat_map(|instance| services(region, instance)));
             let databases = status["databases"].as_array().into_iter().flatten();
             all.extend(databases.filter_map(|database| server(region, database)));
+            let balancers = status["balancers"].as_array().into_iter().flatten();
+            all.extend(balancers.filter_map(|balancer| access(region, balancer)));
+        }
+        // The logs of programs are more important than these, if there are too many.
+        for (region, status) in regions() {
+            let instances = status["instances"].as_array().into_iter().flatten();
+            all.extend(instances.filter_map(|instance| boot(region, instance)));
+            let streams = status["log_streams"].as_array().into_iter().flatten();
+            all.extend(streams.filter_map(|stream| stream_source(region, stream)));
         }
         let omitted = all.len().saturating_sub(LIMIT);
         all.truncate(LIMIT);
@@ -170,13 +186,63 @@ fn server(region: &str, database: &Json) -> Option<LogSource> {
     })
 }
 
+fn access(region: &str, balancer: &Json) -> Option<LogSource> {
+    let of = text(balancer, "name")?;
+    Some(LogSource {
+        id: format!("{of}/requests"),
+        of,
+        name: None,
+        service: "requests".to_owned(),
+        label: String::new(),
+        kind: Kind::Balancer,
+        region: Some(region.to_owned()),
+        state: text(balancer, "state"),
+        path: path(balancer)?,
+        position: 0,
+    })
+}
+
+/// Returns the messages of the cloud about an instance. They exist as long as the instance is listed.
+fn boot(region: &str, instance: &Json) -> Option<LogSource> {
+    let of = text(instance, "id")?;
+    Some(LogSource {
+        id: format!("{of}/boot"),
+        of,
+        name: text(instance, "name"),
+        service: "boot".to_owned(),
+        label: String::new(),
+        kind: Kind::Boot,
+        region: Some(region.to_owned()),
+        state: text(instance, "state"),
+        path: absolute(instance, "console")?,
+        position: 0,
+    })
+}
+
+fn stream_source(region: &str, stream: &Json) -> Option<LogSource> {
+    let (of, name) = (text(stream, "group")?, text(stream, "stream")?);
+    Some(LogSource {
+        id: format!("{of}:{name}"),
+        of,
+        name: None,
+        service: name,
+        label: String::new(),
+        kind: Kind::Stream,
+        region: Some(region.to_owned()),
+        state: None,
+        path: path(stream)?,
+        position: 0,
+    })
+}
+
 /// Gives every log a label. Instances with the same name, such as those of an Auto Scaling group, also have the end of
 /// their ID.
 fn label(sources: &mut [LogSource]) {
     let plain = |source: &LogSource| match source.kind {
         Kind::Cloud => source.label.clone(),
-        Kind::Database => source.of.clone(),
-        Kind::Service => format!("{} {}", source.name.as_deref().unwrap_or(&source.of), source.service),
+        Kind::Database | Kind::Balancer => source.of.clone(),
+        Kind::Stream => format!("{} {}", source.of, source.service),
+        Kind::Service | Kind::Boot => format!("{} {}", source.name.as_deref().unwrap_or(&source.of), source.service),
     };
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     sources.iter().for_each(|source| *counts.entry(plain(source)).or_default() += 1);
@@ -198,5 +264,9 @@ fn text(document: &Json, member: &str) -> Option<String> {
 }
 
 fn path(document: &Json) -> Option<PathBuf> {
-    document["log"].as_str().map(PathBuf::from).filter(|path| path.is_absolute())
+    absolute(document, "log")
+}
+
+fn absolute(document: &Json, member: &str) -> Option<PathBuf> {
+    document[member].as_str().map(PathBuf::from).filter(|path| path.is_absolute())
 }

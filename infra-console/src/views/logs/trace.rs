@@ -1,8 +1,8 @@
 //! The lines of one request, from all logs.
 //!
-//! Services log the ID of the header `x-request-id`, which balancers pass on unchanged and services send to the next
-//! tier. Balancers log no requests, and databases know no IDs: the lines that databases wrote during the request are
-//! shown, and marked.
+//! Services log the ID of the header `x-request-id`, which balancers log and pass on unchanged, and services send to the
+//! next tier. Databases know no IDs, because a pool of connections serves all requests: the lines that databases wrote
+//! during the request are shown, and marked.
 
 use super::{Line, filter::Filter, lines, search::search, sources::LogSource};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -21,9 +21,9 @@ const DURATION: &str = "duration_ms";
 #[schemars(rename = "LogTrace")]
 pub(crate) struct Trace {
     pub(crate) request_id: String,
-    /// Time from the beginning of the first service's work to the last line, in milliseconds.
+    /// Time from the beginning of the first tier's work to the last line, in milliseconds.
     pub(crate) milliseconds: f64,
-    /// Labels of the logs that name the request, in the order of their first line.
+    /// Labels of the logs that name the request, in the order in which their work began.
     pub(crate) logs: Vec<String>,
 }
 
@@ -34,24 +34,26 @@ impl Trace {
         if id.is_empty() || !found.iter().any(|line| line.request_id.as_deref() == Some(id)) {
             return None;
         }
-        let begin = found.iter().filter_map(begin).min()?;
+        let start = found.iter().filter_map(begin).min()?;
         let end = found.iter().filter_map(time).max()?;
         let mut logs: Vec<String> = Vec::new();
-        for line in found.iter() {
+        let mut begun: Vec<&Line> = found.iter().collect();
+        begun.sort_by_key(|line| begin(line));
+        for line in begun {
             if !logs.contains(&line.label) {
                 logs.push(line.label.clone());
             }
         }
-        let meanwhile = Filter { from: Some(begin), to: Some(end), ..Filter::default() };
+        let meanwhile = Filter { from: Some(start), to: Some(end), ..Filter::default() };
         let known: BTreeSet<String> = found.iter().map(|line| line.key.clone()).collect();
         let nearby = lines(search(databases, &meanwhile, NEARBY).records, databases);
         let nearby = nearby.into_iter().filter(|line| line.at.is_some() && !known.contains(&line.key));
         found.extend(nearby.map(|line| Line { nearby: true, ..line }));
         found.sort_by_key(time);
         for line in found.iter_mut() {
-            line.after_ms = time(line).map(|time| milliseconds(time - begin));
+            line.after_ms = time(line).map(|time| milliseconds(time - start));
         }
-        Some(Self { request_id: id.to_owned(), milliseconds: milliseconds(end - begin), logs })
+        Some(Self { request_id: id.to_owned(), milliseconds: milliseconds(end - start), logs })
     }
 }
 

@@ -14,9 +14,10 @@ use crate::{
 };
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::borrow::Cow;
 
 /// The largest number of series of a plot.
-const SERIES: usize = SERIES_COLOURS as usize;
+pub(super) const SERIES: usize = SERIES_COLOURS as usize;
 
 /// The largest number of marks of a plot.
 const MARKS: usize = 60;
@@ -27,9 +28,9 @@ pub(crate) struct Chart {
     /// Id within the page: kind, region, name and question.
     pub(crate) id: String,
     pub(crate) question: Question,
-    pub(crate) title: &'static str,
+    pub(crate) title: Cow<'static, str>,
     /// Names of the metrics.
-    pub(crate) metrics: &'static [&'static str],
+    pub(crate) metrics: Vec<Cow<'static, str>>,
     /// Explanation, if there are no values.
     pub(crate) empty: Option<&'static str>,
     /// Number of series that are omitted.
@@ -48,6 +49,8 @@ pub(crate) enum Question {
     Cpu,
     Connections,
     Lag,
+    /// The values of a metric that a program publishes.
+    Metric,
 }
 
 /// Input of the plots.
@@ -68,6 +71,7 @@ impl Question {
             Question::Cpu => "cpu",
             Question::Connections => "connections",
             Question::Lag => "lag",
+            Question::Metric => "metric",
         }
     }
 
@@ -79,6 +83,7 @@ impl Question {
             Question::Cpu => "CPU",
             Question::Connections => "Database connections",
             Question::Lag => "Replication lag",
+            Question::Metric => "Metric",
         }
     }
 
@@ -89,6 +94,7 @@ impl Question {
             Question::Size => "instances",
             Question::Cpu => "%",
             Question::Connections => "connections",
+            Question::Metric => "",
         }
     }
 
@@ -96,7 +102,7 @@ impl Question {
         match self {
             Question::Requests => Shape::Stacked,
             Question::Size | Question::Connections => Shape::Steps,
-            Question::Latency | Question::Cpu | Question::Lag => Shape::Lines,
+            Question::Latency | Question::Cpu | Question::Lag | Question::Metric => Shape::Lines,
         }
     }
 
@@ -110,11 +116,12 @@ impl Question {
             Question::Cpu => &["CPUUtilization"],
             Question::Connections => &["DatabaseConnections"],
             Question::Lag => &["ReplicaLag", "AuroraReplicaLag"],
+            Question::Metric => &[],
         }
     }
 
     /// Returns the reason why there are no values.
-    fn reason(self) -> &'static str {
+    pub(super) fn reason(self) -> &'static str {
         match self {
             Question::Requests | Question::Latency => {
                 "no data yet: the load balancer received no request, or has not measured it yet"
@@ -123,6 +130,7 @@ impl Question {
             Question::Cpu => "no data yet: the processor time of running services is known after two measurements",
             Question::Connections => "no data yet: a database publishes its connections while it is available",
             Question::Lag => "no data yet: only replicas publish their lag, while they replicate",
+            Question::Metric => "no data in this time range",
         }
     }
 }
@@ -276,8 +284,8 @@ impl Data<'_> {
         Chart {
             id: parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("."),
             question,
-            title: question.title(),
-            metrics: question.metrics(),
+            title: Cow::Borrowed(question.title()),
+            metrics: question.metrics().iter().copied().map(Cow::Borrowed).collect(),
             empty: plot.is_empty().then(|| question.reason()),
             omitted: 0,
             plot,

@@ -55,6 +55,11 @@ impl Document {
         })
     }
 
+    /// Returns the series of a namespace in a region.
+    pub(super) fn of_namespace<'d>(&'d self, region: &'d str, namespace: &'d str) -> impl Iterator<Item = &'d Series> {
+        self.series.iter().filter(move |series| series.region == region && series.namespace == namespace)
+    }
+
     /// Returns the series of AWS's services in a region.
     pub(super) fn of_region<'d>(&'d self, region: &'d str) -> impl Iterator<Item = &'d Series> {
         self.series.iter().filter(move |series| series.region == region && series.namespace.starts_with("AWS/"))

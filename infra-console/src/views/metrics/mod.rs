@@ -3,9 +3,11 @@
 //! - [`document`]: the metrics document of the local cloud
 //! - [`samples`]: conversion of samples to points
 //! - [`charts`]: the plots of a resource
+//! - [`others`]: the plots of namespaces other than AWS's
 
 pub(crate) mod charts;
 mod document;
+mod others;
 mod samples;
 
 use super::{
@@ -32,8 +34,10 @@ const SECTIONS: usize = 24;
 pub(crate) struct Query {
     #[serde(flatten)]
     pub(crate) range: RangeQuery,
-    /// Name or ID of the only resource to show. All resources if empty.
+    /// Name or ID of the only resource to show, or a namespace of CloudWatch such as `Shop`. All resources if empty.
     pub(crate) of: String,
+    /// The only region to show. All regions if empty.
+    pub(crate) region: String,
 }
 
 /// The metrics of the local cloud.
@@ -42,7 +46,11 @@ pub(crate) struct Metrics {
     pub(crate) range: Range,
     /// The selected resource.
     pub(crate) of: Option<String>,
-    /// All resources that can be selected.
+    /// The selected region.
+    pub(crate) region: Option<String>,
+    /// Regions with resources or values.
+    pub(crate) regions: BTreeSet<String>,
+    /// All resources of the selected region that can be selected.
     pub(crate) resources: Vec<Resource>,
     pub(crate) sections: Vec<Section>,
     /// Number of resources whose sections are omitted.
@@ -76,7 +84,8 @@ impl Metrics {
         let of = Some(query.of.trim()).filter(|of| !of.is_empty());
         let (inventory, document, events) =
             tokio::join!(Inventory::load(context), Document::load(context, range.from), Events::load(context));
-        Self::of(inventory?, &document?, &events?, range, of)
+        let region = Some(query.region.trim()).filter(|region| !region.is_empty());
+        Self::of(inventory?, &document?, &events?, range, (of, region))
     }
 
     fn of(
@@ -84,13 +93,18 @@ impl Metrics {
         document: &Document,
         events: &Events,
         range: Range,
-        of: Option<&str>,
+        (of, region): (Option<&str>, Option<&str>),
     ) -> Result<Self, Problem> {
         let events = events.within(&range);
         let mut resources: BTreeSet<Resource> = inventory.resources.into_iter().collect();
         add_measured(document, &range, &mut resources);
         // Terminated instances are of interest only while they have values.
         resources.retain(|resource| resource.state != "terminated" || is_measured(document, &range, resource));
+        let regions: BTreeSet<String> = resources.iter().map(|resource| resource.region.clone()).collect();
+        if let Some(region) = region.filter(|region| !regions.contains(*region)) {
+            return Err(unknown_region(region, &regions));
+        }
+        resources.retain(|resource| region.is_none_or(|region| resource.region == region));
         let resources: Vec<Resource> = resources.into_iter().collect();
         let selected: Vec<&Resource> =
             resources.iter().filter(|resource| of.is_none_or(|of| resource.is_named(of))).collect();
@@ -100,7 +114,8 @@ impl Metrics {
         let mut sections = sections(&selected, document, &events, &range);
         let omitted = sections.len().saturating_sub(SECTIONS);
         sections.truncate(SECTIONS);
-        Ok(Self { range, of: of.map(str::to_owned), sections, omitted, events, resources })
+        let [of, region] = [of, region].map(|name| name.map(str::to_owned));
+        Ok(Self { range, of, region, regions, resources, sections, omitted, events })
     }
 
     /// Returns a plot with its section.
@@ -121,6 +136,14 @@ fn unknown(of: &str, resources: &[Resource]) -> Problem {
     Problem::not_found(missing.hint(near.unwrap_or_else(|| "the page `Metrics` lists the resources".to_owned())))
 }
 
+fn unknown_region(region: &str, regions: &BTreeSet<String>) -> Problem {
+    let missing = Diagnostic::error(format!("the local cloud has no resource with metrics in `{region}`"));
+    let known = regions.iter().map(String::as_str);
+    let near = did_you_mean(region, known.clone());
+    let hint = || format!("the regions with metrics are {}", known.collect::<Vec<_>>().join(", "));
+    Problem::not_found(missing.hint(near.unwrap_or_else(hint)))
+}
+
 /// The dimensions of the kinds.
 const DIMENSIONS: [(&str, Kind); 4] = [
     ("LoadBalancer", Kind::Balancer),
@@ -132,6 +155,11 @@ const DIMENSIONS: [(&str, Kind); 4] = [
 /// Adds the resources that have values in the range and do not exist any more.
 fn add_measured(document: &Document, range: &Range, resources: &mut BTreeSet<Resource>) {
     for series in document.series.iter().filter(|series| series.points.iter().any(|point| range.contains(point.0))) {
+        if !series.namespace.starts_with("AWS/") {
+            let (region, name, state) = (series.region.clone(), series.namespace.clone(), String::new());
+            resources.insert(Resource { kind: Kind::Namespace, region, id: name.clone(), name, state });
+            continue;
+        }
         let measured = DIMENSIONS.iter().find_map(|(name, kind)| Some((*kind, series.only_dimension(name)?)));
         let Some((kind, value)) = measured else { continue };
         let name = if kind == Kind::Balancer { balancer_name(value) } else { value };
@@ -191,6 +219,9 @@ fn sections(selected: &[&Resource], document: &Document, events: &Events, range:
                 _ => data.databases(&place, &members),
             };
             add(kind, None, charts);
+        }
+        for namespace in of_kind(Kind::Namespace) {
+            add(Kind::Namespace, Some(&namespace.name), others::charts(document, namespace, range));
         }
     }
     sections

@@ -1,4 +1,6 @@
-//! Metrics: time series, kept only in memory, with limits.
+//! Metrics: time series, kept in memory with limits, and as text ([`saved`]).
+
+mod saved;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -108,7 +110,7 @@ pub(crate) struct Period {
     values: Vec<(f64, f64)>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Series {
     samples: VecDeque<Sample>,
     /// Number of moments in `samples`. Samples of one moment are adjacent.

@@ -93,6 +93,7 @@ pub(super) fn of_listener(balancer: &LoadBalancer, listener: &Listener) -> Setti
         tls_headers,
         server_header: listener.is("routing.http.response.server.enabled"),
         response_headers: response_headers(listener),
+        access_log: None,
     }
 }
 

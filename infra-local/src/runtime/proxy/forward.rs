@@ -12,11 +12,12 @@ use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response, StatusCode, Version};
 use tokio::time::Instant;
 
+use super::access_log::{Entry, Forwarded};
 use super::answer;
 use super::body::{AnswerBody, Download};
 use super::client::Client;
 use super::connection::{Connection, Unanswered};
-use super::headers::{refusal, remove_hop_by_hop, rewrite, upgrade_protocol};
+use super::headers::{TRACE_ID, refusal, remove_hop_by_hop, rewrite, upgrade_protocol};
 use super::pool::{TargetPool, Usable};
 use super::route::{Action, Forward, Route, Settings};
 use super::sticky::{self, Mark};
@@ -31,9 +32,16 @@ pub(super) async fn respond(
     client: Arc<Client>,
 ) -> Response<AnswerBody> {
     let now = Instant::now();
+    let mut entry = route.settings.access_log.as_ref().map(|log| (log, Entry::of(&request, client.peer, now)));
     let leaves = request.version() < Version::HTTP_2 && client.exceeds_keep_alive(route.settings.keep_alive, now);
     let mut response = match decide(request, &route, &client, now) {
-        Decision::Forward(pending) => pending.run().await.unwrap_or_else(|status| own_error(status, &client)),
+        Decision::Forward(mut pending) => {
+            let answered = pending.run().await;
+            if let Some((_, entry)) = &mut entry {
+                entry.forwarded = std::mem::take(&mut pending.forwarded);
+            }
+            answered.unwrap_or_else(|status| own_error(status, &client))
+        }
         Decision::Answer(response) => response,
         Decision::Fail(status) => own_error(status, &client),
     };
@@ -49,6 +57,9 @@ pub(super) async fn respond(
     }
     if leaves {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    if let Some((log, entry)) = entry {
+        log.record(entry, &response);
     }
     response
 }
@@ -111,6 +122,8 @@ struct PendingRequest {
     sticky: Option<Duration>,
     /// The client's side of a connection that may be upgraded.
     client_side: Option<OnUpgrade>,
+    /// Facts for the log.
+    forwarded: Forwarded,
 }
 
 /// A response, and the mark of its target.
@@ -136,6 +149,7 @@ impl PendingRequest {
         let client_side = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
         let (mut parts, incoming) = request.into_parts();
         rewrite(&mut parts, client, settings, upgrade);
+        let trace_id = settings.access_log.as_ref().and_then(|_| parts.headers.get(&TRACE_ID).cloned());
         let activity = (!incoming.is_end_stream()).then(Activity::begin);
         let repeatable = (activity.is_none() && parts.method.is_safe()).then(|| parts.clone());
         let upload = activity.clone().map_or(Upload::Empty, |activity| Upload::Client(incoming, activity));
@@ -151,10 +165,11 @@ impl PendingRequest {
             wanted,
             sticky: forward.sticky,
             client_side,
+            forwarded: Forwarded { trace_id, ..Forwarded::default() },
         }))
     }
 
-    async fn run(mut self: Box<Self>) -> Result<Response<AnswerBody>, StatusCode> {
+    async fn run(&mut self) -> Result<Response<AnswerBody>, StatusCode> {
         let (mut response, target) = match self.client_side.take() {
             // Boxed because it is rare and would enlarge every request's future.
             Some(client_side) => Box::pin(self.send_upgrading(client_side)).await?,
@@ -176,11 +191,14 @@ impl PendingRequest {
         for step in 0..self.usable.len() {
             let target = Arc::clone(self.usable.target(self.first + step));
             let Some(in_flight) = target.begin() else { continue };
+            self.forwarded.target = Some(target.address());
             if let Some(connection) = poll_fn(|context| Poll::Ready(target.idle_connection(self.began, context))).await
             {
                 match self.exchange(connection).await {
                     Ok((response, connection)) => {
-                        self.pool.count_answer(response.status(), self.began.elapsed());
+                        let elapsed = self.began.elapsed();
+                        self.forwarded.elapsed = Some(elapsed);
+                        self.pool.count_answer(response.status(), elapsed);
                         return Ok(self.answered(response, connection, in_flight).await);
                     }
                     Err(Some(StatusCode::BAD_GATEWAY)) if self.repeatable.is_some() => {
@@ -203,7 +221,9 @@ impl PendingRequest {
             let begun = Instant::now();
             match self.exchange(connection).await {
                 Ok((response, connection)) => {
-                    self.pool.count_answer(response.status(), begun.elapsed());
+                    let elapsed = begun.elapsed();
+                    self.forwarded.elapsed = Some(elapsed);
+                    self.pool.count_answer(response.status(), elapsed);
                     return Ok(self.answered(response, connection, in_flight).await);
                 }
                 Err(Some(status)) => {
@@ -273,6 +293,7 @@ impl PendingRequest {
         for step in 0..self.usable.len() {
             let target = Arc::clone(self.usable.target(self.first + step));
             let Some(in_flight) = target.begin() else { continue };
+            self.forwarded.target = Some(target.address());
             let connection = match target.connect().await {
                 Ok(connection) => connection,
                 Err(error) => {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 
+use super::access_log::AccessLog;
 use super::matching::Condition;
 use super::pool::TargetPool;
 use super::random;
@@ -58,6 +59,8 @@ pub(crate) struct Settings {
     pub(crate) server_header: bool,
     /// Headers of all responses.
     pub(crate) response_headers: Vec<(HeaderName, HeaderValue)>,
+    /// The log of the balancer's requests.
+    pub(crate) access_log: Option<AccessLog>,
 }
 
 /// Treatment of `X-Forwarded-For`.
@@ -80,6 +83,7 @@ impl Default for Settings {
             tls_headers: None,
             server_header: true,
             response_headers: Vec::new(),
+            access_log: None,
         }
     }
 }

@@ -300,6 +300,33 @@ async fn headers_are_rewritten_as_aws_does() {
 }
 
 #[tokio::test]
+async fn requests_are_logged_with_their_ids_and_targets() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("balancers").join("web.log");
+    let logs = AccessLogs::start().unwrap();
+    let server = Server::start("one").await;
+    let pool = pool();
+    pool.set_targets(&targets([("i-1", server.address)]));
+    let settings = Settings { access_log: Some(logs.of(path.clone())), ..Settings::default() };
+    let proxy = listener(Route { settings, ..forwards([(&pool, 1)]) }).await;
+    let request = Request::get("/a?b=c").header("host", "h").header("x-request-id", "req-7").body(Full::default());
+    assert_eq!(fetch(proxy.address(), request.unwrap()).await.status, StatusCode::OK);
+    pool.set_targets(&BTreeMap::new());
+    until("no target is left", || pool.health().is_empty()).await;
+    assert_eq!(get(&proxy, "/none").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    let lines = || std::fs::read_to_string(&path).unwrap_or_default();
+    until("both requests are logged", || lines().lines().count() == 2).await;
+    let lines: Vec<serde_json::Value> = lines().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [answered, failed] = &lines[..] else { panic!("{lines:?}") };
+    assert_eq!((&answered["path"], &answered["status"]), (&"/a?b=c".into(), &200.into()));
+    assert_eq!(answered["target"], server.address.to_string());
+    assert_eq!(answered["request_id"], "req-7");
+    assert!(answered["trace_id"].as_str().unwrap().starts_with("Root=1-"), "{answered}");
+    assert!(answered["target_ms"].as_f64().unwrap() <= answered["duration_ms"].as_f64().unwrap(), "{answered}");
+    assert_eq!((&failed["status"], &failed["level"], failed.get("target")), (&503.into(), &"ERROR".into(), None));
+}
+
+#[tokio::test]
 async fn bodies_stream_both_ways() {
     let server = Server::start("one").await;
     let pool = pool();

@@ -10,6 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::state::files::write_private;
+use crate::state::paths;
 
 /// Locked while a file is extended or rewritten.
 static WRITING: Mutex<()> = Mutex::new(());
@@ -96,5 +97,5 @@ pub(super) fn bytes(cloud: &Path, file: &str) -> u64 {
 }
 
 fn path(cloud: &Path, file: &str) -> PathBuf {
-    cloud.join("logs").join(format!("{file}.jsonl"))
+    paths::log_stream(cloud, file)
 }
