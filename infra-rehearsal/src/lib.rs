@@ -21,13 +21,13 @@
 //! - `rehearse`: the rehearsal of a plan
 //! - `crashes`: rehearsed runs that are interrupted and repeated
 //! - `policy`: the IAM policy that recorded calls need
-//! - `life`: a stack that is created, refreshed, updated, replaced and destroyed
+//! - `lifecycle`: create, refresh, update, replace and destroy in a scratch cloud
 //! - `permissions`: the policy of a deployer with its proof
 
 mod breaker;
 mod calls;
 mod crashes;
-mod life;
+mod lifecycle;
 mod permissions;
 mod policy;
 mod rehearse;

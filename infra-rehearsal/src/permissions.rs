@@ -1,8 +1,8 @@
-//! The least-privilege policy of a deployer, derived from a rehearsed life and proven by others.
+//! The least-privilege policy of a deployer, derived from an executed lifecycle and proven by others.
 
 use crate::RehearsalError;
 use crate::calls::Call;
-use crate::life::{Deployer, Life, live};
+use crate::lifecycle::{Deployer, Lifecycle, execute};
 use crate::policy::Permissions;
 use crate::scratch::Scratch;
 use crate::stage::Deployment;
@@ -23,68 +23,68 @@ pub struct ProvenPolicy {
     pub denied: Vec<String>,
     /// Actions of statements that no recorded action needs. Empty for a minimal policy.
     pub unneeded: Vec<String>,
-    /// Number of lives without one of the statements, each of which was denied; `None` if they were not executed.
-    pub lives_without_statement: Option<usize>,
-    /// Phases of the life that failed for other reasons, so that their calls may be incomplete.
+    /// Number of lifecycles that were executed without one of the statements, if there were any.
+    pub runs_without_statement: Option<usize>,
+    /// Phases that failed for other reasons, so that their calls may be incomplete.
     pub incomplete: Vec<String>,
 }
 
 /// Extent of a proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
-    /// One life under the policy, and the evaluation of all recorded actions without each action of the policy.
+    /// One lifecycle under the policy, and the evaluation of all recorded actions without each action of the policy.
     Evaluated,
-    /// Additionally one life without each statement.
-    Lived,
+    /// Additionally one lifecycle without each statement.
+    Executed,
 }
 
 /// Derives the policy with which the stack can be created, refreshed, updated, replaced and destroyed.
 pub async fn permissions(deployment: &Deployment<'_>, proof: Proof) -> Result<ProvenPolicy, RehearsalError> {
-    let recorded = life_of_root(deployment).await?;
+    let recorded = lifecycle_of_root(deployment).await?;
     let permissions = Permissions::of(&recorded.calls, &recorded.seed);
-    let lived = life_under(deployment, &permissions).await?;
+    let executed = lifecycle_under(deployment, &permissions).await?;
     let mut proven = ProvenPolicy {
-        denied: denied(&lived.calls),
+        denied: denied(&executed.calls),
         unneeded: unneeded(&permissions, &recorded.calls)?,
-        lives_without_statement: None,
+        runs_without_statement: None,
         incomplete: recorded.failures.iter().map(|(phase, failure)| format!("{phase:?}: {failure}")).collect(),
         permissions,
     };
-    if proof == Proof::Lived {
+    if proof == Proof::Executed {
         for index in 0..proven.permissions.statements.len() {
-            let lived = life_under(deployment, &proven.permissions.without_statement(index)).await?;
-            if denied(&lived.calls).is_empty() {
+            let executed = lifecycle_under(deployment, &proven.permissions.without_statement(index)).await?;
+            if denied(&executed.calls).is_empty() {
                 let actions = &proven.permissions.statements[index].actions;
                 proven.unneeded.extend(actions.iter().cloned());
             }
         }
-        proven.lives_without_statement = Some(proven.permissions.statements.len());
+        proven.runs_without_statement = Some(proven.permissions.statements.len());
     }
     Ok(proven)
 }
 
-async fn life_of_root(deployment: &Deployment<'_>) -> Result<Life, RehearsalError> {
+async fn lifecycle_of_root(deployment: &Deployment<'_>) -> Result<Lifecycle, RehearsalError> {
     let scratch = Scratch::start(false).await?;
-    let life = live(deployment, &scratch, None).await;
+    let executed = execute(deployment, &scratch, None).await;
     scratch.stop().await;
-    life
+    executed
 }
 
-/// Executes a life as a user who has exactly these permissions. A denied plan ends it early.
-async fn life_under(deployment: &Deployment<'_>, permissions: &Permissions) -> Result<Life, RehearsalError> {
+/// Executes a lifecycle as a user who has exactly these permissions. A denied plan ends it early.
+async fn lifecycle_under(deployment: &Deployment<'_>, permissions: &Permissions) -> Result<Lifecycle, RehearsalError> {
     let scratch = Scratch::start(true).await?;
     let admitted = scratch.cloud().admit(DEPLOYER, &permissions.document().to_string());
-    let life = match admitted {
+    let executed = match admitted {
         Ok(key) => {
             let deployer = Deployer { access_key: key.access_key_id, secret_key: key.secret_access_key };
-            match live(deployment, &scratch, Some(&deployer)).await {
+            match execute(deployment, &scratch, Some(&deployer)).await {
                 // A lookup that is denied fails the plan; the calls show the denial.
                 Err(RehearsalError::Engine(error)) => {
                     let calls = scratch.calls_after(0);
                     if denied(&calls).is_empty() {
                         Err(RehearsalError::Engine(error))
                     } else {
-                        Ok(Life { calls, seed: String::new(), failures: Vec::new() })
+                        Ok(Lifecycle { calls, seed: String::new(), failures: Vec::new() })
                     }
                 }
                 other => other,
@@ -93,7 +93,7 @@ async fn life_under(deployment: &Deployment<'_>, permissions: &Permissions) -> R
         Err(error) => Err(RehearsalError::Policy(error)),
     };
     scratch.stop().await;
-    life
+    executed
 }
 
 /// Returns the actions that were denied, each with its resource.

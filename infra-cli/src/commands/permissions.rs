@@ -30,7 +30,7 @@ pub(crate) struct PermissionsArgs {
 
 pub(super) async fn run(session: &Session<'_>, arguments: &PermissionsArgs) -> Result<ExitCode, Failure> {
     let deployment = session.deployment(&arguments.config).await?;
-    let proof = if arguments.prove { Proof::Lived } else { Proof::Evaluated };
+    let proof = if arguments.prove { Proof::Executed } else { Proof::Evaluated };
     let proven = infra_rehearsal::permissions(&deployment, proof).await;
     let proven = proven.map_err(|error| Failure { kind: Kind::Failed, diagnostics: error.diagnostics() })?;
     if let Some(path) = &arguments.compare {
@@ -67,8 +67,8 @@ fn summary(proven: &ProvenPolicy) -> String {
     }
     if !proven.unneeded.is_empty() {
         let _ = write!(summary, "; not needed: {}", proven.unneeded.join(", "));
-    } else if let Some(lives) = proven.lives_without_statement {
-        let _ = write!(summary, "; without each of the {lives} statements something was denied");
+    } else if let Some(runs) = proven.runs_without_statement {
+        let _ = write!(summary, "; without each of the {runs} statements something was denied");
     } else {
         summary.push_str("; without each action something would be denied");
     }

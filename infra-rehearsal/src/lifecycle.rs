@@ -1,4 +1,4 @@
-//! The life of a stack in a scratch cloud: it is created, refreshed, updated in place, replaced and destroyed.
+//! The lifecycle of a stack in a scratch cloud: create, refresh, update in place, replace and destroy.
 
 use crate::RehearsalError;
 use crate::calls::Call;
@@ -16,7 +16,7 @@ use infra_core::{
 };
 use std::collections::BTreeMap;
 
-/// A phase of the life of a stack.
+/// A phase of the lifecycle of a stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     Create,
@@ -27,8 +27,8 @@ pub(crate) enum Phase {
     Destroy,
 }
 
-/// The life of a stack as it happened.
-pub(crate) struct Life {
+/// An executed lifecycle.
+pub(crate) struct Lifecycle {
     /// The API calls.
     pub(crate) calls: Vec<Call>,
     /// Seed of the unique names.
@@ -37,18 +37,18 @@ pub(crate) struct Life {
     pub(crate) failures: Vec<(Phase, String)>,
 }
 
-/// Credentials of the identity that lives a life, besides the root user of the scratch cloud.
+/// Access key of the identity that executes a lifecycle in place of the root user.
 pub(crate) struct Deployer {
     pub(crate) access_key: String,
     pub(crate) secret_key: String,
 }
 
 /// Executes all phases in the scratch cloud.
-pub(crate) async fn live(
+pub(crate) async fn execute(
     deployment: &Deployment<'_>,
     scratch: &Scratch,
     deployer: Option<&Deployer>,
-) -> Result<Life, RehearsalError> {
+) -> Result<Lifecycle, RehearsalError> {
     let target = match deployer {
         Some(Deployer { access_key, secret_key }) => scratch.target_of(&deployment.target, access_key, secret_key),
         None => scratch.target(&deployment.target),
@@ -72,7 +72,7 @@ pub(crate) async fn live(
         note(Phase::Replace, engine.up(script).select(replace).continue_on_error(true).await?);
     }
     note(Phase::Destroy, engine.destroy(script).continue_on_error(true).await?);
-    Ok(Life { calls: scratch.calls_after(0), seed: state.seed, failures })
+    Ok(Lifecycle { calls: scratch.calls_after(0), seed: state.seed, failures })
 }
 
 /// Returns the resources of each kind. Replacements of one kind leave the others in place, as changes of a program do.
