@@ -112,6 +112,8 @@ async fn a_call_is_recorded_with_its_parameters_response_and_decision() {
     assert_eq!(ec2(&cloud, &create).await.0, 200);
     let mut calls = calls(&cloud, &directory, 0).await;
     let answer = calls[0]["answer"].take();
+    let decisions = calls[0]["decisions"].as_array_mut().unwrap();
+    let contexts: Vec<Value> = decisions.iter_mut().map(|it| it["context"].take()).collect();
     insta::assert_snapshot!(redacted(&serde_json::to_string_pretty(&calls).unwrap()), @r#"
     [
       {
@@ -122,6 +124,16 @@ async fn a_call_is_recorded_with_its_parameters_response_and_decision() {
           {
             "action": "ec2:CreateVpc",
             "allowed": true,
+            "context": null,
+            "policy": null,
+            "reason": "root user",
+            "resource": "arn:aws:ec2:us-east-1:000000000000:vpc/*",
+            "statement": null
+          },
+          {
+            "action": "ec2:CreateTags",
+            "allowed": true,
+            "context": null,
             "policy": null,
             "reason": "root user",
             "resource": "arn:aws:ec2:us-east-1:000000000000:vpc/*",
@@ -153,6 +165,9 @@ async fn a_call_is_recorded_with_its_parameters_response_and_decision() {
       }
     ]
     "#);
+    assert_eq!(contexts[0]["aws:RequestTag/Name"], json!(["main"]));
+    assert_eq!(contexts[0]["aws:PrincipalArn"], json!(["arn:aws:iam::000000000000:root"]));
+    assert_eq!(contexts[1]["ec2:CreateAction"], json!(["CreateVpc"]));
     assert!(answer.as_str().unwrap().starts_with("<?xml"), "{answer}");
     assert!(answer.as_str().unwrap().contains("<cidrBlock>10.1.0.0/16</cidrBlock>"), "{answer}");
     cloud.shutdown().await;

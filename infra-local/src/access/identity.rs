@@ -31,6 +31,7 @@ pub(crate) enum Identity {
         name: String,
     },
     /// The sender of a request without a signature. Only the policies of resources permit it something.
+    #[allow(dead_code, reason = "the endpoint refuses unsigned requests")]
     Anonymous,
 }
 

@@ -22,7 +22,8 @@ impl RequestTags {
     /// Returns the tags in a form.
     pub(crate) fn of_params(params: &Params) -> RequestTags {
         let mut found = RequestTags::default();
-        for list in ["Tags", "Tag"] {
+        // RDS names the entries of its lists.
+        for list in ["Tags", "Tag", "Tags.Tag"] {
             found.tags.extend(tags(params, list));
         }
         for list in ["TagKeys", "TagKey"] {

@@ -28,8 +28,8 @@ pub(crate) struct Needs {
 /// A condition key whose values are a parameter of the request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Key {
-    /// Name of the only operation that has the key; `None` for all.
-    pub(crate) operation: Option<&'static str>,
+    /// Beginning of the names of the operations that have the key.
+    pub(crate) operations: &'static str,
     /// Part of the ARNs to which the key applies, such as `:instance/`; empty for all.
     pub(crate) resource: &'static str,
     /// Parameter, as operation tables write it.
@@ -170,8 +170,7 @@ impl RequestFacts<'_> {
 
     /// Adds a key to a resource's context, if it applies to the resource and the request has the parameter.
     fn add_key(&self, key: &Key, resource: &mut RequestedResource) {
-        let is_of_operation = key.operation.is_none_or(|own| own == self.operation);
-        if !is_of_operation || !resource.arn.contains(key.resource) {
+        if !self.operation.starts_with(key.operations) || !resource.arn.contains(key.resource) {
             return;
         }
         let values = self.parameters.iter().filter(|(name, value)| name == key.parameter && !value.is_empty());

@@ -22,7 +22,7 @@ pub(crate) enum Resource {
     /// The resource that the operation creates: the form of its ARN, with `*` in place of an id that does not exist yet.
     Created(&'static str),
     /// The resources that the function derives from the state, the region and all parameters.
-    Computed(fn(&Cloud, &str, &[(String, String)]) -> Vec<RequestedResource>),
+    Computed(Compute),
 }
 
 /// Returns the ARN of the resource that a parameter's value identifies, from the state, the region and the value.
@@ -30,6 +30,9 @@ type Resolve = fn(&Cloud, &str, &str) -> Option<String>;
 
 /// Returns the resource that a parameter's value identifies, from the state, the region and the value.
 type Find = fn(&Cloud, &str, &str) -> Option<RequestedResource>;
+
+/// Returns the resources of a request, from the state, the region and all parameters.
+type Compute = fn(&Cloud, &str, &[(String, String)]) -> Vec<RequestedResource>;
 
 impl Resource {
     /// Returns the parameter that identifies the resource, as operation tables write it.
@@ -40,6 +43,14 @@ impl Resource {
             | Resource::Resolved(parameter, _)
             | Resource::Found(parameter, _) => Some(parameter),
             Resource::Created(_) | Resource::Computed(_) => None,
+        }
+    }
+
+    /// Returns the form of the ARN, if it does not depend on the state.
+    pub(crate) fn form(&self) -> Option<&'static str> {
+        match self {
+            Resource::Named(_, form) | Resource::Created(form) => Some(form),
+            Resource::Arn(_) | Resource::Resolved(..) | Resource::Found(..) | Resource::Computed(_) => None,
         }
     }
 

@@ -95,6 +95,8 @@ pub(crate) struct OidcProvider {
 
 /// Rules for the passwords of users.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+// The flags are those of AWS's API.
+#[allow(clippy::struct_excessive_bools)]
 pub(crate) struct PasswordPolicy {
     pub(crate) minimum_length: u32,
     pub(crate) require_symbols: bool,

@@ -2,6 +2,8 @@
 
 mod admin;
 mod answer;
+#[cfg(test)]
+mod authorisation;
 mod delegate;
 mod dispatch;
 #[cfg(test)]

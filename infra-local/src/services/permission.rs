@@ -6,12 +6,17 @@ use crate::access::{Key, Tagging};
 
 /// Declares the key `name` with the values of a parameter, on resources whose ARN contains `resource`.
 const fn key(resource: &'static str, parameter: &'static str, name: &'static str) -> Key {
-    Key { operation: None, resource, parameter, name, form: "{}" }
+    Key { operations: "", resource, parameter, name, form: "{}" }
+}
+
+/// Declares a key of the operations whose names begin like this.
+const fn key_of(operations: &'static str, key: Key) -> Key {
+    Key { operations, ..key }
 }
 
 /// Declares a key whose values are ARNs that contain the parameter.
 const fn arn(resource: &'static str, parameter: &'static str, name: &'static str, form: &'static str) -> Key {
-    Key { operation: None, resource, parameter, name, form }
+    Key { operations: "", resource, parameter, name, form }
 }
 
 /// Returns the condition keys of the actions with this prefix.
@@ -67,30 +72,24 @@ const AUTOSCALING: &[Key] = &[
 // "Tag Auto Scaling groups and instances" in the service's user guide grants both actions.
 const AUTOSCALING_TAGGING: &[Tagging] = &[creates("CreateAutoScalingGroup", "autoscaling:CreateOrUpdateTags")];
 
-const CLOUDWATCH: &[Key] =
-    &[key("", "Namespace", "cloudwatch:namespace"), key("", "AlarmActions", "cloudwatch:AlarmActions")];
+const CLOUDWATCH: &[Key] = &[
+    key_of("PutMetricData", key("", "Namespace", "cloudwatch:namespace")),
+    key("", "AlarmActions", "cloudwatch:AlarmActions"),
+];
 const CLOUDWATCH_TAGGING: &[Tagging] = &[creates("PutMetricAlarm", "cloudwatch:TagResource")];
 
 const VPC_ARN: &str = "arn:aws:ec2:{region}:{account}:vpc/{}";
-const SUBNET_ARN: &str = "arn:aws:ec2:{region}:{account}:subnet/{}";
 const EC2: &[Key] = &[
-    arn(":subnet/*", "VpcId", "ec2:Vpc", VPC_ARN),
-    arn(":security-group/*", "VpcId", "ec2:Vpc", VPC_ARN),
-    arn(":route-table/*", "VpcId", "ec2:Vpc", VPC_ARN),
-    arn(":network-acl/*", "VpcId", "ec2:Vpc", VPC_ARN),
-    arn(":network-interface/*", "SubnetId", "ec2:Subnet", SUBNET_ARN),
     arn(":vpc-peering-connection/", "VpcId", "ec2:RequesterVpc", VPC_ARN),
     arn(":vpc-peering-connection/", "PeerVpcId", "ec2:AccepterVpc", VPC_ARN),
-    key(":subnet/*", "AvailabilityZone", "ec2:AvailabilityZone"),
     key(":volume/*", "AvailabilityZone", "ec2:AvailabilityZone"),
     key(":volume/*", "VolumeType", "ec2:VolumeType"),
     key(":volume/*", "Size", "ec2:VolumeSize"),
     key(":volume/*", "Iops", "ec2:VolumeIops"),
     key(":volume/*", "Throughput", "ec2:VolumeThroughput"),
     key(":volume/*", "Encrypted", "ec2:Encrypted"),
-    key(":vpc/*", "InstanceTenancy", "ec2:Tenancy"),
     key(":key-pair/", "KeyType", "ec2:KeyPairType"),
-    key(":instance/", "Attribute", "ec2:Attribute"),
+    key_of("Modify", key(":instance/", "Attribute", "ec2:Attribute")),
 ];
 
 const ELASTIC_LOAD_BALANCING: &[Key] = &[
@@ -127,11 +126,11 @@ const LOGS_TAGGING: &[Tagging] = &[creates("CreateLogGroup", "logs:TagResource")
 
 const RDS: &[Key] = &[
     key(":db:", "Engine", "rds:DatabaseEngine"),
-    key(":cluster:", "Engine", "rds:DatabaseEngine"),
+    key_of("Create", key(":cluster:", "Engine", "rds:DatabaseEngine")),
     key(":db:", "DBInstanceClass", "rds:DatabaseClass"),
     key(":cluster:", "DBClusterInstanceClass", "rds:DatabaseClass"),
     key(":db:", "DBName", "rds:DatabaseName"),
-    key(":cluster:", "DatabaseName", "rds:DatabaseName"),
+    key_of("Create", key(":cluster:", "DatabaseName", "rds:DatabaseName")),
     key(":db:", "MultiAZ", "rds:MultiAz"),
     key(":db:", "StorageEncrypted", "rds:StorageEncrypted"),
     key(":cluster:", "StorageEncrypted", "rds:StorageEncrypted"),
@@ -153,5 +152,4 @@ const STS: &[Key] = &[
     key("", "ExternalId", "sts:ExternalId"),
     key("", "SourceIdentity", "sts:SourceIdentity"),
     key("", "TransitiveTagKeys.N", "sts:TransitiveTagKeys"),
-    key("", "DurationSeconds", "sts:DurationSeconds"),
 ];

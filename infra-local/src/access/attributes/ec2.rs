@@ -18,7 +18,7 @@ pub(super) fn describe(region: &Region, resource: &str, context: &mut Context) {
     match kind {
         "instance" => {
             if let Some(instance) = region.ec2.instances.get(id) {
-                describe_instance(region, instance, context);
+                describe_instance(instance, context);
             }
         }
         "subnet" => {
@@ -75,7 +75,7 @@ pub(super) fn describe(region: &Region, resource: &str, context: &mut Context) {
     }
 }
 
-fn describe_instance(region: &Region, instance: &Instance, context: &mut Context) {
+fn describe_instance(instance: &Instance, context: &mut Context) {
     context.set("ec2:InstanceID", &instance.id);
     context.set("ec2:InstanceType", &instance.instance_type);
     context.set("ec2:AvailabilityZone", &instance.zone);
@@ -87,8 +87,6 @@ fn describe_instance(region: &Region, instance: &Instance, context: &mut Context
     context.set("ec2:MetadataHttpEndpoint", &instance.metadata_options.http_endpoint);
     context.set("ec2:MetadataHttpPutResponseHopLimit", instance.metadata_options.hop_limit.to_string());
     context.maybe("ec2:InstanceProfile", instance.instance_profile.as_ref().map(|profile| profile.arn.as_str()));
-    // Policies on instances may name the network of the primary interface.
-    describe_place(region, &instance.subnet_id, context);
 }
 
 /// Adds the subnet and the VPC of an interface.

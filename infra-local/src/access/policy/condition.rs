@@ -77,10 +77,9 @@ impl Operator {
         };
         match self.quantifier {
             Quantifier::ForAllValues => given.iter().all(matches),
-            Quantifier::ForAnyValue => given.iter().any(matches),
             // A negated operator must exclude all values of the key.
             Quantifier::Single if self.is_negated => given.iter().all(matches),
-            Quantifier::Single => given.iter().any(matches),
+            Quantifier::ForAnyValue | Quantifier::Single => given.iter().any(matches),
         }
     }
 

@@ -10,8 +10,10 @@ use super::{CURRENT_VERSION, Document, Principals, Statement};
 /// Use of a policy document, which determines the elements that it must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PolicyKind {
-    /// Policy of a user, a group or a role.
+    /// Inline policy of a user, a group or a role.
     Identity,
+    /// Managed policy, which needs the current version of the language.
+    Managed,
     /// Policy that restricts a session.
     Session,
     /// Policy of a role that names the principals who can assume it.
@@ -50,7 +52,7 @@ impl Document {
             statement.check_sid()?;
         }
         match kind {
-            PolicyKind::Identity | PolicyKind::Session => document.check_identity_policy(kind)?,
+            PolicyKind::Identity | PolicyKind::Managed | PolicyKind::Session => document.check_identity_policy(kind)?,
             PolicyKind::Trust => document.check_trust_policy()?,
             PolicyKind::Resource => document.check_resource_policy()?,
         }
@@ -68,7 +70,7 @@ impl Document {
         if self.statement.iter().any(|it| it.principal.is_some() || it.not_principal.is_some()) {
             return Err("Policy document should not specify a principal.".to_owned());
         }
-        if kind == PolicyKind::Identity && !self.has_variables() {
+        if kind == PolicyKind::Managed && !self.has_variables() {
             return Err(format!("Policy document must be version {CURRENT_VERSION} or greater."));
         }
         for statement in &self.statement {
@@ -148,7 +150,7 @@ impl Statement {
 fn syntax_error(text: &str, kind: PolicyKind, reason: &str) -> String {
     let is_json = serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
     match kind {
-        PolicyKind::Identity | PolicyKind::Session => "Syntax errors in policy.".to_owned(),
+        PolicyKind::Identity | PolicyKind::Managed | PolicyKind::Session => "Syntax errors in policy.".to_owned(),
         PolicyKind::Trust if !is_json => "This policy contains invalid Json".to_owned(),
         PolicyKind::Resource if !is_json => "Policies must be valid JSON and the first byte must be '{'".to_owned(),
         PolicyKind::Trust | PolicyKind::Resource => format!("Syntax errors in policy: {reason}"),
@@ -328,9 +330,10 @@ mod tests {
     fn documents_need_the_current_version_and_unique_sids() {
         let allow = json!({"Sid": "A", "Effect": "Allow", "Action": "s3:*", "Resource": "*"});
         insta::assert_snapshot!(identity(&json!([allow, allow])), @"Statement IDs (SID) in a single policy must be unique.");
-        let checked = |text: &str| Document::checked(text, PolicyKind::Identity).err().unwrap_or_default();
+        let checked = |text: &str| Document::checked(text, PolicyKind::Managed).err().unwrap_or_default();
         let old = json!({"Version": "2008-10-17", "Statement": [allow]}).to_string();
         insta::assert_snapshot!(checked(&old), @"Policy document must be version 2012-10-17 or greater.");
+        assert!(Document::checked(&old, PolicyKind::Identity).is_ok());
         let unknown = json!({"Version": "2024-01-01", "Statement": [allow]}).to_string();
         insta::assert_snapshot!(checked(&unknown), @"Syntax errors in policy.");
         insta::assert_snapshot!(checked("{"), @"Syntax errors in policy.");

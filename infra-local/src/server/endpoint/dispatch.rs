@@ -10,7 +10,7 @@ use super::Server;
 use super::answer::{Answer, compatible_failure, failure, response};
 use super::delegate::Delegate;
 use super::request::{BODY_LIMIT_BYTES, ServiceRequest, read_body};
-use super::service::{Service, find_operation, guess_protocol, unknown_operation, unknown_service};
+use super::service::{Service, action_prefix, find_operation, guess_protocol, unknown_operation, unknown_service};
 use crate::access::{
     self, Decision, Identity, Refusal, RequestFacts, RequestTags, RequestedAction, RequestedResource, Requirement,
 };
@@ -342,12 +342,7 @@ impl Server {
             return Ok(());
         }
         let Scope { service, region, .. } = &service_request.signed.scope;
-        // The credential scope of some services differs from the prefix of their actions.
-        let service = match service.as_str() {
-            "monitoring" => "cloudwatch",
-            "cloudcontrolapi" => "cloudformation",
-            other => other,
-        };
+        let service = action_prefix(service);
         let type_name = parameters.iter().find(|(name, _)| service == "cloudformation" && name == "TypeName");
         let needed = type_name.map_or(&[][..], |(_, kind)| cloudcontrol::needed_actions(operation.name, kind));
         let facts = RequestFacts { service, operation: operation.name, region, parameters, tags };

@@ -1,25 +1,44 @@
-//! The operations of all services with their parameters, for checks against AWS's service models.
+//! The operations of all services with their parameters and permissions, for checks against AWS's service models and its
+//! Service Authorization Reference.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::service::Service;
+use super::service::{Service, action_prefix};
+use crate::access::{Dependent, Resource};
 use crate::services::Operation;
 
-/// Parameters of an operation, as operation tables write them: `Filter.N.Value.N`, and in JSON `Filters.Values`.
+/// Parameters of an operation, as operation tables write them: `Filter.N.Value.N`, and in JSON `Filters.Values`; and the
+/// permissions that it needs.
 #[derive(Debug, Serialize)]
 pub(super) struct Parameters {
     honoured: BTreeSet<String>,
     ignored: BTreeSet<&'static str>,
+    permissions: Permissions,
+}
+
+/// Permissions that an operation needs.
+#[derive(Debug, Serialize)]
+struct Permissions {
+    /// The operation's own action; `None` if every caller may execute it.
+    action: Option<String>,
+    /// Forms of the ARNs of its resources; those that depend on the request or the state have none.
+    resources: Vec<String>,
+    /// True if the operation is authorised on single resources.
+    has_resources: bool,
+    /// Other actions.
+    dependents: BTreeSet<&'static str>,
+    /// Condition keys that are taken from parameters, with the part of the ARN to which each applies.
+    keys: BTreeSet<(&'static str, &'static str)>,
 }
 
 /// Returns the operations of each service, by the service's credential scope. S3's operations have no tables.
 pub(super) fn all() -> BTreeMap<&'static str, BTreeMap<&'static str, Parameters>> {
     let services = Service::names().filter_map(|name| {
         let operations = match Service::named(name)? {
-            Service::Query { operations, .. } => of(operations),
-            Service::Json { operations, .. } | Service::QueryCompatible { operations, .. } => of(operations),
+            Service::Query { operations, .. } => of(name, operations),
+            Service::Json { operations, .. } | Service::QueryCompatible { operations, .. } => of(name, operations),
             Service::S3 => return None,
         };
         Some((name, operations))
@@ -27,12 +46,39 @@ pub(super) fn all() -> BTreeMap<&'static str, BTreeMap<&'static str, Parameters>
     services.collect()
 }
 
-fn of<I, O>(tables: &[&'static [Operation<I, O>]]) -> BTreeMap<&'static str, Parameters> {
+fn of<I, O>(service: &str, tables: &[&'static [Operation<I, O>]]) -> BTreeMap<&'static str, Parameters> {
     let operations = tables.iter().flat_map(|table| table.iter()).map(|operation| {
-        let honoured = operation.all_parameters();
-        (operation.name, Parameters { honoured, ignored: operation.ignored().collect() })
+        let (honoured, ignored) = (operation.all_parameters(), operation.ignored().collect());
+        (
+            operation.name,
+            Parameters { honoured, ignored, permissions: Permissions::of(action_prefix(service), operation) },
+        )
     });
     operations.collect()
+}
+
+impl Permissions {
+    fn of<I, O>(prefix: &str, operation: &Operation<I, O>) -> Permissions {
+        let needs = operation.needs(prefix);
+        let all = operation.all_parameters();
+        let has = |parameter: &str| all.contains(parameter);
+        let mut dependents: BTreeSet<_> = needs.dependents.iter().map(Dependent::action).collect();
+        if ["Tags.N.Key", "Tags.Tag.N.Key", "Tags.Key", "Tags", "tags"].into_iter().any(has) {
+            let of_operation = needs.tagging.iter().find(|tagging| operation.name.starts_with(tagging.operations));
+            dependents.extend(of_operation.map(|tagging| tagging.action));
+        }
+        if prefix == "ec2" && has("TagSpecification.N.ResourceType") {
+            dependents.insert("ec2:CreateTags");
+        }
+        let keys = needs.keys.iter().filter(|key| operation.name.starts_with(key.operations) && has(key.parameter));
+        Permissions {
+            action: operation.needs_permission.then(|| format!("{prefix}:{}", operation.name)),
+            resources: needs.resources.iter().filter_map(Resource::form).map(str::to_owned).collect(),
+            has_resources: !needs.resources.is_empty(),
+            dependents,
+            keys: keys.map(|key| (key.name, key.resource)).collect(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -41,7 +87,7 @@ mod tests {
 
     use super::*;
     use crate::access;
-    use crate::access::{Dependent, Needs, RequestFacts, RequestTags, Resource};
+    use crate::access::{Needs, RequestFacts, RequestTags};
     use crate::model::Cloud;
     use crate::server::calls::secrets;
     use crate::server::endpoint::service::find_operation;

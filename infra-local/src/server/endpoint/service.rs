@@ -96,6 +96,15 @@ impl Service {
     }
 }
 
+/// Returns the prefix of a service's actions, which differs from the credential scope of some services.
+pub(super) fn action_prefix(scope: &str) -> &str {
+    match scope {
+        "monitoring" => "cloudwatch",
+        "cloudcontrolapi" => "cloudformation",
+        other => other,
+    }
+}
+
 /// Returns the operation of this name.
 pub(super) fn find_operation<I, O>(
     tables: &'static [&'static [Operation<I, O>]],

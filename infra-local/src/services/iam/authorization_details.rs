@@ -58,7 +58,7 @@ fn details(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 }
 
 /// Returns the entities of the wanted kinds, with unique keys for pages.
-fn entities<'a>(iam: &'a Iam, wanted: impl Fn(&str) -> bool) -> Vec<(String, Entity<'a>)> {
+fn entities(iam: &Iam, wanted: impl Fn(&str) -> bool) -> Vec<(String, Entity<'_>)> {
     let mut found = Vec::new();
     if wanted("User") {
         found.extend(iam.users.values().map(|it| (format!("user/{}", it.name), Entity::User(it))));

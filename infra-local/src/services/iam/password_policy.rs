@@ -74,19 +74,16 @@ pub(super) fn check(iam: &Iam, password: &str) -> Outcome<()> {
     if !(least..=most).contains(&password.chars().count()) {
         return violated(format!("Password should have a minimum length of {least}"));
     }
-    let has = |wanted: fn(char) -> bool| password.chars().any(wanted);
+    let has = |wanted: &dyn Fn(char) -> bool| password.chars().any(wanted);
     let Some(policy) = &iam.password_policy else { return Ok(()) };
-    let rules: [(bool, fn(char) -> bool, &str); 4] = [
-        (policy.require_uppercase, |it| it.is_ascii_uppercase(), "one uppercase letter"),
-        (policy.require_lowercase, |it| it.is_ascii_lowercase(), "one lowercase letter"),
-        (policy.require_numbers, |it| it.is_ascii_digit(), "one number"),
-        (
-            policy.require_symbols,
-            |it| SYMBOLS.contains(it),
-            "one of the following special characters: !@#$%^&*()_+-=[]{}|'",
-        ),
+    let is_symbol = |it: char| SYMBOLS.contains(it);
+    let rules = [
+        (policy.require_uppercase, has(&|it: char| it.is_ascii_uppercase()), "one uppercase letter"),
+        (policy.require_lowercase, has(&|it: char| it.is_ascii_lowercase()), "one lowercase letter"),
+        (policy.require_numbers, has(&|it: char| it.is_ascii_digit()), "one number"),
+        (policy.require_symbols, has(&is_symbol), "one of the following special characters: !@#$%^&*()_+-=[]{}|'"),
     ];
-    match rules.into_iter().find(|(is_required, wanted, _)| *is_required && !has(*wanted)) {
+    match rules.into_iter().find(|(is_required, has, _)| *is_required && !has) {
         Some((_, _, text)) => violated(format!("Password should have at least {text}")),
         None => Ok(()),
     }

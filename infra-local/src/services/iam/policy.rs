@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    IamOperation, PAGES, TAGS, arn, check_policy, delete_conflict, encode_policy, limit_exceeded, name, page, path,
+    IamOperation, PAGES, TAGS, arn, delete_conflict, encode_policy, limit_exceeded, malformed, name, page, path,
     resource, size, unique_id, validation, with_page,
 };
-use crate::access::{managed_arns, managed_document};
+use crate::access::{Document, PolicyKind, managed_arns, managed_document};
 use crate::model::Cloud;
 use crate::model::Tags;
 use crate::model::iam::{Iam, ManagedPolicy, PolicyVersion};
@@ -333,7 +333,7 @@ fn check_managed_policy(document: &str) -> Outcome<()> {
     if size(document) > SIZE_LIMIT {
         return Err(limit_exceeded(format!("Cannot exceed quota for PolicySize: {SIZE_LIMIT}")));
     }
-    check_policy(document)
+    Document::checked(document, PolicyKind::Managed).map(drop).map_err(malformed)
 }
 
 pub(super) fn render(iam: &Iam, policy: &ManagedPolicy) -> Node {

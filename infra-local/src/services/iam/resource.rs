@@ -24,6 +24,11 @@ pub(super) const NEW_OIDC_PROVIDER: Resource = Resource::Resolved("Url", |_, _, 
 pub(super) const SERVICE_ROLE: Resource = Resource::Resolved("AWSServiceName", |_, _, service| {
     Some(arn("role", &format!("/aws-service-role/{service}/"), "*"))
 });
+/// The service-linked role of a deletion task.
+pub(super) const DELETED_ROLE: Resource = Resource::Resolved("DeletionTaskId", |_, _, task| {
+    let (path, _) = task.strip_prefix("task")?.rsplit_once('/')?;
+    Some(format!("arn:aws:iam::{ACCOUNT}:role{path}"))
+});
 pub(super) const PRINCIPAL: Resource = Resource::Arn("PolicySourceArn");
 pub(super) const PROFILE: Resource = Resource::Resolved("InstanceProfileName", |cloud, _, name| {
     let profile = cloud.iam.instance_profiles.get(name);

@@ -19,7 +19,8 @@ pub(super) const OPERATIONS: &[IamOperation] = &[
     Operation::writes("CreateServiceLinkedRole", create, &[&["AWSServiceName", "Description", "CustomSuffix"]])
         .on(&[resource::SERVICE_ROLE]),
     Operation::writes("DeleteServiceLinkedRole", delete, &[&["RoleName"]]).on(&[resource::ROLE]),
-    Operation::reads("GetServiceLinkedRoleDeletionStatus", deletion_status, &[&["DeletionTaskId"]]).on_any(),
+    Operation::reads("GetServiceLinkedRoleDeletionStatus", deletion_status, &[&["DeletionTaskId"]])
+        .on(&[resource::DELETED_ROLE]),
 ];
 
 /// A service with the names of its role and of the policy that AWS attaches.

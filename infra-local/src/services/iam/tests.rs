@@ -76,7 +76,7 @@ fn boundaries_are_managed_policies_in_use() {
     let arn = texts(&made, "Arn").remove(0);
     let boundary = ("PermissionsBoundary", arn.as_str());
     let user = succeed(plane, "CreateUser", &[EVE, boundary]);
-    assert_eq!(texts(&user, "PermissionsBoundaryArn"), [arn.clone()]);
+    assert_eq!(texts(&user, "PermissionsBoundaryArn"), [arn.as_str()]);
     let ec2 = trust(&json!({"Service": "ec2.amazonaws.com"}));
     succeed(plane, "CreateRole", &[("RoleName", "web"), ("AssumeRolePolicyDocument", &ec2)]);
     succeed(plane, "PutRolePermissionsBoundary", &[("RoleName", "web"), boundary]);
@@ -153,7 +153,7 @@ fn oidc_providers_have_clients_and_thumbprints() {
     insta::assert_snapshot!(ask(plane, "UpdateOpenIDConnectProviderThumbprint", &[provider, ("ThumbprintList.member.1", "x")]), @"ValidationError: ThumbprintList: Member must have length 40 and consist of hexadecimal digits");
     succeed(plane, "UntagOpenIDConnectProvider", &[provider, ("TagKeys.member.1", "a")]);
     assert_eq!(texts(&succeed(plane, "ListOpenIDConnectProviderTags", &[provider]), "Key"), Vec::<String>::new());
-    assert_eq!(texts(&succeed(plane, "ListOpenIDConnectProviders", &[]), "Arn"), [arn.clone()]);
+    assert_eq!(texts(&succeed(plane, "ListOpenIDConnectProviders", &[]), "Arn"), [arn.as_str()]);
     succeed(plane, "DeleteOpenIDConnectProvider", &[provider]);
     insta::assert_snapshot!(ask(plane, "GetOpenIDConnectProvider", &[provider]), @"NoSuchEntity: OpenIDConnect Provider not found for arn arn:aws:iam::000000000000:oidc-provider/token.example/path");
 }

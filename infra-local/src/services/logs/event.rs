@@ -13,11 +13,11 @@ use crate::wire::Outcome;
 
 pub(super) const OPERATIONS: &[LogOperation] = &[
     typed!(Performs, "PutLogEvents", put)
-        .on(&[resource::GROUP])
+        .on(&[resource::STREAM])
         // AWS ignores the token.
         .ignoring(&[&["sequenceToken"]]),
     typed!(Performs, "GetLogEvents", get)
-        .on(&[resource::GROUP, resource::IDENTIFIED_GROUP])
+        .on(&[resource::STREAM])
         // Without policies of data protection, nothing is masked.
         .ignoring(&[&["unmask"]]),
     typed!(Performs, "FilterLogEvents", filter)

@@ -11,9 +11,9 @@ use crate::services::{Call, State, typed};
 use crate::wire::{ApiError, Outcome, Page};
 
 pub(super) const OPERATIONS: &[LogOperation] = &[
-    typed!(Writes, "CreateLogStream", create).on(&[resource::GROUP]),
+    typed!(Writes, "CreateLogStream", create).on(&[resource::STREAM]),
     typed!(Performs, "DescribeLogStreams", describe).on(&[resource::GROUP, resource::IDENTIFIED_GROUP]),
-    typed!(Writes, "DeleteLogStream", delete).on(&[resource::GROUP]),
+    typed!(Writes, "DeleteLogStream", delete).on(&[resource::STREAM]),
 ];
 
 /// Limit of streams per group, because each may have a file.
