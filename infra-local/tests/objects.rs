@@ -3,10 +3,11 @@
 
 mod support;
 
-use hyper::Method;
+use hyper::{Method, Request};
 use infra_local::{Credentials, LocalCloud, Options};
 use serde_json::{Value, json};
 
+use support::api::exchange;
 use support::{Api, element};
 
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
@@ -150,5 +151,43 @@ async fn versions_and_sources_of_copies_need_their_own_permission() {
     insta::assert_snapshot!(world.eve(Method::GET, "/photos/a?versionId=null", &[]).await, @"200");
     let owner = [("x-amz-expected-bucket-owner", "123456789012")];
     insta::assert_snapshot!(world.eve(Method::GET, "/photos/a", &owner).await, @"403 AccessDenied");
+    world.cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_without_a_signature_need_a_public_bucket_or_object() {
+    let world = World::new().await;
+    let unsigned = async |path: &str| {
+        let request = Request::get(format!("{}{path}", world.root.endpoint));
+        let (status, text) = exchange(request.body(http_body_util::Full::default()).unwrap()).await.unwrap();
+        if text.contains("<Error>") {
+            format!("{status} {}", element(&text, "Code"))
+        } else {
+            format!("{status} {text}")
+        }
+    };
+    insta::assert_snapshot!(unsigned("/photos/a").await, @"403 AccessDenied");
+    insta::assert_snapshot!(unsigned("/other/a").await, @"403 MissingAuthenticationToken");
+    world.as_root(Method::DELETE, "/photos?publicAccessBlock", &[], b"").await;
+    let read =
+        json!({"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::photos/*"});
+    world.set_bucket_policy(&json!([read])).await;
+    insta::assert_snapshot!(unsigned("/photos/a").await, @"200 content");
+    insta::assert_snapshot!(unsigned("/photos").await, @"403 AccessDenied");
+    let block = b"<PublicAccessBlockConfiguration><RestrictPublicBuckets>true</RestrictPublicBuckets></PublicAccessBlockConfiguration>";
+    world.as_root(Method::PUT, "/photos?publicAccessBlock", &[], block).await;
+    insta::assert_snapshot!(unsigned("/photos/a").await, @"403 AccessDenied");
+
+    world.as_root(Method::DELETE, "/photos?policy", &[], b"").await;
+    let ownership =
+        b"<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>";
+    world.as_root(Method::PUT, "/photos?ownershipControls", &[], ownership).await;
+    world.as_root(Method::PUT, "/photos/b", &[("x-amz-acl", "public-read")], b"open").await;
+    insta::assert_snapshot!(unsigned("/photos/b").await, @"200 open");
+    insta::assert_snapshot!(unsigned("/photos/a").await, @"403 AccessDenied");
+    let block =
+        b"<PublicAccessBlockConfiguration><IgnorePublicAcls>true</IgnorePublicAcls></PublicAccessBlockConfiguration>";
+    world.as_root(Method::PUT, "/photos?publicAccessBlock", &[], block).await;
+    insta::assert_snapshot!(unsigned("/photos/b").await, @"403 AccessDenied");
     world.cloud.shutdown().await;
 }

@@ -57,6 +57,9 @@ impl Server {
         let guessed = guess_protocol(request.headers());
         let signed = match Signed::of(request.headers(), request.uri()) {
             Ok(signed) => signed,
+            Err(_) if self.s3.accepts_unsigned(&request) => {
+                return self.public_object(request, request_id, recording).await;
+            }
             Err(error) => return Done::refused(guessed, &error, request_id, recording),
         };
         let scope = &signed.scope;
@@ -155,13 +158,34 @@ impl Server {
                     secret.and_then(|secret| signed.chunks(secret, &payload))
                 });
                 let request = Request::from_parts(head, body);
-                let (answer, traced) = self.s3.answer(request, signed, identity, chunks, request_id).await;
+                let (answer, traced) = self.s3.answer(request, Some(signed), identity, chunks, request_id).await;
                 recording.object_store(traced);
                 answer
             }
             Err(error) => {
                 recording.error(&error);
                 failure(Protocol::RestXml, &error, request_id)
+            }
+        };
+        Done { answer, is_dropped: trouble.drop_answer }
+    }
+
+    /// Handles a request without a signature to a bucket, whose policy or access control list decides.
+    async fn public_object(&self, request: Request<RequestBody>, request_id: &str, recording: &mut Recording) -> Done {
+        let trouble = self.shared.trouble(&format!("s3:{}", request.method()));
+        trouble.delay().await;
+        recording.scope("s3", "");
+        recording.operation(&format!("{} {}", request.method(), request.uri().path()));
+        recording.caller("anonymous".to_owned());
+        let answer = match trouble.error(Protocol::RestXml) {
+            Some(error) => {
+                recording.error(&error);
+                failure(Protocol::RestXml, &error, request_id)
+            }
+            None => {
+                let (answer, traced) = self.s3.answer(request, None, Identity::Anonymous, None, request_id).await;
+                recording.object_store(traced);
+                answer
             }
         };
         Done { answer, is_dropped: trouble.drop_answer }

@@ -11,8 +11,8 @@ use s3s::dto::*;
 use s3s::path::S3Path;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Result, s3_error};
 
-use super::{Context, actions};
-use crate::access::{self, RequestedAction, RequestedResource, decide, decide_unenforced, permitted};
+use super::{Context, acl, actions};
+use crate::access::{self, Identity, RequestedAction, RequestedResource, decide, decide_unenforced, permitted};
 use crate::model::ACCOUNT;
 use crate::state::Shared;
 use crate::wire::Protocol;
@@ -66,7 +66,11 @@ impl Policies {
         let Some(Context { region, identity, trace, .. }) = context else {
             return Err(s3_error!(AccessDenied));
         };
-        let resources = [self.resource(place)];
+        let mut resource = self.resource(place);
+        if *identity == Identity::Anonymous {
+            resource.policy = self.public_policy(place, &resource.arn, resource.policy.as_deref());
+        }
+        let resources = [resource];
         let action = format!("s3:{action}");
         let requested =
             RequestedAction { action: &action, resources: &resources, region, now: Utc::now(), context: keys };
@@ -99,6 +103,26 @@ impl Policies {
         resource.context.set_tags("s3:ExistingObjectTag", object.into_iter().flat_map(|object| &object.tags));
         resource.context.maybe("s3:versionid", version);
         resource
+    }
+
+    /// Returns the policy that decides about a request without a signature: that of the bucket and the grants of access
+    /// control lists, within the bucket's public access block.
+    fn public_policy(&self, place: Place<'_>, arn: &str, policy: Option<&str>) -> Option<String> {
+        let buckets = self.shared.objects().lock();
+        let bucket = buckets.get(place.bucket)?;
+        let block = bucket.settings.public_access_block;
+        let restricted = block.is_some_and(|block| block.restrict_public_buckets);
+        let policy = policy.filter(|policy| !(restricted && super::policy::is_public(policy)));
+        let grants = match place.key {
+            Some(key) => bucket.version(key, place.version).map(|object| acl::public_actions(&object.acl, true)).ok(),
+            None => None,
+        };
+        let mut actions = grants.unwrap_or_default();
+        actions.extend(acl::public_actions(&bucket.settings.acl, false));
+        if block.is_some_and(|block| block.ignore_public_acls) {
+            actions.clear();
+        }
+        super::policy::with_grants(policy, arn, &actions)
     }
 
     /// Checks that the source of a copy can be read.
@@ -260,8 +284,8 @@ fn request_keys(context: Option<&Context>, headers: &HeaderMap, query: &BTreeMap
         set_request_tags(&mut keys, form_urlencoded::parse(header.as_bytes()).into_owned().collect());
     }
     if let Some(context) = context {
-        keys.set("s3:authType", context.authentication.kind);
-        keys.set("s3:signatureversion", context.authentication.version);
+        keys.maybe("s3:authType", context.authentication.kind);
+        keys.maybe("s3:signatureversion", context.authentication.version);
         keys.maybe("s3:signatureAge", context.authentication.age.map(|age| age.to_string()));
         keys.maybe("s3:x-amz-content-sha256", context.authentication.content_sha256.clone());
     }

@@ -1,7 +1,7 @@
 //! Access control lists of buckets and objects.
 //!
-//! Every request to the local cloud is signed by an identity of the account that owns all buckets, and an account's
-//! identities need IAM's permission regardless of grants. So lists are validated, kept and returned.
+//! The account owns all buckets, and its identities need IAM's permission regardless of grants. So grants only decide about
+//! requests without a signature.
 //!
 //! Source: Amazon S3 User Guide, "Access control list (ACL) overview".
 
@@ -169,6 +169,30 @@ pub(super) fn is_public(grants: &[StoredGrant]) -> bool {
     grants.iter().any(|grant| {
         matches!(&grant.grantee, StoredGrantee::Group(uri) if [ALL_USERS, AUTHENTICATED_USERS].contains(&uri.as_str()))
     })
+}
+
+/// Returns the actions that a list grants to everyone.
+///
+/// Source: Amazon S3 User Guide, "Mapping of ACL permissions and access policy permissions".
+pub(super) fn public_actions(grants: &[StoredGrant], is_object: bool) -> Vec<&'static str> {
+    let is_for_all = |grant: &&StoredGrant| matches!(&grant.grantee, StoredGrantee::Group(uri) if uri == ALL_USERS);
+    let actions = |permission: &str| -> &'static [&'static str] {
+        match (permission, is_object) {
+            ("READ", true) => &["s3:GetObject", "s3:GetObjectVersion"],
+            ("READ", false) => &["s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads"],
+            ("WRITE", false) => &["s3:PutObject", "s3:DeleteObject"],
+            ("READ_ACP", true) => &["s3:GetObjectAcl", "s3:GetObjectVersionAcl"],
+            ("READ_ACP", false) => &["s3:GetBucketAcl"],
+            ("WRITE_ACP", true) => &["s3:PutObjectAcl", "s3:PutObjectVersionAcl"],
+            ("WRITE_ACP", false) => &["s3:PutBucketAcl"],
+            _ => &[],
+        }
+    };
+    let each = |grant: &StoredGrant| match grant.permission.as_str() {
+        "FULL_CONTROL" => ["READ", "WRITE", "READ_ACP", "WRITE_ACP"].iter().flat_map(|one| actions(one)).collect(),
+        permission => actions(permission).iter().collect::<Vec<_>>(),
+    };
+    grants.iter().filter(is_for_all).flat_map(each).copied().collect()
 }
 
 /// Returns the grants of PutBucketAcl and PutObjectAcl, which come from exactly one of three sources.

@@ -87,13 +87,13 @@ impl Store {
         form.limit.store(u64::MAX, Ordering::Relaxed);
         let put = put_request(&bucket, &key, &fields, content.into_body())?;
         let context = Context {
-            region: self.region(&signed.scope, &bucket),
+            region: self.region(Some(&signed.scope), &bucket),
             identity,
             trailers: Trailers::default(),
             bucket_tags: TagSet::new(),
             authentication: Authentication {
-                kind: "POST",
-                version: signature_version(&signed.scope),
+                kind: Some("POST"),
+                version: Some(signature_version(&signed.scope)),
                 age: None,
                 content_sha256: None,
             },

@@ -77,21 +77,21 @@ struct Context {
 /// Properties of a request's signature, which are condition keys of policies.
 #[derive(Clone)]
 struct Authentication {
-    /// `REST-HEADER`, `REST-QUERY-STRING` or `POST`.
-    kind: &'static str,
+    /// `REST-HEADER`, `REST-QUERY-STRING` or `POST`; `None` for a request without a signature.
+    kind: Option<&'static str>,
     /// `AWS4-HMAC-SHA256`, or `AWS` for Signature Version 2.
-    version: &'static str,
+    version: Option<&'static str>,
     /// Age of the signature in milliseconds.
     age: Option<i64>,
     content_sha256: Option<String>,
 }
 
 impl Authentication {
-    fn of(signed: &Signed, content_sha256: Option<&str>) -> Authentication {
+    fn of(signed: Option<&Signed>, content_sha256: Option<&str>) -> Authentication {
         Authentication {
-            kind: if signed.is_presigned() { "REST-QUERY-STRING" } else { "REST-HEADER" },
-            version: signature_version(&signed.scope),
-            age: signed.age(Utc::now()).map(|age| age.num_milliseconds()),
+            kind: signed.map(|it| if it.is_presigned() { "REST-QUERY-STRING" } else { "REST-HEADER" }),
+            version: signed.map(|signed| signature_version(&signed.scope)),
+            age: signed.and_then(|signed| signed.age(Utc::now())).map(|age| age.num_milliseconds()),
             content_sha256: content_sha256.map(str::to_owned),
         }
     }
@@ -122,7 +122,7 @@ impl Store {
     pub(crate) async fn answer(
         &self,
         request: Request<RequestBody>,
-        signed: &Signed,
+        signed: Option<&Signed>,
         identity: Identity,
         chunks: Option<ChunkSignatures>,
         request_id: &str,
@@ -130,7 +130,7 @@ impl Store {
         let (mut head, body) = request.into_parts();
         // The identity is verified, so s3s receives the request without a signature.
         head.headers.remove(AUTHORIZATION);
-        if signed.is_presigned() {
+        if signed.is_some_and(Signed::is_presigned) {
             presigned::plain(&mut head);
         }
         let trailers = Trailers::default();
@@ -158,17 +158,28 @@ impl Store {
             (TagSet::new(), body)
         };
         let trace = Trace::default();
-        let region = self.region(&signed.scope, bucket_of(&head.uri));
+        let region = self.region(signed.map(|signed| &signed.scope), bucket_of(&head.uri));
         let context = Context { region, identity, trailers, bucket_tags, authentication, trace: trace.clone() };
         let answer = self.call(Request::from_parts(head, body), context, request_id).await;
         (answer, trace.take())
     }
 
     /// Returns the region that a request was signed for. Signature Version 2 covers no region, so that the bucket's counts.
-    fn region(&self, scope: &Scope, bucket: &str) -> String {
+    fn region(&self, scope: Option<&Scope>, bucket: &str) -> String {
+        if let Some(scope) = scope.filter(|scope| scope.is_regional()) {
+            return scope.region.clone();
+        }
         let buckets = self.shared.objects().lock();
-        let bucket = buckets.get(bucket).filter(|_| !scope.is_regional());
-        bucket.map_or_else(|| scope.region.clone(), |bucket| bucket.settings.region.clone())
+        let bucket = buckets.get(bucket).map(|bucket| bucket.settings.region.clone());
+        bucket.or_else(|| Some(scope?.region.clone())).unwrap_or_default()
+    }
+
+    /// Returns whether a request without a signature is for a bucket, which may be public.
+    pub(crate) fn accepts_unsigned<B>(&self, request: &Request<B>) -> bool {
+        let query = request.uri().query().unwrap_or_default();
+        let is_signed = request.headers().contains_key(AUTHORIZATION)
+            || ["X-Amz-Credential=", "AWSAccessKeyId="].iter().any(|parameter| query.contains(parameter));
+        !is_signed && self.shared.objects().lock().contains_key(bucket_of(request.uri()))
     }
 
     /// Passes a request to s3s.

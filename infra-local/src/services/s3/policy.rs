@@ -4,7 +4,7 @@
 
 use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::acl;
 use super::service::Service;
@@ -127,8 +127,18 @@ fn check(bucket: &str, text: &str) -> S3Result<()> {
     Ok(())
 }
 
+/// Returns a policy with an additional statement, which allows everyone these actions on a resource.
+pub(super) fn with_grants(policy: Option<&str>, arn: &str, actions: &[&str]) -> Option<String> {
+    if actions.is_empty() {
+        return policy.map(str::to_owned);
+    }
+    let mut statements = policy.map(statements).unwrap_or_default();
+    statements.push(json!({"Sid": "ACL", "Effect": "Allow", "Principal": "*", "Action": actions, "Resource": arn}));
+    Some(json!({"Version": "2012-10-17", "Statement": statements}).to_string())
+}
+
 /// Returns whether a policy allows something to everyone without a condition that names callers or networks.
-fn is_public(text: &str) -> bool {
+pub(super) fn is_public(text: &str) -> bool {
     statements(text).iter().any(|statement| {
         let restricts = |operator: &Value| {
             let keys = operator.as_object().into_iter().flatten();
@@ -172,7 +182,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use serde_json::json;
 
     fn policy(statement: &Value) -> String {
         json!({"Version": "2012-10-17", "Statement": [statement]}).to_string()
