@@ -228,6 +228,11 @@ impl Instance {
         Some(self.cpu_credits.as_deref().unwrap_or(own))
     }
 
+    /// Returns the id of its association with an instance profile.
+    pub(crate) fn profile_association_id(&self) -> String {
+        self.id.replacen("i-", "iip-assoc-", 1)
+    }
+
     /// Returns the decoded user data, as the host receives it.
     pub(crate) fn decoded_user_data(&self) -> Vec<u8> {
         let compact: String = self.user_data.as_deref().unwrap_or_default().split_ascii_whitespace().collect();

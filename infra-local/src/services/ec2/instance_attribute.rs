@@ -1,6 +1,7 @@
 //! Single attributes of instances.
 
-use super::instance::{find, find_mut, render_device};
+use super::instance::{find, find_mut};
+use super::instance_description::render_device;
 use super::{Ec2Operation, not_honoured, resource};
 use crate::domain::ec2::check_user_data;
 use crate::domain::ec2::launch;

@@ -2,7 +2,7 @@
 //!
 //! Source: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html>.
 
-use super::instance::render;
+use super::instance_description::render;
 use super::{Located, never};
 use crate::model::ACCOUNT;
 use crate::model::ec2::instance::Instance;

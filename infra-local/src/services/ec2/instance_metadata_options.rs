@@ -1,9 +1,9 @@
 //! Options of the instance metadata service.
 
 use super::instance::find_mut;
+use super::instance_description::render_options;
 use super::{Ec2Operation, resource};
 use crate::model::Cloud;
-use crate::model::ec2::instance::MetadataOptions;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
@@ -49,7 +49,7 @@ fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         }
         options.hop_limit = limit;
     }
-    let options = render(options);
+    let options = render_options(options);
     Ok(Node::new().with("instanceId", &instance.id).with("instanceMetadataOptions", options))
 }
 
@@ -60,14 +60,4 @@ fn set(params: &Params, name: &str, allowed: [&str; 2], target: &mut String) -> 
         None => {}
     }
     Ok(())
-}
-
-pub(super) fn render(options: &MetadataOptions) -> Node {
-    Node::new()
-        .with("state", "applied")
-        .with("httpTokens", &options.http_tokens)
-        .with("httpPutResponseHopLimit", options.hop_limit)
-        .with("httpEndpoint", &options.http_endpoint)
-        .with("httpProtocolIpv6", "disabled")
-        .with("instanceMetadataTags", &options.instance_metadata_tags)
 }

@@ -27,11 +27,6 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
         .on_any(),
 ];
 
-/// Returns the id of an instance's association.
-pub(super) fn association_id(instance: &Instance) -> String {
-    instance.id.replacen("i-", "iip-assoc-", 1)
-}
-
 fn profile(cloud: &Cloud, params: &Params) -> Outcome<ProfileReference> {
     let given = params.structure("IamInstanceProfile").unwrap_or_default();
     let found = launch::profile(cloud, given.optional("Name"), given.optional("Arn"))?;
@@ -79,7 +74,7 @@ fn find<'a>(region: &'a Region, id: &str) -> Outcome<&'a Instance> {
         let message = format!("An invalid association-id of '{id}' was given");
         ApiError::new("InvalidAssociationID.NotFound", message)
     };
-    associated(region).find(|instance| association_id(instance) == id).ok_or_else(missing)
+    associated(region).find(|instance| instance.profile_association_id() == id).ok_or_else(missing)
 }
 
 fn associated(region: &Region) -> impl Iterator<Item = &Instance> {
@@ -94,7 +89,8 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     for id in &ids {
         find(region, id)?;
     }
-    let wanted = associated(region).filter(|instance| ids.is_empty() || ids.contains(&association_id(instance)));
+    let wanted =
+        associated(region).filter(|instance| ids.is_empty() || ids.contains(&instance.profile_association_id()));
     let fields: &[Field<&Instance>] =
         &[("instance-id", |instance| vec![instance.id.clone()]), ("state", |_| vec!["associated".to_owned()])];
     let found = Filters::parse(params)?.apply_untagged(wanted, fields)?;
@@ -110,7 +106,7 @@ fn answer(instance: &Instance, state: &str) -> Node {
 fn render(instance: &Instance, state: &str) -> Node {
     let profile = instance.instance_profile.as_ref();
     Node::new()
-        .with("associationId", association_id(instance))
+        .with("associationId", instance.profile_association_id())
         .with("instanceId", &instance.id)
         .maybe("iamInstanceProfile", profile.map(|own| Node::new().with("arn", &own.arn).with("id", &own.id)))
         .with("state", state)

@@ -107,7 +107,7 @@ fn parse(params: &Params) -> Outcome<AclEntry> {
     };
     let cidr = match (params.optional("CidrBlock"), params.optional("Ipv6CidrBlock")) {
         // Packets of the local cloud have IPv4 addresses, so the entry matches none.
-        (None, Some(range)) => super::permission::ipv6_cidr(range)?,
+        (None, Some(range)) => super::ranges::ipv6_cidr(range)?,
         (_, None) => vpc::parse_cidr(params, "CidrBlock")?.to_string(),
         (Some(_), Some(_)) => {
             return Err(ApiError::new(

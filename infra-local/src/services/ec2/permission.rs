@@ -1,5 +1,6 @@
 //! Permissions: the form of security group rules in requests.
 
+use super::ranges::ipv6_cidr;
 use super::security_group::not_found;
 use crate::model::ec2::vpc::{Peer, Ports, Rule};
 use crate::model::{Region, Tags};
@@ -174,16 +175,6 @@ fn ipv4_cidr(text: &str) -> Outcome<String> {
     let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
     // AWS stores the network, not the host: 10.0.0.7/8 becomes 10.0.0.0/8.
     Ok(format!("{}/{bits}", std::net::Ipv4Addr::from(u32::from(address) & mask)))
-}
-
-/// Parses an IPv6 range, and returns it without the bits after its prefix.
-pub(super) fn ipv6_cidr(text: &str) -> Outcome<String> {
-    let invalid = || ApiError::invalid(format!("CIDR block {text} is malformed"));
-    let (address, bits) = text.split_once('/').ok_or_else(invalid)?;
-    let address: std::net::Ipv6Addr = address.parse().map_err(|_| invalid())?;
-    let bits: u32 = bits.parse().ok().filter(|bits| *bits <= 128).ok_or_else(invalid)?;
-    let mask = u128::MAX.checked_shl(128 - bits).unwrap_or(0);
-    Ok(format!("{}/{bits}", std::net::Ipv6Addr::from(u128::from(address) & mask)))
 }
 
 /// Describes a rule as AWS's messages do.

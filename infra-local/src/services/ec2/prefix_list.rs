@@ -124,8 +124,7 @@ fn check_size(list: &PrefixList) -> Outcome<()> {
 fn add(entries: &mut BTreeMap<String, String>, added: &[Params], ipv6: bool) -> Outcome<()> {
     for entry in added {
         let text = entry.required("Cidr")?;
-        let range =
-            if ipv6 { super::permission::ipv6_cidr(text).ok() } else { Cidr::parse(text).map(|it| it.to_string()) };
+        let range = if ipv6 { super::ranges::ipv6_cidr(text).ok() } else { Cidr::parse(text).map(|it| it.to_string()) };
         let range = range.ok_or_else(|| {
             ApiError::invalid(format!("The CIDR '{text}' is not valid for a prefix list of this address family."))
         })?;

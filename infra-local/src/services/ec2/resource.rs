@@ -108,7 +108,7 @@ pub(super) const ASSOCIATED_SUBNET: Resource = Resource::Resolved("AssociationId
 /// The instance of an association with an instance profile.
 pub(super) const PROFILED_INSTANCE: Resource = Resource::Resolved("AssociationId", |cloud, region, association| {
     let mut instances = cloud.regions.get(region)?.ec2.instances.values();
-    let found = instances.find(|it| super::instance_profile_association::association_id(it) == association)?;
+    let found = instances.find(|it| it.profile_association_id() == association)?;
     arn(region, "instance", &found.id)
 });
 pub(super) const KEY_PAIR_BY_ID: Resource = Resource::Resolved("KeyPairId", |cloud, region, id| {

@@ -102,7 +102,7 @@ fn table_and_destination<'a>(region: &'a Region, params: &Params) -> Outcome<(&'
     let table = route_table::find(region, params.required("RouteTableId")?)?;
     let (ipv6, list) = (params.optional("DestinationIpv6CidrBlock"), params.optional("DestinationPrefixListId"));
     let destination = match (params.optional("DestinationCidrBlock"), ipv6, list) {
-        (None, Some(range), None) => super::permission::ipv6_cidr(range)?,
+        (None, Some(range), None) => super::ranges::ipv6_cidr(range)?,
         (None, None, Some(id)) => super::prefix_list::find(region, id)?.id,
         (Some(_), None, None) => vpc::parse_cidr(params, "DestinationCidrBlock")?.to_string(),
         (None, None, None) => {

@@ -1,6 +1,6 @@
 //! RunInstances.
 
-use super::instance::render_reservation;
+use super::instance_description::render_reservation;
 use super::{Ec2Operation, launch_data, resource};
 use crate::access::PASSES_LAUNCH_ROLE;
 use crate::domain::ec2::launch::Launch;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Ec2Operation, TAG_SPECIFICATIONS, check_id, needed, range_association, resource, select, tags_for, vpc};
+use super::{Ec2Operation, TAG_SPECIFICATIONS, check_id, needed, ranges, resource, select, tags_for, vpc};
 use crate::model::Cloud;
 use crate::model::cidr::Cidr;
 use crate::model::ec2::network_acl::AclAssociation;
@@ -66,7 +66,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         ));
     }
     let zone = zone(region, params, &siblings)?;
-    let ipv6 = params.optional("Ipv6CidrBlock").map(|text| range_association::subnet_range(region, &vpc_id, text));
+    let ipv6 = params.optional("Ipv6CidrBlock").map(|text| ranges::subnet_range(region, &vpc_id, text));
     let ipv6 = ipv6.transpose()?;
     let index = cloud.take_subnet_index().ok_or_else(no_index)?;
     let subnet = Subnet {
@@ -249,10 +249,7 @@ pub(super) fn render(subnet: &Subnet, region: &str) -> Node {
         .with("ownerId", ACCOUNT)
         .with("vpcId", &subnet.vpc_id)
         .with("cidrBlock", &subnet.cidr)
-        .list(
-            "ipv6CidrBlockAssociationSet",
-            subnet.ipv6.iter().map(|own| range_association::render_of_subnet(own, "associated")),
-        )
+        .list("ipv6CidrBlockAssociationSet", subnet.ipv6.iter().map(|own| ranges::render_of_subnet(own, "associated")))
         .with("availableIpAddressCount", subnet.available_addresses())
         .with("availabilityZone", &subnet.zone)
         .with("availabilityZoneId", zone_id(&subnet.zone))

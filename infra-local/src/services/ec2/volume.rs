@@ -1,7 +1,7 @@
 //! Volumes: creation, description and deletion. A volume is recorded and has no blocks.
 
 use super::{Ec2Operation, TAG_SPECIFICATIONS, check_id, client_token, not_honoured, resource, tags_for, time};
-use crate::domain::ec2::volume::{check_settings, key_of, key_without_encryption, size_from};
+use crate::domain::ec2::volume::{check_settings, key_of, key_without_encryption, size_from, unknown_snapshot};
 use crate::model::Cloud;
 use crate::model::ec2::volume::{Settings, Volume, VolumeAttachment};
 use crate::model::{ACCOUNT, Region, new_id, zone_id};
@@ -51,7 +51,10 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     }
     let zone = zone(region, params)?;
     let snapshot = match params.optional("SnapshotId") {
-        Some(id) => Some(super::snapshot::find(region, id)?),
+        Some(id) => {
+            check_id(id, "snap", "InvalidSnapshotID.Malformed")?;
+            Some(region.ec2.snapshots.get(id).ok_or_else(|| unknown_snapshot(id))?)
+        }
         None => None,
     };
     let size = match (snapshot, params.parsed("Size")?) {

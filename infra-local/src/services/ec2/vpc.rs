@@ -1,8 +1,7 @@
 //! VPCs.
 
 use super::{
-    Ec2Operation, Located, TAG_SPECIFICATIONS, check_id, needed, not_honoured, range_association, resource, select,
-    tags_for,
+    Ec2Operation, Located, TAG_SPECIFICATIONS, check_id, needed, not_honoured, ranges, resource, select, tags_for,
 };
 use crate::model::Cloud;
 use crate::model::cidr::Cidr;
@@ -50,8 +49,8 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     if tenancy != "default" {
         return Err(not_honoured(format!("VPCs of the local cloud have the tenancy 'default', not '{tenancy}'")));
     }
-    range_association::check_border_group(params, call.region)?;
-    let ipv6 = params.flag("AmazonProvidedIpv6CidrBlock")?.then(range_association::provided_range);
+    ranges::check_border_group(params, call.region)?;
+    let ipv6 = params.flag("AmazonProvidedIpv6CidrBlock")?.then(ranges::provided_range);
     let tags = tags_for(params, "vpc")?;
     let region = cloud.region_mut(call.region)?;
     check_limit(region)?;
@@ -124,8 +123,8 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         ("vpc-id", |it| vec![it.item.id.clone()]),
         ("cidr", |it| vec![it.item.cidr.clone()]),
         ("cidr-block", |it| vec![it.item.cidr.clone()]),
-        ("cidr-block-association.cidr-block", |it| ranges(it.item).into_iter().map(|own| own.cidr).collect()),
-        ("cidr-block-association.association-id", |it| ranges(it.item).into_iter().map(|own| own.id).collect()),
+        ("cidr-block-association.cidr-block", |it| ipv4_ranges(it.item).into_iter().map(|own| own.cidr).collect()),
+        ("cidr-block-association.association-id", |it| ipv4_ranges(it.item).into_iter().map(|own| own.id).collect()),
         ("ipv6-cidr-block-association.ipv6-cidr-block", |it| it.item.ipv6.iter().map(|own| own.cidr.clone()).collect()),
         ("ipv6-cidr-block-association.association-id", |it| it.item.ipv6.iter().map(|own| own.id.clone()).collect()),
         ("ipv6-cidr-block-association.ipv6-pool", |it| it.item.ipv6.iter().map(|_| "Amazon".to_owned()).collect()),
@@ -211,7 +210,7 @@ pub(super) fn not_found(id: &str) -> ApiError {
 }
 
 /// Returns the IPv4 ranges with their associations, the primary one first.
-fn ranges(vpc: &Vpc) -> Vec<RangeAssociation> {
+fn ipv4_ranges(vpc: &Vpc) -> Vec<RangeAssociation> {
     let primary = RangeAssociation { id: association_id(vpc), cidr: vpc.cidr.clone() };
     std::iter::once(primary).chain(vpc.secondary.iter().cloned()).collect()
 }
@@ -222,14 +221,14 @@ pub(super) fn association_id(vpc: &Vpc) -> String {
 }
 
 pub(super) fn render(region: &Region, vpc: &Vpc, state: &str) -> Node {
-    let ranges = ranges(vpc);
-    let ipv6 = vpc.ipv6.iter().map(|own| range_association::render_ipv6(region, own, "associated"));
+    let own = ipv4_ranges(vpc);
+    let ipv6 = vpc.ipv6.iter().map(|own| ranges::render_ipv6(region, own, "associated"));
     Node::new()
         .with("vpcId", &vpc.id)
         .with("ownerId", ACCOUNT)
         .with("state", state)
         .with("cidrBlock", &vpc.cidr)
-        .list("cidrBlockAssociationSet", ranges.iter().map(|own| range_association::render(own, "associated")))
+        .list("cidrBlockAssociationSet", own.iter().map(|own| ranges::render(own, "associated")))
         .list("ipv6CidrBlockAssociationSet", ipv6)
         .with("dhcpOptionsId", region.dhcp_options_of(vpc))
         .with("instanceTenancy", "default")
