@@ -137,7 +137,10 @@ impl Trip {
         if let Some((_, to)) = self.renamed.iter().find(|(from, _)| *from == pattern) {
             return to;
         }
-        if pattern.ends_with(".N") { "member" } else { pattern.rsplit('.').next().unwrap_or(pattern) }
+        match pattern.rsplit('.').next() {
+            Some("N") | None => "member",
+            Some(last) => last,
+        }
     }
 }
 
@@ -172,7 +175,10 @@ impl Coverage<'_> {
             for pattern in &parameters {
                 known.insert((operation.name, pattern.clone()));
                 let is_structure = parameters.iter().any(|other| other.starts_with(&format!("{pattern}.")));
-                let sent = self.found.contains(&(operation.name, pattern.clone()));
+                // The values of a map have its name and their keys.
+                let sent = self.found.iter().any(|(name, found)| {
+                    *name == operation.name && (found == pattern || found.starts_with(&format!("{pattern}.")))
+                });
                 if !sent && !is_structure && !self.is_write_only(operation.name, pattern) {
                     self.problems.push(format!("{} {pattern}: neither read back nor listed", operation.name));
                 }

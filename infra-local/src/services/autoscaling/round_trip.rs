@@ -202,16 +202,16 @@ const ACTIONS: &[Trip] = &[
     },
     Trip {
         operation: "PutScheduledUpdateGroupAction",
-        request: "AutoScalingGroupName=g&ScheduledActionName=night&StartTime=2090-01-02T03:04:05Z\
-                  &EndTime=2091-01-02T03:04:05Z&Recurrence=0 3 * * *&MinSize=1&MaxSize=6&DesiredCapacity=2&TimeZone=Etc/UTC",
+        request: "AutoScalingGroupName=g&ScheduledActionName=night&StartTime=2090-01-02T03:04:05.000Z\
+                  &EndTime=2091-01-02T03:04:05.000Z&Recurrence=0 3 * * *&MinSize=1&MaxSize=6&DesiredCapacity=2&TimeZone=Etc/UTC",
         reads: SCHEDULE,
         ..Trip::EMPTY
     },
     Trip {
         operation: "BatchPutScheduledUpdateGroupAction",
         request: "AutoScalingGroupName=g&ScheduledUpdateGroupActions.member.1.ScheduledActionName=day\
-                  &ScheduledUpdateGroupActions.member.1.StartTime=2092-01-02T03:04:05Z\
-                  &ScheduledUpdateGroupActions.member.1.EndTime=2093-01-02T03:04:05Z\
+                  &ScheduledUpdateGroupActions.member.1.StartTime=2092-01-02T03:04:05.000Z\
+                  &ScheduledUpdateGroupActions.member.1.EndTime=2093-01-02T03:04:05.000Z\
                   &ScheduledUpdateGroupActions.member.1.Recurrence=0 9 * * *\
                   &ScheduledUpdateGroupActions.member.1.MinSize=3&ScheduledUpdateGroupActions.member.1.MaxSize=9\
                   &ScheduledUpdateGroupActions.member.1.DesiredCapacity=4\

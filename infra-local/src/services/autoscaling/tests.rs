@@ -82,7 +82,8 @@ fn unknown_resources_and_unsupported_values_are_refused() {
         ("HealthCheckType=VPC_LATTICE", "ValidationError"),
         ("AvailabilityZones.member.1=us-east-1z", "ValidationError"),
         ("LaunchTemplate.Version=7", "ValidationError"),
-        ("CapacityRebalance=true", "UnsupportedParameter"),
+        ("CapacityRebalance=true", "ValidationError"),
+        ("MaxInstanceLifetime=86400", "UnsupportedParameter"),
     ];
     for (more, expected) in refusals {
         let form = world.creation("other", 0, 1);

@@ -31,12 +31,18 @@ pub(super) enum Value {
 /// Operators by their precedence, the loosest first.
 const OPERATORS: [&[&str]; 5] = [&["||"], &["&&"], &["==", "!=", "<=", ">=", "<", ">"], &["+", "-"], &["*", "/", "%"]];
 
+/// A function of a value, with its name.
+type OfValue = (&'static str, fn(f64) -> f64);
+
+/// A function of several values, with its name.
+type Reduction = (&'static str, fn(&[f64]) -> f64);
+
 /// Functions of one series or number, applied to each value.
-const OF_VALUES: &[(&str, fn(f64) -> f64)] =
+const OF_VALUES: &[OfValue] =
     &[("ABS", f64::abs), ("CEIL", f64::ceil), ("FLOOR", f64::floor), ("LOG", f64::ln), ("LOG10", f64::log10)];
 
 /// Functions that reduce values to one.
-const REDUCTIONS: &[(&str, fn(&[f64]) -> f64)] = &[
+const REDUCTIONS: &[Reduction] = &[
     ("SUM", |values| values.iter().sum()),
     ("AVG", |values| values.iter().sum::<f64>() / values.len() as f64),
     ("MIN", |values| values.iter().copied().fold(f64::INFINITY, f64::min)),

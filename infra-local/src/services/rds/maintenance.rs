@@ -13,9 +13,10 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region(call.region)?;
     if let Some(arn) = call.input.optional("ResourceIdentifier") {
         let id = arn.rsplit(':').next().unwrap_or(arn);
-        match arn.contains(":cluster:") {
-            true => super::cluster(region, id).map(drop)?,
-            false => super::instance(region, id).map(drop)?,
+        if arn.contains(":cluster:") {
+            super::cluster(region, id)?;
+        } else {
+            super::instance(region, id)?;
         }
     }
     let fields =
