@@ -13,7 +13,7 @@ use infra_core::{diagnostic::Diagnostic, state::Generation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Form of the kinds that are managed through Cloud Control.
+/// Type token of the resources that are managed through Cloud Control.
 const CLOUD_CONTROL: &str = "aws:cloudcontrol:Resource";
 
 /// A change of the programs of a resource.

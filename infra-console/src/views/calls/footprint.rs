@@ -5,7 +5,7 @@
 //! the client token of creations. In a creation, only the answer may name the ID. At other times, a call belongs to a
 //! resource if its parameters name the resource: a refresh reads it, and a user may call operations.
 
-use super::Call;
+use super::record::{Call, Relation};
 use crate::views::{
     Context, Problem,
     history::{self, Past},
@@ -17,8 +17,6 @@ use infra_core::{
     state::{Generation, ResourceState},
     urn::Urn,
 };
-use schemars::JsonSchema;
-use serde::Serialize;
 use serde_json::Value as Json;
 use std::collections::BTreeSet;
 
@@ -36,17 +34,6 @@ const GLOBAL: &[&str] = &["iam", "sts"];
 
 /// Outputs and inputs that identify a resource in requests.
 const NAMES: &[&str] = &["id", "arn", "name", "identifier", "bucket", "label", "address", "endpoint"];
-
-/// Relation of a call to a resource.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-#[schemars(rename = "CallRelation")]
-pub(crate) enum Relation {
-    /// It was made during a step of the resource.
-    Step,
-    /// Its parameters name the resource, outside of its steps.
-    Named,
-}
 
 /// Everything that identifies the calls of a resource.
 #[derive(Debug, Default)]

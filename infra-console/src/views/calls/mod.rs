@@ -8,8 +8,7 @@ mod footprint;
 mod record;
 mod statistics;
 
-pub(crate) use footprint::Relation;
-pub(crate) use record::{Call, Decision};
+pub(crate) use record::{Call, Decision, Relation};
 pub(crate) use statistics::{Slowest, Statistics};
 
 use super::{

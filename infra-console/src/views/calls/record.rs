@@ -1,6 +1,5 @@
 //! A call, as the local cloud records it.
 
-use super::footprint::Relation;
 use crate::views::text::clean;
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
@@ -46,6 +45,17 @@ pub(crate) struct Call {
     /// Relation to the resource whose calls were requested.
     #[serde(default, skip_deserializing, skip_serializing_if = "Option::is_none")]
     pub(crate) relation: Option<Relation>,
+}
+
+/// Relation of a call to a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "CallRelation")]
+pub(crate) enum Relation {
+    /// It was made during a step of the resource.
+    Step,
+    /// Its parameters name the resource, outside of its steps.
+    Named,
 }
 
 /// The error of a response.

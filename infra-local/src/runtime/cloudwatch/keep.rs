@@ -19,7 +19,7 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// Reads the series of the previous process. A damaged file is put aside: metrics are no reason not to start.
+    /// Reads the series of the previous process. A damaged file is removed with a warning: the cloud starts without it.
     pub(super) fn restore(cloud: &Path, stores: &Stores) -> Self {
         let directory = cloud.join("metrics");
         for (name, metrics) in named(stores) {
