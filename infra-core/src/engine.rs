@@ -29,7 +29,7 @@ use crate::{
     graph::ResourceGraph,
     plan::Plan,
     policy::Policy,
-    provider::{Provider, Providers},
+    provider::{Provider, Providers, Wrap},
     reference::References,
     stack::{self, Declaration, Stack},
     state::State,
@@ -42,9 +42,6 @@ use std::{collections::BTreeMap, sync::Arc};
 
 /// The function that declares the resources of a stack.
 pub type Program<'a> = &'a (dyn Fn(&Stack, &Config) -> stack::Result + Sync);
-
-/// A function that returns the provider to use in place of the one that a program declares under a name.
-type Wrap = dyn Fn(&str, Arc<dyn Provider>) -> Arc<dyn Provider> + Send + Sync;
 
 /// A handle on one stack of one program: its store, its target, its configuration and its policies.
 ///

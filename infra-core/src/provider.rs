@@ -213,6 +213,9 @@ impl From<LowerError> for ProviderError {
     }
 }
 
+/// A function that returns the provider to use in place of the one with a name.
+pub(crate) type Wrap = dyn Fn(&str, Arc<dyn Provider>) -> Arc<dyn Provider> + Send + Sync;
+
 /// The providers of a program, by the first segment of the type tokens that they serve.
 #[derive(Clone, Default)]
 pub struct Providers(BTreeMap<String, Arc<dyn Provider>>);
@@ -234,7 +237,7 @@ impl Providers {
     }
 
     /// Replaces each provider by what `wrap` returns for its name and the provider.
-    pub(crate) fn wrap(&mut self, wrap: &dyn Fn(&str, Arc<dyn Provider>) -> Arc<dyn Provider>) {
+    pub(crate) fn wrap(&mut self, wrap: &Wrap) {
         for (name, provider) in &mut self.0 {
             *provider = wrap(name, provider.clone());
         }

@@ -18,6 +18,12 @@ const NARROWING: &[&str] = &[
 /// Number of generations whose names are recognised.
 const GENERATIONS: u32 = 4;
 
+/// Condition keys with the values that they may have.
+type Conditions = BTreeMap<String, BTreeSet<String>>;
+
+/// Patterns of ARNs, or actions.
+type Texts = BTreeSet<String>;
+
 /// A statement that allows actions.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Statement {
@@ -89,13 +95,12 @@ impl Statement {
 
 /// Combines the uses of actions to statements: actions with equal conditions and resources share one.
 fn statements(uses: BTreeMap<(String, String), Vec<&AuthorisedAction>>) -> Vec<Statement> {
-    let mut resources: BTreeMap<(String, BTreeMap<String, BTreeSet<String>>), BTreeSet<String>> = BTreeMap::new();
+    let mut resources: BTreeMap<(String, Conditions), Texts> = BTreeMap::new();
     for ((action, pattern), used) in uses {
         let conditions = conditions(&action, &pattern, &used);
         resources.entry((action, conditions)).or_default().insert(pattern);
     }
-    let mut actions: BTreeMap<(BTreeMap<String, BTreeSet<String>>, BTreeSet<String>), BTreeSet<String>> =
-        BTreeMap::new();
+    let mut actions: BTreeMap<(Conditions, Texts), Texts> = BTreeMap::new();
     for ((action, conditions), patterns) in resources {
         actions.entry((conditions, patterns)).or_default().insert(action);
     }
@@ -106,7 +111,7 @@ fn statements(uses: BTreeMap<(String, String), Vec<&AuthorisedAction>>) -> Vec<S
 }
 
 /// Returns the conditions that all uses of an action on resources of one pattern satisfy.
-fn conditions(action: &str, pattern: &str, used: &[&AuthorisedAction]) -> BTreeMap<String, BTreeSet<String>> {
+fn conditions(action: &str, pattern: &str, used: &[&AuthorisedAction]) -> Conditions {
     let values = |key: &str| -> Option<BTreeSet<String>> {
         let all = used.iter().map(|action| action.context.get(key).filter(|values| values.len() == 1));
         all.map(|values| values.and_then(|values| values.first().cloned())).collect()

@@ -244,6 +244,7 @@ const FOLDERS: &[(&str, &str, &[&[&str]])] = &[
         "infra-local/src/lib.rs",
         "services",
         &[
+            &["permission"],
             &["operation", "tags"],
             &["acm", "autoscaling", "cloudwatch", "ec2", "elbv2", "iam", "logs", "rds", "s3", "ssm", "sts"],
             &["cloudcontrol"],

@@ -119,7 +119,10 @@ async fn limits_of_the_local_cloud_are_named_with_their_dependents() {
         Ok(())
     };
     let rehearsal = rehearse(&deployment(&script, &engine())).await;
-    assert_snapshot!(lines(&rehearsal), @"");
+    assert_snapshot!(lines(&rehearsal), @r"
+    not rehearsed: queue: the local cloud cannot execute cloudcontrolapi:CreateResource: Resource type AWS::SQS::Queue does not support any action in the local cloud: use AWS, or one of AWS::CloudWatch::Alarm, AWS::Logs::LogGroup, AWS::SSM::Parameter, AWS::IAM::Role, AWS::EC2::SecurityGroup, AWS::EC2::Subnet, AWS::EC2::VPC
+    not rehearsed: name: a resource that it depends on failed or was not rehearsed
+    ");
     assert!(rehearsal.steps.iter().any(|step| step.urn.name() == "vpc" && step.succeeded));
 }
 
@@ -142,11 +145,11 @@ async fn other_providers_are_not_called() {
         let provider = provider.clone();
         stack.provide("demo", move || provider);
         let vpc = aws::region(stack, "us-east-1").add("vpc", Vpc::new("10.0.0.0/16"));
-        stack.add("file", File { text: vpc.cidr.into() });
+        stack.add("file", File { text: vpc.cidr });
         Ok(())
     };
     let rehearsal = rehearse(&deployment(&script, &engine())).await;
-    assert_snapshot!(lines(&rehearsal), @"");
+    assert_snapshot!(lines(&rehearsal), @"not rehearsed: file: the provider `demo` is not called, so its create is unknown");
     assert!(disk.resources().is_empty());
 }
 

@@ -67,8 +67,9 @@ fn report(rehearsal: &Rehearsal, with_calls: bool) -> String {
     let mut text = String::new();
     let mut section = |title: &str, lines: Vec<String>| {
         if !lines.is_empty() {
-            text.push_str(&format!("{}\n", style::bold(title)));
-            lines.iter().for_each(|line| text.push_str(&format!("{}\n", text::wrap(&format!("  {line}"), width))));
+            let lines = lines.iter().map(|line| text::wrap(&format!("  {line}"), width) + "\n");
+            text.extend([style::bold(title), "\n".to_owned()]);
+            text.extend(lines);
             text.push('\n');
         }
     };
@@ -85,7 +86,7 @@ fn report(rehearsal: &Rehearsal, with_calls: bool) -> String {
     }
     let messages = rehearsal.warnings.iter().chain(&rehearsal.failures);
     for diagnostic in messages {
-        text.push_str(&format!("{}\n", style::diagnostic(diagnostic, width)));
+        text.extend([style::diagnostic(diagnostic, width), "\n".to_owned()]);
     }
     text.push_str(&text::wrap(&summary(rehearsal), width));
     text.push('\n');

@@ -199,7 +199,22 @@ impl ManagedPolicy {
     }
 }
 
+impl Role {
+    /// Path of the roles that belong to services of AWS.
+    pub(crate) const OF_SERVICES: &str = "/aws-service-role/";
+
+    /// Returns whether the role belongs to a service of AWS.
+    pub(crate) fn is_service_linked(&self) -> bool {
+        self.path.starts_with(Role::OF_SERVICES)
+    }
+}
+
 impl Iam {
+    /// Returns the groups that contain a user.
+    pub(crate) fn groups_of<'a>(&'a self, user: &'a str) -> impl Iterator<Item = &'a Group> {
+        self.groups.values().filter(move |group| group.members.contains(user))
+    }
+
     /// Issues temporary credentials of a role, and drops expired ones.
     pub(crate) fn issue(&mut self, session: Session, now: DateTime<Utc>) -> String {
         self.sessions.retain(|_, session| session.expires > now);

@@ -15,6 +15,8 @@ use crate::state::files::write_private;
 /// Options of a local cloud.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+// Each flag is an option of its own.
+#[allow(clippy::struct_excessive_bools)]
 pub struct Options {
     /// Directory of the cloud: its state, objects, and the directories and logs of instances.
     #[serde(skip)]

@@ -209,7 +209,7 @@ fn add_subnets(region: &mut Region, endpoint: &mut VpcEndpoint, ids: Vec<String>
     if !ids.is_empty() && endpoint.gateway {
         return Err(wrong_kind("Subnet IDs", endpoint));
     }
-    for id in ids.into_iter() {
+    for id in ids {
         let found = subnet::find(region, &id)?;
         if found.vpc_id != endpoint.vpc_id {
             let message = format!("The subnet ID '{id}' does not exist in the VPC '{}'", endpoint.vpc_id);

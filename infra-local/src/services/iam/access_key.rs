@@ -2,8 +2,8 @@
 //!
 //! Source: IAM API reference, `CreateAccessKey`, `UpdateAccessKey`, `GetAccessKeyLastUsed` and related operations.
 
-use super::user::{requested_user, user, user_mut};
-use super::{IamOperation, PAGES, limit_exceeded, no_such_entity, page, resource, validation, with_page};
+use super::user::{requested_user, user};
+use super::{IamOperation, PAGES, limit_exceeded, no_such_entity, page, resource, user_mut, validation, with_page};
 use crate::model::Cloud;
 use crate::model::iam::{AccessKey, ISSUED_KEY};
 use crate::model::ids;

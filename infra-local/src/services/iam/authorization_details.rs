@@ -88,7 +88,7 @@ fn entities(iam: &Iam, wanted: impl Fn(&str) -> bool) -> Vec<(String, Entity<'_>
 fn user_detail(iam: &Iam, user: &User) -> Node {
     user::render(user)
         .list("UserPolicyList", inline(&user.inline_policies))
-        .list("GroupList", group::of_user(iam, &user.name).map(|group| &group.name))
+        .list("GroupList", iam.groups_of(&user.name).map(|group| &group.name))
         .list("AttachedManagedPolicies", attached(&user.attached_policies))
 }
 

@@ -2,8 +2,7 @@
 //!
 //! Source: IAM API reference, `PutUserPermissionsBoundary` and related operations.
 
-use super::user::user_mut;
-use super::{IamOperation, resource, role_mut};
+use super::{IamOperation, resource, role_mut, user_mut};
 use crate::access::managed_document;
 use crate::model::Cloud;
 use crate::model::iam::Iam;

@@ -65,7 +65,7 @@ fn list(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 
 fn list_for_user(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let user = user(&cloud.iam, call.input.required("UserName")?)?;
-    render_list(of_user(&cloud.iam, &user.name).collect(), &call.input)
+    render_list(cloud.iam.groups_of(&user.name).collect(), &call.input)
 }
 
 fn render_list(groups: Vec<&Group>, params: &Params) -> Outcome<Node> {
@@ -111,7 +111,7 @@ fn add_user(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let (group_name, user_name) = (call.input.required("GroupName")?, call.input.required("UserName")?);
     group(&cloud.iam, group_name)?;
     user(&cloud.iam, user_name)?;
-    let others = of_user(&cloud.iam, user_name).filter(|group| group.name != group_name).count();
+    let others = cloud.iam.groups_of(user_name).filter(|group| group.name != group_name).count();
     if others >= GROUPS_PER_USER {
         return Err(limit_exceeded(format!("Cannot exceed quota for GroupsPerUser: {GROUPS_PER_USER}")));
     }
@@ -127,11 +127,6 @@ fn remove_user(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         return Err(ApiError::new("NoSuchEntity", message).with_status(404));
     }
     Ok(Node::new())
-}
-
-/// Returns the groups that contain a user.
-pub(super) fn of_user<'a>(iam: &'a Iam, user: &'a str) -> impl Iterator<Item = &'a Group> {
-    iam.groups.values().filter(move |group| group.members.contains(user))
 }
 
 /// Returns the name of the group with this name in any case: names of groups are unique without regard to case.

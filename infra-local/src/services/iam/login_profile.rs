@@ -3,8 +3,8 @@
 //!
 //! Source: IAM API reference, `CreateLoginProfile` and related operations.
 
-use super::user::{user, user_mut};
-use super::{IamOperation, already_exists, no_such_entity, password_policy, resource};
+use super::user::user;
+use super::{IamOperation, already_exists, no_such_entity, password_policy, resource, user_mut};
 use crate::model::Cloud;
 use crate::model::iam::LoginProfile;
 use crate::services::{Call, Operation};

@@ -25,7 +25,7 @@ mod user_policy;
 
 use crate::access::{Document, PolicyKind};
 use crate::model::Cloud;
-use crate::model::iam::{Iam, Role};
+use crate::model::iam::{Iam, Role, User};
 use crate::model::{ACCOUNT, ids};
 use crate::services::Operation;
 use crate::wire::{ApiError, Node, Outcome, Page, Params};
@@ -78,6 +78,10 @@ fn limit_exceeded(message: impl Into<String>) -> ApiError {
 
 fn validation(message: impl Into<String>) -> ApiError {
     ApiError::new("ValidationError", message)
+}
+
+fn user_mut<'a>(cloud: &'a mut Cloud, name: &str) -> Outcome<&'a mut User> {
+    cloud.iam.users.get_mut(name).ok_or_else(|| no_such_entity(&format!("The user with name {name}")))
 }
 
 fn role<'a>(iam: &'a Iam, name: &str) -> Outcome<&'a Role> {

@@ -7,8 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::group::{group, group_mut};
 use super::policy::{attachable, render_attached};
-use super::user::{user, user_mut};
-use super::{check_policy, encode_policy, limit_exceeded, name, no_such_entity, page, role, role_mut, with_page};
+use super::user::user;
+use super::{
+    check_policy, encode_policy, limit_exceeded, name, no_such_entity, page, role, role_mut, user_mut, with_page,
+};
 use crate::model::Cloud;
 use crate::services::Call;
 use crate::wire::{ApiError, Node, Outcome, Params};

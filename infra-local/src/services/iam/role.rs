@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     IamOperation, PAGES, TAGS, already_exists, arn, boundary, check_trust_policy, delete_conflict, encode_policy, name,
-    page, path, resource, role, role_mut, service_linked_role, unique_id, validation, with_page,
+    page, path, resource, role, role_mut, unique_id, validation, with_page,
 };
 use crate::model::Cloud;
 use crate::model::iam::Role;
@@ -108,7 +108,7 @@ fn update_trust(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let name = call.input.required("RoleName")?;
     let role = role(&cloud.iam, name)?;
-    if service_linked_role::is_service_linked(role) {
+    if role.is_service_linked() {
         return Err(unmodifiable(name));
     }
     if cloud.iam.instance_profiles.values().any(|profile| profile.role.as_deref() == Some(name)) {
@@ -150,7 +150,7 @@ fn list_tags(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 /// Returns a role for modification. Roles of services can only be changed by their service.
 fn changeable<'a>(cloud: &'a mut Cloud, name: &str) -> Outcome<&'a mut Role> {
     let role = role_mut(cloud, name)?;
-    if service_linked_role::is_service_linked(role) {
+    if role.is_service_linked() {
         return Err(unmodifiable(name));
     }
     Ok(role)

@@ -70,9 +70,6 @@ const SERVICES: &[Service] = &[
     },
 ];
 
-/// First part of the paths of the roles of services.
-const PATH: &str = "/aws-service-role/";
-
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let principal = call.input.required("AWSServiceName")?;
     let invalid = |message: String| ApiError::new("InvalidInput", message);
@@ -89,7 +86,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
             "Service role name {name} has been taken in this account, please try a different suffix."
         )));
     }
-    let path = format!("{PATH}{principal}/");
+    let path = format!("{}{principal}/", Role::OF_SERVICES);
     let statement = json!({"Effect": "Allow", "Principal": {"Service": principal}, "Action": "sts:AssumeRole"});
     let role = Role {
         id: unique_id("AROA"),
@@ -115,10 +112,10 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let name = call.input.required("RoleName")?;
     let role = role(&cloud.iam, name)?;
-    if !is_service_linked(role) {
+    if !role.is_service_linked() {
         return Err(validation(format!("The role {name} is not a service-linked role")));
     }
-    let principal = role.path.trim_start_matches(PATH).trim_end_matches('/');
+    let principal = role.path.trim_start_matches(Role::OF_SERVICES).trim_end_matches('/');
     let task = format!("task/aws-service-role/{principal}/{name}/{}", ids::random_hex(32));
     cloud.iam.roles.remove(name);
     Ok(Node::new().with("DeletionTaskId", task))
@@ -130,9 +127,4 @@ fn deletion_status(_: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         return Err(no_such_entity(&format!("The deletion task {task}")));
     }
     Ok(Node::new().with("Status", "SUCCEEDED"))
-}
-
-/// Returns whether the role belongs to a service of AWS.
-pub(super) fn is_service_linked(role: &Role) -> bool {
-    role.path.starts_with(PATH)
 }

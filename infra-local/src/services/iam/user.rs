@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    IamOperation, PAGES, TAGS, already_exists, arn, boundary, delete_conflict, group, name, named_path, no_such_entity,
-    optional_name, page, path, resource, unique_id, validation, with_page,
+    IamOperation, PAGES, TAGS, already_exists, arn, boundary, delete_conflict, name, named_path, no_such_entity,
+    optional_name, page, path, resource, unique_id, user_mut, validation, with_page,
 };
 use crate::access::Identity;
 use crate::model::Cloud;
@@ -89,7 +89,7 @@ fn update(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let name = call.input.required("UserName")?;
     let user = user(&cloud.iam, name)?;
-    if group::of_user(&cloud.iam, name).next().is_some() {
+    if cloud.iam.groups_of(name).next().is_some() {
         return Err(delete_conflict("Cannot delete entity, must remove users from group first."));
     }
     if user.login_profile.is_some() {
@@ -144,10 +144,6 @@ pub(super) fn requested_user(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<
 
 pub(super) fn user<'a>(iam: &'a Iam, name: &str) -> Outcome<&'a User> {
     iam.users.get(name).ok_or_else(|| unknown(name))
-}
-
-pub(super) fn user_mut<'a>(cloud: &'a mut Cloud, name: &str) -> Outcome<&'a mut User> {
-    cloud.iam.users.get_mut(name).ok_or_else(|| unknown(name))
 }
 
 /// Returns the name of the user with this name in any case: names of users are unique without regard to case.
