@@ -222,7 +222,7 @@ mod tests {
             call("", vec![action("ec2:DescribeVpcs", "*", &[("aws:RequestedRegion", "us-east-2")])]),
         ];
         let permissions = Permissions::of(&calls, "seed");
-        insta::assert_json_snapshot!(permissions.document(), @r#"
+        insta::assert_snapshot!(format!("{:#}", permissions.document()), @r#"
         {
           "Statement": [
             {
