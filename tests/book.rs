@@ -19,6 +19,7 @@ chapters! {
     state: "../docs/src/state.md"
     local_cloud: "../docs/src/local-cloud.md"
     console: "../docs/src/console.md"
+    rehearsal: "../docs/src/rehearsal.md"
     testing: "../docs/src/testing.md"
     running_on_aws: "../docs/src/running-on-aws.md"
     system_tasks: "../docs/src/system-tasks.md"

@@ -1,6 +1,7 @@
 //! Associations of instance profiles with instances.
 
 use super::{Ec2Operation, check_id, instance, resource};
+use crate::access::PASSES_LAUNCH_ROLE;
 use crate::domain::ec2::launch;
 use crate::model::ec2::instance::{Instance, InstanceState, ProfileReference};
 use crate::model::{Cloud, Region};
@@ -14,9 +15,11 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
         associate,
         &[&["InstanceId", "IamInstanceProfile.Arn", "IamInstanceProfile.Name"]],
     )
-    .on(&[resource::INSTANCE]),
+    .on(&[resource::INSTANCE])
+    .needing(&[PASSES_LAUNCH_ROLE]),
     Operation::writes("DisassociateIamInstanceProfile", disassociate, &[&["AssociationId"]])
-        .on(&[resource::PROFILED_INSTANCE]),
+        .on(&[resource::PROFILED_INSTANCE])
+        .needing(&[PASSES_LAUNCH_ROLE]),
     Operation::writes(
         "ReplaceIamInstanceProfileAssociation",
         replace,

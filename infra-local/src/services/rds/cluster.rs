@@ -36,7 +36,8 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
             request::MONITORING,
         ],
     )
-    .on(&[resource::CLUSTER, resource::CLUSTER_PARAMETER_GROUP, resource::SUBNET_GROUP]),
+    .on(&[resource::CLUSTER, resource::CLUSTER_PARAMETER_GROUP, resource::SUBNET_GROUP])
+    .needing(&[resource::PASSES_MONITORING_ROLE]),
     Operation::reads("DescribeDBClusters", describe, &[&["DBClusterIdentifier"], PAGES, FILTERS])
         .on(&[resource::CLUSTER])
         .ignoring(&[&["IncludeShared"]]),

@@ -40,7 +40,8 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
             request::MONITORING,
         ],
     )
-    .on(&[resource::CLUSTER, resource::CLUSTER_PARAMETER_GROUP]),
+    .on(&[resource::CLUSTER, resource::CLUSTER_PARAMETER_GROUP])
+    .needing(&[resource::PASSES_MONITORING_ROLE]),
     Operation::writes("FailoverDBCluster", fail_over, &[&["DBClusterIdentifier", "TargetDBInstanceIdentifier"]])
         .on(&[resource::CLUSTER, resource::FAILOVER_INSTANCE]),
     Operation::writes("StopDBCluster", stop, &[&["DBClusterIdentifier"]]).on(&[resource::CLUSTER]),

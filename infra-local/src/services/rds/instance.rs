@@ -50,7 +50,8 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
             request::MONITORING,
         ],
     )
-    .on(&[resource::INSTANCE, resource::CLUSTER, resource::PARAMETER_GROUP, resource::SUBNET_GROUP]),
+    .on(&[resource::INSTANCE, resource::CLUSTER, resource::PARAMETER_GROUP, resource::SUBNET_GROUP])
+    .needing(&[resource::PASSES_MONITORING_ROLE]),
     Operation::reads("DescribeDBInstances", describe, &[&["DBInstanceIdentifier"], PAGES, FILTERS])
         .on(&[resource::INSTANCE]),
     Operation::writes(

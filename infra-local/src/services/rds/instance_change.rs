@@ -43,7 +43,8 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
             request::MONITORING,
         ],
     )
-    .on(&[resource::INSTANCE, resource::PARAMETER_GROUP]),
+    .on(&[resource::INSTANCE, resource::PARAMETER_GROUP])
+    .needing(&[resource::PASSES_MONITORING_ROLE]),
     Operation::writes("RebootDBInstance", reboot, &[&["DBInstanceIdentifier", "ForceFailover"]])
         .on(&[resource::INSTANCE]),
     Operation::writes("StopDBInstance", stop, &[&["DBInstanceIdentifier"]]).on(&[resource::INSTANCE]),

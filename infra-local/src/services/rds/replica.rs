@@ -33,7 +33,8 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
             request::MONITORING,
         ],
     )
-    .on(&[resource::INSTANCE, resource::SOURCE_INSTANCE, resource::PARAMETER_GROUP, resource::SUBNET_GROUP]),
+    .on(&[resource::INSTANCE, resource::SOURCE_INSTANCE, resource::PARAMETER_GROUP, resource::SUBNET_GROUP])
+    .needing(&[resource::PASSES_MONITORING_ROLE]),
     Operation::writes("PromoteReadReplica", promote, &[&["DBInstanceIdentifier"], BACKUPS]).on(&[resource::INSTANCE]),
 ];
 

@@ -1,11 +1,14 @@
 //! Resources of RDS's operations, for authorisation.
 
-use crate::access::Resource;
+use crate::access::{Dependent, Resource};
 
 const INSTANCE_ARN: &str = "arn:aws:rds:{region}:{account}:db:{}";
 const SNAPSHOT_ARN: &str = "arn:aws:rds:{region}:{account}:snapshot:{}";
 const CLUSTER_SNAPSHOT_ARN: &str = "arn:aws:rds:{region}:{account}:cluster-snapshot:{}";
 
+/// Permission to pass the role of Enhanced Monitoring to RDS.
+pub(super) const PASSES_MONITORING_ROLE: Dependent =
+    Dependent::pass_role("monitoring.rds.amazonaws.com", Resource::Arn("MonitoringRoleArn"));
 pub(super) const INSTANCE: Resource = Resource::Named("DBInstanceIdentifier", INSTANCE_ARN);
 pub(super) const SOURCE_INSTANCE: Resource = Resource::Named("SourceDBInstanceIdentifier", INSTANCE_ARN);
 pub(super) const FAILOVER_INSTANCE: Resource = Resource::Named("TargetDBInstanceIdentifier", INSTANCE_ARN);

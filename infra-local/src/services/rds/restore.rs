@@ -52,12 +52,8 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
             request::MONITORING,
         ],
     )
-    .on(&[
-        resource::CLUSTER,
-        resource::RESTORED_SNAPSHOT,
-        resource::CLUSTER_PARAMETER_GROUP,
-        resource::SUBNET_GROUP,
-    ]),
+    .on(&[resource::CLUSTER, resource::RESTORED_SNAPSHOT, resource::CLUSTER_PARAMETER_GROUP, resource::SUBNET_GROUP])
+    .needing(&[resource::PASSES_MONITORING_ROLE]),
 ];
 
 fn restore_instance(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
