@@ -388,9 +388,10 @@ async fn secrets_are_not_recorded() {
     iam:CreateRole 200
     sts:AssumeRole 200
     sts:GetCallerIdentity 200
+    iam:CreateLoginProfile 200
     ec2:CreateKeyPair 200
     iam:CreateUser 400 UnsupportedParameter
-    iam:CreateLoginProfile 400 InvalidAction
+    iam:CreateServiceSpecificCredential 400 InvalidAction
     secretsmanager: 400 UnknownService
     s3:CreateBucket 200
     s3:PutObject 200
@@ -453,11 +454,12 @@ async fn send_secrets(api: &Api, encoded: &str) -> Vec<String> {
     let certificate = json!({"Certificate": STANDARD.encode("none"), "PrivateKey": STANDARD.encode(key)});
     values(api, "acm", "CertificateManager.ImportCertificate", &certificate).await;
     let mut issued = send_identities(api).await;
+    query(api, "iam", &[("Action", "CreateLoginProfile"), ("UserName", "u"), ("Password", SECRET)]).await;
     let pair = [("Action", "CreateKeyPair"), ("KeyName", "pair"), ("KeyType", "ed25519")];
     issued.push(element(&query(api, "ec2", &pair).await.1, "keyMaterial"));
     // A parameter that no operation has, and an operation that the cloud does not have.
     query(api, "iam", &[("Action", "CreateUser"), ("UserName", "u"), ("NewPassword", SECRET)]).await;
-    query(api, "iam", &[("Action", "CreateLoginProfile"), ("UserName", "u"), ("Text", SECRET)]).await;
+    query(api, "iam", &[("Action", "CreateServiceSpecificCredential"), ("UserName", "u"), ("Text", SECRET)]).await;
     query(api, "secretsmanager", &[("Action", "CreateSecret"), ("SecretString", SECRET)]).await;
     api.send("s3", Method::PUT, "/secrets", &[], b"").await;
     api.send("s3", Method::PUT, "/secrets/k", &[], SECRET.as_bytes()).await;
