@@ -388,7 +388,7 @@ async fn secrets_are_not_recorded() {
     iam:CreateRole 200
     sts:AssumeRole 200
     sts:GetCallerIdentity 200
-    iam:CreateLoginProfile 200
+    iam:CreateLoginProfile 404 NoSuchEntity
     ec2:CreateKeyPair 200
     iam:CreateUser 400 UnsupportedParameter
     iam:CreateServiceSpecificCredential 400 InvalidAction
