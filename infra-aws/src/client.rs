@@ -68,6 +68,11 @@ impl Aws {
         self.target.readiness
     }
 
+    /// Returns the maximum time for which an operation waits for a change, given its own limit.
+    pub(crate) fn longest_wait(&self, limit: Duration) -> Duration {
+        self.target.longest_wait.map_or(limit, |longest| longest.min(limit))
+    }
+
     /// Returns true when the target has an endpoint other than AWS's own.
     pub fn has_custom_endpoint(&self) -> bool {
         self.target.endpoint.is_some()

@@ -37,7 +37,7 @@ where
             cx.status(status);
         }
         if !backoff.sleep().await {
-            let seconds = deadline.as_secs();
+            let seconds = cx.client().longest_wait(deadline).as_secs();
             return Err(ProviderError::unsure(format!("timed out after {seconds} seconds while {status}"))
                 .hint("run the same command again: it continues from the state that exists by then"));
         }
@@ -142,7 +142,7 @@ pub(crate) struct Backoff {
 impl Backoff {
     pub(crate) fn new(client: &Aws, deadline: Duration) -> Self {
         let pause = if client.has_custom_endpoint() { 20 } else { 500 };
-        Self { pause: Duration::from_millis(pause), end: Instant::now() + deadline }
+        Self { pause: Duration::from_millis(pause), end: Instant::now() + client.longest_wait(deadline) }
     }
 
     /// Sleeps until the next poll is due. Returns false without sleeping when the deadline has passed.

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    time::Duration,
 };
 
 /// The target of a deployment. It belongs to the stack; no environment variable of the process is read.
@@ -16,6 +17,9 @@ pub struct Target {
     pub credentials: Option<Credentials>,
     /// The state in which a resource counts as ready.
     pub readiness: Readiness,
+    /// Maximum time for which an operation waits for a change of the target; `None` for the operation's own limit. A target
+    /// that applies every change at once needs no time.
+    pub longest_wait: Option<Duration>,
     /// Capacity of the machine that runs the target; `None` for a real cloud, or if it is not known.
     pub host: Option<Host>,
 }
@@ -82,6 +86,7 @@ impl Target {
             endpoint: Some(endpoint.into()),
             credentials: Some(credentials),
             readiness: Readiness::Full,
+            longest_wait: None,
             host: None,
         }
     }

@@ -7,11 +7,14 @@ use infra_core::{
     target::{Credentials, Readiness},
 };
 use infra_local::{LocalCloud, NetworkChoice, Options};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 use tempfile::TempDir;
 
 /// Divides the waiting periods of AWS, such as deregistration delays: a rehearsal has nothing to wait for.
 const TIME_SCALE: f64 = 1000.0;
+
+/// Maximum time for which an operation waits: the scratch cloud applies every change at once.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// Number of recorded calls that are read at once.
 const PAGE: usize = 5000;
@@ -46,7 +49,7 @@ impl Scratch {
     /// Returns the scratch cloud as a target for the owner of an access key.
     pub(crate) fn target_of(&self, name: &str, access_key: &str, secret_key: &str) -> Target {
         let local = Target::local(self.cloud.endpoint(), Credentials::new(access_key, secret_key));
-        Target { name: name.to_owned(), readiness: Readiness::ControlPlane, ..local }
+        Target { name: name.to_owned(), readiness: Readiness::ControlPlane, longest_wait: Some(LONGEST_WAIT), ..local }
     }
 
     pub(crate) fn cloud(&self) -> &LocalCloud {

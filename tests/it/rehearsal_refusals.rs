@@ -228,7 +228,7 @@ pub(crate) const REFUSALS: &[Refusal] = &[
             virginia(stack).add(name, LogGroup { name: Some("web".into()), ..LogGroup::retention_days(7) });
         }
     }),
-    refusal("a bucket with the name of another one", "BucketAlready", |stack| {
+    refusal("a bucket with the name of another one", "already has a bucket", |stack| {
         let ireland = aws::region(stack, "eu-west-1");
         for name in ["first", "second"] {
             ireland.add(name, Bucket { name: Some("the-same-bucket".into()), ..Bucket::default() });
