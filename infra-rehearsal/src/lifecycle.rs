@@ -56,8 +56,9 @@ pub(crate) async fn execute(
     let script = deployment.script;
     let mut failures = Vec::new();
     let mut note = |phase: Phase, report: Report| {
-        if let Some(failure) = report.failures.first() {
-            failures.push((phase, failure.to_string()));
+        // A single replacement may be impossible, such as that of the gateway of a VPC.
+        if let Some(failure) = report.failures.first().filter(|_| phase != Phase::Replace) {
+            failures.push((phase, failure.summary.clone()));
         }
     };
     let engine = deployment.on(MemoryStore::new()).target(target.clone());

@@ -64,8 +64,14 @@ async fn perpetual(
     stage: &Stage,
     selection: Selection,
 ) -> Result<Vec<PerpetualDiff>, RehearsalError> {
-    let refreshed = stage.engine.refresh(deployment.script).await?;
-    let drift = refreshed.drift.into_iter();
+    // Outputs may change once after the resource was created, such as the public address of an instance that an Elastic
+    // IP address is associated with. The second refresh finds what differs each time.
+    let mut refreshed = stage.engine.refresh(deployment.script).await?;
+    let is_input = |path: &str| !path.starts_with("outputs.");
+    refreshed.drift.retain(|drift| drift.gone || drift.diff.properties.iter().any(|it| is_input(&it.path)));
+    let again = stage.engine.refresh(deployment.script).await?;
+    let known: BTreeSet<Urn> = refreshed.drift.iter().map(|drift| drift.urn.clone()).collect();
+    let drift = refreshed.drift.into_iter().chain(again.drift.into_iter().filter(|drift| !known.contains(&drift.urn)));
     let mut found: Vec<PerpetualDiff> =
         drift.map(|drift| PerpetualDiff { urn: drift.urn, drift: true, action: None, diff: drift.diff }).collect();
     // A replacement that the user requested would be requested again.
