@@ -195,7 +195,7 @@ def check_target_groups(network):
         create_target_group(network, name, Port=9)
     with refused("ValidationError"):
         create_target_group(network, f"bad-{SUFFIX}", HealthCheckTimeoutSeconds=5)
-    with refused("InvalidConfigurationRequest"):
+    with refused("ValidationError"):
         create_target_group(network, f"bad-{SUFFIX}", TargetType="lambda")
     changed = elb.modify_target_group(TargetGroupArn=arn, Matcher={"HttpCode": "200-299"})["TargetGroups"][0]
     assert changed["Matcher"]["HttpCode"] == "200-299" and changed["HealthCheckPath"] == "/healthz"
@@ -218,7 +218,7 @@ def check_listeners(balancer, group):
     forward = [{"Type": "forward", "TargetGroupArn": group}]
     with refused("ValidationError"):
         elb.create_listener(LoadBalancerArn=arn, Port=80, DefaultActions=forward)
-    with refused("UnsupportedProtocol"):
+    with refused("ValidationError"):
         elb.create_listener(LoadBalancerArn=arn, Protocol="TCP", Port=443, DefaultActions=forward)
     listener = elb.create_listener(
         LoadBalancerArn=arn, Protocol="HTTP", Port=80, DefaultActions=forward)["Listeners"][0]["ListenerArn"]

@@ -117,7 +117,7 @@ def subnets():
         make("10.0.3.0/24", AvailabilityZone="us-east-1z")
     with refused("InvalidVpcID.NotFound"):
         EC2.create_subnet(VpcId="vpc-00000000000000000", CidrBlock="10.0.0.0/24")
-    with refused("UnsupportedParameter"):
+    with refused("InvalidSubnet.Range"):
         make("10.0.3.0/24", Ipv6CidrBlock="2001:db8::/64")
     EC2.modify_subnet_attribute(SubnetId=one["SubnetId"], MapPublicIpOnLaunch={"Value": True})
     shown = EC2.describe_subnets(Filters=by(vpc_id=vpc, map_public_ip_on_launch="true"))["Subnets"]

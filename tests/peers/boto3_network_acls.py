@@ -161,9 +161,9 @@ def rules(vpc):
         make(200, "-1", action="perhaps")
     with refused("InvalidParameterValue", "CidrBlock"):
         make(200, "-1", cidr="10.0.0.0")
-    with refused("UnsupportedOperation", "IPv6"):
-        EC2.create_network_acl_entry(
-            NetworkAclId=acl, RuleNumber=200, Protocol="-1", Egress=False, RuleAction="allow", Ipv6CidrBlock="::/0")
+    EC2.create_network_acl_entry(
+        NetworkAclId=acl, RuleNumber=200, Protocol="-1", Egress=False, RuleAction="allow", Ipv6CidrBlock="::/0")
+    EC2.delete_network_acl_entry(NetworkAclId=acl, RuleNumber=200, Egress=False)
     with refused("InvalidNetworkAclID.NotFound"):
         EC2.delete_network_acl_entry(NetworkAclId=UNKNOWN, RuleNumber=100, Egress=False)
     EC2.delete_network_acl_entry(NetworkAclId=acl, RuleNumber=110, Egress=False)

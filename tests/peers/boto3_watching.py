@@ -73,8 +73,7 @@ def check_alarms():
     for more, code, words in [
         ({"Period": 61}, "ValidationError", "multiple of 60"),
         ({"ExtendedStatistic": "p99"}, "InvalidParameterCombination", "Exactly one"),
-        ({"AlarmActions": ["arn:aws:sns:us-east-1:1:topic"]}, "ValidationError", "Simple Notification Service"),
-        ({"EvaluateLowSampleCountPercentile": "ignore"}, "UnsupportedParameter", "EvaluateLowSampleCountPercentile"),
+        ({"EvaluateLowSampleCountPercentile": "ignore"}, "ValidationError", "EvaluateLowSampleCountPercentile"),
     ]:
         with refused(code, words):
             watch.put_metric_alarm(**{**put, **more})
@@ -155,8 +154,8 @@ def check_protocols():
     assert headers["x-amzn-query-error"] == "InvalidParameterValue;Sender", headers
     status, _, body = in_query("PutMetricData", **{"Namespace": "AWS/EC2", "MetricData.member.1.MetricName": "m"})
     assert status == 400 and "<Code>InvalidParameterValue</Code>" in body, body
-    status, _, body = in_json("PutDashboard", {})
-    assert status == 400 and "PutDashboard" in body, body
+    status, _, body = in_json("PutAnomalyDetector", {})
+    assert status == 400 and "PutAnomalyDetector" in body, body
     watch.delete_alarms(AlarmNames=[name])
 
 
@@ -190,9 +189,12 @@ def check_metrics():
         MetricDataQueries=[query], StartTime=at(0), EndTime=at(120), ScanBy="TimestampAscending")
     [result] = data["MetricDataResults"]
     assert result["Values"] == [9.0, 10.0] and result["Timestamps"] == [at(0), at(60)], result
-    with refused("ValidationError", "no expressions"):
-        watch.get_metric_data(
-            MetricDataQueries=[{"Id": "q", "Expression": "1 + 1"}], StartTime=at(0), EndTime=at(1))
+    doubled = {"Id": "doubled", "Expression": f"{query['Id']} * 2"}
+    data = watch.get_metric_data(
+        MetricDataQueries=[{**query, "ReturnData": False}, doubled], StartTime=at(0), EndTime=at(120),
+        ScanBy="TimestampAscending")
+    [result] = data["MetricDataResults"]
+    assert result["Id"] == "doubled" and result["Values"] == [18.0, 20.0], result
     with refused("InvalidParameterValue"):
         watch.put_metric_data(Namespace="AWS/EC2", MetricData=[{"MetricName": "m", "Value": 1}])
     with refused("InvalidParameterCombination"):

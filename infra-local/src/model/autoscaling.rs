@@ -107,6 +107,8 @@ pub(crate) struct Extras {
     /// ARN of the role of Auto Scaling; AWS's service-linked role if there is none.
     pub(crate) role: Option<String>,
     pub(crate) deletion_protection: DeletionProtection,
+    /// Unit of the capacity, if a request has set it.
+    pub(crate) capacity_type: Option<String>,
     /// Minimum and maximum percentage of healthy instances: the defaults of instance refreshes.
     pub(crate) maintenance: Option<(u32, u32)>,
 }

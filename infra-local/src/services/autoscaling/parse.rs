@@ -114,6 +114,7 @@ fn extras(group: &mut Group, params: &Params) -> Outcome<()> {
         )));
     }
     let text = |name: &str| params.optional(name).filter(|text| !text.is_empty()).map(str::to_owned);
+    group.extras.capacity_type = text("DesiredCapacityType").or(group.extras.capacity_type.take());
     group.extras.context = text("Context").or(group.extras.context.take());
     group.extras.role = text("ServiceLinkedRoleARN").or(group.extras.role.take());
     group.extras.deletion_protection = match params.optional("DeletionProtection") {

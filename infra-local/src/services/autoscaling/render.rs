@@ -58,7 +58,7 @@ pub(super) fn group(group: &Group, region: &Region, instances: bool) -> Node {
         .with("DeletionProtection", group.extras.deletion_protection.name())
         .maybe("InstanceMaintenancePolicy", maintenance)
         .with("CapacityRebalance", false)
-        .with("DesiredCapacityType", "units")
+        .maybe("DesiredCapacityType", group.extras.capacity_type.as_ref())
 }
 
 pub(super) fn member(member: &Member, region: &Region) -> Node {
