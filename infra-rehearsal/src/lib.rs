@@ -1,7 +1,7 @@
 //! Rehearsals: a plan is executed in a scratch cloud before it is executed.
 //!
 //! A scratch cloud is a local cloud in this process, with a control plane only. A rehearsal recreates the recorded
-//! resources in it with their identifiers ([`seed`]), and lets the engine plan and execute the program there, with the
+//! resources in it with their identifiers (`seed`), and lets the engine plan and execute the program there, with the
 //! program's own provider. Errors that AWS would return while the plan is executed are found without AWS: dependency
 //! violations, name collisions, invalid combinations. Afterwards a refresh and a second plan must find nothing to change.
 //!

@@ -43,7 +43,9 @@ fn balancer(stack: &Stack) -> (VpcOutputs, aws::LoadBalancerOutputs) {
     let (vpc, first, second) = network(stack);
     let virginia = virginia(stack);
     let gateway = virginia.add("gateway", InternetGateway::of(&vpc.id));
-    virginia.add("routes", RouteTable::of(&vpc.id).route(Route::to("0.0.0.0/0").by_internet_gateway(gateway.id)));
+    let route = Route::to("0.0.0.0/0").by_internet_gateway(gateway.id);
+    let routes = virginia.add("routes", RouteTable::of(&vpc.id).route(route));
+    let virginia = virginia.with(infra_core::Options::new().depends_on(&routes.id));
     let group = virginia.add("access", SecurityGroup::in_vpc(&vpc.id));
     let subnets = infra_core::Output::list([first.id, second.id]);
     (vpc, virginia.add("balancer", LoadBalancer::application(subnets, [group.id])))
@@ -228,7 +230,7 @@ pub(crate) const REFUSALS: &[Refusal] = &[
             virginia(stack).add(name, LogGroup { name: Some("web".into()), ..LogGroup::retention_days(7) });
         }
     }),
-    refusal("a bucket with the name of another one", "already has a bucket", |stack| {
+    refusal("a bucket with the name of another one", "already", |stack| {
         let ireland = aws::region(stack, "eu-west-1");
         for name in ["first", "second"] {
             ireland.add(name, Bucket { name: Some("the-same-bucket".into()), ..Bucket::default() });
