@@ -63,6 +63,12 @@ pub enum RehearsalError {
     /// The engine refuses the program, its configuration or the plan.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// A recorded request has an unknown form.
+    #[error("a recorded request of the scratch cloud cannot be read: {0}")]
+    Call(#[source] serde_json::Error),
+    /// The run sent more requests than a cloud records.
+    #[error("the rehearsal sent more requests than the scratch cloud records")]
+    TooManyCalls,
     /// The derived policy is not valid.
     #[error("the derived policy cannot be used: {0}")]
     Policy(#[source] infra_local::InvalidPolicy),
@@ -78,6 +84,9 @@ impl RehearsalError {
             RehearsalError::Engine(error) => error.diagnostics(),
             RehearsalError::OpenOperations(_) => {
                 vec![Diagnostic::error(self.to_string()).hint("run `refresh` first, which settles them")]
+            }
+            RehearsalError::TooManyCalls => {
+                vec![Diagnostic::error(self.to_string()).hint("rehearse a part of the stack with `--target-urn`")]
             }
             other => vec![Diagnostic::from_error(other)],
         }

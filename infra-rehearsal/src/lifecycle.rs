@@ -73,7 +73,7 @@ pub(crate) async fn execute(
         note(Phase::Replace, engine.up(script).select(replace).continue_on_error(true).await?);
     }
     note(Phase::Destroy, engine.destroy(script).continue_on_error(true).await?);
-    Ok(Lifecycle { calls: scratch.calls_after(0), seed: state.seed, failures })
+    Ok(Lifecycle { calls: scratch.calls_after(0)?, seed: state.seed, failures })
 }
 
 /// Returns the resources of each kind. Replacements of one kind leave the others in place, as changes of a program do.

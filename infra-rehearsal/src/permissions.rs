@@ -79,14 +79,12 @@ async fn lifecycle_under(deployment: &Deployment<'_>, permissions: &Permissions)
             let deployer = Deployer { access_key: key.access_key_id, secret_key: key.secret_access_key };
             match execute(deployment, &scratch, Some(&deployer)).await {
                 // A lookup that is denied fails the plan; the calls show the denial.
-                Err(RehearsalError::Engine(error)) => {
-                    let calls = scratch.calls_after(0);
-                    if denied(&calls).is_empty() {
-                        Err(RehearsalError::Engine(error))
-                    } else {
+                Err(RehearsalError::Engine(error)) => match scratch.calls_after(0) {
+                    Ok(calls) if !denied(&calls).is_empty() => {
                         Ok(Lifecycle { calls, seed: String::new(), failures: Vec::new() })
                     }
-                }
+                    _ => Err(RehearsalError::Engine(error)),
+                },
                 other => other,
             }
         }

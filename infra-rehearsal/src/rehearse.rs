@@ -48,7 +48,7 @@ async fn run(
     let run = stage.engine.up(deployment.script).select(selection.clone()).continue_on_error(true).events(events);
     let report = run.await?;
     let observed = std::mem::take(&mut *observed.lock().unwrap_or_else(PoisonError::into_inner));
-    let calls = stage.scratch.calls_after(stage.first_call);
+    let calls = stage.scratch.calls_after(stage.first_call)?;
     let mut rehearsal = observed.rehearsal(&calls);
     rehearsal.seeded = stage.seeded.count;
     rehearsal.not_rehearsed.extend(stage.seeded.missing.iter().cloned());

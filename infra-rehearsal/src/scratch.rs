@@ -61,16 +61,23 @@ impl Scratch {
         self.cloud.inventory()
     }
 
-    /// Returns the calls after the one with this number.
-    pub(crate) fn calls_after(&self, number: u64) -> Vec<Call> {
+    /// Returns the calls after the one with this number. Fails if the cloud has dropped some of them, because a report
+    /// without them would be wrong.
+    pub(crate) fn calls_after(&self, number: u64) -> Result<Vec<Call>, RehearsalError> {
         let mut calls: Vec<Call> = Vec::new();
         loop {
             let last = calls.last().map_or(number, |call| call.number);
             let page = self.cloud.calls_after(last, PAGE);
             let is_last = page.len() < PAGE;
-            calls.extend(page.into_iter().filter_map(|call| serde_json::from_value(call).ok()));
+            for call in page {
+                let call: Call = serde_json::from_value(call).map_err(RehearsalError::Call)?;
+                if call.number != calls.last().map_or(number, |call| call.number) + 1 {
+                    return Err(RehearsalError::TooManyCalls);
+                }
+                calls.push(call);
+            }
             if is_last {
-                return calls;
+                return Ok(calls);
             }
         }
     }

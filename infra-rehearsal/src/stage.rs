@@ -65,7 +65,7 @@ impl Deployment<'_> {
         let planner = self.on(MemoryStore::new()).target(target.clone());
         let seeded = seed(&recorded, &planner.providers(self.script), REHEARSED, &scratch).await;
         let engine = self.on(MemoryStore::containing(&seeded.state)?).target(target);
-        let first_call = scratch.calls_after(0).last().map_or(0, |call| call.number);
+        let first_call = scratch.calls_after(0)?.last().map_or(0, |call| call.number);
         Ok(Stage { scratch, engine, seeded, first_call })
     }
 
