@@ -8,7 +8,8 @@ use infra_aws::{
 };
 use infra_core::{Input, Stack};
 
-/// A program, and the error code with which AWS refuses it.
+/// A program, and the error code with which AWS refuses it. After `|` stands a text of the handler, which finds the other
+/// resource itself if that was created before the request.
 pub(crate) struct Refusal {
     pub(crate) name: &'static str,
     pub(crate) program: fn(&Stack),
@@ -106,7 +107,7 @@ pub(crate) const REFUSALS: &[Refusal] = &[
             virginia(stack).add(&format!("address-{number}"), ElasticIp::new());
         }
     }),
-    refusal("two security groups with one name", "InvalidGroup.Duplicate", |stack| {
+    refusal("two security groups with one name", "InvalidGroup.Duplicate|already", |stack| {
         let vpc = vpc(stack, "vpc");
         for name in ["first", "second"] {
             let group = SecurityGroup { name: Some("web".into()), ..SecurityGroup::in_vpc(&vpc.id) };
@@ -137,16 +138,21 @@ pub(crate) const REFUSALS: &[Refusal] = &[
             infra_core::Output::from_expression(infra_core::value::lower("missing").expect("a text is an expression"));
         virginia(stack).add("host", Instance { key_name: Some(name), ..Instance::new("t3.micro") });
     }),
-    refusal("two key pairs with one name", "InvalidKeyPair.Duplicate", |stack| {
+    refusal("two key pairs with one name", "InvalidKeyPair.Duplicate|already", |stack| {
         for name in ["first", "second"] {
             virginia(stack).add(name, KeyPair { name: Some("web".into()), ..KeyPair::generated() });
         }
     }),
-    refusal("two launch templates with one name", "InvalidLaunchTemplateName.AlreadyExistsException", |stack| {
-        for name in ["first", "second"] {
-            virginia(stack).add(name, LaunchTemplate { name: Some("web".into()), ..LaunchTemplate::new("t3.micro") });
-        }
-    }),
+    refusal(
+        "two launch templates with one name",
+        "InvalidLaunchTemplateName.AlreadyExistsException|already",
+        |stack| {
+            for name in ["first", "second"] {
+                virginia(stack)
+                    .add(name, LaunchTemplate { name: Some("web".into()), ..LaunchTemplate::new("t3.micro") });
+            }
+        },
+    ),
     refusal("a load balancer in one zone", "InvalidConfigurationRequest", |stack| {
         let vpc = vpc(stack, "vpc");
         let first = subnet(stack, &vpc, "first", "10.0.0.0/24", "us-east-1a");
@@ -161,19 +167,19 @@ pub(crate) const REFUSALS: &[Refusal] = &[
         let subnets = infra_core::Output::list([first.id, second.id]);
         virginia(stack).add("balancer", LoadBalancer::application(subnets, [group.id]));
     }),
-    refusal("two target groups with one name", "DuplicateTargetGroupName", |stack| {
+    refusal("two target groups with one name", "DuplicateTargetGroupName|already", |stack| {
         let vpc = vpc(stack, "vpc");
         for (name, port) in [("first", 80), ("second", 81)] {
             virginia(stack).add(name, TargetGroup { name: Some("web".into()), ..TargetGroup::http(port, &vpc.id) });
         }
     }),
-    refusal("two listeners on one port", "DuplicateListener", |stack| {
+    refusal("two listeners on one port", "DuplicateListener|already", |stack| {
         let (vpc, balancer) = balancer(stack);
         let targets = virginia(stack).add("targets", TargetGroup::http(80, &vpc.id));
         virginia(stack).add("first", Listener::http(80, &balancer.arn).forward(&targets.arn));
         virginia(stack).add("second", Listener::http(80, &balancer.arn).forward(&targets.arn));
     }),
-    refusal("two rules with one priority", "PriorityInUse", |stack| {
+    refusal("two rules with one priority", "PriorityInUse|already", |stack| {
         let (vpc, balancer) = balancer(stack);
         let targets = virginia(stack).add("targets", TargetGroup::http(80, &vpc.id));
         let listener = virginia(stack).add("listener", Listener::http(80, &balancer.arn).forward(&targets.arn));
@@ -196,7 +202,7 @@ pub(crate) const REFUSALS: &[Refusal] = &[
         let action = ScheduledAction { desired: Some(1), ..ScheduledAction::once(group.name, "2020-01-01T00:00:00Z") };
         virginia(stack).add("schedule", action);
     }),
-    refusal("two roles with one name", "EntityAlreadyExists", |stack| {
+    refusal("two roles with one name", "EntityAlreadyExists|already", |stack| {
         for name in ["first", "second"] {
             virginia(stack).add(name, Role { name: Some("web".into()), ..Role::for_service("ec2.amazonaws.com") });
         }
@@ -218,14 +224,14 @@ pub(crate) const REFUSALS: &[Refusal] = &[
     refusal("a parameter that the database does not have", "InvalidParameterValue", |stack| {
         virginia(stack).add("parameters", DbParameterGroup::of_family("postgres15").set("no_such_parameter", 1));
     }),
-    refusal("two databases with one name", "DBInstanceAlreadyExists", |stack| {
+    refusal("two databases with one name", "DBInstanceAlreadyExists|already", |stack| {
         for name in ["first", "second"] {
             let password: Input<String> = "correct-horse-battery".into();
             let database = DbInstance::postgres("db.t3.micro", "shop", "master", password);
             virginia(stack).add(name, DbInstance { name: Some("shop".into()), ..database });
         }
     }),
-    refusal("two log groups with one name", "ResourceAlreadyExists", |stack| {
+    refusal("two log groups with one name", "ResourceAlreadyExists|already", |stack| {
         for name in ["first", "second"] {
             virginia(stack).add(name, LogGroup { name: Some("web".into()), ..LogGroup::retention_days(7) });
         }
