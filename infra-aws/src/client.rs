@@ -78,6 +78,11 @@ impl Aws {
         self.target.endpoint.is_some()
     }
 
+    /// Returns the URL of the target's endpoint; `None` for AWS's own ones.
+    pub(crate) fn endpoint(&self) -> Option<&str> {
+        self.target.endpoint.as_deref()
+    }
+
     /// Returns the options with which the AWS CLI calls the same target, each with a leading space.
     pub(crate) fn command_options(&self, region: &str) -> String {
         let endpoint = self.target.endpoint.as_ref().map(|url| format!(" --endpoint-url {url}")).unwrap_or_default();
@@ -167,6 +172,8 @@ services! {
     autoscaling "autoscaling" aws_sdk_autoscaling;
     /// Returns the Cloud Control client of a region.
     cloudcontrol "cloudcontrol" aws_sdk_cloudcontrol;
+    /// Returns the CloudTrail client of a region.
+    cloudtrail "cloudtrail" aws_sdk_cloudtrail;
     /// Returns the CloudWatch client of a region.
     cloudwatch "cloudwatch" aws_sdk_cloudwatch;
     /// Returns the EC2 client of a region.

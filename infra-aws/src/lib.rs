@@ -114,6 +114,7 @@
 //! - [`PostgresHost`]: a component with a database server; [`ReplicatedDatabase`]: one with a primary and its standbys
 //! - [`objects`]: states in S3
 //! - [`login`]: the AWS identity of a target
+//! - [`cloudtrail`]: the callers that changed resources
 //! - [`policies`]: policies for common rules
 //! - [`ids`]: typed identifiers
 //! - [`key`]: KMS keys that encrypt a store's data key
@@ -134,6 +135,8 @@ pub mod autoscaling;
 mod client;
 #[cfg(feature = "cloudcontrol")]
 pub mod cloudcontrol;
+#[cfg(feature = "cloudtrail")]
+pub mod cloudtrail;
 #[cfg(feature = "cloudwatch")]
 pub mod cloudwatch;
 #[cfg(feature = "ec2")]

@@ -51,7 +51,8 @@ fn add_policies(_: &Scope) {}
 macro_rules! kinds {
     ($($feature:literal: resources $resources:tt lookups $lookups:tt)+) => {
         fn registry(aws: Aws) -> Registry<Aws> {
-            let registry = Registry::new(aws).regional();
+            let endpoint = aws.endpoint().map(str::to_owned);
+            let registry = Registry::new(aws).regional().calling(endpoint);
             $(
                 #[cfg(feature = $feature)]
                 let registry = kinds!(@register registry resource $resources lookup $lookups);

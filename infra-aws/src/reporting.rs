@@ -27,6 +27,10 @@ impl<P: Inspect> Inspect for Reporting<P> {
         self.0.recovery(urn)
     }
 
+    fn endpoint(&self) -> Option<&str> {
+        self.0.endpoint()
+    }
+
     fn resource_kinds(&self) -> Vec<ResourceKind> {
         self.0.resource_kinds()
     }

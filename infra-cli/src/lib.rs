@@ -43,6 +43,8 @@
 //! - `owner`: the check of the directory's owner and mode
 //! - `passphrase`: input of passphrases and secret values
 //! - `local_cloud`: start, search and stop of the local cloud
+//! - `settings`: settings of commands
+//! - `deployment`: a stack for rehearsals
 //! - `commands`: one file per command
 //! - `render`: events as text, in place on a terminal, or as JSON lines
 //! - `failure`: errors of commands
@@ -78,6 +80,7 @@ macro_rules! print_error {
 mod arguments;
 mod commands;
 mod deployed;
+mod deployment;
 mod exit;
 mod failure;
 mod files;
@@ -86,6 +89,7 @@ mod owner;
 mod passphrase;
 mod render;
 mod session;
+mod settings;
 
 use clap::Parser;
 use futures::{FutureExt, future::BoxFuture};
@@ -165,6 +169,7 @@ pub struct Cli {
     wrappers: BTreeMap<String, WrapperFactory>,
     backends: BTreeMap<String, Box<OpenBackend>>,
     login: Option<Box<CheckLogin>>,
+    last_change: Option<Box<LastChange>>,
 }
 
 /// Object store of a URL, and the prefix of the states in it.
@@ -172,12 +177,14 @@ pub type Backend = (Arc<dyn ObjectStore>, String);
 
 type OpenBackend = dyn Fn(String) -> BoxFuture<'static, Result<Backend, Diagnostic>> + Send + Sync;
 type CheckLogin = dyn Fn(Target) -> BoxFuture<'static, Result<Vec<(&'static str, String)>, Diagnostic>> + Send + Sync;
+type LastChange =
+    dyn Fn(Target, Option<String>, String) -> BoxFuture<'static, Result<Option<String>, Diagnostic>> + Send + Sync;
 
 impl Cli {
     /// Returns a command line with these programs; the first one is the default.
     pub fn new(programs: impl IntoIterator<Item = Program>) -> Self {
         let programs = programs.into_iter().collect();
-        Self { programs, wrappers: BTreeMap::new(), backends: BTreeMap::new(), login: None }
+        Self { programs, wrappers: BTreeMap::new(), backends: BTreeMap::new(), login: None, last_change: None }
     }
 
     /// Adds a key service that can wrap the key of the secrets, by the scheme of its URLs, such as `awskms`.
@@ -202,6 +209,19 @@ impl Cli {
         F: Future<Output = Result<Vec<(&'static str, String)>, Diagnostic>> + Send + 'static,
     {
         self.login = Some(Box::new(move |target| check(target).boxed()));
+        self
+    }
+
+    /// Sets the search for the last change of a resource in the target's event history, by its region and its id. `watch`
+    /// shows the description of the change, which names the caller.
+    pub fn last_change<F>(
+        mut self,
+        search: impl Fn(Target, Option<String>, String) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<Option<String>, Diagnostic>> + Send + 'static,
+    {
+        self.last_change = Some(Box::new(move |target, region, id| search(target, region, id).boxed()));
         self
     }
 

@@ -7,6 +7,7 @@ use crate::{
     failure::Failure,
     local_cloud, owner, passphrase,
     render::{self, Renderer},
+    settings::{self, Setting},
 };
 use futures::{FutureExt, future::BoxFuture};
 use infra_core::{
@@ -22,7 +23,6 @@ use infra_core::{
 };
 use infra_local::{Usage, daemon::Running};
 use infra_records::{Recorder, Subject};
-use infra_rehearsal::Deployment;
 use std::{
     collections::BTreeMap,
     path::PathBuf,
@@ -151,6 +151,7 @@ impl<'a> Session<'a> {
                 ConfigChange::Unset(key) => drop(config.remove(key)),
             }
         }
+        config.retain(|key, _| settings::find(key).is_none());
         Ok(self.declaring(config).config_reads(&self.program.run))
     }
 
@@ -363,23 +364,22 @@ impl<'a> Session<'a> {
         Ok(StackConfig::read(&*self.store, program, stack).await?)
     }
 
-    /// Returns the configuration of the stack with these changes.
+    /// Returns the configuration of the stack with these changes, without the settings of commands.
     pub(crate) async fn config(&self, changes: &[ConfigChange]) -> Result<BTreeMap<String, ConfigValue>, Failure> {
-        Ok(StackConfig::open_with(&*self.store, &self.program.name, &self.stack, changes).await?)
+        let mut values = StackConfig::open_with(&*self.store, &self.program.name, &self.stack, changes).await?;
+        values.retain(|key, _| settings::find(key).is_none());
+        Ok(values)
     }
 
-    /// Returns the stack for a rehearsal: its program, its configuration with these changes and its recorded state.
-    pub(crate) async fn deployment(&self, config: &[(String, String)]) -> Result<Deployment<'_>, Failure> {
-        self.refuse_other_target().await?;
-        Ok(Deployment {
-            program: self.program.name.clone(),
-            stack: self.stack.clone(),
-            target: self.target.name().to_owned(),
-            script: &self.program.run,
-            config: self.config(&changes(config)).await?,
-            policies: Vec::new(),
-            recorded: self.offline().state().await?,
-            engine: self.offline(),
+    /// Returns the value of a setting of commands with these changes.
+    pub(crate) async fn setting(&self, setting: &Setting, changes: &[(String, String)]) -> Result<String, Failure> {
+        if let Some((_, value)) = changes.iter().rev().find(|(key, _)| key == setting.name) {
+            setting.check(Some(value))?;
+            return Ok(value.clone());
+        }
+        Ok(match self.stored_config().await?.values().get(setting.name) {
+            Some(StoredValue::Plain(text)) => text.clone(),
+            Some(StoredValue::Sealed(_)) | None => setting.values[0].to_owned(),
         })
     }
 
@@ -402,7 +402,7 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn changes(values: &[(String, String)]) -> Vec<ConfigChange> {
+pub(crate) fn changes(values: &[(String, String)]) -> Vec<ConfigChange> {
     values.iter().map(|(key, value)| ConfigChange::Set(key.clone(), value.as_str().into())).collect()
 }
 

@@ -53,6 +53,12 @@ pub trait Inspect: Send + Sync {
     /// Reads a lookup.
     async fn lookup(&self, request: &Request, reporter: &dyn Reporter) -> Result<Value, ProviderError>;
 
+    /// Returns the URL of the endpoint that receives all requests of the provider; `None` if they are sent to other places.
+    /// A rehearsal calls only a provider whose endpoint is the scratch cloud.
+    fn endpoint(&self) -> Option<&str> {
+        None
+    }
+
     /// Returns the resource types that the provider serves, sorted by their tokens. Empty if the provider has no fixed
     /// list.
     fn resource_kinds(&self) -> Vec<ResourceKind> {

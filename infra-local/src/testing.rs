@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::access::Context;
 use crate::model::Cloud;
-use crate::services::operation::Run;
+use crate::services::operation::{NoRequests, Run};
 use crate::services::{Call, Operation, State, ec2};
 use crate::state::Shared;
 use crate::state::address::AddressBlock;
@@ -100,6 +100,7 @@ impl ControlPlane {
             addresses: &self.addresses,
             directory: self.directory.path(),
             context: &Context::default(),
+            requests: &NoRequests,
         };
         match operation.run {
             Run::Reads(run) => run(&self.cloud, &call),

@@ -16,6 +16,7 @@
 //! - `translation`: values of the scratch cloud in place of recorded ones
 //! - `scratch`: the scratch cloud
 //! - `simulated`: providers that are not called
+//! - `answers`: answers of lookups
 //! - `seed`: recreates the recorded resources
 //! - `stage`: an engine on a scratch cloud
 //! - `rehearse`: the rehearsal of a plan
@@ -24,6 +25,7 @@
 //! - `lifecycle`: create, refresh, update, replace and destroy in a scratch cloud
 //! - `permissions`: the policy of a deployer with its proof
 
+mod answers;
 mod breaker;
 mod calls;
 mod crashes;
@@ -44,7 +46,7 @@ pub use permissions::{Proof, ProvenPolicy, permissions};
 pub use policy::{Permissions, Statement};
 pub use rehearse::rehearse;
 pub use report::{Crashes, PerpetualDiff, Rehearsal, RehearsedStep, Unrehearsed};
-pub use stage::{Deployment, Script};
+pub use stage::{Deployment, Neighbour, Script};
 
 use infra_core::{diagnostic::Diagnostic, engine::EngineError, store::StoreError};
 

@@ -1,20 +1,23 @@
 //! The lifecycle of a stack in a scratch cloud: create, refresh, update in place, replace and destroy.
 
 use crate::RehearsalError;
+use crate::answers::Answers;
 use crate::calls::Call;
 use crate::scratch::Scratch;
 use crate::stage::Deployment;
 use infra_core::{
-    Engine, Schema, Target,
+    Schema,
     execute::Report,
     graph::ResourceGraph,
     plan::Selection,
     state::State,
-    store::MemoryStore,
     urn::Pattern,
     value::{Map, Value},
 };
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// A phase of the lifecycle of a stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,19 +64,22 @@ pub(crate) async fn execute(
             failures.push((phase, failure.summary.clone()));
         }
     };
-    let engine = deployment.on(MemoryStore::new()).target(target.clone());
-    note(Phase::Create, engine.up(script).continue_on_error(true).await?);
-    note(Phase::Refresh, engine.refresh(script).await?);
-    let state = engine.state().await?.unwrap_or_else(|| empty(deployment));
-    let altered = altered(&state, &engine.declared(script)?);
-    let engine = on_state(deployment, &altered, &target)?;
+    let around = deployment.surround(scratch).await?.seen_by(target);
+    let answers = Arc::new(Answers::of(&deployment.empty(), BTreeSet::new(), scratch.requests()));
+    let engine = |state: &State| deployment.engine(&around, state, &answers);
+    let first = engine(&deployment.empty())?;
+    note(Phase::Create, first.up(script).continue_on_error(true).await?);
+    note(Phase::Refresh, first.refresh(script).await?);
+    let state = first.state().await?.unwrap_or_else(|| deployment.empty());
+    let altered = altered(&state, &first.declared(script)?);
+    let engine = engine(&altered)?;
     note(Phase::Update, engine.up(script).continue_on_error(true).await?);
     for urns in by_kind(&state) {
         let replace = Selection { replace: urns, ..Selection::default() };
         note(Phase::Replace, engine.up(script).select(replace).continue_on_error(true).await?);
     }
     note(Phase::Destroy, engine.destroy(script).continue_on_error(true).await?);
-    Ok(Lifecycle { calls: scratch.calls_after(0)?, seed: state.seed, failures })
+    Ok(Lifecycle { calls: scratch.calls_after(around.last_call)?, seed: state.seed, failures })
 }
 
 /// Returns the resources of each kind. Replacements of one kind leave the others in place, as changes of a program do.
@@ -85,14 +91,6 @@ fn by_kind(state: &State) -> Vec<Vec<Pattern>> {
         }
     }
     kinds.into_values().collect()
-}
-
-fn empty(deployment: &Deployment<'_>) -> State {
-    State::new(&deployment.program, &deployment.stack, "rehearsal".to_owned())
-}
-
-fn on_state(deployment: &Deployment<'_>, state: &State, target: &Target) -> Result<Engine, RehearsalError> {
-    Ok(deployment.on(MemoryStore::containing(state)?).target(target.clone()))
 }
 
 /// Returns the state with other values for the inputs that can be updated in place, as if the program had changed all of

@@ -1,6 +1,7 @@
 //! The rehearsal of a plan.
 
 use crate::RehearsalError;
+use crate::answers::Foreign;
 use crate::calls::{self, Call};
 use crate::report::{PerpetualDiff, Rehearsal, RehearsedStep, Unrehearsed};
 use crate::simulated::NOT_REHEARSED;
@@ -9,8 +10,12 @@ use infra_core::{
     Urn,
     diagnostic::{Diagnostic, Severity},
     diff::Action,
+    engine::EngineError,
     event::{Event, Events},
+    execute::Report,
+    graph::ResourceGraph,
     plan::Selection,
+    urn::Pattern,
 };
 use std::{
     collections::BTreeSet,
@@ -45,17 +50,69 @@ async fn run(
         observer.lock().unwrap_or_else(PoisonError::into_inner).add(&event);
         events.send(event);
     });
-    let run = stage.engine.up(deployment.script).select(selection.clone()).continue_on_error(true).events(events);
-    let report = run.await?;
+    let (report, selection) = up(deployment, stage, selection, &events).await?;
     let observed = std::mem::take(&mut *observed.lock().unwrap_or_else(PoisonError::into_inner));
     let calls = stage.scratch.calls_after(stage.first_call)?;
-    let mut rehearsal = observed.rehearsal(&calls);
-    rehearsal.seeded = stage.seeded.count;
-    rehearsal.not_rehearsed.extend(stage.seeded.missing.iter().cloned());
+    let graph = stage.engine.declared(deployment.script)?;
+    let foreign = stage.answers.foreign();
+    let contents = &stage.contents;
+    let absent: BTreeSet<&Urn> = foreign.recalled.iter().chain(contents.missing.iter().map(|it| &it.urn)).collect();
+    let mut rehearsal =
+        observed.rehearsal(&calls, |urn| graph.dependencies(urn).into_iter().find(|it| absent.contains(it)));
+    (rehearsal.seeded, rehearsal.neighbours) = (contents.seeded, contents.neighbours);
+    rehearsal.missing_neighbours.clone_from(&contents.missing_neighbours);
+    rehearsal.not_rehearsed.extend(contents.missing.iter().cloned());
+    rehearsal.not_rehearsed.extend(left_out(&graph, &foreign));
     if report.is_success() {
         rehearsal.perpetual = perpetual(deployment, stage, selection).await?;
     }
     Ok(rehearsal)
+}
+
+/// Executes the program. Lookups that only the target can answer are excluded, and so is everything that uses them. Returns
+/// the selection that was executed.
+async fn up(
+    deployment: &Deployment<'_>,
+    stage: &Stage,
+    mut selection: Selection,
+    events: &Events,
+) -> Result<(Report, Selection), RehearsalError> {
+    let mut excluded = BTreeSet::new();
+    loop {
+        let run = stage.engine.up(deployment.script).select(selection.clone()).continue_on_error(true);
+        let outcome = run.events(events.clone()).await;
+        let unanswered = stage.answers.foreign().unanswered;
+        if !matches!(outcome, Err(EngineError::Refused(_))) || unanswered.is_subset(&excluded) {
+            return Ok((outcome?, selection));
+        }
+        let graph = stage.engine.declared(deployment.script)?;
+        selection.exclude.extend(users(&graph, &unanswered).iter().map(|urn| Pattern::from(urn.to_string())));
+        excluded = unanswered;
+    }
+}
+
+/// Returns these resources and everything that depends on them.
+fn users(graph: &ResourceGraph, used: &BTreeSet<Urn>) -> BTreeSet<Urn> {
+    let mut users = used.clone();
+    for node in graph.in_order() {
+        if graph.dependencies(&node.urn).into_iter().any(|urn| users.contains(urn)) {
+            users.insert(node.urn.clone());
+        }
+    }
+    users
+}
+
+/// Returns the declarations that need an answer which only the target has.
+fn left_out(graph: &ResourceGraph, foreign: &Foreign) -> Vec<Unrehearsed> {
+    let recalled = foreign.recalled.iter().map(|urn| {
+        Unrehearsed::new(urn, "the resource exists only in the target, so the recorded answer of the lookup was used")
+    });
+    let unanswered = users(graph, &foreign.unanswered).into_iter().map(|urn| {
+        let is_lookup = foreign.unanswered.contains(&urn);
+        let reason = if is_lookup { "only the target can answer the lookup" } else { "it depends on such a lookup" };
+        Unrehearsed::new(&urn, reason)
+    });
+    recalled.chain(unanswered).collect()
 }
 
 /// Returns the differences that a refresh and a second plan find right after the run.
@@ -120,11 +177,22 @@ impl Observed {
         }
     }
 
-    /// Distinguishes errors that AWS would return from limits of the rehearsal.
-    fn rehearsal(self, calls: &[Call]) -> Rehearsal {
+    /// Distinguishes errors that AWS would return from limits of the rehearsal. `absent` returns a dependency of a resource
+    /// that the scratch cloud does not contain.
+    fn rehearsal<'g>(self, calls: &[Call], absent: impl Fn(&Urn) -> Option<&'g Urn>) -> Rehearsal {
         let mut rehearsal = Rehearsal { warnings: self.warnings, ..Rehearsal::default() };
         for (urn, diagnostic) in self.failures {
-            let unsupported = urn.as_ref().and_then(|urn| limit(urn, &diagnostic, calls).map(|reason| (urn, reason)));
+            let limit = |urn: &Urn| {
+                let absent = absent(urn).map(|used| {
+                    format!(
+                        "it uses `{}`, which the scratch cloud does not contain: {}",
+                        used.name(),
+                        diagnostic.summary
+                    )
+                });
+                limit(urn, &diagnostic, calls).or(absent)
+            };
+            let unsupported = urn.as_ref().and_then(|urn| limit(urn).map(|reason| (urn, reason)));
             match unsupported {
                 Some((urn, reason)) => rehearsal.not_rehearsed.push(Unrehearsed::new(urn, &reason)),
                 None => rehearsal.failures.push(diagnostic),

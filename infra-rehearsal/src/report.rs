@@ -14,6 +14,8 @@ use std::time::Duration;
 pub struct Rehearsal {
     /// Number of recorded resources that were recreated in the scratch cloud.
     pub seeded: usize,
+    /// Number of resources of other stacks that were recreated in the scratch cloud.
+    pub neighbours: usize,
     /// The executed steps, in the order of their completion.
     pub steps: Vec<RehearsedStep>,
     /// Errors that AWS would return too.
@@ -24,6 +26,8 @@ pub struct Rehearsal {
     pub perpetual: Vec<PerpetualDiff>,
     /// Resources whose steps could not be rehearsed, with the reason.
     pub not_rehearsed: Vec<Unrehearsed>,
+    /// Resources of other stacks that could not be recreated, with the reason. Only programs that use them are affected.
+    pub missing_neighbours: Vec<Unrehearsed>,
     /// The boundary at which an interrupted run did not converge, if the rehearsal interrupted runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crashes: Option<Crashes>,

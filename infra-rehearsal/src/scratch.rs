@@ -3,11 +3,15 @@
 use crate::RehearsalError;
 use crate::calls::Call;
 use infra_core::{
-    Target,
+    Target, Urn,
     target::{Credentials, Readiness},
 };
 use infra_local::{LocalCloud, NetworkChoice, Options};
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 use tempfile::TempDir;
 
 /// Divides the waiting periods of AWS, such as deregistration delays: a rehearsal has nothing to wait for.
@@ -21,7 +25,7 @@ const PAGE: usize = 5000;
 
 /// A running scratch cloud. Its directory is removed with it.
 pub(crate) struct Scratch {
-    cloud: LocalCloud,
+    cloud: Arc<LocalCloud>,
     directory: TempDir,
 }
 
@@ -37,7 +41,7 @@ impl Scratch {
             ..Options::new(directory.path())
         };
         let cloud = LocalCloud::start(options).await?;
-        Ok(Scratch { cloud, directory })
+        Ok(Scratch { cloud: Arc::new(cloud), directory })
     }
 
     /// Returns the scratch cloud as a target with the name of the rehearsed target, because programs read the name.
@@ -54,6 +58,16 @@ impl Scratch {
 
     pub(crate) fn cloud(&self) -> &LocalCloud {
         &self.cloud
+    }
+
+    /// Returns a reference to the requests that the cloud receives.
+    pub(crate) fn requests(&self) -> Requests {
+        Requests(Arc::downgrade(&self.cloud))
+    }
+
+    /// Returns the number of the last call.
+    pub(crate) fn last_call(&self) -> Result<u64, RehearsalError> {
+        Ok(self.calls_after(0)?.last().map_or(0, |call| call.number))
     }
 
     /// Returns the identifiers of all resources.
@@ -84,7 +98,21 @@ impl Scratch {
 
     /// Stops the cloud and removes its directory.
     pub(crate) async fn stop(self) {
-        self.cloud.shutdown().await;
+        if let Some(cloud) = Arc::into_inner(self.cloud) {
+            cloud.shutdown().await;
+        }
         drop(self.directory);
+    }
+}
+
+/// The requests that a scratch cloud has received.
+pub(crate) struct Requests(Weak<LocalCloud>);
+
+impl Requests {
+    /// Returns whether the cloud has received a request for this resource.
+    pub(crate) fn contain(&self, urn: &Urn) -> bool {
+        let urn = urn.to_string();
+        let cloud = self.0.upgrade();
+        cloud.is_some_and(|cloud| cloud.calls_after(0, usize::MAX).iter().any(|call| call["resource"] == urn))
     }
 }

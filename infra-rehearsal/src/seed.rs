@@ -24,16 +24,23 @@ pub(crate) struct Seeded {
     pub(crate) count: usize,
     /// Recorded resources that could not be recreated.
     pub(crate) missing: Vec<Unrehearsed>,
+    /// Lookups of resources that the scratch cloud does not contain. They keep their recorded answer.
+    pub(crate) foreign: BTreeSet<Urn>,
 }
 
 /// A generation of a declaration.
 type Key = (Urn, u32);
 
 /// Creates all recorded resources of the provider `name` in the scratch cloud, each after its dependencies. Resources of
-/// other providers stay as recorded.
-pub(crate) async fn seed(recorded: &State, providers: &Providers, name: &str, scratch: &Scratch) -> Seeded {
-    let mut seeded = Seeded { state: recorded.clone(), count: 0, missing: Vec::new() };
-    let mut translation = Translation::default();
+/// other providers stay as recorded. `translation` learns the values that differ.
+pub(crate) async fn seed(
+    recorded: &State,
+    providers: &Providers,
+    name: &str,
+    scratch: &Scratch,
+    translation: &mut Translation,
+) -> Seeded {
+    let mut seeded = Seeded { state: recorded.clone(), count: 0, missing: Vec::new(), foreign: BTreeSet::new() };
     for level in levels(recorded) {
         let mut requests: Vec<(Key, Request)> = Vec::new();
         for (urn, generation) in level {
@@ -67,6 +74,10 @@ pub(crate) async fn seed(recorded: &State, providers: &Providers, name: &str, sc
                     generation.outputs = live.outputs;
                 }
                 Ok(None) => generation.outputs = translation.of(&generation.outputs),
+                Err(_) if generation.id.is_none() => {
+                    generation.outputs = translation.of(&generation.outputs);
+                    seeded.foreign.insert(urn);
+                }
                 Err(error) => seeded.missing.push(Unrehearsed::new(&urn, &format!("it cannot be recreated: {error}"))),
             }
         }

@@ -11,30 +11,35 @@ use infra_core::{
 use std::sync::Arc;
 
 /// Stands in for a provider: existing resources stay as recorded, and a create fails with [`NOT_REHEARSED`].
-pub(crate) struct Simulated(pub(crate) Arc<dyn Provider>);
+pub(crate) struct Simulated {
+    pub(crate) provider: Arc<dyn Provider>,
+    /// The reason why the provider is not called, a clause about it.
+    pub(crate) reason: String,
+}
 
 /// Beginning of the errors of operations that are not rehearsed.
 pub(crate) const NOT_REHEARSED: &str = "not rehearsed: ";
 
-fn not_rehearsed(urn: &Urn, operation: &str) -> ProviderError {
-    let provider = urn.provider();
-    ProviderError::refused(format!(
-        "{NOT_REHEARSED}the provider `{provider}` is not called, so its {operation} is unknown"
-    ))
+impl Simulated {
+    fn not_rehearsed(&self, urn: &Urn, operation: &str) -> ProviderError {
+        let (provider, reason) = (urn.provider(), &self.reason);
+        let summary = format!("the provider `{provider}` {reason} and is not called, so its {operation} is unknown");
+        ProviderError::refused(format!("{NOT_REHEARSED}{summary}"))
+    }
 }
 
 #[async_trait]
 impl Inspect for Simulated {
     fn check(&self, urn: &Urn, inputs: &Value) -> Vec<Diagnostic> {
-        self.0.check(urn, inputs)
+        self.provider.check(urn, inputs)
     }
 
     fn loses(&self, urn: &Urn, inputs: &Value, next: Option<&Value>) -> Option<String> {
-        self.0.loses(urn, inputs, next)
+        self.provider.loses(urn, inputs, next)
     }
 
     fn recovery(&self, urn: &Urn) -> Option<RecoveryKind> {
-        self.0.recovery(urn)
+        self.provider.recovery(urn)
     }
 
     async fn read(&self, _: &Request, prior: &Live) -> Result<Option<Live>, ProviderError> {
@@ -42,7 +47,7 @@ impl Inspect for Simulated {
     }
 
     async fn import(&self, request: &Request) -> Result<Option<Imported>, ProviderError> {
-        Err(not_rehearsed(&request.urn, "import"))
+        Err(self.not_rehearsed(&request.urn, "import"))
     }
 
     async fn find(&self, _: &Request, _: &[Value]) -> Result<Outcome, ProviderError> {
@@ -50,14 +55,14 @@ impl Inspect for Simulated {
     }
 
     async fn lookup(&self, request: &Request, _: &dyn Reporter) -> Result<Value, ProviderError> {
-        Err(not_rehearsed(&request.urn, "lookup"))
+        Err(self.not_rehearsed(&request.urn, "lookup"))
     }
 }
 
 #[async_trait]
 impl Provider for Simulated {
     async fn create(&self, request: &Request, _: &[Value], _: &dyn Reporter) -> Result<Live, ProviderError> {
-        Err(not_rehearsed(&request.urn, "create"))
+        Err(self.not_rehearsed(&request.urn, "create"))
     }
 
     async fn update(&self, _: &Request, prior: &Live, _: &dyn Reporter) -> Result<Live, ProviderError> {

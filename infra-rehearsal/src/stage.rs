@@ -1,12 +1,20 @@
 //! An engine on a scratch cloud.
 
 use crate::RehearsalError;
+use crate::answers::{Answering, Answers};
 use crate::breaker::{Breaker, Breaking};
+use crate::report::Unrehearsed;
 use crate::scratch::Scratch;
-use crate::seed::{Seeded, seed};
+use crate::seed::seed;
 use crate::simulated::Simulated;
+use crate::translation::Translation;
 use infra_core::{
-    Config, Engine, Stack, config::ConfigValue, policy::Policy, provider::Provider, state::State, store::MemoryStore,
+    Config, Engine, Stack, Target,
+    config::ConfigValue,
+    policy::Policy,
+    provider::{Provider, Providers},
+    state::State,
+    store::MemoryStore,
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -16,11 +24,9 @@ pub type Script<'p> = &'p (dyn Fn(&Stack, &Config) -> infra_core::Result + Sync)
 /// The name of the provider whose calls reach the scratch cloud.
 const REHEARSED: &str = "aws";
 
-/// The names of providers that act on nothing outside of the process.
-const PURE: &[&str] = &["random"];
-
-/// Name of the provider of references to other stacks.
-const REFERENCES: &str = "stack";
+/// The names of providers that act on nothing outside of the process: random values, and references to other stacks, which
+/// are in the store of the rehearsal.
+const PURE: &[&str] = &["random", "stack"];
 
 /// A stack that is rehearsed.
 #[derive(Clone)]
@@ -39,17 +45,55 @@ pub struct Deployment<'p> {
     pub policies: Vec<Policy>,
     /// The recorded state; `None` before the first run.
     pub recorded: Option<State>,
-    /// An engine on the stack's store, for references to other stacks. Only their outputs are read.
-    pub engine: Engine,
+    /// The other stacks of the store, which the program may refer to.
+    pub neighbours: Vec<Neighbour>,
+}
+
+/// Another stack in the store of a rehearsed stack.
+#[derive(Clone, Debug)]
+pub struct Neighbour {
+    /// The recorded state.
+    pub state: State,
+    /// True when its resources exist in the target of the rehearsed stack. They are recreated, so that lookups find them and
+    /// equal names collide.
+    pub same_target: bool,
+}
+
+/// A scratch cloud with the resources of the other stacks.
+pub(crate) struct Surroundings {
+    target: Target,
+    /// The states of the other stacks, with the values of the scratch cloud.
+    states: Vec<State>,
+    translation: Translation,
+    /// Number of recreated resources.
+    count: usize,
+    /// Resources that could not be recreated.
+    missing: Vec<Unrehearsed>,
+    /// Number of the last call.
+    pub(crate) last_call: u64,
 }
 
 /// A scratch cloud and an engine with the recorded resources.
 pub(crate) struct Stage {
     pub(crate) scratch: Scratch,
     pub(crate) engine: Engine,
-    pub(crate) seeded: Seeded,
+    pub(crate) answers: Arc<Answers>,
+    pub(crate) contents: Contents,
     /// Number of the last call before the rehearsal.
     pub(crate) first_call: u64,
+}
+
+/// The recreated resources of a scratch cloud.
+#[derive(Default)]
+pub(crate) struct Contents {
+    /// Number of recreated resources of the stack.
+    pub(crate) seeded: usize,
+    /// Number of recreated resources of other stacks.
+    pub(crate) neighbours: usize,
+    /// Resources of the stack that could not be recreated.
+    pub(crate) missing: Vec<Unrehearsed>,
+    /// Resources of other stacks that could not be recreated.
+    pub(crate) missing_neighbours: Vec<Unrehearsed>,
 }
 
 impl Deployment<'_> {
@@ -59,43 +103,145 @@ impl Deployment<'_> {
             return Err(RehearsalError::OpenOperations(state.open.len()));
         }
         let scratch = Scratch::start(false).await?;
-        let target = scratch.target(&self.target);
-        let empty = State::new(&self.program, &self.stack, "rehearsal".to_owned());
-        let recorded = self.recorded.clone().unwrap_or(empty);
-        let planner = self.on(MemoryStore::new()).target(target.clone());
-        let seeded = seed(&recorded, &planner.providers(self.script), REHEARSED, &scratch).await;
-        let engine = self.on(MemoryStore::containing(&seeded.state)?).target(target);
-        let first_call = scratch.calls_after(0)?.last().map_or(0, |call| call.number);
-        Ok(Stage { scratch, engine, seeded, first_call })
+        match self.furnish(&scratch).await {
+            Ok((engine, answers, contents, first_call)) => Ok(Stage { scratch, engine, answers, contents, first_call }),
+            Err(error) => {
+                scratch.stop().await;
+                Err(error)
+            }
+        }
     }
 
-    /// Returns the engine of this stack on another store, whose providers act on nothing but the target of the engine.
-    pub(crate) fn on(&self, store: MemoryStore) -> Engine {
-        let engine = Engine::new(&self.program, &self.stack, store);
-        engine.config(self.config.clone()).policies(self.policies.clone()).wrap_providers(self.confine(None))
+    /// Recreates the recorded resources, and returns the engine with their state.
+    async fn furnish(&self, scratch: &Scratch) -> Result<(Engine, Arc<Answers>, Contents, u64), RehearsalError> {
+        let mut surroundings = self.surround(scratch).await?;
+        let recorded = self.recorded.clone().unwrap_or_else(|| self.empty());
+        let providers = self.providers(&surroundings.target)?;
+        let seeded = seed(&recorded, &providers, REHEARSED, scratch, &mut surroundings.translation).await;
+        let answers = Arc::new(Answers::of(&seeded.state, seeded.foreign, scratch.requests()));
+        let engine = self.engine(&surroundings, &seeded.state, &answers)?;
+        let contents = Contents {
+            seeded: seeded.count,
+            neighbours: surroundings.count,
+            missing: seeded.missing,
+            missing_neighbours: surroundings.missing,
+        };
+        Ok((engine, answers, contents, scratch.last_call()?))
+    }
+
+    /// Recreates the resources of the other stacks.
+    pub(crate) async fn surround(&self, scratch: &Scratch) -> Result<Surroundings, RehearsalError> {
+        let target = scratch.target(&self.target);
+        let mut around = Surroundings {
+            target: target.clone(),
+            states: Vec::new(),
+            translation: Translation::default(),
+            count: 0,
+            missing: Vec::new(),
+            last_call: 0,
+        };
+        if self.neighbours.is_empty() {
+            return Ok(around);
+        }
+        let providers = self.providers(&target)?;
+        for Neighbour { state, same_target } in &self.neighbours {
+            if !same_target {
+                around.states.push(state.clone());
+                continue;
+            }
+            let mut seeded = seed(state, &providers, REHEARSED, scratch, &mut around.translation).await;
+            for output in seeded.state.outputs.values_mut() {
+                *output = around.translation.of(output);
+            }
+            around.count += seeded.count;
+            around.missing.extend(seeded.missing);
+            around.states.push(seeded.state);
+        }
+        around.last_call = scratch.last_call()?;
+        Ok(around)
+    }
+
+    /// Returns the providers of the program for the scratch cloud.
+    fn providers(&self, target: &Target) -> Result<Providers, RehearsalError> {
+        let engine = self.basic(target, MemoryStore::new());
+        Ok(engine.wrap_providers(Confinement::of(target).wrap()).providers(self.script))
+    }
+
+    /// Returns the engine of the stack with this recorded state in these surroundings. Its providers act on nothing but the
+    /// scratch cloud.
+    pub(crate) fn engine(
+        &self,
+        surroundings: &Surroundings,
+        state: &State,
+        answers: &Arc<Answers>,
+    ) -> Result<Engine, RehearsalError> {
+        let store = MemoryStore::containing(surroundings.states.iter().chain([state]))?;
+        let confinement = Confinement { answers: Some(answers.clone()), ..Confinement::of(&surroundings.target) };
+        Ok(self.basic(&surroundings.target, store).wrap_providers(confinement.wrap()))
     }
 
     /// Returns the engine of a stage, whose changes the breaker counts.
     pub(crate) fn breaking(&self, stage: &Stage, breaker: &Arc<Breaker>) -> Engine {
-        stage.engine.clone().wrap_providers(self.confine(Some(breaker.clone())))
+        let confinement = Confinement {
+            answers: Some(stage.answers.clone()),
+            breaker: Some(breaker.clone()),
+            ..Confinement::of(&stage.scratch.target(&self.target))
+        };
+        stage.engine.clone().wrap_providers(confinement.wrap())
     }
 
-    /// Returns the function that keeps providers from acting on anything but the target of their engine.
-    fn confine(
-        &self,
-        breaker: Option<Arc<Breaker>>,
-    ) -> impl Fn(&str, Arc<dyn Provider>) -> Arc<dyn Provider> + Send + Sync + 'static {
-        let references = self.engine.providers(&|_, _| Ok(())).get(REFERENCES);
-        move |name, provider| -> Arc<dyn Provider> {
-            match name {
-                REHEARSED => match &breaker {
-                    Some(breaker) => Arc::new(Breaking { provider, breaker: breaker.clone() }),
-                    None => provider,
-                },
-                pure if PURE.contains(&pure) => provider,
-                REFERENCES => references.clone().unwrap_or(provider),
-                _ => Arc::new(Simulated(provider)),
+    fn basic(&self, target: &Target, store: MemoryStore) -> Engine {
+        let engine = Engine::new(&self.program, &self.stack, store).target(target.clone());
+        engine.config(self.config.clone()).policies(self.policies.clone())
+    }
+
+    /// Returns the state before the first run.
+    pub(crate) fn empty(&self) -> State {
+        State::new(&self.program, &self.stack, "rehearsal".to_owned())
+    }
+}
+
+impl Surroundings {
+    /// Returns the surroundings for a caller with these credentials.
+    pub(crate) fn seen_by(self, target: Target) -> Surroundings {
+        Surroundings { target, ..self }
+    }
+}
+
+/// Keeps providers from acting on anything but a scratch cloud.
+struct Confinement {
+    endpoint: Option<String>,
+    answers: Option<Arc<Answers>>,
+    breaker: Option<Arc<Breaker>>,
+}
+
+impl Confinement {
+    fn of(target: &Target) -> Confinement {
+        Confinement { endpoint: target.endpoint.clone(), answers: None, breaker: None }
+    }
+
+    /// Returns the function for [`Engine::wrap_providers`].
+    fn wrap(self) -> impl Fn(&str, Arc<dyn Provider>) -> Arc<dyn Provider> + Send + Sync + 'static {
+        move |name, provider| match name {
+            pure if PURE.contains(&pure) => provider,
+            REHEARSED if provider.endpoint() == self.endpoint.as_deref() => self.confined(provider),
+            REHEARSED => {
+                let place = provider.endpoint().unwrap_or("AWS");
+                let reason = format!("has clients of its own, which call {place},");
+                Arc::new(Simulated { provider, reason })
             }
+            _ => Arc::new(Simulated { provider, reason: "acts on another target".to_owned() }),
+        }
+    }
+
+    fn confined(&self, provider: Arc<dyn Provider>) -> Arc<dyn Provider> {
+        let provider = match &self.answers {
+            Some(answers) => Arc::new(Answering { provider, answers: answers.clone() }),
+            None => provider,
+        };
+        match &self.breaker {
+            Some(breaker) => Arc::new(Breaking { provider, breaker: breaker.clone() }),
+            None => provider,
         }
     }
 }

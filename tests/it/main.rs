@@ -19,6 +19,7 @@ mod network;
 mod plans;
 mod refusals;
 mod rehearsal;
+mod rehearsal_random;
 mod rehearsal_refusals;
 mod relaunch;
 mod replicas;

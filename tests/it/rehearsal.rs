@@ -1,20 +1,20 @@
 //! Rehearsals with the real handlers of AWS resources.
 
 use crate::rehearsal_refusals::{REFUSALS, Refusal};
-use infra_aws::{self as aws, CloudResource, Instance, Machine, Role, SecurityGroup, Subnet, Vpc};
+use infra_aws::{self as aws, CloudResource, ExistingVpc, Instance, Machine, Role, SecurityGroup, Subnet, Vpc};
 use infra_core::{
     Config, Engine, Input, Output, Outputs, Resource, Result, Stack, event::Events, output_json, plan::Selection,
-    provider::Provider, store::MemoryStore, testing::FakeCloud,
+    provider::Provider, state::State, store::MemoryStore, testing::FakeCloud,
 };
 use infra_local::{LocalCloud, Options};
-use infra_rehearsal::{Deployment, Proof, Rehearsal, Script};
+use infra_rehearsal::{Deployment, Neighbour, Proof, Rehearsal, Script};
 use insta::assert_snapshot;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 use tempfile::TempDir;
 
 /// Returns a stack that was never deployed.
-fn deployment<'p>(script: Script<'p>, engine: &Engine) -> Deployment<'p> {
+fn deployment(script: Script<'_>) -> Deployment<'_> {
     Deployment {
         program: "program".to_owned(),
         stack: "dev".to_owned(),
@@ -23,7 +23,7 @@ fn deployment<'p>(script: Script<'p>, engine: &Engine) -> Deployment<'p> {
         config: BTreeMap::new(),
         policies: Vec::new(),
         recorded: None,
-        engine: engine.clone(),
+        neighbours: Vec::new(),
     }
 }
 
@@ -62,7 +62,7 @@ async fn recorded_resources_are_recreated_with_their_ids_and_the_target_is_not_t
     let (state, inventory) = (engine.state().await.unwrap(), cloud.inventory());
     let calls = cloud.calls_after(0, usize::MAX).len();
 
-    let unchanged = Deployment { recorded: state.clone(), ..deployment(&network, &engine) };
+    let unchanged = Deployment { recorded: state.clone(), ..deployment(&network) };
     let rehearsal = rehearse(&unchanged).await;
     assert_eq!(lines(&rehearsal), "");
     assert_eq!((rehearsal.seeded, rehearsal.steps.len()), (4, 0));
@@ -92,7 +92,7 @@ async fn plans_that_aws_refuses_while_they_are_executed_fail_in_the_rehearsal() 
             program(stack);
             Ok(())
         };
-        let refused = deployment(&script, &engine());
+        let refused = deployment(&script);
         let rehearsal = infra_rehearsal::rehearse(&refused, Selection::default(), Events::ignored());
         match rehearsal.await {
             Ok(rehearsal) => {
@@ -118,12 +118,108 @@ async fn limits_of_the_local_cloud_are_named_with_their_dependents() {
         virginia.add("vpc", Vpc::new("10.0.0.0/16"));
         Ok(())
     };
-    let rehearsal = rehearse(&deployment(&script, &engine())).await;
+    let rehearsal = rehearse(&deployment(&script)).await;
     assert_snapshot!(lines(&rehearsal), @r"
     not rehearsed: queue: the local cloud cannot execute cloudcontrolapi:CreateResource: Resource type AWS::SQS::Queue does not support any action in the local cloud: use AWS, or one of AWS::CloudWatch::Alarm, AWS::Logs::LogGroup, AWS::SSM::Parameter, AWS::IAM::Role, AWS::EC2::SecurityGroup, AWS::EC2::Subnet, AWS::EC2::VPC
     not rehearsed: name: a resource that it depends on failed or was not rehearsed
     ");
     assert!(rehearsal.steps.iter().any(|step| step.urn.name() == "vpc" && step.succeeded));
+}
+
+/// Deploys a program in a local cloud and returns its state.
+async fn deployed(stack: &str, cloud: &LocalCloud, store: Arc<MemoryStore>, script: Script<'_>) -> State {
+    let engine = Engine::with_store("program", stack, store).target(tests::target(cloud));
+    let report = engine.up(script).await.unwrap();
+    assert!(report.is_success(), "{:?}", report.failures);
+    engine.state().await.unwrap().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resources_of_other_stacks_exist_in_the_rehearsal() {
+    let directory = TempDir::new().unwrap();
+    let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
+    let store = Arc::new(MemoryStore::new());
+    let shared = |stack: &Stack, _: &Config| -> Result {
+        let virginia = aws::region(stack, "us-east-1");
+        let vpc =
+            virginia.add("shared", Vpc { tags: [("tier".into(), "shared".into())].into(), ..Vpc::new("10.0.0.0/16") });
+        virginia.add("role", Role { name: Some("web".into()), ..Role::for_service("ec2.amazonaws.com") });
+        stack.export("vpc", vpc.id);
+        Ok(())
+    };
+    let state = deployed("shared", &cloud, store.clone(), &shared).await;
+    let neighbour = |same_target| Neighbour { state: state.clone(), same_target };
+    let user = |stack: &Stack, _: &Config| -> Result {
+        let virginia = aws::region(stack, "us-east-1");
+        let found = virginia.lookup(ExistingVpc::default().tagged("tier", "shared"));
+        virginia.add("found", Subnet::of(&found.vpc_id, "10.0.1.0/24"));
+        let vpc: Output<aws::VpcId> = stack.reference_output("program", "shared", "vpc");
+        virginia.add("referenced", Subnet::of(vpc, "10.0.2.0/24"));
+        Ok(())
+    };
+    let beside = Deployment { neighbours: vec![neighbour(true)], ..deployment(&user) };
+    let rehearsal = rehearse(&beside).await;
+    assert_eq!(lines(&rehearsal), "");
+    assert_eq!((rehearsal.neighbours, rehearsal.steps.iter().filter(|step| step.succeeded).count()), (2, 4));
+
+    // The names of both stacks collide, as they would on AWS.
+    let colliding = |stack: &Stack, _: &Config| -> Result {
+        let virginia = aws::region(stack, "us-east-1");
+        virginia.add("role", Role { name: Some("web".into()), ..Role::for_service("ec2.amazonaws.com") });
+        Ok(())
+    };
+    let rehearsal = rehearse(&Deployment { neighbours: vec![neighbour(true)], ..deployment(&colliding) }).await;
+    assert!(lines(&rehearsal).contains("EntityAlreadyExists"), "{}", lines(&rehearsal));
+
+    // Of a stack on another target, only the outputs are known.
+    let rehearsal = rehearse(&Deployment { neighbours: vec![neighbour(false)], ..deployment(&user) }).await;
+    let limits: Vec<_> = rehearsal.not_rehearsed.iter().map(|it| format!("{}: {}", it.urn.name(), it.reason)).collect();
+    assert_snapshot!(limits.join("\n"), @"");
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn recorded_answers_replace_those_that_only_the_target_has() {
+    let directory = TempDir::new().unwrap();
+    let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
+    let store = Arc::new(MemoryStore::new());
+    let foreign = |stack: &Stack, _: &Config| -> Result {
+        let virginia = aws::region(stack, "us-east-1");
+        virginia.add("vpc", Vpc { tags: [("tier".into(), "shared".into())].into(), ..Vpc::new("10.0.0.0/16") });
+        Ok(())
+    };
+    deployed("foreign", &cloud, store.clone(), &foreign).await;
+    let user = |stack: &Stack, _: &Config| -> Result {
+        let virginia = aws::region(stack, "us-east-1");
+        let found = virginia.lookup(ExistingVpc::default().tagged("tier", "shared"));
+        virginia.add("group", SecurityGroup::in_vpc(&found.vpc_id));
+        virginia.add("name", aws::Parameter::plain(found.cidr));
+        Ok(())
+    };
+    let recorded = deployed("dev", &cloud, store.clone(), &user).await;
+    let rehearsal = rehearse(&Deployment { recorded: Some(recorded), ..deployment(&user) }).await;
+    assert_snapshot!(lines(&rehearsal), @"");
+
+    let rehearsal = rehearse(&deployment(&user)).await;
+    assert_snapshot!(lines(&rehearsal), @"");
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_call_another_endpoint_are_not_called() {
+    let directory = TempDir::new().unwrap();
+    let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
+    let target = tests::target(&cloud);
+    let script = |stack: &Stack, _: &Config| -> Result {
+        stack.provide("aws", || aws::provider_with_clients(aws::Aws::new(&target)));
+        aws::region(stack, "us-east-1").add("vpc", Vpc::new("10.0.0.0/16"));
+        Ok(())
+    };
+    let rehearsal = rehearse(&deployment(&script)).await;
+    assert_eq!(rehearsal.not_rehearsed.len(), 1, "{}", lines(&rehearsal));
+    assert!(rehearsal.not_rehearsed[0].reason.contains("has clients of its own"), "{}", lines(&rehearsal));
+    assert_eq!(cloud.calls_after(0, usize::MAX).len(), 0);
+    cloud.shutdown().await;
 }
 
 #[derive(Serialize, Deserialize, Resource)]
@@ -148,14 +244,14 @@ async fn other_providers_are_not_called() {
         stack.add("file", File { text: vpc.cidr });
         Ok(())
     };
-    let rehearsal = rehearse(&deployment(&script, &engine())).await;
-    assert_snapshot!(lines(&rehearsal), @"not rehearsed: file: the provider `demo` is not called, so its create is unknown");
+    let rehearsal = rehearse(&deployment(&script)).await;
+    assert_snapshot!(lines(&rehearsal), @"not rehearsed: file: the provider `demo` acts on another target and is not called, so its create is unknown");
     assert!(disk.resources().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn interrupted_runs_are_completed_by_the_next_run() {
-    let crashes = infra_rehearsal::with_crashes(&deployment(&network, &engine()), Selection::default()).await.unwrap();
+    let crashes = infra_rehearsal::with_crashes(&deployment(&network), Selection::default()).await.unwrap();
     assert_eq!(crashes.failures, Vec::<String>::new());
     assert_eq!(crashes.interrupted, 8, "four creates, before and after each");
 }
@@ -168,7 +264,7 @@ async fn the_policy_of_a_program_is_sufficient_and_minimal() {
         virginia.add("host", Instance { machine: Machine::debian(), ..Instance::new("t3.micro") });
         Ok(())
     };
-    let proven = infra_rehearsal::permissions(&deployment(&script, &engine()), Proof::Executed).await.unwrap();
+    let proven = infra_rehearsal::permissions(&deployment(&script), Proof::Executed).await.unwrap();
     assert_eq!((&proven.denied, &proven.unneeded), (&Vec::new(), &Vec::new()));
     assert!(proven.runs_without_statement.is_some_and(|runs| runs > 2));
     let actions: Vec<&String> = proven.permissions.statements.iter().flat_map(|it| &it.actions).collect();

@@ -28,9 +28,9 @@ SOURCES = Path(__file__).resolve().parents[2] / "infra-local/src"
 TABLES = SOURCES / "wire/constraints"
 
 # The credential scopes of the services, by the names of their folders; S3's requests are read by s3s.
-SCOPES = {"acm": "acm", "autoscaling": "autoscaling", "cloudcontrol": "cloudcontrolapi", "cloudwatch": "monitoring",
-          "ec2": "ec2", "elbv2": "elasticloadbalancing", "iam": "iam", "logs": "logs", "rds": "rds", "ssm": "ssm",
-          "sts": "sts"}
+SCOPES = {"acm": "acm", "autoscaling": "autoscaling", "cloudcontrol": "cloudcontrolapi", "cloudtrail": "cloudtrail",
+          "cloudwatch": "monitoring", "ec2": "ec2", "elbv2": "elasticloadbalancing", "iam": "iam", "logs": "logs",
+          "rds": "rds", "ssm": "ssm", "sts": "sts"}
 
 # Equivalents of patterns with assertions, which regex-lite does not have. The lengths of the shapes hold in addition.
 EQUIVALENTS = {

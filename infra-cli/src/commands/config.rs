@@ -1,6 +1,6 @@
 //! `stack config`
 
-use crate::{failure::Failure, passphrase, render::style, session::Session};
+use crate::{failure::Failure, passphrase, render::style, session::Session, settings};
 use clap::Subcommand;
 use infra_core::{
     config::{ConfigError, ConfigKey, ConfigValue},
@@ -70,6 +70,9 @@ pub(super) async fn run(session: &Session<'_>, command: ConfigCommand) -> Result
 
 /// Refuses a key that the program does not read, and a value of another type than it needs.
 async fn ensure_read(session: &Session<'_>, key: &str, value: Option<&str>, secret: bool) -> Result<(), Failure> {
+    if let Some(setting) = settings::find(key) {
+        return setting.check(value.filter(|_| !secret));
+    }
     let value = match value {
         Some(value) if !secret => ConfigValue::Plain(value.to_owned()),
         value => ConfigValue::secret(value.unwrap_or_default()),
@@ -112,9 +115,10 @@ async fn keys(session: &Session<'_>) -> Result<(), Failure> {
     let reads = session.config_reads(&[]).await?;
     if session.json {
         print_line!("{}", serde_json::to_string_pretty(&reads.keys).map_err(io::Error::from)?);
-    } else if reads.keys.is_empty() {
-        print_line!("the program `{}` reads no configuration", session.program.name());
     } else {
+        if reads.keys.is_empty() {
+            print_line!("the program `{}` reads no configuration", session.program.name());
+        }
         let stored = session.stored_config().await?;
         let row = |key: &ConfigKey| {
             let kind = if key.secret { "secret" } else { key.expected.as_str() };
@@ -130,7 +134,15 @@ async fn keys(session: &Session<'_>) -> Result<(), Failure> {
             };
             [&key.name, kind, default, value].map(str::to_owned)
         };
-        print_text!("{}", style::table(["KEY", "TYPE", "DEFAULT", "VALUE"], reads.keys.iter().map(row)));
+        let setting = |setting: &settings::Setting| {
+            let value = match stored.values().get(setting.name) {
+                Some(StoredValue::Plain(text)) => text,
+                Some(StoredValue::Sealed(_)) | None => "",
+            };
+            [setting.name, "setting", setting.values[0], value].map(str::to_owned)
+        };
+        let rows = reads.keys.iter().map(row).chain(settings::SETTINGS.iter().map(setting));
+        print_text!("{}", style::table(["KEY", "TYPE", "DEFAULT", "VALUE"], rows));
     }
     if let Some(error) = reads.error {
         let unchecked = Diagnostic::warning("the program may read more keys: it failed");

@@ -103,7 +103,7 @@ pub(crate) async fn run(arguments: Arguments, cli: &'static Cli) -> Result<ExitC
         Command::Permissions(arguments) => permissions::run(&session().await?, &arguments).await,
         Command::Destroy(arguments) => destroy::run(&session().await?, &arguments).await,
         Command::Refresh(arguments) => refresh::run(&session().await?, &arguments).await,
-        Command::Watch(arguments) => watch::run(&session().await?, &arguments).await,
+        Command::Watch(arguments) => watch::run(&session().await?, &arguments, cli).await,
         Command::Import(arguments) => import::run(&session().await?, &arguments).await,
         Command::Output(arguments) => output::run(&session().await?, &arguments).await,
         Command::History(arguments) => history::run(&session().await?, &arguments).await,

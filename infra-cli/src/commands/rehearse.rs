@@ -45,7 +45,7 @@ pub(super) async fn before_up(session: &Session<'_>, planning: &Planning) -> Res
         return Ok(());
     }
     let refused = Diagnostic::error("the rehearsal of the plan failed; nothing was changed");
-    Err(Failure::of(refused.hint("`rehearse --calls` shows its API calls; `up` without `--rehearse` skips it")))
+    Err(Failure::of(refused.hint("`rehearse --calls` shows its API calls; `up --no-rehearse` skips it")))
 }
 
 async fn rehearse(session: &Session<'_>, planning: &Planning, with_crashes: bool) -> Result<Rehearsal, Failure> {
@@ -80,6 +80,10 @@ fn report(rehearsal: &Rehearsal, with_calls: bool) -> String {
         "Not rehearsed",
         rehearsal.not_rehearsed.iter().map(|it| format!("{}: {}", it.urn.name(), it.reason)).collect(),
     );
+    section(
+        "Resources of other stacks that were not recreated",
+        rehearsal.missing_neighbours.iter().map(|it| format!("{}: {}", it.urn.short(), it.reason)).collect(),
+    );
     section("Perpetual differences", rehearsal.perpetual.iter().map(perpetual).collect());
     if let Some(crashes) = &rehearsal.crashes {
         section("Runs that do not converge", crashes.failures.clone());
@@ -99,6 +103,10 @@ fn summary(rehearsal: &Rehearsal) -> String {
     let seeded = match rehearsal.seeded {
         0 => String::new(),
         seeded => format!(" on {seeded} recreated resources"),
+    };
+    let seeded = match rehearsal.neighbours {
+        0 => seeded,
+        neighbours => format!("{seeded}, beside {neighbours} resources of other stacks"),
     };
     let crashes = match &rehearsal.crashes {
         Some(crashes) => format!(", {} interrupted runs", crashes.interrupted),

@@ -1,7 +1,7 @@
 //! `stack up`
 
 use super::{detail, exit_code, question, rehearse, watch_ctrl_c};
-use crate::{arguments::Planning, failure::Failure, render, session::Session};
+use crate::{arguments::Planning, failure::Failure, render, session::Session, settings};
 use clap::Args;
 use infra_core::{diagnostic::Diagnostic, execute::Interrupt};
 use std::{
@@ -23,6 +23,9 @@ pub(crate) struct UpArgs {
     /// Execute the plan in a scratch cloud first, and stop if it would fail
     #[arg(long)]
     rehearse: bool,
+    /// Do not rehearse the plan, even if `config set rehearse always` requires it
+    #[arg(long, conflicts_with = "rehearse")]
+    no_rehearse: bool,
     /// Skip the confirmation, and relaunch nothing
     #[arg(long, short)]
     yes: bool,
@@ -40,7 +43,8 @@ pub(crate) struct UpArgs {
 pub(super) async fn run(session: &Session<'_>, arguments: &UpArgs) -> Result<ExitCode, Failure> {
     question::ensure_may_ask(session, arguments.yes)?;
     let saved_plan = arguments.plan.as_deref().map(read_plan).transpose()?;
-    if arguments.rehearse {
+    let always = session.setting(&settings::REHEARSE, &arguments.planning.config).await? == settings::ALWAYS;
+    if arguments.rehearse || always && !arguments.no_rehearse {
         rehearse::before_up(session, &arguments.planning).await?;
     }
     let renderer = render::to_terminal(session.json, detail(session, arguments.yes), arguments.planning.diff);

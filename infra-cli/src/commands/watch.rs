@@ -1,6 +1,7 @@
 //! `stack watch`
 
 use crate::{
+    Cli,
     exit::Exit,
     failure::Failure,
     render::{self, Detail, Renderer},
@@ -8,7 +9,8 @@ use crate::{
 };
 use clap::Args;
 use infra_core::{
-    diagnostic::Diagnostic,
+    Urn,
+    diagnostic::{Diagnostic, Severity},
     event::{Event, Events},
     execute::Drift,
 };
@@ -26,7 +28,7 @@ pub(crate) struct WatchArgs {
     once: bool,
 }
 
-pub(super) async fn run(session: &Session<'_>, arguments: &WatchArgs) -> Result<ExitCode, Failure> {
+pub(super) async fn run(session: &Session<'_>, arguments: &WatchArgs, cli: &Cli) -> Result<ExitCode, Failure> {
     let renderer = render::to_terminal(session.json, Detail::Everything, true);
     let engine = session.engine(None, &renderer).await?;
     let mut reported: BTreeSet<String> = BTreeSet::new();
@@ -47,7 +49,7 @@ pub(super) async fn run(session: &Session<'_>, arguments: &WatchArgs) -> Result<
         };
         let now: BTreeSet<String> = found.iter().map(key).collect();
         for drift in found.iter().filter(|drift| !reported.contains(&key(drift))) {
-            report(session, &renderer, drift).await;
+            report(session, &renderer, drift, cli).await;
         }
         if arguments.once {
             renderer.finish();
@@ -69,21 +71,31 @@ pub(super) async fn run(session: &Session<'_>, arguments: &WatchArgs) -> Result<
     }
 }
 
-/// Shows a difference, and on the local cloud the request that caused it.
-async fn report(session: &Session<'_>, renderer: &Arc<dyn Renderer>, drift: &Drift) {
+/// Shows a difference, and the request that caused it where the target offers its history.
+async fn report(session: &Session<'_>, renderer: &Arc<dyn Renderer>, drift: &Drift, cli: &Cli) {
     let Drift { urn, gone, diff } = drift.clone();
     renderer.show(&Event::Drifted { urn: urn.clone(), gone, diff });
     let state = session.offline().state().await.ok().flatten();
-    let id = state.and_then(|state| state.current(&urn).and_then(|current| current.id.clone()));
-    if let Some(cause) = cause(session, id.as_deref()).await {
-        renderer.show(&Event::Message(Diagnostic::note(cause).about(&urn)));
+    let Some(resource) = state.as_ref().and_then(|state| state.current(&urn)) else { return };
+    let Some(id) = &resource.id else { return };
+    let cause = match (session.is_local(), &cli.last_change) {
+        (true, _) => Ok(local_cause(session, id).await),
+        (false, Some(search)) => search(session.target(None), resource.region.clone(), id.clone()).await,
+        (false, None) => Ok(None),
+    };
+    match cause {
+        Ok(cause) => cause.into_iter().for_each(|cause| renderer.show(&note(cause, &urn))),
+        Err(problem) => renderer.show(&Event::Message(Diagnostic { severity: Severity::Warning, ..problem })),
     }
 }
 
+fn note(cause: String, urn: &Urn) -> Event {
+    Event::Message(Diagnostic::note(cause).about(urn))
+}
+
 /// Returns a description of the last change of a resource that no run of a stack requested.
-async fn cause(session: &Session<'_>, id: Option<&str>) -> Option<String> {
-    let id = id?;
-    let running = daemon::find(&session.cloud_directory()).await.filter(|_| session.is_local())?;
+async fn local_cause(session: &Session<'_>, id: &str) -> Option<String> {
+    let running = daemon::find(&session.cloud_directory()).await?;
     let calls = running.calls_after(0).await.ok()?;
     let is_read = |operation: &str| ["Describe", "Get", "List", "Head"].iter().any(|verb| operation.starts_with(verb));
     let call = calls.iter().rev().find(|call| {

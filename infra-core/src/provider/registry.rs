@@ -19,17 +19,24 @@ pub struct Registry<C> {
     resources: HashMap<&'static str, Box<dyn ErasedHandler<C>>>,
     lookups: HashMap<&'static str, Box<dyn ErasedLookup<C>>>,
     regional: bool,
+    endpoint: Option<String>,
 }
 
 impl<C: Send + Sync + 'static> Registry<C> {
     /// Creates a provider without handlers.
     pub fn new(client: C) -> Self {
-        Self { client, resources: HashMap::new(), lookups: HashMap::new(), regional: false }
+        Self { client, resources: HashMap::new(), lookups: HashMap::new(), regional: false, endpoint: None }
     }
 
     /// Declares that every resource of this provider belongs to a region, so that `import` can ask for a missing one.
     pub fn regional(mut self) -> Self {
         self.regional = true;
+        self
+    }
+
+    /// Declares that the client sends all requests to the endpoint with this URL ([`Inspect::endpoint`]).
+    pub fn calling(mut self, endpoint: Option<String>) -> Self {
+        self.endpoint = endpoint;
         self
     }
 
@@ -105,6 +112,10 @@ impl<C: Send + Sync + 'static> Inspect for Registry<C> {
         let lookup = self.lookups.get(request.urn.kind());
         let lookup = lookup.ok_or_else(|| unknown_kind(&request.urn))?;
         lookup.read(&self.context(request, &[], reporter)).await
+    }
+
+    fn endpoint(&self) -> Option<&str> {
+        self.endpoint.as_deref()
     }
 
     fn resource_kinds(&self) -> Vec<ResourceKind> {

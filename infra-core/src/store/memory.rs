@@ -44,12 +44,14 @@ impl MemoryStore {
         Self::default()
     }
 
-    /// Creates a store that contains this state.
-    pub fn containing(state: &State) -> Result<Self, StoreError> {
+    /// Creates a store that contains the states of these stacks.
+    pub fn containing<'s>(states: impl IntoIterator<Item = &'s State>) -> Result<Self, StoreError> {
         let store = Self::default();
-        let snapshot = snapshot(state, &store.data_key()?)?;
-        let stack = store.stack(&state.program, &state.stack);
-        stack.files.lock().unwrap_or_else(PoisonError::into_inner).snapshot = Some(snapshot);
+        for state in states {
+            let snapshot = snapshot(state, &store.data_key()?)?;
+            let stack = store.stack(&state.program, &state.stack);
+            stack.files.lock().unwrap_or_else(PoisonError::into_inner).snapshot = Some(snapshot);
+        }
         Ok(store)
     }
 

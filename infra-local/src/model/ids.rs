@@ -32,6 +32,15 @@ pub(crate) fn new_id(prefix: &str) -> String {
     chosen(has_prefix).unwrap_or_else(|| format!("{prefix}-0{}", random_hex(16)))
 }
 
+/// Returns whether a text has the form of an identifier, such as `sg-0d5a1c0e9b7f3a2c4`.
+pub(crate) fn is_id(text: &str) -> bool {
+    text.rsplit_once('-').is_some_and(|(prefix, digits)| {
+        let is_hexadecimal = digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let is_prefix = !prefix.is_empty() && prefix.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+        digits.len() == 17 && is_hexadecimal && is_prefix
+    })
+}
+
 /// Returns the digits at the end of a new ARN, such as `50dc6c495c0c9188`.
 pub(crate) fn new_arn_suffix() -> String {
     chosen(|id| id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).unwrap_or_else(|| random_hex(16))

@@ -19,7 +19,7 @@ use crate::runtime::network::namespaces::{Namespaces, probe};
 use crate::runtime::network::{Fabric as _, Place};
 use crate::runtime::process::{self, ProcessSpec};
 use crate::runtime::user::User;
-use crate::services::operation::Run;
+use crate::services::operation::{NoRequests, Run};
 use crate::services::{Call, ec2};
 use crate::state::address::AddressBlock;
 use crate::wire::{Params, xml};
@@ -97,6 +97,7 @@ impl Model {
             addresses,
             directory,
             context: &Context::default(),
+            requests: &NoRequests,
         };
         let answer = match operation.run {
             Run::Reads(run) => run(&self.cloud, &call),

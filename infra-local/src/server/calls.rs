@@ -15,6 +15,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::access::Decision;
+use crate::services::operation::{RecordedRequest, RequestLog};
 
 /// Maximum number of recorded calls.
 const CALLS_LIMIT: usize = 20_000;
@@ -45,6 +46,10 @@ pub(crate) struct RecordedCall {
     region: String,
     /// ARN of the identity that signed the request; `None` if the signature is not valid.
     caller: Option<String>,
+    /// Id of the access key that signed the request.
+    access_key: String,
+    /// The client, from the header `User-Agent`.
+    user_agent: String,
     request_id: String,
     /// Parameters as JSON. Those of a request whose caller or operation is unknown are not recorded.
     parameters: Value,
@@ -147,7 +152,34 @@ impl Calls {
     }
 }
 
+impl RequestLog for Calls {
+    fn newest_first(&self, visit: &mut dyn FnMut(&RecordedRequest<'_>) -> bool) {
+        let calls: Vec<_> = self.lock().calls.iter().cloned().collect();
+        for call in calls.iter().rev() {
+            if !visit(&call.described()) {
+                return;
+            }
+        }
+    }
+}
+
 impl RecordedCall {
+    fn described(&self) -> RecordedRequest<'_> {
+        RecordedRequest {
+            id: &self.request_id,
+            at: self.at,
+            service: &self.service,
+            operation: &self.operation,
+            region: &self.region,
+            caller: self.caller.as_deref(),
+            access_key: &self.access_key,
+            user_agent: &self.user_agent,
+            parameters: &self.parameters,
+            answer: &self.answer,
+            error: self.error.as_ref().map(|error| (error.code.as_str(), error.message.as_str())),
+        }
+    }
+
     /// Records that the client did not receive the response.
     pub(crate) fn lose_response(&mut self) {
         self.error.get_or_insert_with(|| CallError {
@@ -168,10 +200,11 @@ impl RecordedCall {
     /// Returns the approximate size in memory, in bytes.
     fn size(&self) -> usize {
         let texts = [&self.service, &self.operation, &self.resource, &self.region, &self.request_id, &self.answer];
+        let texts = texts.into_iter().chain([&self.access_key, &self.user_agent]);
         let error = self.error.as_ref().map_or(0, |error| error.code.len() + error.message.len());
         let decisions = self.decisions.iter().map(Decision::size);
         size_of::<RecordedCall>()
-            + texts.iter().map(|text| text.len()).sum::<usize>()
+            + texts.map(|text| text.len()).sum::<usize>()
             + self.caller.as_ref().map_or(0, String::len)
             + error
             + decisions.sum::<usize>()

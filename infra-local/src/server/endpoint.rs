@@ -226,7 +226,7 @@ impl Server {
     /// Dispatches a request, and records it with its response.
     async fn answer_program(&self, request: Request<Incoming>, request_id: &str) -> Result<Answer, Lost> {
         let mut recording = Recording::new(request_id);
-        recording.resource(request.headers());
+        recording.client(request.headers());
         let (request, remains) = body::share(request);
         let mut done = self.dispatch(request, request_id, &mut recording).await;
         let mut call = recording.finish(&done.answer);

@@ -6,6 +6,7 @@
 pub(crate) mod acm;
 pub(crate) mod autoscaling;
 pub(crate) mod cloudcontrol;
+pub(crate) mod cloudtrail;
 pub(crate) mod cloudwatch;
 pub(crate) mod ec2;
 pub(crate) mod elbv2;

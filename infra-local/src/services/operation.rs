@@ -28,6 +28,42 @@ pub(crate) struct Call<'a, I> {
     pub(crate) directory: &'a std::path::Path,
     /// Condition keys of the request, such as `aws:UserAgent`.
     pub(crate) context: &'a Context,
+    /// Recorded requests.
+    pub(crate) requests: &'a dyn RequestLog,
+}
+
+/// The requests that the endpoint has recorded.
+pub(crate) trait RequestLog {
+    /// Calls `visit` with each request, the newest first, until it returns false.
+    fn newest_first(&self, visit: &mut dyn FnMut(&RecordedRequest<'_>) -> bool);
+}
+
+/// A recorded request.
+pub(crate) struct RecordedRequest<'a> {
+    /// Request id.
+    pub(crate) id: &'a str,
+    pub(crate) at: DateTime<Utc>,
+    /// The credential scope's service.
+    pub(crate) service: &'a str,
+    pub(crate) operation: &'a str,
+    pub(crate) region: &'a str,
+    /// ARN of the caller, if it is known.
+    pub(crate) caller: Option<&'a str>,
+    pub(crate) access_key: &'a str,
+    pub(crate) user_agent: &'a str,
+    /// Parameters without secrets.
+    pub(crate) parameters: &'a Value,
+    /// Beginning of the response's text without secrets.
+    pub(crate) answer: &'a str,
+    /// Code and message of the error.
+    pub(crate) error: Option<(&'a str, &'a str)>,
+}
+
+/// A log without requests.
+pub(crate) struct NoRequests;
+
+impl RequestLog for NoRequests {
+    fn newest_first(&self, _: &mut dyn FnMut(&RecordedRequest<'_>) -> bool) {}
 }
 
 /// Function of an operation. Functions of the first two kinds run while the state is locked, and perform no I/O.

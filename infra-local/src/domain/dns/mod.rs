@@ -33,6 +33,7 @@ pub(crate) const SERVICES: &[&str] = &[
     "acm",
     "autoscaling",
     "cloudcontrolapi",
+    "cloudtrail",
     "ec2",
     "elasticloadbalancing",
     "iam",

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use chrono::Utc;
 use hyper::StatusCode;
-use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use quick_xml::escape::unescape;
 use serde_json::{Map, Value};
 
@@ -20,6 +20,9 @@ const RESOURCE: &str = "x-infra-resource";
 
 /// Maximum length of its value, in bytes; longer ones are ignored.
 const RESOURCE_LIMIT: usize = 512;
+
+/// Maximum size of the recorded name of a client, in bytes.
+const AGENT_LIMIT: usize = 256;
 
 /// Maximum size of the recorded part of a response, in bytes.
 const ANSWER_LIMIT: usize = 8 * 1024;
@@ -65,9 +68,16 @@ impl Recording {
         region.clone_into(&mut self.call.region);
     }
 
-    /// Records the declaration that the client sends the request for.
-    pub(crate) fn resource(&mut self, headers: &HeaderMap) {
+    /// Records the program that sends the request, and the declaration that it sends the request for.
+    pub(crate) fn client(&mut self, headers: &HeaderMap) {
         declaration(headers).clone_into(&mut self.call.resource);
+        let agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        agent[..agent.len().min(AGENT_LIMIT)].clone_into(&mut self.call.user_agent);
+    }
+
+    /// Records the id of the access key that signed the request.
+    pub(crate) fn access_key(&mut self, id: &str) {
+        id.clone_into(&mut self.call.access_key);
     }
 
     /// Records the operation that the request names.

@@ -64,6 +64,7 @@ impl Server {
         };
         let scope = &signed.scope;
         recording.scope(&scope.service, &scope.region);
+        recording.access_key(&scope.access_key);
         let Some(service) = Service::named(&scope.service) else {
             let (protocol, error) = unknown_service(&scope.service, request.headers());
             return match &self.delegate {
@@ -413,6 +414,7 @@ impl Server {
             addresses: self.shared.addresses(),
             directory: self.shared.directory(),
             context: &service_request.context(),
+            requests: &*self.calls,
         };
         let declaration = declaration(&service_request.head.headers);
         let chosen = if declaration.is_empty() { Vec::new() } else { self.shared.chosen_ids(declaration) };

@@ -23,7 +23,7 @@ use crate::wire::{JsonVersion, Params, Protocol, sigv4};
 const CASES: usize = 20;
 
 const QUERY: &[&str] = &["ec2", "iam", "sts", "autoscaling", "elasticloadbalancing", "rds"];
-const VALUES: &[&str] = &["ssm", "logs", "acm", "monitoring", "cloudcontrolapi"];
+const VALUES: &[&str] = &["ssm", "logs", "acm", "monitoring", "cloudcontrolapi", "cloudtrail"];
 
 /// A cloud with resources, and texts that identify them.
 struct World {

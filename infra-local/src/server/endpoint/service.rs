@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::domain::dns::SERVICES;
 use crate::services::Operation;
-use crate::services::{acm, autoscaling, cloudcontrol, cloudwatch, ec2, elbv2, iam, logs, rds, ssm, sts};
+use crate::services::{acm, autoscaling, cloudcontrol, cloudtrail, cloudwatch, ec2, elbv2, iam, logs, rds, ssm, sts};
 use crate::wire::{ApiError, JsonVersion, Node, Params, Protocol, services};
 
 /// A table of operations, by resource kind.
@@ -73,6 +73,7 @@ impl Service {
                 operations: cloudcontrol::OPERATIONS,
             },
             "acm" => json("CertificateManager", acm::OPERATIONS),
+            "cloudtrail" => json("com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101", cloudtrail::OPERATIONS),
             "logs" => json("Logs_20140328", logs::OPERATIONS),
             "rds" => query("http://rds.amazonaws.com/doc/2014-10-31/", rds::OPERATIONS),
             "ssm" => json("AmazonSSM", ssm::OPERATIONS),
@@ -187,17 +188,17 @@ mod tests {
         };
         let (protocol, body) = refused("lambda", None);
         assert_eq!(protocol, Protocol::RestJson);
-        insta::assert_snapshot!(body, @r#"{"code":"UnknownService","message":"The local cloud has no service 'lambda' (from the request's credential scope); it has acm, autoscaling, cloudcontrolapi, ec2, elasticloadbalancing, iam, logs, monitoring, rds, s3, ssm, sts. Another emulator can answer for it: `stack local start --delegate URL`. To use Lambda of AWS, set AWS_ENDPOINT_URL_LAMBDA to its endpoint, and sign with credentials of AWS."}"#);
+        insta::assert_snapshot!(body, @r#"{"code":"UnknownService","message":"The local cloud has no service 'lambda' (from the request's credential scope); it has acm, autoscaling, cloudcontrolapi, cloudtrail, ec2, elasticloadbalancing, iam, logs, monitoring, rds, s3, ssm, sts. Another emulator can answer for it: `stack local start --delegate URL`. To use Lambda of AWS, set AWS_ENDPOINT_URL_LAMBDA to its endpoint, and sign with credentials of AWS."}"#);
         let (protocol, body) = refused("sqs", Some(("x-amz-target", "AmazonSQS.ListQueues")));
         assert_eq!(protocol, Protocol::Json(JsonVersion::V1_1));
-        insta::assert_snapshot!(body, @r#"{"__type":"UnknownService","message":"The local cloud has no service 'sqs' (from the request's credential scope); it has acm, autoscaling, cloudcontrolapi, ec2, elasticloadbalancing, iam, logs, monitoring, rds, s3, ssm, sts. Another emulator can answer for it: `stack local start --delegate URL`. To use SQS of AWS, set AWS_ENDPOINT_URL_SQS to its endpoint, and sign with credentials of AWS."}"#);
+        insta::assert_snapshot!(body, @r#"{"__type":"UnknownService","message":"The local cloud has no service 'sqs' (from the request's credential scope); it has acm, autoscaling, cloudcontrolapi, cloudtrail, ec2, elasticloadbalancing, iam, logs, monitoring, rds, s3, ssm, sts. Another emulator can answer for it: `stack local start --delegate URL`. To use SQS of AWS, set AWS_ENDPOINT_URL_SQS to its endpoint, and sign with credentials of AWS."}"#);
         let form = ("content-type", "application/x-www-form-urlencoded; charset=utf-8");
         assert_eq!(refused("sns", Some(form)).0, services::QUERY);
         assert_eq!(refused("route53", None).0, Protocol::RestXml);
         let (protocol, body) = refused("nowhere", None);
         assert_eq!(protocol, Protocol::RestXml);
         insta::assert_snapshot!(body, @r#"<?xml version="1.0" encoding="UTF-8"?>
-<Error><Code>UnknownService</Code><Message>The local cloud has no service &apos;nowhere&apos; (from the request&apos;s credential scope); it has acm, autoscaling, cloudcontrolapi, ec2, elasticloadbalancing, iam, logs, monitoring, rds, s3, ssm, sts.</Message><RequestId>r</RequestId></Error>"#);
+<Error><Code>UnknownService</Code><Message>The local cloud has no service &apos;nowhere&apos; (from the request&apos;s credential scope); it has acm, autoscaling, cloudcontrolapi, cloudtrail, ec2, elasticloadbalancing, iam, logs, monitoring, rds, s3, ssm, sts.</Message><RequestId>r</RequestId></Error>"#);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::access::{self, Context, Identity, RequestFacts, RequestTags, RequestedAction, Requirement};
 use crate::model::Cloud;
-use crate::services::operation::Run;
+use crate::services::operation::{NoRequests, Run};
 use crate::services::{Call, Operation};
 use crate::state::address::AddressBlock;
 use crate::wire::{ApiError, JsonVersion, Node, Outcome, Params, Protocol, leaves};
@@ -101,6 +101,7 @@ impl Caller<'_> {
             addresses,
             directory,
             context: &Context::default(),
+            requests: &NoRequests,
         };
         match run {
             Run::Reads(run) => run(cloud, &call),

@@ -11,6 +11,7 @@ use super::pattern::Pattern;
 /// The generated tables, by the credential scope of their service.
 const TEXTS: &[(&str, &str)] = &[
     ("acm", include_str!("../constraints/acm.json")),
+    ("cloudtrail", include_str!("../constraints/cloudtrail.json")),
     ("autoscaling", include_str!("../constraints/autoscaling.json")),
     ("cloudcontrolapi", include_str!("../constraints/cloudcontrolapi.json")),
     ("ec2", include_str!("../constraints/ec2.json")),

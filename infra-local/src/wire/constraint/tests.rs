@@ -17,7 +17,7 @@ const EXAMPLES: &str = include_str!("../constraints/examples.json");
 const FORMS: &[&str] = &["autoscaling", "ec2", "elasticloadbalancing", "iam", "monitoring", "rds", "sts"];
 
 /// Services whose requests are documents.
-const DOCUMENTS: &[&str] = &["acm", "cloudcontrolapi", "logs", "monitoring", "ssm"];
+const DOCUMENTS: &[&str] = &["acm", "cloudcontrolapi", "cloudtrail", "logs", "monitoring", "ssm"];
 
 /// A value that violates one constraint, and a part of the constraint's text.
 type Broken = (Value, String);

@@ -1,0 +1,221 @@
+//! Random programs: a rehearsal has the outcome of the run that follows it.
+
+use infra_aws::{
+    self as aws, InternetGateway, LogGroup, Parameter, Region, Role, RouteTable, SecurityGroup, Subnet, TargetGroup,
+    Vpc, VpcOutputs,
+};
+use infra_core::{
+    Config, Engine, Result, Stack, Urn,
+    diagnostic::Diagnostic,
+    diff::Action,
+    engine::EngineError,
+    event::{Event, Events},
+    plan::Selection,
+    store::MemoryStore,
+};
+use infra_local::{LocalCloud, NetworkChoice, Options};
+use infra_rehearsal::{Deployment, Rehearsal, RehearsalError};
+use proptest::{
+    collection::vec,
+    prelude::{Just, Strategy, prop_oneof},
+    test_runner::{Config as Cases, TestRng, TestRunner},
+};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+use tempfile::TempDir;
+
+/// Number of random histories.
+const CASES: u32 = 6;
+
+/// Number of programs that a history deploys one after another.
+const PROGRAMS: usize = 3;
+
+/// Maximum number of resources beside the VPCs.
+const MOST: usize = 12;
+
+/// A declaration of a random program. Numbers select one of few names, ranges and values, so that some collide.
+#[derive(Clone, Debug)]
+enum Piece {
+    Subnet { vpc: usize, range: usize },
+    Group { vpc: usize, name: usize },
+    Gateway { vpc: usize },
+    Routes { vpc: usize },
+    Targets { vpc: usize, name: usize },
+    Role { name: usize },
+    Parameter { name: usize, value: usize },
+    Logs { name: usize, days: u32 },
+}
+
+/// A random program: the ranges of its VPCs, and the other declarations by label.
+#[derive(Clone, Debug)]
+struct Random {
+    vpcs: [usize; 2],
+    pieces: Vec<(usize, Piece)>,
+}
+
+fn pieces() -> impl Strategy<Value = Piece> {
+    prop_oneof![
+        (0..2_usize, 0..4_usize).prop_map(|(vpc, range)| Piece::Subnet { vpc, range }),
+        (0..2_usize, 0..2_usize).prop_map(|(vpc, name)| Piece::Group { vpc, name }),
+        (0..2_usize).prop_map(|vpc| Piece::Gateway { vpc }),
+        (0..2_usize).prop_map(|vpc| Piece::Routes { vpc }),
+        (0..2_usize, 0..2_usize).prop_map(|(vpc, name)| Piece::Targets { vpc, name }),
+        (0..2_usize).prop_map(|name| Piece::Role { name }),
+        (0..2_usize, 0..3_usize).prop_map(|(name, value)| Piece::Parameter { name, value }),
+        (0..2_usize, prop_oneof![Just(1), Just(2), Just(7)]).prop_map(|(name, days)| Piece::Logs { name, days }),
+    ]
+}
+
+fn programs() -> impl Strategy<Value = Vec<Random>> {
+    let program = (0..2_usize, 0..2_usize, vec((0..MOST, pieces()), 0..MOST));
+    vec(program.prop_map(|(first, second, pieces)| Random { vpcs: [first, second], pieces }), PROGRAMS)
+}
+
+fn declare(virginia: &Region, vpcs: &[VpcOutputs], label: usize, piece: &Piece) {
+    let name = |kind: &str| format!("{kind}-{label}");
+    let named = |kind: &str, name: usize| Some(format!("{kind}-{}", ["a", "b"][name]));
+    match *piece {
+        Piece::Subnet { vpc, range } => {
+            let range = ["10.0.1.0/24", "10.0.2.0/24", "10.1.1.0/24", "10.1.2.0/24"][range];
+            virginia.add(&name("subnet"), Subnet::of(&vpcs[vpc].id, range));
+        }
+        Piece::Group { vpc, name: group } => {
+            let group = SecurityGroup { name: named("group", group), ..SecurityGroup::in_vpc(&vpcs[vpc].id) };
+            virginia.add(&name("group"), group);
+        }
+        Piece::Gateway { vpc } => drop(virginia.add(&name("gateway"), InternetGateway::of(&vpcs[vpc].id))),
+        Piece::Routes { vpc } => drop(virginia.add(&name("routes"), RouteTable::of(&vpcs[vpc].id))),
+        Piece::Targets { vpc, name: group } => {
+            let group = TargetGroup { name: named("targets", group), ..TargetGroup::http(80, &vpcs[vpc].id) };
+            virginia.add(&name("targets"), group);
+        }
+        Piece::Role { name: role } => {
+            let role = Role { name: named("role", role), ..Role::for_service("ec2.amazonaws.com") };
+            virginia.add(&name("role"), role);
+        }
+        Piece::Parameter { name: parameter, value } => {
+            let parameter = Parameter { name: named("/parameter", parameter), ..Parameter::plain(format!("{value}")) };
+            virginia.add(&name("parameter"), parameter);
+        }
+        Piece::Logs { name: group, days } => {
+            let group = LogGroup { name: named("logs", group), retention_days: Some(days), ..LogGroup::default() };
+            virginia.add(&name("logs"), group);
+        }
+    }
+}
+
+impl Random {
+    fn run(&self, stack: &Stack, _: &Config) -> Result {
+        let virginia = aws::region(stack, "us-east-1");
+        let vpc = |(index, range): (usize, &usize)| {
+            virginia.add(&format!("vpc-{index}"), Vpc::new(["10.0.0.0/16", "10.1.0.0/16"][*range]))
+        };
+        let vpcs: Vec<VpcOutputs> = self.vpcs.iter().enumerate().map(vpc).collect();
+        let mut labels = std::collections::BTreeSet::new();
+        for (label, piece) in self.pieces.iter().filter(|(label, _)| labels.insert(*label)) {
+            declare(&virginia, &vpcs, *label, piece);
+        }
+        Ok(())
+    }
+}
+
+/// The number of steps by kind, action and success, and the number of errors by their code. Which one of two equal names is
+/// created first is left to chance, so the labels of steps are not compared.
+#[derive(Debug, Default, PartialEq)]
+struct Outcome {
+    steps: BTreeMap<String, usize>,
+    errors: BTreeMap<String, usize>,
+}
+
+impl Outcome {
+    fn step(&mut self, urn: &Urn, action: Action, succeeded: bool) {
+        *self.steps.entry(format!("{} {action:?} {succeeded}", urn.kind())).or_default() += 1;
+    }
+
+    fn error(&mut self, error: &Diagnostic) {
+        *self.errors.entry(code(&error.summary)).or_default() += 1;
+    }
+
+    fn of_rehearsal(rehearsal: &Rehearsal) -> Outcome {
+        let mut outcome = Outcome::default();
+        rehearsal.steps.iter().for_each(|step| outcome.step(&step.urn, step.action, step.succeeded));
+        rehearsal.failures.iter().for_each(|failure| outcome.error(failure));
+        outcome
+    }
+
+    fn add(&mut self, event: &Event) {
+        match event {
+            Event::StepFinished { urn, action, .. } => self.step(urn, *action, true),
+            Event::StepFailed { urn, action, diagnostic, .. } => {
+                self.step(urn, *action, false);
+                self.error(diagnostic);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Returns an error without the names and numbers in it.
+fn code(summary: &str) -> String {
+    let code = summary.split([' ', ':', ',']).find(|word| {
+        let inner = word.get(1..).unwrap_or_default();
+        word.chars().next().is_some_and(char::is_uppercase) && inner.chars().any(char::is_uppercase)
+    });
+    code.unwrap_or(summary).to_owned()
+}
+
+async fn check(history: &[Random]) {
+    let directory = TempDir::new().unwrap();
+    let options = Options { network: NetworkChoice::Loopback, ..Options::new(directory.path()) };
+    let cloud = LocalCloud::start(options).await.unwrap();
+    let engine = Engine::new("program", "dev", MemoryStore::new()).target(tests::target(&cloud));
+    for program in history {
+        let script = |stack: &Stack, config: &Config| program.run(stack, config);
+        let deployment = Deployment {
+            program: "program".to_owned(),
+            stack: "dev".to_owned(),
+            target: "aws".to_owned(),
+            script: &script,
+            config: BTreeMap::new(),
+            policies: Vec::new(),
+            recorded: engine.state().await.unwrap(),
+            neighbours: Vec::new(),
+        };
+        let rehearsal = infra_rehearsal::rehearse(&deployment, Selection::default(), Events::ignored()).await;
+        let rehearsal = match rehearsal {
+            Ok(rehearsal) => rehearsal,
+            Err(RehearsalError::Engine(EngineError::Refused(_))) => {
+                assert!(matches!(engine.up(&script).await, Err(EngineError::Refused(_))), "{program:#?}");
+                continue;
+            }
+            Err(error) => panic!("{error}: {program:#?}"),
+        };
+        assert!(rehearsal.not_rehearsed.iter().all(|it| it.reason.contains("depends on")), "{rehearsal:?}");
+        assert!(rehearsal.perpetual.is_empty(), "{:?}", rehearsal.perpetual);
+        let observed = Arc::new(Mutex::new(Outcome::default()));
+        let observer = observed.clone();
+        let events = Events::to(move |event| observer.lock().unwrap().add(&event));
+        engine.up(&script).continue_on_error(true).events(events).await.unwrap();
+        let observed = std::mem::take(&mut *observed.lock().unwrap());
+        assert_eq!(Outcome::of_rehearsal(&rehearsal), observed, "{program:#?}");
+    }
+    assert!(engine.destroy(&|_, _| Ok(())).await.unwrap().is_success());
+    cloud.shutdown().await;
+}
+
+#[test]
+fn random_programs_run_as_they_were_rehearsed() {
+    let cases = Cases { cases: CASES, max_shrink_iters: 20, failure_persistence: None, ..Cases::default() };
+    let rng = TestRng::deterministic_rng(cases.rng_algorithm);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut runner = TestRunner::new_with_rng(cases, rng);
+    let outcome = runner.run(&programs(), |history| {
+        runtime.block_on(check(&history));
+        Ok(())
+    });
+    if let Err(error) = outcome {
+        panic!("{error}");
+    }
+}
