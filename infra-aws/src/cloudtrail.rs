@@ -64,3 +64,42 @@ fn describe(event: &Event) -> String {
     let at = at.map(|at| format!(" at {}", at.to_rfc3339_opts(SecondsFormat::Secs, true))).unwrap_or_default();
     format!("{caller} called {service}:{operation}{at}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_smithy_types::DateTime as Time;
+    use serde_json::json;
+
+    fn event(read_only: &str, agent: &str, error: Option<&str>) -> Event {
+        let arn = "arn:aws:sts::123456789012:assumed-role/admin/ada";
+        let record = json!({"userIdentity": {"arn": arn}, "userAgent": agent, "errorCode": error});
+        Event::builder()
+            .event_name("DeleteTags")
+            .event_source("ec2.amazonaws.com")
+            .event_time(Time::from_secs(1_700_000_000))
+            .read_only(read_only)
+            .username("ada")
+            .cloud_trail_event(record.to_string())
+            .build()
+    }
+
+    #[test]
+    fn changes_by_other_programs_are_described_with_their_caller() {
+        let console = event("false", "console.amazonaws.com", None);
+        assert!(is_foreign_change(&console));
+        assert_eq!(
+            describe(&console),
+            "arn:aws:sts::123456789012:assumed-role/admin/ada called ec2:DeleteTags at 2023-11-14T22:13:20Z"
+        );
+        let without_record = Event::builder().event_name("DeleteTags").username("ada").build();
+        assert_eq!(describe(&without_record), "ada called :DeleteTags");
+    }
+
+    #[test]
+    fn reads_failures_and_own_requests_are_no_changes() {
+        assert!(!is_foreign_change(&event("true", "console.amazonaws.com", None)));
+        assert!(!is_foreign_change(&event("false", "console.amazonaws.com", Some("UnauthorizedOperation"))));
+        assert!(!is_foreign_change(&event("false", "aws-sdk-rust/1.3 os/linux app/infra", None)));
+    }
+}
