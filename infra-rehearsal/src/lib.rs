@@ -21,12 +21,17 @@
 //! - `rehearse`: the rehearsal of a plan
 //! - `crashes`: rehearsed runs that are interrupted and repeated
 //! - `policy`: the IAM policy that recorded calls need
+//! - `documents`: policy documents within IAM's size limits
+//! - `alteration`: other values for inputs
+//! - `updates`: updates of single properties
 //! - `lifecycle`: create, refresh, update, replace and destroy in a scratch cloud
 //! - `permissions`: the policy of a deployer with its proof
 
+mod alteration;
 mod breaker;
 mod calls;
 mod crashes;
+mod documents;
 mod lifecycle;
 mod permissions;
 mod policy;
@@ -37,14 +42,21 @@ mod seed;
 mod simulated;
 mod stage;
 mod translation;
+mod updates;
 
 pub use calls::CallCount;
 pub use crashes::with_crashes;
-pub use permissions::{Proof, ProvenPolicy, permissions};
+pub use documents::{
+    ATTACHED_DEFAULT, ATTACHED_TO_ROLE, ATTACHED_TO_USER, MANAGED_LIMIT, PolicyDocument, ROLE_INLINE_LIMIT,
+    USER_INLINE_LIMIT, characters,
+};
+pub use lifecycle::Phase;
+pub use permissions::{Proof, ProvenPolicy, Recorded, permissions};
 pub use policy::{Permissions, Statement};
 pub use rehearse::rehearse;
 pub use report::{Crashes, PerpetualDiff, Rehearsal, RehearsedStep, Unrehearsed};
 pub use stage::{Deployment, Script};
+pub use updates::Unchanged;
 
 use infra_core::{diagnostic::Diagnostic, engine::EngineError, store::StoreError};
 

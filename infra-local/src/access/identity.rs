@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use hyper::http::request::Parts;
 
 use super::credentials::Credentials;
-use super::policy::{Document, Policy, PolicySource, Principal};
+use super::policy::{Policy, PolicySource, Principal, parsed};
 use super::{Context, Refusal, RequestedAction, managed};
 use crate::model::ACCOUNT;
 use crate::model::Cloud;
@@ -336,5 +336,5 @@ pub(super) fn policies(iam: &Iam, inline: &BTreeMap<String, String>, attached: &
 }
 
 fn parsed(source: PolicySource, text: &str) -> Option<Policy> {
-    Document::parse(text).ok().map(|document| Policy { source, document })
+    parsed::document(text).map(|document| Policy { source, document })
 }
