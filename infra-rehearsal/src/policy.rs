@@ -49,7 +49,8 @@ impl Permissions {
     pub(crate) fn of<'c>(calls: impl Iterator<Item = &'c Call> + Clone, seed: &str) -> Permissions {
         let mut needed_by: BTreeMap<String, BTreeSet<Urn>> = BTreeMap::new();
         let mut uses: BTreeMap<(String, String), Vec<&AuthorisedAction>> = BTreeMap::new();
-        let suffixes = suffixes(calls.clone(), seed);
+        let urns: BTreeSet<Urn> = calls.clone().filter_map(|call| call.resource.parse().ok()).collect();
+        let suffixes = suffixes(&urns, seed);
         for call in calls {
             let urn: Option<Urn> = call.resource.parse().ok();
             for action in &call.decisions {
@@ -135,16 +136,14 @@ fn conditions(action: &str, pattern: &str, used: &[&AuthorisedAction]) -> Condit
     conditions
 }
 
-/// Returns the suffixes of the unique names of the resources.
-fn suffixes<'c>(calls: impl Iterator<Item = &'c Call>, seed: &str) -> BTreeSet<String> {
-    let urns: BTreeSet<&str> = calls.map(|call| call.resource.as_str()).collect();
-    let urns = urns.into_iter().filter_map(|urn| urn.parse::<Urn>().ok());
-    let names = urns.flat_map(|urn| (0..GENERATIONS).map(move |number| names::unique(seed, &urn, number, 64)));
+/// Returns the suffixes of the unique names of these resources.
+pub(crate) fn suffixes<'u>(urns: impl IntoIterator<Item = &'u Urn>, seed: &str) -> BTreeSet<String> {
+    let names = urns.into_iter().flat_map(|urn| (0..GENERATIONS).map(move |it| names::unique(seed, urn, it, 64)));
     names.filter_map(|name| name.rsplit_once('-').map(|(_, suffix)| suffix.to_owned())).collect()
 }
 
 /// Replaces the account, identifiers and the suffixes of unique names in an ARN by `*`.
-fn generalise(arn: &str, suffixes: &BTreeSet<String>) -> String {
+pub(crate) fn generalise(arn: &str, suffixes: &BTreeSet<String>) -> String {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let [scheme, partition, service, region, account, resource] = parts[..] else { return arn.to_owned() };
     let account = if account.is_empty() { "" } else { "*" };

@@ -142,10 +142,12 @@ const MODULES: &[(&str, &[&str])] = &[
             "crashes",
             "policy",
             "documents",
+            "comparison",
             "alteration",
             "updates",
             "lifecycle",
             "permissions",
+            "host_roles",
         ],
     ),
     (

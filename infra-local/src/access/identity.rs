@@ -10,7 +10,7 @@ use super::policy::{Policy, PolicySource, Principal, parsed};
 use super::{Context, Refusal, RequestedAction, managed};
 use crate::model::ACCOUNT;
 use crate::model::Cloud;
-use crate::model::iam::{ISSUED_KEY, ISSUED_SESSION_KEY, Iam, Session, SessionHolder};
+use crate::model::iam::{ISSUED_KEY, ISSUED_SESSION_KEY, Iam, Role, Session, SessionHolder};
 use crate::wire::sigv4::{BadSignature, Scope, Signed, SignedPolicy};
 
 /// The caller of a request.
@@ -305,6 +305,12 @@ pub(super) fn role_policies(iam: &Iam, name: &str) -> PolicySets {
     let Some(role) = iam.roles.get(name) else { return PolicySets::default() };
     let identity = policies(iam, &role.inline_policies, &role.attached_policies);
     PolicySets { identity, boundary: boundary(iam, role.boundary.as_deref()), ..PolicySets::default() }
+}
+
+/// Returns the texts of the inline and managed policies of a role.
+pub(crate) fn role_documents(iam: &Iam, role: &Role) -> Vec<String> {
+    let managed = role.attached_policies.iter().filter_map(|arn| managed_text(iam, arn));
+    role.inline_policies.values().cloned().chain(managed).collect()
 }
 
 /// Returns the policy that limits a user or role. A policy that does not exist allows nothing.
