@@ -96,6 +96,7 @@ pub use server::credentials::credentials;
 pub use server::daemon;
 pub use server::directory::{admit_databases, reset};
 pub use server::faults::{ActiveFault, Fault, FaultError, Requests};
+pub use server::host_roles::HostRole;
 pub use server::local_cloud::LocalCloud;
 pub use server::options::{NetworkChoice, Options};
 pub use server::permissions::{AuthorisedAction, InvalidPolicy, Policy};

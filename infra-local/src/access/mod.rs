@@ -41,7 +41,7 @@ mod trust;
 pub(crate) use context::Context;
 pub use credentials::Credentials;
 pub(crate) use decision::{Decision, authorise, decide, decide_unenforced, permitted};
-pub(crate) use identity::{Identity, RootKeys, identify, identify_form, secret};
+pub(crate) use identity::{Identity, RootKeys, identify, identify_form, role_documents, secret};
 pub(crate) use launch::{LAUNCHED, PASSES_LAUNCH_ROLE};
 pub(crate) use managed::{arns as managed_arns, document as managed_document};
 pub(crate) use origin::{Endpoint, Source};
