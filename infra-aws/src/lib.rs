@@ -181,6 +181,20 @@ mod tags;
 mod url;
 mod wait;
 
+/// Types that modules of `stack bindings` use.
+#[cfg(feature = "cloudcontrol")]
+pub mod bindings {
+    pub use crate::{
+        cloudcontrol::{
+            resource::CloudResourceOutputs,
+            typed::{CloudType, declare},
+        },
+        region::{Declare, Region},
+    };
+    #[doc(hidden)]
+    pub use serde::{self, Serialize};
+}
+
 #[cfg(feature = "acm")]
 pub use acm::certificate::{Certificate, CertificateOutputs};
 #[cfg(feature = "ec2")]
@@ -262,7 +276,7 @@ pub use rds::{
     parameter_group::{DbParameterGroup, DbParameterGroupOutputs},
     subnet_group::{DbSubnetGroup, DbSubnetGroupOutputs},
 };
-pub use region::{AwsResource, Region};
+pub use region::{AwsResource, Declare, Region};
 #[cfg(feature = "ec2")]
 pub use replicated_database::{DatabaseMember, ReplicatedDatabase, ReplicatedDatabaseOutputs};
 #[cfg(feature = "s3")]
