@@ -170,6 +170,8 @@ mod replicated_database;
 mod reporting;
 #[cfg(feature = "s3")]
 pub mod s3;
+#[cfg(feature = "cloudcontrol")]
+pub mod schemas;
 #[cfg(feature = "autoscaling")]
 mod service_group;
 #[cfg(feature = "ssm")]

@@ -26,4 +26,4 @@ mod shape;
 pub use catalog::Catalog;
 pub use emit::{Module, generate};
 pub use error::BindingError;
-pub use schema::Schema;
+pub use schema::{Schema, is_type_name};

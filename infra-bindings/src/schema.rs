@@ -118,7 +118,7 @@ impl Schema {
 }
 
 /// Returns whether a text has the form of a type name, `AWS::SQS::Queue`.
-pub(crate) fn is_type_name(text: &str) -> bool {
+pub fn is_type_name(text: &str) -> bool {
     let is_part = |part: &&str| (2..=64).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let parts: Vec<&str> = text.split("::").collect();
     let is_module = parts.len() == 4 && parts[3] == "MODULE";
