@@ -104,6 +104,7 @@ pub use server::reach::{Component, Reach, ReachRequest};
 pub use server::start_error::StartError;
 pub use server::status::{
     BalancerStatus, DatabaseClusterStatus, DatabaseStatus, GroupStatus, InstanceStatus, LogStreamStatus, NetworkStatus,
-    RegionStatus, ServiceStatus, Status, TargetGroupStatus,
+    RecordedStatus, RegionStatus, ServiceStatus, Status, TargetGroupStatus,
 };
 pub use server::usage::{SoleUsage, Usage};
+pub use state::schemas::install_schemas;
