@@ -11,7 +11,7 @@ use actix_web::rt;
 use sea_orm::DbErr;
 use tokio::sync::oneshot;
 
-use crate::reply;
+use crate::{labels, reply};
 
 /// Maximum number of queries in a statement.
 pub const MOST: usize = 128;
@@ -60,7 +60,8 @@ impl<Q: Clone + 'static, A: 'static> Batch<Q, A> {
             std::mem::replace(&mut queue.is_running, true)
         };
         if !is_running {
-            rt::spawn(Runner(Rc::clone(&self.0)).run());
+            // The first statement is labelled with this request.
+            rt::spawn(labels::on_behalf(Runner(Rc::clone(&self.0)).run()));
         }
         answer.await.unwrap_or_else(|_| Err(DbErr::Custom("the statement was abandoned".to_owned())))
     }

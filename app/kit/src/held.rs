@@ -12,13 +12,23 @@ use sea_orm::{
     sqlx::{self, PgConnection, PgPool, Postgres, pool::PoolConnection},
 };
 
+use crate::labels;
+
 /// Maximum time for which a connection is held, so that the pool can replace old ones.
 const MOST: Duration = Duration::from_secs(10);
 
 /// A connection to PostgreSQL, acquired when it is needed.
 pub struct Held {
     pool: PgPool,
-    kept: RefCell<Option<(Instant, PoolConnection<Postgres>)>>,
+    kept: RefCell<Option<Kept>>,
+}
+
+/// A held connection.
+struct Kept {
+    since: Instant,
+    connection: PoolConnection<Postgres>,
+    /// `true` while it may be labelled with the request that acquired it.
+    may_be_labelled: bool,
 }
 
 impl Held {
@@ -37,14 +47,20 @@ impl Held {
         statement: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, DbErr> {
         let error = |error: sqlx::Error| DbErr::Query(RuntimeErr::SqlxError(Arc::new(error)));
-        let kept = self.kept.take().filter(|(since, _)| since.elapsed() < MOST);
-        let (since, mut connection) = match kept {
-            Some(kept) => kept,
-            None => (Instant::now(), self.pool.acquire().await.map_err(error)?),
+        let kept = self.kept.take().filter(|kept| kept.since.elapsed() < MOST);
+        let (since, mut connection, is_new) = match kept {
+            Some(kept) => {
+                let mut connection = kept.connection;
+                if kept.may_be_labelled {
+                    labels::remove(&mut connection).await.map_err(error)?;
+                }
+                (kept.since, connection, false)
+            }
+            None => (Instant::now(), self.pool.acquire().await.map_err(error)?, true),
         };
         let found = statement(&mut connection).await.map_err(error)?;
         if self.has_others() {
-            self.kept.replace(Some((since, connection)));
+            self.kept.replace(Some(Kept { since, connection, may_be_labelled: is_new }));
         }
         Ok(found)
     }

@@ -36,6 +36,7 @@
 //! | [`endpoints`] | distributes a request's reads and writes, and survives a failover of the writer | |
 //! | [`migrate`] | applies the migrations, under a lock | |
 //! | [`held`] | holds a connection between statements | |
+//! | `labels` | labels connections with the ID of their request | `DATABASE_REQUEST_IDS` |
 //! | [`limits`] | refuses requests that are too large or too slow | `LIMIT_*` |
 //! | [`log`] | one JSON line per request, with its id | `RUST_LOG` |
 //! | [`metrics`] | `GET /metrics` for Prometheus, on a separate listener | `METRICS_LISTEN` |
@@ -63,6 +64,7 @@ pub mod endpoints;
 pub mod form;
 pub mod health;
 pub mod held;
+mod labels;
 pub mod limit;
 pub mod limits;
 pub mod listen;

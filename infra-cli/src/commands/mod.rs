@@ -111,7 +111,10 @@ pub(crate) async fn run(arguments: Arguments, cli: &'static Cli) -> Result<ExitC
         Command::History(arguments) => history::run(&session().await?, &arguments).await,
         Command::Rollback(arguments) => rollback::run(&session().await?, &arguments).await,
         Command::Graph(arguments) => graph::run(&session().await?, &arguments).await,
-        Command::Console(arguments) => console::run(session().await?, &arguments).await,
+        Command::Console(arguments) => {
+            console::memory::return_freed_memory();
+            console::run(session().await?, &arguments).await
+        }
         Command::Mcp => mcp::run(session().await?).await,
         Command::State(command) => state::run(&session().await?, &command).await,
         Command::Config(command) => config::run(&session().await?, command).await,
