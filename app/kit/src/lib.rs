@@ -32,6 +32,7 @@
 //! | [`listen`] | opens the ports | `LISTEN`, `METRICS_LISTEN` |
 //! | [`database`] | connects, and waits for the database to start | `DATABASE_*` |
 //! | [`batch`] | shares a statement among concurrent requests | |
+//! | [`combine`] | shares a read among concurrent requests for the same data | |
 //! | [`reader`] | reads from a replica | `DATABASE_READER_URL` |
 //! | [`endpoints`] | distributes a request's reads and writes, and survives a failover of the writer | |
 //! | [`migrate`] | applies the migrations, under a lock | |
@@ -57,6 +58,7 @@
 pub mod application;
 pub mod batch;
 pub mod client;
+pub mod combine;
 mod connection;
 pub mod csrf;
 pub mod database;
