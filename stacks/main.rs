@@ -1,6 +1,6 @@
 //! The `stack` command: `cargo run --bin stack -- up`.
 
-use infra_aws::{cloudtrail, key, login, objects};
+use infra_aws::{cloudtrail, key, login, objects, schemas};
 use infra_cli::{Cli, program};
 use std::process::ExitCode;
 
@@ -24,5 +24,6 @@ fn main() -> ExitCode {
         .backend(objects::SCHEME, objects::open)
         .login(login::identity)
         .last_change(cloudtrail::last_change)
+        .schemas(schemas::describe)
         .run()
 }

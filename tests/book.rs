@@ -35,6 +35,7 @@ chapters! {
     troubleshooting: "../docs/src/troubleshooting.md"
     glossary: "../docs/src/glossary.md"
     fidelity: "../docs/src/fidelity.md"
+    data_plane: "../docs/src/data-plane.md"
     guarantees: "../docs/src/guarantees.md"
     benchmarks: "../docs/src/benchmarks.md"
 }

@@ -62,6 +62,12 @@ impl Aws {
         }
     }
 
+    /// Returns the configuration that the clients of all services share.
+    #[cfg(feature = "cloudcontrol")]
+    pub(crate) async fn base(&self) -> &SdkConfig {
+        self.base.get_or_init(|| configure(&self.target)).await
+    }
+
     /// Returns the state in which the target's resources count as ready. A plain mock server never starts anything, so
     /// waiting for running instances or healthy targets would never end there.
     pub fn readiness(&self) -> Readiness {

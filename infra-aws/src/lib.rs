@@ -173,6 +173,8 @@ mod replicated_database;
 mod reporting;
 #[cfg(feature = "s3")]
 pub mod s3;
+#[cfg(feature = "cloudcontrol")]
+pub mod schemas;
 #[cfg(feature = "autoscaling")]
 mod service_group;
 #[cfg(feature = "ssm")]
@@ -183,6 +185,20 @@ mod tags;
 #[cfg(any(feature = "ec2", feature = "rds"))]
 mod url;
 mod wait;
+
+/// Types that modules of `stack bindings` use.
+#[cfg(feature = "cloudcontrol")]
+pub mod bindings {
+    pub use crate::{
+        cloudcontrol::{
+            resource::CloudResourceOutputs,
+            typed::{CloudType, declare},
+        },
+        region::{Declare, Region},
+    };
+    #[doc(hidden)]
+    pub use serde::{self, Serialize};
+}
 
 #[cfg(feature = "acm")]
 pub use acm::certificate::{Certificate, CertificateOutputs};
@@ -265,7 +281,7 @@ pub use rds::{
     parameter_group::{DbParameterGroup, DbParameterGroupOutputs},
     subnet_group::{DbSubnetGroup, DbSubnetGroupOutputs},
 };
-pub use region::{AwsResource, Region};
+pub use region::{AwsResource, Declare, Region};
 #[cfg(feature = "ec2")]
 pub use replicated_database::{DatabaseMember, ReplicatedDatabase, ReplicatedDatabaseOutputs};
 #[cfg(feature = "s3")]

@@ -57,6 +57,8 @@ macro_rules! kinds {
                 #[cfg(feature = $feature)]
                 let registry = kinds!(@register registry resource $resources lookup $lookups);
             )+
+            #[cfg(feature = "cloudcontrol")]
+            let registry = registry.family::<CloudResource>(cloudcontrol::typed::FAMILY);
             registry
         }
     };

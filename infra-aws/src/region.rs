@@ -32,6 +32,27 @@ pub trait AwsResource: Handler<Client = Aws> {
     }
 }
 
+/// A resource that a program declares in a region: an [`AwsResource`], or a type that `stack bindings` generates.
+pub trait Declare {
+    /// Outputs of the resource.
+    type Outputs;
+
+    /// Declares the resource and returns its outputs.
+    fn declare(self, region: &Region, name: &str) -> Self::Outputs;
+}
+
+impl<R: AwsResource> Declare for R {
+    type Outputs = R::Outputs;
+
+    fn declare(self, region: &Region, name: &str) -> R::Outputs {
+        let prepared = self.prepare(region, name);
+        match prepared.options() {
+            Some(options) => region.scope.with(options).add(name, prepared),
+            None => region.scope.add(name, prepared),
+        }
+    }
+}
+
 impl Region {
     pub(crate) fn of(scope: &Scope, name: &str) -> Self {
         let inside = scope.in_region(name);
@@ -54,12 +75,8 @@ impl Region {
     }
 
     /// Declares a resource and returns its outputs.
-    pub fn add<R: AwsResource>(&self, name: &str, resource: R) -> R::Outputs {
-        let prepared = resource.prepare(self, name);
-        match prepared.options() {
-            Some(options) => self.scope.with(options).add(name, prepared),
-            None => self.scope.add(name, prepared),
-        }
+    pub fn add<R: Declare>(&self, name: &str, resource: R) -> R::Outputs {
+        resource.declare(self, name)
     }
 
     /// Declares a lookup and returns its outputs. Equal lookups in the same region are executed once.

@@ -170,12 +170,14 @@ pub struct Cli {
     backends: BTreeMap<String, Box<OpenBackend>>,
     login: Option<Box<CheckLogin>>,
     last_change: Option<Box<LastChange>>,
+    schemas: Option<Box<DescribeType>>,
 }
 
 /// Object store of a URL, and the prefix of the states in it.
 pub type Backend = (Arc<dyn ObjectStore>, String);
 
 type OpenBackend = dyn Fn(String) -> BoxFuture<'static, Result<Backend, Diagnostic>> + Send + Sync;
+type DescribeType = dyn Fn(Target, String, String) -> BoxFuture<'static, Result<String, Diagnostic>> + Send + Sync;
 type CheckLogin = dyn Fn(Target) -> BoxFuture<'static, Result<Vec<(&'static str, String)>, Diagnostic>> + Send + Sync;
 type LastChange =
     dyn Fn(Target, Option<String>, String) -> BoxFuture<'static, Result<Option<String>, Diagnostic>> + Send + Sync;
@@ -184,7 +186,14 @@ impl Cli {
     /// Returns a command line with these programs; the first one is the default.
     pub fn new(programs: impl IntoIterator<Item = Program>) -> Self {
         let programs = programs.into_iter().collect();
-        Self { programs, wrappers: BTreeMap::new(), backends: BTreeMap::new(), login: None, last_change: None }
+        Self {
+            programs,
+            wrappers: BTreeMap::new(),
+            backends: BTreeMap::new(),
+            login: None,
+            last_change: None,
+            schemas: None,
+        }
     }
 
     /// Adds a key service that can wrap the key of the secrets, by the scheme of its URLs, such as `awskms`.
@@ -222,6 +231,16 @@ impl Cli {
         F: Future<Output = Result<Option<String>, Diagnostic>> + Send + 'static,
     {
         self.last_change = Some(Box::new(move |target, region, id| search(target, region, id).boxed()));
+        self
+    }
+
+    /// Sets the source of CloudFormation's schemas for `bindings --from-aws`: a function of the target, the region and the
+    /// name of the type.
+    pub fn schemas<F>(mut self, describe: impl Fn(Target, String, String) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<String, Diagnostic>> + Send + 'static,
+    {
+        self.schemas = Some(Box::new(move |target, region, name| describe(target, region, name).boxed()));
         self
     }
 

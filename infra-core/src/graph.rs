@@ -5,6 +5,7 @@ mod recorded;
 pub use recorded::RecordedGraph;
 
 use crate::{
+    diff::PropertyPath,
     intern::intern,
     options::Options,
     resource::Schema,
@@ -73,6 +74,14 @@ impl Node {
     /// Returns `true` if the previous generation is deleted before its replacement is created.
     pub fn deletes_before_replace(&self) -> bool {
         self.options.delete_before_replace.unwrap_or_else(|| self.schema.deletes_before_replace())
+    }
+
+    /// Returns `true` if a change of this input updates the resource in place.
+    pub fn updates_in_place(&self, input: &str) -> bool {
+        let path = PropertyPath::from(input);
+        let is_ignored = self.options.ignore_changes.iter().any(|ignored| ignored.covers(&path));
+        let replaces = self.options.replace_on_changes.iter().any(|replacing| replacing.overlaps(&path));
+        self.schema.is_tracked(input) && !self.schema.replaces(input) && !is_ignored && !replaces
     }
 }
 

@@ -96,6 +96,7 @@ pub use server::credentials::credentials;
 pub use server::daemon;
 pub use server::directory::{admit_databases, reset};
 pub use server::faults::{ActiveFault, Fault, FaultError, Requests};
+pub use server::host_roles::HostRole;
 pub use server::local_cloud::LocalCloud;
 pub use server::options::{NetworkChoice, Options};
 pub use server::permissions::{AuthorisedAction, InvalidPolicy, Policy};
@@ -103,6 +104,7 @@ pub use server::reach::{Component, Reach, ReachRequest};
 pub use server::start_error::StartError;
 pub use server::status::{
     BalancerStatus, DatabaseClusterStatus, DatabaseStatus, GroupStatus, InstanceStatus, LogStreamStatus, NetworkStatus,
-    RegionStatus, ServiceStatus, Status, TargetGroupStatus,
+    RecordedStatus, RegionStatus, ServiceStatus, Status, TargetGroupStatus,
 };
 pub use server::usage::{SoleUsage, Usage};
+pub use state::schemas::install_schemas;

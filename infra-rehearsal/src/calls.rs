@@ -40,11 +40,18 @@ struct Decision {
     action: AuthorisedAction,
 }
 
+/// Condition keys with times, without which equal authorisations of different requests are equal.
+const TIMES: &[&str] = &["aws:CurrentTime", "aws:EpochTime", "aws:TokenIssueTime"];
+
 impl From<Record> for Call {
     fn from(record: Record) -> Call {
         let Record { number, service, operation, resource, error, decisions } = record;
         let allowed = decisions.iter().map(|decision| decision.allowed).collect();
-        let decisions = decisions.into_iter().map(|decision| decision.action).collect();
+        let timeless = |mut action: AuthorisedAction| {
+            action.context.retain(|key, _| !TIMES.contains(&key.as_str()));
+            action
+        };
+        let decisions = decisions.into_iter().map(|decision| timeless(decision.action)).collect();
         Call { number, service, operation, resource, error, decisions, allowed }
     }
 }

@@ -22,13 +22,22 @@
 //! - `rehearse`: the rehearsal of a plan
 //! - `crashes`: rehearsed runs that are interrupted and repeated
 //! - `policy`: the IAM policy that recorded calls need
+//! - `documents`: policy documents within IAM's size limits
+//! - `comparison`: the difference between an earlier policy and the present one
+//! - `alteration`: other values for inputs
+//! - `updates`: updates of single properties
 //! - `lifecycle`: create, refresh, update, replace and destroy in a scratch cloud
 //! - `permissions`: the policy of a deployer with its proof
+//! - `host_roles`: the permissions that the roles of hosts need
 
+mod alteration;
 mod answers;
 mod breaker;
 mod calls;
+mod comparison;
 mod crashes;
+mod documents;
+mod host_roles;
 mod lifecycle;
 mod permissions;
 mod policy;
@@ -39,14 +48,23 @@ mod seed;
 mod simulated;
 mod stage;
 mod translation;
+mod updates;
 
 pub use calls::CallCount;
+pub use comparison::{Comparison, Grant};
 pub use crashes::with_crashes;
-pub use permissions::{Proof, ProvenPolicy, permissions};
+pub use documents::{
+    ATTACHED_DEFAULT, ATTACHED_TO_ROLE, ATTACHED_TO_USER, MANAGED_LIMIT, PolicyDocument, ROLE_INLINE_LIMIT,
+    USER_INLINE_LIMIT, characters,
+};
+pub use host_roles::{Need, Origin, RolePermissions, host_roles};
+pub use lifecycle::Phase;
+pub use permissions::{Proof, ProvenPolicy, Recorded, permissions};
 pub use policy::{Permissions, Statement};
 pub use rehearse::rehearse;
 pub use report::{Crashes, PerpetualDiff, Rehearsal, RehearsedStep, Unrehearsed};
 pub use stage::{Deployment, Neighbour, Script};
+pub use updates::Unchanged;
 
 use infra_core::{diagnostic::Diagnostic, engine::EngineError, store::StoreError};
 

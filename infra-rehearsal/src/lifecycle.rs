@@ -1,43 +1,48 @@
 //! The lifecycle of a stack in a scratch cloud: create, refresh, update in place, replace and destroy.
 
 use crate::RehearsalError;
+use crate::alteration;
 use crate::answers::Answers;
 use crate::calls::Call;
 use crate::scratch::Scratch;
-use crate::stage::Deployment;
+use crate::stage::{Deployment, Surroundings};
+use crate::updates::{self, Unchanged};
 use infra_core::{
-    Schema,
-    execute::Report,
-    graph::ResourceGraph,
-    plan::Selection,
-    state::State,
-    urn::Pattern,
-    value::{Map, Value},
+    Engine, execute::Report, graph::ResourceGraph, plan::Selection, state::State, urn::Pattern,
 };
+use serde::Serialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
 /// A phase of the lifecycle of a stack.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// All resources are created.
     Create,
+    /// All resources are read.
     Refresh,
     /// Every input that can be updated in place is updated.
     Update,
+    /// Every resource is replaced.
     Replace,
+    /// All resources are deleted.
     Destroy,
 }
 
 /// An executed lifecycle.
+#[derive(Default)]
 pub(crate) struct Lifecycle {
     /// The API calls.
-    pub(crate) calls: Vec<Call>,
+    pub(crate) calls: Vec<(Phase, Call)>,
     /// Seed of the unique names.
     pub(crate) seed: String,
     /// The phases with failed steps, with the first failure of each.
     pub(crate) failures: Vec<(Phase, String)>,
+    /// The properties whose single updates failed.
+    pub(crate) unchanged: BTreeSet<Unchanged>,
 }
 
 /// Access key of the identity that executes a lifecycle in place of the root user.
@@ -46,40 +51,123 @@ pub(crate) struct Deployer {
     pub(crate) secret_key: String,
 }
 
-/// Executes all phases in the scratch cloud.
+/// Extent of a lifecycle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// All phases.
+    Whole,
+    /// Until an action is denied.
+    UntilDenied,
+}
+
+/// Executes a lifecycle in the scratch cloud.
 pub(crate) async fn execute(
     deployment: &Deployment<'_>,
     scratch: &Scratch,
     deployer: Option<&Deployer>,
+    extent: Extent,
 ) -> Result<Lifecycle, RehearsalError> {
     let target = match deployer {
         Some(Deployer { access_key, secret_key }) => scratch.target_of(&deployment.target, access_key, secret_key),
         None => scratch.target(&deployment.target),
     };
-    let script = deployment.script;
-    let mut failures = Vec::new();
-    let mut note = |phase: Phase, report: Report| {
-        // A single replacement may be impossible, such as that of the gateway of a VPC.
-        if let Some(failure) = report.failures.first().filter(|_| phase != Phase::Replace) {
-            failures.push((phase, failure.summary.clone()));
-        }
-    };
-    let around = deployment.surround(scratch).await?.seen_by(target);
+    let surroundings = deployment.surround(scratch).await?.seen_by(target);
     let answers = Arc::new(Answers::of(&deployment.empty(), BTreeSet::new(), scratch.requests()));
-    let engine = |state: &State| deployment.engine(&around, state, &answers);
-    let first = engine(&deployment.empty())?;
-    note(Phase::Create, first.up(script).continue_on_error(true).await?);
-    note(Phase::Refresh, first.refresh(script).await?);
-    let state = first.state().await?.unwrap_or_else(|| deployment.empty());
-    let altered = altered(&state, &first.declared(script)?);
-    let engine = engine(&altered)?;
-    note(Phase::Update, engine.up(script).continue_on_error(true).await?);
-    for urns in by_kind(&state) {
-        let replace = Selection { replace: urns, ..Selection::default() };
-        note(Phase::Replace, engine.up(script).select(replace).continue_on_error(true).await?);
+    let (read, lifecycle) = (surroundings.last_call, Lifecycle::default());
+    let mut execution = Execution { deployment, scratch, surroundings, answers, extent, read, lifecycle };
+    match execution.run().await {
+        // A lookup that is denied fails the plan; the calls show the denial.
+        Err(RehearsalError::Engine(_)) if execution.is_denied() => Ok(execution.lifecycle),
+        Err(error) => Err(error),
+        Ok(()) => Ok(execution.lifecycle),
     }
-    note(Phase::Destroy, engine.destroy(script).continue_on_error(true).await?);
-    Ok(Lifecycle { calls: scratch.calls_after(around.last_call)?, seed: state.seed, failures })
+}
+
+/// The execution of a lifecycle.
+struct Execution<'e> {
+    deployment: &'e Deployment<'e>,
+    scratch: &'e Scratch,
+    surroundings: Surroundings,
+    answers: Arc<Answers>,
+    extent: Extent,
+    /// Number of the last call that was read.
+    read: u64,
+    lifecycle: Lifecycle,
+}
+
+impl Execution<'_> {
+    async fn run(&mut self) -> Result<(), RehearsalError> {
+        let engine = self.engine(&self.deployment.empty())?;
+        let declared = engine.declared(self.deployment.script)?;
+        let completed = self.phases(engine, &declared).await;
+        // The calls of a phase that failed are read as well.
+        let read = self.record(Phase::Destroy);
+        completed.and(read)
+    }
+
+    async fn phases(&mut self, engine: Engine, declared: &ResourceGraph) -> Result<(), RehearsalError> {
+        let script = self.deployment.script;
+        let continues = self.extent == Extent::Whole;
+        let report = engine.up(script).continue_on_error(continues).await?;
+        self.finish(Phase::Create, Some(report))?;
+        let report = engine.refresh(script).await?;
+        self.finish(Phase::Refresh, Some(report))?;
+        let state = engine.state().await?.unwrap_or_else(|| self.deployment.empty());
+        self.lifecycle.seed.clone_from(&state.seed);
+        if self.is_finished() {
+            return Ok(());
+        }
+        let engine = self.engine(&altered(&state, declared))?;
+        let report = engine.up(script).continue_on_error(continues).await?;
+        self.finish(Phase::Update, Some(report))?;
+        for urns in by_kind(&state) {
+            if self.is_finished() {
+                return Ok(());
+            }
+            let replace = Selection { replace: urns, ..Selection::default() };
+            engine.up(script).select(replace).continue_on_error(true).await?;
+            // A single replacement may be impossible, such as that of the gateway of a VPC.
+            self.finish(Phase::Replace, None)?;
+        }
+        let mut state = engine.state().await?.unwrap_or_else(|| self.deployment.empty());
+        let providers = engine.providers(script);
+        self.lifecycle.unchanged = updates::update_each(&mut state, declared, &providers).await;
+        self.finish(Phase::Update, None)?;
+        if self.is_finished() {
+            return Ok(());
+        }
+        let engine = self.engine(&state)?;
+        let report = engine.destroy(script).continue_on_error(true).await?;
+        self.finish(Phase::Destroy, Some(report))
+    }
+
+    fn engine(&self, state: &State) -> Result<Engine, RehearsalError> {
+        self.deployment.engine(&self.surroundings, state, &self.answers)
+    }
+
+    /// Records the result and the calls of a phase.
+    fn finish(&mut self, phase: Phase, report: Option<Report>) -> Result<(), RehearsalError> {
+        if let Some(failure) = report.and_then(|report| report.failures.into_iter().next()) {
+            let subject = failure.subject.map_or_else(String::new, |subject| format!("{subject}: "));
+            self.lifecycle.failures.push((phase, format!("{subject}{}", failure.summary)));
+        }
+        self.record(phase)
+    }
+
+    fn record(&mut self, phase: Phase) -> Result<(), RehearsalError> {
+        let calls = self.scratch.calls_after(self.read)?;
+        self.read = calls.last().map_or(self.read, |call| call.number);
+        self.lifecycle.calls.extend(calls.into_iter().map(|call| (phase, call)));
+        Ok(())
+    }
+
+    fn is_denied(&self) -> bool {
+        self.lifecycle.calls.iter().any(|(_, call)| call.allowed.contains(&false))
+    }
+
+    fn is_finished(&self) -> bool {
+        self.extent == Extent::UntilDenied && self.is_denied()
+    }
 }
 
 /// Returns the resources of each kind. Replacements of one kind leave the others in place, as changes of a program do.
@@ -98,31 +186,10 @@ fn by_kind(state: &State) -> Vec<Vec<Pattern>> {
 fn altered(state: &State, declared: &ResourceGraph) -> State {
     let mut altered = state.clone();
     for (urn, resource) in &mut altered.resources {
-        let Some(schema) = declared.node(urn).map(|node| node.schema.clone()) else { continue };
+        let Some(node) = declared.node(urn) else { continue };
         if let Some(generation) = resource.current.as_mut().filter(|generation| generation.id.is_some()) {
-            generation.inputs = alter(&generation.inputs, &schema);
+            generation.inputs = alteration::alter_all(&generation.inputs, &|name| node.updates_in_place(name));
         }
     }
     altered
-}
-
-fn alter(inputs: &Value, schema: &Schema) -> Value {
-    let Value::Map(members) = inputs else { return inputs.clone() };
-    let mut altered = Map::new();
-    for (name, value) in members {
-        let is_fixed = schema.replaces(name) || !schema.is_tracked(name);
-        let other = if is_fixed { None } else { other(name, value) };
-        altered.insert(name, other.unwrap_or_else(|| value.clone()));
-    }
-    Value::Map(altered)
-}
-
-/// Returns another value of the same type, or `None` if any other one might not be valid.
-fn other(name: &str, value: &Value) -> Option<Value> {
-    match value {
-        Value::Bool(value) => Some(Value::Bool(!value)),
-        Value::List(items) if !items.is_empty() => Some(Value::List(Vec::new())),
-        Value::Map(_) if name == "tags" => Some(Value::from_json(serde_json::json!({"rehearsal": "before"}))),
-        _ => None,
-    }
 }

@@ -2,13 +2,15 @@
 
 use crate::RehearsalError;
 use crate::calls::Call;
-use crate::lifecycle::{Deployer, Lifecycle, execute};
-use crate::policy::Permissions;
+use crate::documents::{self, PolicyDocument};
+use crate::lifecycle::{Deployer, Extent, Lifecycle, Phase, execute};
+use crate::policy::{Permissions, Statement, document};
 use crate::scratch::Scratch;
 use crate::stage::Deployment;
+use crate::updates::Unchanged;
 use infra_local::{AuthorisedAction, Policy};
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Name of the user in the scratch cloud that has the policy.
 const DEPLOYER: &str = "deployer";
@@ -19,6 +21,8 @@ pub struct ProvenPolicy {
     /// The permissions.
     #[serde(flatten)]
     pub permissions: Permissions,
+    /// The documents of the policy, each within the limit of a managed policy.
+    pub documents: Vec<PolicyDocument>,
     /// Actions that were denied although the policy should allow them. Empty for a sufficient policy.
     pub denied: Vec<String>,
     /// Actions of statements that no recorded action needs. Empty for a minimal policy.
@@ -27,6 +31,21 @@ pub struct ProvenPolicy {
     pub runs_without_statement: Option<usize>,
     /// Phases that failed for other reasons, so that their calls may be incomplete.
     pub incomplete: Vec<String>,
+    /// Properties that could not be updated in place, so that calls of their updates may be missing.
+    pub unchanged: BTreeSet<Unchanged>,
+    /// The recorded authorisations from which the policy is derived.
+    #[serde(skip)]
+    pub recorded: BTreeSet<Recorded>,
+}
+
+/// A recorded authorisation of the lifecycle.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Recorded {
+    /// The first phase that needed it.
+    pub phase: Phase,
+    /// The action on a resource with the condition keys of the request, without those that contain times.
+    #[serde(flatten)]
+    pub authorised: AuthorisedAction,
 }
 
 /// Extent of a proof.
@@ -41,52 +60,64 @@ pub enum Proof {
 /// Derives the policy with which the stack can be created, refreshed, updated, replaced and destroyed.
 pub async fn permissions(deployment: &Deployment<'_>, proof: Proof) -> Result<ProvenPolicy, RehearsalError> {
     let recorded = lifecycle_of_root(deployment).await?;
-    let permissions = Permissions::of(&recorded.calls, &recorded.seed);
-    let executed = lifecycle_under(deployment, &permissions).await?;
-    let mut proven = ProvenPolicy {
-        denied: denied(&executed.calls),
-        unneeded: unneeded(&permissions, &recorded.calls)?,
-        runs_without_statement: None,
-        incomplete: recorded.failures.iter().map(|(phase, failure)| format!("{phase:?}: {failure}")).collect(),
-        permissions,
-    };
+    let permissions = Permissions::of(recorded.calls.iter().map(|(_, call)| call), &recorded.seed);
+    let authorisations = authorisations(&recorded);
+    let actions: Vec<&AuthorisedAction> = authorisations.iter().map(|it| &it.authorised).collect();
+    let evaluation = Evaluation::of(&permissions, &actions)?;
+    let executed = lifecycle_under(deployment, &permissions, Extent::Whole).await?;
+    let mut denied: BTreeSet<String> = evaluation.denied().into_iter().map(text).collect();
+    denied.extend(denied_in(&executed));
+    let mut incomplete: Vec<String> = recorded.failures.iter().map(described).collect();
+    let additional = executed.failures.iter().filter(|failure| !recorded.failures.contains(failure));
+    incomplete.extend(additional.map(|failure| format!("under the policy: {}", described(failure))));
+    let mut unneeded = evaluation.unneeded();
+    let mut runs_without_statement = None;
     if proof == Proof::Executed {
-        for index in 0..proven.permissions.statements.len() {
-            let executed = lifecycle_under(deployment, &proven.permissions.without_statement(index)).await?;
-            if denied(&executed.calls).is_empty() {
-                let actions = &proven.permissions.statements[index].actions;
-                proven.unneeded.extend(actions.iter().cloned());
+        // A run that fails for other reasons as well would end before the action that is denied.
+        let extent = if recorded.failures.is_empty() { Extent::UntilDenied } else { Extent::Whole };
+        for index in 0..permissions.statements.len() {
+            let reduced = permissions.without_statement(index);
+            if denied_in(&lifecycle_under(deployment, &reduced, extent).await?).is_empty() {
+                unneeded.extend(permissions.statements[index].actions.iter().cloned());
             }
         }
-        proven.runs_without_statement = Some(proven.permissions.statements.len());
+        runs_without_statement = Some(permissions.statements.len());
     }
-    Ok(proven)
+    Ok(ProvenPolicy {
+        documents: documents::split(&permissions.statements),
+        denied: denied.into_iter().collect(),
+        unneeded,
+        runs_without_statement,
+        incomplete,
+        unchanged: recorded.unchanged,
+        recorded: authorisations,
+        permissions,
+    })
+}
+
+fn described((phase, failure): &(Phase, String)) -> String {
+    format!("{phase:?}: {failure}")
 }
 
 async fn lifecycle_of_root(deployment: &Deployment<'_>) -> Result<Lifecycle, RehearsalError> {
     let scratch = Scratch::start(false).await?;
-    let executed = execute(deployment, &scratch, None).await;
+    let executed = execute(deployment, &scratch, None, Extent::Whole).await;
     scratch.stop().await;
     executed
 }
 
 /// Executes a lifecycle as a user who has exactly these permissions. A denied plan ends it early.
-async fn lifecycle_under(deployment: &Deployment<'_>, permissions: &Permissions) -> Result<Lifecycle, RehearsalError> {
+async fn lifecycle_under(
+    deployment: &Deployment<'_>,
+    permissions: &Permissions,
+    extent: Extent,
+) -> Result<Lifecycle, RehearsalError> {
     let scratch = Scratch::start(true).await?;
     let admitted = scratch.cloud().admit(DEPLOYER, &permissions.document().to_string());
     let executed = match admitted {
         Ok(key) => {
             let deployer = Deployer { access_key: key.access_key_id, secret_key: key.secret_access_key };
-            match execute(deployment, &scratch, Some(&deployer)).await {
-                // A lookup that is denied fails the plan; the calls show the denial.
-                Err(RehearsalError::Engine(error)) => match scratch.calls_after(0) {
-                    Ok(calls) if !denied(&calls).is_empty() => {
-                        Ok(Lifecycle { calls, seed: String::new(), failures: Vec::new() })
-                    }
-                    _ => Err(RehearsalError::Engine(error)),
-                },
-                other => other,
-            }
+            execute(deployment, &scratch, Some(&deployer), extent).await
         }
         Err(error) => Err(RehearsalError::Policy(error)),
     };
@@ -94,29 +125,101 @@ async fn lifecycle_under(deployment: &Deployment<'_>, permissions: &Permissions)
     executed
 }
 
-/// Returns the actions that were denied, each with its resource.
-fn denied(calls: &[Call]) -> Vec<String> {
-    let refused = calls.iter().flat_map(|call| call.decisions.iter().zip(&call.allowed));
-    let denied = refused.filter(|(_, allowed)| !**allowed);
-    let texts: BTreeSet<String> = denied.map(|(it, _)| format!("{} on {}", it.action, it.resource)).collect();
-    texts.into_iter().collect()
-}
-
-/// Returns the actions of statements without which all recorded actions would still be allowed.
-fn unneeded(permissions: &Permissions, calls: &[Call]) -> Result<Vec<String>, RehearsalError> {
-    let recorded: BTreeSet<&AuthorisedAction> = calls.iter().flat_map(|call| &call.decisions).collect();
-    let mut unneeded = Vec::new();
-    for (index, statement) in permissions.statements.iter().enumerate() {
-        for action in &statement.actions {
-            let reduced = permissions.without(index, action);
-            let needed = reduced.statements.is_empty() || {
-                let policy = Policy::parse(&reduced.document().to_string()).map_err(RehearsalError::Policy)?;
-                recorded.iter().filter(|it| it.action == *action).any(|it| !policy.allows(it))
-            };
-            if !needed {
-                unneeded.push(action.clone());
-            }
+/// Returns each recorded authorisation once, with the first phase that needed it.
+fn authorisations(lifecycle: &Lifecycle) -> BTreeSet<Recorded> {
+    let mut phases: BTreeMap<&AuthorisedAction, Phase> = BTreeMap::new();
+    for (phase, call) in &lifecycle.calls {
+        for action in &call.decisions {
+            phases.entry(action).or_insert(*phase);
         }
     }
-    Ok(unneeded)
+    let recorded = |(action, phase): (&AuthorisedAction, Phase)| Recorded { phase, authorised: action.clone() };
+    phases.into_iter().map(recorded).collect()
+}
+
+fn text(action: &AuthorisedAction) -> String {
+    format!("{} on {}", action.action, action.resource)
+}
+
+/// Returns the actions that were denied, each with its resource.
+fn denied_in(lifecycle: &Lifecycle) -> BTreeSet<String> {
+    let calls = lifecycle.calls.iter().map(|(_, call)| call);
+    let decisions = calls.flat_map(|call: &Call| call.decisions.iter().zip(&call.allowed));
+    decisions.filter(|(_, allowed)| !**allowed).map(|(action, _)| text(action)).collect()
+}
+
+/// The evaluation of recorded actions by each statement alone. Statements only allow, so an action is allowed if one of them
+/// allows it.
+struct Evaluation<'p> {
+    permissions: &'p Permissions,
+    /// Each recorded action with the statements that allow it.
+    allowing: Vec<(&'p AuthorisedAction, Vec<usize>)>,
+}
+
+impl<'p> Evaluation<'p> {
+    fn of(permissions: &'p Permissions, actions: &[&'p AuthorisedAction]) -> Result<Evaluation<'p>, RehearsalError> {
+        let parse = |statement: &Statement| Policy::parse(&document([statement]).to_string());
+        let policies: Result<Vec<Policy>, _> = permissions.statements.iter().map(parse).collect();
+        let policies = policies.map_err(RehearsalError::Policy)?;
+        let allowing = |action: &AuthorisedAction| {
+            let candidates = policies.iter().zip(&permissions.statements).enumerate();
+            let candidates = candidates.filter(|(_, (_, statement))| statement.actions.contains(&action.action));
+            candidates.filter(|(_, (policy, _))| policy.allows(action)).map(|(index, _)| index).collect()
+        };
+        Ok(Evaluation { permissions, allowing: actions.iter().map(|action| (*action, allowing(action))).collect() })
+    }
+
+    /// Returns the recorded actions that no statement allows.
+    fn denied(&self) -> Vec<&'p AuthorisedAction> {
+        self.allowing.iter().filter(|(_, statements)| statements.is_empty()).map(|(action, _)| *action).collect()
+    }
+
+    /// Returns the actions of statements without which all recorded actions would still be allowed.
+    fn unneeded(&self) -> Vec<String> {
+        let mut needed: BTreeSet<(usize, &str)> = BTreeSet::new();
+        for (action, statements) in &self.allowing {
+            if let [only] = statements[..] {
+                needed.insert((only, &action.action));
+            }
+        }
+        let all = self.permissions.statements.iter().enumerate();
+        let all = all.flat_map(|(index, statement)| statement.actions.iter().map(move |action| (index, action)));
+        all.filter(|(index, action)| !needed.contains(&(*index, action.as_str()))).map(|(_, it)| it.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn action(action: &str, resource: &str) -> AuthorisedAction {
+        AuthorisedAction { action: action.to_owned(), resource: resource.to_owned(), context: BTreeMap::new() }
+    }
+
+    fn statement(actions: &[&str], resource: &str) -> Statement {
+        let actions = actions.iter().map(|it| (*it).to_owned()).collect();
+        Statement { actions, resources: [resource.to_owned()].into(), conditions: BTreeMap::new() }
+    }
+
+    #[test]
+    fn evaluation_finds_denied_and_unneeded_actions() {
+        let statements = vec![
+            statement(&["s3:GetObject", "s3:PutObject"], "arn:aws:s3:::b/*"),
+            statement(&["s3:GetObject"], "arn:aws:s3:::b/k"),
+            statement(&["s3:DeleteObject"], "arn:aws:s3:::c/*"),
+        ];
+        let permissions = Permissions { statements, ..Permissions::default() };
+        let recorded = [
+            action("s3:GetObject", "arn:aws:s3:::b/k"),
+            action("s3:PutObject", "arn:aws:s3:::b/k"),
+            action("s3:DeleteObject", "arn:aws:s3:::b/k"),
+        ];
+        let actions: Vec<&AuthorisedAction> = recorded.iter().collect();
+        let evaluation = Evaluation::of(&permissions, &actions).unwrap();
+        assert_eq!(
+            evaluation.denied().into_iter().map(text).collect::<Vec<_>>(),
+            ["s3:DeleteObject on arn:aws:s3:::b/k"]
+        );
+        assert_eq!(evaluation.unneeded(), ["s3:GetObject", "s3:GetObject", "s3:DeleteObject"]);
+    }
 }

@@ -46,10 +46,11 @@ pub struct Permissions {
 
 impl Permissions {
     /// Derives the policy from recorded calls.
-    pub(crate) fn of(calls: &[Call], seed: &str) -> Permissions {
+    pub(crate) fn of<'c>(calls: impl Iterator<Item = &'c Call> + Clone, seed: &str) -> Permissions {
         let mut needed_by: BTreeMap<String, BTreeSet<Urn>> = BTreeMap::new();
         let mut uses: BTreeMap<(String, String), Vec<&AuthorisedAction>> = BTreeMap::new();
-        let suffixes = suffixes(calls, seed);
+        let urns: BTreeSet<Urn> = calls.clone().filter_map(|call| call.resource.parse().ok()).collect();
+        let suffixes = suffixes(&urns, seed);
         for call in calls {
             let urn: Option<Urn> = call.resource.parse().ok();
             for action in &call.decisions {
@@ -63,16 +64,7 @@ impl Permissions {
 
     /// Returns the policy document.
     pub fn document(&self) -> Value {
-        let statements: Vec<Value> = self.statements.iter().map(Statement::document).collect();
-        json!({"Version": "2012-10-17", "Statement": statements})
-    }
-
-    /// Returns the permissions without an action of one statement; a statement without actions is left out.
-    pub(crate) fn without(&self, statement: usize, action: &str) -> Permissions {
-        let mut reduced = self.clone();
-        reduced.statements[statement].actions.remove(action);
-        reduced.statements.retain(|statement| !statement.actions.is_empty());
-        reduced
+        document(&self.statements)
     }
 
     /// Returns the permissions without a statement.
@@ -84,13 +76,20 @@ impl Permissions {
 }
 
 impl Statement {
-    fn document(&self) -> Value {
+    /// Returns the statement as an element of a policy document.
+    pub(crate) fn document(&self) -> Value {
         let mut document = json!({"Effect": "Allow", "Action": self.actions, "Resource": self.resources});
         if !self.conditions.is_empty() {
             document["Condition"] = json!({"StringEquals": self.conditions});
         }
         document
     }
+}
+
+/// Returns the document with these statements.
+pub(crate) fn document<'s>(statements: impl IntoIterator<Item = &'s Statement>) -> Value {
+    let statements: Vec<Value> = statements.into_iter().map(Statement::document).collect();
+    json!({"Version": "2012-10-17", "Statement": statements})
 }
 
 /// Combines the uses of actions to statements: actions with equal conditions and resources share one.
@@ -137,16 +136,14 @@ fn conditions(action: &str, pattern: &str, used: &[&AuthorisedAction]) -> Condit
     conditions
 }
 
-/// Returns the suffixes of the unique names of the resources.
-fn suffixes(calls: &[Call], seed: &str) -> BTreeSet<String> {
-    let urns: BTreeSet<&str> = calls.iter().map(|call| call.resource.as_str()).collect();
-    let urns = urns.into_iter().filter_map(|urn| urn.parse::<Urn>().ok());
-    let names = urns.flat_map(|urn| (0..GENERATIONS).map(move |number| names::unique(seed, &urn, number, 64)));
+/// Returns the suffixes of the unique names of these resources.
+pub(crate) fn suffixes<'u>(urns: impl IntoIterator<Item = &'u Urn>, seed: &str) -> BTreeSet<String> {
+    let names = urns.into_iter().flat_map(|urn| (0..GENERATIONS).map(move |it| names::unique(seed, urn, it, 64)));
     names.filter_map(|name| name.rsplit_once('-').map(|(_, suffix)| suffix.to_owned())).collect()
 }
 
 /// Replaces the account, identifiers and the suffixes of unique names in an ARN by `*`.
-fn generalise(arn: &str, suffixes: &BTreeSet<String>) -> String {
+pub(crate) fn generalise(arn: &str, suffixes: &BTreeSet<String>) -> String {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let [scheme, partition, service, region, account, resource] = parts[..] else { return arn.to_owned() };
     let account = if account.is_empty() { "" } else { "*" };
@@ -221,7 +218,7 @@ mod tests {
             call("", vec![action("iam:PassRole", role, &[("iam:PassedToService", "ec2.amazonaws.com")])]),
             call("", vec![action("ec2:DescribeVpcs", "*", &[("aws:RequestedRegion", "us-east-2")])]),
         ];
-        let permissions = Permissions::of(&calls, "seed");
+        let permissions = Permissions::of(calls.iter(), "seed");
         insta::assert_snapshot!(format!("{:#}", permissions.document()), @r#"
         {
           "Statement": [

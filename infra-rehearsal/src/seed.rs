@@ -178,7 +178,7 @@ fn generation_mut<'s>(state: &'s mut State, urn: &Urn, number: u32) -> Option<&'
 }
 
 /// A reporter without a receiver. Milestones are not needed: a scratch cloud is not recovered.
-struct Silent;
+pub(crate) struct Silent;
 
 #[async_trait]
 impl Reporter for Silent {

@@ -22,7 +22,7 @@ use std::{collections::BTreeMap, sync::Arc};
 pub type Script<'p> = &'p (dyn Fn(&Stack, &Config) -> infra_core::Result + Sync);
 
 /// The name of the provider whose calls reach the scratch cloud.
-const REHEARSED: &str = "aws";
+pub(crate) const REHEARSED: &str = "aws";
 
 /// The names of providers that act on nothing outside of the process: random values, and references to other stacks, which
 /// are in the store of the rehearsal.

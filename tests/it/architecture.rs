@@ -142,8 +142,13 @@ const MODULES: &[(&str, &[&str])] = &[
             "rehearse",
             "crashes",
             "policy",
+            "documents",
+            "comparison",
+            "alteration",
+            "updates",
             "lifecycle",
             "permissions",
+            "host_roles",
         ],
     ),
     (

@@ -16,6 +16,7 @@ mod imports;
 mod kind_pages;
 mod language;
 mod network;
+mod permissions;
 mod plans;
 mod refusals;
 mod rehearsal;

@@ -5,6 +5,7 @@ usage: console_speed.py PROGRAM RESOURCES EVENTS-PER-SECOND
 
 import contextlib
 import json
+import os
 import re
 import statistics
 import subprocess
@@ -28,7 +29,9 @@ requestAnimationFrame(function frame(now) { frames_ms.push(now - last); last = n
 
 
 def main(program, resources, rate):
-    with subprocess.Popen([program, resources, rate], stdout=subprocess.PIPE, text=True) as process:
+    # As `stack console` sets it for itself.
+    environment = {**os.environ, "MIMALLOC_PURGE_DELAY": "0"}
+    with subprocess.Popen([program, resources, rate], env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
             running = json.loads(process.stdout.readline())
             address = f"http://{running['address']}"
@@ -40,9 +43,10 @@ def main(program, resources, rate):
                 driver.get(url)
                 until(driver, lambda: "token" not in driver.current_url)
                 measure(driver, address, resources)
-            memory = read(f"/proc/{process.pid}/status")
-            resident = int(re.search(r"VmRSS:\s+(\d+)", memory).group(1)) / 1024
-            print(f"{resources} resources: {resident:.0f} MiB resident")
+            memory = dict(re.findall(r"(\w+):\s+(\d+) kB", read(f"/proc/{process.pid}/status")))
+            resident, own, most = (int(memory[name]) / 1024 for name in ("VmRSS", "RssAnon", "VmHWM"))
+            print(f"{resources} resources: {resident:.0f} MiB resident, {own:.0f} MiB without mapped files; "
+                  f"at most {most:.0f} MiB")
         finally:
             process.terminate()
 

@@ -3,15 +3,19 @@
 //! The first query is sent to the database at once. Queries that arrive while a statement runs wait for its result, and
 //! are then sent together. So no query waits for others to arrive, each worker thread runs one statement at a time, and
 //! the cost per request falls as the load rises. Nothing is cached: a statement starts after its queries have arrived, so
-//! no answer is older than its query.
+//! no answer is older than its query. Later queries do not wait for a statement that takes longer than [`PATIENCE`]: its
+//! connection may have failed silently.
 
-use std::{cell::RefCell, future::Future, pin::Pin, rc::Rc};
+use std::{cell::RefCell, future::Future, pin::Pin, rc::Rc, time::Duration};
 
 use actix_web::rt;
 use sea_orm::DbErr;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout};
 
-use crate::reply;
+use crate::{labels, reply};
+
+/// Time for which later queries wait for a statement.
+pub const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Maximum number of queries in a statement.
 pub const MOST: usize = 128;
@@ -60,7 +64,8 @@ impl<Q: Clone + 'static, A: 'static> Batch<Q, A> {
             std::mem::replace(&mut queue.is_running, true)
         };
         if !is_running {
-            rt::spawn(Runner(Rc::clone(&self.0)).run());
+            // The first statement is labelled with this request.
+            rt::spawn(labels::on_behalf(Runner(Rc::clone(&self.0)).run()));
         }
         answer.await.unwrap_or_else(|_| Err(DbErr::Custom("the statement was abandoned".to_owned())))
     }
@@ -75,7 +80,7 @@ impl<Q, A> Clone for Batch<Q, A> {
 /// Runs statements until no query waits. Its drop fails the remaining queries, so that none waits forever after a panic.
 struct Runner<Q, A>(Rc<Shared<Q, A>>);
 
-impl<Q: Clone, A> Runner<Q, A> {
+impl<Q: Clone + 'static, A: 'static> Runner<Q, A> {
     async fn run(self) {
         loop {
             // Other ready tasks run first, and may add queries.
@@ -88,13 +93,21 @@ impl<Q: Clone, A> Runner<Q, A> {
             if queries.is_empty() {
                 return;
             }
-            for (sender, answer) in senders.into_iter().zip(self.answers(queries).await) {
-                // The request may have been cancelled.
-                let _ = sender.send(answer);
+            let shared = Rc::clone(&self.0);
+            let mut answering = Box::pin(async move {
+                for (sender, answer) in senders.into_iter().zip(shared.answers(queries).await) {
+                    // The request may have been cancelled.
+                    let _ = sender.send(answer);
+                }
+            });
+            if timeout(PATIENCE, &mut answering).await.is_err() {
+                rt::spawn(answering);
             }
         }
     }
+}
 
+impl<Q: Clone, A> Shared<Q, A> {
     /// Returns an answer for each query. If a shared statement is refused, one query alone may be the cause.
     async fn answers(&self, queries: Vec<Q>) -> Vec<Result<A, DbErr>> {
         match self.run_statement(queries.clone()).await {
@@ -113,7 +126,7 @@ impl<Q: Clone, A> Runner<Q, A> {
     /// Runs a statement, and checks that it returns an answer for each query.
     async fn run_statement(&self, queries: Vec<Q>) -> Result<Vec<A>, DbErr> {
         let count = queries.len();
-        let answers = (self.0.run)(queries).await?;
+        let answers = (self.run)(queries).await?;
         if answers.len() != count {
             return Err(DbErr::Custom(format!("{count} queries got {} answers", answers.len())));
         }
@@ -208,6 +221,33 @@ mod tests {
             started.notified().await;
             proceed.notify_one();
             assert_eq!(second.await.unwrap(), Ok(2));
+        });
+    }
+
+    #[test]
+    fn later_queries_do_not_wait_for_a_slow_statement() {
+        System::new().block_on(async {
+            let started = Rc::new(Cell::new(false));
+            let running = Rc::clone(&started);
+            let run = move |queries: Vec<u32>| {
+                let hangs = !running.replace(true);
+                async move {
+                    if hangs {
+                        std::future::pending::<()>().await;
+                    }
+                    Ok(queries)
+                }
+            };
+            let batch = Batch::new(run, || ());
+            let first = rt::spawn({
+                let batch = batch.clone();
+                async move { batch.run(1).await }
+            });
+            while !started.get() {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(batch.run(2).await, Ok(2));
+            assert!(!first.is_finished());
         });
     }
 

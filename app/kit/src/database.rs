@@ -8,6 +8,7 @@
 //! | `DATABASE_MAX_CONNECTIONS` | 10 | size of the pool, which is filled before requests are accepted (SQLite always has one connection) |
 //! | `DATABASE_ACQUIRE_SECONDS` | 3 | time limit of a request for a connection |
 //! | `DATABASE_STATEMENT_SECONDS` | 5 | time limit of a statement (PostgreSQL) |
+//! | `DATABASE_REQUEST_IDS` | true | PostgreSQL's log names the request of a statement, if `log_line_prefix` contains `%a` |
 
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -21,7 +22,10 @@ use sea_orm::{
 };
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use crate::settings::{self, SettingError, Variables};
+use crate::{
+    labels,
+    settings::{self, SettingError, Variables},
+};
 
 /// Error of the connection to the database. No variant contains a password.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +95,7 @@ pub struct Database {
     wait: Duration,
     max_connections: u32,
     acquire: Duration,
+    labels_requests: bool,
 }
 
 #[derive(Clone)]
@@ -147,6 +152,7 @@ impl Database {
             wait: settings::seconds(variables, "DATABASE_WAIT_SECONDS", 60)?,
             max_connections: settings::positive(variables, "DATABASE_MAX_CONNECTIONS", 10)?,
             acquire: settings::seconds(variables, "DATABASE_ACQUIRE_SECONDS", 3)?,
+            labels_requests: settings::switch(variables, "DATABASE_REQUEST_IDS", true)?,
         })
     }
 
@@ -185,7 +191,7 @@ impl Database {
                 // Open connections stay open, see `warm`.
                 let pool = PgPoolOptions::new().max_connections(self.max_connections);
                 let pool = pool.min_connections(self.max_connections).idle_timeout(None);
-                let pool = without_silent_connections(pool.acquire_timeout(self.acquire));
+                let pool = without_silent_connections(pool.acquire_timeout(self.acquire), self.labels_requests);
                 let pool = pool.connect_lazy_with(options.as_ref().clone());
                 Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
             }
@@ -281,20 +287,29 @@ const TEST: Duration = Duration::from_secs(1);
 
 /// Closes connections that do not respond to a test. The server's machine or the network may fail without closing them.
 /// The pool's own tests have no time limit: they would occupy its connections until TCP gives up, after 15 minutes. A
-/// connection that was tested a moment ago, when it was released, is not tested again.
-fn without_silent_connections(pool: PgPoolOptions) -> PgPoolOptions {
-    pool.test_before_acquire(false)
-        .before_acquire(|connection, state| {
+/// connection that was tested a moment ago, when it was released, is not tested again. The statement that labels a
+/// connection with its request is a test as well.
+fn without_silent_connections(pool: PgPoolOptions, labels_requests: bool) -> PgPoolOptions {
+    let pool = if labels_requests {
+        pool.before_acquire(|connection, _| Box::pin(within_limit(labels::label(connection))))
+            .after_connect(|connection, _| Box::pin(labels::label(connection)))
+    } else {
+        pool.before_acquire(|connection, state| {
             Box::pin(async move { if state.idle_for < RECENT { Ok(true) } else { responds(connection).await } })
         })
-        .after_release(|connection, _| Box::pin(responds(connection)))
+    };
+    pool.test_before_acquire(false).after_release(|connection, _| Box::pin(responds(connection)))
 }
 
 /// Time after a test during which a connection counts as tested.
 const RECENT: Duration = Duration::from_millis(100);
 
 async fn responds(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    timeout(TEST, connection.ping()).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+    within_limit(connection.ping()).await
+}
+
+async fn within_limit(test: impl Future<Output = Result<(), sqlx::Error>>) -> Result<bool, sqlx::Error> {
+    timeout(TEST, test).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
     Ok(true)
 }
 

@@ -27,6 +27,7 @@
 use std::{
     cell::Cell,
     future::{Ready, ready},
+    hash::Hash,
     iter,
     rc::Rc,
     sync::{
@@ -48,7 +49,7 @@ use actix_web::{
 use sea_orm::{DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr, TransactionTrait, sqlx};
 use tokio::time::{Instant, sleep};
 
-use crate::{limits::Limits, metrics::Metrics, reader::Reader, reply, session::cookie};
+use crate::{combine::Combiner, limits::Limits, metrics::Metrics, reader::Reader, reply, session::cookie};
 
 /// Time after a client's write for which its reads use the writer.
 pub const RECENT: Duration = Duration::from_secs(5);
@@ -85,6 +86,15 @@ impl Endpoints {
         Self { reader: reader.counted(writer.clone(), read), writer, retries }
     }
 
+    /// Runs a query, on the writer or on the reader.
+    async fn read<T>(
+        &self,
+        uses_writer: bool,
+        query: impl AsyncFn(&DatabaseConnection) -> Result<T, DbErr>,
+    ) -> Result<T, DbErr> {
+        if uses_writer { query(&self.writer).await } else { self.reader.read(query).await }
+    }
+
     /// Closes the idle connections to the writer.
     fn close_idle_connections(&self) {
         if self.writer.get_database_backend() == DbBackend::Postgres {
@@ -97,6 +107,9 @@ impl Endpoints {
         }
     }
 }
+
+/// Reads that concurrent requests share ([`Scope::read_together`]). A part of the key is whether they use the writer.
+pub type Together<K, A> = Combiner<(bool, K), A>;
 
 /// Repetition of a transaction whose commit has an unknown outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,12 +149,33 @@ impl Scope {
     /// # Errors
     /// The error of the database.
     pub async fn read<T>(&self, query: impl AsyncFn(&DatabaseConnection) -> Result<T, DbErr>) -> Result<T, DbErr> {
+        let attempt = async || self.endpoints.read(self.state.uses_writer.get(), &query).await;
+        self.repeat(attempt, |error| Some(error)).await
+    }
+
+    /// Runs a query as [`Self::read`] does, and shares it with concurrent requests for the same data that use the same
+    /// endpoint. All requests for a key must pass the same query.
+    ///
+    /// # Errors
+    /// The error of the database.
+    pub async fn read_together<K, A>(
+        &self,
+        together: &Together<K, A>,
+        key: K,
+        query: impl AsyncFn(&DatabaseConnection) -> Result<A, DbErr> + Clone + 'static,
+    ) -> Result<A, DbErr>
+    where
+        K: Clone + Eq + Hash + 'static,
+        A: Clone + 'static,
+    {
         let attempt = async || {
-            if self.state.uses_writer.get() {
-                query(&self.endpoints.writer).await
-            } else {
-                self.endpoints.reader.read(&query).await
-            }
+            let uses_writer = self.state.uses_writer.get();
+            let (endpoints, query) = (self.endpoints.clone(), query.clone());
+            let read = move || {
+                let (endpoints, query) = (endpoints.clone(), query.clone());
+                async move { endpoints.read(uses_writer, &query).await }
+            };
+            together.run((uses_writer, key.clone()), read).await
         };
         self.repeat(attempt, |error| Some(error)).await
     }

@@ -32,10 +32,12 @@
 //! | [`listen`] | opens the ports | `LISTEN`, `METRICS_LISTEN` |
 //! | [`database`] | connects, and waits for the database to start | `DATABASE_*` |
 //! | [`batch`] | shares a statement among concurrent requests | |
+//! | [`combine`] | shares a read among concurrent requests for the same data | |
 //! | [`reader`] | reads from a replica | `DATABASE_READER_URL` |
 //! | [`endpoints`] | distributes a request's reads and writes, and survives a failover of the writer | |
 //! | [`migrate`] | applies the migrations, under a lock | |
 //! | [`held`] | holds a connection between statements | |
+//! | `labels` | labels connections with the ID of their request | `DATABASE_REQUEST_IDS` |
 //! | [`limits`] | refuses requests that are too large or too slow | `LIMIT_*` |
 //! | [`log`] | one JSON line per request, with its id | `RUST_LOG` |
 //! | [`metrics`] | `GET /metrics` for Prometheus, on a separate listener | `METRICS_LISTEN` |
@@ -56,6 +58,7 @@
 pub mod application;
 pub mod batch;
 pub mod client;
+pub mod combine;
 mod connection;
 pub mod csrf;
 pub mod database;
@@ -63,6 +66,7 @@ pub mod endpoints;
 pub mod form;
 pub mod health;
 pub mod held;
+mod labels;
 pub mod limit;
 pub mod limits;
 pub mod listen;

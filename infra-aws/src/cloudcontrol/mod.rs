@@ -1,4 +1,6 @@
-//! Cloud Control: what has no kind of its own here, by the names and properties that CloudFormation has for it.
+//! Cloud Control: resources of any type of CloudFormation.
 
 mod document;
+mod identity;
 pub mod resource;
+pub mod typed;

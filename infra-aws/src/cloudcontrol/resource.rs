@@ -1,6 +1,6 @@
 //! `aws:cloudcontrol:Resource`: a resource of any CloudFormation type.
 
-use super::document;
+use super::{document, identity::identity};
 use crate::{error::AwsError, prelude::*};
 use aws_sdk_cloudcontrol::{
     Client,
@@ -94,6 +94,15 @@ pub struct CloudResourceOutputs {
     /// All properties without secrets, also those that AWS has set; [`Output::field`] returns one.
     #[output(changes_on_update)]
     pub properties: Output<Json>,
+    /// The properties that only a replacement changes: `Arn` and `Id`, and the same names after that of the type, such as
+    /// `TopicArn`. After an update, their values are known while it is planned.
+    #[serde(default = "none")]
+    pub identity: Output<Json>,
+}
+
+/// Returns the identity in the outputs of earlier versions, which a refresh completes.
+fn none() -> Output<Json> {
+    Json::Object(serde_json::Map::new()).into()
 }
 
 /// Longest time of one request. Resources of some types are clusters of machines.
@@ -478,7 +487,8 @@ fn created(
         ..recorded.clone()
     };
     let id = format!("{}|{identifier}", recorded.type_name);
-    let outputs = CloudResourceOutputs { identifier: identifier.into(), properties: public.into() };
+    let identity = identity(&recorded.type_name, &public).into();
+    let outputs = CloudResourceOutputs { identifier: identifier.into(), properties: public.into(), identity };
     Ok(Created { id, inputs: Some(inputs), outputs })
 }
 

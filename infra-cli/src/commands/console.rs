@@ -3,8 +3,10 @@
 //! - `source`: the stack of the command line as the console's source
 //! - `running`: the file that describes the running console
 //! - `browser`: start of the user's browser
+//! - `memory`: the allocator of a long-running process
 
 mod browser;
+pub(crate) mod memory;
 mod running;
 mod source;
 

@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+mod bindings;
 mod completions;
 mod config;
 mod console;
@@ -85,6 +86,7 @@ enum Command {
     /// List the stacks of all programs in the backend
     Ls,
     New(new::NewArgs),
+    Bindings(bindings::BindingsArgs),
     #[command(subcommand)]
     Local(local::LocalCommand),
     Completions(completions::CompletionsArgs),
@@ -109,7 +111,10 @@ pub(crate) async fn run(arguments: Arguments, cli: &'static Cli) -> Result<ExitC
         Command::History(arguments) => history::run(&session().await?, &arguments).await,
         Command::Rollback(arguments) => rollback::run(&session().await?, &arguments).await,
         Command::Graph(arguments) => graph::run(&session().await?, &arguments).await,
-        Command::Console(arguments) => console::run(session().await?, &arguments).await,
+        Command::Console(arguments) => {
+            console::memory::return_freed_memory();
+            console::run(session().await?, &arguments).await
+        }
         Command::Mcp => mcp::run(session().await?).await,
         Command::State(command) => state::run(&session().await?, &command).await,
         Command::Config(command) => config::run(&session().await?, command).await,
@@ -119,6 +124,7 @@ pub(crate) async fn run(arguments: Arguments, cli: &'static Cli) -> Result<ExitC
         Command::Programs => programs::run(&session().await?, &cli.programs),
         Command::Ls => ls::run(&session().await?).await,
         Command::New(arguments) => new::run(&arguments, global.json),
+        Command::Bindings(arguments) => bindings::run(&arguments, &global, cli).await,
         Command::Local(command) => local::run(&session().await?, command).await,
         Command::Completions(arguments) => completions::run(&arguments),
     }

@@ -1,4 +1,8 @@
 //! `stack permissions`
+//!
+//! - `host_roles`: the permissions of the roles of hosts
+
+mod host_roles;
 
 use crate::{
     exit::Exit,
@@ -8,8 +12,17 @@ use crate::{
 };
 use clap::Args;
 use infra_core::diagnostic::Diagnostic;
-use infra_rehearsal::{Permissions, Proof, ProvenPolicy};
-use std::{collections::BTreeSet, fmt::Write as _, fs, path::PathBuf, process::ExitCode};
+use infra_rehearsal::{
+    ATTACHED_DEFAULT, ATTACHED_TO_ROLE, ATTACHED_TO_USER, Comparison, Permissions, PolicyDocument, Proof, ProvenPolicy,
+    ROLE_INLINE_LIMIT, USER_INLINE_LIMIT,
+};
+use serde_json::{Value, json};
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 /// Print the IAM policy that deploying the program needs, proven in a scratch cloud
 #[derive(Debug, Args)]
@@ -23,39 +36,120 @@ pub(crate) struct PermissionsArgs {
     /// Show the resources of the program that need each action
     #[arg(long)]
     why: bool,
-    /// Show the actions that are new or no longer needed, compared with a policy document
+    /// Show the actions that are new, changed or no longer needed, compared with an earlier policy
     #[arg(long, value_name = "FILE")]
     compare: Option<PathBuf>,
+    /// Write the documents of the policy to a directory, one file each
+    #[arg(long, value_name = "DIRECTORY")]
+    output: Option<PathBuf>,
+    /// Compare the role of each host with the actions that its Machine needs and that the local cloud has recorded
+    #[arg(long, conflicts_with_all = ["prove", "why", "compare", "output", "recorded"])]
+    runtime: bool,
+    /// Write the recorded authorisations with their condition keys, and the policy, for another evaluator
+    #[arg(long, value_name = "FILE")]
+    recorded: Option<PathBuf>,
 }
 
 pub(super) async fn run(session: &Session<'_>, arguments: &PermissionsArgs) -> Result<ExitCode, Failure> {
+    if arguments.runtime {
+        return host_roles::run(session, &arguments.config).await;
+    }
+    // An unusable file is reported before the derivation, which takes some time.
+    let earlier = arguments.compare.as_deref().map(Earlier::read).transpose()?;
     let deployment = session.deployment(&arguments.config).await?;
     let proof = if arguments.prove { Proof::Executed } else { Proof::Evaluated };
     let proven = infra_rehearsal::permissions(&deployment, proof).await;
     let proven = proven.map_err(|error| Failure { kind: Kind::Failed, diagnostics: error.diagnostics() })?;
-    if let Some(path) = &arguments.compare {
-        let earlier = fs::read_to_string(path).map_err(|error| {
-            let unreadable = Diagnostic::error(format!("the policy cannot be read: {error}")).about(path.display());
-            Failure::wrong_use(unreadable.hint("write one with `permissions > FILE`"))
-        })?;
-        let earlier = actions_of(&earlier).map_err(|reason| {
-            Failure::wrong_use(
-                Diagnostic::error(format!("this is not a policy document: {reason}")).about(path.display()),
-            )
-        })?;
-        print_text!("{}", difference(&earlier, &proven.permissions));
-    } else if session.json {
-        print_line!("{}", serde_json::to_string_pretty(&proven).map_err(std::io::Error::from)?);
-    } else if arguments.why {
-        print_text!("{}", attribution(&proven.permissions));
-    } else {
-        print_line!("{}", serde_json::to_string_pretty(&proven.permissions.document()).map_err(std::io::Error::from)?);
+    if let Some(path) = &arguments.recorded {
+        let recorded = json!({ "policy": proven.permissions.document(), "recorded": &proven.recorded });
+        write(path, &recorded)?;
+    }
+    if let Some(directory) = &arguments.output {
+        write_documents(directory, &session.program.name, &proven.documents)?;
+    }
+    match &earlier {
+        Some(earlier) => show_comparison(&earlier.compare(&proven.permissions)?, session.json)?,
+        None if session.json => print_line!("{}", pretty(&proven)?),
+        None if arguments.why => print_text!("{}", attribution(&proven.permissions)),
+        None if arguments.output.is_some() => {}
+        None => print_line!("{}", pretty(&printed(&proven.documents))?),
     }
     if !session.json {
         print_error!("{}", text::wrap(&summary(&proven), style::error_width()));
+        if let Some(sizes) = sizes(&proven.documents) {
+            print_error!("{}", text::wrap(&sizes, style::error_width()));
+        }
     }
     let is_proven = proven.denied.is_empty() && proven.unneeded.is_empty();
-    Ok(if is_proven { ExitCode::SUCCESS } else { Exit::Failed.into() })
+    let is_attachable = proven.documents.len() <= ATTACHED_TO_ROLE;
+    Ok(if is_proven && is_attachable { ExitCode::SUCCESS } else { Exit::Failed.into() })
+}
+
+fn pretty(value: &impl serde::Serialize) -> Result<String, Failure> {
+    Ok(serde_json::to_string_pretty(value).map_err(std::io::Error::from)?)
+}
+
+fn write(path: &Path, value: &Value) -> Result<(), Failure> {
+    fs::write(path, pretty(value)? + "\n").map_err(|error| {
+        Failure::wrong_use(Diagnostic::error(format!("the file cannot be written: {error}")).about(path.display()))
+    })
+}
+
+/// Writes each document to a file with the name of the program and the number of the document.
+fn write_documents(directory: &Path, program: &str, documents: &[PolicyDocument]) -> Result<(), Failure> {
+    fs::create_dir_all(directory)?;
+    for (number, document) in (1..).zip(documents) {
+        let path = directory.join(format!("{program}-{number}.json"));
+        write(&path, &document.document)?;
+        print_line!("{}", path.display());
+    }
+    Ok(())
+}
+
+/// Returns the document, or the list of documents if there are several.
+fn printed(documents: &[PolicyDocument]) -> Value {
+    match documents {
+        [single] => single.document.clone(),
+        several => several.iter().map(|it| it.document.clone()).collect(),
+    }
+}
+
+/// An earlier policy, for a comparison.
+struct Earlier<'f> {
+    path: &'f Path,
+    text: String,
+}
+
+impl<'f> Earlier<'f> {
+    fn read(path: &'f Path) -> Result<Earlier<'f>, Failure> {
+        let text = fs::read_to_string(path).map_err(|error| {
+            let unreadable = Diagnostic::error(format!("the policy cannot be read: {error}")).about(path.display());
+            Failure::wrong_use(unreadable.hint("write one with `permissions > FILE`"))
+        })?;
+        let earlier = Earlier { path, text };
+        earlier.compare(&Permissions::default())?;
+        Ok(earlier)
+    }
+
+    fn compare(&self, permissions: &Permissions) -> Result<Comparison, Failure> {
+        Comparison::with(&self.text, permissions).map_err(|reason| {
+            let unusable = Diagnostic::error(format!("the policy cannot be compared: {reason}"));
+            Failure::wrong_use(unusable.about(self.path.display()).hint("write one with `permissions > FILE`"))
+        })
+    }
+}
+
+fn show_comparison(comparison: &Comparison, is_json: bool) -> Result<(), Failure> {
+    if is_json {
+        print_line!("{}", pretty(comparison)?);
+    } else if comparison.is_empty() {
+        print_line!("The policy allows what the program needs, and nothing else.");
+    } else {
+        for line in comparison.lines() {
+            print_line!("{line}");
+        }
+    }
+    Ok(())
 }
 
 fn summary(proven: &ProvenPolicy) -> String {
@@ -73,9 +167,45 @@ fn summary(proven: &ProvenPolicy) -> String {
         summary.push_str("; without each action something would be denied");
     }
     for failure in &proven.incomplete {
-        let _ = write!(summary, "; incomplete: {failure}");
+        let _ = write!(summary, "\nincomplete: {failure}");
+    }
+    for unchanged in &proven.unchanged {
+        let (name, property) = (unchanged.urn.name(), &unchanged.property);
+        let _ = write!(summary, "\nnot updated: `{property}` of {name}: {}", unchanged.reason);
     }
     summary
+}
+
+/// Returns the sizes of the documents and where they fit, or `None` if a single managed policy is enough.
+fn sizes(documents: &[PolicyDocument]) -> Option<String> {
+    let total: usize = documents.iter().map(|document| document.characters).sum();
+    if documents.len() == 1 {
+        let inline = if total <= USER_INLINE_LIMIT { "a user or a role" } else { "a role" };
+        return Some(format!("{total} characters: attach it as a managed policy, or inline to {inline}"));
+    }
+    let sizes: Vec<String> = documents.iter().map(|document| document.characters.to_string()).collect();
+    let count = documents.len();
+    let mut report = format!(
+        "{total} characters, more than IAM allows in one managed policy: {count} documents of {} characters",
+        sizes.join(", ")
+    );
+    let advice = match count {
+        0..=ATTACHED_DEFAULT => "attach each as a managed policy; `--output DIRECTORY` writes one file each",
+        0..=ATTACHED_TO_USER => {
+            "an identity has 10 managed policies by default: increase the quota \"Managed policies per role\", or \
+             divide the program into stacks with an identity each"
+        }
+        0..=ATTACHED_TO_ROLE => {
+            "a user cannot have as many managed policies, and a role only after an increase of the quota \"Managed \
+             policies per role\": divide the program into stacks with an identity each"
+        }
+        _ => "no identity can have as many managed policies: divide the program into stacks with an identity each",
+    };
+    let _ = write!(report, "\nhint: {advice}");
+    if total <= ROLE_INLINE_LIMIT {
+        report.push_str(", or put all of them inline into a role");
+    }
+    Some(report)
 }
 
 fn attribution(permissions: &Permissions) -> String {
@@ -87,22 +217,4 @@ fn attribution(permissions: &Permissions) -> String {
         text.push('\n');
     }
     text
-}
-
-/// Returns the actions in a policy document.
-fn actions_of(document: &str) -> Result<BTreeSet<String>, String> {
-    let document: serde_json::Value = serde_json::from_str(document).map_err(|error| error.to_string())?;
-    let statements = document["Statement"].as_array().ok_or("it has no list `Statement`")?;
-    let actions = statements.iter().flat_map(|statement| match &statement["Action"] {
-        serde_json::Value::Array(actions) => actions.clone(),
-        action => vec![action.clone()],
-    });
-    Ok(actions.filter_map(|action| action.as_str().map(str::to_owned)).collect())
-}
-
-fn difference(earlier: &BTreeSet<String>, permissions: &Permissions) -> String {
-    let now: BTreeSet<String> = permissions.statements.iter().flat_map(|it| it.actions.clone()).collect();
-    let added = now.difference(earlier).map(|action| format!("+ {action}\n"));
-    let removed = earlier.difference(&now).map(|action| format!("- {action}\n"));
-    added.chain(removed).collect()
 }

@@ -87,8 +87,12 @@ impl Graph {
 }
 
 fn draw(system: &System, latest: &BTreeMap<Urn, StepOutcome>, expanded: &BTreeSet<String>) -> (String, bool) {
-    let empty = || ResourceGraph::new(Vec::new(), BTreeMap::new()).ok();
-    let Some(graph) = system.graph.as_ref().ok().cloned().or_else(empty) else {
+    let empty = match &system.graph {
+        Ok(_) => None,
+        Err(_) => ResourceGraph::new(Vec::new(), BTreeMap::new()).ok(),
+    };
+    // The graph of a large program is not copied.
+    let Some(graph) = system.graph.as_ref().ok().or(empty.as_ref()) else {
         return (String::new(), false);
     };
     let colour = |urn: &Urn| match (latest.get(urn), system.status(urn)) {
@@ -97,7 +101,7 @@ fn draw(system: &System, latest: &BTreeMap<Urn, StepOutcome>, expanded: &BTreeSe
         // The colours of a recorded state.
         (None, Status::Deployed | Status::Declared | Status::Undeclared | Status::Uncertain) => None,
     };
-    let drawing = Drawing::of_state(&graph, system.state.as_ref()).coloured(colour);
+    let drawing = Drawing::of_state(graph, system.state.as_ref()).coloured(colour);
     let drawing = drawing.overview(MOST, expanded);
     let grouped = drawing.boxes.iter().any(|node| node.group().is_some());
     let link = |node: &Node| {

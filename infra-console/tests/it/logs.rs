@@ -28,6 +28,11 @@ const DATABASE: &str = "2026-11-30 09:15:01.000 UTC [7] LOG:  database system is
                         2026-11-30 09:15:02.008 UTC [9] LOG:  duration: 7.2 ms\n\
                         2026-11-30 09:15:02.008 UTC [9] DETAIL:  parameters: $1 = '3'\n";
 
+/// Lines of sessions that are labelled with their requests.
+const LABELLED: &str = "2026-11-30 09:15:02.012 UTC [8] user=shop,db=shop,app=request_id=req-00000009,client=10.0.0.5 LOG:  slow\n\
+                        2026-11-30 09:15:02.015 UTC [8] user=shop,db=shop,app=request_id=req-00000001,client=10.0.0.5 ERROR:  deadlock\n\
+                        2026-11-30 09:15:02.015 UTC [8] user=shop,db=shop,app=request_id=req-00000001,client=10.0.0.5 STATEMENT:  DELETE\n";
+
 const BOOT: &str = "2026-11-30T09:14:58.500Z the program is downloaded\n";
 
 const CLOUD: &str = "2026-11-30T09:14:59.000000Z  INFO infra_local::server: the cloud is ready\n";
@@ -58,7 +63,8 @@ async fn fixture() -> Fixture {
     Fixture::in_directory(directory, "local", Some(cloud), false).await
 }
 
-/// Starts a console of a cloud that also has a balancer, a log stream and the boot messages of an instance.
+/// Starts a console of a cloud that also has a balancer, a log stream, the boot messages of an instance and labelled
+/// sessions of a database.
 async fn complete() -> Fixture {
     let directory = tempfile::tempdir().unwrap();
     let mut status = cloud(directory.path());
@@ -71,6 +77,7 @@ async fn complete() -> Fixture {
     region["balancers"] = json!([{ "name": "front", "state": "active", "log": log("front.log", BALANCER) }]);
     region["log_streams"] = json!([{ "group": "/app", "stream": "jobs", "log": log("1.jsonl", STREAM) }]);
     region["instances"][0]["console"] = json!(log("boot.log", BOOT));
+    log("postgres.log", &(DATABASE.to_owned() + LABELLED));
     let cloud = FakeCloud::default().answer("GET status", 200, status);
     Fixture::in_directory(directory, "local", Some(cloud), false).await
 }
@@ -86,11 +93,12 @@ async fn balancers_log_streams_and_boot_messages_are_sources() {
     insta::assert_snapshot!(lines(&document), @r"
     2026-11-30T09:15:02.008000Z +9.0 books info duration: 7.2 ms / DETAIL:  parameters: $1 = '3' nearby
     2026-11-30T09:15:02.010000Z +11.0 app server warn slow query
+    2026-11-30T09:15:02.015000Z +16.0 books error deadlock / STATEMENT:  DELETE
     2026-11-30T09:15:02.025000Z +26.0 app server info request
     2026-11-30T09:15:02.030000Z +31.0 web server info request
     2026-11-30T09:15:02.031000Z +32.0 front info request
     ");
-    assert_eq!(document["trace"]["logs"], json!(["front", "web server", "app server"]));
+    assert_eq!(document["trace"]["logs"], json!(["front", "web server", "app server", "books"]));
     let page = fixture.page("/logs").await;
     for group in ["Load balancers", "Log streams", "Boot messages"] {
         assert!(page.contains(&format!("<optgroup label=\"{group}\">")), "{group}: {page}");

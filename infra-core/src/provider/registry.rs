@@ -18,6 +18,7 @@ pub struct Registry<C> {
     client: C,
     resources: HashMap<&'static str, Box<dyn ErasedHandler<C>>>,
     lookups: HashMap<&'static str, Box<dyn ErasedLookup<C>>>,
+    families: Vec<(&'static str, Box<dyn ErasedHandler<C>>)>,
     regional: bool,
     endpoint: Option<String>,
 }
@@ -25,7 +26,14 @@ pub struct Registry<C> {
 impl<C: Send + Sync + 'static> Registry<C> {
     /// Creates a provider without handlers.
     pub fn new(client: C) -> Self {
-        Self { client, resources: HashMap::new(), lookups: HashMap::new(), regional: false, endpoint: None }
+        Self {
+            client,
+            resources: HashMap::new(),
+            lookups: HashMap::new(),
+            families: Vec::new(),
+            regional: false,
+            endpoint: None,
+        }
     }
 
     /// Declares that every resource of this provider belongs to a region, so that `import` can ask for a missing one.
@@ -46,6 +54,13 @@ impl<C: Send + Sync + 'static> Registry<C> {
         self
     }
 
+    /// Adds the handler of all types whose tokens begin with `prefix` and that have no kind of their own. Their inputs and
+    /// outputs are those of `R`.
+    pub fn family<R: Handler<Client = C>>(mut self, prefix: &'static str) -> Self {
+        self.families.push((prefix, Box::new(Erased::<R>(PhantomData))));
+        self
+    }
+
     /// Adds a kind of lookup.
     pub fn lookup<L: LookupHandler<Client = C>>(mut self) -> Self {
         self.lookups.insert(L::TYPE, Box::new(Erased::<L>(PhantomData)));
@@ -60,7 +75,9 @@ impl<C: Send + Sync + 'static> Registry<C> {
     }
 
     fn handler(&self, urn: &Urn) -> Result<&dyn ErasedHandler<C>, ProviderError> {
-        self.resources.get(urn.kind()).map(AsRef::as_ref).ok_or_else(|| unknown_kind(urn))
+        let family =
+            || self.families.iter().find(|(prefix, _)| urn.kind().starts_with(prefix)).map(|(_, handler)| handler);
+        self.resources.get(urn.kind()).or_else(family).map(AsRef::as_ref).ok_or_else(|| unknown_kind(urn))
     }
 
     fn context<'a>(&'a self, request: &'a Request, earlier: &'a [Value], reporter: &'a dyn Reporter) -> Context<'a, C> {

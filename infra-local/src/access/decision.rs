@@ -7,7 +7,7 @@ use std::fmt;
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
 use super::identity::PolicySets;
-use super::policy::{self, AccessRequest, DecidingStatement, Document, Evaluation, Naming, Verdict};
+use super::policy::{self, AccessRequest, DecidingStatement, Evaluation, Naming, Verdict, parsed};
 use super::{Context, Identity, Refusal, RequestedAction, RequestedResource};
 use crate::model::{ACCOUNT, Cloud};
 
@@ -168,7 +168,7 @@ fn resource_evaluation(
     access_request: &AccessRequest<'_>,
 ) -> (Evaluation, Option<Naming>) {
     let silent = || (Evaluation { verdict: Verdict::Silent, decided_by: None }, None);
-    let document = resource.policy.as_deref().and_then(|text| Document::parse(text).ok());
+    let document = resource.policy.as_deref().and_then(parsed::document);
     document.map_or_else(silent, |it| it.evaluate_for(&identity.principal(&cloud.iam), access_request, ACCOUNT))
 }
 
@@ -246,13 +246,13 @@ impl RequestedResource {
 
 #[cfg(test)]
 mod tests {
-    use super::super::policy::{Policy, PolicySource};
+    use super::super::policy::{Policy, PolicySource, parsed};
     use super::*;
     use serde_json::{Value, json};
 
     fn policies(source: &PolicySource, statement: Option<Value>) -> Vec<Policy> {
         let text = statement.map(|it| json!({"Version": "2012-10-17", "Statement": it}).to_string());
-        let document = text.and_then(|text| Document::parse(&text).ok());
+        let document = text.and_then(|text| parsed::document(&text));
         document.into_iter().map(|document| Policy { source: source.clone(), document }).collect()
     }
 

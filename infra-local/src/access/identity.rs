@@ -6,11 +6,11 @@ use chrono::{DateTime, Utc};
 use hyper::http::request::Parts;
 
 use super::credentials::Credentials;
-use super::policy::{Document, Policy, PolicySource, Principal};
+use super::policy::{Policy, PolicySource, Principal, parsed};
 use super::{Context, Refusal, RequestedAction, managed};
 use crate::model::ACCOUNT;
 use crate::model::Cloud;
-use crate::model::iam::{ISSUED_KEY, ISSUED_SESSION_KEY, Iam, Session, SessionHolder};
+use crate::model::iam::{ISSUED_KEY, ISSUED_SESSION_KEY, Iam, Role, Session, SessionHolder};
 use crate::wire::sigv4::{BadSignature, Scope, Signed, SignedPolicy};
 
 /// The caller of a request.
@@ -307,6 +307,12 @@ pub(super) fn role_policies(iam: &Iam, name: &str) -> PolicySets {
     PolicySets { identity, boundary: boundary(iam, role.boundary.as_deref()), ..PolicySets::default() }
 }
 
+/// Returns the texts of the inline and managed policies of a role.
+pub(crate) fn role_documents(iam: &Iam, role: &Role) -> Vec<String> {
+    let managed = role.attached_policies.iter().filter_map(|arn| managed_text(iam, arn));
+    role.inline_policies.values().cloned().chain(managed).collect()
+}
+
 /// Returns the policy that limits a user or role. A policy that does not exist allows nothing.
 fn boundary(iam: &Iam, arn: Option<&str>) -> Option<Vec<Policy>> {
     let arn = arn?;
@@ -336,5 +342,5 @@ pub(super) fn policies(iam: &Iam, inline: &BTreeMap<String, String>, attached: &
 }
 
 fn parsed(source: PolicySource, text: &str) -> Option<Policy> {
-    Document::parse(text).ok().map(|document| Policy { source, document })
+    parsed::document(text).map(|document| Policy { source, document })
 }

@@ -13,6 +13,7 @@
 //! - [`identity`]: finds the identity of an access key and verifies the signature
 //! - [`launch`]: resources of the launch of an instance
 //! - [`origin`]: refuses requests that a web page may have sent
+//! - [`log_delivery`]: permission to write logs of balancers into a bucket
 //! - [`policy`]: what policy documents say about a request
 //! - [`managed`]: the policies that AWS manages
 //! - [`request_tags`]: tags in the parameters of a request
@@ -28,6 +29,7 @@ mod credentials;
 mod decision;
 mod identity;
 mod launch;
+mod log_delivery;
 mod managed;
 mod origin;
 mod policy;
@@ -41,8 +43,9 @@ mod trust;
 pub(crate) use context::Context;
 pub use credentials::Credentials;
 pub(crate) use decision::{Decision, authorise, decide, decide_unenforced, permitted};
-pub(crate) use identity::{Identity, RootKeys, identify, identify_form, secret};
+pub(crate) use identity::{Identity, RootKeys, identify, identify_form, role_documents, secret};
 pub(crate) use launch::{LAUNCHED, PASSES_LAUNCH_ROLE};
+pub(crate) use log_delivery::admits_log_delivery;
 pub(crate) use managed::{arns as managed_arns, document as managed_document};
 pub(crate) use origin::{Endpoint, Source};
 pub(crate) use policy::{AccessRequest, DecidingStatement, Document, PolicyKind, PolicySource};

@@ -3,6 +3,7 @@
 //! Source: IAM API reference, `SimulatePrincipalPolicy` and `SimulateCustomPolicy`.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::Context;
 use super::decision::{Reason, combine};
@@ -123,7 +124,8 @@ impl Simulation {
 }
 
 fn numbered(texts: &[String], source: impl Fn(usize) -> PolicySource) -> Result<Vec<Policy>, String> {
-    let policy =
-        |(index, text): (usize, &String)| Ok(Policy { source: source(index + 1), document: Document::parse(text)? });
+    let policy = |(index, text): (usize, &String)| {
+        Ok(Policy { source: source(index + 1), document: Arc::new(Document::parse(text)?) })
+    };
     texts.iter().enumerate().map(policy).collect()
 }

@@ -111,6 +111,8 @@ pub(crate) struct Extras {
     pub(crate) capacity_type: Option<String>,
     /// Minimum and maximum percentage of healthy instances: the defaults of instance refreshes.
     pub(crate) maintenance: Option<(u32, u32)>,
+    /// Age at which an instance is replaced, in seconds.
+    pub(crate) max_lifetime_seconds: Option<u32>,
 }
 
 /// Protection of a group from its deletion.

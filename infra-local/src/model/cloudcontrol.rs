@@ -12,9 +12,17 @@ use serde_json::Value;
 pub(crate) struct CloudControl {
     /// Requests by token.
     pub(crate) requests: BTreeMap<String, ResourceRequest>,
+    /// Resources of types that the cloud knows by their schema alone, by type and identifier: `AWS::SQS::Queue|jobs`.
+    pub(crate) recorded: BTreeMap<String, RecordedResource>,
 }
 
-super::changes::record_by_field!(CloudControl { whole: [], maps: [requests], parts: [], children: [], apart: [] });
+super::changes::record_by_field!(CloudControl {
+    whole: [],
+    maps: [requests, recorded],
+    parts: [],
+    children: [],
+    apart: []
+});
 
 /// A request to create, update or delete a resource, with its result.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -38,6 +46,17 @@ pub(crate) struct ResourceRequest {
     pub(crate) changed: DateTime<Utc>,
     pub(crate) message: Option<String>,
     pub(crate) error: Option<ErrorCode>,
+}
+
+/// A resource that is recorded, while nothing runs.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RecordedResource {
+    pub(crate) type_name: String,
+    /// Primary identifier; the parts of a compound one are separated by `|`.
+    pub(crate) identifier: String,
+    /// All properties but write-only ones, with the synthesised read-only ones.
+    pub(crate) properties: Value,
+    pub(crate) created: DateTime<Utc>,
 }
 
 /// The operations of requests.
@@ -86,6 +105,14 @@ impl ResourceRequest {
         self.status = status;
         self.changed = now;
         self.wanted = None;
+    }
+}
+
+/// Properties can contain secrets, so logs must not contain them.
+impl std::fmt::Debug for RecordedResource {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { type_name, identifier, .. } = self;
+        formatter.debug_struct("RecordedResource").field("type", type_name).field("identifier", identifier).finish()
     }
 }
 

@@ -33,6 +33,11 @@ impl Settings {
         self.versioning.as_deref() == Some("Enabled")
     }
 
+    /// Returns the text of the bucket policy.
+    pub(crate) fn policy(&self) -> Option<&str> {
+        self.configurations.get("policy").map(String::as_str)
+    }
+
     /// Returns whether the bucket may contain several versions of an object: versioning is or was enabled.
     pub(crate) fn is_versioned(&self) -> bool {
         self.versioning.is_some()

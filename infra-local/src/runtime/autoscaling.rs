@@ -5,6 +5,7 @@
 //! A step is a function of the model and the time; it does not inspect processes.
 //! - [`schedule`]: scheduled changes of the size
 //! - [`members`]: the lifecycle of each instance; [`hooks`]: its waits for lifecycle hooks
+//! - [`lifetime`]: replaces members after the maximum instance lifetime
 //! - [`refresh`]: instance refreshes
 //! - [`tracking`]: target tracking
 //! - [`capacity`]: launches and terminates instances to reach the desired capacity
@@ -12,6 +13,7 @@
 
 mod capacity;
 mod hooks;
+mod lifetime;
 mod members;
 mod metrics;
 mod refresh;
@@ -130,6 +132,7 @@ fn step(cloud: &mut Cloud, region_name: &str, name: &str, env: &Env<'_>) {
     schedule::advance(&mut group, env);
     members::observe(&mut group, region, env);
     refresh::advance(&mut group, region, env);
+    lifetime::replace_expired(&mut group, region, env);
     tracking::scale(&mut group, region, env);
     capacity::balance(&mut group, cloud, region_name, env);
     let Some(region) = cloud.regions.get_mut(region_name) else { return };

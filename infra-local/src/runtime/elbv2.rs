@@ -13,14 +13,15 @@ use tokio::sync::watch;
 use super::background::PhaseWatch;
 use super::network::{InterfacePort, NetworkHandle, Place, Site};
 use super::proxy::{
-    AccessLogs, Endpoint, ListenError, PoolSettings, ProxyListener, Route, Settings, TargetHealth, TargetKey,
-    TargetPool, Tls, Workers,
+    AccessLogs, Deliveries, Endpoint, ListenError, LogKind, LogPlace, PoolSettings, ProxyListener, Route, Settings,
+    TargetHealth, TargetKey, TargetPool, Tls, Workers,
 };
 use crate::domain::ec2::network_interface;
 use crate::domain::ec2::security_group;
 use crate::domain::network::End;
 use crate::model::Cloud;
 use crate::model::Region;
+use crate::model::clock::TimeScale;
 use crate::model::ec2::instance::Instance;
 use crate::model::ec2::instance::InstanceState;
 use crate::model::elbv2::{BalancerState, Health, LoadBalancer, TargetGroup, TargetType};
@@ -49,8 +50,8 @@ pub(crate) async fn run(shared: Shared, network: NetworkHandle, time_scale: f64,
             return;
         }
     };
-    let logs =
-        AccessLogs::start().inspect_err(|error| tracing::error!(%error, "requests to balancers are not logged")).ok();
+    let logs = AccessLogs::start(Deliveries::new(shared.clone(), TimeScale(time_scale)));
+    let logs = logs.inspect_err(|error| tracing::error!(%error, "requests to balancers are not logged")).ok();
     let (pools, listeners) = (BTreeMap::new(), BTreeMap::new());
     let mut plane = Plane { time_scale, network, workers, logs, health, pools, listeners };
     loop {
@@ -63,8 +64,13 @@ pub(crate) async fn run(shared: Shared, network: NetworkHandle, time_scale: f64,
             _ = connected.changed() => {}
             _ = found.changed() => {}
             () = tokio::time::sleep(pause) => {}
-            _ = phase.ended() => return,
+            _ = phase.ended() => break,
         }
+    }
+    if let Some(logs) = plane.logs.take() {
+        drop(plane);
+        // The thread may have stopped; then there is nothing to deliver.
+        let _ = tokio::task::spawn_blocking(move || logs.deliver_all()).await;
     }
 }
 
@@ -110,6 +116,8 @@ struct WantedListener {
     /// The listener as the model declares it, with ARNs of target groups.
     declared: crate::model::elbv2::Listener,
     settings: Settings,
+    /// Places of the logs in buckets.
+    logs: Vec<LogPlace>,
     tls: Option<Tls>,
 }
 
@@ -177,7 +185,16 @@ impl Plane {
         let mut failures = BTreeMap::new();
         for (key, listener) in &wanted.listeners {
             let log = self.logs.as_ref().map(|logs| logs.of(paths::balancer_log(directory, &listener.balancer)));
-            let settings = Settings { access_log: log, ..listener.settings.clone() };
+            let delivered = |kind| {
+                let place = listener.logs.iter().find(|place| place.kind == kind)?;
+                Some(self.logs.as_ref()?.delivered(place.clone()))
+            };
+            let settings = Settings {
+                access_log: log,
+                delivered_requests: delivered(LogKind::Access),
+                delivered_connections: delivered(LogKind::Connection),
+                ..listener.settings.clone()
+            };
             let route = settings::route(&listener.declared, &self.pools, settings);
             let failure = match self.listeners.get_mut(key) {
                 Some(running) => {
@@ -298,6 +315,10 @@ fn collect(region: &Region, network: &NetworkHandle, wanted: &mut Wanted) {
                     address: SocketAddr::from((address, listener.port)),
                     declared: listener.clone(),
                     settings: settings::of_listener(balancer, listener),
+                    logs: [LogKind::Access, LogKind::Connection]
+                        .into_iter()
+                        .filter_map(|kind| LogPlace::of(balancer, &region.name, kind))
+                        .collect(),
                     tls: settings::tls(region, balancer, listener),
                 },
             );

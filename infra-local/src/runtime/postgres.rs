@@ -27,11 +27,23 @@ pub(crate) const LOG: &str = "postgres.log";
 const SUPERUSER: &str = "postgres";
 
 /// Settings of every server of a host.
-const SETTINGS: &[&str] = &["log_min_error_statement=panic", "shared_buffers=16MB"];
+const SETTINGS: &[&str] =
+    &[LOG_PREFIX, SLOW_STATEMENTS, NO_PARAMETERS, "log_min_error_statement=panic", "shared_buffers=16MB"];
+
+/// Prefix of log lines: the application name contains the ID of the request that a connection serves, if the program sets
+/// it (`kit::labels`).
+const LOG_PREFIX: &str = "log_line_prefix=%m [%p] %quser=%u,db=%d,app=%a,client=%h ";
+
+/// Statements of at least this duration are logged, without the values of their parameters.
+const SLOW_STATEMENTS: &str = "log_min_duration_statement=1s";
+const NO_PARAMETERS: &str = "log_parameter_max_length=0";
 
 /// Settings of a server with replication. Standbys have those of their primary, because some must not be lower. The kept
 /// log bounds the absence of a standby; a slot would need a limit too, and would remain after the standby's deletion.
 const REPLICATION_SETTINGS: &[&str] = &[
+    LOG_PREFIX,
+    SLOW_STATEMENTS,
+    NO_PARAMETERS,
     "log_min_error_statement=panic",
     "shared_buffers=16MB",
     "max_wal_senders=20",

@@ -8,7 +8,8 @@
 //!   [`answer`]: the balancer's own answers; [`tunnel`]: what has become a WebSocket
 //! - [`pool`]: the targets of one target group, and which of them take the next request; [`sticky`]: who stays with whom
 //! - [`target`], [`connection`]: one target, and one connection to it, over a [`stream`]; [`workers`]: the threads that all this runs on
-//! - [`access_log`]: the log of the requests
+//! - [`access_log`]: the logs of requests and connections, in files and in buckets
+//! - [`desync`]: requests that servers may delimit differently
 //! - [`health`]: the checks, and the states a target goes through
 
 mod access_log;
@@ -17,6 +18,7 @@ mod answer;
 mod body;
 mod client;
 mod connection;
+mod desync;
 mod forward;
 mod headers;
 mod health;
@@ -35,11 +37,12 @@ mod tunnel;
 mod upload;
 mod workers;
 
-pub(crate) use access_log::AccessLogs;
+pub(crate) use access_log::{AccessLogs, Deliveries, LogKind, LogPlace};
+pub(crate) use desync::DesyncMode;
 pub(crate) use health::{CheckPort, HealthCheck, HealthState, TargetHealth};
 pub(crate) use listener::{ListenError, ProxyListener};
 pub(crate) use pool::{Algorithm, MinimumHealthy, PoolSettings, TargetKey, TargetPool};
-pub(crate) use route::{Action, Forward, ForwardedFor, Route, Settings};
+pub(crate) use route::{Action, Forward, ForwardedFor, Route, Rule, Settings};
 pub(crate) use sticky::Stickiness;
 pub(crate) use stream::Transport;
 pub(crate) use target::Endpoint;

@@ -8,8 +8,9 @@ use super::start_error::StartError;
 use super::{credentials, options, running, usage};
 use crate::runtime::server_home;
 use crate::state::files::{self, LOCK};
+use crate::state::schemas;
 
-/// Deletes the contents of the cloud's directory, except for its options and its access key. The cloud must not run.
+/// Deletes the contents of the cloud's directory, except for its options, its access key and its schemas. The cloud must not run.
 pub async fn reset(directory: &Path) -> Result<(), StartError> {
     let directory = prepare_directory(directory)?;
     let _lock = lock(&directory).await?;
@@ -19,7 +20,10 @@ pub async fn reset(directory: &Path) -> Result<(), StartError> {
     };
     for entry in std::fs::read_dir(&directory).map_err(unusable(&directory))? {
         let path = entry.map_err(unusable(&directory))?.path();
-        if [options::FILE, credentials::FILE, LOCK, usage::FILE].iter().any(|kept| path.ends_with(kept)) {
+        if [options::FILE, credentials::FILE, schemas::FOLDER, LOCK, usage::FILE]
+            .iter()
+            .any(|kept| path.ends_with(kept))
+        {
             continue;
         }
         let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };

@@ -77,11 +77,12 @@ impl Found {
             ssm: Ssm { parameters },
             cloudwatch: CloudWatch { alarms, composites, dashboards, history: _ },
             logs: Logs { groups: log_groups },
-            cloudcontrol: CloudControl { requests: _ },
+            cloudcontrol: CloudControl { requests: _, recorded },
         } = region;
         self.add_ec2(place, ec2);
         self.add_elbv2(place, elbv2);
         self.add_rds(place, rds);
+        self.add(place, "recorded", recorded.keys());
         self.add(place, "parameters", parameters.keys());
         self.add(place, "certificates", certificates.keys());
         self.add(place, "log_groups", log_groups.keys());

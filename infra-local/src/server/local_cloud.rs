@@ -12,6 +12,7 @@ use super::calls::Calls;
 use super::credentials::{Generated, Token};
 use super::directory::{lock, prepare_directory};
 use super::faults::{self, Fault, FaultError};
+use super::host_roles::{self, HostRole};
 use super::options::{NetworkChoice, Options};
 use super::permissions::{self, InvalidPolicy};
 use super::start_error::StartError;
@@ -168,6 +169,11 @@ impl LocalCloud {
     /// Effective in a cloud that enforces policies.
     pub fn admit(&self, user: &str, policy: &str) -> Result<Credentials, InvalidPolicy> {
         permissions::admit(&self.shared, user, policy)
+    }
+
+    /// Returns the roles that instances and launch templates use, with the actions that their hosts need.
+    pub fn host_roles(&self) -> Vec<HostRole> {
+        host_roles::of(&self.shared)
     }
 
     /// Injects a fault, waits until packets are affected if it is one of the network, and returns a description of its

@@ -8,6 +8,7 @@
 //! - [`calls`]: the recorded requests to the endpoint; [`metrics`]: the time series of CloudWatch;
 //!   [`events`]: faults, scaling, alarms, failovers and instances
 //! - [`status`], [`inventory`], [`capabilities`]: reports on resources, their identifiers, and this machine
+//! - [`permissions`], [`host_roles`]: the evaluation of policies for code of this process, and the roles of hosts
 //! - [`network_map`]: the network with the permitted connections; [`reach`]: whether a connection gets through it;
 //!   [`tunnel`], [`session`]: connections of users into it, and their programs in instances
 //! - [`daemon`]: the cloud as a background process; [`running`], [`remote`]: how other processes find and administer it
@@ -20,6 +21,7 @@ pub(crate) mod directory;
 pub(crate) mod endpoint;
 pub(crate) mod events;
 pub(crate) mod faults;
+pub(crate) mod host_roles;
 pub(crate) mod inventory;
 pub(crate) mod local_cloud;
 pub(crate) mod metrics;

@@ -3,8 +3,8 @@
 use chrono::Utc;
 
 use crate::runtime::background::PhaseWatch;
-use crate::services::cloudcontrol::{OperationContext, carry_out, is_waiting};
-use crate::state::Shared;
+use crate::services::cloudcontrol::{OperationContext, carry_out, is_waiting, waiting_types};
+use crate::state::{Shared, schemas};
 
 /// Runs until the cloud stops. With `enforce_iam`, the policies of the requests' identities apply.
 pub(crate) async fn run(shared: Shared, enforce_iam: bool, mut phase: PhaseWatch) {
@@ -13,6 +13,9 @@ pub(crate) async fn run(shared: Shared, enforce_iam: bool, mut phase: PhaseWatch
         changes.borrow_and_update();
         if shared.read(is_waiting) {
             let (addresses, directory) = (shared.addresses(), shared.directory());
+            for name in shared.read(waiting_types) {
+                schemas::prepare(directory, &name);
+            }
             let context = OperationContext { addresses, directory, enforce_iam, now: Utc::now() };
             shared.update(|cloud| carry_out(cloud, context));
         }

@@ -80,8 +80,20 @@ pub struct RegionStatus {
     /// Database clusters.
     #[serde(default)]
     pub database_clusters: Vec<DatabaseClusterStatus>,
+    /// Resources that Cloud Control has recorded by their schema, while nothing runs.
+    #[serde(default)]
+    pub recorded: Vec<RecordedStatus>,
     /// Number of resources by kind, such as `security_groups`, without the default network of every region.
     pub counts: BTreeMap<String, usize>,
+}
+
+/// One resource that is recorded and not running.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedStatus {
+    /// `AWS::SQS::Queue`
+    pub type_name: String,
+    /// Its primary identifier.
+    pub identifier: String,
 }
 
 /// One instance.
@@ -303,6 +315,12 @@ impl RegionStatus {
                 .values()
                 .map(|cluster| DatabaseClusterStatus::of(cluster, region))
                 .collect(),
+            recorded: region
+                .cloudcontrol
+                .recorded
+                .values()
+                .map(|it| RecordedStatus { type_name: it.type_name.clone(), identifier: it.identifier.clone() })
+                .collect(),
             counts: RegionStatus::counts_of(region),
         }
     }
@@ -347,6 +365,7 @@ impl RegionStatus {
             ("load_balancers", balancing.load_balancers.len()),
             ("target_groups", balancing.target_groups.len()),
             ("certificates", region.acm.certificates.len()),
+            ("recorded", region.cloudcontrol.recorded.len()),
             ("parameters", region.ssm.parameters.len()),
             ("alarms", region.cloudwatch.alarms.len()),
             ("log_groups", region.logs.groups.len()),

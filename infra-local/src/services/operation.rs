@@ -12,6 +12,7 @@ use crate::access::{Context, Dependent, Needs, Resource};
 use crate::model::Cloud;
 use crate::state::Shared;
 use crate::state::address::AddressBlock;
+use crate::state::objects::Objects;
 use crate::wire::error::{ApiError, Outcome};
 use crate::wire::members::{all_members, members};
 use crate::wire::query::{Params, pattern_of};
@@ -91,6 +92,15 @@ impl State<'_> {
             State::Shared(shared) => shared.read_delayed(look),
             #[cfg(test)]
             State::Draft(draft) => look(&draft.borrow()),
+        }
+    }
+
+    /// Returns the buckets; `None` in a test without a runtime.
+    pub(crate) fn objects(&self) -> Option<&Objects> {
+        match self {
+            State::Shared(shared) => Some(shared.objects()),
+            #[cfg(test)]
+            State::Draft(_) => None,
         }
     }
 

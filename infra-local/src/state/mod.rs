@@ -3,6 +3,7 @@
 //! - [`journal`]: the state on disk
 //! - [`topics`]: subscriptions to changes below a place
 //! - [`files`]: files for their owner alone; [`address`]: the loopback addresses of the cloud
+//! - [`schemas`]: schemas of CloudFormation types, as files
 //! - [`objects`]: S3's buckets and objects as files; [`console`]: the files of an instance's console; [`paths`]: other paths
 //! - [`traffic`], [`times`]: requests that went through load balancers; [`databases`]: activity of databases
 
@@ -13,6 +14,7 @@ pub(crate) mod files;
 mod journal;
 pub(crate) mod objects;
 pub(crate) mod paths;
+pub(crate) mod schemas;
 pub(crate) mod times;
 mod topics;
 pub(crate) mod traffic;

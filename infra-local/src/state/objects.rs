@@ -7,6 +7,7 @@
 //! small files changes an object atomically. Content that no file refers to is removed at the next start. An index of
 //! all buckets, versions and uploads is kept in memory.
 
+mod delivery;
 mod load;
 #[cfg(test)]
 mod tests;

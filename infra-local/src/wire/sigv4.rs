@@ -113,6 +113,9 @@ pub(crate) enum BadSignature {
     Expired,
 }
 
+/// Longest validity of a presigned URL.
+const WEEK_SECONDS: i64 = 604_800;
+
 impl Signed {
     /// Parses the `Authorization` header, or the `X-Amz-…` parameters of a presigned URL.
     pub(crate) fn of(headers: &HeaderMap, uri: &Uri) -> Outcome<Signed> {
@@ -159,10 +162,15 @@ impl Signed {
             let value = query.get(name).map(String::as_str);
             value.ok_or_else(|| malformed(&format!("the presigned URL lacks the parameter {name}")))
         };
-        let seconds: i64 =
-            field("X-Amz-Expires")?.parse().map_err(|_| malformed("X-Amz-Expires should be a number"))?;
-        if !(0..=604_800).contains(&seconds) {
-            return Err(malformed("X-Amz-Expires must be less than a week (in seconds)"));
+        let invalid = |detail: &str| ApiError::new("AuthorizationQueryParametersError", detail);
+        let seconds: i64 = field("X-Amz-Expires")?.parse().map_err(|_| invalid("X-Amz-Expires should be a number"))?;
+        if seconds < 0 {
+            return Err(invalid("X-Amz-Expires must be non-negative"));
+        }
+        if seconds > WEEK_SECONDS {
+            return Err(invalid(
+                "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds",
+            ));
         }
         Ok(Signed {
             scope: Scope::from_credential(field("X-Amz-Credential")?)?,

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use bytes::Bytes;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use hmac::{Hmac, Mac as _};
 use http_body_util::{BodyExt as _, Full};
-use hyper::header::{HeaderName, HeaderValue};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
@@ -42,6 +42,36 @@ impl Api {
         exchange(self.request(service, method, path, headers, body)).await
     }
 
+    /// Builds an S3 request whose signature of this moment is in the query.
+    pub(crate) fn presigned(
+        &self,
+        method: Method,
+        path: &str,
+        at: DateTime<Utc>,
+        seconds: u32,
+    ) -> Request<Full<Bytes>> {
+        let host = self.endpoint.strip_prefix("http://").unwrap();
+        let time = at.format("%Y%m%dT%H%M%SZ").to_string();
+        let scope = format!("{}/us-east-1/s3/aws4_request", &time[..8]);
+        let credential = format!("{}/{scope}", self.key.access_key_id).replace('/', "%2F");
+        let query = format!(
+            "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={credential}&X-Amz-Date={time}\
+             &X-Amz-Expires={seconds}&X-Amz-SignedHeaders=host"
+        );
+        let canonical = format!("{method}\n{path}\n{query}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD");
+        let signature = self.signature(&time, &scope, &canonical);
+        let uri = format!("{}{path}?{query}&X-Amz-Signature={signature}", self.endpoint);
+        Request::builder().method(method).uri(uri).header("host", host).body(Full::default()).unwrap()
+    }
+
+    fn signature(&self, time: &str, scope: &str, canonical: &str) -> String {
+        let to_sign =
+            format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", hex::encode(Sha256::digest(canonical.as_bytes())));
+        let first = format!("AWS4{}", self.key.secret_access_key).into_bytes();
+        let key = scope.split('/').fold(first, |key, part| mac(&key, part));
+        hex::encode(mac(&key, &to_sign))
+    }
+
     /// Builds a signed request: over its host, date and body.
     pub(crate) fn request(
         &self,
@@ -65,11 +95,7 @@ impl Api {
         let signed = format!("host:{host}\nx-amz-content-sha256:{digest}\nx-amz-date:{time}\n");
         let names = "host;x-amz-content-sha256;x-amz-date";
         let canonical = format!("{method}\n{path_alone}\n{}\n{signed}\n{names}\n{digest}", query.join("&"));
-        let to_sign =
-            format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", hex::encode(Sha256::digest(canonical.as_bytes())));
-        let first = format!("AWS4{}", self.key.secret_access_key).into_bytes();
-        let key = scope.split('/').fold(first, |key, part| mac(&key, part));
-        let signature = hex::encode(mac(&key, &to_sign));
+        let signature = self.signature(&time, &scope, &canonical);
         let authorization = format!(
             "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={names}, Signature={signature}",
             self.key.access_key_id
@@ -94,10 +120,16 @@ impl Api {
 
 /// Sends a request and reads the response; `None` when there is none.
 pub(crate) async fn exchange(request: Request<Full<Bytes>>) -> Option<(u16, String)> {
+    let (status, _, body) = exchange_all(request).await?;
+    Some((status, body))
+}
+
+/// Sends a request and reads the response with its headers; `None` when there is none.
+pub(crate) async fn exchange_all(request: Request<Full<Bytes>>) -> Option<(u16, HeaderMap, String)> {
     let answer = Client::builder(TokioExecutor::new()).build_http().request(request).await.ok()?;
-    let status = answer.status().as_u16();
-    let body = answer.into_body().collect().await.ok()?.to_bytes();
-    Some((status, String::from_utf8_lossy(&body).into_owned()))
+    let (head, body) = answer.into_parts();
+    let body = body.collect().await.ok()?.to_bytes();
+    Some((head.status.as_u16(), head.headers, String::from_utf8_lossy(&body).into_owned()))
 }
 
 /// Returns the administration token of the cloud in a directory.

@@ -29,6 +29,7 @@ pub use writer::flush;
 
 use crate::{
     client::{self, TrustedProxies},
+    labels,
     settings::Variables,
 };
 
@@ -109,7 +110,7 @@ pub(crate) async fn request(
     let client = client::identify(&request, &proxies);
     let span = tracing::error_span!("request", request_id = id);
 
-    let mut answer = next.call(request).instrument(span.clone()).await;
+    let mut answer = labels::serving(id.into(), next.call(request)).instrument(span.clone()).await;
     let status = match &mut answer {
         Ok(response) => {
             response.headers_mut().insert(REQUEST_ID, header);

@@ -2,6 +2,7 @@
 
 use std::{
     env, fs,
+    io::Write as _,
     os::unix::process::CommandExt,
     path::PathBuf,
     process::{Command, Stdio},
@@ -68,10 +69,23 @@ impl Postgres {
         self.call("pg_ctl", &["-D", "data", "-w", "-l", "log", "-o", &options, "start"]);
     }
 
+    /// Adds lines to the server's configuration, and restarts it.
+    pub fn configure(&self, lines: &str) {
+        self.suspend();
+        let path = self.directory.path().join("data/postgresql.conf");
+        let mut file = fs::OpenOptions::new().append(true).open(path).unwrap();
+        writeln!(file, "{lines}").unwrap();
+        self.resume();
+    }
+
+    /// Returns the server's log.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.directory.path().join("log")).unwrap()
+    }
+
     fn call(&self, program: &str, arguments: &[&str]) {
         let status = self.command(program, arguments).status().unwrap();
-        let log = || fs::read_to_string(self.directory.path().join("log")).unwrap_or_default();
-        assert!(status.success(), "{program} {arguments:?}: {status}\n{}", log());
+        assert!(status.success(), "{program} {arguments:?}: {status}\n{}", self.log());
     }
 
     fn command(&self, program: &str, arguments: &[&str]) -> Command {

@@ -3,9 +3,10 @@
 use super::answer;
 use crate::{failure::Failure, local_cloud, session::Session};
 use clap::Args;
+use infra_bindings::{BindingError, Catalog};
 use infra_core::diagnostic::Diagnostic;
-use infra_local::{Credentials, NetworkChoice, Options, daemon};
-use std::path::Path;
+use infra_local::{Credentials, NetworkChoice, Options, daemon, install_schemas};
+use std::path::{Path, PathBuf};
 
 /// Start the local cloud, and keep these options for later starts
 #[derive(Debug, Args)]
@@ -36,6 +37,10 @@ pub(crate) struct StartArgs {
     /// empty URL ends it
     #[arg(long, value_name = "URL")]
     delegate: Option<String>,
+    /// Let Cloud Control record resources of the types whose CloudFormation schemas are in this directory or zip; nothing
+    /// runs them
+    #[arg(long, value_name = "PATH")]
+    schemas: Option<PathBuf>,
 }
 
 /// The fabrics of [`NetworkChoice`].
@@ -72,11 +77,27 @@ pub(super) async fn run(session: &Session<'_>, directory: &Path, arguments: &Sta
              hint: `stack local start --accept-any-key false` restores the check"
         );
     }
+    if let Some(path) = &arguments.schemas {
+        install(directory, path)?;
+    }
     // Before the start: a command that finishes now would stop the empty cloud.
     local_cloud::prepare(directory)?;
     local_cloud::keep(directory)?;
     let running = local_cloud::enter(directory).await?.0;
     answer(session, &running, || format!("the local cloud answers at {} (process {})", running.endpoint, running.pid))
+}
+
+/// Copies schemas into the directory of the cloud, which reads each when a request names its type.
+fn install(directory: &Path, path: &Path) -> Result<(), Failure> {
+    let unusable = |error: &BindingError| Failure::wrong_use(Diagnostic::error(error.to_string()).hint(error.hint()));
+    let catalog = Catalog::read(path).map_err(|error| unusable(&error))?;
+    local_cloud::prepare(directory)?;
+    let schemas = catalog.names().filter_map(|name| Some((name, catalog.text(name)?)));
+    let count = install_schemas(directory, schemas)?;
+    print_error!(
+        "Cloud Control of the local cloud records resources of {count} types by their schemas; nothing runs them"
+    );
+    Ok(())
 }
 
 /// Stores the options for this start and later ones.

@@ -9,7 +9,9 @@ use crate::{
 use clap::Args;
 use console::{Style, Term};
 use infra_core::diagnostic::Diagnostic;
-use infra_local::{ConfinementStatus, Fault, InstanceStatus, NetworkStatus, RegionStatus, Status, TargetGroupStatus};
+use infra_local::{
+    ConfinementStatus, Fault, InstanceStatus, NetworkStatus, RecordedStatus, RegionStatus, Status, TargetGroupStatus,
+};
 use std::{collections::BTreeMap, path::Path, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -83,7 +85,7 @@ fn describe(status: &Status) -> String {
         text.extend(["\nin all regions\n", &global]);
     }
     for (name, region) in &status.regions {
-        let tables = [instances, groups, balancers, databases, clusters].map(|table| table(region)).concat();
+        let tables = [instances, groups, balancers, databases, clusters, recorded].map(|table| table(region)).concat();
         let others = others(&region.counts);
         if !tables.is_empty() || !others.is_empty() {
             text.extend(["\n", name, "\n", &tables, &others]);
@@ -127,7 +129,8 @@ fn confinement(status: &ConfinementStatus) -> String {
 }
 
 /// Kinds with their own table.
-const IN_TABLES: [&str; 5] = ["instances", "auto_scaling_groups", "load_balancers", "databases", "database_clusters"];
+const IN_TABLES: [&str; 6] =
+    ["instances", "auto_scaling_groups", "load_balancers", "databases", "database_clusters", "recorded"];
 
 /// Returns the numbers of resources of the other kinds.
 fn others(counts: &BTreeMap<String, usize>) -> String {
@@ -145,6 +148,12 @@ fn coloured(state: &str) -> String {
         _ => Style::new().yellow(),
     };
     style.apply_to(state).to_string()
+}
+
+/// Lists the resources of types that the local cloud knows by their schema alone.
+fn recorded(region: &RegionStatus) -> String {
+    let line = |it: &RecordedStatus| format!("{} {}: recorded, not running\n", it.type_name, it.identifier);
+    region.recorded.iter().map(line).collect()
 }
 
 fn instances(region: &RegionStatus) -> String {

@@ -6,6 +6,7 @@
 mod backwards;
 mod filter;
 mod parse;
+mod prefix;
 mod search;
 mod sources;
 mod trace;

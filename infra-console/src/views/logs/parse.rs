@@ -1,6 +1,7 @@
 //! Parses lines of logs: JSON, the text format of the crate tracing, PostgreSQL, MariaDB, and other texts that begin with
 //! a time.
 
+use super::prefix::Prefix;
 use crate::views::text::clean;
 use chrono::{DateTime, Local, NaiveDateTime, TimeZone as _, Utc};
 use schemars::JsonSchema;
@@ -188,13 +189,10 @@ fn flatten(path: &str, value: &Json, depth: usize, fields: &mut Vec<Field>) {
 fn of_text(rest: &str) -> Parsed {
     let mut rest = rest.trim_start();
     let mut fields = Vec::new();
-    if let Some((client, user, _, _)) = rds_prefix(rest) {
-        let named = [("client", client), ("user", user)].into_iter().filter(|(_, value)| !matches!(*value, "" | "@"));
-        fields.extend(named.map(|(name, value)| Field { name: name.to_owned(), value: value.to_owned() }));
-    }
-    if let Some((pid, after)) = process(rest) {
-        fields.push(Field { name: "pid".to_owned(), value: pid.to_owned() });
-        rest = after;
+    if let Some(prefix) = Prefix::split(rest) {
+        let named = prefix.fields.into_iter();
+        fields.extend(named.map(|(name, value)| Field { name: name.to_owned(), value: clean(value, VALUE) }));
+        rest = prefix.rest;
     }
     let (first, after) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
     let level = Level::parse(first.trim_matches(['[', ']', ':']));
@@ -202,40 +200,15 @@ fn of_text(rest: &str) -> Parsed {
     Parsed { level, message: clean(message, MESSAGE), fields }
 }
 
-/// Splits the number of a process or thread from a line of PostgreSQL (`[123] LOG:  …`) or MariaDB (`0 [Note] …`).
-fn process(rest: &str) -> Option<(&str, &str)> {
-    if let Some((.., pid, after)) = rds_prefix(rest) {
-        return Some((pid, after));
-    }
-    let (first, after) = rest.split_once(' ')?;
-    let number = first.strip_prefix('[').and_then(|first| first.strip_suffix(']'));
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    match number {
-        Some(number) if is_number(number) => Some((number, after.trim_start())),
-        None if is_number(first) && after.trim_start().starts_with('[') => Some((first, after.trim_start())),
-        _ => None,
-    }
-}
-
-/// Splits the prefix of a line of RDS for PostgreSQL: the client, the user with the database, the process, and the rest
-/// (<https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_LogAccess.Concepts.PostgreSQL.overview.parameter-groups.html>).
-fn rds_prefix(rest: &str) -> Option<(&str, &str, &str, &str)> {
-    let (before, after) = rest.split_once(":[")?;
-    let (pid, after) = after.split_once("]:")?;
-    let (client, user) = before.rsplit_once(':').filter(|_| !before.contains(char::is_whitespace))?;
-    (!pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit())).then(|| (client, user, pid, after.trim_start()))
-}
-
 /// Returns whether a line of PostgreSQL belongs to the message before.
 fn is_detail(rest: &str) -> bool {
-    let Some((_, after)) = process(rest.trim_start()) else { return false };
-    ["DETAIL:", "HINT:", "STATEMENT:", "CONTEXT:", "QUERY:", "LOCATION:"].iter().any(|word| after.starts_with(word))
+    Prefix::split(rest.trim_start()).is_some_and(|prefix| prefix.is_detail())
 }
 
-/// Returns a further line of a record without the time and the process that PostgreSQL repeats.
+/// Returns a further line of a record without the time and the prefix that PostgreSQL repeats.
 pub(super) fn detail(line: &str) -> &str {
     match stamp(line) {
-        Some((_, rest)) => process(rest.trim_start()).map_or(rest, |(_, after)| after),
+        Some((_, rest)) => Prefix::split(rest.trim_start()).map_or(rest, |prefix| prefix.rest),
         None => line,
     }
 }

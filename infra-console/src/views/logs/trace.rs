@@ -1,8 +1,9 @@
 //! The lines of one request, from all logs.
 //!
 //! Services log the ID of the header `x-request-id`, which balancers log and pass on unchanged, and services send to the
-//! next tier. Databases know no IDs, because a pool of connections serves all requests: the lines that databases wrote
-//! during the request are shown, and marked.
+//! next tier. Databases log it if the service labels its connection and the prefix of the server's lines contains the label
+//! ([`prefix`](super::prefix)). Lines of databases without an ID are shown, and marked, if they were written during the
+//! request.
 
 use super::{Line, filter::Filter, lines, search::search, sources::LogSource};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -47,7 +48,9 @@ impl Trace {
         let meanwhile = Filter { from: Some(start), to: Some(end), ..Filter::default() };
         let known: BTreeSet<String> = found.iter().map(|line| line.key.clone()).collect();
         let nearby = lines(search(databases, &meanwhile, NEARBY).records, databases);
-        let nearby = nearby.into_iter().filter(|line| line.at.is_some() && !known.contains(&line.key));
+        let nearby = nearby
+            .into_iter()
+            .filter(|line| line.at.is_some() && line.request_id.is_none() && !known.contains(&line.key));
         found.extend(nearby.map(|line| Line { nearby: true, ..line }));
         found.sort_by_key(time);
         for line in found.iter_mut() {

@@ -3,17 +3,20 @@
 //! Source: AWS IAM User Guide, "Policy evaluation logic" and "IAM JSON policy elements".
 //!
 //! - [`condition`]: operators of conditions
+//! - [`parsed`]: parsed documents by their texts
 //! - [`pattern`]: wildcards and variables
 //! - [`principal`]: principals of resource policies and trust policies
 //! - [`validation`]: documents that IAM refuses
 
 mod condition;
+pub(super) mod parsed;
 mod pattern;
 mod principal;
 mod validation;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -102,7 +105,7 @@ pub(crate) struct Evaluation {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Policy {
     pub(crate) source: PolicySource,
-    pub(crate) document: Document,
+    pub(crate) document: Arc<Document>,
 }
 
 /// Place of a policy.
@@ -448,8 +451,10 @@ mod tests {
     fn variables_are_texts_in_the_language_of_2008() {
         let document =
             json!({"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "arn:aws:s3:::${aws:username}"}]});
-        let policies =
-            [Policy { source: PolicySource::Session, document: Document::parse(&document.to_string()).unwrap() }];
+        let policies = [Policy {
+            source: PolicySource::Session,
+            document: Document::parse(&document.to_string()).unwrap().into(),
+        }];
         let context = Context::default().with("aws:username", "eve");
         let verdict =
             |resource| evaluate(&policies, &AccessRequest { action: "s3:x", resource, context: &context }).verdict;

@@ -1,6 +1,7 @@
-//! Rules of load balancers: status codes of health checks, and address ranges of clients.
+//! Rules of balancers: matchers of health checks, address ranges of conditions, places of logs.
 
 mod address_range;
+pub(crate) mod logs;
 mod matcher;
 
 pub(crate) use address_range::AddressRange;

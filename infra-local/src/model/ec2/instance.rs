@@ -77,6 +77,12 @@ pub(crate) struct Instance {
     pub(crate) runtime: Runtime,
 }
 
+/// Returns the content of user data, which requests contain in base64.
+pub(crate) fn decoded_user_data(user_data: Option<&str>) -> Vec<u8> {
+    let compact: String = user_data.unwrap_or_default().split_ascii_whitespace().collect();
+    STANDARD.decode(compact).unwrap_or_default()
+}
+
 /// Message of the state's reason when the host of an instance fails.
 pub(crate) const HOST_FAILED: &str = "Server.InternalError: Internal error: the host failed";
 
@@ -235,8 +241,7 @@ impl Instance {
 
     /// Returns the decoded user data, as the host receives it.
     pub(crate) fn decoded_user_data(&self) -> Vec<u8> {
-        let compact: String = self.user_data.as_deref().unwrap_or_default().split_ascii_whitespace().collect();
-        STANDARD.decode(compact).unwrap_or_default()
+        decoded_user_data(self.user_data.as_deref())
     }
 
     /// Requests the termination by the data plane. Has no effect on an instance that is being terminated.

@@ -39,15 +39,15 @@ const SWITCH: Allowed = Allowed::Word(&["true", "false"]);
 const INERT_SWITCH: Allowed = Allowed::WithoutEffect(&["true", "false"]);
 
 pub(crate) const OF_LOAD_BALANCERS: &[Attribute] = &[
-    // The place of logs can be prepared; only their delivery is refused.
     Attribute("access_logs.s3.bucket", "", Allowed::Text),
-    Attribute("access_logs.s3.enabled", "false", Allowed::Default),
+    Attribute("access_logs.s3.enabled", "false", SWITCH),
     Attribute("access_logs.s3.prefix", "", Allowed::Text),
     Attribute("client_keep_alive.seconds", "3600", Allowed::Number(60, 604_800)),
     Attribute("connection_logs.s3.bucket", "", Allowed::Text),
-    Attribute("connection_logs.s3.enabled", "false", Allowed::Default),
+    Attribute("connection_logs.s3.enabled", "false", SWITCH),
     Attribute("connection_logs.s3.prefix", "", Allowed::Text),
     Attribute("deletion_protection.enabled", "false", SWITCH),
+    // The place of these logs can be prepared; only their delivery is refused.
     Attribute("health_check_logs.s3.bucket", "", Allowed::Text),
     Attribute("health_check_logs.s3.enabled", "false", Allowed::Default),
     Attribute("health_check_logs.s3.prefix", "", Allowed::Text),
@@ -56,7 +56,7 @@ pub(crate) const OF_LOAD_BALANCERS: &[Attribute] = &[
     Attribute(
         "routing.http.desync_mitigation_mode",
         "defensive",
-        Allowed::WithoutEffect(&["monitor", "defensive", "strictest"]),
+        Allowed::Word(&["monitor", "defensive", "strictest"]),
     ),
     Attribute("routing.http.drop_invalid_header_fields.enabled", "false", SWITCH),
     Attribute("routing.http.preserve_host_header.enabled", "false", SWITCH),

@@ -2,6 +2,8 @@
 
 use std::cmp::Reverse;
 
+use chrono::TimeDelta;
+
 use super::members;
 use super::{Env, refresh};
 use crate::domain::autoscaling::membership::{self, Leaving};
@@ -216,7 +218,7 @@ fn shrink(group: &mut Group, region: &mut Region, surplus: usize, env: &Env<'_>)
         return;
     }
     for _ in 0..surplus {
-        let Some(victim) = victim(group, region) else { return };
+        let Some(victim) = victim(group, region, env) else { return };
         let staying = group.staying().count();
         let cause = group.cause.clone().map(|cause| format!("{cause}  At {} ", moment(env.now)));
         let cause = format!(
@@ -233,12 +235,19 @@ fn shrink(group: &mut Group, region: &mut Region, surplus: usize, env: &Env<'_>)
 
 /// Selects the next member to terminate: one that does not serve, then one in the fullest zone, then by the group's
 /// policies.
-fn victim(group: &Group, region: &Region) -> Option<String> {
+fn victim(group: &Group, region: &Region, env: &Env<'_>) -> Option<String> {
     let candidates: Vec<&Member> = group.staying().filter(|member| !member.protected || group.deleting).collect();
     let in_zone = |zone: &str| {
         // A zone that is no longer in the group's list is emptied first.
         let left = !group.zones.iter().any(|own| own == zone);
         if left { usize::MAX } else { group.staying().filter(|member| member.zone == zone).count() }
+    };
+    let mixed = group.mixed.as_ref().map(|mixed| mixed.instance_types.as_slice()).unwrap_or_default();
+    // Instances of the types with the lowest priority are terminated first.
+    let priority = |member: &Member| {
+        let instance = region.ec2.instances.get(&member.instance)?;
+        let place = mixed.iter().position(|kind| *kind == instance.instance_type).unwrap_or(mixed.len());
+        i64::try_from(place).ok()
     };
     let current = super::resolve(region, &group.template).ok().map(|(template, number)| (template.id.clone(), number));
     let key = |member: &&&Member| {
@@ -253,6 +262,10 @@ fn victim(group: &Group, region: &Region) -> Option<String> {
                 "OldestInstance" => launched,
                 "NewestInstance" => -launched,
                 "OldestLaunchTemplate" => i64::try_from(member.template.version).unwrap_or(i64::MAX),
+                "AllocationStrategy" => -priority(member).unwrap_or_default(),
+                "ClosestToNextInstanceHour" => -seconds_in_hour(env.now - member.launched),
+                // All instances have launch templates.
+                "OldestLaunchConfiguration" => 0,
                 _ => i64::from(!outdated),
             })
             .collect();
@@ -260,4 +273,9 @@ fn victim(group: &Group, region: &Region) -> Option<String> {
         (serves, Reverse(in_zone(&member.zone)), keys, member.template.version, Reverse(launched))
     };
     candidates.iter().min_by_key(key).map(|member| member.instance.clone())
+}
+
+/// Returns the age of an instance within its current hour, in seconds.
+fn seconds_in_hour(age: TimeDelta) -> i64 {
+    age.num_seconds().rem_euclid(3600)
 }

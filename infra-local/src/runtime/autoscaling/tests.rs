@@ -1,6 +1,7 @@
 //! Tests of groups step by step, with simulated instances and health checks.
 #![allow(clippy::unwrap_used)]
 
+mod documented;
 mod lifecycle;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -11,8 +11,8 @@ use crate::model::elbv2::routing;
 use crate::model::elbv2::ssl_policy;
 use crate::model::elbv2::{Listener, LoadBalancer, Protocol, TargetGroup};
 use crate::runtime::proxy::{
-    Action, Algorithm, CheckPort, Forward, ForwardedFor, HealthCheck, Identity, MinimumHealthy, PoolSettings, Route,
-    Settings, Stickiness, TargetPool, Tls, Transport,
+    Action, Algorithm, CheckPort, DesyncMode, Forward, ForwardedFor, HealthCheck, Identity, MinimumHealthy,
+    PoolSettings, Route, Rule, Settings, Stickiness, TargetPool, Tls, Transport,
 };
 
 /// Returns the settings of a target group's pool.
@@ -93,7 +93,14 @@ pub(super) fn of_listener(balancer: &LoadBalancer, listener: &Listener) -> Setti
         tls_headers,
         server_header: listener.is("routing.http.response.server.enabled"),
         response_headers: response_headers(listener),
+        desync: match balancer.attribute("routing.http.desync_mitigation_mode").as_str() {
+            "monitor" => DesyncMode::Monitor,
+            "strictest" => DesyncMode::Strictest,
+            _ => DesyncMode::Defensive,
+        },
         access_log: None,
+        delivered_requests: None,
+        delivered_connections: None,
     }
 }
 
@@ -122,8 +129,11 @@ pub(super) fn route(listener: &Listener, pools: &BTreeMap<String, TargetPool>, s
             })
         }
     };
-    let rules = listener.rules.values();
-    let rules = rules.map(|rule| (rule.conditions.iter().map(Into::into).collect(), action(&rule.action)));
+    let rules = listener.rules.iter().map(|(priority, rule)| Rule {
+        priority: *priority,
+        conditions: rule.conditions.iter().map(Into::into).collect(),
+        action: action(&rule.action),
+    });
     Route { rules: rules.collect(), default: action(&listener.default_action), settings }
 }
 
@@ -132,6 +142,7 @@ pub(super) fn tls(region: &Region, balancer: &LoadBalancer, listener: &Listener)
     let policy = ssl_policy::find(&listener.tls.as_ref()?.policy)?;
     let certificates = listener.certificates().filter_map(|arn| region.acm.certificates.get(arn));
     let identities = certificates.map(|certificate| Identity {
+        arn: certificate.arn.clone(),
         names: certificate.facts.names.clone(),
         chain: format!("{}\n{}", certificate.body, certificate.chain.as_deref().unwrap_or_default()),
         private_key: certificate.private_key.clone(),

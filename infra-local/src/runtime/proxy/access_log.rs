@@ -1,10 +1,12 @@
-//! Log of the requests to balancers: one line of JSON per request.
+//! Logs of the requests to balancers: one line of JSON per request in a file, and AWS's logs in buckets.
 //!
 //! A request puts an entry into a bounded channel, and a thread formats and writes the entries of a moment together. A
-//! request never waits for the log: an entry that does not fit is counted and reported. AWS writes access logs to a
-//! bucket if `access_logs.s3.enabled` is set
-//! (<https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-access-logs.html>); these files
-//! are those of the local cloud, and always written.
+//! request never waits for the log: an entry that does not fit is counted and reported. The files are those of the local
+//! cloud, and always written. The logs in buckets ([`record`], [`deliveries`]) are those of AWS, and written if
+//! `access_logs.s3.enabled` or `connection_logs.s3.enabled` is set.
+
+mod deliveries;
+mod record;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -13,7 +15,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -23,6 +25,11 @@ use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, Response, Version};
 use serde::Serialize;
 use tokio::time::Instant;
+
+pub(crate) use deliveries::Deliveries;
+pub(super) use record::{CLIENT_CLOSED, Record, connection_line};
+
+pub(crate) use crate::domain::elbv2::logs::{LogKind, LogPlace};
 
 /// Number of entries that wait to be written.
 const WAITING: usize = 8192;
@@ -38,8 +45,26 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The writer of the logs of all balancers.
 #[derive(Clone, Debug)]
 pub(crate) struct AccessLogs {
-    entries: SyncSender<(Arc<Path>, Entry)>,
+    messages: SyncSender<Message>,
     lost: Arc<AtomicU64>,
+}
+
+/// A message to the thread that writes.
+#[allow(clippy::large_enum_variant)]
+enum Message {
+    /// An entry of a file.
+    Line(Arc<Path>, Entry),
+    /// A line of a log in a bucket.
+    Delivery(Arc<LogPlace>, String),
+    /// Delivers all logs into their buckets, and responds.
+    DeliverAll(SyncSender<()>),
+}
+
+/// A log in a bucket.
+#[derive(Clone, Debug)]
+pub(crate) struct DeliveredLog {
+    logs: AccessLogs,
+    place: Arc<LogPlace>,
 }
 
 /// The log of one balancer.
@@ -66,12 +91,18 @@ pub(super) struct Entry {
 }
 
 /// The part of an entry that concerns the target.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Forwarded {
     /// The last target that was tried.
     pub(super) target: Option<SocketAddr>,
     /// Time from sending the request to the head of the response.
     pub(super) elapsed: Option<Duration>,
+    /// Time until the request was sent to the target.
+    pub(super) waited: Option<Duration>,
+    /// Status of the target's response.
+    pub(super) status: Option<u16>,
+    /// ARN of the target group.
+    pub(super) group: Option<Arc<str>>,
     /// The trace id that the target received.
     pub(super) trace_id: Option<HeaderValue>,
 }
@@ -102,12 +133,33 @@ struct Line<'a> {
 
 impl AccessLogs {
     /// Starts the thread that writes. It stops when the last log is dropped.
-    pub(crate) fn start() -> io::Result<Self> {
-        let (entries, written) = sync_channel(WAITING);
+    pub(crate) fn start(deliveries: Deliveries) -> io::Result<Self> {
+        let (messages, written) = sync_channel(WAITING);
         let lost = Arc::<AtomicU64>::default();
-        let counted = Arc::clone(&lost);
-        thread::Builder::new().name("access-log".to_owned()).spawn(move || write_all(&written, &counted))?;
-        Ok(Self { entries, lost })
+        let mut writer = Writer { lost: Arc::clone(&lost), deliveries };
+        thread::Builder::new().name("access-log".to_owned()).spawn(move || writer.run(&written))?;
+        Ok(Self { messages, lost })
+    }
+
+    /// Returns the log in a bucket.
+    pub(crate) fn delivered(&self, place: LogPlace) -> DeliveredLog {
+        DeliveredLog { logs: self.clone(), place: Arc::new(place) }
+    }
+
+    /// Delivers all logs into their buckets, and waits until they are delivered.
+    pub(crate) fn deliver_all(&self) {
+        let (done, delivered) = sync_channel(1);
+        if self.messages.send(Message::DeliverAll(done)).is_ok() {
+            // An error means that the thread has stopped.
+            let _ = delivered.recv();
+        }
+    }
+
+    /// Sends a message if there is space for it.
+    fn send(&self, message: Message) {
+        if self.messages.try_send(message).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Returns the log of a balancer.
@@ -123,9 +175,21 @@ impl AccessLog {
         entry.status = response.status().as_u16();
         // A service that received no ID generates one, and returns it.
         entry.request_id = entry.request_id.or_else(|| request_id(response.headers()));
-        if self.logs.entries.try_send((Arc::clone(&self.path), entry)).is_err() {
-            self.logs.lost.fetch_add(1, Ordering::Relaxed);
-        }
+        self.logs.send(Message::Line(Arc::clone(&self.path), entry));
+    }
+
+    /// Records that the client closed the connection before the response.
+    pub(super) fn record_closed(&self, mut entry: Entry) {
+        entry.elapsed = entry.began.elapsed();
+        entry.status = CLIENT_CLOSED;
+        self.logs.send(Message::Line(Arc::clone(&self.path), entry));
+    }
+}
+
+impl DeliveredLog {
+    /// Writes a line if there is space for it.
+    pub(super) fn write(&self, line: String) {
+        self.logs.send(Message::Delivery(Arc::clone(&self.place), line));
     }
 }
 
@@ -191,15 +255,50 @@ fn cut(text: &str) -> &str {
     &text[..end.unwrap_or(0)]
 }
 
-/// Writes entries until all logs are dropped.
-fn write_all(entries: &Receiver<(Arc<Path>, Entry)>, lost: &AtomicU64) {
-    // The thread sleeps without a timer while no balancer is used.
-    while let Ok(first) = entries.recv() {
-        thread::sleep(COLLECT);
+/// The state of the thread that writes.
+struct Writer {
+    lost: Arc<AtomicU64>,
+    deliveries: Deliveries,
+}
+
+impl Writer {
+    /// Writes entries until all logs are dropped.
+    fn run(&mut self, messages: &Receiver<Message>) {
+        loop {
+            // The thread sleeps without a timer while no balancer is used.
+            let first = match self.deliveries.pause() {
+                None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(pause) => messages.recv_timeout(pause),
+            };
+            match first {
+                Ok(Message::DeliverAll(done)) => self.write([Message::DeliverAll(done)]),
+                Ok(first) => {
+                    thread::sleep(COLLECT);
+                    self.write(std::iter::once(first).chain(messages.try_iter().take(WAITING)));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            self.deliveries.deliver(false);
+        }
+        self.deliveries.deliver(true);
+    }
+
+    fn write(&mut self, messages: impl IntoIterator<Item = Message>) {
         let mut texts: BTreeMap<Arc<Path>, Vec<u8>> = BTreeMap::new();
-        for (path, entry) in std::iter::once(first).chain(entries.try_iter().take(WAITING)) {
-            if entry.write(texts.entry(path).or_default()).is_err() {
-                lost.fetch_add(1, Ordering::Relaxed);
+        for message in messages {
+            match message {
+                Message::Line(path, entry) => {
+                    if entry.write(texts.entry(path).or_default()).is_err() {
+                        self.lost.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+                Message::Delivery(place, line) => self.deliveries.add(place, &line),
+                Message::DeliverAll(done) => {
+                    self.deliveries.deliver(true);
+                    // The caller may have stopped waiting.
+                    let _ = done.send(());
+                }
             }
         }
         for (path, text) in texts {
@@ -207,7 +306,7 @@ fn write_all(entries: &Receiver<(Arc<Path>, Entry)>, lost: &AtomicU64) {
                 tracing::warn!(%error, log = %path.display(), "requests to a balancer cannot be logged");
             }
         }
-        let lost = lost.swap(0, Ordering::Relaxed);
+        let lost = self.lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
             tracing::warn!(requests = lost, "requests to balancers are not logged, because they are too many");
         }
@@ -248,6 +347,7 @@ mod tests {
             target: Some("10.0.1.5:8080".parse().unwrap()),
             elapsed: Some(Duration::from_micros(1200)),
             trace_id: Some(HeaderValue::from_static("Root=1-67891233-abcdef012345678912345678")),
+            ..Forwarded::default()
         };
         let mut text = Vec::new();
         entry.write(&mut text).unwrap();
@@ -256,8 +356,8 @@ mod tests {
 
     #[test]
     fn entries_that_do_not_fit_are_counted_and_do_not_wait() {
-        let (entries, written) = sync_channel(1);
-        let logs = AccessLogs { entries, lost: Arc::default() };
+        let (messages, written) = sync_channel(1);
+        let logs = AccessLogs { messages, lost: Arc::default() };
         let log = logs.of(PathBuf::from("unused"));
         let response = Response::new(());
         for _ in 0..3 {

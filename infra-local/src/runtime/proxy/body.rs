@@ -8,12 +8,49 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::Instant;
 
+use super::access_log::Record;
 use super::alarm::Alarm;
 use super::connection::Connection;
 use super::target::InFlight;
 use super::upload::BodyError;
 
-/// The body of a response.
+/// The body of a response, whose bytes are counted in the entry of a log.
+pub(super) struct LoggedBody {
+    body: AnswerBody,
+    record: Option<Box<Record>>,
+}
+
+impl LoggedBody {
+    pub(super) fn new(body: AnswerBody, record: Option<Box<Record>>) -> Self {
+        Self { body, record }
+    }
+}
+
+impl Body for LoggedBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Self { body, record } = self.get_mut();
+        let polled = Pin::new(body).poll_frame(context);
+        if let (Some(record), Poll::Ready(Some(Ok(frame)))) = (record, &polled)
+            && let Some(data) = frame.data_ref()
+        {
+            record.sent_bytes += data.len() as u64;
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The content of a response.
 pub(super) enum AnswerBody {
     Own(Option<Bytes>),
     Target(Download),
@@ -74,6 +111,10 @@ impl Download {
     }
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.connection.as_ref().is_some_and(|connection| connection.is_closed(context)) {
+            self.connection = None;
+            return Poll::Ready(Some(Err(BodyError::Deregistered)));
+        }
         let mut polled = Pin::new(&mut self.inner).poll_frame(context);
         if let (Poll::Pending, Some(connection)) = (&polled, &mut self.connection) {
             connection.drive(context);

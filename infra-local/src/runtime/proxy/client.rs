@@ -9,6 +9,8 @@ use hyper::StatusCode;
 use hyper::header::HeaderValue;
 use tokio::time::Instant;
 
+use super::random;
+
 /// Connection of a client.
 pub(super) struct Client {
     pub(super) peer: SocketAddr,
@@ -22,6 +24,8 @@ pub(super) struct Client {
     pub(super) port: HeaderValue,
     /// Errors of the listener.
     pub(super) errors: Arc<OwnErrors>,
+    /// Identifier of the connection in logs.
+    number: u64,
     connected: Instant,
 }
 
@@ -38,19 +42,28 @@ impl OwnErrors {
         errors.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts a request whose client closed the connection before the response, which is an error of the client.
+    pub(super) fn count_client(&self) {
+        self.client.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Returns the counts of 4xx and 5xx.
     pub(super) fn counts(&self) -> [u64; 2] {
         [&self.client, &self.server].map(|errors| errors.load(Ordering::Relaxed))
     }
 }
 
-/// TLS version and cipher suite of a client's connection.
+/// TLS version, cipher suite and certificate of a client's connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TlsInfo {
     /// `TLSv1.3`.
     pub(super) version: HeaderValue,
     /// Name of the cipher suite in OpenSSL.
     pub(super) cipher: HeaderValue,
+    /// Server name that the client requested, if a certificate has it.
+    pub(super) domain: Option<String>,
+    /// ARN of the certificate that the client received.
+    pub(super) certificate: String,
 }
 
 impl Client {
@@ -64,6 +77,7 @@ impl Client {
             address_and_port: text(peer.to_string()),
             port: HeaderValue::from(local.port()),
             errors,
+            number: random::number(),
             connected: Instant::now(),
         }
     }
@@ -71,6 +85,11 @@ impl Client {
     /// Returns whether the connection has reached its maximum age.
     pub(super) fn exceeds_keep_alive(&self, keep_alive: Duration, now: Instant) -> bool {
         now.duration_since(self.connected) >= keep_alive
+    }
+
+    /// Returns the identifier that the connection has in both logs.
+    pub(super) fn trace_id(&self) -> String {
+        format!("TID_{:016x}", self.number)
     }
 
     pub(super) fn scheme(&self) -> &'static str {

@@ -3,9 +3,12 @@
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures::task::AtomicWaker;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Request, Response, StatusCode};
@@ -24,12 +27,32 @@ type Driver = http1::Connection<TokioIo<Stream>, Upload>;
 
 /// An open connection.
 pub(super) struct Connection {
+    closer: Arc<Closer>,
     sender: SendRequest<Upload>,
     driver: Driver,
     ended: bool,
     pub(super) alarm: Alarm,
     /// Time of its last use.
     pub(super) used: Instant,
+}
+
+/// Ends the exchanges of a connection, when the deregistration delay of its target is over.
+#[derive(Debug, Default)]
+pub(super) struct Closer {
+    closed: AtomicBool,
+    waker: AtomicWaker,
+}
+
+impl Closer {
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.waker.wake();
+    }
+
+    fn poll_closed(&self, context: &Context<'_>) -> bool {
+        self.waker.register(context.waker());
+        self.closed.load(Ordering::SeqCst)
+    }
 }
 
 /// Reasons for a missing response.
@@ -41,11 +64,11 @@ pub(super) enum Unanswered {
 }
 
 impl Connection {
-    pub(super) async fn open(stream: Stream) -> hyper::Result<Self> {
+    pub(super) async fn open(stream: Stream, closer: Arc<Closer>) -> hyper::Result<Self> {
         let mut builder = http1::Builder::new();
         let (sender, driver) = builder.max_buf_size(HEAD_BYTES).handshake(TokioIo::new(stream)).await?;
         let now = Instant::now();
-        Ok(Self { sender, driver, ended: false, alarm: Alarm::at(now + Duration::from_hours(1)), used: now })
+        Ok(Self { closer, sender, driver, ended: false, alarm: Alarm::at(now + Duration::from_hours(1)), used: now })
     }
 
     /// Polls the connection's I/O.
@@ -53,6 +76,11 @@ impl Connection {
         if !self.ended {
             self.ended = Pin::new(&mut self.driver).poll(context).is_ready();
         }
+    }
+
+    /// Returns whether the connection was closed because its target is deregistered.
+    pub(super) fn is_closed(&self, context: &Context<'_>) -> bool {
+        self.closer.poll_closed(context)
     }
 
     /// Returns whether another request can be sent.
@@ -76,8 +104,11 @@ impl Connection {
             Some(activity) if activity.broken() => Unanswered::Failed(StatusCode::BAD_REQUEST),
             _ => Unanswered::Failed(StatusCode::BAD_GATEWAY),
         };
-        let (driver, ended, alarm) = (&mut self.driver, &mut self.ended, &mut self.alarm);
+        let (closer, driver, ended, alarm) = (&self.closer, &mut self.driver, &mut self.ended, &mut self.alarm);
         poll_fn(|context| {
+            if closer.poll_closed(context) {
+                return Poll::Ready(Err(Unanswered::Failed(StatusCode::BAD_GATEWAY)));
+            }
             if !*ended {
                 *ended = Pin::new(&mut *driver).poll(context).is_ready();
             }

@@ -12,12 +12,13 @@ use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response, StatusCode, Version};
 use tokio::time::Instant;
 
-use super::access_log::{Entry, Forwarded};
+use super::access_log::{AccessLog, Entry, Forwarded, Record};
 use super::answer;
-use super::body::{AnswerBody, Download};
+use super::body::{AnswerBody, Download, LoggedBody};
 use super::client::Client;
 use super::connection::{Connection, Unanswered};
-use super::headers::{TRACE_ID, refusal, remove_hop_by_hop, rewrite, upgrade_protocol};
+use super::desync;
+use super::headers::{TRACE_ID, exceed_response_limit, refusal, remove_hop_by_hop, rewrite, upgrade_protocol};
 use super::pool::{TargetPool, Usable};
 use super::route::{Action, Forward, Route, Settings};
 use super::sticky::{self, Mark};
@@ -30,26 +31,29 @@ pub(super) async fn respond(
     request: Request<Incoming>,
     route: Arc<Route>,
     client: Arc<Client>,
-) -> Response<AnswerBody> {
+) -> Response<LoggedBody> {
     let now = Instant::now();
-    let mut entry = route.settings.access_log.as_ref().map(|log| (log, Entry::of(&request, client.peer, now)));
-    let leaves = request.version() < Version::HTTP_2 && client.exceeds_keep_alive(route.settings.keep_alive, now);
-    let mut response = match decide(request, &route, &client, now) {
+    let settings = &route.settings;
+    let mut exchange = Exchange::begin(&request, settings, &client, now);
+    let mut leaves = request.version() < Version::HTTP_2 && client.exceeds_keep_alive(settings.keep_alive, now);
+    let mut response = match decide(request, &route, &client, &mut exchange) {
         Decision::Forward(mut pending) => {
-            let answered = pending.run().await;
-            if let Some((_, entry)) = &mut entry {
-                entry.forwarded = std::mem::take(&mut pending.forwarded);
+            leaves |= pending.closes;
+            if let Some(record) = &mut exchange.record {
+                record.upload = pending.activity.clone();
             }
+            let answered = pending.run().await;
+            exchange.forwarded(std::mem::take(&mut pending.forwarded));
             answered.unwrap_or_else(|status| own_error(status, &client))
         }
         Decision::Answer(response) => response,
         Decision::Fail(status) => own_error(status, &client),
     };
     let own = matches!(response.body(), AnswerBody::Own(_));
-    if own && !route.settings.server_header {
+    if own && !settings.server_header {
         response.headers_mut().remove(header::SERVER);
     }
-    for (name, value) in &route.settings.response_headers {
+    for (name, value) in &settings.response_headers {
         response.headers_mut().insert(name, value.clone());
     }
     if !response.headers().contains_key(header::DATE) {
@@ -58,10 +62,61 @@ pub(super) async fn respond(
     if leaves {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    if let Some((log, entry)) = entry {
-        log.record(entry, &response);
+    let record = exchange.finish(&response);
+    response.map(|body| LoggedBody::new(body, record))
+}
+
+/// The logs of a request. The client has closed the connection if it is dropped before the response.
+struct Exchange<'a> {
+    client: &'a Client,
+    entry: Option<(&'a AccessLog, Entry)>,
+    record: Option<Box<Record>>,
+    finished: bool,
+}
+
+impl<'a> Exchange<'a> {
+    fn begin(request: &Request<Incoming>, settings: &'a Settings, client: &'a Arc<Client>, now: Instant) -> Self {
+        let log = settings.delivered_requests.as_ref();
+        Self {
+            client,
+            entry: settings.access_log.as_ref().map(|log| (log, Entry::of(request, client.peer, now))),
+            record: log.map(|log| Box::new(Record::new(log.clone(), request, Arc::clone(client), now))),
+            finished: false,
+        }
     }
-    response
+
+    /// Records the target.
+    fn forwarded(&mut self, forwarded: Forwarded) {
+        if let Some(record) = &mut self.record {
+            record.forwarded = forwarded.clone();
+        }
+        if let Some((_, entry)) = &mut self.entry {
+            entry.forwarded = forwarded;
+        }
+    }
+
+    /// Records the head of the response. The returned record is written after its body.
+    fn finish<B>(mut self, response: &Response<B>) -> Option<Box<Record>> {
+        self.finished = true;
+        if let Some((log, entry)) = self.entry.take() {
+            log.record(entry, response);
+        }
+        let mut record = self.record.take()?;
+        record.answered(response);
+        Some(record)
+    }
+}
+
+impl Drop for Exchange<'_> {
+    fn drop(&mut self) {
+        if self.finished {
+            return;
+        }
+        self.client.errors.count_client();
+        if let Some((log, entry)) = self.entry.take() {
+            log.record_closed(entry);
+        }
+    }
 }
 
 /// Returns the page for an error of the balancer itself, and counts it.
@@ -86,18 +141,35 @@ enum Decision {
     Forward(Box<PendingRequest>),
 }
 
-fn decide(request: Request<Incoming>, route: &Route, client: &Client, now: Instant) -> Decision {
+fn decide(request: Request<Incoming>, route: &Route, client: &Client, exchange: &mut Exchange<'_>) -> Decision {
     let (parts, incoming) = request.into_parts();
+    let finding = desync::classify(&parts);
+    if let Some(record) = &mut exchange.record {
+        record.finding = finding;
+    }
     if let Some(status) = refusal(&parts) {
         return Decision::Fail(status);
     }
-    match route.action(&parts, client.peer.ip()) {
+    if route.settings.desync.blocks(finding) {
+        return Decision::Fail(StatusCode::BAD_REQUEST);
+    }
+    let (priority, action) = route.action(&parts, client.peer.ip());
+    if let Some(record) = &mut exchange.record {
+        record.action = Some((priority, action.name()));
+    }
+    match action {
         Action::Redirect(redirect) => Decision::Answer(answer::redirect(redirect, &parts, client)),
         Action::FixedResponse(fixed) => Decision::Answer(answer::fixed(fixed)),
         Action::Forward(forward) => {
-            let pending =
-                PendingRequest::new(Request::from_parts(parts, incoming), forward, &route.settings, client, now);
-            pending.map_or(Decision::Fail(StatusCode::SERVICE_UNAVAILABLE), Decision::Forward)
+            let closes = route.settings.desync.closes(finding);
+            let pending = PendingRequest::new(Request::from_parts(parts, incoming), forward, &route.settings, client);
+            match pending {
+                Some(mut pending) => {
+                    pending.closes = closes;
+                    Decision::Forward(pending)
+                }
+                None => Decision::Fail(StatusCode::SERVICE_UNAVAILABLE),
+            }
         }
     }
 }
@@ -111,6 +183,8 @@ struct PendingRequest {
     repeatable: Option<Parts>,
     activity: Option<Activity>,
     began: Instant,
+    /// True when the connections of the client and the target are closed after the response.
+    closes: bool,
     limit: Duration,
     pool: TargetPool,
     usable: Arc<Usable>,
@@ -136,7 +210,6 @@ impl PendingRequest {
         forward: &Forward,
         settings: &Settings,
         client: &Client,
-        now: Instant,
     ) -> Option<Box<Self>> {
         let group = forward.sticky.and_then(|_| sticky::group(request.headers()));
         let known = group.and_then(|group| forward.pools.iter().find(|(pool, _)| pool.mark() == group));
@@ -149,7 +222,7 @@ impl PendingRequest {
         let client_side = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
         let (mut parts, incoming) = request.into_parts();
         rewrite(&mut parts, client, settings, upgrade);
-        let trace_id = settings.access_log.as_ref().and_then(|_| parts.headers.get(&TRACE_ID).cloned());
+        let trace_id = parts.headers.get(&TRACE_ID).cloned();
         let activity = (!incoming.is_end_stream()).then(Activity::begin);
         let repeatable = (activity.is_none() && parts.method.is_safe()).then(|| parts.clone());
         let upload = activity.clone().map_or(Upload::Empty, |activity| Upload::Client(incoming, activity));
@@ -157,7 +230,8 @@ impl PendingRequest {
             request: Some(Request::from_parts(parts, upload)),
             repeatable,
             activity,
-            began: now,
+            began: Instant::now(),
+            closes: false,
             limit: settings.idle_timeout,
             pool: pool.clone(),
             usable,
@@ -165,7 +239,7 @@ impl PendingRequest {
             wanted,
             sticky: forward.sticky,
             client_side,
-            forwarded: Forwarded { trace_id, ..Forwarded::default() },
+            forwarded: Forwarded { trace_id, group: Some(Arc::clone(pool.arn())), ..Forwarded::default() },
         }))
     }
 
@@ -198,6 +272,8 @@ impl PendingRequest {
                     Ok((response, connection)) => {
                         let elapsed = self.began.elapsed();
                         self.forwarded.elapsed = Some(elapsed);
+                        self.forwarded.waited = Some(Duration::ZERO);
+                        self.forwarded.status = Some(response.status().as_u16());
                         self.pool.count_answer(response.status(), elapsed);
                         return Ok(self.answered(response, connection, in_flight).await);
                     }
@@ -223,6 +299,8 @@ impl PendingRequest {
                 Ok((response, connection)) => {
                     let elapsed = begun.elapsed();
                     self.forwarded.elapsed = Some(elapsed);
+                    self.forwarded.waited = Some(begun - self.began);
+                    self.forwarded.status = Some(response.status().as_u16());
                     self.pool.count_answer(response.status(), elapsed);
                     return Ok(self.answered(response, connection, in_flight).await);
                 }
@@ -262,14 +340,18 @@ impl PendingRequest {
         connection: Box<Connection>,
         in_flight: InFlight,
     ) -> Answered {
-        remove_hop_by_hop(response.headers_mut());
         let (target, limit) = (in_flight.target().mark, self.limit);
+        if exceed_response_limit(response.headers()) {
+            return (answer::page(StatusCode::BAD_GATEWAY), target);
+        }
+        remove_hop_by_hop(response.headers_mut());
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             // The client has not requested an upgrade.
             return (answer::page(StatusCode::BAD_GATEWAY), target);
         }
-        if self.activity.as_ref().is_some_and(|activity| !activity.uploaded()) {
-            // The target responds before it has read the whole body: both directions must continue.
+        if self.closes || self.activity.as_ref().is_some_and(|activity| !activity.uploaded()) {
+            // The connection is not reused; or the target responds before it has read the whole body, and both
+            // directions must continue.
             connection.into_task();
             return (response.map(|incoming| AnswerBody::Target(Download::driven(incoming, limit, in_flight))), target);
         }
@@ -308,6 +390,7 @@ impl PendingRequest {
             let answer = tokio::time::timeout(self.limit, sender.send_request(request)).await;
             let answer = answer.map_err(|_| StatusCode::GATEWAY_TIMEOUT)?;
             let mut response = answer.map_err(|_| StatusCode::BAD_GATEWAY)?;
+            self.forwarded.status = Some(response.status().as_u16());
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                 let target_side = hyper::upgrade::on(&mut response);
                 tokio::spawn(tunnel::carry(client_side, target_side, self.limit, in_flight));

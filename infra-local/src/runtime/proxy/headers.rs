@@ -34,6 +34,12 @@ const ADDED: usize = 6;
 /// AWS's limits for lines of a request.
 const LINE_BYTES: usize = 16 * 1024;
 
+/// AWS's limit for all headers of a request.
+const HEADER_BYTES: usize = 64 * 1024;
+
+/// AWS's limit for all headers of a response.
+const RESPONSE_HEADER_BYTES: usize = 32 * 1024;
+
 /// AWS's limit for the number of addresses in `X-Forwarded-For`.
 const HOPS: usize = 30;
 
@@ -45,12 +51,29 @@ pub(super) fn refusal(parts: &Parts) -> Option<StatusCode> {
     if parts.uri.path_and_query().is_some_and(|path| path.as_str().len() > LINE_BYTES) {
         return Some(StatusCode::URI_TOO_LONG);
     }
-    if parts.headers.iter().any(|(name, value)| name.as_str().len() + value.len() > LINE_BYTES) {
-        return Some(StatusCode::BAD_REQUEST);
+    let mut header_bytes = 0;
+    for (name, value) in &parts.headers {
+        let line = name.as_str().len() + value.len();
+        header_bytes += line + ": \r\n".len();
+        if line > LINE_BYTES || header_bytes > HEADER_BYTES {
+            return Some(StatusCode::BAD_REQUEST);
+        }
+    }
+    let supported = |value: &HeaderValue| {
+        [&b"chunked"[..], b"identity"].iter().any(|coding| value.as_bytes().eq_ignore_ascii_case(coding))
+    };
+    if !parts.headers.get_all(header::TRANSFER_ENCODING).iter().all(supported) {
+        return Some(StatusCode::NOT_IMPLEMENTED);
     }
     let hops = parts.headers.get_all(&FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
     let hops: usize = hops.map(|value| value.split(|byte| *byte == b',').count()).sum();
     (hops > HOPS).then(|| StatusCode::from_u16(463).unwrap_or(StatusCode::BAD_REQUEST))
+}
+
+/// Returns whether the headers of a target's response exceed AWS's limit.
+pub(super) fn exceed_response_limit(headers: &HeaderMap) -> bool {
+    let bytes = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
+    bytes.sum::<usize>() > RESPONSE_HEADER_BYTES
 }
 
 /// Converts a client's request to a request for a target.

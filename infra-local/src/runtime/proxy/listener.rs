@@ -14,19 +14,22 @@ use rustls::server::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
+use super::access_log::connection_line;
 use super::alarm::Alarms;
 use super::client::{Client, OwnErrors};
 use super::forward;
 use super::route::Route;
 use super::target::lock;
-use super::tls::{self, Tls, TlsError};
+use super::tls::{self, Identity, Tls, TlsError};
 use super::workers::Workers;
 use crate::runtime::descriptors;
 
-/// AWS's limit for all headers of a request.
-const HEADER_BYTES: usize = 64 * 1024;
+/// Limit for the head of a request. It exceeds AWS's limit for all headers, so that the balancer itself refuses longer
+/// ones.
+const HEAD_BYTES: usize = 128 * 1024;
 
 /// AWS's limit for the concurrent requests of an HTTP/2 client.
 const STREAMS: u32 = 128;
@@ -46,11 +49,24 @@ pub(crate) struct ProxyListener {
 struct Shared {
     address: SocketAddr,
     route: Mutex<Arc<Route>>,
-    tls: Mutex<Option<Arc<ServerConfig>>>,
+    tls: Mutex<Option<ServedTls>>,
     /// Limit of concurrent clients.
     most: usize,
     places: Arc<Semaphore>,
     errors: Arc<OwnErrors>,
+}
+
+/// TLS settings of new connections.
+#[derive(Clone)]
+struct ServedTls {
+    config: Arc<ServerConfig>,
+    identities: Arc<[Identity]>,
+}
+
+impl ServedTls {
+    fn new(tls: &Tls) -> Result<Self, TlsError> {
+        Ok(Self { config: tls.config()?, identities: tls.identities.as_slice().into() })
+    }
 }
 
 /// Reasons why a listener cannot run.
@@ -70,7 +86,7 @@ impl ProxyListener {
         tls: Option<Tls>,
         workers: &Workers,
     ) -> Result<Self, ListenError> {
-        let config = tls.as_ref().map(Tls::config).transpose()?;
+        let config = tls.as_ref().map(ServedTls::new).transpose()?;
         let address = listener.local_addr()?;
         let most = descriptors::for_clients();
         let places = Arc::new(Semaphore::new(most));
@@ -90,7 +106,7 @@ impl ProxyListener {
     /// Sets the TLS settings of future connections.
     pub(crate) fn set_tls(&mut self, tls: Option<Tls>) -> Result<(), TlsError> {
         if self.declared != tls {
-            let config = tls.as_ref().map(Tls::config).transpose()?;
+            let config = tls.as_ref().map(ServedTls::new).transpose()?;
             *lock(&self.shared.tls) = config;
             self.declared = tls;
         }
@@ -153,25 +169,40 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, workers: Workers, st
 /// Does the TLS handshake if necessary, and serves the client.
 async fn serve_client(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, stopped: watch::Receiver<bool>) {
     let _best_effort = stream.set_nodelay(true);
-    let config = lock(&shared.tls).clone();
-    let Some(config) = config else {
-        let client = Client::new(peer, shared.address, None, Arc::clone(&shared.errors));
+    let tls = lock(&shared.tls).clone();
+    let log = lock(&shared.route).settings.delivered_connections.clone();
+    let client = |info| Client::new(peer, shared.address, info, Arc::clone(&shared.errors));
+    let record = |client: &Client, handshake, is_tls| {
+        if let Some(log) = &log {
+            log.write(connection_line(client, handshake, is_tls));
+        }
+    };
+    let Some(ServedTls { config, identities }) = tls else {
+        let client = client(None);
+        record(&client, None, false);
         return serve_http1(stream, client, shared, stopped).await;
     };
+    let began = Instant::now();
     match tokio::time::timeout(HANDSHAKE, TlsAcceptor::from(config).accept(stream)).await {
         Ok(Ok(stream)) => {
             let connection = stream.get_ref().1;
             let http2 = tls::uses_http2(connection);
-            let negotiated = tls::negotiated(connection);
-            let client = Client::new(peer, shared.address, Some(negotiated), Arc::clone(&shared.errors));
+            let client = client(Some(tls::negotiated(connection, &identities)));
+            record(&client, Some(began.elapsed()), true);
             if http2 {
                 serve_http2(stream, client, shared, stopped).await;
             } else {
                 serve_http1(stream, client, shared, stopped).await;
             }
         }
-        Ok(Err(error)) => tracing::debug!(%peer, %error, "a client's TLS handshake failed"),
-        Err(_) => tracing::debug!(%peer, "a client's TLS handshake took too long"),
+        Ok(Err(error)) => {
+            record(&client(None), None, true);
+            tracing::debug!(%peer, %error, "a client's TLS handshake failed");
+        }
+        Err(_) => {
+            record(&client(None), None, true);
+            tracing::debug!(%peer, "a client's TLS handshake took too long");
+        }
     }
 }
 
@@ -189,7 +220,7 @@ where
     let connection = http1::Builder::new()
         .timer(Alarms)
         .header_read_timeout(settings.idle_timeout)
-        .max_buf_size(HEADER_BYTES)
+        .max_buf_size(HEAD_BYTES)
         .auto_date_header(false)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
@@ -211,7 +242,7 @@ where
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(Alarms)
         .max_concurrent_streams(STREAMS)
-        .max_header_list_size(HEADER_BYTES as u32)
+        .max_header_list_size(HEAD_BYTES as u32)
         .auto_date_header(false)
         .serve_connection(TokioIo::new(stream), service);
     let ends = async {

@@ -82,7 +82,7 @@ pub(crate) struct TargetPool(Arc<Inner>);
 
 struct Inner {
     /// ARN of the target group.
-    arn: String,
+    arn: Arc<str>,
     mark: Mark,
     settings: watch::Sender<PoolSettings>,
     time_scale: f64,
@@ -121,7 +121,7 @@ impl TargetPool {
     /// target has to become healthy.
     pub(crate) fn new(arn: &str, settings: PoolSettings, time_scale: f64, changes: watch::Sender<u64>) -> Self {
         let inner = Inner {
-            arn: arn.to_owned(),
+            arn: arn.into(),
             mark: Mark::of(&[arn]),
             usable: Mutex::new(Arc::new(Usable {
                 targets: Vec::new(),
@@ -225,6 +225,11 @@ impl TargetPool {
         self.0.connection_errors.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Returns the ARN of the target group.
+    pub(super) fn arn(&self) -> &Arc<str> {
+        &self.0.arn
+    }
+
     /// Returns the target group's mark in cookies.
     pub(super) fn mark(&self) -> Mark {
         self.0.mark
@@ -260,6 +265,9 @@ impl TargetPool {
         let (pool, drained) = (Arc::downgrade(&self.0), Arc::downgrade(target));
         tokio::spawn(async move {
             tokio::time::sleep(delay).await;
+            if let Some(target) = drained.upgrade() {
+                target.close();
+            }
             let Some(pool) = pool.upgrade() else { return };
             let mut targets = lock(&pool.targets);
             // The target may have been registered again, as a new target, in between.
@@ -279,6 +287,18 @@ impl TargetPool {
 impl Usable {
     pub(super) fn len(&self) -> usize {
         self.targets.len()
+    }
+
+    /// Returns the number of targets with requests in progress.
+    #[cfg(test)]
+    pub(super) fn busy(&self) -> usize {
+        self.targets.iter().filter(|target| target.in_flight() > 0).count()
+    }
+
+    /// Returns the number of requests in progress.
+    #[cfg(test)]
+    pub(super) fn outstanding(&self) -> usize {
+        self.targets.iter().map(|target| target.in_flight()).sum()
     }
 
     /// Returns the target at a position, modulo the number of targets.

@@ -6,7 +6,8 @@ use std::time::Duration;
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 
-use super::access_log::AccessLog;
+use super::access_log::{AccessLog, DeliveredLog};
+use super::desync::DesyncMode;
 use super::matching::Condition;
 use super::pool::TargetPool;
 use super::random;
@@ -16,10 +17,18 @@ use crate::model::elbv2::routing::{FixedResponse, Redirect};
 #[derive(Clone)]
 pub(crate) struct Route {
     /// Rules in the order of priority: the first one whose conditions all match applies.
-    pub(crate) rules: Vec<(Vec<Condition>, Action)>,
+    pub(crate) rules: Vec<Rule>,
     /// Action for requests that match no rule.
     pub(crate) default: Action,
     pub(crate) settings: Settings,
+}
+
+/// Action for the requests that meet all conditions.
+#[derive(Clone)]
+pub(crate) struct Rule {
+    pub(crate) priority: u32,
+    pub(crate) conditions: Vec<Condition>,
+    pub(crate) action: Action,
 }
 
 /// Action for a request.
@@ -59,8 +68,13 @@ pub(crate) struct Settings {
     pub(crate) server_header: bool,
     /// Headers of all responses.
     pub(crate) response_headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) desync: DesyncMode,
     /// The log of the balancer's requests.
     pub(crate) access_log: Option<AccessLog>,
+    /// The log of requests in a bucket.
+    pub(crate) delivered_requests: Option<DeliveredLog>,
+    /// The log of connections in a bucket.
+    pub(crate) delivered_connections: Option<DeliveredLog>,
 }
 
 /// Treatment of `X-Forwarded-For`.
@@ -83,15 +97,30 @@ impl Default for Settings {
             tls_headers: None,
             server_header: true,
             response_headers: Vec::new(),
+            desync: DesyncMode::Defensive,
             access_log: None,
+            delivered_requests: None,
+            delivered_connections: None,
         }
     }
 }
 
 impl Route {
-    pub(super) fn action(&self, parts: &Parts, client: IpAddr) -> &Action {
-        let met = |conditions: &[Condition]| conditions.iter().all(|condition| condition.is_met(parts, client));
-        self.rules.iter().find(|(conditions, _)| met(conditions)).map_or(&self.default, |(_, action)| action)
+    /// Returns the action for a request, and the priority of its rule; 0 for the default action.
+    pub(super) fn action(&self, parts: &Parts, client: IpAddr) -> (u32, &Action) {
+        let met = |rule: &&Rule| rule.conditions.iter().all(|condition| condition.is_met(parts, client));
+        self.rules.iter().find(met).map_or((0, &self.default), |rule| (rule.priority, &rule.action))
+    }
+}
+
+impl Action {
+    /// Returns the action's name in access logs.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Forward(_) => "forward",
+            Self::Redirect(_) => "redirect",
+            Self::FixedResponse(_) => "fixed-response",
+        }
     }
 }
 

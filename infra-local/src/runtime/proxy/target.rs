@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Context;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::connection::Connection;
+use super::connection::{Closer, Connection};
 use super::health::{self, Failure, HealthCheck, TargetHealth};
 use super::sticky::Mark;
 use super::stream::{Stream, Transport};
@@ -58,6 +58,8 @@ pub(super) struct Target {
     /// Idle connections by worker, the most recently used last.
     idle: Vec<Mutex<Idle>>,
     in_flight: AtomicUsize,
+    /// Closers of the open connections, and of some that are no longer open.
+    closers: Mutex<Vec<Weak<Closer>>>,
     checker: Mutex<Option<Checker>>,
 }
 
@@ -90,6 +92,7 @@ impl Target {
             warming: Mutex::default(),
             idle: (0..workers::count()).map(|_| Mutex::default()).collect(),
             in_flight: AtomicUsize::new(0),
+            closers: Mutex::default(),
             checker: Mutex::default(),
         }
     }
@@ -172,7 +175,23 @@ impl Target {
             .await
             .map_err(|_| ConnectError::Refused)?
             .map_err(|_| ConnectError::Refused)?;
-        Connection::open(stream).await.map(Box::new).map_err(|_| ConnectError::Refused)
+        Connection::open(stream, self.new_closer()).await.map(Box::new).map_err(|_| ConnectError::Refused)
+    }
+
+    fn new_closer(&self) -> Arc<Closer> {
+        let closer = Arc::new(Closer::default());
+        let mut closers = lock(&self.closers);
+        if closers.len() == closers.capacity() {
+            closers.retain(|closer| closer.strong_count() > 0);
+        }
+        closers.push(Arc::downgrade(&closer));
+        closer
+    }
+
+    /// Ends all requests, because the deregistration delay is over.
+    pub(super) fn close(&self) {
+        let closers = std::mem::take(&mut *lock(&self.closers));
+        closers.iter().filter_map(Weak::upgrade).for_each(|closer| closer.close());
     }
 
     /// Counts a request as in progress until the returned guard is dropped; `None` when the target is draining.

@@ -1,7 +1,9 @@
 //! Tests of the proxy with real clients and small servers.
 #![allow(clippy::unwrap_used)]
 
+mod documented;
 mod hostile;
+mod logs;
 mod routing;
 mod transport;
 
@@ -303,7 +305,7 @@ async fn headers_are_rewritten_as_aws_does() {
 async fn requests_are_logged_with_their_ids_and_targets() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("balancers").join("web.log");
-    let logs = AccessLogs::start().unwrap();
+    let (logs, _store) = logs::start();
     let server = Server::start("one").await;
     let pool = pool();
     pool.set_targets(&targets([("i-1", server.address)]));

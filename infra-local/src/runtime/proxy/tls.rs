@@ -26,6 +26,7 @@ pub(crate) struct Tls {
 /// A certificate and its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Identity {
+    pub(crate) arn: String,
     /// Domain names in the certificate.
     pub(crate) names: Vec<String>,
     /// Certificate chain in PEM, the server's certificate first.
@@ -118,15 +119,24 @@ pub(super) fn uses_http2(connection: &ServerConnection) -> bool {
     connection.alpn_protocol() == Some(HTTP2)
 }
 
-/// Returns the negotiated version and cipher suite, by AWS's names.
-pub(super) fn negotiated(connection: &ServerConnection) -> TlsInfo {
+/// Returns the negotiated version and cipher suite, by AWS's names, and the certificate for the requested name.
+pub(super) fn negotiated(connection: &ServerConnection, identities: &[Identity]) -> TlsInfo {
     let version = match connection.protocol_version() {
         Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
         _ => "TLSv1.2",
     };
     let cipher = connection.negotiated_cipher_suite().map(|suite| cipher_name(suite.suite()));
     let cipher = cipher.and_then(|cipher| HeaderValue::from_str(&cipher).ok());
-    TlsInfo { version: HeaderValue::from_static(version), cipher: cipher.unwrap_or(HeaderValue::from_static("")) }
+    let requested = connection.server_name().map(str::to_ascii_lowercase);
+    let fits = |own: &String| requested.as_ref().is_some_and(|name| matches_host(&own.to_ascii_lowercase(), name));
+    let fitting = identities.iter().find(|identity| identity.names.iter().any(fits));
+    let presented = fitting.or(identities.first());
+    TlsInfo {
+        version: HeaderValue::from_static(version),
+        cipher: cipher.unwrap_or(HeaderValue::from_static("")),
+        domain: requested.filter(|_| fitting.is_some()),
+        certificate: presented.map(|identity| identity.arn.clone()).unwrap_or_default(),
+    }
 }
 
 /// Returns OpenSSL's name of a cipher suite.

@@ -17,6 +17,8 @@ pub(super) enum BodyError {
     Broken(#[from] hyper::Error),
     #[error("nothing was transferred for {} s", .0.as_secs_f64())]
     Idle(Duration),
+    #[error("the deregistration delay of the target is over")]
+    Deregistered,
 }
 
 /// The time of an upload's last progress, and whether the upload is complete.
@@ -26,6 +28,7 @@ pub(super) struct Activity(Arc<Moments>);
 struct Moments {
     start: Instant,
     last_millis: AtomicU64,
+    received: AtomicU64,
     uploaded: AtomicBool,
     broken: AtomicBool,
 }
@@ -34,11 +37,17 @@ impl Activity {
     pub(super) fn begin() -> Self {
         let start = Instant::now();
         let (uploaded, broken) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self(Arc::new(Moments { start, last_millis: AtomicU64::new(0), uploaded, broken }))
+        let (last_millis, received) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self(Arc::new(Moments { start, last_millis, received, uploaded, broken }))
     }
 
     pub(super) fn last(&self) -> Instant {
         self.0.start + Duration::from_millis(self.0.last_millis.load(Ordering::Relaxed))
+    }
+
+    /// Returns the number of received bytes.
+    pub(super) fn received(&self) -> u64 {
+        self.0.received.load(Ordering::Relaxed)
     }
 
     pub(super) fn uploaded(&self) -> bool {
@@ -73,6 +82,11 @@ impl Body for Upload {
         let polled = Pin::new(&mut *inner).poll_frame(context);
         if polled.is_ready() {
             activity.touch();
+            if let Poll::Ready(Some(Ok(frame))) = &polled
+                && let Some(data) = frame.data_ref()
+            {
+                activity.0.received.fetch_add(data.len() as u64, Ordering::Relaxed);
+            }
             if matches!(polled, Poll::Ready(None)) || inner.is_end_stream() {
                 activity.0.uploaded.store(true, Ordering::Relaxed);
             }

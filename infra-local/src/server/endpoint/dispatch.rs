@@ -20,6 +20,7 @@ use crate::runtime::{mariadb, postgres};
 use crate::server::calls::recording::{Recording, declaration};
 use crate::services::operation::Run;
 use crate::services::{Call, Operation, State, cloudcontrol, s3};
+use crate::state::schemas;
 use crate::wire::body::RequestBody;
 use crate::wire::constraint::{self, Parameters};
 use crate::wire::shape::from_form;
@@ -283,6 +284,9 @@ impl Server {
         let service = &service_request.signed.scope.service;
         constraint::check(service, operation.name, parameters, &|name| recording.hides(name))?;
         operation.check(&mut input)?;
+        if let ("cloudcontrolapi", Some(name)) = (service.as_str(), input["TypeName"].as_str()) {
+            schemas::prepare(self.shared.directory(), name);
+        }
         let (parameters, tags) = (leaves(&input), RequestTags::of_value(&input));
         self.permit(identity, service_request, operation, (&parameters, &tags), recording)?;
         let output = self.execute(operation.run, input, service_request, false)?;

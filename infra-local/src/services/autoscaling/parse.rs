@@ -30,12 +30,20 @@ pub(super) const SETTINGS: &[&str] = &[
     "DesiredCapacityType",
     "InstanceMaintenancePolicy.MaxHealthyPercentage",
     "InstanceMaintenancePolicy.MinHealthyPercentage",
+    "MaxInstanceLifetime",
     "ServiceLinkedRoleARN",
 ];
 
 /// Termination policies, which select the instance to terminate.
-pub(super) const TERMINATION_POLICIES: &[&str] =
-    &["Default", "OldestInstance", "NewestInstance", "OldestLaunchTemplate", "AllocationStrategy"];
+pub(super) const TERMINATION_POLICIES: &[&str] = &[
+    "AllocationStrategy",
+    "ClosestToNextInstanceHour",
+    "Default",
+    "NewestInstance",
+    "OldestInstance",
+    "OldestLaunchConfiguration",
+    "OldestLaunchTemplate",
+];
 
 /// AWS's maximum of periods, in seconds.
 const LONGEST_SECONDS: u32 = 172_800;
@@ -128,6 +136,14 @@ fn extras(group: &mut Group, params: &Params) -> Outcome<()> {
             )));
         }
     };
+    match number(params, "MaxInstanceLifetime", 0, 31_536_000)? {
+        None => {}
+        Some(0) => group.extras.max_lifetime_seconds = None,
+        Some(seconds @ 86_400..) => group.extras.max_lifetime_seconds = Some(seconds),
+        Some(_) => {
+            return Err(validation("MaxInstanceLifetime must be equal to 0 or between 86400 and 31536000 seconds."));
+        }
+    }
     let Some(policy) = params.structure("InstanceMaintenancePolicy") else { return Ok(()) };
     let percentages = (policy.optional("MinHealthyPercentage"), policy.optional("MaxHealthyPercentage"));
     // AWS's way to remove the policy.

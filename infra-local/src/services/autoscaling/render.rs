@@ -57,6 +57,7 @@ pub(super) fn group(group: &Group, region: &Region, instances: bool) -> Node {
         .with("ServiceLinkedRoleARN", role)
         .with("DeletionProtection", group.extras.deletion_protection.name())
         .maybe("InstanceMaintenancePolicy", maintenance)
+        .maybe("MaxInstanceLifetime", group.extras.max_lifetime_seconds)
         .with("CapacityRebalance", false)
         .maybe("DesiredCapacityType", group.extras.capacity_type.as_ref())
 }

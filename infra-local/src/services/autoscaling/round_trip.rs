@@ -26,7 +26,7 @@ const GROUPS: &[Trip] = &[
                   &DefaultInstanceWarmup=345&AvailabilityZoneDistribution.CapacityDistributionStrategy=balanced-only\
                   &CapacityRebalance=false&Context=shop&DeletionProtection=prevent-force-deletion\
                   &DesiredCapacityType=units&InstanceMaintenancePolicy.MinHealthyPercentage=80\
-                  &InstanceMaintenancePolicy.MaxHealthyPercentage=130&ServiceLinkedRoleARN=arn:aws:iam::1:role/own\
+                  &InstanceMaintenancePolicy.MaxHealthyPercentage=130&MaxInstanceLifetime=90000&ServiceLinkedRoleARN=arn:aws:iam::1:role/own\
                   &TargetGroupARNs.member.1={targets}&Tags.member.1.Key=team&Tags.member.1.Value=blue\
                   &Tags.member.1.PropagateAtLaunch=true&Tags.member.1.ResourceId=g\
                   &Tags.member.1.ResourceType=auto-scaling-group",
@@ -79,7 +79,7 @@ const GROUPS: &[Trip] = &[
                   &AvailabilityZoneDistribution.CapacityDistributionStrategy=balanced-best-effort\
                   &CapacityRebalance=false&Context=store&DeletionProtection=prevent-all-deletion\
                   &DesiredCapacityType=units&InstanceMaintenancePolicy.MinHealthyPercentage=85\
-                  &InstanceMaintenancePolicy.MaxHealthyPercentage=140&ServiceLinkedRoleARN=arn:aws:iam::1:role/other",
+                  &InstanceMaintenancePolicy.MaxHealthyPercentage=140&MaxInstanceLifetime=95000&ServiceLinkedRoleARN=arn:aws:iam::1:role/other",
         reads: GROUP,
         ..Trip::EMPTY
     },

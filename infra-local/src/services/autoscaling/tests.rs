@@ -78,12 +78,12 @@ fn unknown_resources_and_unsupported_values_are_refused() {
     assert_eq!(code(world.call("CreateAutoScalingGroup", &world.creation("g", 0, 1))), "AlreadyExists");
     let refusals = [
         ("TargetGroupARNs.member.1=arn:none", "ValidationError"),
-        ("TerminationPolicies.member.1=ClosestToNextInstanceHour", "ValidationError"),
+        ("TerminationPolicies.member.1=arn:aws:lambda:us-east-1:1:function:choose", "ValidationError"),
         ("HealthCheckType=VPC_LATTICE", "ValidationError"),
         ("AvailabilityZones.member.1=us-east-1z", "ValidationError"),
         ("LaunchTemplate.Version=7", "ValidationError"),
         ("CapacityRebalance=true", "ValidationError"),
-        ("MaxInstanceLifetime=86400", "UnsupportedParameter"),
+        ("MaxInstanceLifetime=3600", "ValidationError"),
     ];
     for (more, expected) in refusals {
         let form = world.creation("other", 0, 1);

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::caller::{Caller, OperationContext};
-use super::{kinds, schema};
+use super::supported::{self, Supported};
 use crate::model::Cloud;
 use crate::model::cloudcontrol::{ErrorCode, Operation as Verb, ResourceRequest, Status};
 use crate::wire::{ApiError, Outcome};
@@ -12,6 +12,12 @@ use crate::wire::{ApiError, Outcome};
 pub(crate) fn is_waiting(cloud: &Cloud) -> bool {
     let mut requests = cloud.regions.values().flat_map(|region| region.cloudcontrol.requests.values());
     requests.any(|request| !request.status.is_over())
+}
+
+/// Returns the types of the requests that have not finished.
+pub(crate) fn waiting_types(cloud: &Cloud) -> Vec<String> {
+    let requests = cloud.regions.values().flat_map(|region| region.cloudcontrol.requests.values());
+    requests.filter(|request| !request.status.is_over()).map(|request| request.type_name.clone()).collect()
 }
 
 /// Advances every request by one step.
@@ -44,6 +50,7 @@ fn step(cloud: &mut Cloud, context: OperationContext<'_>, region: &str, token: &
                 Ok(identifier) => {
                     *cloud = draft;
                     request.identifier = Some(identifier);
+                    request.message = note(&request, context);
                     request.end(Status::Success, context.now);
                 }
                 Err(error) => {
@@ -67,6 +74,13 @@ fn step(cloud: &mut Cloud, context: OperationContext<'_>, region: &str, token: &
     }
 }
 
+/// Returns the note in the status of a request for a resource that nothing runs.
+fn note(request: &ResourceRequest, context: OperationContext<'_>) -> Option<String> {
+    let kind = supported::named(&request.type_name, context.directory).ok()?;
+    let is_recorded = matches!(kind, Supported::Recorded(_)) && request.operation != Verb::Delete;
+    is_recorded.then(|| format!("Recorded, not running: the local cloud has no service for {}", request.type_name))
+}
+
 /// Executes a request, and returns the identifier of the resource.
 fn perform(
     cloud: &mut Cloud,
@@ -74,19 +88,18 @@ fn perform(
     region: &str,
     request: &ResourceRequest,
 ) -> Outcome<String> {
-    let kind = kinds::named(&request.type_name)?;
+    let kind = supported::named(&request.type_name, context.directory)?;
     let caller = Caller { context, region, access_key: &request.access_key };
     let wanted = request.wanted.as_ref().unwrap_or(&Value::Null);
     if request.operation == Verb::Create {
-        schema::check_new(kind, wanted)?;
-        return (kind.create)(cloud, &caller, wanted);
+        return kind.create(cloud, &caller, wanted);
     }
     let identifier = request.identifier.clone().unwrap_or_default();
-    let current = (kind.read)(cloud, region, &identifier)?;
-    let current = current.ok_or_else(|| super::not_found(kind.name, &identifier))?;
+    let current = kind.read(cloud, region, &identifier)?;
+    let current = current.ok_or_else(|| super::not_found(kind.name(), &identifier))?;
     match request.operation {
-        Verb::Delete => (kind.delete)(cloud, &caller, &identifier)?,
-        _ => (kind.update)(cloud, &caller, &identifier, &current, wanted)?,
+        Verb::Delete => kind.delete(cloud, &caller, &identifier)?,
+        _ => kind.update(cloud, &caller, &identifier, (&current, wanted))?,
     }
     Ok(identifier)
 }

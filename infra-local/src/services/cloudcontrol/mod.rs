@@ -2,12 +2,15 @@
 //! for them.
 //!
 //! A request is recorded and answered at once; [`carry_out`] carries it out afterwards, by the operations of the type's own
-//! service. [`kinds`] are the supported types; others are refused by name.
+//! service. [`kinds`] are the types with a service. Of other types, whose schemas the cloud was given, resources are only
+//! [`recorded`]; all others are refused by name.
 //!
 //! # Layout
 //! - [`request`]: requests to create, change and delete; [`status`]: their status
 //! - [`resource`]: existing resources
+//! - [`supported`]: the types of a cloud
 //! - [`kinds`]: one file per type; [`kind`]: the description of a type; [`schema`]: checks of properties
+//! - [`recorded`]: types that are known by their schema
 //! - [`patch`]: JSON Patch, as changes are written
 //! - [`carry_out`]: carries out requests; [`caller`]: calls other services with the rights of the request's identity
 
@@ -16,10 +19,12 @@ mod carry_out;
 mod kind;
 mod kinds;
 mod patch;
+mod recorded;
 mod request;
 mod resource;
 mod schema;
 mod status;
+mod supported;
 #[cfg(test)]
 mod tests;
 
@@ -27,7 +32,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub(crate) use caller::OperationContext;
-pub(crate) use carry_out::{carry_out, is_waiting};
+pub(crate) use carry_out::{carry_out, is_waiting, waiting_types};
 
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Outcome};

@@ -6,12 +6,11 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::kinds;
-use super::{ControlOperation, input, invalid, not_found, patch, schema, status, validation};
+use super::supported::Supported;
+use super::{ControlOperation, input, invalid, not_found, patch, status, supported, validation};
 use crate::model::Cloud;
 use crate::model::Region;
 use crate::model::cloudcontrol::{Operation as Verb, ResourceRequest, Status};
-use crate::services::cloudcontrol::kind::Kind;
 use crate::services::{Call, typed};
 use crate::wire::{ApiError, Outcome};
 
@@ -37,16 +36,16 @@ struct Create {
 }
 
 fn create(cloud: &mut Cloud, call: &Call<'_, Value>, request: Create) -> Outcome<Value> {
-    let kind = kinds::named(&request.type_name)?;
+    let kind = supported::named(&request.type_name, call.directory)?;
     let wanted = serde_json::from_str::<Value>(&request.desired_state);
     let wanted = wanted.map_err(|error| invalid(format!("The desired state is not JSON: {error}")))?;
     let (client_token, repeated) = token(cloud.region(call.region)?, call, request.client_token)?;
     if let Some(answer) = repeated {
         return Ok(answer);
     }
-    schema::check(kind, &wanted)?;
-    let identifier = wanted[kind.identifier].as_str().map(str::to_owned);
-    begin(cloud, call, kind, Verb::Create, client_token, identifier, Some(wanted))
+    kind.check(&wanted)?;
+    let identifier = kind.identifier(&wanted);
+    begin(cloud, call, &kind, Verb::Create, client_token, identifier, Some(wanted))
 }
 
 #[derive(Deserialize)]
@@ -59,16 +58,16 @@ struct Update {
 }
 
 fn update(cloud: &mut Cloud, call: &Call<'_, Value>, request: Update) -> Outcome<Value> {
-    let kind = kinds::named(&request.type_name)?;
+    let kind = supported::named(&request.type_name, call.directory)?;
     let (client_token, repeated) = token(cloud.region(call.region)?, call, request.client_token)?;
     if let Some(answer) = repeated {
         return Ok(answer);
     }
-    let current = (kind.read)(cloud, call.region, &request.identifier)?;
-    let current = current.ok_or_else(|| not_found(kind.name, &request.identifier))?;
+    let current = kind.read(cloud, call.region, &request.identifier)?;
+    let current = current.ok_or_else(|| not_found(kind.name(), &request.identifier))?;
     let wanted = patch::apply(&current, &request.patch_document)?;
-    schema::check_change(kind, &current, &wanted)?;
-    begin(cloud, call, kind, Verb::Update, client_token, Some(request.identifier), Some(wanted))
+    kind.check_change(&current, &wanted)?;
+    begin(cloud, call, &kind, Verb::Update, client_token, Some(request.identifier), Some(wanted))
 }
 
 #[derive(Deserialize)]
@@ -80,12 +79,12 @@ struct Delete {
 }
 
 fn delete(cloud: &mut Cloud, call: &Call<'_, Value>, request: Delete) -> Outcome<Value> {
-    let kind = kinds::named(&request.type_name)?;
+    let kind = supported::named(&request.type_name, call.directory)?;
     let (client_token, repeated) = token(cloud.region(call.region)?, call, request.client_token)?;
     if let Some(answer) = repeated {
         return Ok(answer);
     }
-    begin(cloud, call, kind, Verb::Delete, client_token, Some(request.identifier), None)
+    begin(cloud, call, &kind, Verb::Delete, client_token, Some(request.identifier), None)
 }
 
 /// A client token with a digest of its request, and the response to the same request if it was made before.
@@ -115,7 +114,7 @@ fn token(region: &Region, call: &Call<'_, Value>, token: Option<String>) -> Outc
 fn begin(
     cloud: &mut Cloud,
     call: &Call<'_, Value>,
-    kind: &Kind,
+    kind: &Supported,
     operation: Verb,
     client_token: Option<(String, String)>,
     identifier: Option<String>,
@@ -125,7 +124,7 @@ fn begin(
     forget(requests, call.now);
     let busy = |other: &ResourceRequest| {
         !other.status.is_over()
-            && other.type_name == kind.name
+            && other.type_name == kind.name()
             && identifier.is_some()
             && other.identifier == identifier
     };
@@ -134,7 +133,7 @@ fn begin(
             "ConcurrentOperationException",
             format!(
                 "Another resource operation is currently being performed on {} {}.",
-                kind.name,
+                kind.name(),
                 identifier.unwrap_or_default()
             ),
         ));
@@ -145,7 +144,7 @@ fn begin(
     let request = ResourceRequest {
         token: Uuid::now_v7().to_string(),
         client_token,
-        type_name: kind.name.to_owned(),
+        type_name: kind.name().to_owned(),
         operation,
         status: Status::Pending,
         identifier,

@@ -3,8 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::kinds;
-use super::{ControlOperation, input, limit, not_found};
+use super::{ControlOperation, input, limit, not_found, supported};
 use crate::model::Cloud;
 use crate::services::{Call, typed};
 use crate::wire::{Outcome, Page};
@@ -21,8 +20,8 @@ struct Get {
 
 fn get(cloud: &Cloud, call: &Call<'_, Value>, request: Get) -> Outcome<Value> {
     let Get { type_name, identifier } = request;
-    let kind = kinds::named(&type_name)?;
-    let properties = (kind.read)(cloud, call.region, &identifier)?;
+    let kind = supported::named(&type_name, call.directory)?;
+    let properties = kind.read(cloud, call.region, &identifier)?;
     let properties = properties.ok_or_else(|| not_found(&type_name, &identifier))?;
     Ok(json!({"TypeName": type_name, "ResourceDescription": description(identifier, &properties)}))
 }
@@ -37,12 +36,12 @@ struct List {
 
 fn list(cloud: &Cloud, call: &Call<'_, Value>, request: List) -> Outcome<Value> {
     let List { type_name, max_results, next_token } = request;
-    let kind = kinds::named(&type_name)?;
-    let identifiers = (kind.list)(cloud, call.region)?;
+    let kind = supported::named(&type_name, call.directory)?;
+    let identifiers = kind.list(cloud, call.region)?;
     let page = Page::cut(identifiers, limit(max_results)?, next_token.as_deref(), String::as_str)?;
     let mut descriptions = Vec::new();
     for identifier in page.items {
-        if let Some(properties) = (kind.read)(cloud, call.region, &identifier)? {
+        if let Some(properties) = kind.read(cloud, call.region, &identifier)? {
             descriptions.push(description(identifier, &properties));
         }
     }

@@ -9,25 +9,25 @@ use crate::services::iam;
 use crate::state::address::AddressBlock;
 use crate::testing::{ControlPlane, code};
 
-struct World {
-    plane: ControlPlane,
+pub(super) struct World {
+    pub(super) plane: ControlPlane,
     now: DateTime<Utc>,
     enforce_iam: bool,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         Self { plane: ControlPlane::new(), now, enforce_iam: false }
     }
 
-    fn call(&mut self, name: &str, input: Value) -> Result<Value, String> {
+    pub(super) fn call(&mut self, name: &str, input: Value) -> Result<Value, String> {
         self.plane.now = Some(self.now);
         self.plane.values(OPERATIONS, name, input)
     }
 
     /// Executes one step of all pending requests.
-    fn step(&mut self) {
+    pub(super) fn step(&mut self) {
         let mut cloud = self.plane.cloud.clone();
         let addresses: &AddressBlock = self.plane.addresses();
         let directory = self.plane.directory();
@@ -36,7 +36,7 @@ impl World {
     }
 
     /// Requests a change, and returns its result.
-    fn done(&mut self, name: &str, input: Value) -> Value {
+    pub(super) fn done(&mut self, name: &str, input: Value) -> Value {
         let answer = self.call(name, input).unwrap();
         let token = answer["ProgressEvent"]["RequestToken"].clone();
         while is_waiting(&self.plane.cloud) {
@@ -45,33 +45,33 @@ impl World {
         self.call("GetResourceRequestStatus", json!({"RequestToken": token})).unwrap()["ProgressEvent"].clone()
     }
 
-    fn create(&mut self, kind: &str, properties: Value) -> Value {
+    pub(super) fn create(&mut self, kind: &str, properties: Value) -> Value {
         self.done("CreateResource", json!({"TypeName": kind, "DesiredState": properties.to_string()}))
     }
 
-    fn created(&mut self, kind: &str, properties: Value) -> String {
+    pub(super) fn created(&mut self, kind: &str, properties: Value) -> String {
         let event = self.create(kind, properties);
         assert_eq!(event["OperationStatus"], "SUCCESS", "{event}");
         event["Identifier"].as_str().unwrap().to_owned()
     }
 
-    fn read(&mut self, kind: &str, identifier: &str) -> Result<Value, String> {
+    pub(super) fn read(&mut self, kind: &str, identifier: &str) -> Result<Value, String> {
         let answer = self.call("GetResource", json!({"TypeName": kind, "Identifier": identifier}))?;
         Ok(serde_json::from_str(answer["ResourceDescription"]["Properties"].as_str().unwrap()).unwrap())
     }
 
-    fn patch(&mut self, kind: &str, identifier: &str, patch: &Value) -> Value {
+    pub(super) fn patch(&mut self, kind: &str, identifier: &str, patch: &Value) -> Value {
         let input = json!({"TypeName": kind, "Identifier": identifier, "PatchDocument": patch.to_string()});
         self.done("UpdateResource", input)
     }
 
-    fn patched(&mut self, kind: &str, identifier: &str, patch: Value) -> Value {
+    pub(super) fn patched(&mut self, kind: &str, identifier: &str, patch: Value) -> Value {
         let event = self.patch(kind, identifier, &patch);
         assert_eq!(event["OperationStatus"], "SUCCESS", "{event}");
         self.read(kind, identifier).unwrap()
     }
 
-    fn delete(&mut self, kind: &str, identifier: &str) -> Value {
+    pub(super) fn delete(&mut self, kind: &str, identifier: &str) -> Value {
         self.done("DeleteResource", json!({"TypeName": kind, "Identifier": identifier}))
     }
 }

@@ -4,16 +4,17 @@ use super::attributes::{self, ATTRIBUTES};
 use super::load_balancer::{
     SUBNETS, check_ip_address_type, parse_security_groups, parse_subnets, take_interface, zones,
 };
-use super::{load_balancer, no_load_balancer, not_honoured, required, resource, validation};
+use super::{load_balancer, log_bucket, no_load_balancer, not_honoured, required, resource, validation};
+use crate::domain::elbv2::logs::{LogKind, LogPlace};
 use crate::model::Cloud;
 use crate::model::Region;
 use crate::model::elbv2::LoadBalancer;
-use crate::services::{Call, Operation};
+use crate::services::{Call, Operation, State};
 use crate::wire::{Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
     Operation::reads("DescribeLoadBalancerAttributes", describe, &[ARN]).on_any(),
-    Operation::writes("ModifyLoadBalancerAttributes", modify, &[ARN, ATTRIBUTES]).on(&[resource::LOAD_BALANCER]),
+    Operation::performs("ModifyLoadBalancerAttributes", modify, &[ARN, ATTRIBUTES]).on(&[resource::LOAD_BALANCER]),
     Operation::writes("SetSecurityGroups", set_security_groups, &[ARN, &["SecurityGroups.N"]])
         .on(&[resource::LOAD_BALANCER]),
     Operation::writes("SetIpAddressType", set_ip_address_type, &[ARN, &["IpAddressType"]])
@@ -29,11 +30,19 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(attributes::render(balancer))
 }
 
-fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let params = &call.input;
-    let balancer = find(cloud.region_mut(call.region)?, params)?;
-    balancer.attributes = attributes::changed("Load balancer", balancer, params)?;
-    Ok(attributes::render(balancer))
+fn modify(state: &State<'_>, call: &Call<'_, Params>) -> Outcome<Node> {
+    let change = |cloud: &mut Cloud| -> Outcome<(Node, Vec<LogPlace>)> {
+        let balancer = find(cloud.region_mut(call.region)?, &call.input)?;
+        balancer.attributes = attributes::changed("Load balancer", balancer, &call.input)?;
+        let places = [LogKind::Access, LogKind::Connection];
+        let places = places.into_iter().filter_map(|kind| LogPlace::of(balancer, call.region, kind));
+        Ok((attributes::render(balancer), places.collect()))
+    };
+    let (_, places) = state.dry_run(change)?;
+    for place in places {
+        log_bucket::prepare(state, &place)?;
+    }
+    state.write(|cloud| Ok(change(cloud)?.0))
 }
 
 fn set_security_groups(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {

@@ -10,6 +10,7 @@ mod listener_attribute;
 mod listener_certificate;
 mod load_balancer;
 mod load_balancer_settings;
+mod log_bucket;
 mod resource;
 #[cfg(test)]
 mod round_trip;

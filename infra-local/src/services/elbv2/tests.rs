@@ -176,6 +176,43 @@ fn attributes_are_honoured_or_refused_and_described_with_their_defaults() {
     assert!(shown.contains("<Key>load_balancing.algorithm.type</Key><Value>round_robin</Value>"), "{shown}");
 }
 
+#[test]
+fn attributes_without_a_data_plane_are_refused_by_name() {
+    let mut world = World::new();
+    let (balancer, group) = (world.balancer("web"), world.targets("app"));
+    for (operation, resource, key, value) in [
+        ("ModifyLoadBalancerAttributes", format!("LoadBalancerArn={balancer}"), "health_check_logs.s3.enabled", "true"),
+        (
+            "ModifyLoadBalancerAttributes",
+            format!("LoadBalancerArn={balancer}"),
+            "load_balancing.cross_zone.enabled",
+            "false",
+        ),
+        (
+            "ModifyTargetGroupAttributes",
+            format!("TargetGroupArn={group}"),
+            "load_balancing.cross_zone.enabled",
+            "false",
+        ),
+        (
+            "ModifyTargetGroupAttributes",
+            format!("TargetGroupArn={group}"),
+            "load_balancing.algorithm.anomaly_mitigation",
+            "on",
+        ),
+    ] {
+        let form = format!("{resource}&Attributes.member.1.Key={key}&Attributes.member.1.Value={value}");
+        let error = world.call(operation, &form).unwrap_err();
+        assert!(error.starts_with("InvalidConfigurationRequest: ") && error.contains(key), "{error}");
+    }
+    // Logs need a bucket.
+    let logs = format!(
+        "LoadBalancerArn={balancer}&Attributes.member.1.Key=access_logs.s3.enabled&Attributes.member.1.Value=true"
+    );
+    let error = world.call("ModifyLoadBalancerAttributes", &logs).unwrap_err();
+    assert_eq!(error, "InvalidConfigurationRequest: The value of 'access_logs.s3.bucket' cannot be empty");
+}
+
 /// Creates a listener that forwards to a group, and returns both ARNs.
 fn listening(world: &mut World) -> (String, String) {
     let (balancer, targets) = (world.balancer("web"), world.targets("app"));

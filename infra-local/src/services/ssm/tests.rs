@@ -204,3 +204,38 @@ fn more_than_ten_names_are_refused() {
         );
     }
 }
+
+#[test]
+fn paths_are_read_one_level_deep_or_recursively() {
+    let mut world = World::new();
+    for name in ["/shop/db/url", "/shop/name", "/shop/web/a/b", "/other/name", "/shopping/list"] {
+        world.put(name, "v");
+    }
+    let path = |more: Value| {
+        let mut input = json!({"Path": "/shop"});
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        input
+    };
+    assert_eq!(world.names("GetParametersByPath", path(json!({}))), ["/shop/name"]);
+    let recursive = json!({"Recursive": true});
+    assert_eq!(world.names("GetParametersByPath", path(recursive)), ["/shop/db/url", "/shop/name", "/shop/web/a/b"]);
+    let first = world.call("GetParametersByPath", path(json!({"Recursive": true, "MaxResults": 2}))).unwrap();
+    let rest = json!({"Recursive": true, "MaxResults": 2, "NextToken": first["NextToken"]});
+    assert_eq!(world.names("GetParametersByPath", path(rest)), ["/shop/web/a/b"]);
+}
+
+#[test]
+fn a_value_is_replaced_only_on_request_and_gets_a_version() {
+    let mut world = World::new();
+    assert_eq!(world.put("a", "one"), 1);
+    let put = json!({"Name": "a", "Value": "two", "Type": "String"});
+    assert_eq!(code(world.call("PutParameter", put)), "ParameterAlreadyExists");
+    assert_eq!(world.put("a", "two"), 2);
+    let read = |world: &mut World, name: &str| {
+        world.call("GetParameter", json!({"Name": name})).unwrap()["Parameter"]["Value"].clone()
+    };
+    assert_eq!([read(&mut world, "a"), read(&mut world, "a:1")], ["two", "one"]);
+    world.call("DeleteParameter", json!({"Name": "a"})).unwrap();
+    assert_eq!(code(world.call("GetParameter", json!({"Name": "a"}))), "ParameterNotFound");
+    assert_eq!(world.put("a", "three"), 1, "a new parameter begins with the first version");
+}

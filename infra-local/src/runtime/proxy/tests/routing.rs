@@ -25,8 +25,8 @@ async fn two_pools() -> ([Server; 2], [TargetPool; 2]) {
     (servers, pools)
 }
 
-fn rule(condition: &routing::Condition, action: Action) -> (Vec<super::super::matching::Condition>, Action) {
-    (vec![condition.into()], action)
+fn rule(condition: &routing::Condition, action: Action) -> Rule {
+    Rule { priority: 1, conditions: vec![condition.into()], action }
 }
 
 fn path(pattern: &str) -> routing::Condition {
@@ -190,10 +190,13 @@ async fn a_late_target_starts_slowly() {
 pub(super) fn identity(name: &str) -> (CertificateDer<'static>, Identity) {
     let generated = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
     let (chain, private_key) = (generated.cert.pem(), generated.signing_key.serialize_pem());
-    (generated.cert.der().clone(), Identity { names: vec![name.to_owned()], chain, private_key })
+    (
+        generated.cert.der().clone(),
+        Identity { arn: format!("arn:{name}"), names: vec![name.to_owned()], chain, private_key },
+    )
 }
 
-async fn connect(
+pub(super) async fn connect(
     proxy: &ProxyListener,
     name: &str,
     trusted: &CertificateDer<'static>,

@@ -46,7 +46,7 @@ pub(super) fn named(name: &str) -> Outcome<&'static Kind> {
     Err(ApiError::new(
         "UnsupportedActionException",
         format!(
-            "Resource type {name} does not support any action in the local cloud: use AWS, or one of {}",
+            "Resource type {name} does not support any action in the local cloud: use AWS, give the cloud its schema (`stack local start --schemas PATH`), or use one of {}",
             known.join(", ")
         ),
     ))

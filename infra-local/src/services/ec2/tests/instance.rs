@@ -1,5 +1,8 @@
 //! Instances: filters, attributes, images and launch templates.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::model::ec2::instance::InstanceState;
 use crate::testing::{ControlPlane, element};
 
@@ -64,6 +67,41 @@ fn attributes_change_one_at_a_time_and_some_only_while_stopped() {
     plane.ec2("ResetInstanceAttribute", &format!("{modify}Attribute=sourceDestCheck"));
     let check = plane.ec2("DescribeInstanceAttribute", &format!("{modify}Attribute=sourceDestCheck"));
     assert_eq!(element(&check, "value"), "true");
+}
+
+#[test]
+fn the_hop_limit_is_recorded_and_between_1_and_64() {
+    let mut plane = ControlPlane::new();
+    let [one, _] = plane.launch_two("app");
+    let modify = |limit: &str| format!("InstanceId={one}&HttpPutResponseHopLimit={limit}");
+    plane.ec2("ModifyInstanceMetadataOptions", &modify("3"));
+    let described = plane.ec2("DescribeInstances", &format!("InstanceId.1={one}"));
+    assert_eq!(element(&described, "httpPutResponseHopLimit"), "3");
+    for limit in ["0", "65"] {
+        let error = plane.ec2_error("ModifyInstanceMetadataOptions", &modify(limit));
+        assert!(error.starts_with("InvalidParameterValue: ") && error.contains(limit), "{error}");
+    }
+}
+
+#[test]
+fn user_data_is_limited_to_16_kilobytes() {
+    let mut plane = ControlPlane::new();
+    let images = plane.ec2("DescribeImages", "");
+    let run = |bytes: usize| {
+        let data = STANDARD.encode(vec![b'#'; bytes]).replace('+', "%2B");
+        let image = element(&images, "imageId");
+        format!("ImageId={image}&InstanceType=t3.micro&MinCount=1&MaxCount=1&UserData={data}")
+    };
+    let launched = plane.ec2("RunInstances", &run(16 * 1024));
+    let error = plane.ec2_error("RunInstances", &run(16 * 1024 + 1));
+    assert_eq!(error, "InvalidParameterValue: User data is limited to 16384 bytes");
+    let one = element(&launched, "instanceId").to_owned();
+    state(&mut plane, &one, InstanceState::Running);
+    let change = format!("InstanceId={one}&UserData.Value={}", STANDARD.encode("#!/bin/sh"));
+    let error = plane.ec2_error("ModifyInstanceAttribute", &change);
+    assert!(error.starts_with("IncorrectInstanceState: "), "{error}");
+    state(&mut plane, &one, InstanceState::Stopped);
+    plane.ec2("ModifyInstanceAttribute", &change);
 }
 
 #[test]

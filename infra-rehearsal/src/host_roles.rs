@@ -1,0 +1,218 @@
+//! The permissions that the roles of hosts need, compared with those that the program declares.
+
+use crate::RehearsalError;
+use crate::answers::Answers;
+use crate::calls::Call;
+use crate::comparison::{Grant, grants_of};
+use crate::policy::{generalise, suffixes};
+use crate::scratch::Scratch;
+use crate::stage::Deployment;
+use infra_core::{Urn, state::State};
+use infra_local::{AuthorisedAction, HostRole};
+use serde::Serialize;
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// The permissions of a role that hosts have.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RolePermissions {
+    /// The declaration of the role, or its name if the program does not declare it.
+    pub role: String,
+    /// The declarations of the instances and launch templates that have the role.
+    pub hosts: BTreeSet<String>,
+    /// The actions that the hosts need, on patterns of resources.
+    pub needed: Vec<Need>,
+    /// The needed actions that no policy of the role allows.
+    pub missing: BTreeSet<Grant>,
+    /// The actions that policies of the role allow, and no host needs.
+    pub superfluous: BTreeSet<Grant>,
+    /// The policies of the role that cannot be compared, with the reason.
+    pub not_compared: Vec<String>,
+}
+
+/// An action that a host needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Need {
+    /// The action on a pattern of resources.
+    #[serde(flatten)]
+    pub grant: Grant,
+    /// The reason.
+    pub origin: Origin,
+}
+
+/// The reason why a host needs an action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// The host reads a parameter or downloads a program of its Machine document.
+    Machine,
+    /// The local cloud of the stack has recorded a request of the role.
+    Recorded,
+}
+
+/// Creates the stack in a scratch cloud, and compares the policies of the roles of hosts with the actions that the hosts need:
+/// those of their Machine documents, and those of the requests that the stack's local cloud has recorded, in the form of
+/// `GET /_infra/calls`. Conditions of the policies are not evaluated.
+pub async fn host_roles(
+    deployment: &Deployment<'_>,
+    recorded: Vec<Value>,
+) -> Result<Vec<RolePermissions>, RehearsalError> {
+    let scratch = Scratch::start(false).await?;
+    let created = create(deployment, &scratch).await;
+    let roles = scratch.cloud().host_roles();
+    scratch.stop().await;
+    let created = Patterns::of(&created?);
+    let deployed = deployment.recorded.as_ref().map(Patterns::of).unwrap_or_default();
+    let observed = observed(recorded, deployment.recorded.as_ref())?;
+    Ok(roles.into_iter().map(|role| compare(role, &created, &deployed, &observed)).collect())
+}
+
+async fn create(deployment: &Deployment<'_>, scratch: &Scratch) -> Result<State, RehearsalError> {
+    let surroundings = deployment.surround(scratch).await?;
+    let answers = Arc::new(Answers::of(&deployment.empty(), BTreeSet::new(), scratch.requests()));
+    let engine = deployment.engine(&surroundings, &deployment.empty(), &answers)?;
+    engine.up(deployment.script).continue_on_error(true).await?;
+    Ok(engine.state().await?.unwrap_or_else(|| deployment.empty()))
+}
+
+/// Converts the ARNs of a deployment to patterns that are the same for all deployments of the program.
+#[derive(Default)]
+struct Patterns(BTreeSet<String>);
+
+impl Patterns {
+    fn of(state: &State) -> Patterns {
+        Patterns(suffixes(state.resources.keys(), &state.seed))
+    }
+
+    fn grant(&self, action: &str, resource: &str) -> Grant {
+        let resource = generalise(resource, &self.0);
+        Grant { action: action.to_owned(), resource, conditions: BTreeMap::new() }
+    }
+}
+
+/// Returns the recorded actions by the declaration of the role whose sessions requested them.
+fn observed(
+    calls: Vec<Value>,
+    deployed: Option<&State>,
+) -> Result<BTreeMap<String, BTreeSet<AuthorisedAction>>, RehearsalError> {
+    let mut roles: BTreeMap<&str, &Urn> = BTreeMap::new();
+    for (urn, generation) in deployed.into_iter().flat_map(State::generations) {
+        let arn = generation.outputs.field("arn").and_then(infra_core::value::Value::as_str);
+        if let Some(name) = arn.filter(|arn| arn.contains(":role/")).and_then(|arn| arn.rsplit('/').next()) {
+            roles.insert(name, urn);
+        }
+    }
+    let mut observed: BTreeMap<String, BTreeSet<AuthorisedAction>> = BTreeMap::new();
+    for call in calls {
+        let caller = call["caller"].as_str().unwrap_or_default().to_owned();
+        let session = caller.split_once(":assumed-role/").and_then(|(_, session)| session.split('/').next());
+        let Some(name) = session else { continue };
+        let role = roles.get(name).map_or_else(|| name.to_owned(), |urn| urn.to_string());
+        let call: Call = serde_json::from_value(call).map_err(RehearsalError::Call)?;
+        observed.entry(role).or_default().extend(call.decisions);
+    }
+    Ok(observed)
+}
+
+fn compare(
+    role: HostRole,
+    created: &Patterns,
+    deployed: &Patterns,
+    observed: &BTreeMap<String, BTreeSet<AuthorisedAction>>,
+) -> RolePermissions {
+    let name = role.declaration.unwrap_or(role.name);
+    let mut needed: BTreeMap<Grant, Origin> = BTreeMap::new();
+    for action in observed.get(&name).into_iter().flatten() {
+        needed.insert(deployed.grant(&action.action, &action.resource), Origin::Recorded);
+    }
+    for action in &role.needed {
+        needed.insert(created.grant(&action.action, &action.resource), Origin::Machine);
+    }
+    let mut granted: BTreeSet<Grant> = BTreeSet::new();
+    let mut not_compared = Vec::new();
+    for text in &role.policies {
+        let document = serde_json::from_str(text).map_err(|error| error.to_string());
+        match document.and_then(|document| grants_of(&document)) {
+            Ok(grants) => granted.extend(grants.iter().map(|grant| created.grant(&grant.action, &grant.resource))),
+            Err(reason) => not_compared.push(reason),
+        }
+    }
+    let is_granted = |need: &&Grant| granted.iter().any(|grant| grant.covers(need));
+    let is_needed = |grant: &&Grant| needed.keys().any(|need| grant.covers(need));
+    let missing = needed.keys().filter(|need| !is_granted(need)).cloned().collect();
+    let superfluous = granted.iter().filter(|grant| !is_needed(grant)).cloned().collect();
+    let needed = needed.into_iter().map(|(grant, origin)| Need { grant, origin }).collect();
+    RolePermissions { role: name, hosts: role.hosts, missing, superfluous, needed, not_compared }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn action(action: &str, resource: &str) -> AuthorisedAction {
+        AuthorisedAction { action: action.to_owned(), resource: resource.to_owned(), context: BTreeMap::new() }
+    }
+
+    fn role(policies: &[Value]) -> HostRole {
+        HostRole {
+            name: "web-role".to_owned(),
+            declaration: None,
+            hosts: ["web".to_owned()].into(),
+            policies: policies.iter().map(Value::to_string).collect(),
+            needed: [
+                action("s3:GetObject", "arn:aws:s3:::programs/a"),
+                action("ssm:GetParameters", "arn:aws:ssm:us-east-1:000000000000:parameter/p"),
+            ]
+            .into(),
+        }
+    }
+
+    fn compared(policies: &[Value], calls: Vec<Value>) -> RolePermissions {
+        let patterns = Patterns::default();
+        compare(role(policies), &patterns, &patterns, &observed(calls, None).unwrap())
+    }
+
+    fn texts(grants: &BTreeSet<Grant>) -> Vec<String> {
+        grants.iter().map(|grant| format!("{} {}", grant.action, grant.scope())).collect()
+    }
+
+    #[test]
+    fn missing_and_superfluous_actions_of_a_role_are_found() {
+        let policy = json!({"Statement": [
+            {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": "arn:aws:s3:::programs/*"},
+        ]});
+        let compared = compared(&[policy], Vec::new());
+        assert_eq!(texts(&compared.missing), ["ssm:GetParameters on arn:aws:ssm:us-east-1:*:parameter/p"]);
+        assert_eq!(texts(&compared.superfluous), ["s3:PutObject on arn:aws:s3:::programs/*"]);
+    }
+
+    #[test]
+    fn recorded_requests_of_the_role_are_needed() {
+        let policy = json!({"Statement": {"Effect": "Allow", "Action": ["s3:*", "ssm:*"], "Resource": "*"}});
+        let call = json!({
+            "number": 1, "service": "sqs", "operation": "SendMessage", "error": null,
+            "caller": "arn:aws:sts::000000000000:assumed-role/web-role/i-0123",
+            "decisions": [{"action": "sqs:SendMessage", "resource": "arn:aws:sqs:us-east-1:000000000000:jobs",
+                           "allowed": true, "context": {}}],
+        });
+        let mut of_another = call.clone();
+        of_another["caller"] = json!("arn:aws:sts::000000000000:assumed-role/other/i-0123");
+        of_another["decisions"][0]["action"] = json!("sqs:DeleteQueue");
+        let compared = compared(&[policy], vec![call, of_another]);
+        assert_eq!(texts(&compared.missing), ["sqs:SendMessage on arn:aws:sqs:us-east-1:*:jobs"]);
+        assert_eq!(texts(&compared.superfluous), Vec::<String>::new());
+        assert_eq!(compared.needed.iter().filter(|need| need.origin == Origin::Recorded).count(), 1);
+    }
+
+    #[test]
+    fn policies_that_deny_are_reported() {
+        let policy = json!({"Statement": {"Effect": "Deny", "Action": "s3:*", "Resource": "*"}});
+        let compared = compared(&[policy], Vec::new());
+        assert_eq!(compared.missing.len(), 2);
+        assert_eq!(compared.not_compared.len(), 1);
+    }
+}

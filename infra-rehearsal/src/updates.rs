@@ -1,0 +1,182 @@
+//! Updates of single properties in a scratch cloud, by the handlers of the resources.
+//!
+//! The engine updates all properties at once if every value has an opposite that is valid. All others are changed here, one
+//! property of one resource at a time: an update may fail after its first call without affecting the others.
+
+use crate::alteration::{self, Altered};
+use crate::seed::Silent;
+use crate::stage::REHEARSED;
+use futures::{StreamExt, stream};
+use infra_core::{
+    Urn,
+    graph::{Node, ResourceGraph},
+    provider::{Inspect as _, Provider as _, ProviderError, Providers},
+    state::{Generation, Live, OperationId, Request, State, Verb},
+    value::Value,
+};
+use serde::Serialize;
+use std::{collections::BTreeSet, time::Duration};
+
+/// Number of resources that are updated at the same time.
+const PARALLEL: usize = 16;
+
+/// Maximum duration of an update.
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// A property that could not be updated in place, so that calls of its update may be missing.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Unchanged {
+    /// The resource.
+    pub urn: Urn,
+    /// Path of the property.
+    pub property: String,
+    /// The reason.
+    pub reason: String,
+}
+
+/// Updates each property of all resources once, and records their outputs. Returns the properties whose updates failed.
+pub(crate) async fn update_each(
+    state: &mut State,
+    declared: &ResourceGraph,
+    providers: &Providers,
+) -> BTreeSet<Unchanged> {
+    let recorded = state.clone();
+    let updates = recorded.resources.iter().filter_map(|(urn, resource)| {
+        let generation = resource.current.as_ref().filter(|it| it.id.is_some() && urn.provider() == REHEARSED)?;
+        let node = declared.node(urn)?;
+        let outputs = generation.outputs.clone();
+        Some(Updates { node, generation, seed: &recorded.seed, providers, outputs, unchanged: BTreeSet::new() })
+    });
+    let updates: Vec<Updates<'_>> = updates.collect();
+    let updated = stream::iter(updates).map(Updates::execute).buffer_unordered(PARALLEL);
+    let updated: Vec<Updates<'_>> = updated.collect().await;
+    let mut unchanged = BTreeSet::new();
+    for updates in updated {
+        unchanged.extend(updates.unchanged);
+        let resource = state.resources.get_mut(&updates.node.urn);
+        if let Some(current) = resource.and_then(|resource| resource.current.as_mut()) {
+            current.outputs = updates.outputs;
+        }
+    }
+    unchanged
+}
+
+/// The updates of a resource, one after another.
+struct Updates<'s> {
+    node: &'s Node,
+    generation: &'s Generation,
+    seed: &'s str,
+    providers: &'s Providers,
+    /// The outputs of the last update.
+    outputs: Value,
+    unchanged: BTreeSet<Unchanged>,
+}
+
+impl<'s> Updates<'s> {
+    async fn execute(mut self) -> Updates<'s> {
+        let inputs = &self.generation.inputs;
+        let changes = |name: &str| self.node.updates_in_place(name);
+        let (others, opposites) = (alteration::other_values(inputs, &changes), alteration::opposites(inputs, &changes));
+        let mut failed = Vec::new();
+        for other in others {
+            if let Err(error) = self.update_from(&other).await {
+                failed.push((other.path, error.message));
+            }
+        }
+        let mut removed = BTreeSet::new();
+        for opposite in opposites {
+            if self.update_to_and_back(&opposite).await {
+                removed.insert(opposite.path);
+            }
+        }
+        // A property that was removed and set again was changed.
+        failed.retain(|(path, _)| !removed.contains(path.split(['.', '[']).next().unwrap_or_default()));
+        for (path, reason) in failed {
+            self.note(path, reason);
+        }
+        self
+    }
+
+    /// Updates the resource to its declaration as if it had been created with other inputs. A text that belongs to an
+    /// enumeration is replaced by another value of that enumeration.
+    async fn update_from(&mut self, other: &Altered) -> Result<(), ProviderError> {
+        let inputs = &self.generation.inputs;
+        match self.update(&other.inputs, inputs).await {
+            Err(error) => {
+                let values = enumerated(&error.message);
+                let alternatives = values.iter().filter_map(|it| alteration::with_text(inputs, &other.path, it));
+                let alternative = alternatives.into_iter().find(|it| it != inputs);
+                match alternative {
+                    Some(alternative) => self.update(&alternative, inputs).await,
+                    None => Err(error),
+                }
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Updates the resource to other inputs, if they are valid, and back. Returns whether both succeeded.
+    async fn update_to_and_back(&mut self, other: &Altered) -> bool {
+        let inputs = &self.generation.inputs;
+        let problems = self.providers.check(&self.node.urn, &other.inputs);
+        if !problems.is_empty() {
+            return false;
+        }
+        let changed = self.update(inputs, &other.inputs).await;
+        // An update that failed may have changed something.
+        match self.update(&other.inputs, inputs).await {
+            Ok(()) => changed.is_ok(),
+            Err(error) => {
+                self.note(other.path.clone(), format!("it cannot be set again: {}", error.message));
+                false
+            }
+        }
+    }
+
+    async fn update(&mut self, from: &Value, to: &Value) -> Result<(), ProviderError> {
+        let operation = OperationId::random().map_err(|error| ProviderError::refused(error.to_string()))?;
+        let urn = self.node.urn.clone();
+        let mut request = Request::new(operation, Verb::Update, urn, to.clone(), self.seed).about(self.generation);
+        request.dependencies.clone_from(&self.generation.dependencies);
+        request.marks = self.generation.marks.clone();
+        let id = self.generation.id.clone().unwrap_or_default();
+        let prior = Live { id, inputs: Some(from.clone()), outputs: self.outputs.clone() };
+        let update = tokio::time::timeout(LONGEST, self.providers.update(&request, &prior, &Silent)).await;
+        let updated = update.map_err(|_| ProviderError::unsure("the update did not finish in time"))?;
+        self.outputs = updated?.outputs;
+        Ok(())
+    }
+
+    fn note(&mut self, property: String, reason: String) {
+        self.unchanged.insert(Unchanged { urn: self.node.urn.clone(), property, reason });
+    }
+}
+
+/// Returns the values of an enumeration that serde's error about an unknown one lists: "unknown variant `x`, expected `a` or
+/// `b`", "unknown variant `x`, expected one of `a`, `b`, `c`".
+fn enumerated(message: &str) -> Vec<&str> {
+    let expected = message.split_once("unknown variant ").and_then(|(_, rest)| rest.split_once(", expected "));
+    expected.map_or_else(Vec::new, |(_, values)| values.split('`').skip(1).step_by(2).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Three {
+        One,
+        Two,
+        Three,
+    }
+
+    #[test]
+    fn errors_of_serde_list_the_values_of_an_enumeration() {
+        let error = serde_json::from_str::<Three>("\"two-rehearsal\"").unwrap_err().to_string();
+        assert_eq!(enumerated(&error), ["one", "two", "three"]);
+        assert_eq!(enumerated("unknown variant `x`, expected `a` or `b`"), ["a", "b"]);
+        assert_eq!(enumerated("the request was refused"), [""; 0]);
+    }
+}
