@@ -1,4 +1,5 @@
-//! Answers of lookups. The scratch cloud contains the resources of the stacks in the store, and no others of the target.
+//! Answers for resources that the scratch cloud does not contain: it contains those of the stacks in the store, as far as they
+//! could be recreated, and no others of the target.
 
 use crate::scratch::Requests;
 use crate::simulated::NOT_REHEARSED;
@@ -18,6 +19,10 @@ use std::{
 /// The recorded answers of the lookups of a stack, and the lookups that the scratch cloud could not answer.
 pub(crate) struct Answers {
     recorded: BTreeMap<Urn, Value>,
+    /// Recorded resources that could not be recreated.
+    absent: BTreeSet<Urn>,
+    /// Programs and stacks whose resources were recreated.
+    recreated: BTreeSet<(String, String)>,
     requests: Requests,
     foreign: Mutex<Foreign>,
 }
@@ -32,16 +37,33 @@ pub(crate) struct Foreign {
 }
 
 impl Answers {
-    /// Returns the answers in a recorded state, some of which the scratch cloud could not give. `requests` are those of that
-    /// cloud.
-    pub(crate) fn of(state: &State, recalled: BTreeSet<Urn>, requests: Requests) -> Answers {
-        let lookups = state.generations().filter(|(_, generation)| generation.id.is_none());
-        let recorded = lookups.map(|(urn, generation)| (urn.clone(), generation.outputs.clone()));
+    /// Returns the answers of a stack before its first run. `requests` are those of the scratch cloud.
+    pub(crate) fn none(requests: Requests) -> Answers {
         Answers {
-            recorded: recorded.collect(),
+            recorded: BTreeMap::new(),
+            absent: BTreeSet::new(),
+            recreated: BTreeSet::new(),
             requests,
-            foreign: Mutex::new(Foreign { recalled, ..Foreign::default() }),
+            foreign: Mutex::default(),
         }
+    }
+
+    /// Adds the answers in a recorded state, some of which the scratch cloud could not give.
+    pub(crate) fn recorded(self, state: &State, recalled: BTreeSet<Urn>) -> Answers {
+        let lookups = state.generations().filter(|(_, generation)| generation.id.is_none());
+        let recorded = lookups.map(|(urn, generation)| (urn.clone(), generation.outputs.clone())).collect();
+        let foreign = Mutex::new(Foreign { recalled, ..Foreign::default() });
+        Answers { recorded, foreign, ..self }
+    }
+
+    /// Adds recorded resources that could not be recreated.
+    pub(crate) fn without(self, absent: BTreeSet<Urn>) -> Answers {
+        Answers { absent, ..self }
+    }
+
+    /// Adds the stacks whose resources were recreated, by program and name.
+    pub(crate) fn beside(self, recreated: BTreeSet<(String, String)>) -> Answers {
+        Answers { recreated, ..self }
     }
 
     /// Returns the lookups that the scratch cloud could not answer so far.
@@ -51,6 +73,21 @@ impl Answers {
 
     fn locked(&self) -> MutexGuard<'_, Foreign> {
         self.foreign.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lack(&self, request: &Request) -> bool {
+        self.absent.contains(&request.urn)
+    }
+
+    /// Notes a reference to a stack whose resources were not recreated. Other lookups have no such arguments.
+    fn note_reference(&self, request: &Request) {
+        let argument = |name: &str| request.inputs.field(name).and_then(Value::as_str).map(str::to_owned);
+        if let Some(stack) = argument("program").zip(argument("stack"))
+            && request.urn.provider() == REFERENCES
+            && !self.recreated.contains(&stack)
+        {
+            self.locked().recalled.insert(request.urn.clone());
+        }
     }
 
     /// Returns the recorded answer in place of an error of the scratch cloud. Other errors, such as that of a program that
@@ -69,7 +106,11 @@ impl Answers {
     }
 }
 
-/// A provider whose lookups have the recorded answer if the scratch cloud has none.
+/// Name of the provider of references to other stacks.
+pub(crate) const REFERENCES: &str = "stack";
+
+/// A provider whose lookups have the recorded answer if the scratch cloud has none. Resources that could not be recreated
+/// stay as recorded.
 pub(crate) struct Answering {
     pub(crate) provider: Arc<dyn Provider>,
     pub(crate) answers: Arc<Answers>,
@@ -98,6 +139,9 @@ impl Inspect for Answering {
     }
 
     async fn read(&self, request: &Request, prior: &Live) -> Result<Option<Live>, ProviderError> {
+        if self.answers.lack(request) {
+            return Ok(Some(prior.clone()));
+        }
         self.provider.read(request, prior).await
     }
 
@@ -111,7 +155,10 @@ impl Inspect for Answering {
 
     async fn lookup(&self, request: &Request, reporter: &dyn Reporter) -> Result<Value, ProviderError> {
         match self.provider.lookup(request, reporter).await {
-            Ok(answer) => Ok(answer),
+            Ok(answer) => {
+                self.answers.note_reference(request);
+                Ok(answer)
+            }
             Err(error) => self.answers.recall(&request.urn, error),
         }
     }
@@ -129,10 +176,16 @@ impl Provider for Answering {
     }
 
     async fn update(&self, request: &Request, prior: &Live, reporter: &dyn Reporter) -> Result<Live, ProviderError> {
+        if self.answers.lack(request) {
+            return Ok(prior.clone());
+        }
         self.provider.update(request, prior, reporter).await
     }
 
     async fn delete(&self, request: &Request, prior: &Live, reporter: &dyn Reporter) -> Result<(), ProviderError> {
+        if self.answers.lack(request) {
+            return Ok(());
+        }
         self.provider.delete(request, prior, reporter).await
     }
 }

@@ -1,7 +1,6 @@
 //! The permissions that the roles of hosts need, compared with those that the program declares.
 
 use crate::RehearsalError;
-use crate::answers::Answers;
 use crate::calls::Call;
 use crate::comparison::{Grant, grants_of};
 use crate::policy::{generalise, suffixes};
@@ -72,7 +71,7 @@ pub async fn host_roles(
 
 async fn create(deployment: &Deployment<'_>, scratch: &Scratch) -> Result<State, RehearsalError> {
     let surroundings = deployment.surround(scratch).await?;
-    let answers = Arc::new(Answers::of(&deployment.empty(), BTreeSet::new(), scratch.requests()));
+    let answers = Arc::new(surroundings.answers(scratch));
     let engine = deployment.engine(&surroundings, &deployment.empty(), &answers)?;
     engine.up(deployment.script).continue_on_error(true).await?;
     Ok(engine.state().await?.unwrap_or_else(|| deployment.empty()))

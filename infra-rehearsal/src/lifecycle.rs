@@ -7,9 +7,7 @@ use crate::calls::Call;
 use crate::scratch::Scratch;
 use crate::stage::{Deployment, Surroundings};
 use crate::updates::{self, Unchanged};
-use infra_core::{
-    Engine, execute::Report, graph::ResourceGraph, plan::Selection, state::State, urn::Pattern,
-};
+use infra_core::{Engine, execute::Report, graph::ResourceGraph, plan::Selection, state::State, urn::Pattern};
 use serde::Serialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -72,7 +70,7 @@ pub(crate) async fn execute(
         None => scratch.target(&deployment.target),
     };
     let surroundings = deployment.surround(scratch).await?.seen_by(target);
-    let answers = Arc::new(Answers::of(&deployment.empty(), BTreeSet::new(), scratch.requests()));
+    let answers = Arc::new(surroundings.answers(scratch));
     let (read, lifecycle) = (surroundings.last_call, Lifecycle::default());
     let mut execution = Execution { deployment, scratch, surroundings, answers, extent, read, lifecycle };
     match execution.run().await {

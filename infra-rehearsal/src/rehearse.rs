@@ -105,7 +105,7 @@ fn users(graph: &ResourceGraph, used: &BTreeSet<Urn>) -> BTreeSet<Urn> {
 /// Returns the declarations that need an answer which only the target has.
 fn left_out(graph: &ResourceGraph, foreign: &Foreign) -> Vec<Unrehearsed> {
     let recalled = foreign.recalled.iter().map(|urn| {
-        Unrehearsed::new(urn, "the resource exists only in the target, so the recorded answer of the lookup was used")
+        Unrehearsed::new(urn, "the scratch cloud does not contain the resource, so its recorded outputs were used")
     });
     let unanswered = users(graph, &foreign.unanswered).into_iter().map(|urn| {
         let is_lookup = foreign.unanswered.contains(&urn);

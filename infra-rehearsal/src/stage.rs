@@ -1,7 +1,7 @@
 //! An engine on a scratch cloud.
 
 use crate::RehearsalError;
-use crate::answers::{Answering, Answers};
+use crate::answers::{Answering, Answers, REFERENCES};
 use crate::breaker::{Breaker, Breaking};
 use crate::report::Unrehearsed;
 use crate::scratch::Scratch;
@@ -16,7 +16,10 @@ use infra_core::{
     state::State,
     store::MemoryStore,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// A program: the function that declares the resources.
 pub type Script<'p> = &'p (dyn Fn(&Stack, &Config) -> infra_core::Result + Sync);
@@ -24,9 +27,8 @@ pub type Script<'p> = &'p (dyn Fn(&Stack, &Config) -> infra_core::Result + Sync)
 /// The name of the provider whose calls reach the scratch cloud.
 pub(crate) const REHEARSED: &str = "aws";
 
-/// The names of providers that act on nothing outside of the process: random values, and references to other stacks, which
-/// are in the store of the rehearsal.
-const PURE: &[&str] = &["random", "stack"];
+/// The names of providers that act on nothing outside of the process.
+const PURE: &[&str] = &["random"];
 
 /// A stack that is rehearsed.
 #[derive(Clone)]
@@ -65,6 +67,8 @@ pub(crate) struct Surroundings {
     /// The states of the other stacks, with the values of the scratch cloud.
     states: Vec<State>,
     translation: Translation,
+    /// Programs and stacks that were recreated.
+    recreated: BTreeSet<(String, String)>,
     /// Number of recreated resources.
     count: usize,
     /// Resources that could not be recreated.
@@ -118,7 +122,9 @@ impl Deployment<'_> {
         let recorded = self.recorded.clone().unwrap_or_else(|| self.empty());
         let providers = self.providers(&surroundings.target)?;
         let seeded = seed(&recorded, &providers, REHEARSED, scratch, &mut surroundings.translation).await;
-        let answers = Arc::new(Answers::of(&seeded.state, seeded.foreign, scratch.requests()));
+        let absent = seeded.missing.iter().map(|it| it.urn.clone()).collect();
+        let answers = surroundings.answers(scratch).recorded(&seeded.state, seeded.foreign).without(absent);
+        let answers = Arc::new(answers);
         let engine = self.engine(&surroundings, &seeded.state, &answers)?;
         let contents = Contents {
             seeded: seeded.count,
@@ -136,6 +142,7 @@ impl Deployment<'_> {
             target: target.clone(),
             states: Vec::new(),
             translation: Translation::default(),
+            recreated: BTreeSet::new(),
             count: 0,
             missing: Vec::new(),
             last_call: 0,
@@ -153,6 +160,7 @@ impl Deployment<'_> {
             for output in seeded.state.outputs.values_mut() {
                 *output = around.translation.of(output);
             }
+            around.recreated.insert((state.program.clone(), state.stack.clone()));
             around.count += seeded.count;
             around.missing.extend(seeded.missing);
             around.states.push(seeded.state);
@@ -202,6 +210,11 @@ impl Deployment<'_> {
 }
 
 impl Surroundings {
+    /// Returns the answers of a stack before its first run.
+    pub(crate) fn answers(&self, scratch: &Scratch) -> Answers {
+        Answers::none(scratch.requests()).beside(self.recreated.clone())
+    }
+
     /// Returns the surroundings for a caller with these credentials.
     pub(crate) fn seen_by(self, target: Target) -> Surroundings {
         Surroundings { target, ..self }
@@ -224,6 +237,8 @@ impl Confinement {
     fn wrap(self) -> impl Fn(&str, Arc<dyn Provider>) -> Arc<dyn Provider> + Send + Sync + 'static {
         move |name, provider| match name {
             pure if PURE.contains(&pure) => provider,
+            // References read the store of the rehearsal.
+            REFERENCES => self.answering(provider),
             REHEARSED if provider.endpoint() == self.endpoint.as_deref() => self.confined(provider),
             REHEARSED => {
                 let place = provider.endpoint().unwrap_or("AWS");
@@ -235,12 +250,16 @@ impl Confinement {
     }
 
     fn confined(&self, provider: Arc<dyn Provider>) -> Arc<dyn Provider> {
-        let provider = match &self.answers {
-            Some(answers) => Arc::new(Answering { provider, answers: answers.clone() }),
-            None => provider,
-        };
+        let provider = self.answering(provider);
         match &self.breaker {
             Some(breaker) => Arc::new(Breaking { provider, breaker: breaker.clone() }),
+            None => provider,
+        }
+    }
+
+    fn answering(&self, provider: Arc<dyn Provider>) -> Arc<dyn Provider> {
+        match &self.answers {
+            Some(answers) => Arc::new(Answering { provider, answers: answers.clone() }),
             None => provider,
         }
     }

@@ -204,7 +204,7 @@ impl RecordedCall {
         let error = self.error.as_ref().map_or(0, |error| error.code.len() + error.message.len());
         let decisions = self.decisions.iter().map(Decision::size);
         size_of::<RecordedCall>()
-            + texts.map(|text| text.len()).sum::<usize>()
+            + texts.map(String::len).sum::<usize>()
             + self.caller.as_ref().map_or(0, String::len)
             + error
             + decisions.sum::<usize>()
