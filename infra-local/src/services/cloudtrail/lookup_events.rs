@@ -19,7 +19,7 @@ pub(super) const OPERATIONS: &[Operation<Value, Value>] = &[typed!(Reads, "Looku
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct Lookup {
+struct Request {
     #[serde(default)]
     lookup_attributes: Vec<Attribute>,
     start_time: Option<f64>,
@@ -54,12 +54,12 @@ impl Attribute {
     }
 }
 
-fn input(call: &Call<'_, Value>) -> Outcome<Lookup> {
-    Lookup::deserialize(&call.input).map_err(|error| ApiError::new("ValidationException", error.to_string()))
+fn input(call: &Call<'_, Value>) -> Outcome<Request> {
+    Request::deserialize(&call.input).map_err(|error| ApiError::new("ValidationException", error.to_string()))
 }
 
-fn lookup(_: &Cloud, call: &Call<'_, Value>, lookup: Lookup) -> Outcome<Value> {
-    let attribute = match lookup.lookup_attributes.as_slice() {
+fn lookup(_: &Cloud, call: &Call<'_, Value>, request: Request) -> Outcome<Value> {
+    let attribute = match request.lookup_attributes.as_slice() {
         [] => None,
         [attribute] => Some(attribute),
         _ => {
@@ -67,33 +67,33 @@ fn lookup(_: &Cloud, call: &Call<'_, Value>, lookup: Lookup) -> Outcome<Value> {
             return Err(ApiError::new("InvalidLookupAttributesException", message));
         }
     };
-    let (start, end) = (lookup.start_time.map(time).transpose()?, lookup.end_time.map(time).transpose()?);
+    let (start, end) = (request.start_time.map(time).transpose()?, request.end_time.map(time).transpose()?);
     if start.zip(end).is_some_and(|(start, end)| start > end) {
         let message = "The start time must not be later than the end time.";
         return Err(ApiError::new("InvalidTimeRangeException", message));
     }
-    if lookup.event_category.is_some() {
+    if request.event_category.is_some() {
         return Ok(json!({"Events": []}));
     }
-    let limit = lookup.max_results.unwrap_or(PAGE);
-    let mut is_begun = lookup.next_token.is_none();
+    let limit = request.max_results.unwrap_or(PAGE);
+    let mut is_begun = request.next_token.is_none();
     let (mut events, mut last, mut next) = (Vec::new(), String::new(), None);
-    call.requests.newest_first(&mut |request| {
+    call.requests.newest_first(&mut |recorded| {
         if !is_begun {
-            is_begun = lookup.next_token.as_deref() == Some(request.id);
+            is_begun = request.next_token.as_deref() == Some(recorded.id);
             return true;
         }
-        let is_in_time = start.is_none_or(|start| request.at >= start) && end.is_none_or(|end| request.at <= end);
-        let is_here = request.region == call.region && event::is_management(request);
-        if !is_in_time || !is_here || attribute.is_some_and(|attribute| !attribute.matches(request)) {
+        let is_in_time = start.is_none_or(|start| recorded.at >= start) && end.is_none_or(|end| recorded.at <= end);
+        let is_here = recorded.region == call.region && event::is_management(recorded);
+        if !is_in_time || !is_here || attribute.is_some_and(|attribute| !attribute.matches(recorded)) {
             return true;
         }
         if events.len() == limit {
             next = Some(last.clone());
             return false;
         }
-        request.id.clone_into(&mut last);
-        events.push(event::render(request));
+        recorded.id.clone_into(&mut last);
+        events.push(event::render(recorded));
         true
     });
     if !is_begun {
