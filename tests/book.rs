@@ -15,6 +15,7 @@ chapters! {
     getting_started: "../docs/src/getting-started.md"
     writing_a_program: "../docs/src/writing-a-program.md"
     components: "../docs/src/components.md"
+    cloudformation_types: "../docs/src/cloudformation-types.md"
     secrets_and_configuration: "../docs/src/secrets-and-configuration.md"
     state: "../docs/src/state.md"
     local_cloud: "../docs/src/local-cloud.md"

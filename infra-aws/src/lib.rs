@@ -113,6 +113,7 @@
 //! - [`Network`]: a component with a VPC and its route to the internet
 //! - [`PostgresHost`]: a component with a database server; [`ReplicatedDatabase`]: one with a primary and its standbys
 //! - [`objects`]: states in S3
+//! - [`bindings`]: types that generated modules use; [`schemas`]: schemas of CloudFormation types
 //! - [`login`]: the AWS identity of a target
 //! - [`cloudtrail`]: the callers that changed resources
 //! - [`policies`]: policies for common rules

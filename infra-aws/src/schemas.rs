@@ -52,7 +52,10 @@ pub async fn describe(target: Target, region: String, type_name: String) -> Resu
             Some(Refusal { code, message }) => {
                 failed(format!("{code}: {message}"), "the permission `cloudformation:DescribeType` is needed")
             }
-            None => failed(crate::client::chain(&error), "check the network and the region"),
+            None => {
+                let causes: Vec<String> = crate::client::chain(&error).map(ToString::to_string).collect();
+                failed(causes.join(": "), "check the network and the region")
+            }
         },
     }
 }

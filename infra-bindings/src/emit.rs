@@ -138,11 +138,7 @@ fn structure(out: &mut Writer, types: &Types<'_>, name: &str, fields: &[Field], 
     out.line(SERDE);
     out.open(format!("pub struct {name} {{"));
     for field in fields {
-        let notes = match field.notes.first() {
-            Some(_) => field.notes.clone(),
-            None => vec![format!("The property `{}`.", field.property)],
-        };
-        out.docs(&notes);
+        out.docs(&field.notes);
         let empty = match &field.shape {
             shape if field.is_required || Shapes::is_plain(shape) => "",
             Shape::List(_) => ", skip_serializing_if = \"Vec::is_empty\"",
@@ -195,18 +191,13 @@ fn constructor(out: &mut Writer, types: &Types<'_>, name: &str, fields: &[Field]
 
 fn output_struct(out: &mut Writer, resource: &Resource, name: &str) {
     out.blank();
-    out.docs(&[format!("Outputs of a [`{}`].", resource.name)]);
+    out.line(format!("/// Outputs of a [`{}`].", resource.name));
     out.line("#[derive(Clone, Debug)]");
     out.open(format!("pub struct {name} {{"));
     out.line("/// The primary identifier; the parts of a compound one are separated by `|`.");
     out.line("pub identifier: Output<String>,");
     for field in &resource.outputs {
-        let path = match &field.source {
-            Source::Properties(path) => path.join("."),
-            Source::Identity(property) => property.clone(),
-            Source::Identifier => "the primary identifier".to_owned(),
-        };
-        out.docs(&[field.notes.first().cloned().unwrap_or_else(|| format!("The property `{path}`."))]);
+        out.docs(&field.notes);
         out.line(format!("pub {}: Output<{}>,", field.name, value_type(&field.shape, "", None)));
     }
     out.line("/// All properties without secrets, also those that AWS has set; `field` returns one.");

@@ -58,9 +58,10 @@ impl Resource {
             other => format!("{}-{}", other.to_lowercase(), service.to_lowercase()),
         };
         let mut shapes = Shapes::new(schema);
-        let inputs = inputs(schema, &mut shapes)?;
-        let outputs = outputs(schema, &mut shapes, kind)?;
-        shapes.box_recursive();
+        let mut inputs = inputs(schema, &mut shapes)?;
+        let outputs = outputs(schema, &shapes, kind)?;
+        shapes.finish();
+        inputs.retain(|field| !shapes.is_empty(&field.shape));
         Ok(Self {
             type_name: schema.type_name.clone(),
             token: format!("aws:cfn-{service}:{kind}"),
@@ -129,7 +130,7 @@ fn secret(schema: &Schema) -> Vec<String> {
 }
 
 /// Returns the read-only properties and the parts of the primary identifier.
-fn outputs(schema: &Schema, shapes: &mut Shapes<'_>, kind: &str) -> Result<Vec<OutputField>, BindingError> {
+fn outputs(schema: &Schema, shapes: &Shapes<'_>, kind: &str) -> Result<Vec<OutputField>, BindingError> {
     let mut scope = Scope::default();
     for reserved in ["identifier", "properties"] {
         scope.unique(reserved.to_owned());
@@ -151,8 +152,9 @@ fn outputs(schema: &Schema, shapes: &mut Shapes<'_>, kind: &str) -> Result<Vec<O
             path if is_identity(path, kind) && shape == Shape::Text => Source::Identity(path.to_owned()),
             path => Source::Properties(path.split('/').map(str::to_owned).collect()),
         };
-        let description = schema.at(&pointer).and_then(|node| node.get("description")).and_then(|text| text.as_str());
-        let notes = description.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned).into_iter().collect();
+        let description = schema.at(&pointer).and_then(|node| node.get("description")?.as_str()).map(str::trim);
+        let described = description.filter(|text| !text.is_empty()).map(str::to_owned);
+        let notes = vec![described.unwrap_or_else(|| format!("The property `{}`.", path.replace('/', ".")))];
         let name = scope.unique(names::identifier(&path.replace('/', "_")));
         outputs.push(OutputField { name, shape, source, notes });
     }

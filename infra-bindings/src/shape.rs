@@ -156,10 +156,35 @@ impl<'a> Shapes<'a> {
         }
     }
 
+    /// Returns the only alternative that is not a JSON document of any form, if there is such a document.
+    fn structured(&self, pointer: &str, all: usize) -> Result<Option<String>, BindingError> {
+        let mut structured = Vec::new();
+        for index in 0..all {
+            let pointer = format!("{pointer}/{index}");
+            let (_, node) = self.schema.resolve(&pointer)?;
+            let is_document = node.as_object().is_some_and(|node| match kind(node) {
+                Kind::Several => true,
+                Kind::One("object") => !["properties", "patternProperties", "additionalProperties"]
+                    .iter()
+                    .any(|members| node.get(*members).is_some_and(Value::is_object)),
+                _ => false,
+            });
+            if !is_document {
+                structured.push(pointer);
+            }
+        }
+        Ok(if structured.len() == 1 && all > 1 { structured.pop() } else { None })
+    }
+
     /// Converts a node without a type: alternatives of the same scalar type are that type.
     fn alternatives(&mut self, pointer: &str, node: &Map<String, Value>, name: &str) -> Result<Shape, BindingError> {
         for key in ["oneOf", "anyOf", "allOf"] {
             let Some(Value::Array(all)) = node.get(key) else { continue };
+            if key != "allOf"
+                && let Some(only) = self.structured(&format!("{pointer}/{key}"), all.len())?
+            {
+                return self.shape(&only, name);
+            }
             let mut scalars = Vec::new();
             for index in 0..all.len() {
                 let (_, node) = self.schema.resolve(&format!("{pointer}/{key}/{index}"))?;
@@ -196,8 +221,7 @@ impl<'a> Shapes<'a> {
     }
 
     fn object(&mut self, pointer: &str, node: &Map<String, Value>, name: &str) -> Result<Shape, BindingError> {
-        let has_members = node.get("properties").and_then(Value::as_object).is_some_and(|members| !members.is_empty());
-        if has_members {
+        if has_members(node) {
             return self.structure(pointer, node, name);
         }
         let values: Vec<String> = match (node.get("patternProperties"), node.get("additionalProperties")) {
@@ -251,7 +275,7 @@ impl<'a> Shapes<'a> {
         scope: &mut Scope,
     ) -> Result<Field, BindingError> {
         let shape = self.shape(pointer, property)?;
-        let notes = notes(self.schema, pointer, &shape)?;
+        let notes = notes(self.schema, pointer, property, &shape)?;
         let name = scope.unique(names::identifier(property));
         Ok(Field { property: property.to_owned(), name, shape, is_required, is_boxed: false, notes })
     }
@@ -271,8 +295,30 @@ impl<'a> Shapes<'a> {
         })
     }
 
+    /// Returns whether a value of this shape is a struct whose every member is read-only.
+    pub(crate) fn is_empty(&self, shape: &Shape) -> bool {
+        struct_of(shape).is_some_and(|index| self.structs[index].fields.is_empty() && !self.structs[index].is_open)
+    }
+
+    /// Completes the structs: removes members without any property that can be set, and boxes recursive ones.
+    pub(crate) fn finish(&mut self) {
+        loop {
+            let empty: Vec<bool> = self.structs.iter().map(|it| it.fields.is_empty() && !it.is_open).collect();
+            let is_empty = |field: &Field| struct_of(&field.shape).is_some_and(|index| empty[index]);
+            let has_empty = |it: &Struct| it.fields.iter().any(is_empty);
+            if !self.structs.iter().any(has_empty) {
+                break;
+            }
+            // A struct that only contained empty ones is empty now.
+            for it in &mut self.structs {
+                it.fields.retain(|field| !is_empty(field));
+            }
+        }
+        self.box_recursive();
+    }
+
     /// Boxes the fields through which a struct directly contains itself. Lists and maps need no box.
-    pub(crate) fn box_recursive(&mut self) {
+    fn box_recursive(&mut self) {
         let direct: Vec<Vec<usize>> = self
             .structs
             .iter()
@@ -331,6 +377,8 @@ fn kind(node: &Map<String, Value>) -> Kind<'_> {
             match kinds.as_slice() {
                 [kind] => Kind::One(kind),
                 ["integer", "number"] | ["number", "integer"] => Kind::One("number"),
+                // A text is another form of the same document.
+                ["object", "string"] | ["string", "object"] if has_members(node) => Kind::One("object"),
                 _ => Kind::Several,
             }
         }
@@ -340,13 +388,17 @@ fn kind(node: &Map<String, Value>) -> Kind<'_> {
     }
 }
 
+fn has_members(node: &Map<String, Value>) -> bool {
+    node.get("properties").and_then(Value::as_object).is_some_and(|members| !members.is_empty())
+}
+
 /// Returns the description of a property and its constraints, as paragraphs.
-fn notes(schema: &Schema, pointer: &str, shape: &Shape) -> Result<Vec<String>, BindingError> {
+fn notes(schema: &Schema, pointer: &str, property: &str, shape: &Shape) -> Result<Vec<String>, BindingError> {
     let (_, target) = schema.resolve(pointer)?;
     let own = schema.at(pointer).unwrap_or(target);
     let description = [own, target].into_iter().filter_map(|node| node.get("description")?.as_str());
-    let mut notes: Vec<String> =
-        description.map(str::trim).find(|text| !text.is_empty()).map(str::to_owned).into_iter().collect();
+    let described = description.map(str::trim).find(|text| !text.is_empty()).map(str::to_owned);
+    let mut notes = vec![described.unwrap_or_else(|| format!("The property `{property}`."))];
     let mut limits = Vec::new();
     for (least, most, noun) in [
         ("minLength", "maxLength", "characters"),
@@ -355,10 +407,13 @@ fn notes(schema: &Schema, pointer: &str, shape: &Shape) -> Result<Vec<String>, B
         ("minProperties", "maxProperties", "entries"),
     ] {
         let noun = if noun.is_empty() { String::new() } else { format!(" {noun}") };
+        let singular = |limit: &str| {
+            if limit == "1" { noun.replace("entries", "entry").trim_end_matches('s').to_owned() } else { noun.clone() }
+        };
         match (number(target.get(least)), number(target.get(most))) {
             (Some(least), Some(most)) => limits.push(format!("{least} to {most}{noun}")),
-            (Some(least), None) => limits.push(format!("at least {least}{noun}")),
-            (None, Some(most)) => limits.push(format!("at most {most}{noun}")),
+            (Some(least), None) => limits.push(format!("at least {least}{}", singular(&least))),
+            (None, Some(most)) => limits.push(format!("at most {most}{}", singular(&most))),
             (None, None) => {}
         }
     }
@@ -370,8 +425,16 @@ fn notes(schema: &Schema, pointer: &str, shape: &Shape) -> Result<Vec<String>, B
     if !limits.is_empty() {
         notes.push(format!("Allowed: {}.", limits.join(", ")));
     }
-    if let Shape::Any(reason) = shape {
-        notes.push((*reason).to_owned());
+    let has_alternatives = match target.get("type") {
+        Some(kind) => kind.is_array(),
+        None => ["oneOf", "anyOf"].iter().any(|key| target.get(*key).is_some()),
+    };
+    match shape {
+        Shape::Any(reason) => notes.push((*reason).to_owned()),
+        Shape::List(_) | Shape::Map(_) | Shape::Struct(_) if has_alternatives => {
+            notes.push("The schema also allows a JSON document, which this type cannot contain.".to_owned());
+        }
+        _ => {}
     }
     Ok(notes)
 }

@@ -4,6 +4,7 @@
 mod architecture;
 mod bad_input;
 mod balancing;
+mod bindings;
 mod cloud_control;
 mod crash;
 mod databases;

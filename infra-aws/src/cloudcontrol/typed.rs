@@ -23,7 +23,7 @@ pub trait CloudType: Serialize + 'static {
 
 /// Declares a resource with typed properties. The generated code converts the outputs to typed ones.
 pub fn declare<T: CloudType>(properties: T, region: &Region, name: &str) -> CloudResourceOutputs {
-    let properties = encrypted(Output::from(properties).expression().clone(), T::SECRET);
+    let properties = encrypted(Output::<T>::from(properties).expression().clone(), T::SECRET);
     let resource = CloudResource::new(T::TYPE_NAME, Output::<Json>::from_expression(properties));
     let resource = resource.replace_on(T::REPLACE_ON.iter().copied()).prepare(region, name);
     let scope = match resource.options() {

@@ -1,3 +1,5 @@
 //! Tests of the generator: with schemas of its own, and with all schemas of a source.
 
+mod bad_input;
 mod every_type;
+mod golden;
