@@ -7,11 +7,14 @@ use crate::scratch::Scratch;
 use crate::stage::Deployment;
 use crate::updates::{self, Unchanged};
 use infra_core::{
-    Engine, Target, execute::Report, graph::ResourceGraph, plan::Selection, state::State, store::MemoryStore,
-    urn::Pattern,
+    Engine, Target, execute::Report, graph::ResourceGraph, plan::Selection, provider::Provider, state::State,
+    store::MemoryStore, urn::Pattern,
 };
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// A phase of the lifecycle of a stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -68,7 +71,15 @@ pub(crate) async fn execute(
         Some(Deployer { access_key, secret_key }) => scratch.target_of(&deployment.target, access_key, secret_key),
         None => scratch.target(&deployment.target),
     };
-    let mut execution = Execution { deployment, scratch, target, extent, read: 0, lifecycle: Lifecycle::default() };
+    let mut execution = Execution {
+        deployment,
+        scratch,
+        target,
+        extent,
+        providers: Arc::default(),
+        read: 0,
+        lifecycle: Lifecycle::default(),
+    };
     match execution.run().await {
         // A lookup that is denied fails the plan; the calls show the denial.
         Err(RehearsalError::Engine(_)) if execution.is_denied() => Ok(execution.lifecycle),
@@ -83,6 +94,9 @@ struct Execution<'e> {
     scratch: &'e Scratch,
     target: Target,
     extent: Extent,
+    /// The providers of the first engine. All engines have the same target, and a client of the SDK takes some time to
+    /// create.
+    providers: Arc<Mutex<BTreeMap<String, Arc<dyn Provider>>>>,
     /// Number of the last call that was read.
     read: u64,
     lifecycle: Lifecycle,
@@ -135,7 +149,11 @@ impl Execution<'_> {
     }
 
     fn engine(&self, store: MemoryStore) -> Engine {
-        self.deployment.on(store).target(self.target.clone())
+        let (confine, providers) = (self.deployment.confine(None), self.providers.clone());
+        self.deployment.on(store).target(self.target.clone()).wrap_providers(move |name, provider| {
+            let mut providers = providers.lock().unwrap_or_else(PoisonError::into_inner);
+            providers.entry(name.to_owned()).or_insert_with(|| confine(name, provider)).clone()
+        })
     }
 
     fn empty(&self) -> State {

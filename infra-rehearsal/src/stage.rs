@@ -81,7 +81,7 @@ impl Deployment<'_> {
     }
 
     /// Returns the function that keeps providers from acting on anything but the target of their engine.
-    fn confine(
+    pub(crate) fn confine(
         &self,
         breaker: Option<Arc<Breaker>>,
     ) -> impl Fn(&str, Arc<dyn Provider>) -> Arc<dyn Provider> + Send + Sync + 'static {
