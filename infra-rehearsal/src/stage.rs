@@ -18,7 +18,7 @@ use infra_core::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 /// A program: the function that declares the resources.
@@ -75,7 +75,12 @@ pub(crate) struct Surroundings {
     missing: Vec<Unrehearsed>,
     /// Number of the last call.
     pub(crate) last_call: u64,
+    /// The providers of the first engine. All engines have the same target, and a client of the SDK takes some time to
+    /// create.
+    known: Known,
 }
+
+type Known = Arc<Mutex<BTreeMap<String, Arc<dyn Provider>>>>;
 
 /// A scratch cloud and an engine with the recorded resources.
 pub(crate) struct Stage {
@@ -146,6 +151,7 @@ impl Deployment<'_> {
             count: 0,
             missing: Vec::new(),
             last_call: 0,
+            known: Known::default(),
         };
         if self.neighbours.is_empty() {
             return Ok(around);
@@ -185,7 +191,11 @@ impl Deployment<'_> {
     ) -> Result<Engine, RehearsalError> {
         let store = MemoryStore::containing(surroundings.states.iter().chain([state]))?;
         let confinement = Confinement { answers: Some(answers.clone()), ..Confinement::of(&surroundings.target) };
-        Ok(self.basic(&surroundings.target, store).wrap_providers(confinement.wrap()))
+        let (wrap, known) = (confinement.wrap(), surroundings.known.clone());
+        Ok(self.basic(&surroundings.target, store).wrap_providers(move |name, provider| {
+            let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.entry(name.to_owned()).or_insert_with(|| wrap(name, provider)).clone()
+        }))
     }
 
     /// Returns the engine of a stage, whose changes the breaker counts.
@@ -217,7 +227,7 @@ impl Surroundings {
 
     /// Returns the surroundings for a caller with these credentials.
     pub(crate) fn seen_by(self, target: Target) -> Surroundings {
-        Surroundings { target, ..self }
+        Surroundings { target, known: Known::default(), ..self }
     }
 }
 

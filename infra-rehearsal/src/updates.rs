@@ -101,18 +101,17 @@ impl<'s> Updates<'s> {
     /// enumeration is replaced by another value of that enumeration.
     async fn update_from(&mut self, other: &Altered) -> Result<(), ProviderError> {
         let inputs = &self.generation.inputs;
-        match self.update(&other.inputs, inputs).await {
-            Err(error) => {
-                let values = enumerated(&error.message);
-                let alternatives = values.iter().filter_map(|it| alteration::with_text(inputs, &other.path, it));
-                let alternative = alternatives.into_iter().find(|it| it != inputs);
-                match alternative {
-                    Some(alternative) => self.update(&alternative, inputs).await,
-                    None => Err(error),
-                }
+        let Err(error) = self.update(&other.inputs, inputs).await else { return Ok(()) };
+        for value in enumerated(&error.message) {
+            let Some(alternative) = alteration::with_text(inputs, &other.path, value).filter(|it| it != inputs) else {
+                continue;
+            };
+            // Values of an enumeration with data are no texts.
+            if self.update(&alternative, inputs).await.is_ok() {
+                return Ok(());
             }
-            Ok(()) => Ok(()),
         }
+        Err(error)
     }
 
     /// Updates the resource to other inputs, if they are valid, and back. Returns whether both succeeded.

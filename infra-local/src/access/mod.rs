@@ -51,7 +51,7 @@ pub(crate) use origin::{Endpoint, Source};
 pub(crate) use policy::{AccessRequest, DecidingStatement, Document, PolicyKind, PolicySource};
 pub(crate) use refusal::Refusal;
 pub(crate) use request_tags::RequestTags;
-pub(crate) use requirement::{Dependent, Key, Needs, RequestFacts, Requirement, Tagging, requirements};
+pub(crate) use requirement::{Dependent, Key, Needs, Part, RequestFacts, Requirement, Tagging, requirements};
 pub(crate) use resource::Resource;
 pub(crate) use simulation::{Simulated, Simulation};
 pub(crate) use trust::{assumed_role, trusts, trusts_service};

@@ -47,6 +47,18 @@ pub(crate) struct Tagging {
     pub(crate) action: &'static str,
     /// Condition key that contains the name of the operation, such as `elasticloadbalancing:CreateAction`.
     pub(crate) create_action: Option<&'static str>,
+    /// Operations that create a part of their resource, which is the one that is tagged.
+    pub(crate) parts: &'static [Part],
+}
+
+/// The ARN of a part consists of that of its container, with another kind, and an id.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Part {
+    pub(crate) operation: &'static str,
+    /// Kind in the ARN of the container, such as `:loadbalancer/`.
+    pub(crate) container: &'static str,
+    /// Kind in the ARN of the part, such as `:listener/`.
+    pub(crate) kind: &'static str,
 }
 
 /// Another action that an operation needs permission for.
@@ -126,7 +138,11 @@ pub(crate) fn requirements(cloud: &Cloud, needs: &Needs, request: &RequestFacts<
         all.push(Requirement { action: dependent.action().to_owned(), resources });
     }
     let tagging = needs.tagging.iter().find(|it| operation.starts_with(it.operations) && tags.has_tags());
-    if let (Some(tagging), Some(mut created)) = (tagging, created) {
+    if let (Some(tagging), Some(own)) = (tagging, created) {
+        let part = tagging.parts.iter().find(|part| part.operation == operation);
+        let part = part.map(|part| format!("{}/*", own.arn.replacen(part.container, part.kind, 1)));
+        let part = part.map(|arn| request.describe(cloud, needs, vec![RequestedResource::new(arn)]));
+        let mut created = part.and_then(|mut part| part.pop()).unwrap_or(own);
         created.context.maybe(tagging.create_action.unwrap_or_default(), tagging.create_action.map(|_| operation));
         all.push(Requirement { action: tagging.action.to_owned(), resources: vec![created] });
     }

@@ -2,7 +2,7 @@
 //!
 //! Source: AWS, "Service Authorization Reference", one page per service.
 
-use crate::access::{Key, Tagging};
+use crate::access::{Key, Part, Tagging};
 
 /// Declares the key `name` with the values of a parameter, on resources whose ARN contains `resource`.
 const fn key(resource: &'static str, parameter: &'static str, name: &'static str) -> Key {
@@ -50,7 +50,7 @@ pub(crate) fn tagging(service: &str) -> &'static [Tagging] {
 }
 
 const fn creates(operations: &'static str, action: &'static str) -> Tagging {
-    Tagging { operations, action, create_action: None }
+    Tagging { operations, action, create_action: None, parts: &[] }
 }
 
 const ACM: &[Key] = &[
@@ -103,6 +103,10 @@ const ELASTIC_LOAD_BALANCING: &[Key] = &[
 ];
 const ELASTIC_LOAD_BALANCING_TAGGING: &[Tagging] = &[Tagging {
     create_action: Some("elasticloadbalancing:CreateAction"),
+    parts: &[
+        Part { operation: "CreateListener", container: ":loadbalancer/", kind: ":listener/" },
+        Part { operation: "CreateRule", container: ":listener/", kind: ":listener-rule/" },
+    ],
     ..creates("Create", "elasticloadbalancing:AddTags")
 }];
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Ec2Operation, default_vpc, resource, subnet, vpc};
+use super::{Ec2Operation, default_vpc, subnet, vpc};
 use crate::model::cidr::Cidr;
 use crate::model::ec2::network_acl::AclAssociation;
 use crate::model::ec2::vpc::{Subnet, SubnetSettings, add_default_network};
@@ -11,9 +11,8 @@ use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Ec2Operation] = &[
-    Operation::writes("CreateDefaultVpc", create_vpc, &[]).on(&[resource::NEW_VPC]),
-    Operation::writes("CreateDefaultSubnet", create_subnet, &[&["AvailabilityZone", "AvailabilityZoneId"]])
-        .on(&[resource::NEW_SUBNET]),
+    Operation::writes("CreateDefaultVpc", create_vpc, &[]).on_any(),
+    Operation::writes("CreateDefaultSubnet", create_subnet, &[&["AvailabilityZone", "AvailabilityZoneId"]]).on_any(),
 ];
 
 /// Number of addresses of a default subnet, a /20.

@@ -20,7 +20,8 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
     Operation::writes("DisassociateVpcCidrBlock", disassociate_vpc, &[&["AssociationId"]]).on_any(),
     Operation::writes("AssociateSubnetCidrBlock", associate_subnet, &[&["SubnetId", "Ipv6CidrBlock"]])
         .on(&[resource::SUBNET]),
-    Operation::writes("DisassociateSubnetCidrBlock", disassociate_subnet, &[&["AssociationId"]]).on_any(),
+    Operation::writes("DisassociateSubnetCidrBlock", disassociate_subnet, &[&["AssociationId"]])
+        .on(&[resource::SUBNET_OF_RANGE]),
 ];
 
 /// AWS's default quota of ranges of each address family in a VPC.

@@ -105,6 +105,12 @@ pub(super) const ASSOCIATED_SUBNET: Resource = Resource::Resolved("AssociationId
     let mut subnets = cloud.regions.get(region)?.ec2.subnets.values();
     arn(region, "subnet", &subnets.find(|subnet| subnet.acl.id == association)?.id)
 });
+/// The subnet of an association with an IPv6 range.
+pub(super) const SUBNET_OF_RANGE: Resource = Resource::Resolved("AssociationId", |cloud, region, association| {
+    let mut subnets = cloud.regions.get(region)?.ec2.subnets.values();
+    let found = subnets.find(|subnet| subnet.ipv6.as_ref().is_some_and(|range| range.id == association))?;
+    arn(region, "subnet", &found.id)
+});
 /// The instance of an association with an instance profile.
 pub(super) const PROFILED_INSTANCE: Resource = Resource::Resolved("AssociationId", |cloud, region, association| {
     let mut instances = cloud.regions.get(region)?.ec2.instances.values();
