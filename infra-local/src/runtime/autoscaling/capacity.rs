@@ -2,12 +2,15 @@
 
 use std::cmp::Reverse;
 
+use chrono::{DateTime, Utc};
+
 use super::members;
 use super::{Env, refresh};
 use crate::domain::autoscaling::membership::{self, Leaving};
 use crate::domain::ec2::launch::Launch;
 use crate::model::Cloud;
 use crate::model::Region;
+use crate::model::autoscaling::launch_configuration;
 use crate::model::autoscaling::{Activity, ActivityStatus, Group, Lifecycle, Member, MemberTemplate, moment};
 use crate::model::ec2::launch_template::{LaunchData, TemplateReference};
 use crate::wire::{ApiError, Outcome};
@@ -216,7 +219,7 @@ fn shrink(group: &mut Group, region: &mut Region, surplus: usize, env: &Env<'_>)
         return;
     }
     for _ in 0..surplus {
-        let Some(victim) = victim(group, region) else { return };
+        let Some(victim) = victim(group, region, env.now) else { return };
         let staying = group.staying().count();
         let cause = group.cause.clone().map(|cause| format!("{cause}  At {} ", moment(env.now)));
         let cause = format!(
@@ -231,9 +234,20 @@ fn shrink(group: &mut Group, region: &mut Region, surplus: usize, env: &Env<'_>)
     }
 }
 
+/// Milliseconds of an hour.
+const HOUR: i64 = 3_600_000;
+
+/// Returns the time at which a member's launch configuration was created. Members of a deleted one sort first, members of
+/// launch templates last.
+fn created_of_configuration(region: &Region, member: &Member) -> i64 {
+    let Some(name) = launch_configuration::name_of(&member.template.id) else { return i64::MAX };
+    let found = region.autoscaling.launch_configurations.get(name);
+    found.map_or(i64::MIN, |found| found.template.created.timestamp_millis())
+}
+
 /// Selects the next member to terminate: one that does not serve, then one in the fullest zone, then by the group's
 /// policies.
-fn victim(group: &Group, region: &Region) -> Option<String> {
+fn victim(group: &Group, region: &Region, now: DateTime<Utc>) -> Option<String> {
     let candidates: Vec<&Member> = group.staying().filter(|member| !member.protected || group.deleting).collect();
     let in_zone = |zone: &str| {
         // A zone that is no longer in the group's list is emptied first.
@@ -252,6 +266,8 @@ fn victim(group: &Group, region: &Region) -> Option<String> {
             .map(|policy| match policy.as_str() {
                 "OldestInstance" => launched,
                 "NewestInstance" => -launched,
+                "OldestLaunchConfiguration" => created_of_configuration(region, member),
+                "ClosestToNextInstanceHour" => -(now.timestamp_millis() - launched).rem_euclid(HOUR),
                 "OldestLaunchTemplate" => i64::try_from(member.template.version).unwrap_or(i64::MAX),
                 _ => i64::from(!outdated),
             })
