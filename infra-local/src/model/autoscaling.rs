@@ -1,6 +1,7 @@
 //! Auto Scaling groups: declared settings and progress.
 
 pub(crate) mod cron;
+pub(crate) mod launch_configuration;
 mod policy;
 mod refresh;
 
@@ -10,6 +11,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::model::ec2::launch_template::TemplateReference;
+pub(crate) use launch_configuration::LaunchConfiguration;
 pub(crate) use policy::{Adjustment, Metric, Policy, PolicyKind, Step, Tracking};
 pub(crate) use refresh::{Preferences, ProtectedInstances, Refresh, RefreshStatus, Rollback};
 
@@ -19,9 +21,17 @@ pub(crate) use refresh::{Preferences, ProtectedInstances, Refresh, RefreshStatus
 pub(crate) struct AutoScaling {
     /// By name.
     pub(crate) groups: BTreeMap<String, Group>,
+    /// By name.
+    pub(crate) launch_configurations: BTreeMap<String, LaunchConfiguration>,
 }
 
-super::changes::record_by_field!(AutoScaling { whole: [], maps: [groups], parts: [], children: [], apart: [] });
+super::changes::record_by_field!(AutoScaling {
+    whole: [],
+    maps: [groups, launch_configurations],
+    parts: [],
+    children: [],
+    apart: []
+});
 
 /// A group of instances of one template.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,6 +72,9 @@ pub(crate) struct Group {
     /// Scheduled actions by name.
     #[serde(default)]
     pub(crate) schedule: BTreeMap<String, Scheduled>,
+    /// Types of notifications by the ARN of the topic.
+    #[serde(default)]
+    pub(crate) notifications: BTreeMap<String, BTreeSet<String>>,
     /// Enabled group metrics.
     #[serde(default)]
     pub(crate) collected: BTreeSet<String>,

@@ -13,9 +13,25 @@ use super::Tags;
 pub(crate) struct Logs {
     /// Log groups by name.
     pub(crate) groups: BTreeMap<String, LogGroup>,
+    /// Queries of Logs Insights by id.
+    pub(crate) queries: BTreeMap<String, StoredQuery>,
 }
 
-super::changes::record_by_field!(Logs { whole: [], maps: [groups], parts: [], children: [], apart: [] });
+super::changes::record_by_field!(Logs { whole: [], maps: [groups, queries], parts: [], children: [], apart: [] });
+
+/// A query of Logs Insights, which is evaluated whenever its results are requested.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StoredQuery {
+    pub(crate) id: String,
+    pub(crate) text: String,
+    /// Names of the log groups.
+    pub(crate) groups: Vec<String>,
+    /// First and last second, since 1970.
+    pub(crate) start: i64,
+    pub(crate) end: i64,
+    pub(crate) limit: Option<u32>,
+    pub(crate) created: DateTime<Utc>,
+}
 
 /// A log group.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

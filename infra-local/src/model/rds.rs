@@ -23,6 +23,8 @@ pub(crate) struct Rds {
     pub(crate) option_groups: BTreeMap<String, OptionGroup>,
     pub(crate) snapshots: BTreeMap<String, Snapshot>,
     pub(crate) cluster_snapshots: BTreeMap<String, Snapshot>,
+    #[serde(default)]
+    pub(crate) subscriptions: BTreeMap<String, EventSubscription>,
 }
 
 super::changes::record_by_field!(Rds {
@@ -35,7 +37,8 @@ super::changes::record_by_field!(Rds {
         clusters,
         option_groups,
         snapshots,
-        cluster_snapshots
+        cluster_snapshots,
+        subscriptions
     ],
     parts: [],
     children: [],
@@ -58,6 +61,23 @@ pub(crate) struct OptionGroup {
     pub(crate) description: String,
     pub(crate) engine: String,
     pub(crate) major_version: String,
+    pub(crate) tags: Tags,
+}
+
+/// A subscription to events.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct EventSubscription {
+    pub(crate) name: String,
+    /// ARN of the topic that is notified.
+    pub(crate) topic: String,
+    /// Type of the sources; all types if there is none.
+    pub(crate) source_type: Option<String>,
+    /// All categories if there is none.
+    pub(crate) categories: BTreeSet<String>,
+    /// All sources of the type if there is none.
+    pub(crate) sources: BTreeSet<String>,
+    pub(crate) enabled: bool,
+    pub(crate) created: DateTime<Utc>,
     pub(crate) tags: Tags,
 }
 

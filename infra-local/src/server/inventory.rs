@@ -72,11 +72,12 @@ impl Found {
             ec2,
             elbv2,
             acm: Acm { certificates, authority: _ },
-            autoscaling: AutoScaling { groups },
+            autoscaling: AutoScaling { groups, launch_configurations },
             rds,
             ssm: Ssm { parameters },
             cloudwatch: CloudWatch { alarms, composites, dashboards, history: _ },
-            logs: Logs { groups: log_groups },
+            // Queries are requests, not resources.
+            logs: Logs { groups: log_groups, queries: _ },
             cloudcontrol: CloudControl { requests: _, recorded },
         } = region;
         self.add_ec2(place, ec2);
@@ -94,6 +95,7 @@ impl Found {
             self.add(place, &format!("groups/{}", group.name), parts);
         }
         self.add(place, "groups", groups.keys());
+        self.add(place, "launch_configurations", launch_configurations.keys());
     }
 
     fn add_ec2(&mut self, place: &str, ec2: &Ec2) {
@@ -179,6 +181,7 @@ impl Found {
             snapshots,
             cluster_snapshots,
             option_groups,
+            subscriptions,
         } = rds;
         self.add(place, "database_subnet_groups", subnet_groups.keys());
         self.add(place, "database_parameter_groups", parameter_groups.keys());
@@ -188,5 +191,6 @@ impl Found {
         self.add(place, "database_snapshots", snapshots.keys());
         self.add(place, "database_cluster_snapshots", cluster_snapshots.keys());
         self.add(place, "database_option_groups", option_groups.keys());
+        self.add(place, "database_event_subscriptions", subscriptions.keys());
     }
 }

@@ -361,6 +361,7 @@ impl RegionStatus {
             ("launch_templates", region.ec2.launch_templates.len()),
             ("instances", instances.count()),
             ("volumes", volumes.count()),
+            ("launch_configurations", region.autoscaling.launch_configurations.len()),
             ("auto_scaling_groups", region.autoscaling.groups.len()),
             ("load_balancers", balancing.load_balancers.len()),
             ("target_groups", balancing.target_groups.len()),

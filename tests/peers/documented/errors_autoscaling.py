@@ -15,7 +15,6 @@ REASONS = {
     ("BatchPutScheduledUpdateGroupAction", "AlreadyExists"): "an existing action is updated, as the API reference says",
     ("PutScheduledUpdateGroupAction", "AlreadyExists"): "an existing action is updated, as the API reference says",
     "InstanceRefreshInProgress": "target groups may be attached during a refresh",
-    "IrreversibleInstanceRefresh": "refreshes without a desired configuration, refused with ValidationError",
     ("SuspendProcesses", "ResourceInUse"): "an internal state", ("ResumeProcesses", "ResourceInUse"): "an internal state",
     ("CreateAutoScalingGroup", "ResourceContention"): "operations run one after another",
 }
@@ -58,8 +57,20 @@ def cases(world, model, operations):
     scaling.set_desired_capacity(**group, DesiredCapacity=2)
     yield Case("ExecutePolicy", "ScalingActivityInProgress", policy)
     prepared.members(example, 2)
-    scaling.start_instance_refresh(**group, DesiredConfiguration=template, Preferences={"InstanceWarmup": 3600})
+    scaling.start_instance_refresh(**group, Preferences={"InstanceWarmup": 3600})
+    yield Case("RollbackInstanceRefresh", "IrreversibleInstanceRefresh", group)
     yield Case("StartInstanceRefresh", "InstanceRefreshInProgress", group)
+    deleted = Example(world, "autoscaling", "Errors", {})
+    prepared.group(deleted, 1)
+    gone = {"AutoScalingGroupName": deleted.unique(prepared.GROUP)}
+    member = prepared.members(deleted, 1)[0]
+    scaling.put_lifecycle_hook(**gone, LifecycleHookName="h", LifecycleTransition="autoscaling:EC2_INSTANCE_TERMINATING")
+    scaling.terminate_instance_in_auto_scaling_group(InstanceId=member, ShouldDecrementDesiredCapacity=True)
+    yield Case("TerminateInstanceInAutoScalingGroup", "ScalingActivityInProgress", {"InstanceId": member, "ShouldDecrementDesiredCapacity": False})
+    yield Case("DeleteAutoScalingGroup", "ScalingActivityInProgress", gone)
+    scaling.delete_auto_scaling_group(**gone, ForceDelete=True)
+    yield Case("UpdateAutoScalingGroup", "ScalingActivityInProgress", {**gone, "MaxSize": 3})
+    yield Case("SetDesiredCapacity", "ScalingActivityInProgress", {**gone, "DesiredCapacity": 1})
     if "CreateLaunchConfiguration" in operations:
         launch = {"LaunchConfigurationName": f"{name}-c", "ImageId": world.image(), "InstanceType": "t3.micro"}
         scaling.create_launch_configuration(**launch)

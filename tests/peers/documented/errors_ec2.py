@@ -3,12 +3,12 @@
 
 import prepare_ec2 as prepared
 from errors import Case, required
-from world import Example
+from world import TRUST, Example
 
 REASONS = {}
 # Code of an unknown id and of a malformed one, by the prefix.
 CODES = {
-    "vpc": ("InvalidVpcID.NotFound", "InvalidVpcId.Malformed"), "subnet": ("InvalidSubnetID.NotFound", "InvalidSubnetID.Malformed"),
+    "vpc": ("InvalidVpcID.NotFound", "InvalidVpcID.Malformed"), "subnet": ("InvalidSubnetID.NotFound", "InvalidSubnetID.Malformed"),
     "i": ("InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed"), "vol": ("InvalidVolume.NotFound", "InvalidVolumeID.Malformed"),
     "snap": ("InvalidSnapshot.NotFound", "InvalidSnapshotID.Malformed"), "ami": ("InvalidAMIID.NotFound", "InvalidAMIID.Malformed"),
     "sg": ("InvalidGroup.NotFound", "InvalidGroupId.Malformed"),
@@ -43,7 +43,7 @@ def cases(world, model, operations):
         "Resources": [existing["vpc"]], "Device": "/dev/sdh", "DeviceIndex": 1, "MinCount": 1, "MaxCount": 1, "AvailabilityZone": "us-east-1a",
         "Name": f"n-{world.number()}", "Description": "d", "GroupName": "g", "SourceRegion": "us-east-1", "SourceImageId": existing["ami"],
         "SourceSnapshotId": existing["snap"], "ServiceName": "com.amazonaws.us-east-1.s3", "LaunchTemplateData": {"InstanceType": "t3.micro"},
-        "IamInstanceProfile": {"Name": "p"}, "AssociationId": "rtbassoc-00000000000000000", "NetworkInterfaceId": existing["eni"],
+        "IamInstanceProfile": {"Name": profile(world)}, "AssociationId": "rtbassoc-00000000000000000", "NetworkInterfaceId": existing["eni"],
         ("DescribeInstanceAttribute", "Attribute"): "instanceType", ("DescribeVpcAttribute", "Attribute"): "enableDnsSupport",
         ("DescribeVolumeAttribute", "Attribute"): "autoEnableIO", ("DescribeSnapshotAttribute", "Attribute"): "createVolumePermission",
         ("ModifySnapshotAttribute", "Attribute"): "createVolumePermission", ("ResetSnapshotAttribute", "Attribute"): "createVolumePermission",
@@ -69,7 +69,8 @@ def cases(world, model, operations):
         "CreateNetworkAclEntry": {"CidrBlock": "0.0.0.0/0"}, "ReplaceNetworkAclEntry": {"CidrBlock": "0.0.0.0/0"},
     }
     # Members that stand beside others, or have another meaning.
-    kept = {("AssociateDhcpOptions", "DhcpOptionsId"), ("RunInstances", "SubnetId"), ("CreateRoute", "LocalGatewayId"),
+    kept = {("ReplaceNetworkAclAssociation", "NetworkAclId"), ("DescribePlacementGroups", "GroupIds"),
+            ("AssociateDhcpOptions", "DhcpOptionsId"), ("RunInstances", "SubnetId"), ("CreateRoute", "LocalGatewayId"),
             ("DeleteSecurityGroup", "GroupName")}
     for operation in operations:
         shape = model.operation_model(operation).input_shape
@@ -141,3 +142,11 @@ def other_zone(ec2):
 
 def in_a(world, ec2):
     return Example(world, "ec2", "Errors", {}).instance(Placement={"AvailabilityZone": "us-east-1a"})
+
+
+def profile(world):
+    name = f"errors-{world.number()}"
+    world.call("iam", "CreateInstanceProfile", InstanceProfileName=name)
+    world.call("iam", "CreateRole", RoleName=name, AssumeRolePolicyDocument=TRUST)
+    world.call("iam", "AddRoleToInstanceProfile", InstanceProfileName=name, RoleName=name)
+    return name

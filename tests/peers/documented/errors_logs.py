@@ -28,8 +28,7 @@ def cases(world, model, operations):
                "kmsKeyId": "arn:aws:kms:us-east-1:1:key/k"}
     table = {"logGroupName": ("ResourceNotFoundException", "none", "The specified log group does not exist."),
              "resourceArn": ("ResourceNotFoundException", f"{arn}none")}
-    kept = {("CreateLogGroup", "logGroupName"), ("StartQuery", "logGroupName"), ("DescribeQueries", "logGroupName"),
-            ("DescribeMetricFilters", "logGroupName")}
+    kept = {("CreateLogGroup", "logGroupName"), ("DescribeMetricFilters", "logGroupName")}
     yield from unknown(model, operations, samples, table, kept)
     for operation in ("DeleteLogStream", "GetLogEvents", "PutLogEvents"):
         yield Case(operation, "ResourceNotFoundException", {**required(model, operation, samples), "logGroupName": n, "logStreamName": "none"},
@@ -38,6 +37,9 @@ def cases(world, model, operations):
         yield Case(operation, "ResourceNotFoundException", {"logGroupName": n, "filterName": "none"})
     yield Case("GetQueryResults", "ResourceNotFoundException", {"queryId": samples["queryId"]})
     yield Case("StopQuery", "ResourceNotFoundException", {"queryId": samples["queryId"]})
+    if "StartQuery" in operations:
+        started = logs.start_query(**samples_of(samples, "startTime", "endTime", "logGroupName", "queryString"))
+        yield Case("StopQuery", "InvalidParameterException", {"queryId": started["queryId"]}, "is not running")
     yield Case("StartQuery", "MalformedQueryException", {**samples_of(samples, "startTime", "endTime", "logGroupName"), "queryString": "nonsense |"})
     yield Case("CreateLogGroup", "ResourceAlreadyExistsException", {"logGroupName": n}, "The specified log group already exists")
     yield Case("CreateLogStream", "ResourceAlreadyExistsException", {"logGroupName": n, "logStreamName": n},
@@ -46,7 +48,7 @@ def cases(world, model, operations):
         shape = model.operation_model(operation).input_shape
         codes = {error.error_code for error in model.operation_model(operation).error_shapes}
         if "InvalidParameterException" in codes and shape:
-            for member, bad in (("logGroupName", "bad name!"), ("resourceArn", ""), ("queryId", ""), ("queryString", "x" * 10001),
+            for member, bad in (("logGroupName", "bad name!"), ("resourceArn", ""), ("queryId", "x" * 257), ("queryString", "x" * 10001),
                                 ("logGroupNamePrefix", "bad name!")):
                 if member in shape.members:
                     yield Case(operation, "InvalidParameterException", {**required(model, operation, samples), member: bad})

@@ -27,6 +27,36 @@ REASONS = {
     **dict.fromkeys(["StorageTypeNotSupported", "DBUpgradeDependencyFailure", "DBInstanceNotReady"], "every combination is supported"),
     **dict.fromkeys(["SNSInvalidTopic", "SNSNoAuthorization", "SNSTopicArnNotFound"], "topics are not part of the local cloud"),
     "ResourceNotFoundFault": "other services",
+    ("CopyDBClusterSnapshot", "InvalidDBClusterStateFault"): "a copy needs only the snapshot",
+    ("DeleteDBInstance", "InvalidDBInstanceState"): "an instance that is being deleted is gone at once",
+    ("StopDBCluster", "InvalidDBInstanceState"): "a cluster in another state is refused first",
+    **dict.fromkeys(["InvalidDBClusterSnapshotStateFault", "InvalidDBSnapshotState"], "snapshots are available at once"),
+    **dict.fromkeys(["InvalidSubnet", "DBSubnetGroupDoesNotCoverEnoughAZs", "SubnetAlreadyInUse", "InvalidDBSubnetGroupStateFault"],
+                    "checked when the group of subnets is created"),
+    **{(operation, code): "AWS does not say which request has the error" for operation in ("AddTagsToResource", "RemoveTagsFromResource")
+       for code in ("InvalidDBInstanceState", "InvalidDBClusterStateFault")},
+    **{(operation, "InvalidDBParameterGroupState"): "a default group has the code InvalidParameterValue"
+       for operation in ("ModifyDBParameterGroup", "ResetDBParameterGroup", "ModifyDBClusterParameterGroup", "ResetDBClusterParameterGroup")},
+    **{("CreateDBCluster", code): "replicas of clusters, which are refused by name"
+       for code in ("DBClusterNotFoundFault", "DBInstanceNotFound", "InvalidDBInstanceState", "InvalidDBClusterStateFault")},
+    **{("CreateDBInstanceReadReplica", code): "replicas of clusters, which are refused by name"
+       for code in ("DBClusterNotFoundFault", "InvalidDBClusterStateFault")},
+    **{("RestoreDBClusterFromSnapshot", code): "restores from snapshots of instances, which are refused by name"
+       for code in ("DBSnapshotNotFound", "InvalidDBInstanceState", "InvalidRestoreFault")},
+    **{("RestoreDBInstanceFromDBSnapshot", code): "restores from snapshots of clusters, which are refused by name"
+       for code in ("DBClusterSnapshotNotFoundFault", "InvalidRestoreFault")},
+    **{("ModifyDBCluster", code): "renaming and instances of Multi-AZ clusters, whose parameters are refused by name"
+       for code in ("DBParameterGroupNotFound", "InvalidDBInstanceState", "DBInstanceAlreadyExists", "DBClusterAlreadyExistsFault",
+                    "DBSubnetGroupNotFoundFault")},
+    **{("ModifyDBInstance", code): "renaming, whose parameter is refused by name"
+       for code in ("DBInstanceAlreadyExists", "InvalidDBClusterStateFault")},
+    **{("StartDBInstance", code): "checked when the instance is created" for code in ("DBClusterNotFoundFault", "DBSubnetGroupNotFoundFault")},
+    **{(operation, code): "members of clusters have the code InvalidParameterCombination"
+       for operation in ("StartDBInstance", "StopDBInstance") for code in ("InvalidDBClusterStateFault",)},
+    ("StopDBInstance", "DBSnapshotAlreadyExists"): "the parameter DBSnapshotIdentifier is refused by name",
+    ("DeleteDBInstance", "InvalidDBClusterStateFault"): "the last instance of a cluster may be deleted",
+    ("FailoverDBCluster", "InvalidDBInstanceState"): "a cluster in another state is refused first",
+    ("StartDBCluster", "InvalidDBInstanceState"): "a cluster in another state is refused first",
 }
 
 
@@ -89,7 +119,8 @@ def cases(world, model, operations):
     for operation, given in creations.items():
         for member, code in {**groups, "DBClusterParameterGroupName": "DBClusterParameterGroupNotFound"
                              if "Modify" not in operation else "DBClusterParameterGroupNotFound"}.items():
-            if member in model.operation_model(operation).input_shape.members and code in declared[operation]:
+            if member in model.operation_model(operation).input_shape.members and code in declared[operation] and not (
+                    operation == "ModifyDBCluster" and member == "DBSubnetGroupName"):
                 yield Case(operation, code, {**given, member: "none"})
     yield Case("ModifyDBInstance", "DBInstanceNotFound", {"DBInstanceIdentifier": "none"}, "DBInstance none not found.")
     yield Case("ModifyDBCluster", "DBClusterNotFoundFault", {"DBClusterIdentifier": "none"}, "DBCluster none not found.")
@@ -141,17 +172,22 @@ def cases(world, model, operations):
     yield Case("DeleteDBSubnetGroup", "InvalidDBSubnetGroupStateFault", {"DBSubnetGroupName": n})
     yield Case("DeleteOptionGroup", "InvalidOptionGroupStateFault", {"OptionGroupName": n})
     prepared.available(example, used)
-    yield Case("StartDBInstance", "InvalidDBInstanceState", {"DBInstanceIdentifier": n}, "available")
+    yield Case("StartDBInstance", "InvalidDBInstanceState", {"DBInstanceIdentifier": n}, "is not stopped")
     yield Case("StartDBCluster", "InvalidDBClusterStateFault", {"DBClusterIdentifier": n}, "available")
-    protected = f"{n}-p"
-    rds.create_db_instance(DBInstanceIdentifier=protected, **instance)
-    # The instance is being created.
-    for operation, given in {"CreateDBSnapshot": {"DBSnapshotIdentifier": f"{n}-early", "DBInstanceIdentifier": protected},
-                             "RebootDBInstance": {"DBInstanceIdentifier": protected}, "StopDBInstance": {"DBInstanceIdentifier": protected},
-                             "ModifyDBInstance": {"DBInstanceIdentifier": protected, "AllocatedStorage": 30, "ApplyImmediately": True},
-                             "PromoteReadReplica": {"DBInstanceIdentifier": protected},
-                             "CreateDBInstanceReadReplica": {**new, "SourceDBInstanceIdentifier": protected}}.items():
+    # The instance is not available.
+    rds.stop_db_instance(DBInstanceIdentifier=used)
+    for operation, given in {"CreateDBSnapshot": {"DBSnapshotIdentifier": f"{n}-early", "DBInstanceIdentifier": used},
+                             "RebootDBInstance": {"DBInstanceIdentifier": used}, "StopDBInstance": {"DBInstanceIdentifier": used},
+                             "ModifyDBInstance": {"DBInstanceIdentifier": used, "AllocatedStorage": 30, "ApplyImmediately": True},
+                             "PromoteReadReplica": {"DBInstanceIdentifier": used},
+                             "CreateDBInstanceReadReplica": {**new, "SourceDBInstanceIdentifier": used}}.items():
         yield Case(operation, "InvalidDBInstanceState", given)
+    rds.stop_db_cluster(DBClusterIdentifier=used)
+    for operation, given in {"StopDBCluster": {}, "ModifyDBCluster": {"Port": 5555, "ApplyImmediately": True},
+                             "CreateDBClusterSnapshot": {"DBClusterSnapshotIdentifier": f"{n}-early"}}.items():
+        yield Case(operation, "InvalidDBClusterStateFault", {"DBClusterIdentifier": used, **given})
+    yield Case("CreateDBInstance", "InvalidDBClusterStateFault", {
+        **new, "Engine": "aurora-postgresql", "DBInstanceClass": "db.t3.medium", "DBClusterIdentifier": used})
     yield Case("DeleteDBInstance", "DBSnapshotAlreadyExists", {"DBInstanceIdentifier": n, "FinalDBSnapshotIdentifier": n})
     yield Case("DeleteDBCluster", "DBClusterSnapshotAlreadyExistsFault", {"DBClusterIdentifier": n, "FinalDBSnapshotIdentifier": n})
     member = f"{n}-member"
@@ -160,10 +196,8 @@ def cases(world, model, operations):
     yield Case("FailoverDBCluster", "InvalidDBClusterStateFault", {"DBClusterIdentifier": n})
     yield Case("FailoverDBCluster", "DBInstanceNotFound", {"DBClusterIdentifier": n, "TargetDBInstanceIdentifier": "none"})
     default = {"DBParameterGroupName": f"default.postgres{major}"}
-    for operation, more in {"ModifyDBParameterGroup": {"Parameters": samples["Parameters"]}, "ResetDBParameterGroup": {"ResetAllParameters": True},
-                            "DeleteDBParameterGroup": {}}.items():
+    for operation, more in {"DeleteDBParameterGroup": {}}.items():
         yield Case(operation, "InvalidDBParameterGroupState", {**default, **more})
     default = {"DBClusterParameterGroupName": f"default.aurora-postgresql{major}"}
-    for operation, more in {"ModifyDBClusterParameterGroup": {"Parameters": samples["Parameters"]},
-                            "ResetDBClusterParameterGroup": {"ResetAllParameters": True}, "DeleteDBClusterParameterGroup": {}}.items():
+    for operation, more in {"DeleteDBClusterParameterGroup": {}}.items():
         yield Case(operation, "InvalidDBParameterGroupState", {**default, **more})

@@ -9,6 +9,8 @@ REASONS = {
     "InvalidWriteOffset": "appends to directory buckets", "TooManyParts": "appends to directory buckets",
     "EncryptionTypeMismatch": "appends to directory buckets", "InvalidRequest": "appends to directory buckets",
     "IdempotencyParameterMismatch": "directory buckets", "BucketAlreadyExists": "buckets of other accounts",
+    ("HeadBucket", "NoSuchBucket"): "a response without a body has the code 404, which the case covers",
+    ("HeadObject", "NoSuchKey"): "a response without a body has the code 404, which the case covers",
     "AccessDenied": "permissions have tests of their own",
 }
 CONFIGURATIONS = {
@@ -25,7 +27,8 @@ CONFIGURATIONS = {
 def operations(world):
     """Returns the offered operations, which the administration does not list."""
     return [name for name in world.client("s3").meta.service_model.operation_names if name not in (
-        "GetObjectTorrent", "SelectObjectContent", "WriteGetObjectResponse", "CreateSession", "ListDirectoryBuckets", "RenameObject")]
+        "GetObjectTorrent", "SelectObjectContent", "WriteGetObjectResponse", "CreateSession", "ListDirectoryBuckets", "RenameObject",
+        "UpdateObjectEncryption") and "Annotation" not in name and "MetadataTable" not in name]
 
 
 def cases(world, model, offered):
@@ -49,6 +52,8 @@ def cases(world, model, offered):
     for name, (code, words) in CONFIGURATIONS.items():
         if name != "OwnershipControls":
             yield Case(f"GetBucket{name}", code, {"Bucket": n}, words, status=404)
+    yield Case("PutObjectAcl", "NoSuchKey", {**absent, "ACL": "private"}, status=404)
+    yield Case("GetObjectAttributes", "NoSuchKey", {**absent, "ObjectAttributes": ["ETag"]}, status=404)
     yield Case("HeadBucket", "404", none, status=404)
     yield Case("HeadObject", "404", absent, status=404)
     yield Case("PutObject", *unknown_bucket[:1], {**none, "Key": "k"}, status=404)

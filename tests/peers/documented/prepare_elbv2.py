@@ -37,6 +37,8 @@ def prepare(example):
     for target in given.get("Targets", []):
         if target["Id"] not in example.actual:
             example.actual[target["Id"]] = example.instance()
+    # The policy of the prepared listeners of Application Load Balancers.
+    example.actual["ELBSecurityPolicy-2015-05"] = "ELBSecurityPolicy-2016-08"
     ARRANGED.get(operation, lambda example: None)(example)
 
 
@@ -65,7 +67,7 @@ def balancer(example, arn=None):
 def listener(example, arn=None):
     secure = "Certificates" in example.input
     more = {"Port": 443, "Protocol": "HTTPS", "Certificates": [{"CertificateArn": example.certificate()}],
-            "SslPolicy": "ELBSecurityPolicy-2015-05"} if secure else {"Port": 80, "Protocol": "HTTP"}
+            "SslPolicy": "ELBSecurityPolicy-2016-08"} if secure else {"Port": 80, "Protocol": "HTTP"}
     return example.fact("listener", lambda: example.call("CreateListener", LoadBalancerArn=balancer(example), DefaultActions=[
         {"Type": "forward", "TargetGroupArn": targets(example, "")}], **more)["Listeners"][0]["ListenerArn"])
 

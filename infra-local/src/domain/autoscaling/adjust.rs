@@ -112,7 +112,7 @@ fn adjusted(group: &Group, adjustment: &Adjustment, by: i32, base: u32) -> u32 {
             let change = base as f64 * by as f64 / 100.0;
             // A change of less than one instance is rounded away from zero, a larger one towards zero, as on AWS.
             let rounded = if change.abs() < 1.0 && change != 0.0 { change.signum() } else { change.trunc() } as i64;
-            let least = i64::from(adjustment.min_magnitude.unwrap_or(0));
+            let least = i64::from(adjustment.min_magnitude.or(adjustment.min_step).unwrap_or(0));
             base + if rounded.abs() < least { least * by.signum() } else { rounded }
         }
         _ => base + by,

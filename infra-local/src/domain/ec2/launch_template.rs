@@ -1,6 +1,7 @@
 //! Resolution of references to launch templates and their versions.
 
 use crate::model::Region;
+use crate::model::autoscaling::launch_configuration;
 use crate::model::ec2::launch_template::{LaunchData, LaunchTemplate, TemplateReference, TemplateVersion};
 use crate::wire::{ApiError, Outcome};
 
@@ -17,6 +18,7 @@ pub(crate) fn resolve<'a>(
 /// Finds a template by its id or its name.
 pub(crate) fn lookup<'a>(region: &'a Region, id: Option<&str>, name: Option<&str>) -> Outcome<&'a LaunchTemplate> {
     match (id, name) {
+        (Some(id), _) if launch_configuration::name_of(id).is_some() => template(region, id),
         (Some(_), Some(_)) => Err(ApiError::new(
             "InvalidParameterCombination",
             "Specify either the launch template's id or its name, not both",
@@ -53,6 +55,10 @@ pub(crate) fn version<'a>(template: &'a LaunchTemplate, text: Option<&str>) -> O
 
 /// Finds a template by its id.
 pub(crate) fn template<'a>(region: &'a Region, id: &str) -> Outcome<&'a LaunchTemplate> {
+    if let Some(name) = launch_configuration::name_of(id) {
+        let found = region.autoscaling.launch_configurations.get(name);
+        return found.map(|found| &found.template).ok_or_else(|| unknown_name(name));
+    }
     region.ec2.launch_templates.get(id).ok_or_else(|| unknown_id(id))
 }
 

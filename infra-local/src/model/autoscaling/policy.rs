@@ -59,6 +59,9 @@ pub(crate) struct Adjustment {
     pub(crate) unit: String,
     pub(crate) by: Option<i32>,
     pub(crate) min_magnitude: Option<i32>,
+    /// The former parameter for the minimum magnitude, which only simple policies return.
+    #[serde(default)]
+    pub(crate) min_step: Option<i32>,
     pub(crate) cooldown_seconds: Option<u32>,
     pub(crate) aggregation: Option<String>,
     pub(crate) steps: Vec<Step>,

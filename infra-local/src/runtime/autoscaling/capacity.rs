@@ -10,6 +10,7 @@ use crate::domain::autoscaling::membership::{self, Leaving};
 use crate::domain::ec2::launch::Launch;
 use crate::model::Cloud;
 use crate::model::Region;
+use crate::model::autoscaling::launch_configuration;
 use crate::model::autoscaling::{Activity, ActivityStatus, Group, Lifecycle, Member, MemberTemplate, moment};
 use crate::model::ec2::launch_template::{LaunchData, TemplateReference};
 use crate::wire::{ApiError, Outcome};
@@ -233,6 +234,14 @@ fn shrink(group: &mut Group, region: &mut Region, surplus: usize, env: &Env<'_>)
     }
 }
 
+/// Returns the time at which a member's launch configuration was created. Members of a deleted one sort first, members of
+/// launch templates last.
+fn created_of_configuration(region: &Region, member: &Member) -> i64 {
+    let Some(name) = launch_configuration::name_of(&member.template.id) else { return i64::MAX };
+    let found = region.autoscaling.launch_configurations.get(name);
+    found.map_or(i64::MIN, |found| found.template.created.timestamp_millis())
+}
+
 /// Selects the next member to terminate: one that does not serve, then one in the fullest zone, then by the group's
 /// policies.
 fn victim(group: &Group, region: &Region, env: &Env<'_>) -> Option<String> {
@@ -261,11 +270,10 @@ fn victim(group: &Group, region: &Region, env: &Env<'_>) -> Option<String> {
             .map(|policy| match policy.as_str() {
                 "OldestInstance" => launched,
                 "NewestInstance" => -launched,
+                "OldestLaunchConfiguration" => created_of_configuration(region, member),
                 "OldestLaunchTemplate" => i64::try_from(member.template.version).unwrap_or(i64::MAX),
                 "AllocationStrategy" => -priority(member).unwrap_or_default(),
                 "ClosestToNextInstanceHour" => -seconds_in_hour(env.now - member.launched),
-                // All instances have launch templates.
-                "OldestLaunchConfiguration" => 0,
                 _ => i64::from(!outdated),
             })
             .collect();

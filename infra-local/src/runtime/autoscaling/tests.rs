@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::model::autoscaling::{
-    ActivityStatus, Group, GroupTag, Metric, Policy, PolicyKind, Preferences, ProtectedInstances, Refresh,
-    RefreshStatus, Tracking,
+    ActivityStatus, Group, GroupTag, LaunchConfiguration, Metric, Policy, PolicyKind, Preferences, ProtectedInstances,
+    Refresh, RefreshStatus, Tracking,
 };
 use crate::model::ec2::image::stock;
 use crate::model::ec2::instance::{InstanceState, Service, ServiceState, StateReason};
@@ -198,6 +198,7 @@ fn group(region: &Region, desired: u32, now: DateTime<Utc>) -> Group {
         arn: "arn:g".to_owned(),
         created: now,
         template: reference(1),
+        notifications: BTreeMap::new(),
         mixed: None,
         extras: crate::model::autoscaling::Extras::default(),
         min: 1,
@@ -244,6 +245,41 @@ fn a_group_reaches_its_capacity_balanced_over_its_zones() {
     assert_eq!(instance.tags["aws:autoscaling:groupName"], "g");
     assert_eq!(instance.tags["team"], "blue");
     assert!(world.group().activities.iter().all(|activity| activity.status == ActivityStatus::Successful));
+}
+
+#[test]
+fn a_group_launches_instances_of_its_launch_configuration() {
+    let mut world = World::new(1);
+    let mut template = world.region().ec2.launch_templates["lt-1"].clone();
+    template.id = "launch-configuration:small".to_owned();
+    template.name = "small".to_owned();
+    template.versions.retain(|number, _| *number == 1);
+    template.versions.get_mut(&1).unwrap().data.instance_type = Some("t3.small".to_owned());
+    let configuration = LaunchConfiguration { arn: "arn:small".to_owned(), template };
+    world.group().template = configuration.reference();
+    world.region().autoscaling.launch_configurations.insert("small".to_owned(), configuration);
+    world.ticks(4);
+    let [id] = world.serving().try_into().unwrap();
+    assert_eq!(world.region().ec2.instances[&id].instance_type, "t3.small");
+    assert_eq!(world.group().members[0].template.id, "launch-configuration:small");
+}
+
+#[test]
+fn the_instance_closest_to_its_next_hour_is_terminated_first() {
+    let mut world = World::new(2);
+    world.ticks(4);
+    let [early, late] = world.serving().try_into().unwrap();
+    world.group().termination_policies = vec!["ClosestToNextInstanceHour".to_owned()];
+    let now = world.now;
+    for member in &mut world.group().members {
+        // The next hour of one begins in a minute, that of the other in half an hour.
+        let minutes = if member.instance == late { 59 } else { 90 };
+        member.launched = now - TimeDelta::minutes(minutes);
+        member.zone = "us-east-1a".to_owned();
+    }
+    world.group().scale_to(1, "a user request", now);
+    world.ticks(4);
+    assert_eq!(world.serving(), [early]);
 }
 
 #[test]

@@ -42,6 +42,10 @@ fn add(cloud: &mut Cloud, call: &Call<'_, Value>, request: Request) -> Outcome<V
 /// Removes tags. A tag that is given with a value is removed only if it has this value.
 fn remove(cloud: &mut Cloud, call: &Call<'_, Value>, request: Request) -> Outcome<Value> {
     let removed = some(request.tags)?;
+    if let Some(tag) = removed.iter().find(|tag| tag.key.to_lowercase().starts_with("aws:")) {
+        let message = format!("The tag key '{}' begins with 'aws:', which is reserved for AWS.", tag.key);
+        return Err(ApiError::new("InvalidTagException", message));
+    }
     let certificate = find_mut(cloud.region_mut(call.region)?, &request.certificate_arn)?;
     certificate.tags.retain(|key, value| {
         !removed.iter().any(|tag| tag.key == *key && tag.value.as_ref().is_none_or(|wanted| wanted == value))

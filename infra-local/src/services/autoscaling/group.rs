@@ -51,7 +51,8 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     for parameter in ["MinSize", "MaxSize"] {
         required(params, parameter)?;
     }
-    if params.structure("LaunchTemplate").is_none() && params.structure("MixedInstancesPolicy").is_none() {
+    let launches = ["LaunchTemplate", "MixedInstancesPolicy"].iter().any(|name| params.structure(name).is_some());
+    if !launches && params.optional("LaunchConfigurationName").is_none_or(str::is_empty) {
         return Err(validation(
             "Valid requests must contain either LaunchTemplate, LaunchConfigurationName, InstanceId or MixedInstancesPolicy parameter.",
         ));
@@ -92,6 +93,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         policies: BTreeMap::new(),
         hooks: BTreeMap::new(),
         schedule: BTreeMap::new(),
+        notifications: BTreeMap::new(),
         collected: BTreeSet::new(),
         balanced_only: false,
         rebalancing: false,

@@ -36,10 +36,11 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         .filter(|(_, member)| ids.is_empty() || ids.contains(&member.instance))
         .collect();
     let page = page(members, params, |(_, member)| &member.instance)?;
-    let shown = page
-        .items
-        .into_iter()
-        .map(|(group, member)| render::member(member, region).with("AutoScalingGroupName", &group.name));
+    let shown = page.items.into_iter().map(|(group, member)| {
+        // This operation returns the status in capitals, as the example of the API reference shows.
+        let health = if member.healthy { "HEALTHY" } else { "UNHEALTHY" };
+        render::member(member, region, health).with("AutoScalingGroupName", &group.name)
+    });
     Ok(Node::new().list("AutoScalingInstances", shown).maybe("NextToken", page.next))
 }
 

@@ -5,8 +5,10 @@ mod group;
 mod group_settings;
 mod hook;
 mod instance;
+mod launch_configuration;
 mod membership;
 mod mixed;
+mod notification;
 mod parse;
 mod policy;
 mod refresh;
@@ -40,6 +42,8 @@ pub(crate) const OPERATIONS: &[&[Operation<Params, Node>]] = &[
     refresh::OPERATIONS,
     tags::OPERATIONS,
     types::OPERATIONS,
+    launch_configuration::OPERATIONS,
+    notification::OPERATIONS,
 ];
 
 const PAGES: &[&str] = &["NextToken", "MaxRecords"];

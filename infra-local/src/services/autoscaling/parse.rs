@@ -1,6 +1,6 @@
 //! Parameters that the creation and the update of a group share.
 
-use super::{number, required, switch, validation};
+use super::{launch_configuration, number, required, switch, validation};
 use crate::domain::ec2::launch_template;
 use crate::model::Region;
 use crate::model::autoscaling::{DeletionProtection, Group};
@@ -9,6 +9,7 @@ use crate::wire::{Outcome, Params};
 
 /// The parameters, for operation tables.
 pub(super) const SETTINGS: &[&str] = &[
+    "LaunchConfigurationName",
     "LaunchTemplate.LaunchTemplateId",
     "LaunchTemplate.LaunchTemplateName",
     "LaunchTemplate.Version",
@@ -54,6 +55,7 @@ pub(super) fn settings(group: &mut Group, region: &Region, params: &Params) -> O
         group.template = template(region, &reference)?;
         group.mixed = None;
     }
+    launch_configuration::apply(group, region, params)?;
     extras(group, params)?;
     group.min = number(params, "MinSize", 0, 10_000)?.unwrap_or(group.min);
     group.max = number(params, "MaxSize", 0, 10_000)?.unwrap_or(group.max);

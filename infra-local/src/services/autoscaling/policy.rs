@@ -13,7 +13,7 @@ use crate::model::Cloud;
 use crate::model::autoscaling::{Adjustment, Group, Metric, Policy, PolicyKind, Step, Tracking};
 use crate::model::cloudwatch::metrics::{Statistic, UNITS};
 use crate::services::{Call, Operation};
-use crate::wire::{Node, Outcome, Params};
+use crate::wire::{ApiError, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
     Operation::writes("PutScalingPolicy", put, &[NAME, POLICY]).on(&[resource::GROUP]),
@@ -35,6 +35,7 @@ const POLICY: &[&str] = &[
     "AdjustmentType",
     "ScalingAdjustment",
     "MinAdjustmentMagnitude",
+    "MinAdjustmentStep",
     "Cooldown",
     "MetricAggregationType",
     "StepAdjustments.N.MetricIntervalLowerBound",
@@ -53,6 +54,9 @@ const POLICY: &[&str] = &[
 ];
 
 pub(super) const ADJUSTMENT_TYPES: &[&str] = &["ChangeInCapacity", "ExactCapacity", "PercentChangeInCapacity"];
+
+/// AWS's default quota of policies per group. Source: Amazon EC2 Auto Scaling User Guide, "Quotas".
+const LIMIT: usize = 50;
 
 const PREDEFINED: &str = "PredefinedMetricSpecification";
 
@@ -77,6 +81,9 @@ fn put(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region_mut(call.region)?;
     let group = named_mut(region, params)?;
     let before = group.policies.get(name).cloned();
+    if before.is_none() && group.policies.len() >= LIMIT {
+        return Err(ApiError::new("LimitExceeded", format!("A group has at most {LIMIT} scaling policies")));
+    }
     let mut policy = Policy {
         name: name.to_owned(),
         arn: before.as_ref().map_or_else(
@@ -230,13 +237,22 @@ fn adjustment(params: &Params, steps: bool) -> Outcome<Adjustment> {
     if steps && is_set(params, "Cooldown") {
         return Err(validation("Cooldown is not allowed with the policy type StepScaling"));
     }
-    if is_set(params, "MinAdjustmentMagnitude") && adjustment_type != "PercentChangeInCapacity" {
-        return Err(validation("MinAdjustmentMagnitude is only allowed with PercentChangeInCapacity"));
+    let minimum = ["MinAdjustmentMagnitude", "MinAdjustmentStep"].into_iter().filter(|name| is_set(params, name));
+    if minimum.clone().count() > 1 {
+        return Err(validation(
+            "MinAdjustmentStep is the former name of MinAdjustmentMagnitude: specify only one of them",
+        ));
+    }
+    if let Some(name) = minimum.last()
+        && adjustment_type != "PercentChangeInCapacity"
+    {
+        return Err(validation(format!("{name} is only allowed with PercentChangeInCapacity")));
     }
     Ok(Adjustment {
         unit: adjustment_type.to_owned(),
         by: scaling_adjustment,
         min_magnitude: integer(params, "MinAdjustmentMagnitude")?,
+        min_step: integer(params, "MinAdjustmentStep")?,
         cooldown_seconds: number(params, "Cooldown", 0, 172_800)?,
         aggregation: aggregation.map(str::to_owned),
         steps: given,
@@ -390,6 +406,7 @@ fn render(policy: &Policy, group: &Group, region: &str) -> Node {
             node.with("AdjustmentType", &adjustment.unit)
                 .maybe("ScalingAdjustment", adjustment.by)
                 .maybe("MinAdjustmentMagnitude", adjustment.min_magnitude)
+                .maybe("MinAdjustmentStep", adjustment.min_step)
                 .maybe("Cooldown", adjustment.cooldown_seconds)
                 .maybe("MetricAggregationType", adjustment.aggregation.as_ref())
                 .list("StepAdjustments", steps)

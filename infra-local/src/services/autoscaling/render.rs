@@ -2,6 +2,7 @@
 
 use super::refresh::template;
 use super::{mixed, tags};
+use crate::model::autoscaling::launch_configuration::name_of;
 use crate::model::autoscaling::{Activity, ActivityStatus, Group, Member};
 use crate::model::{ACCOUNT, Region};
 use crate::wire::Node;
@@ -27,10 +28,12 @@ pub(super) fn group(group: &Group, region: &Region, instances: bool) -> Node {
         .map(|metric| Node::new().with("Metric", metric).with("Granularity", super::types::GRANULARITY));
     let sources = group.target_groups.iter();
     let sources = sources.map(|arn| Node::new().with("Identifier", arn).with("Type", "elbv2"));
+    let configuration = group.template.id.as_deref().and_then(name_of);
     Node::new()
         .with("AutoScalingGroupName", &group.name)
         .with("AutoScalingGroupARN", &group.arn)
-        .maybe("LaunchTemplate", group.mixed.is_none().then(|| template(&group.template)))
+        .maybe("LaunchConfigurationName", configuration)
+        .maybe("LaunchTemplate", (group.mixed.is_none() && configuration.is_none()).then(|| template(&group.template)))
         .maybe("MixedInstancesPolicy", group.mixed.as_ref().map(|mixed| mixed::render(mixed, group)))
         .with("MinSize", group.min)
         .with("MaxSize", group.max)
@@ -41,7 +44,12 @@ pub(super) fn group(group: &Group, region: &Region, instances: bool) -> Node {
         .list("TargetGroupARNs", &group.target_groups)
         .with("HealthCheckType", if group.elb_health { "ELB" } else { "EC2" })
         .with("HealthCheckGracePeriod", group.grace_seconds)
-        .list("Instances", members.iter().map(|member| self::member(member, region)))
+        .list(
+            "Instances",
+            members
+                .iter()
+                .map(|member| self::member(member, region, if member.healthy { "Healthy" } else { "Unhealthy" })),
+        )
         .with("CreatedTime", group.created)
         .list("SuspendedProcesses", suspended)
         .with("AvailabilityZoneDistribution", distribution)
@@ -62,9 +70,11 @@ pub(super) fn group(group: &Group, region: &Region, instances: bool) -> Node {
         .maybe("DesiredCapacityType", group.extras.capacity_type.as_ref())
 }
 
-pub(super) fn member(member: &Member, region: &Region) -> Node {
+/// Renders a member with the health status in the spelling of the operation.
+pub(super) fn member(member: &Member, region: &Region, health: &str) -> Node {
+    let configuration = name_of(&member.template.id);
     // Attached instances have no launch template.
-    let template = (!member.template.id.is_empty()).then(|| {
+    let template = (!member.template.id.is_empty() && configuration.is_none()).then(|| {
         Node::new()
             .with("LaunchTemplateId", &member.template.id)
             .with("LaunchTemplateName", &member.template.name)
@@ -76,8 +86,9 @@ pub(super) fn member(member: &Member, region: &Region) -> Node {
         .maybe("InstanceType", instance.map(|instance| &instance.instance_type))
         .with("AvailabilityZone", &member.zone)
         .with("LifecycleState", member.lifecycle.name())
-        .with("HealthStatus", if member.healthy { "Healthy" } else { "Unhealthy" })
+        .with("HealthStatus", health)
         .maybe("LaunchTemplate", template)
+        .maybe("LaunchConfigurationName", configuration)
         .with("ProtectedFromScaleIn", member.protected)
 }
 

@@ -5,6 +5,7 @@ use chrono::Utc;
 
 use super::OPERATIONS;
 use crate::model::ec2::image::stock;
+use crate::model::ec2::key_pair::KeyPair;
 use crate::model::ec2::launch_template::{LaunchData, LaunchTemplate, TemplateVersion};
 use crate::services::elbv2;
 use crate::testing::round_trip::{Trip, Variables, WriteOnly, check_query};
@@ -17,6 +18,41 @@ const POLICIES: &[(&str, &str)] = &[("DescribePolicies", "AutoScalingGroupName=g
 const SCHEDULE: &[(&str, &str)] = &[("DescribeScheduledActions", "AutoScalingGroupName=g")];
 
 const GROUPS: &[Trip] = &[
+    Trip {
+        operation: "CreateLaunchConfiguration",
+        request: "LaunchConfigurationName=configuration&ImageId={image}&InstanceType=t3.small&KeyName=pair\
+                  &SecurityGroups.member.1={group}&UserData=aGVsbG8%3D&IamInstanceProfile=profile&EbsOptimized=true\
+                  &InstanceMonitoring.Enabled=false&AssociatePublicIpAddress=true&MetadataOptions.HttpTokens=required\
+                  &MetadataOptions.HttpEndpoint=enabled&MetadataOptions.HttpPutResponseHopLimit=3\
+                  &BlockDeviceMappings.member.1.DeviceName=/dev/sdf&BlockDeviceMappings.member.1.Ebs.VolumeSize=21\
+                  &BlockDeviceMappings.member.1.Ebs.VolumeType=gp3&BlockDeviceMappings.member.1.Ebs.Iops=3001\
+                  &BlockDeviceMappings.member.1.Ebs.Throughput=126&BlockDeviceMappings.member.1.Ebs.Encrypted=true\
+                  &BlockDeviceMappings.member.1.Ebs.DeleteOnTermination=false\
+                  &BlockDeviceMappings.member.1.Ebs.SnapshotId=snap-0123456789abcdef0\
+                  &BlockDeviceMappings.member.2.DeviceName=/dev/sdg&BlockDeviceMappings.member.2.NoDevice=true",
+        reads: &[("DescribeLaunchConfigurations", "LaunchConfigurationNames.member.1=configuration")],
+        ..Trip::EMPTY
+    },
+    Trip {
+        operation: "CreateAutoScalingGroup",
+        request: "AutoScalingGroupName=configured&LaunchConfigurationName=configuration&MinSize=0&MaxSize=1\
+                  &VPCZoneIdentifier={subnet}",
+        reads: &[("DescribeAutoScalingGroups", "AutoScalingGroupNames.member.1=configured")],
+        ..Trip::EMPTY
+    },
+    Trip {
+        operation: "UpdateAutoScalingGroup",
+        request: "AutoScalingGroupName=configured&LaunchConfigurationName=configuration",
+        reads: &[("DescribeAutoScalingGroups", "AutoScalingGroupNames.member.1=configured")],
+        ..Trip::EMPTY
+    },
+    Trip {
+        operation: "PutNotificationConfiguration",
+        request: "AutoScalingGroupName=configured&TopicARN=arn:aws:sns:us-east-1:1:topic\
+                  &NotificationTypes.member.1=autoscaling:EC2_INSTANCE_LAUNCH",
+        reads: &[("DescribeNotificationConfigurations", "AutoScalingGroupNames.member.1=configured")],
+        ..Trip::EMPTY
+    },
     Trip {
         operation: "CreateAutoScalingGroup",
         request: "AutoScalingGroupName=g&LaunchTemplate.LaunchTemplateId=lt-0123456789abcdef0&LaunchTemplate.Version=1\
@@ -201,6 +237,13 @@ const ACTIONS: &[Trip] = &[
         ..Trip::EMPTY
     },
     Trip {
+        operation: "PutScalingPolicy",
+        request: "AutoScalingGroupName=g&PolicyName=former&PolicyType=SimpleScaling\
+                  &AdjustmentType=PercentChangeInCapacity&ScalingAdjustment=34&MinAdjustmentStep=4",
+        reads: POLICIES,
+        ..Trip::EMPTY
+    },
+    Trip {
         operation: "PutScheduledUpdateGroupAction",
         request: "AutoScalingGroupName=g&ScheduledActionName=night&StartTime=2090-01-02T03:04:05.000Z\
                   &EndTime=2091-01-02T03:04:05.000Z&Recurrence=0 3 * * *&MinSize=1&MaxSize=6&DesiredCapacity=2&TimeZone=Etc/UTC",
@@ -256,6 +299,8 @@ const WRITE_ONLY: &[WriteOnly] = &[
         ],
         "alternatives that need further resources; tested in tests.rs",
     ),
+    WriteOnly("DeleteLaunchConfiguration", &["*"], "identifies the launch configuration to delete"),
+    WriteOnly("DeleteNotificationConfiguration", &["*"], "identifies the notifications to delete"),
     WriteOnly("SuspendProcesses", &["AutoScalingGroupName"], "identifies the group"),
     WriteOnly("ResumeProcesses", &["*"], "identifies the processes"),
     WriteOnly("DisableMetricsCollection", &["*"], "identifies the metrics"),
@@ -304,9 +349,22 @@ fn parameters_are_read_back() {
         tags: std::collections::BTreeMap::new(),
     };
     region.ec2.launch_templates.insert(template.id.clone(), template);
+    let pair = KeyPair {
+        id: "key-0123456789abcdef0".to_owned(),
+        name: "pair".to_owned(),
+        kind: "ed25519".to_owned(),
+        fingerprint: String::new(),
+        public_key: String::new(),
+        created: Utc::now(),
+        tags: std::collections::BTreeMap::new(),
+    };
+    region.ec2.key_pairs.insert(pair.id.clone(), pair);
+    let group = region.ec2.security_groups.keys().next().unwrap().clone();
     let subnet = region.ec2.subnets.values().next().unwrap();
     let variables = Variables::from([
         ("subnet", subnet.id.clone()),
+        ("image", stock("us-east-1")[0].id.clone()),
+        ("group", group),
         ("zone", subnet.zone.clone()),
         ("targets", element(&targets, "TargetGroupArn").to_owned()),
     ]);

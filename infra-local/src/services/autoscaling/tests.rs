@@ -79,6 +79,7 @@ fn unknown_resources_and_unsupported_values_are_refused() {
     let refusals = [
         ("TargetGroupARNs.member.1=arn:none", "ValidationError"),
         ("TerminationPolicies.member.1=arn:aws:lambda:us-east-1:1:function:choose", "ValidationError"),
+        ("TerminationPolicies.member.1=Cheapest", "ValidationError"),
         ("HealthCheckType=VPC_LATTICE", "ValidationError"),
         ("AvailabilityZones.member.1=us-east-1z", "ValidationError"),
         ("LaunchTemplate.Version=7", "ValidationError"),
@@ -372,4 +373,41 @@ fn protection_and_maintenance_of_a_group_are_honoured() {
     assert!(limits.contains("<NumberOfAutoScalingGroups>1</NumberOfAutoScalingGroups>"), "{limits}");
     world.call("UpdateAutoScalingGroup", &update("DeletionProtection=none")).unwrap();
     world.call("DeleteAutoScalingGroup", "AutoScalingGroupName=g").unwrap();
+}
+
+#[test]
+fn launch_configurations_belong_to_groups() {
+    let mut world = World::new();
+    let image = stock("us-east-1")[0].id.clone();
+    let creation = format!("LaunchConfigurationName=small&ImageId={image}&InstanceType=t3.small");
+    let named = "LaunchConfigurationName=small";
+    world.call("CreateLaunchConfiguration", &creation).unwrap();
+    insta::assert_snapshot!(world.call("CreateLaunchConfiguration", &creation).unwrap_err(), @"AlreadyExists: Launch Configuration by this name already exists - A launch configuration already exists with the name small");
+    let subnet = world.plane.cloud.regions["us-east-1"].ec2.subnets.keys().next().unwrap().clone();
+    let group = format!("AutoScalingGroupName=l&MinSize=0&MaxSize=1&VPCZoneIdentifier={subnet}");
+    insta::assert_snapshot!(world.call("CreateAutoScalingGroup", &format!("{group}&LaunchConfigurationName=none")).unwrap_err(), @"ValidationError: Launch configuration name not found - Launch configuration none not found");
+    world.call("CreateAutoScalingGroup", &format!("{group}&{named}")).unwrap();
+    let shown = world.call("DescribeAutoScalingGroups", "AutoScalingGroupNames.member.1=l").unwrap();
+    assert!(shown.contains("<LaunchConfigurationName>small</LaunchConfigurationName>"), "{shown}");
+    assert!(!shown.contains("<LaunchTemplate>"), "{shown}");
+    insta::assert_snapshot!(world.call("DeleteLaunchConfiguration", named).unwrap_err(), @"ResourceInUse: Cannot delete launch configuration small because it is attached to AutoScalingGroup l");
+    world.call("UpdateAutoScalingGroup", "AutoScalingGroupName=l&LaunchTemplate.LaunchTemplateName=template").unwrap();
+    world.call("DeleteLaunchConfiguration", named).unwrap();
+    insta::assert_snapshot!(world.call("DeleteLaunchConfiguration", named).unwrap_err(), @"ValidationError: Launch configuration name not found - Launch configuration small not found");
+    insta::assert_snapshot!(world.call("CreateLaunchConfiguration", "LaunchConfigurationName=none").unwrap_err(), @"ValidationError: Valid requests must contain either the InstanceID parameter or both the ImageId and InstanceType parameters.");
+}
+
+#[test]
+fn topics_are_notified_of_the_events_of_the_last_request() {
+    let mut world = World::new();
+    let topic = "AutoScalingGroupName=g&TopicARN=arn:aws:sns:us-east-1:1:t";
+    for kind in ["LAUNCH", "TERMINATE"] {
+        let form = format!("{topic}&NotificationTypes.member.1=autoscaling:EC2_INSTANCE_{kind}");
+        world.call("PutNotificationConfiguration", &form).unwrap();
+    }
+    let shown = world.call("DescribeNotificationConfigurations", "").unwrap();
+    assert_eq!(shown.matches("<NotificationType>").count(), 1, "{shown}");
+    assert!(shown.contains("autoscaling:EC2_INSTANCE_TERMINATE"), "{shown}");
+    world.call("DeleteNotificationConfiguration", topic).unwrap();
+    insta::assert_snapshot!(world.call("DeleteNotificationConfiguration", topic).unwrap_err(), @"ValidationError: Notification Topic 'arn:aws:sns:us-east-1:1:t' doesn't exist for 'g'");
 }

@@ -3,7 +3,7 @@
 use super::group_settings::KNOWN_PROCESSES;
 use super::parse::TERMINATION_POLICIES;
 use super::policy::ADJUSTMENT_TYPES;
-use super::{NAME, named_mut, required, resource, validation};
+use super::{NAME, launch_configuration, named_mut, notification, required, resource, validation};
 use crate::model::Cloud;
 use crate::services::{Call, Operation};
 use crate::wire::{Node, Outcome, Params};
@@ -55,24 +55,17 @@ fn hooks(_: &Cloud, _: &Call<'_, Params>) -> Outcome<Node> {
 }
 
 fn notifications(_: &Cloud, _: &Call<'_, Params>) -> Outcome<Node> {
-    let types = [
-        "autoscaling:EC2_INSTANCE_LAUNCH",
-        "autoscaling:EC2_INSTANCE_LAUNCH_ERROR",
-        "autoscaling:EC2_INSTANCE_TERMINATE",
-        "autoscaling:EC2_INSTANCE_TERMINATE_ERROR",
-        "autoscaling:TEST_NOTIFICATION",
-    ];
-    Ok(Node::new().list("AutoScalingNotificationTypes", types))
+    Ok(Node::new().list("AutoScalingNotificationTypes", notification::TYPES))
 }
 
 /// AWS's default quotas.
 fn limits(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let groups = cloud.region(call.region)?.autoscaling.groups.len();
+    let autoscaling = &cloud.region(call.region)?.autoscaling;
     Ok(Node::new()
         .with("MaxNumberOfAutoScalingGroups", 500_u32)
-        .with("MaxNumberOfLaunchConfigurations", 200_u32)
-        .with("NumberOfAutoScalingGroups", groups)
-        .with("NumberOfLaunchConfigurations", 0_u32))
+        .with("MaxNumberOfLaunchConfigurations", launch_configuration::LIMIT)
+        .with("NumberOfAutoScalingGroups", autoscaling.groups.len())
+        .with("NumberOfLaunchConfigurations", autoscaling.launch_configurations.len()))
 }
 
 fn collections(_: &Cloud, _: &Call<'_, Params>) -> Outcome<Node> {

@@ -30,14 +30,8 @@ struct Put {
 /// Stores a dashboard. AWS refuses a body that is not JSON, and warns of unknown properties of widgets.
 fn put(cloud: &mut Cloud, call: &Call<'_, Value>, request: Put) -> Outcome<Value> {
     let invalid = |message: String| ApiError::new("InvalidParameterInput", message);
-    let valid = |character: char| character.is_ascii_alphanumeric() || "_-".contains(character);
     let name = request.dashboard_name;
-    if name.is_empty() || name.len() > 255 || !name.chars().all(valid) {
-        return Err(invalid(format!(
-            "The value {name} for field DashboardName contains invalid characters. It can only contain alphanumerics, dash \
-             (-) and underscore (_).",
-        )));
-    }
+    check_name(&name, "InvalidParameterInput")?;
     let body: Value = serde_json::from_str(&request.dashboard_body)
         .map_err(|error| invalid(format!("The field DashboardBody must be a valid JSON object: {error}")))?;
     if !body.is_object() {
@@ -55,6 +49,7 @@ struct Get {
 }
 
 fn get(cloud: &Cloud, call: &Call<'_, Value>, request: Get) -> Outcome<Value> {
+    check_name(&request.dashboard_name, "InvalidParameterValue")?;
     let dashboards = &cloud.region(call.region)?.cloudwatch.dashboards;
     let found = dashboards.get(&request.dashboard_name).ok_or_else(|| not_found(&request.dashboard_name))?;
     Ok(json!({"DashboardArn": arn(&found.name), "DashboardBody": found.body, "DashboardName": found.name}))
@@ -69,6 +64,9 @@ struct List {
 
 fn list(cloud: &Cloud, call: &Call<'_, Value>, request: List) -> Outcome<Value> {
     let prefix = request.dashboard_name_prefix.unwrap_or_default();
+    if !prefix.is_empty() {
+        check_name(&prefix, "InvalidParameterValue")?;
+    }
     let dashboards = cloud.region(call.region)?.cloudwatch.dashboards.values();
     let wanted = dashboards.filter(|dashboard| dashboard.name.starts_with(&prefix)).collect();
     let page = Page::cut(wanted, Some(PAGE), request.next_token.as_deref(), |dashboard: &&Dashboard| &dashboard.name)?;
@@ -93,9 +91,23 @@ struct Delete {
 fn delete(cloud: &mut Cloud, call: &Call<'_, Value>, request: Delete) -> Outcome<Value> {
     let dashboards = &mut cloud.region_mut(call.region)?.cloudwatch.dashboards;
     for name in &request.dashboard_names {
+        check_name(name, "InvalidParameterValue")?;
         dashboards.remove(name).ok_or_else(|| not_found(name))?;
     }
     Ok(json!({}))
+}
+
+/// Refuses an invalid name of a dashboard with this code.
+fn check_name(name: &str, code: &'static str) -> Outcome<()> {
+    let valid = |character: char| character.is_ascii_alphanumeric() || "_-".contains(character);
+    if !name.is_empty() && name.len() <= 255 && name.chars().all(valid) {
+        return Ok(());
+    }
+    let message = format!(
+        "The value {name} for field DashboardName contains invalid characters. It can only contain alphanumerics, dash (-) \
+         and underscore (_)."
+    );
+    Err(ApiError::new(code, message))
 }
 
 fn not_found(name: &str) -> ApiError {

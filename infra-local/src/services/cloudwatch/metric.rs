@@ -21,6 +21,10 @@ pub(super) const OPERATIONS: &[WatchOperation] = &[
 /// AWS's limits of metrics per request, and per page of a list.
 const DATA: usize = 1000;
 const PAGE: usize = 500;
+/// Exponent of the largest absolute value of a metric, to the base 2. See
+/// [MetricDatum](https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html).
+const RANGE: i32 = 360;
+
 /// AWS's limit of values per metric of a request.
 const VALUES: usize = 150;
 
@@ -134,7 +138,8 @@ impl Datum {
                 self.values.iter().zip(counts).map(|(value, count)| several(*value, count)).collect()
             }
         };
-        let sound = |sample: &Sample| [sample.count, sample.sum, sample.min, sample.max].iter().all(|n| n.is_finite());
+        let in_range = |number: &f64| number.is_finite() && number.abs() <= 2_f64.powi(RANGE);
+        let sound = |sample: &Sample| [sample.count, sample.sum, sample.min, sample.max].iter().all(in_range);
         match samples.iter().find(|sample| !sound(sample)) {
             Some(sample) => Err(invalid(format!("The value {} for parameter {path}.Value is invalid.", sample.sum))),
             None => Ok(samples),

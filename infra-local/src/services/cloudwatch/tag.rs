@@ -75,7 +75,11 @@ fn tags_mut<'a>(cloud: &'a mut Cloud, call: &Call<'_, Value>, arn: &str) -> Outc
     all.find(|(known, _)| *known == arn).map(|(_, tags)| tags).ok_or_else(|| not_found(arn))
 }
 
+/// Returns the error for a resource without tags: an ARN of another service is invalid.
 fn not_found(arn: &str) -> ApiError {
+    if !arn.starts_with("arn:aws:cloudwatch:") {
+        return invalid(format!("The value {arn} for parameter ResourceARN is invalid: it is no ARN of CloudWatch."));
+    }
     ApiError::new("ResourceNotFoundException", format!("There is no alarm {arn} in this region.")).with_status(404)
 }
 

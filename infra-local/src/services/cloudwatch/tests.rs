@@ -142,10 +142,9 @@ fn alarms_are_tagged() {
     world.call("UntagResource", json!({"ResourceARN": arn, "TagKeys": ["team"]})).unwrap();
     let tags = world.call("ListTagsForResource", json!({"ResourceARN": arn})).unwrap();
     assert_eq!(tags["Tags"], json!([{"Key": "stage", "Value": "beta"}]));
-    assert_eq!(
-        code(world.call("ListTagsForResource", json!({"ResourceARN": "arn:none"}))),
-        "ResourceNotFoundException"
-    );
+    let absent = "arn:aws:cloudwatch:us-east-1:000000000000:alarm:none";
+    assert_eq!(code(world.call("ListTagsForResource", json!({"ResourceARN": absent}))), "ResourceNotFoundException");
+    assert_eq!(code(world.call("ListTagsForResource", json!({"ResourceARN": "arn:none"}))), "InvalidParameterValue");
 }
 
 #[test]

@@ -32,6 +32,9 @@ macro_rules! parameters {
 pub(super) const DEFAULT_ACTIONS: &[&str] = parameters!("DefaultActions");
 pub(super) const ACTIONS: &[&str] = parameters!("Actions");
 
+/// AWS's quota of actions per rule. Source: Application Load Balancer User Guide, "Quotas".
+const ACTIONS_PER_RULE: usize = 5;
+
 const CONTENT_TYPES: &[&str] = &["text/plain", "text/css", "text/html", "application/javascript", "application/json"];
 
 /// Parses the action in the request's list of this name; `None` when the list is empty.
@@ -40,6 +43,10 @@ pub(super) fn parse(region: &Region, params: &Params, list: &str) -> Outcome<Opt
     let Some(action) = actions.first() else {
         return Ok(None);
     };
+    if actions.len() > ACTIONS_PER_RULE {
+        let message = format!("An action list can have at most {ACTIONS_PER_RULE} actions");
+        return Err(ApiError::new("TooManyActions", message));
+    }
     if actions.len() > 1 {
         return Err(invalid(
             "An action list must end with exactly one 'forward', 'redirect' or 'fixed-response' action, and the local cloud supports no action before it",

@@ -69,6 +69,7 @@ fn set_subnets(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     check_ip_address_type(params)?;
     let region = cloud.region_mut(call.region)?;
+    find(region, params)?;
     let subnets = parse_subnets(region, params)?;
     let balancer = find(region, params)?;
     let (arn, vpc_id, address) = (balancer.arn.clone(), balancer.vpc_id.clone(), balancer.address);

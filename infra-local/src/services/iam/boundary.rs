@@ -2,7 +2,9 @@
 //!
 //! Source: IAM API reference, `PutUserPermissionsBoundary` and related operations.
 
-use super::{IamOperation, resource, role_mut, user_mut};
+use super::policy::refuse_service_policy;
+use super::role::changeable;
+use super::{IamOperation, resource, user_mut};
 use crate::access::managed_document;
 use crate::model::Cloud;
 use crate::model::iam::Iam;
@@ -33,18 +35,19 @@ fn delete_user(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 fn put_role(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     call.input.required("PermissionsBoundary")?;
     let boundary = requested(&cloud.iam, &call.input)?;
-    role_mut(cloud, call.input.required("RoleName")?)?.boundary = boundary;
+    changeable(cloud, call.input.required("RoleName")?)?.boundary = boundary;
     Ok(Node::new())
 }
 
 fn delete_role(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    role_mut(cloud, call.input.required("RoleName")?)?.boundary = None;
+    changeable(cloud, call.input.required("RoleName")?)?.boundary = None;
     Ok(Node::new())
 }
 
 /// Returns the ARN of the boundary in a request, which must be that of a managed policy.
 pub(super) fn requested(iam: &Iam, params: &Params) -> Outcome<Option<String>> {
     let Some(arn) = params.optional("PermissionsBoundary") else { return Ok(None) };
+    refuse_service_policy(arn)?;
     if iam.policies.contains_key(arn) || managed_document(arn).is_some() {
         return Ok(Some(arn.to_owned()));
     }

@@ -1,8 +1,8 @@
 //! Instance profiles, which assign a role to an instance.
 
 use super::{
-    IamOperation, PAGES, TAGS, already_exists, arn, delete_conflict, name, no_such_entity, page, path, resource, role,
-    unique_id, with_page,
+    IamOperation, PAGES, TAGS, already_exists, arn, check_tags, delete_conflict, name, no_such_entity, page,
+    parse_tags, path, resource, role, unique_id, with_page,
 };
 use crate::model::Cloud;
 use crate::model::iam::{Iam, InstanceProfile};
@@ -39,7 +39,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         name: name.to_owned(),
         role: None,
         created: call.now,
-        tags: tags::parse(params, "Tags")?,
+        tags: parse_tags(params, "Tags")?,
     };
     let answer = Node::new().with("InstanceProfile", render(&cloud.iam, &profile));
     cloud.iam.instance_profiles.insert(name.to_owned(), profile);
@@ -105,10 +105,10 @@ fn remove_role(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 }
 
 fn tag(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let added = tags::parse(&call.input, "Tags")?;
+    let added = parse_tags(&call.input, "Tags")?;
     let profile = find_mut(cloud, call.input.required("InstanceProfileName")?)?;
     profile.tags.extend(added);
-    tags::check(&profile.tags)?;
+    check_tags(&profile.tags)?;
     Ok(Node::new())
 }
 

@@ -23,11 +23,13 @@ mod user;
 mod user_credentials;
 mod user_policy;
 
+use std::collections::BTreeSet;
+
 use crate::access::{Document, PolicyKind};
 use crate::model::Cloud;
 use crate::model::iam::{Iam, Role, User};
-use crate::model::{ACCOUNT, ids};
-use crate::services::Operation;
+use crate::model::{ACCOUNT, Tags, ids};
+use crate::services::{Operation, tags};
 use crate::wire::{ApiError, Node, Outcome, Page, Params};
 
 /// An entry of IAM's tables.
@@ -172,6 +174,34 @@ fn size(document: &str) -> usize {
 /// URL-encodes a policy document as IAM does, with spaces as `%20`.
 fn encode_policy(document: &str) -> String {
     form_urlencoded::byte_serialize(document.as_bytes()).collect::<String>().replace('+', "%20")
+}
+
+/// Parses the tags of a request. IAM compares their keys without case. See
+/// [Tags for IAM resources](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html).
+fn parse_tags(params: &Params, name: &str) -> Outcome<Tags> {
+    let mut keys = BTreeSet::new();
+    for entry in params.structures(name) {
+        if !keys.insert(entry.optional("Key").unwrap_or_default().to_lowercase()) {
+            return Err(ApiError::new(
+                "InvalidInput",
+                "Duplicate tag keys found. Please note that Tag keys are case insensitive.",
+            ));
+        }
+    }
+    tags::parse(params, name).map_err(refused_tags)
+}
+
+/// Checks the tags of a changed entity.
+fn check_tags(all: &Tags) -> Outcome<()> {
+    tags::check(all).map_err(refused_tags)
+}
+
+fn refused_tags(error: ApiError) -> ApiError {
+    match error.code.as_ref() {
+        "TagLimitExceeded" => limit_exceeded("The number of tags has reached the maximum limit of 50 per resource."),
+        "InvalidParameterValue" => ApiError::new("InvalidInput", error.message),
+        _ => error,
+    }
 }
 
 /// Returns a page: `Marker` and `MaxItems` in the request, `IsTruncated` and `Marker` in the response.

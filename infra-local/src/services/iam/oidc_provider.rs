@@ -2,7 +2,10 @@
 //!
 //! Source: IAM API reference, `CreateOpenIDConnectProvider` and related operations.
 
-use super::{IamOperation, PAGES, TAGS, already_exists, limit_exceeded, page, resource, validation, with_page};
+use super::{
+    IamOperation, PAGES, TAGS, already_exists, check_tags, limit_exceeded, page, parse_tags, resource, validation,
+    with_page,
+};
 use crate::model::iam::OidcProvider;
 use crate::model::{ACCOUNT, Cloud};
 use crate::services::tags;
@@ -49,7 +52,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         client_ids: checked_clients(params.texts("ClientIDList"))?,
         thumbprints: checked_thumbprints(params.texts("ThumbprintList"))?,
         created: call.now,
-        tags: tags::parse(params, "Tags")?,
+        tags: parse_tags(params, "Tags")?,
     };
     let answer = Node::new().with("OpenIDConnectProviderArn", &arn).with("Tags", tags::members(&provider.tags));
     cloud.iam.oidc_providers.insert(arn, provider);
@@ -101,10 +104,10 @@ fn remove_client(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 }
 
 fn tag(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let added = tags::parse(&call.input, "Tags")?;
+    let added = parse_tags(&call.input, "Tags")?;
     let provider = provider_mut(cloud, call)?;
     provider.tags.extend(added);
-    tags::check(&provider.tags)?;
+    check_tags(&provider.tags)?;
     Ok(Node::new())
 }
 

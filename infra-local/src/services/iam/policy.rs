@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    IamOperation, PAGES, TAGS, arn, delete_conflict, encode_policy, limit_exceeded, malformed, name, page, path,
-    resource, size, unique_id, validation, with_page,
+    IamOperation, PAGES, TAGS, arn, check_tags, delete_conflict, encode_policy, limit_exceeded, malformed, name, page,
+    parse_tags, path, resource, size, unique_id, validation, with_page,
 };
 use crate::access::{Document, PolicyKind, managed_arns, managed_document};
 use crate::model::Cloud;
 use crate::model::Tags;
 use crate::model::iam::{Iam, ManagedPolicy, PolicyVersion};
-use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
@@ -62,7 +61,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         versions: [(1, PolicyVersion { document: document.to_owned(), created: call.now })].into(),
         default_version: 1,
         created: call.now,
-        tags: tags::parse(params, "Tags")?,
+        tags: parse_tags(params, "Tags")?,
     };
     let answer = Node::new().with("Policy", render(&cloud.iam, &policy));
     cloud.iam.policies.insert(arn, policy);
@@ -165,10 +164,10 @@ fn delete_version(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 }
 
 fn tag(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let added = tags::parse(&call.input, "Tags")?;
+    let added = parse_tags(&call.input, "Tags")?;
     let policy = customer_managed(&mut cloud.iam, call.input.required("PolicyArn")?)?;
     policy.tags.extend(added);
-    tags::check(&policy.tags)?;
+    check_tags(&policy.tags)?;
     Ok(Node::new())
 }
 
@@ -257,9 +256,18 @@ fn list_entities(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(with_page(answer, page.next))
 }
 
+/// Refuses the policies that AWS attaches to its service-linked roles, and only to these.
+pub(super) fn refuse_service_policy(arn: &str) -> Outcome<()> {
+    if arn.starts_with("arn:aws:iam::aws:policy/aws-service-role/") {
+        return Err(ApiError::new("PolicyNotAttachable", "Cannot attach a Service Role Policy to a customer role."));
+    }
+    Ok(())
+}
+
 /// Returns the ARN of a policy that can be attached: a customer managed or an AWS managed policy.
 pub(super) fn attachable<'a>(iam: &Iam, params: &'a Params) -> Outcome<&'a str> {
     let arn = params.required("PolicyArn")?;
+    refuse_service_policy(arn)?;
     let is_of_aws = arn.starts_with("arn:aws:iam::aws:policy/");
     if is_of_aws || iam.policies.contains_key(arn) {
         return Ok(arn);

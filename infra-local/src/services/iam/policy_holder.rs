@@ -7,10 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::group::{group, group_mut};
 use super::policy::{attachable, render_attached};
+use super::role::changeable;
 use super::user::user;
-use super::{
-    check_policy, encode_policy, limit_exceeded, name, no_such_entity, page, role, role_mut, user_mut, with_page,
-};
+use super::{check_policy, encode_policy, limit_exceeded, name, no_such_entity, page, role, user_mut, with_page};
 use crate::model::Cloud;
 use crate::services::Call;
 use crate::wire::{ApiError, Node, Outcome, Params};
@@ -60,7 +59,7 @@ pub(super) const ROLE: Holder = Holder {
     inline_limit: 10_240,
     quota: "PoliciesPerRole",
     policies: |cloud, name| role(&cloud.iam, name).map(|it| (&it.inline_policies, &it.attached_policies)),
-    policies_mut: |cloud, name| role_mut(cloud, name).map(|it| (&mut it.inline_policies, &mut it.attached_policies)),
+    policies_mut: |cloud, name| changeable(cloud, name).map(|it| (&mut it.inline_policies, &mut it.attached_policies)),
 };
 
 impl Holder {

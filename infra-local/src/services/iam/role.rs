@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    IamOperation, PAGES, TAGS, already_exists, arn, boundary, check_trust_policy, delete_conflict, encode_policy, name,
-    page, path, resource, role, role_mut, unique_id, validation, with_page,
+    IamOperation, PAGES, TAGS, already_exists, arn, boundary, check_tags, check_trust_policy, delete_conflict,
+    encode_policy, name, page, parse_tags, path, resource, role, role_mut, unique_id, validation, with_page,
 };
 use crate::model::Cloud;
 use crate::model::iam::Role;
@@ -58,7 +58,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         boundary: boundary::requested(&cloud.iam, params)?,
         last_used: None,
         created: call.now,
-        tags: tags::parse(params, "Tags")?,
+        tags: parse_tags(params, "Tags")?,
     };
     let answer = Node::new().with("Role", render(&role));
     cloud.iam.roles.insert(name.to_owned(), role);
@@ -98,7 +98,7 @@ fn update_description(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Nod
 fn update_trust(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let document = call.input.required("PolicyDocument")?;
     let name = call.input.required("RoleName")?;
-    role(&cloud.iam, name)?;
+    changeable(cloud, name)?;
     check_trust_policy(&cloud.iam, document)?;
     let role = changeable(cloud, name)?;
     document.clone_into(&mut role.trust_policy);
@@ -125,10 +125,10 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 }
 
 fn tag(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let added = tags::parse(&call.input, "Tags")?;
+    let added = parse_tags(&call.input, "Tags")?;
     let role = role_mut(cloud, call.input.required("RoleName")?)?;
     role.tags.extend(added);
-    tags::check(&role.tags)?;
+    check_tags(&role.tags)?;
     Ok(Node::new())
 }
 
@@ -148,7 +148,7 @@ fn list_tags(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 }
 
 /// Returns a role for modification. Roles of services can only be changed by their service.
-fn changeable<'a>(cloud: &'a mut Cloud, name: &str) -> Outcome<&'a mut Role> {
+pub(super) fn changeable<'a>(cloud: &'a mut Cloud, name: &str) -> Outcome<&'a mut Role> {
     let role = role_mut(cloud, name)?;
     if role.is_service_linked() {
         return Err(unmodifiable(name));

@@ -5,13 +5,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    IamOperation, PAGES, TAGS, already_exists, arn, boundary, delete_conflict, name, named_path, no_such_entity,
-    optional_name, page, path, resource, unique_id, user_mut, validation, with_page,
+    IamOperation, PAGES, TAGS, already_exists, arn, boundary, check_tags, delete_conflict, name, named_path,
+    no_such_entity, optional_name, page, parse_tags, path, resource, unique_id, user_mut, validation, with_page,
 };
 use crate::access::Identity;
 use crate::model::Cloud;
 use crate::model::iam::{Iam, User};
-use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
@@ -44,7 +43,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         boundary: boundary::requested(&cloud.iam, params)?,
         login_profile: None,
         created: call.now,
-        tags: tags::parse(params, "Tags")?,
+        tags: parse_tags(params, "Tags")?,
     };
     let answer = Node::new().with("User", render(&user));
     cloud.iam.users.insert(name.to_owned(), user);
@@ -109,10 +108,10 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 }
 
 fn tag(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let added = tags::parse(&call.input, "Tags")?;
+    let added = parse_tags(&call.input, "Tags")?;
     let user = user_mut(cloud, call.input.required("UserName")?)?;
     user.tags.extend(added);
-    tags::check(&user.tags)?;
+    check_tags(&user.tags)?;
     Ok(Node::new())
 }
 

@@ -2,6 +2,7 @@
 
 mod event;
 mod group;
+mod insights;
 mod metric_filter;
 mod pattern;
 mod resource;
@@ -34,6 +35,7 @@ pub(crate) const OPERATIONS: &[&[LogOperation]] = &[
     metric_filter::OPERATIONS,
     subscription_filter::OPERATIONS,
     tag::OPERATIONS,
+    insights::OPERATIONS,
 ];
 
 /// Parses a request; unknown members are refused by name.

@@ -7,6 +7,8 @@ const ARN: &str = "arn:aws:logs:{region}:{account}:log-group:{}";
 
 pub(super) const GROUP: Resource = Resource::Named("logGroupName", ARN);
 pub(super) const IDENTIFIED_GROUP: Resource = Resource::Named("logGroupIdentifier", ARN);
+pub(super) const NAMED_GROUPS: Resource = Resource::Named("logGroupNames", ARN);
+pub(super) const IDENTIFIED_GROUPS: Resource = Resource::Named("logGroupIdentifiers", ARN);
 pub(super) const TAGGED: Resource = Resource::Arn("resourceArn");
 
 /// A stream of a group.

@@ -60,6 +60,10 @@ const TRIPS: &[Trip] = &[
 
 const WRITE_ONLY: &[WriteOnly] = &[
     WriteOnly("PutLogEvents", &["*"], "events need the present time; read back in tests.rs"),
+    WriteOnly("StartQuery", &["*"], "selects events; tested in tests.rs"),
+    WriteOnly("StopQuery", &["*"], "identifies the query"),
+    WriteOnly("GetQueryResults", &["*"], "reads"),
+    WriteOnly("DescribeQueries", &["*"], "reads"),
     WriteOnly("DeleteLogGroup", &["*"], "identifies the group to delete"),
     WriteOnly("DeleteLogStream", &["*"], "identifies the stream to delete"),
     WriteOnly("DeleteRetentionPolicy", &["*"], "identifies the group"),

@@ -205,3 +205,30 @@ fn a_group_has_two_subscription_filters() {
     world.call("DeleteSubscriptionFilter", delete.clone()).unwrap();
     assert_eq!(code(world.call("DeleteSubscriptionFilter", delete)), "ResourceNotFoundException");
 }
+
+#[test]
+fn queries_find_events_of_their_period() {
+    let mut world = World::new();
+    world.log(3600, &["too early"]);
+    world.log(60, &[r#"{"level":"error","took":12}"#, r#"{"level":"info","took":3}"#]);
+    let now = world.now.timestamp();
+    let query = |text: &str| json!({"logGroupName": "g", "startTime": now - 120, "endTime": now, "queryString": text});
+    let started = world.call("StartQuery", query("fields level, took | filter took > 5")).unwrap();
+    let found = world.call("GetQueryResults", started.clone()).unwrap();
+    assert_eq!(found["status"], "Complete");
+    assert_eq!(found["results"][0][0], json!({"field": "level", "value": "error"}));
+    assert_eq!(found["results"][0][1], json!({"field": "took", "value": "12"}));
+    assert_eq!(found["results"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&found["statistics"]["recordsScanned"], &found["statistics"]["recordsMatched"]),
+        (&json!(2.0), &json!(1.0))
+    );
+    let listed = world.call("DescribeQueries", json!({"logGroupName": "g"})).unwrap();
+    assert_eq!(listed["queries"][0]["queryId"], started["queryId"]);
+    assert_eq!(code(world.call("StopQuery", started)), "InvalidParameterException");
+    assert_eq!(code(world.call("StartQuery", query("parse @message '*'"))), "MalformedQueryException");
+    assert_eq!(code(world.call("GetQueryResults", json!({"queryId": "none"}))), "ResourceNotFoundException");
+    let mut unknown = query("fields @message");
+    unknown["logGroupName"] = json!("none");
+    assert_eq!(code(world.call("StartQuery", unknown)), "ResourceNotFoundException");
+}

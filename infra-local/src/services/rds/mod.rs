@@ -5,6 +5,7 @@ mod cluster;
 mod cluster_change;
 mod cluster_snapshot;
 mod engine;
+mod event_subscription;
 mod features;
 mod global_cluster;
 mod instance;
@@ -55,6 +56,7 @@ pub(crate) const OPERATIONS: &[&[Operation<Params, Node>]] = &[
     log::OPERATIONS,
     maintenance::OPERATIONS,
     global_cluster::OPERATIONS,
+    event_subscription::OPERATIONS,
     tags::OPERATIONS,
 ];
 

@@ -160,7 +160,8 @@ const CLUSTER: Kind = Kind {
     entry: "DBClusterParameterGroup",
     arn_of: "DBClusterParameterGroupArn",
     arn: "cluster-pg",
-    missing: "DBClusterParameterGroupNotFound",
+    // The operations on the groups of clusters declare the same error as those on the groups of instances.
+    missing: "DBParameterGroupNotFound",
     engines: &[engine::AURORA],
     groups: |region| &region.rds.cluster_parameter_groups,
     groups_mut: |region| &mut region.rds.cluster_parameter_groups,
@@ -174,7 +175,10 @@ pub(super) fn of_instance(region: &Region, name: Option<&str>, engine: &str) -> 
 
 /// Returns the parameter group of a cluster, in the same way.
 pub(super) fn of_cluster(region: &Region, name: Option<&str>, engine: &str) -> Outcome<String> {
-    choose(region, name, engine, CLUSTER)
+    choose(region, name, engine, CLUSTER).map_err(|error| match error.code.as_ref() {
+        "DBParameterGroupNotFound" => not_found("DBClusterParameterGroupNotFound", error.message),
+        _ => error,
+    })
 }
 
 fn choose(region: &Region, name: Option<&str>, engine: &str, kind: Kind) -> Outcome<String> {

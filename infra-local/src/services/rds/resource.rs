@@ -42,4 +42,5 @@ pub(super) const CLUSTER_PARAMETER_GROUP: Resource =
     Resource::Named("DBClusterParameterGroupName", CLUSTER_PARAMETER_GROUP_ARN);
 pub(super) const GLOBAL_CLUSTER: Resource =
     Resource::Named("GlobalClusterIdentifier", "arn:aws:rds::{account}:global-cluster:{}");
+pub(super) const SUBSCRIPTION: Resource = Resource::Named("SubscriptionName", "arn:aws:rds:{region}:{account}:es:{}");
 pub(super) const TAGGED: Resource = Resource::Arn("ResourceName");

@@ -96,6 +96,34 @@ const GROUPS: &[Trip] = &[
     },
 ];
 
+const SUBSCRIPTIONS: &[Trip] = &[
+    Trip {
+        operation: "CreateEventSubscription",
+        request: "SubscriptionName=events&SnsTopicArn=arn:aws:sns:us-east-1:1:topic&SourceType=db-parameter-group\
+                  &EventCategories.EventCategory.1=configuration change&Enabled=false&SourceIds.SourceId.1=own\
+                  &Tags.Tag.1.Key=team&Tags.Tag.1.Value=green",
+        keep: &[("events_arn", "EventSubscriptionArn")],
+        reads: &[
+            ("DescribeEventSubscriptions", "SubscriptionName=events"),
+            ("ListTagsForResource", "ResourceName={events_arn}"),
+        ],
+        ..Trip::EMPTY
+    },
+    Trip {
+        operation: "AddSourceIdentifierToSubscription",
+        request: "SubscriptionName=events&SourceIdentifier=own",
+        reads: &[("DescribeEventSubscriptions", "SubscriptionName=events")],
+        ..Trip::EMPTY
+    },
+    Trip {
+        operation: "ModifyEventSubscription",
+        request: "SubscriptionName=events&SnsTopicArn=arn:aws:sns:us-east-1:1:other&SourceType=db-cluster-snapshot\
+                  &EventCategories.EventCategory.1=backup&Enabled=true",
+        reads: &[("DescribeEventSubscriptions", "SubscriptionName=events")],
+        ..Trip::EMPTY
+    },
+];
+
 const INSTANCES: &[Trip] = &[
     Trip {
         operation: "CreateDBInstance",
@@ -368,6 +396,9 @@ const WRITE_ONLY: &[WriteOnly] = &[
     WriteOnly("DeleteDBSubnetGroup", &["*"], "identifies the resource to delete"),
     WriteOnly("DeleteDBParameterGroup", &["*"], "identifies the resource to delete"),
     WriteOnly("DeleteDBClusterParameterGroup", &["*"], "identifies the resource to delete"),
+    WriteOnly("DeleteEventSubscription", &["*"], "identifies the resource to delete"),
+    WriteOnly("RemoveSourceIdentifierFromSubscription", &["*"], "identifies the source to remove"),
+    WriteOnly("*", &["EventCategories", "SourceIds"], "the empty form of a list"),
     WriteOnly("DeleteOptionGroup", &["*"], "identifies the resource to delete"),
     WriteOnly("DownloadDBLogFilePortion", &["*"], "reads"),
     WriteOnly("DescribeDBLogFiles", &["*"], "reads"),
@@ -394,6 +425,6 @@ fn parameters_are_read_back() {
         ("snapshot_arn", arn("snapshot", "first")),
         ("cluster_snapshot_arn", arn("cluster-snapshot", "fleet")),
     ]);
-    let trips = [GROUPS, INSTANCES, CLUSTERS].concat();
+    let trips = [GROUPS, SUBSCRIPTIONS, INSTANCES, CLUSTERS].concat();
     check_query(&mut plane, OPERATIONS, &trips, WRITE_ONLY, variables);
 }

@@ -71,6 +71,11 @@ fn of<'a>(databases: &'a mut Rds, call: &Call<'_, Params>) -> Outcome<Option<&'a
             "og" => databases.option_groups.get_mut(id).map(|found| &mut found.tags).ok_or_else(|| {
                 not_found("OptionGroupNotFoundFault", format!("Specified OptionGroupName: {id} not found."))
             }),
+            "es" => databases
+                .subscriptions
+                .get_mut(id)
+                .map(|found| &mut found.tags)
+                .ok_or_else(|| not_found("SubscriptionNotFound", format!("Subscription {id} not found."))),
             "snapshot" => databases
                 .snapshots
                 .get_mut(id)

@@ -514,3 +514,26 @@ fn option_groups_certificates_and_maintenance_are_described() {
     let actions = world.call("DescribePendingMaintenanceActions", "").unwrap();
     assert!(actions.contains("<PendingMaintenanceActions></PendingMaintenanceActions>"), "{actions}");
 }
+
+#[test]
+fn subscriptions_have_known_sources_and_categories() {
+    let mut world = World::new();
+    let own = "SubscriptionName=events&SnsTopicArn=arn:aws:sns:us-east-1:1:t";
+    world.refuses("CreateEventSubscription", "SubscriptionName=e&SnsTopicArn=t", "SNSInvalidTopic", "not valid");
+    let form = format!("{own}&SourceType=db-instance&SourceIds.SourceId.1=none");
+    world.refuses("CreateEventSubscription", &form, "SourceNotFound", "The source none");
+    let form = format!("{own}&SourceType=db-snapshot&EventCategories.EventCategory.1=backup");
+    world.refuses("CreateEventSubscription", &form, "SubscriptionCategoryNotFound", "The category backup");
+    world.call("CreateEventSubscription", own).unwrap();
+    world.refuses("CreateEventSubscription", own, "SubscriptionAlreadyExist", "Subscription events already exists.");
+    world.refuses(
+        "AddSourceIdentifierToSubscription",
+        "SubscriptionName=events&SourceIdentifier=one",
+        "InvalidParameterCombination",
+        "SourceType must be specified",
+    );
+    world.call("DeleteEventSubscription", "SubscriptionName=events").unwrap();
+    world.refuses("DescribeEventSubscriptions", "SubscriptionName=events", "SubscriptionNotFound", "events not found");
+    let shown = world.call("DescribeEventCategories", "SourceType=db-cluster-snapshot").unwrap();
+    assert_eq!(shown.matches("<EventCategory>").count(), 1, "{shown}");
+}

@@ -66,6 +66,10 @@ fn with_details(body: &[u8], bucket: Option<&str>, key: Option<&str>, request_id
     let head = text.trim_end().strip_suffix("</Error>")?;
     let code = head.split_once("<Code>")?.1.split_once("</Code>")?.0;
     let mut out = head.to_owned();
+    // The protocol's own check of the name has no message.
+    if code == "InvalidBucketName" && !head.contains("<Message>") {
+        out.push_str("<Message>The specified bucket is not valid.</Message>");
+    }
     match (code, bucket, key) {
         ("NoSuchKey" | "NoSuchVersion", _, Some(key)) => {
             let _ = write!(out, "<Key>{}</Key>", escape(key));

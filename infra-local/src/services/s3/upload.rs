@@ -132,6 +132,11 @@ impl Claims {
             ));
         }
         if let Some(claimed) = &self.md5
+            && STANDARD.decode(claimed).map_or(true, |digest| digest.len() != md5.len())
+        {
+            return Err(s3_error!(InvalidDigest, "The Content-MD5 you specified was invalid."));
+        }
+        if let Some(claimed) = &self.md5
             && *claimed != STANDARD.encode(md5)
         {
             return Err(s3_error!(BadDigest, "The Content-MD5 you specified did not match what we received."));
