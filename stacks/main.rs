@@ -1,6 +1,6 @@
 //! The `stack` command: `cargo run --bin stack -- up`.
 
-use infra_aws::{key, login, objects};
+use infra_aws::{key, login, monitoring, objects};
 use infra_cli::{Cli, program};
 use std::process::ExitCode;
 
@@ -23,5 +23,6 @@ fn main() -> ExitCode {
         .wrapper(key::SCHEME, key::factory())
         .backend(objects::SCHEME, objects::open)
         .login(login::identity)
+        .monitoring(monitoring::open)
         .run()
 }

@@ -114,6 +114,7 @@
 //! - [`PostgresHost`]: a component with a database server; [`ReplicatedDatabase`]: one with a primary and its standbys
 //! - [`objects`]: states in S3
 //! - [`login`]: the AWS identity of a target
+//! - [`monitoring`]: CloudWatch's metrics and logs for the console
 //! - [`policies`]: policies for common rules
 //! - [`ids`]: typed identifiers
 //! - [`key`]: KMS keys that encrypt a store's data key
@@ -152,6 +153,8 @@ pub mod login;
 pub mod logs;
 #[cfg(feature = "ec2")]
 pub mod machine;
+#[cfg(all(feature = "cloudwatch", feature = "logs"))]
+pub mod monitoring;
 #[cfg(feature = "ec2")]
 mod network;
 #[cfg(feature = "s3")]

@@ -89,7 +89,9 @@ mod session;
 
 use clap::Parser;
 use futures::{FutureExt, future::BoxFuture};
-use infra_core::{Config, Result, Stack, Target, diagnostic::Diagnostic, store::WrapperFactory};
+use infra_core::{
+    Config, Result, Stack, Target, diagnostic::Diagnostic, monitoring::Monitoring, store::WrapperFactory,
+};
 use object_store::ObjectStore;
 use std::{collections::BTreeMap, process::ExitCode, sync::Arc};
 
@@ -165,19 +167,21 @@ pub struct Cli {
     wrappers: BTreeMap<String, WrapperFactory>,
     backends: BTreeMap<String, Box<OpenBackend>>,
     login: Option<Box<CheckLogin>>,
+    monitoring: Option<Box<OpenMonitoring>>,
 }
 
 /// Object store of a URL, and the prefix of the states in it.
 pub type Backend = (Arc<dyn ObjectStore>, String);
 
 type OpenBackend = dyn Fn(String) -> BoxFuture<'static, Result<Backend, Diagnostic>> + Send + Sync;
+type OpenMonitoring = dyn Fn(&Target) -> Arc<dyn Monitoring> + Send + Sync;
 type CheckLogin = dyn Fn(Target) -> BoxFuture<'static, Result<Vec<(&'static str, String)>, Diagnostic>> + Send + Sync;
 
 impl Cli {
     /// Returns a command line with these programs; the first one is the default.
     pub fn new(programs: impl IntoIterator<Item = Program>) -> Self {
         let programs = programs.into_iter().collect();
-        Self { programs, wrappers: BTreeMap::new(), backends: BTreeMap::new(), login: None }
+        Self { programs, wrappers: BTreeMap::new(), backends: BTreeMap::new(), login: None, monitoring: None }
     }
 
     /// Adds a key service that can wrap the key of the secrets, by the scheme of its URLs, such as `awskms`.
@@ -202,6 +206,13 @@ impl Cli {
         F: Future<Output = Result<Vec<(&'static str, String)>, Diagnostic>> + Send + 'static,
     {
         self.login = Some(Box::new(move |target| check(target).boxed()));
+        self
+    }
+
+    /// Sets the monitoring services of the provider, from which the console shows the metrics and logs of stacks that are not
+    /// deployed to a local cloud.
+    pub fn monitoring(mut self, open: impl Fn(&Target) -> Arc<dyn Monitoring> + Send + Sync + 'static) -> Self {
+        self.monitoring = Some(Box::new(open));
         self
     }
 

@@ -36,6 +36,7 @@ const MODULES: &[(&str, &[&str])] = &[
         "infra-core/src/lib.rs",
         &[
             "diagnostic",
+            "monitoring",
             "boundary",
             "intern",
             "urn",
@@ -93,6 +94,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "service_group",
             "cloudwatch",
             "rds",
+            "monitoring",
             "login",
             "key",
             "objects",

@@ -15,6 +15,7 @@ mod import;
 mod imports;
 mod kind_pages;
 mod language;
+mod monitoring;
 mod network;
 mod plans;
 mod refusals;
