@@ -109,7 +109,7 @@ impl Source for Unreachable {
     }
 
     async fn declared(&self) -> Result<ResourceGraph, Diagnostic> {
-        ResourceGraph::new(Vec::new(), BTreeMap::new()).map_err(|error| Diagnostic::error(error.to_string()))
+        ResourceGraph::new(Vec::new(), BTreeMap::new()).map_err(|_| Self::reason())
     }
 
     async fn state(&self) -> Result<Option<State>, Diagnostic> {
