@@ -1,6 +1,6 @@
 //! The `stack` command: `cargo run --bin stack -- up`.
 
-use infra_aws::{cloudtrail, key, login, objects, schemas};
+use infra_aws::{cloudtrail, key, login, monitoring, objects, schemas};
 use infra_cli::{Cli, program};
 use std::process::ExitCode;
 
@@ -25,5 +25,6 @@ fn main() -> ExitCode {
         .login(login::identity)
         .last_change(cloudtrail::last_change)
         .schemas(schemas::describe)
+        .monitoring(monitoring::open)
         .run()
 }

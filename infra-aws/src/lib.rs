@@ -116,6 +116,7 @@
 //! - [`bindings`]: types that generated modules use; [`schemas`]: schemas of CloudFormation types
 //! - [`login`]: the AWS identity of a target
 //! - [`cloudtrail`]: the callers that changed resources
+//! - [`monitoring`]: CloudWatch's metrics and logs for the console
 //! - [`policies`]: policies for common rules
 //! - [`ids`]: typed identifiers
 //! - [`key`]: KMS keys that encrypt a store's data key
@@ -156,6 +157,8 @@ pub mod login;
 pub mod logs;
 #[cfg(feature = "ec2")]
 pub mod machine;
+#[cfg(all(feature = "cloudwatch", feature = "logs"))]
+pub mod monitoring;
 #[cfg(feature = "ec2")]
 mod network;
 #[cfg(feature = "s3")]

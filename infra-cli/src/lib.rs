@@ -93,7 +93,9 @@ mod settings;
 
 use clap::Parser;
 use futures::{FutureExt, future::BoxFuture};
-use infra_core::{Config, Result, Stack, Target, diagnostic::Diagnostic, store::WrapperFactory};
+use infra_core::{
+    Config, Result, Stack, Target, diagnostic::Diagnostic, monitoring::Monitoring, store::WrapperFactory,
+};
 use object_store::ObjectStore;
 use std::{collections::BTreeMap, process::ExitCode, sync::Arc};
 
@@ -171,6 +173,7 @@ pub struct Cli {
     login: Option<Box<CheckLogin>>,
     last_change: Option<Box<LastChange>>,
     schemas: Option<Box<DescribeType>>,
+    monitoring: Option<Box<OpenMonitoring>>,
 }
 
 /// Object store of a URL, and the prefix of the states in it.
@@ -178,6 +181,7 @@ pub type Backend = (Arc<dyn ObjectStore>, String);
 
 type OpenBackend = dyn Fn(String) -> BoxFuture<'static, Result<Backend, Diagnostic>> + Send + Sync;
 type DescribeType = dyn Fn(Target, String, String) -> BoxFuture<'static, Result<String, Diagnostic>> + Send + Sync;
+type OpenMonitoring = dyn Fn(&Target) -> Arc<dyn Monitoring> + Send + Sync;
 type CheckLogin = dyn Fn(Target) -> BoxFuture<'static, Result<Vec<(&'static str, String)>, Diagnostic>> + Send + Sync;
 type LastChange =
     dyn Fn(Target, Option<String>, String) -> BoxFuture<'static, Result<Option<String>, Diagnostic>> + Send + Sync;
@@ -193,6 +197,7 @@ impl Cli {
             login: None,
             last_change: None,
             schemas: None,
+            monitoring: None,
         }
     }
 
@@ -241,6 +246,13 @@ impl Cli {
         F: Future<Output = Result<String, Diagnostic>> + Send + 'static,
     {
         self.schemas = Some(Box::new(move |target, region, name| describe(target, region, name).boxed()));
+        self
+    }
+
+    /// Sets the monitoring services of the provider, from which the console shows the metrics and logs of stacks that are not
+    /// deployed to a local cloud.
+    pub fn monitoring(mut self, open: impl Fn(&Target) -> Arc<dyn Monitoring> + Send + Sync + 'static) -> Self {
+        self.monitoring = Some(Box::new(open));
         self
     }
 

@@ -1,7 +1,7 @@
 //! Program, stack, target, store and local cloud of a command.
 
 use crate::{
-    CheckLogin, Cli, Program,
+    CheckLogin, Cli, OpenMonitoring, Program,
     arguments::{Global, Planning, ReadinessName, TargetName},
     deployed::{self, Deployed},
     failure::Failure,
@@ -17,6 +17,7 @@ use infra_core::{
     engine::{ConfigReads, EngineError, Run},
     event::Event,
     graph::ResourceGraph,
+    monitoring::Monitoring,
     store::{ConfigChange, FileStore, KeyedStore, ObjectStateStore, StackConfig, StoreError, StoredValue, Unlock},
     target::{Credentials, Readiness},
     urn,
@@ -44,6 +45,7 @@ pub(crate) struct Session<'a> {
     parallel: usize,
     store: Arc<dyn KeyedStore>,
     login: Option<&'a CheckLogin>,
+    monitoring: Option<&'a OpenMonitoring>,
     /// Writer of the record of the command's run.
     recorder: Recorder,
     /// Usage of the local cloud, while the command uses it.
@@ -88,6 +90,7 @@ impl<'a> Session<'a> {
             parallel: global.parallel,
             store,
             login: cli.login.as_deref(),
+            monitoring: cli.monitoring.as_deref(),
             usage: Mutex::default(),
             actual: Mutex::default(),
             elsewhere: AtomicBool::new(false),
@@ -214,6 +217,12 @@ impl<'a> Session<'a> {
         let outcome = run.await;
         self.recorder.close(outcome.as_ref().map(drop).map_err(EngineError::diagnostics));
         outcome
+    }
+
+    /// Returns the monitoring services of a target that is not a local cloud, if the provider has them.
+    pub(crate) fn monitoring(&self) -> Option<Arc<dyn Monitoring>> {
+        let open = self.monitoring.filter(|_| !self.is_local())?;
+        Some(open(&self.target(None)))
     }
 
     /// Returns the target of the stack. `local` is the endpoint of the local cloud, once it runs.

@@ -114,5 +114,8 @@ function connect(topics) {
   });
 }
 
+// On a phone, the navigation is wider than the window.
+document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 const topics = document.body.dataset.topics.split(" ").filter(Boolean);
 if (topics.length > 0) connect(topics);

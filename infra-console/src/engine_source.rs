@@ -8,6 +8,7 @@ use infra_core::{
     engine::{EngineError, HistoryEntry},
     execute::Report,
     graph::ResourceGraph,
+    monitoring::Monitoring,
     plan::{SavedPlan, Selection},
     state::State,
     store::StateStore,
@@ -54,6 +55,7 @@ pub struct EngineSource {
     program: Program,
     recorder: Recorder,
     find_cloud: Box<dyn Fn() -> Option<CloudAccess> + Send + Sync>,
+    monitoring: Option<Arc<dyn Monitoring>>,
 }
 
 impl EngineSource {
@@ -67,7 +69,8 @@ impl EngineSource {
         let engine = Engine::with_store(subject.program.clone(), subject.stack.clone(), store.clone())
             .target(Target { name: subject.target.clone(), ..Target::default() });
         let recorder = Recorder::new(subject.clone());
-        Self { subject, engine, store, program: Box::new(program), recorder, find_cloud: Box::new(|| None) }
+        let (program, find_cloud) = (Box::new(program), Box::new(|| None));
+        Self { subject, engine, store, program, recorder, find_cloud, monitoring: None }
     }
 
     /// Sets the target of runs.
@@ -81,6 +84,12 @@ impl EngineSource {
     /// Sets the function that finds the local cloud, if it runs.
     pub fn with_cloud(mut self, find: impl Fn() -> Option<CloudAccess> + Send + Sync + 'static) -> Self {
         self.find_cloud = Box::new(find);
+        self
+    }
+
+    /// Sets the monitoring services of the target, if it is not a local cloud.
+    pub fn with_monitoring(mut self, monitoring: Arc<dyn Monitoring>) -> Self {
+        self.monitoring = Some(monitoring);
         self
     }
 
@@ -163,6 +172,10 @@ impl Source for EngineSource {
 
     async fn apply(&self, saved: String, replace: Vec<Pattern>) -> Result<Report, Diagnostic> {
         self.run(Some(saved), replace).await
+    }
+
+    fn monitoring(&self) -> Option<Arc<dyn Monitoring>> {
+        self.monitoring.clone()
     }
 
     fn cloud(&self) -> Option<CloudAccess> {

@@ -1,7 +1,7 @@
 //! Notifications of changes, as server-sent events. A page lists the topics that it shows, and requests itself again
 //! when one of them changes.
 
-use crate::views::{Context, logs};
+use crate::views::{Context, LOCAL, logs};
 use axum::{
     extract::State,
     response::sse::{Event, KeepAlive, Sse},
@@ -20,6 +20,12 @@ use tokio::sync::watch;
 
 /// Interval of looking for changes, while a page is open.
 const INTERVAL: Duration = Duration::from_millis(400);
+
+/// Number of intervals between two updates of measurements: 2 s in the local cloud. CloudWatch charges each request and
+/// aggregates over a minute, so that the measurements of AWS are read every minute and its logs every 10 s.
+const MEASUREMENTS: u64 = 5;
+const AWS_MEASUREMENTS: u64 = 150;
+const AWS_LOGS: u64 = 25;
 
 /// A part of the system that pages show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,8 +88,12 @@ impl Changes {
 }
 
 async fn revisions(context: &Context, tick: u64) -> Revisions {
-    let mut revisions = Revisions::from([(Topic::Stack, stack_revision(context)), (Topic::Clock, tick / 5)]);
-    if let Some(cloud) = context.source.cloud() {
+    let is_local = context.source.target() == LOCAL;
+    let measurements = if is_local { MEASUREMENTS } else { AWS_MEASUREMENTS };
+    let mut revisions = Revisions::from([(Topic::Stack, stack_revision(context)), (Topic::Clock, tick / measurements)]);
+    if !is_local {
+        revisions.extend([(Topic::Cloud, 0), (Topic::Calls, 0), (Topic::Logs, tick / AWS_LOGS)]);
+    } else if let Some(cloud) = context.source.cloud() {
         let status = cloud.get("status").await.unwrap_or(Json::Null);
         revisions.insert(Topic::Logs, logs::revision(context.source.directory(), Some(&status)));
         revisions.insert(Topic::Cloud, hash(&status.to_string()));

@@ -2,10 +2,10 @@
 
 use async_trait::async_trait;
 use infra_core::{
-    diagnostic::Diagnostic, engine::HistoryEntry, execute::Report, graph::ResourceGraph, plan::Plan, state::State,
-    target::Credentials, urn::Pattern,
+    diagnostic::Diagnostic, engine::HistoryEntry, execute::Report, graph::ResourceGraph, monitoring::Monitoring,
+    plan::Plan, state::State, target::Credentials, urn::Pattern,
 };
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 /// A stack, its program, and the commands that the console may run on it.
 ///
@@ -41,6 +41,11 @@ pub trait Source: Send + Sync + 'static {
 
     /// Executes a saved plan and nothing else, with the patterns of its preview.
     async fn apply(&self, saved: String, replace: Vec<Pattern>) -> Result<Report, Diagnostic>;
+
+    /// Returns the monitoring services of the target; `None` for the local cloud, or without access to them.
+    fn monitoring(&self) -> Option<Arc<dyn Monitoring>> {
+        None
+    }
 
     /// Returns the access to the local cloud; `None` if it does not run or is not the target.
     fn cloud(&self) -> Option<CloudAccess>;

@@ -83,6 +83,7 @@
 //! No module uses a later one:
 //! - [`diagnostic`]: messages for people
 //! - [`boundary`]: the moments at which a crash could leave durable state half changed
+//! - [`monitoring`]: metrics and logs of deployed resources
 //! - `intern`: shared copies of texts that repeat
 //! - [`urn`], [`names`]: identities and unique names
 //! - [`value`]: values, expressions, [`Input`] and [`Output`]
@@ -118,6 +119,7 @@ pub mod execute;
 pub mod execution;
 pub mod graph;
 mod intern;
+pub mod monitoring;
 pub mod names;
 pub mod options;
 pub mod plan;

@@ -48,6 +48,7 @@ const MODULES: &[(&str, &[&str])] = &[
         "infra-core/src/lib.rs",
         &[
             "diagnostic",
+            "monitoring",
             "boundary",
             "intern",
             "urn",
@@ -105,6 +106,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "service_group",
             "cloudwatch",
             "rds",
+            "monitoring",
             "login",
             "cloudtrail",
             "key",

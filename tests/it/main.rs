@@ -16,6 +16,7 @@ mod import;
 mod imports;
 mod kind_pages;
 mod language;
+mod monitoring;
 mod network;
 mod permissions;
 mod plans;

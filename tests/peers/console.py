@@ -1,5 +1,6 @@
-"""Tests the console as a user would: approves a plan, follows the run, looks at every page, injects a fault, and follows a
-destroy from another terminal. Takes screenshots of every page in light and dark.
+"""Tests the console as a user would: approves a saved plan, follows the run, looks at every page, injects faults and ends one,
+stops, starts and restarts resources, approves a replacement, and follows a destroy from another terminal. Checks that the live
+graph does not shift, and that the keyboard opens a resource. Takes screenshots of every page in light and dark.
 
 usage: console.py PROGRAMS PICTURES
 """
@@ -17,12 +18,24 @@ import urllib.request
 from selenium import webdriver
 from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 DESKTOP = (1280, 860, 1, False)
 PHONE = (390, 844, 2, True)
 PAGES = ["/", "/network", "/runs", "/plan", "/logs", "/metrics", "/calls", "/faults"]
 REQUESTS = 200
+
+# Type of a resource on which nothing depends.
+REPLACED = "aws:autoscaling:ScalingPolicy"
+
+# Sum of the layout shifts without a cause by the user: https://web.dev/articles/cls counts up to 0.1 as good.
+LARGEST_SHIFT = 0.01
+WATCH_SHIFTS = """
+window.shifts = 0;
+new PerformanceObserver((list) => list.getEntries().forEach((entry) => { if (!entry.hadRecentInput) shifts += entry.value; }))
+    .observe({ type: "layout-shift", buffered: true });
+"""
 
 
 def main(programs, pictures):
@@ -37,7 +50,11 @@ def main(programs, pictures):
                 try:
                     use(driver, system, console)
                     look(console, pictures)
+                    use_keyboard(driver, console)
                     break_it(driver, console)
+                    end_a_fault(driver, console)
+                    control(driver, console)
+                    replace(driver, console)
                     picture(driver, console, "/faults", pathlib.Path(pictures, "console-fault.png"))
                     destroy(driver, system, console)
                 except BaseException:
@@ -95,16 +112,23 @@ def use(driver, system, console):
     until(driver, lambda: "token" not in driver.current_url)
     until(driver, lambda: "declared" in text(driver) and boxes(driver, "absent"))
 
+    saved = system.directory / "plan.json"
+    system.stack("preview", "--save-plan", str(saved))
     driver.get(console.address + "/plan")
-    press(driver, "Preview the changes")
+    # The keys of a large text would take a minute.
+    driver.execute_script("arguments[0].value = arguments[1]", driver.find_element(By.ID, "plan"), saved.read_text())
+    press(driver, "Open")
     until(driver, lambda: "to create" in text(driver))
     press(driver, "Approve and apply")
     until(driver, lambda: "The plan is being applied" in text(driver))
 
     # The graph shows the running steps, without a reload.
     driver.get(console.address + "/")
+    driver.execute_script(WATCH_SHIFTS)
     until(driver, lambda: boxes(driver, "running"), 60)
     until(driver, lambda: not boxes(driver, "absent") and "deployed" in text(driver), 120)
+    shift = driver.execute_script("return shifts")
+    assert shift <= LARGEST_SHIFT, f"the graph shifted by {shift} while the run changed it"
 
     driver.get(console.address + "/runs")
     until(driver, lambda: "succeeded" in text(driver))
@@ -157,6 +181,72 @@ def break_it(driver, console):
     driver.get(console.address + "/metrics?range=5m")
     until(driver, lambda: driver.find_elements(By.CSS_SELECTOR, "svg.plot, .plot svg"))
     until(driver, lambda: victim in driver.find_element(By.CSS_SELECTOR, "section:last-of-type").text, 60)
+
+
+def end_a_fault(driver, console):
+    """Delays requests, and ends the fault."""
+    driver.get(console.address + "/faults")
+    form = driver.find_element(By.CSS_SELECTOR, "form[data-key=latency]")
+    form.find_element(By.TAG_NAME, "button").click()
+    active = "section[data-key=active]"
+    until(driver, lambda: driver.find_elements(By.CSS_SELECTOR, f"{active} li button"))
+    driver.find_element(By.CSS_SELECTOR, f"{active} li button").click()
+    until(driver, lambda: not driver.find_elements(By.CSS_SELECTOR, f"{active} li"))
+    assert driver.find_elements(By.CSS_SELECTOR, ".outcome.succeeded"), text(driver)
+
+
+def control(driver, console):
+    """Stops, starts and restarts the host of the database, and replaces the instances of the group."""
+    state = lambda: driver.find_element(By.CSS_SELECTOR, "section[data-key=controls] .badge").text
+    driver.get(f"{console.address}/resources/{resource(console, 'aws:ec2:Instance')}")
+    for label, expected in (("Stop", "stopped"), ("Start", "running"), ("Restart", "running")):
+        until(driver, lambda: button(driver, label).is_enabled(), 60)
+        press(driver, label)
+        until(driver, lambda: driver.find_elements(By.CSS_SELECTOR, ".outcome.succeeded"))
+        until(driver, lambda: state() == expected, 60)
+
+    before = members(driver, console)
+    driver.get(f"{console.address}/resources/{resource(console, 'aws:autoscaling:AutoScalingGroup')}")
+    press(driver, "Restart")
+    until(driver, lambda: driver.find_elements(By.CSS_SELECTOR, ".outcome.succeeded"))
+    until(driver, lambda: before and not before & members(driver, console), 120)
+
+
+def members(driver, console):
+    """Returns the ids of the running instances of the group."""
+    driver.get(console.address + "/faults")
+    options = driver.find_elements(By.CSS_SELECTOR, "form[data-key=kill-instance] option")
+    return {each.get_attribute("value") for each in options if each.text.startswith("group ") and "running" in each.text}
+
+
+def replace(driver, console):
+    """Plans a replacement on the page of a resource, and approves it."""
+    policy = resource(console, REPLACED)
+    driver.get(f"{console.address}/resources/{policy}")
+    press(driver, "Plan a replacement")
+    until(driver, lambda: "to replace" in text(driver))
+    press(driver, "Approve and apply")
+    until(driver, lambda: "The plan has been applied" in text(driver), 120)
+    driver.get(f"{console.address}/resources/{policy}")
+    until(driver, lambda: driver.find_elements(By.CSS_SELECTOR, ".past .badge.replace"))
+
+
+def use_keyboard(driver, console):
+    """Opens a resource of the graph without a pointer."""
+    driver.get(console.address + "/")
+    until(driver, lambda: driver.find_elements(By.CSS_SELECTOR, ".drawing a"))
+    focused = lambda: driver.switch_to.active_element
+    for _ in range(60):
+        focused().send_keys(Keys.TAB)
+        href = driver.execute_script("const at = document.activeElement.href; return at?.baseVal ?? at ?? ''")
+        if "/resources/" in href:
+            break
+    else:
+        raise AssertionError("the tabulator key reaches no resource of the graph")
+    outline = driver.execute_script("return getComputedStyle(document.activeElement).outlineStyle")
+    assert outline != "none", "the focused resource is not marked"
+    focused().send_keys(Keys.ENTER)
+    until(driver, lambda: "/resources/" in driver.current_url)
 
 
 def destroy(driver, system, console):
@@ -216,8 +306,17 @@ def boxes(driver, status):
     return driver.find_elements(By.CSS_SELECTOR, f".drawing g.box.{status}")
 
 
+def resource(console, kind):
+    """Returns the URN of the first resource of a type."""
+    return next(each["urn"] for each in console.get("/api/graph")["resources"] if f"::{kind}::" in each["urn"])
+
+
+def button(driver, label):
+    return next(each for each in driver.find_elements(By.TAG_NAME, "button") if each.text == label)
+
+
 def press(driver, label):
-    next(button for button in driver.find_elements(By.TAG_NAME, "button") if button.text == label).click()
+    button(driver, label).click()
 
 
 def text(driver):

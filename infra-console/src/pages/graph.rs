@@ -10,6 +10,9 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use std::collections::BTreeSet;
 
+/// Number of outputs beside the state of the resources and of the local cloud.
+const URLS: usize = 2;
+
 /// Number of resources in the list below the picture, and of names that the search suggests.
 const LISTED: usize = 300;
 
@@ -26,6 +29,12 @@ struct GraphPage {
 }
 
 impl GraphPage {
+    /// Returns the first outputs that are URLs, as many as fit into the first row.
+    fn urls(&self) -> impl Iterator<Item = (&str, &str)> {
+        let urls = self.graph.overview.outputs.iter().filter_map(|output| Some((output.path.as_str(), url(output)?)));
+        urls.take(URLS)
+    }
+
     /// Returns the resources whose name or type contains the searched text.
     fn found(&self) -> Vec<&Resource> {
         let wanted = self.search.to_lowercase();

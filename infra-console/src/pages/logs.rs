@@ -60,6 +60,7 @@ impl LogsPage {
             ("Services", Kind::Service),
             ("Databases", Kind::Database),
             ("Log streams", Kind::Stream),
+            ("Log groups", Kind::Group),
             ("Boot messages", Kind::Boot),
         ];
         let group = |(title, kind): (&'static str, Kind)| {

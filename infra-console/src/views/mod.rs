@@ -24,11 +24,14 @@ pub(crate) mod text;
 
 use crate::{cloud::CloudError, source::Source};
 use axum::http::StatusCode;
-use infra_core::diagnostic::Diagnostic;
+use infra_core::{diagnostic::Diagnostic, monitoring::Monitoring};
 use schemars::JsonSchema;
 use schemas::DiagnosticSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use std::sync::Arc;
+
+/// Name of the target of a local cloud.
+pub(crate) const LOCAL: &str = "local";
 
 /// Access of all views to the stack.
 pub(crate) struct Context {
@@ -112,6 +115,14 @@ impl From<CloudError> for Problem {
 }
 
 impl Context {
+    /// Returns the monitoring services of AWS.
+    pub(crate) fn monitoring(&self) -> Result<Arc<dyn Monitoring>, Problem> {
+        self.source.monitoring().ok_or_else(|| {
+            let none = Diagnostic::error("this program cannot read metrics and logs of AWS");
+            none.hint("add it to the command: `Cli::new(programs).monitoring(infra_aws::monitoring::open)`").into()
+        })
+    }
+
     /// Returns the local cloud.
     pub(crate) fn cloud(&self) -> Result<crate::source::CloudAccess, CloudError> {
         self.source.cloud().ok_or(CloudError::NotRunning)

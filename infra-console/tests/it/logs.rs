@@ -266,11 +266,6 @@ async fn problems_are_pages_with_a_hint() {
     the local cloud is not running
     start it with `stack local start` or `stack up`
     ");
-    insta::assert_snapshot!(Fixture::start("aws", None, false).await.problem("/logs").await, @"
-    503
-    the console shows the logs of the local cloud only, and the target is AWS
-    `aws logs tail GROUP --follow` shows the logs on AWS
-    ");
 }
 
 #[tokio::test]

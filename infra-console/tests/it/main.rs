@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod access;
+mod aws;
 mod calls;
 mod controls;
 mod faults;
@@ -10,6 +11,7 @@ mod logs;
 mod mcp;
 mod metrics;
 mod openapi;
+mod problems;
 mod resource;
 mod schema;
 mod shop;

@@ -12,6 +12,7 @@ use infra_core::{
     engine::{EngineError, HistoryEntry},
     execute::Report,
     graph::ResourceGraph,
+    monitoring::Monitoring,
     plan::{SavedPlan, Selection},
     state::State,
     target::Credentials,
@@ -27,11 +28,13 @@ pub(in crate::commands) struct SessionSource {
     /// Held by a plan or a run, because a session uses the local cloud for one of them at a time.
     busy: Mutex<()>,
     renderer: Arc<dyn Renderer>,
+    monitoring: Option<Arc<dyn Monitoring>>,
 }
 
 impl SessionSource {
     pub(in crate::commands) fn new(session: Session<'static>) -> Self {
-        Self { session, busy: Mutex::default(), renderer: render::messages() }
+        let monitoring = session.monitoring();
+        Self { session, busy: Mutex::default(), renderer: render::messages(), monitoring }
     }
 
     async fn plan(&self, replace: &[Pattern]) -> Result<Proposal, Failure> {
@@ -124,6 +127,10 @@ impl Source for SessionSource {
     async fn apply(&self, saved: String, replace: Vec<Pattern>) -> Result<Report, Diagnostic> {
         let _one_at_a_time = self.busy.lock().await;
         self.execute(saved, &replace).await.map_err(diagnostic)
+    }
+
+    fn monitoring(&self) -> Option<Arc<dyn Monitoring>> {
+        self.monitoring.clone()
     }
 
     fn cloud(&self) -> Option<CloudAccess> {

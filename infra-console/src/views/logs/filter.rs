@@ -103,7 +103,7 @@ impl Filter {
 
 /// Returns the longest word of a text. A word is the same in JSON as in the parsed record; other characters may be escaped
 /// there.
-fn longest_word(text: &str) -> &str {
+pub(super) fn longest_word(text: &str) -> &str {
     let is_word = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_');
     text.split(|character| !is_word(character)).max_by_key(|word| word.len()).unwrap_or_default()
 }

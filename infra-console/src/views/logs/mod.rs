@@ -1,9 +1,10 @@
-//! Logs of the local cloud, of the services of its instances and of its databases.
+//! Logs of the local cloud, of the services of its instances and of its databases, and the log groups of a stack on AWS.
 //!
-//! The files are the only store: the local cloud keeps at most 10 MiB of each log and the 10 MiB before, also across
+//! In the local cloud, the files are the only store: the local cloud keeps at most 10 MiB of each log and the 10 MiB before, also across
 //! restarts of the console and of the cloud. Every request searches them from the end.
 
 mod backwards;
+mod cloudwatch;
 mod filter;
 mod parse;
 mod prefix;
@@ -16,7 +17,7 @@ pub(crate) use parse::{Field, Level};
 pub(crate) use sources::{Kind, LogSource, revision};
 pub(crate) use trace::Trace;
 
-use super::{Context, Problem, Query, parameters::Parameters, schemas::UrnSchema};
+use super::{Context, LOCAL, Problem, Query, parameters::Parameters, schemas::UrnSchema};
 use crate::cloud::CloudError;
 use axum::http::StatusCode;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
@@ -139,6 +140,9 @@ impl Logs {
     pub(crate) async fn load(context: &Context, parameters: &Parameters) -> Result<Self, Problem> {
         let filter = Filter::parse(parameters, Utc::now())?;
         let limit = parameters.number("limit", 1..=MOST)?.unwrap_or(LIMIT);
+        if context.source.target() != LOCAL {
+            return Self::on_aws(context, parameters, (&filter, limit)).await;
+        }
         let mut notices = Vec::new();
         let status = status(context, &mut notices).await?;
         let sources = Sources::of(context.source.directory(), status.as_ref());
@@ -165,14 +169,27 @@ impl Logs {
             diagnostic: Diagnostic::error("the logs cannot be searched").because(error.to_string()),
         })
     }
+
+    /// Searches the log groups of a stack on AWS.
+    async fn on_aws(
+        context: &Context,
+        parameters: &Parameters,
+        (filter, limit): (&Filter, u64),
+    ) -> Result<Self, Problem> {
+        let sources = Sources::on_aws(cloudwatch::groups(context).await?);
+        let selected_logs = sources.select(parameters.text("of"))?;
+        let selected = Selected::find(context, parameters.text("of"), &selected_logs).await;
+        let (mut notices, limit) = (Vec::new(), usize::try_from(limit).unwrap_or(usize::MAX));
+        let found = cloudwatch::search(context, &selected_logs, (filter, limit), parameters, &mut notices).await?;
+        let older = older(&found);
+        let mut lines = lines(found.records, &selected_logs);
+        let trace = Trace::follow(parameters.text("q"), &mut lines, &[]);
+        Ok(Self { lines, older, trace, sources: sources.all, selected, notices })
+    }
 }
 
 /// Returns the status of the local cloud. Without one, only the cloud's own log is known.
 async fn status(context: &Context, notices: &mut Vec<String>) -> Result<Option<Json>, Problem> {
-    if context.source.target() != "local" {
-        let remote = Diagnostic::error("the console shows the logs of the local cloud only, and the target is AWS");
-        return Err(remote.hint("`aws logs tail GROUP --follow` shows the logs on AWS").into());
-    }
     let status = match context.cloud() {
         Ok(cloud) => cloud.get("status").await,
         Err(error) => Err(error),

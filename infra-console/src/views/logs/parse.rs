@@ -91,6 +91,11 @@ pub(super) struct Parsed {
 }
 
 impl Parsed {
+    /// Adds a field that is not a part of the line.
+    pub(super) fn add(&mut self, name: &str, value: &str) {
+        self.fields.push(Field { name: name.to_owned(), value: clean(value, VALUE) });
+    }
+
     /// Returns the ID of the request that the record is about.
     pub(super) fn request_id(&self) -> Option<&str> {
         let is_id = |name: &str| REQUEST_IDS.contains(&name.rsplit('.').next().unwrap_or(name));

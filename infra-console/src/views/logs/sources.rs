@@ -33,8 +33,10 @@ pub(crate) enum Kind {
     Balancer,
     /// The messages of the cloud about the start of an instance.
     Boot,
-    /// A log stream of CloudWatch Logs.
+    /// A log stream of CloudWatch Logs in the local cloud.
     Stream,
+    /// A log group of CloudWatch Logs on AWS.
+    Group,
 }
 
 /// A log.
@@ -118,6 +120,11 @@ impl Sources {
         label(&mut all);
         all.iter_mut().enumerate().for_each(|(position, source)| source.position = position);
         Self { all, omitted }
+    }
+
+    /// Returns the log groups of a stack on AWS.
+    pub(super) fn on_aws(groups: Vec<LogSource>) -> Self {
+        Self { all: groups, omitted: 0 }
     }
 
     /// Returns the logs of an instance, a service or a database.
@@ -240,7 +247,7 @@ fn stream_source(region: &str, stream: &Json) -> Option<LogSource> {
 fn label(sources: &mut [LogSource]) {
     let plain = |source: &LogSource| match source.kind {
         Kind::Cloud => source.label.clone(),
-        Kind::Database | Kind::Balancer => source.of.clone(),
+        Kind::Database | Kind::Balancer | Kind::Group => source.of.clone(),
         Kind::Stream => format!("{} {}", source.of, source.service),
         Kind::Service | Kind::Boot => format!("{} {}", source.name.as_deref().unwrap_or(&source.of), source.service),
     };

@@ -1,18 +1,20 @@
-//! The metrics of the local cloud as plots.
+//! The metrics of the local cloud, or of a stack's resources on AWS, as plots.
 //!
+//! - [`cloudwatch`]: the metrics of resources on AWS
 //! - [`document`]: the metrics document of the local cloud
 //! - [`samples`]: conversion of samples to points
 //! - [`charts`]: the plots of a resource
 //! - [`others`]: the plots of namespaces other than AWS's
 
 pub(crate) mod charts;
+mod cloudwatch;
 mod document;
 mod others;
 mod samples;
 
 use super::{
-    Context, Problem,
-    events::{Events, only_local},
+    Context, LOCAL, Problem,
+    events::Events,
     inventory::{Inventory, Kind, Resource},
     range::{Range, RangeQuery},
 };
@@ -79,12 +81,15 @@ impl super::Query for Query {
 impl Metrics {
     /// Reads the metrics.
     pub(crate) async fn load(context: &Context, query: &Query) -> Result<Self, Problem> {
-        only_local(context)?;
         let range = query.range.range(Utc::now())?;
         let of = Some(query.of.trim()).filter(|of| !of.is_empty());
+        let region = Some(query.region.trim()).filter(|region| !region.is_empty());
+        if context.source.target() != LOCAL {
+            let (inventory, document) = cloudwatch::load(context, &range).await?;
+            return Self::of(inventory, &document, &Events::default(), range, (of, region));
+        }
         let (inventory, document, events) =
             tokio::join!(Inventory::load(context), Document::load(context, range.from), Events::load(context));
-        let region = Some(query.region.trim()).filter(|region| !region.is_empty());
         Self::of(inventory?, &document?, &events?, range, (of, region))
     }
 
@@ -130,14 +135,14 @@ impl Metrics {
 }
 
 fn unknown(of: &str, resources: &[Resource]) -> Problem {
-    let missing = Diagnostic::error(format!("the local cloud has no resource `{of}` with metrics"));
+    let missing = Diagnostic::error(format!("there is no resource `{of}` with metrics"));
     let names = resources.iter().flat_map(|resource| [resource.id.as_str(), resource.name.as_str()]);
     let near = did_you_mean(of, names);
     Problem::not_found(missing.hint(near.unwrap_or_else(|| "the page `Metrics` lists the resources".to_owned())))
 }
 
 fn unknown_region(region: &str, regions: &BTreeSet<String>) -> Problem {
-    let missing = Diagnostic::error(format!("the local cloud has no resource with metrics in `{region}`"));
+    let missing = Diagnostic::error(format!("there is no resource with metrics in `{region}`"));
     let known = regions.iter().map(String::as_str);
     let near = did_you_mean(region, known.clone());
     let hint = || format!("the regions with metrics are {}", known.collect::<Vec<_>>().join(", "));
