@@ -8,7 +8,7 @@ use crate::{
     schema::Schema,
     shape::{Enum, Field, Shape, Shapes, Struct},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A generated module.
 #[derive(Clone, Debug)]
@@ -64,7 +64,7 @@ fn header(out: &mut Writer, resources: &[Resource]) {
         out.line(format!("//! - `{}`: [`{}::{}`]", resource.type_name, resource.service, resource.name));
     }
     out.blank();
-    out.line("#![allow(dead_code, unused_imports, clippy::all, clippy::pedantic)]");
+    out.line("#![allow(dead_code, unreachable_pub, unused_imports, clippy::all, clippy::pedantic)]");
 }
 
 fn imports(out: &mut Writer, runtime: &str) {
@@ -90,7 +90,8 @@ fn resource_items(out: &mut Writer, resource: &Resource, scope: &mut Scope) {
     constructor(out, &types, &resource.name, &resource.inputs);
     output_struct(out, resource, &outputs);
     implementation(out, resource, &outputs);
-    if resource.structs.is_empty() && resource.enums.is_empty() {
+    let (structs, enums) = used(resource);
+    if structs.is_empty() && enums.is_empty() {
         return;
     }
     out.blank();
@@ -98,13 +99,32 @@ fn resource_items(out: &mut Writer, resource: &Resource, scope: &mut Scope) {
     out.open(format!("pub mod {} {{", resource.module));
     imports(out, "infra_aws::bindings::Serialize");
     let types = Types { resource, prefix: String::new() };
-    for it in &resource.structs {
-        property_struct(out, &types, it);
+    for index in structs {
+        property_struct(out, &types, &resource.structs[index]);
     }
-    for it in &resource.enums {
-        enumeration(out, it);
+    for index in enums {
+        enumeration(out, &resource.enums[index]);
     }
     out.close("}");
+}
+
+/// Returns the structs and enums that the inputs contain. Those of read-only properties are not needed.
+fn used(resource: &Resource) -> (BTreeSet<usize>, BTreeSet<usize>) {
+    let (mut structs, mut enums) = (BTreeSet::new(), BTreeSet::new());
+    let mut next: Vec<&Shape> = resource.inputs.iter().map(|field| &field.shape).collect();
+    while let Some(shape) = next.pop() {
+        match shape {
+            Shape::List(inner) | Shape::Map(inner) => next.push(inner),
+            Shape::Struct(index) if structs.insert(*index) => {
+                next.extend(resource.structs[*index].fields.iter().map(|field| &field.shape));
+            }
+            Shape::Enum(index) => {
+                enums.insert(*index);
+            }
+            _ => {}
+        }
+    }
+    (structs, enums)
 }
 
 fn property_struct(out: &mut Writer, types: &Types<'_>, it: &Struct) {

@@ -91,6 +91,15 @@ fn succeeded(report: std::result::Result<Report, infra_core::engine::EngineError
     report
 }
 
+/// Returns the text of all files below a directory.
+fn text_of(directory: &Path) -> String {
+    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let texts = entries.map(|path| {
+        if path.is_dir() { text_of(&path) } else { String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned() }
+    });
+    texts.collect()
+}
+
 #[tokio::test]
 async fn generated_types_are_created_updated_replaced_and_destroyed() {
     let directory = TempDir::new().unwrap();
@@ -113,24 +122,52 @@ async fn generated_types_are_created_updated_replaced_and_destroyed() {
 
     // The ARN is known after an update, so nothing that uses it changes.
     let slower = Shop { delay: 9, ..SHOP };
-    assert_snapshot!(stable(&engine.preview(&shop(slower)).await.unwrap().to_string()), @"");
+    assert_snapshot!(stable(&engine.preview(&shop(slower)).await.unwrap().to_string()), @r#"
+    ~ update Queue jobs [us-east-1]
+        ~ properties.DelaySeconds: 5 => 9
+    3 same, 1 update
+    delay = (known after apply)
+    table = "jobs"
+    url = "https://sqs.us-east-1.amazonaws.com/000000000000/jobs"
+    volume = 0
+    "#);
     succeeded(engine.up(&shop(slower)).await);
     assert_eq!(output("delay").await, 9);
 
     let secret = Shop { code: "hunter3", ..slower };
-    assert_snapshot!(stable(&engine.preview(&shop(secret)).await.unwrap().to_string()), @"");
+    assert_snapshot!(stable(&engine.preview(&shop(secret)).await.unwrap().to_string()), @r#"
+    ~ update Shelf shelf [us-east-1]
+        ~ secrets: [secret] => [secret]
+    3 same, 1 update
+    delay = 9
+    table = "jobs"
+    url = "https://sqs.us-east-1.amazonaws.com/000000000000/jobs"
+    volume = (known after apply)
+    "#);
     succeeded(engine.up(&shop(secret)).await);
-    for file in ["state/program/dev/state.json", "cloud/cloud.json"] {
-        let text = fs::read_to_string(directory.path().join(file)).unwrap_or_default();
-        assert!(!text.contains("hunter"), "{file}");
-    }
+    let state = text_of(&directory.path().join("state"));
+    let cloud_files = ["cloud.json", "cloud.journal"].map(|name| directory.path().join("cloud").join(name));
+    let texts = cloud_files.map(|path| fs::read_to_string(path).unwrap_or_default()).concat() + &state;
+    assert!(texts.contains("Shop::Store::Shelf|a") && state.contains("$secret"));
+    assert!(!texts.contains("hunter"));
 
     let renamed = Shop { queue: "work", ..secret };
-    assert_snapshot!(stable(&engine.preview(&shop(renamed)).await.unwrap().to_string()), @"");
+    assert_snapshot!(stable(&engine.preview(&shop(renamed)).await.unwrap().to_string()), @r#"
+    +/- replace Queue jobs [us-east-1]
+        ~ properties.QueueName: "jobs" => "work"  (forces replacement)
+    ~ update Shelf shelf [us-east-1]
+        ~ properties.Aisles[0]: "arn:aws:sqs:us-east-1:000000000000:queue/jobs" => (known after apply)
+    2 same, 1 update, 1 replace
+    delay = (known after apply)
+    table = "jobs"
+    url = (known after apply)
+    volume = (known after apply)
+    "#);
     succeeded(engine.up(&shop(renamed)).await);
     assert_eq!(output("url").await, format!("{host}/work"));
     let report = engine.up(&shop(Shop { delay: 901, ..renamed })).await.unwrap();
-    assert_snapshot!(report.failures[0].summary, @"");
+    let reason = report.failures[0].summary.split(" (request").next().unwrap();
+    assert_snapshot!(reason, @"UpdateResource: ValidationException: Model validation failed (#/DelaySeconds: 901 is not less or equal to 900)");
 
     succeeded(engine.destroy(&shop(SHOP)).await);
     assert_eq!(cloud.status().await.regions["us-east-1"].recorded, []);

@@ -6,7 +6,7 @@
 //! - `AWS::SQS::Queue`: [`sqs::Queue`]
 //! - `Shop::Store::Shelf`: [`shop_store::Shelf`]
 
-#![allow(dead_code, unused_imports, clippy::all, clippy::pedantic)]
+#![allow(dead_code, unreachable_pub, unused_imports, clippy::all, clippy::pedantic)]
 
 /// Types of `AWS::DynamoDB`.
 pub mod dynamodb {
@@ -379,12 +379,6 @@ pub mod shop_store {
             /// The property `type`.
             #[serde(rename = "type")]
             pub r#type: Option<Input<String>>,
-        }
-
-        /// Properties of `Shop::Store::Shelf.Counter`.
-        #[derive(Clone, Debug, Default, Serialize)]
-        #[serde(crate = "infra_aws::bindings::serde")]
-        pub struct Counter {
         }
 
         /// Properties of `Shop::Store::Shelf.Tag`.
