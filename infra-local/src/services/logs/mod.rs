@@ -4,7 +4,9 @@ mod event;
 mod group;
 mod metric_filter;
 mod pattern;
+mod query_definition;
 mod resource;
+mod resource_policy;
 #[cfg(test)]
 mod round_trip;
 mod store;
@@ -33,6 +35,8 @@ pub(crate) const OPERATIONS: &[&[LogOperation]] = &[
     event::OPERATIONS,
     metric_filter::OPERATIONS,
     subscription_filter::OPERATIONS,
+    query_definition::OPERATIONS,
+    resource_policy::OPERATIONS,
     tag::OPERATIONS,
 ];
 
