@@ -233,8 +233,16 @@ def check_attributes(image, stock):
     assert ec2.describe_image_attribute(ImageId=identifier, Attribute="launchPermission")["LaunchPermissions"] == []
     everybody = ec2.describe_image_attribute(ImageId=stock, Attribute="launchPermission")["LaunchPermissions"]
     assert everybody == [{"Group": "all"}]
-    with refused("UnsupportedParameter"):
-        ec2.modify_image_attribute(ImageId=identifier, LaunchPermission={"Add": [{"Group": "all"}]})
+    ec2.modify_image_attribute(ImageId=identifier, LaunchPermission={"Add": [{"Group": "all"}, {"UserId": "123456789012"}]})
+    assert ec2.describe_images(ImageIds=[identifier])["Images"][0]["Public"]
+    ec2.modify_image_attribute(
+        ImageId=identifier, Attribute="launchPermission", OperationType="remove", UserGroups=["all"])
+    shared = ec2.describe_image_attribute(ImageId=identifier, Attribute="launchPermission")["LaunchPermissions"]
+    assert shared == [{"UserId": "123456789012"}], shared
+    ec2.reset_image_attribute(ImageId=identifier, Attribute="launchPermission")
+    assert ec2.describe_image_attribute(ImageId=identifier, Attribute="launchPermission")["LaunchPermissions"] == []
+    with refused("AuthFailure"):
+        ec2.modify_image_attribute(ImageId=stock, LaunchPermission={"Add": [{"Group": "all"}]})
     with refused("InvalidParameterValue"):
         ec2.describe_image_attribute(ImageId=identifier, Attribute="sriovNetSupport")
     absent = {"ImageId": "ami-00000000000000000", "Attribute": "description"}

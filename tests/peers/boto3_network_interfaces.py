@@ -120,8 +120,6 @@ def attached(interface, subnet, groups):
     other = EC2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
     with refused("InvalidParameterValue", "device index '0'"):
         EC2.attach_network_interface(NetworkInterfaceId=other, InstanceId=identifier, DeviceIndex=0)
-    with refused("UnsupportedOperation", "one network interface"):
-        EC2.attach_network_interface(NetworkInterfaceId=other, InstanceId=identifier, DeviceIndex=1)
     with refused("InvalidNetworkInterface.InUse"):
         EC2.attach_network_interface(NetworkInterfaceId=interface, InstanceId=identifier, DeviceIndex=1)
     EC2.delete_network_interface(NetworkInterfaceId=other)

@@ -20,6 +20,8 @@ pub(crate) struct Iam {
     pub(crate) sessions: BTreeMap<String, Session>,
     /// OpenID Connect providers by ARN.
     pub(crate) oidc_providers: BTreeMap<String, OidcProvider>,
+    /// SAML providers by ARN.
+    pub(crate) saml_providers: BTreeMap<String, SamlProvider>,
     /// Rules for passwords; `None` for AWS's default rules.
     pub(crate) password_policy: Option<PasswordPolicy>,
     /// Alias of the account.
@@ -28,7 +30,7 @@ pub(crate) struct Iam {
 
 super::changes::record_by_field!(Iam {
     whole: [password_policy, account_alias],
-    maps: [roles, instance_profiles, users, groups, policies, sessions, oidc_providers],
+    maps: [roles, instance_profiles, users, groups, policies, sessions, oidc_providers, saml_providers],
     parts: [],
     children: [],
     apart: [],
@@ -90,6 +92,18 @@ pub(crate) struct OidcProvider {
     pub(crate) client_ids: Vec<String>,
     pub(crate) thumbprints: Vec<String>,
     pub(crate) created: DateTime<Utc>,
+    pub(crate) tags: Tags,
+}
+
+/// An identity provider of SAML 2.0. It is recorded; the local cloud assumes no role with its assertions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SamlProvider {
+    pub(crate) arn: String,
+    /// The metadata document, as it was given.
+    pub(crate) metadata: String,
+    pub(crate) created: DateTime<Utc>,
+    /// Date after which the document is not valid.
+    pub(crate) valid_until: DateTime<Utc>,
     pub(crate) tags: Tags,
 }
 

@@ -15,9 +15,19 @@ pub(crate) struct Logs {
     pub(crate) groups: BTreeMap<String, LogGroup>,
     /// Queries of Logs Insights by id.
     pub(crate) queries: BTreeMap<String, StoredQuery>,
+    /// Saved queries by id.
+    pub(crate) query_definitions: BTreeMap<String, QueryDefinition>,
+    /// Policies that permit services to write events, by name.
+    pub(crate) resource_policies: BTreeMap<String, ResourcePolicy>,
 }
 
-super::changes::record_by_field!(Logs { whole: [], maps: [groups, queries], parts: [], children: [], apart: [] });
+super::changes::record_by_field!(Logs {
+    whole: [],
+    maps: [groups, queries, query_definitions, resource_policies],
+    parts: [],
+    children: [],
+    apart: [],
+});
 
 /// A query of Logs Insights, which is evaluated whenever its results are requested.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +41,26 @@ pub(crate) struct StoredQuery {
     pub(crate) end: i64,
     pub(crate) limit: Option<u32>,
     pub(crate) created: DateTime<Utc>,
+}
+
+/// A saved query.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct QueryDefinition {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) query: String,
+    pub(crate) language: String,
+    pub(crate) groups: Vec<String>,
+    pub(crate) modified: DateTime<Utc>,
+}
+
+/// A policy that permits services to write events. It is recorded; the services that it names write none here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ResourcePolicy {
+    pub(crate) name: String,
+    /// The document, as it was given.
+    pub(crate) document: String,
+    pub(crate) updated: DateTime<Utc>,
 }
 
 /// A log group.

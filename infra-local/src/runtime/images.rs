@@ -29,11 +29,13 @@ pub(crate) async fn run(shared: Shared, mut phase: PhaseWatch) {
     loop {
         changes.borrow_and_update();
         for (region, image) in without_host(&shared) {
-            match image.source_instance_id.as_ref().filter(|source| exists(&shared, &region, source)) {
-                Some(source) => {
+            let source = image.source_instance_id.as_ref().filter(|source| exists(&shared, &region, source));
+            match (source, &image.copy_of) {
+                (Some(source), _) => {
                     capture(&shared, &region, &image, &console::directory(shared.directory(), source)).await;
                 }
-                None => settle(&shared, &region, &image.id, ImageState::Failed),
+                (None, Some((original, _))) => duplicate(&shared, &region, &image, original).await,
+                (None, None) => settle(&shared, &region, &image.id, ImageState::Failed),
             }
         }
         remove_unused(&shared);
@@ -63,6 +65,16 @@ pub(super) async fn capture(shared: &Shared, region: &str, image: &Image, disk: 
         tracing::error!(%error, image = image.id, "cannot create an image");
     }
     settle(shared, region, &image.id, if result.is_ok() { ImageState::Available } else { ImageState::Failed });
+}
+
+/// Copies the content of an image to a copy of it. Stock images have none.
+async fn duplicate(shared: &Shared, region: &str, image: &Image, original: &str) {
+    let source = directory(shared.directory(), original);
+    if is_complete(&source) {
+        capture(shared, region, image, &source).await;
+    } else {
+        settle(shared, region, &image.id, ImageState::Available);
+    }
 }
 
 /// Copies the content of an image to the disk of a new instance.
@@ -169,7 +181,9 @@ fn remove_unused(shared: &Shared) {
         let regions = cloud.regions.values();
         let needed = regions.flat_map(|region| {
             let booting = region.ec2.instances.values().filter(|instance| !instance.runtime.configured);
-            region.ec2.images.keys().chain(booting.map(|instance| &instance.image_id))
+            let copied = region.ec2.images.values().filter(|image| image.state == ImageState::Pending);
+            let copied = copied.filter_map(|image| image.copy_of.as_ref()).map(|(original, _)| original);
+            region.ec2.images.keys().chain(booting.map(|instance| &instance.image_id)).chain(copied)
         });
         needed.cloned().collect()
     });

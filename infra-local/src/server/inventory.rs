@@ -44,6 +44,7 @@ impl Found {
             groups,
             policies,
             oidc_providers,
+            saml_providers,
             sessions: _,
             password_policy: _,
             account_alias: _,
@@ -58,6 +59,7 @@ impl Found {
         self.add("", "groups", groups.keys());
         self.add("", "policies", policies.keys());
         self.add("", "oidc_providers", oidc_providers.keys());
+        self.add("", "saml_providers", saml_providers.keys());
         for (name, region) in &cloud.regions {
             self.add_region(name, region);
         }
@@ -77,7 +79,7 @@ impl Found {
             ssm: Ssm { parameters },
             cloudwatch: CloudWatch { alarms, composites, dashboards, history: _ },
             // Queries are requests, not resources.
-            logs: Logs { groups: log_groups, queries: _ },
+            logs: Logs { groups: log_groups, queries: _, query_definitions, resource_policies: log_policies },
             cloudcontrol: CloudControl { requests: _, recorded },
         } = region;
         self.add_ec2(place, ec2);
@@ -87,6 +89,8 @@ impl Found {
         self.add(place, "parameters", parameters.keys());
         self.add(place, "certificates", certificates.keys());
         self.add(place, "log_groups", log_groups.keys());
+        self.add(place, "query_definitions", query_definitions.keys());
+        self.add(place, "log_policies", log_policies.keys());
         self.add(place, "alarms", alarms.keys());
         self.add(place, "composite_alarms", composites.keys());
         self.add(place, "dashboards", dashboards.keys());
@@ -127,6 +131,7 @@ impl Found {
             // Finished requests by token.
             launches: _,
             client_tokens: _,
+            ebs_encryption_by_default: _,
         } = ec2;
         let nat_gateways = nat_gateways.iter().filter(|(_, gateway)| !gateway.state.is_over());
         let peerings = peerings.iter().filter(|(_, peering)| !peering.state.is_over());

@@ -93,7 +93,7 @@ pub(crate) fn of(shared: &Shared) -> NetworkMap {
 
 fn describe(owner: &Owner<'_>) -> (&'static str, Option<String>) {
     match owner {
-        Owner::Instance(instance) => ("instance", instance.tags.get("Name").cloned()),
+        Owner::Instance(instance) | Owner::Attached(instance, _) => ("instance", instance.tags.get("Name").cloned()),
         Owner::NatGateway(gateway) => ("nat gateway", gateway.tags.get("Name").cloned()),
         Owner::LoadBalancer(balancer) => ("load balancer", Some(balancer.name.clone())),
         Owner::Database(_) | Owner::Endpoint(..) => ("database", None),

@@ -111,7 +111,7 @@ fn owner_id<'a>(interface: &NetworkInterface<'a>) -> &'a str {
         Owner::LoadBalancer(balancer) => &balancer.name,
         Owner::Database(database) => &database.id,
         Owner::Endpoint(cluster, _) => &cluster.id,
-        Owner::Unattached(interface) => &interface.id,
+        Owner::Unattached(interface) | Owner::Attached(_, interface) => &interface.id,
         Owner::VpcEndpoint(endpoint) => &endpoint.id,
     }
 }
@@ -122,7 +122,8 @@ fn is_called(region: &Region, interface: &NetworkInterface<'_>, name: &str) -> b
         Owner::Instance(instance) => tag(&instance.tags),
         Owner::NatGateway(gateway) => tag(&gateway.tags),
         Owner::LoadBalancer(balancer) => balancer.arn == name,
-        Owner::Unattached(interface) => tag(&interface.tags),
+        // The name of an instance stands for its primary interface.
+        Owner::Unattached(interface) | Owner::Attached(_, interface) => tag(&interface.tags),
         Owner::VpcEndpoint(endpoint) => tag(&endpoint.tags),
         Owner::Database(_) | Owner::Endpoint(..) => false,
     };
@@ -130,7 +131,9 @@ fn is_called(region: &Region, interface: &NetworkInterface<'_>, name: &str) -> b
         || has_dns_name(region, interface, name)
         || owner_id(interface) == name
         || interface.id == name
-        || name.parse().is_ok_and(|address| interface.private == address || interface.public == Some(address))
+        || name.parse().is_ok_and(|address| {
+            interface.private == address || interface.public == Some(address) || interface.secondary.contains(&address)
+        })
 }
 
 /// Returns whether one of AWS's names leads to the interface.

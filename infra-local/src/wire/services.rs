@@ -28,7 +28,10 @@ pub(crate) fn named(scope: &str) -> Option<AwsService> {
         "ec2" => Protocol::Ec2,
         "json" => Protocol::Json(JsonVersion::V1_1),
         "query" => QUERY,
-        "rest-xml" => Protocol::RestXml,
+        // Only S3's errors have no envelope (https://smithy.io/2.0/aws/protocols/aws-restxml-protocol.html); the others
+        // have that of Query.
+        "rest-xml" if scope.starts_with("s3") => Protocol::RestXml,
+        "rest-xml" => QUERY,
         "smithy-rpc-v2-cbor" => Protocol::Cbor,
         _ => Protocol::RestJson,
     };
@@ -44,7 +47,8 @@ mod tests {
         let protocol = |scope: &str| named(scope).map(|service| service.protocol);
         assert_eq!(protocol("lambda"), Some(Protocol::RestJson));
         assert_eq!(protocol("sqs"), Some(Protocol::Json(JsonVersion::V1_1)));
-        assert_eq!(protocol("route53"), Some(Protocol::RestXml));
+        assert_eq!(protocol("route53"), Some(QUERY));
+        assert_eq!(protocol("s3"), Some(Protocol::RestXml));
         assert_eq!(protocol("sns"), Some(QUERY));
         assert_eq!(named("secretsmanager").map(|service| service.id), Some("Secrets Manager"));
         assert_eq!(named("nowhere"), None);

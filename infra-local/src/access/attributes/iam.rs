@@ -23,5 +23,7 @@ pub(super) fn describe(iam: &Iam, arn: &str, context: &mut Context) {
         add(&profile.tags, None);
     } else if let Some(provider) = iam.oidc_providers.get(arn) {
         add(&provider.tags, None);
+    } else if let Some(provider) = iam.saml_providers.get(arn) {
+        add(&provider.tags, None);
     }
 }

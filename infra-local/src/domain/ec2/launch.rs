@@ -10,12 +10,13 @@ use crate::domain::mariadb;
 use crate::domain::postgres;
 use crate::model::Cloud;
 use crate::model::cidr::Cidr;
+use crate::model::ec2::gateway::Holder;
 use crate::model::ec2::image::ImageState;
 use crate::model::ec2::instance::{Instance, InstanceState, LaunchRecord, MetadataOptions, ProfileReference, Runtime};
 use crate::model::ec2::instance_type::InstanceType;
 use crate::model::ec2::launch_template;
 use crate::model::ec2::launch_template::{LaunchData, TemplateReference};
-use crate::model::ec2::network_interface::{Attachment, NetworkInterface};
+use crate::model::ec2::network_interface::{Attachment, NetworkInterface, SecondaryAddresses};
 use crate::model::ec2::vpc::Subnet;
 use crate::model::machine::MachineDocument;
 use crate::model::{Region, Tags, new_id};
@@ -96,6 +97,7 @@ impl Launch {
             let instance = checked.instance(id.clone(), &reservation, index, &interface, &data, profile.clone(), now);
             let volumes = checked.volumes.create(region, &id, &checked.zone, now);
             let instance = Instance { client_token: self.client_token.clone(), volumes, ..instance };
+            region.move_address(&Holder::NetworkInterface(interface.id.clone()), Holder::Instance(id.clone()));
             region.ec2.network_interfaces.insert(interface.id.clone(), interface);
             region.ec2.instances.insert(id.clone(), instance);
             ids.push(id);
@@ -133,6 +135,7 @@ struct Checked {
     interface: Option<NetworkInterface>,
     delete_interface_on_termination: bool,
     interface_description: String,
+    secondary: SecondaryAddresses,
     volumes: LaunchVolumes,
 }
 
@@ -216,6 +219,7 @@ impl Checked {
             interface: existing.cloned(),
             delete_interface_on_termination: interface.delete_on_termination.unwrap_or(existing.is_none()),
             interface_description: interface.description.unwrap_or_default(),
+            secondary: interface.secondary,
             volumes,
         })
     }
@@ -234,11 +238,13 @@ impl Checked {
             let id = instance.replacen("i-", "eni-", 1);
             let address = take_address(region, &self.subnet_id, self.private_address, &id, addresses)?;
             let Some(address) = address else { return Ok(None) };
-            NetworkInterface {
+            let mut interface = NetworkInterface {
                 description: self.interface_description.clone(),
                 tags: data.interface_tags.clone(),
                 ..NetworkInterface::new(id, &self.subnet_id, address)
-            }
+            };
+            take_secondary_addresses(region, &mut interface, &self.secondary, addresses)?;
+            interface
         };
         let attachment = Attachment::new(instance, self.delete_interface_on_termination);
         Ok(Some(NetworkInterface { attachment: Some(attachment), ..interface }))
@@ -348,6 +354,50 @@ pub(crate) fn take_address(
     Ok(host.map(|host| addresses.address(subnet.index, host)))
 }
 
+/// Assigns secondary addresses to an interface, which the caller puts back into the region.
+pub(crate) fn take_secondary_addresses(
+    region: &mut Region,
+    interface: &mut NetworkInterface,
+    wanted: &SecondaryAddresses,
+    addresses: &AddressBlock,
+) -> Outcome<()> {
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    if !region.private_addresses {
+        return Err(no_private_addresses());
+    }
+    let subnet_id = interface.subnet_id.clone();
+    let listed = wanted.listed.iter().map(|address| Some(*address));
+    for private in listed.chain((0..wanted.count).map(|_| None)) {
+        if private.is_some_and(|wanted| interface.secondary.iter().any(|it| region.private_address(*it) == wanted)) {
+            continue;
+        }
+        let taken = take_address(region, &subnet_id, private, &interface.id, addresses)?;
+        interface.secondary.push(taken.ok_or_else(|| no_free_address(&subnet_id))?);
+    }
+    Ok(())
+}
+
+/// Releases a secondary address of an interface.
+pub(crate) fn release_secondary_address(region: &mut Region, id: &str, address: Ipv4Addr) {
+    let Some(interface) = region.ec2.network_interfaces.get_mut(id) else { return };
+    interface.secondary.retain(|own| *own != address);
+    let subnet_id = interface.subnet_id.clone();
+    if let Some(subnet) = region.ec2.subnets.get_mut(&subnet_id) {
+        let [.., host] = address.octets();
+        subnet.hosts.remove(&host);
+    }
+}
+
+/// Returns AWS's error for a subnet without free addresses.
+pub(crate) fn no_free_address(subnet_id: &str) -> ApiError {
+    ApiError::new(
+        "InsufficientFreeAddressesInSubnet",
+        format!("The subnet '{subnet_id}' does not have enough free addresses to satisfy the request."),
+    )
+}
+
 /// Takes a particular address of a subnet, and returns its host number.
 fn take_this_address(subnet: &mut Subnet, address: Ipv4Addr, owner: &str) -> Outcome<u8> {
     let range = Cidr::parse(&subnet.cidr).filter(|range| range.covers(address));
@@ -375,8 +425,8 @@ fn take_this_address(subnet: &mut Subnet, address: Ipv4Addr, owner: &str) -> Out
 fn no_private_addresses() -> ApiError {
     ApiError::new(
         "UnsupportedParameter",
-        "This local cloud connects instances over the loopback interface, so a particular PrivateIpAddress cannot be \
-         had: leave it out, or start the cloud with `--network namespaces`",
+        "This local cloud connects instances over the loopback interface, so a particular PrivateIpAddress or a secondary \
+         one cannot be had: leave it out, or start the cloud with `--network namespaces`",
     )
 }
 

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use crate::model::Region;
 use crate::model::cidr::Cidr;
-use crate::model::ec2::gateway::NatGateway;
+use crate::model::ec2::gateway::{Holder, NatGateway};
 use crate::model::ec2::instance::{Instance, InstanceState};
 use crate::model::ec2::network_interface as model;
 use crate::model::ec2::vpc::Subnet;
@@ -16,7 +16,10 @@ use crate::model::rds::{DbCluster, DbInstance};
 /// The resource that an interface belongs to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Owner<'a> {
+    /// An instance, of which this is the primary interface.
     Instance(&'a Instance),
+    /// An instance, of which this is another interface.
+    Attached(&'a Instance, &'a model::NetworkInterface),
     NatGateway(&'a NatGateway),
     LoadBalancer(&'a LoadBalancer),
     Database(&'a DbInstance),
@@ -36,6 +39,8 @@ pub(crate) struct NetworkInterface<'a> {
     pub(crate) subnet: &'a Subnet,
     pub(crate) private: Ipv4Addr,
     pub(crate) public: Option<Ipv4Addr>,
+    /// Its secondary private addresses.
+    pub(crate) secondary: Vec<Ipv4Addr>,
     /// `None` for a NAT gateway, which has no security groups.
     pub(crate) groups: Option<&'a [String]>,
 }
@@ -44,7 +49,7 @@ impl<'a> Owner<'a> {
     /// Returns an id that no other resource ever has.
     pub(crate) fn unique_id(&self) -> &'a str {
         match self {
-            Owner::Instance(instance) => &instance.id,
+            Owner::Instance(instance) | Owner::Attached(instance, _) => &instance.id,
             Owner::NatGateway(gateway) => &gateway.id,
             Owner::LoadBalancer(balancer) => &balancer.arn,
             Owner::Database(database) => &database.resource_id,
@@ -59,7 +64,9 @@ impl NetworkInterface<'_> {
     /// Returns whether packets go in and out: it has an owner, which is not stopped.
     pub(crate) fn is_up(&self) -> bool {
         match self.owner {
-            Owner::Instance(instance) => !matches!(instance.state, InstanceState::Stopped | InstanceState::Terminated),
+            Owner::Instance(instance) | Owner::Attached(instance, _) => {
+                !matches!(instance.state, InstanceState::Stopped | InstanceState::Terminated)
+            }
             Owner::Unattached(_) | Owner::VpcEndpoint(_) => false,
             _ => true,
         }
@@ -77,17 +84,28 @@ pub(crate) fn all(region: &Region) -> Vec<NetworkInterface<'_>> {
             subnet,
             private: region.private_address(instance.address),
             public: region.public_address_of(instance),
+            secondary: secondary(region, region.ec2.network_interfaces.get(&instance.network_interface_id)),
             groups: Some(&instance.security_groups),
         });
     }
-    for interface in region.ec2.network_interfaces.values().filter(|interface| interface.attachment.is_none()) {
+    for interface in region.ec2.network_interfaces.values() {
+        let owner = match &interface.attachment {
+            None => Owner::Unattached(interface),
+            Some(held) if held.device_index == 0 => continue,
+            Some(held) => match region.ec2.instances.get(&held.instance_id) {
+                Some(instance) => Owner::Attached(instance, interface),
+                None => continue,
+            },
+        };
         let Some(subnet) = region.ec2.subnets.get(&interface.subnet_id) else { continue };
+        let elastic = region.elastic_address_at(&Holder::NetworkInterface(interface.id.clone()));
         all.push(NetworkInterface {
             id: interface.id.clone(),
-            owner: Owner::Unattached(interface),
+            owner,
             subnet,
             private: region.private_address(interface.address),
-            public: None,
+            public: elastic.map(|elastic| elastic.address),
+            secondary: secondary(region, Some(interface)),
             groups: Some(&interface.groups),
         });
     }
@@ -99,6 +117,7 @@ pub(crate) fn all(region: &Region) -> Vec<NetworkInterface<'_>> {
             subnet,
             private: region.private_address(gateway.private_ip),
             public: gateway.public_ip,
+            secondary: Vec::new(),
             groups: None,
         });
     }
@@ -137,6 +156,7 @@ pub(crate) fn of_balancer<'a>(
             subnet,
             private: region.private_address(address),
             public: public.then_some(balancer.address),
+            secondary: Vec::new(),
             groups: Some(&balancer.security_groups),
         })
     })
@@ -157,6 +177,7 @@ pub(crate) fn of_vpc_endpoint<'a>(
             subnet,
             private: range.address(u32::from(host)),
             public: None,
+            secondary: Vec::new(),
             groups: Some(&endpoint.security_groups),
         })
     })
@@ -177,5 +198,11 @@ pub(crate) fn at_address<'a>(
     };
     let subnet = region.subnet_of_address(address)?;
     let private = region.private_address(address);
-    Some(NetworkInterface { id: ids::derived_id("eni", &id), owner, subnet, private, public, groups: Some(groups) })
+    let (id, secondary) = (ids::derived_id("eni", &id), Vec::new());
+    Some(NetworkInterface { id, owner, subnet, private, public, secondary, groups: Some(groups) })
+}
+
+fn secondary(region: &Region, interface: Option<&model::NetworkInterface>) -> Vec<Ipv4Addr> {
+    let addresses = interface.into_iter().flat_map(|interface| &interface.secondary);
+    addresses.map(|address| region.private_address(*address)).collect()
 }

@@ -152,8 +152,8 @@ impl LaunchVolumes {
             volume_type: own_root.volume_type.or_else(|| Some("gp3".to_owned())),
             ..own_root
         };
-        let image_snapshot =
-            Snapshot { id: image.snapshot_id.clone(), size_gib: image.size_gib, ..Snapshot::default() };
+        let own = region.ec2.snapshots.get(&image.snapshot_id).cloned().unwrap_or_default();
+        let image_snapshot = Snapshot { id: image.snapshot_id.clone(), size_gib: image.size_gib, ..own };
         let of_image = image.devices.iter().filter(|device| !names.contains(&device.device_name));
         let others = devices.iter().filter(|device| device.device_name != ROOT_DEVICE && !device.no_device);
         let others = of_image.chain(others);
@@ -211,7 +211,9 @@ fn volume_of(
         throughput: device.throughput,
         multi_attach: false,
     })?;
-    let encrypted = device.encrypted.unwrap_or(false) || snapshot.is_some_and(|snapshot| snapshot.encrypted);
+    let encrypted = device.encrypted.unwrap_or(false)
+        || region.ec2.ebs_encryption_by_default
+        || snapshot.is_some_and(|snapshot| snapshot.encrypted);
     if device.kms_key.is_some() && !encrypted {
         return Err(key_without_encryption());
     }

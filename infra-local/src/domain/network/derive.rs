@@ -45,7 +45,7 @@ impl Network {
 
 fn of_vpc(region: &Region, vpc: &vpc::Vpc, range: Cidr) -> Vpc {
     let interfaces = network_interface::all(region).into_iter().filter(|interface| interface.subnet.vpc_id == vpc.id);
-    let interfaces: BTreeMap<String, Interface> = interfaces.filter_map(interface).collect();
+    let interfaces: BTreeMap<String, Interface> = interfaces.filter_map(|it| interface(region, it)).collect();
     let subnets = region.ec2.subnets.values().filter(|subnet| subnet.vpc_id == vpc.id);
     let subnets: BTreeMap<String, Subnet> = subnets
         .filter_map(|subnet| Some((subnet.id.clone(), of_subnet(region, subnet, Cidr::parse(&subnet.cidr)?))))
@@ -57,7 +57,7 @@ fn of_vpc(region: &Region, vpc: &vpc::Vpc, range: Cidr) -> Vpc {
         };
         let members = interfaces.values().filter(|interface| is_in(interface, &group.id));
         let group_of_network = SecurityGroup {
-            members: members.map(|interface| interface.address).collect(),
+            members: members.flat_map(Interface::addresses).collect(),
             ingress: permissions(false).collect(),
             egress: permissions(true).collect(),
         };
@@ -127,16 +127,27 @@ fn target(region: &Region, vpc_id: &str, route: &Route) -> Target {
 }
 
 /// The interface of a resource, if packets go in and out.
-fn interface(interface: NetworkInterface<'_>) -> Option<(String, Interface)> {
+fn interface(region: &Region, interface: NetworkInterface<'_>) -> Option<(String, Interface)> {
     let owner = match interface.owner {
-        Owner::Instance(instance) => &instance.id,
+        Owner::Instance(instance) | Owner::Attached(instance, _) => &instance.id,
         Owner::NatGateway(gateway) if gateway.state == NatState::Available => &gateway.id,
         Owner::NatGateway(_) | Owner::Unattached(_) | Owner::VpcEndpoint(_) => return None,
         Owner::LoadBalancer(balancer) => &balancer.name,
         Owner::Database(database) => &database.id,
         Owner::Endpoint(cluster, _) => &cluster.id,
     };
+    let device = match interface.owner {
+        Owner::Attached(instance, attached) => {
+            let index = attached.attachment.as_ref().map_or(0, |attachment| attachment.device_index);
+            Some((instance.network_interface_id.clone(), index))
+        }
+        _ => None,
+    };
+    let declared = region.ec2.network_interfaces.get(&interface.id);
     let connected = Interface {
+        secondary: interface.secondary.iter().copied().collect(),
+        device,
+        forwards: declared.is_some_and(|declared| !declared.source_dest_check),
         owner: owner.clone(),
         subnet: interface.subnet.id.clone(),
         address: interface.private,

@@ -105,6 +105,15 @@ pub(crate) struct Interface {
     pub(crate) owner: String,
     pub(crate) subnet: String,
     pub(crate) address: Ipv4Addr,
+    /// Further private addresses.
+    #[serde(default)]
+    pub(crate) secondary: BTreeSet<Ipv4Addr>,
+    /// The primary interface of its instance and its own number there, if it is not the primary one itself.
+    #[serde(default)]
+    pub(crate) device: Option<(String, u32)>,
+    /// Whether it may send packets from other addresses than its own.
+    #[serde(default)]
+    pub(crate) forwards: bool,
     /// The public address that the internet gateway translates to the private one.
     pub(crate) public: Option<Ipv4Addr>,
     /// Ids of its security groups. `None` for the interface of a NAT gateway, which has none: everything passes.
@@ -200,8 +209,15 @@ impl Vpc {
 
     /// Finds the interface that has a private address, and its id.
     pub(crate) fn at(&self, address: Ipv4Addr) -> Option<(&str, &Interface)> {
-        let found = self.interfaces.iter().find(|(_, interface)| interface.address == address);
+        let found = self.interfaces.iter().find(|(_, interface)| interface.addresses().any(|own| own == address));
         found.map(|(id, interface)| (id.as_str(), interface))
+    }
+}
+
+impl Interface {
+    /// Returns all of its private addresses, the primary one first.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = Ipv4Addr> {
+        std::iter::once(self.address).chain(self.secondary.iter().copied())
     }
 }
 

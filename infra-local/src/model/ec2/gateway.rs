@@ -68,7 +68,10 @@ pub(crate) struct Association {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Holder {
+    /// An instance, by its primary interface.
     Instance(String),
+    /// An interface that is no instance's primary one.
+    NetworkInterface(String),
     NatGateway(String),
 }
 
@@ -112,12 +115,21 @@ impl Region {
 
     /// Returns the elastic address that is associated with an instance.
     pub(crate) fn elastic_address_of(&self, instance: &str) -> Option<&ElasticAddress> {
-        self.ec2.addresses.values().find(|address| {
-            address
-                .association
-                .as_ref()
-                .is_some_and(|association| association.holder == Holder::Instance(instance.to_owned()))
-        })
+        self.elastic_address_at(&Holder::Instance(instance.to_owned()))
+    }
+
+    /// Returns the elastic address of this holder.
+    pub(crate) fn elastic_address_at(&self, holder: &Holder) -> Option<&ElasticAddress> {
+        let is_held = |held: &Association| held.holder == *holder;
+        self.ec2.addresses.values().find(|address| address.association.as_ref().is_some_and(is_held))
+    }
+
+    /// Moves the association of an elastic address to another holder. The association keeps its id.
+    pub(crate) fn move_address(&mut self, from: &Holder, to: Holder) {
+        let associations = self.ec2.addresses.values_mut().filter_map(|address| address.association.as_mut());
+        if let Some(association) = associations.into_iter().find(|association| association.holder == *from) {
+            association.holder = to;
+        }
     }
 
     /// Returns the public address of an instance: its elastic address, or else the one that it was launched with.

@@ -1,6 +1,8 @@
 //! Machine images: stock images, which are constants, and images of instances, which are state. As on AWS, their ids
 //! differ between regions.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -19,7 +21,7 @@ pub(crate) struct Image {
     pub(crate) owner: String,
     pub(crate) architecture: String,
     pub(crate) created: DateTime<Utc>,
-    /// True when all accounts can launch the image.
+    /// True for a stock image.
     pub(crate) public: bool,
     pub(crate) state: ImageState,
     /// The snapshot of its root volume.
@@ -35,8 +37,20 @@ pub(crate) struct Image {
     pub(crate) no_reboot: bool,
     /// Machine document of instances of this image.
     pub(crate) machine: Option<MachineDocument>,
+    /// The image and its region of which this one is a copy; the runtime copies its content.
+    #[serde(default)]
+    pub(crate) copy_of: Option<(String, String)>,
+    /// Whether the volumes are encrypted.
+    #[serde(default)]
+    pub(crate) encrypted: bool,
+    /// Ids of other accounts that can launch the image, and [`EVERYONE`].
+    #[serde(default)]
+    pub(crate) shared_with: BTreeSet<String>,
     pub(crate) tags: Tags,
 }
+
+/// The group of all accounts, in permissions to launch images and to use snapshots.
+pub(crate) const EVERYONE: &str = "all";
 
 /// EC2's states of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,6 +122,9 @@ impl Stock {
             source_instance_id: None,
             no_reboot: false,
             machine: None,
+            copy_of: None,
+            encrypted: false,
+            shared_with: BTreeSet::new(),
             tags: Tags::new(),
             id,
         }
@@ -127,6 +144,11 @@ pub(crate) fn public_parameters(region: &str) -> Vec<(String, Image)> {
 }
 
 impl Image {
+    /// Returns whether all accounts can launch the image.
+    pub(crate) fn is_public(&self) -> bool {
+        self.public || self.shared_with.contains(EVERYONE)
+    }
+
     /// Returns the ids of the snapshots of its volumes.
     pub(crate) fn snapshots(&self) -> impl Iterator<Item = &String> {
         let others = self.devices.iter().filter_map(|device| device.snapshot_id.as_ref());

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::Tags;
 use crate::model::ec2::block_device::BlockDevice;
+use crate::model::ec2::network_interface::SecondaryAddresses;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct LaunchTemplate {
@@ -75,6 +76,7 @@ pub(crate) struct NetworkInterface {
     pub(crate) security_group_ids: Vec<String>,
     pub(crate) subnet_id: Option<String>,
     pub(crate) private_address: Option<Ipv4Addr>,
+    pub(crate) secondary: SecondaryAddresses,
 }
 
 /// Reference to a version of a template.

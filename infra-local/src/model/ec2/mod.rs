@@ -59,6 +59,8 @@ pub(crate) struct Ec2 {
     /// Images of instances; the stock images are constants.
     pub(crate) images: BTreeMap<String, image::Image>,
     pub(crate) volumes: Table<volume::Volume>,
+    /// Whether new volumes are encrypted, whatever requests say.
+    pub(crate) ebs_encryption_by_default: bool,
     /// Snapshots of volumes.
     pub(crate) snapshots: BTreeMap<String, snapshot::Snapshot>,
     pub(crate) launch_templates: BTreeMap<String, launch_template::LaunchTemplate>,
@@ -70,7 +72,7 @@ pub(crate) struct Ec2 {
 }
 
 changes::record_by_field!(Ec2 {
-    whole: [dhcp_options, dhcp_options_tags],
+    whole: [dhcp_options, dhcp_options_tags, ebs_encryption_by_default],
     maps: [
         vpcs,
         subnets,

@@ -2,8 +2,10 @@
 
 use std::net::Ipv4Addr;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::gateway::Holder;
 use crate::model::{Region, Tags, new_id};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -12,21 +14,44 @@ pub(crate) struct NetworkInterface {
     pub(crate) subnet_id: String,
     /// Its address in the cloud's range. The subnet's host number belongs to the interface.
     pub(crate) address: Ipv4Addr,
+    /// Its secondary addresses in the cloud's range, in the order of their assignment.
+    #[serde(default)]
+    pub(crate) secondary: Vec<Ipv4Addr>,
     pub(crate) description: String,
-    /// Security groups while it is not attached. Those of an attached interface are the instance's.
+    /// Security groups. Those of an instance's primary interface are the instance's.
     pub(crate) groups: Vec<String>,
-    /// Kept and shown: services of instances cannot send packets from other addresses anyway.
+    /// Whether the network drops packets that the interface sends from other addresses than its own.
     pub(crate) source_dest_check: bool,
     pub(crate) tags: Tags,
     pub(crate) attachment: Option<Attachment>,
 }
 
-/// The attachment of an interface to an instance, as its primary interface.
+/// The attachment of an interface to an instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Attachment {
     pub(crate) id: String,
     pub(crate) instance_id: String,
     pub(crate) delete_on_termination: bool,
+    /// 0 for the instance's primary interface.
+    #[serde(default)]
+    pub(crate) device_index: u32,
+    /// `None` for the primary interface, which the instance has since its launch.
+    #[serde(default)]
+    pub(crate) attached: Option<DateTime<Utc>>,
+}
+
+/// Secondary private addresses that a request wants: particular ones, or a number of any.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct SecondaryAddresses {
+    pub(crate) listed: Vec<Ipv4Addr>,
+    pub(crate) count: u8,
+}
+
+impl SecondaryAddresses {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.listed.is_empty() && self.count == 0
+    }
 }
 
 impl NetworkInterface {
@@ -35,6 +60,7 @@ impl NetworkInterface {
             id,
             subnet_id: subnet_id.to_owned(),
             address,
+            secondary: Vec::new(),
             description: String::new(),
             groups: Vec::new(),
             source_dest_check: true,
@@ -46,7 +72,13 @@ impl NetworkInterface {
 
 impl Attachment {
     pub(crate) fn new(instance_id: &str, delete_on_termination: bool) -> Attachment {
-        Attachment { id: new_id("eni-attach"), instance_id: instance_id.to_owned(), delete_on_termination }
+        Attachment {
+            id: new_id("eni-attach"),
+            instance_id: instance_id.to_owned(),
+            delete_on_termination,
+            device_index: 0,
+            attached: None,
+        }
     }
 }
 
@@ -58,10 +90,22 @@ impl Region {
         {
             subnet.release_hosts(id);
         }
+        self.take_addresses_from(&Holder::NetworkInterface(id.to_owned()));
         self.ec2.client_tokens.retain(|created| created != id);
     }
 
-    /// Takes the interface from a terminated instance, and deletes it unless it is to be kept.
+    /// Returns the interfaces that are attached to an instance beside its primary one, in the order of their devices.
+    pub(crate) fn secondary_interfaces_of(&self, instance_id: &str) -> Vec<(&NetworkInterface, &Attachment)> {
+        let attached = self.ec2.network_interfaces.values().filter_map(|interface| {
+            let attachment = interface.attachment.as_ref()?;
+            (attachment.device_index > 0 && attachment.instance_id == instance_id).then_some((interface, attachment))
+        });
+        let mut attached: Vec<_> = attached.collect();
+        attached.sort_by_key(|(_, attachment)| attachment.device_index);
+        attached
+    }
+
+    /// Takes the interfaces from a terminated instance, and deletes those that are not to be kept.
     pub(crate) fn detach_from_terminated(&mut self, instance_id: &str) {
         let Some(instance) = self.ec2.instances.get(instance_id) else { return };
         let (id, groups) = (instance.network_interface_id.clone(), instance.security_groups.clone());
@@ -69,11 +113,23 @@ impl Region {
         if let Some(subnet) = self.ec2.subnets.get_mut(&instance.subnet_id) {
             subnet.release_hosts(instance_id);
         }
+        let secondary = self.secondary_interfaces_of(instance_id);
+        let secondary: Vec<(String, bool)> =
+            secondary.into_iter().map(|(it, attachment)| (it.id.clone(), attachment.delete_on_termination)).collect();
+        for (id, is_deleted) in secondary {
+            if is_deleted {
+                self.remove_network_interface(&id);
+            } else if let Some(interface) = self.ec2.network_interfaces.get_mut(&id) {
+                interface.attachment = None;
+            }
+        }
         let Some(interface) = self.ec2.network_interfaces.get_mut(&id) else { return };
         let Some(attachment) = interface.attachment.take_if(|held| held.instance_id == instance_id) else { return };
         interface.groups = groups;
         if attachment.delete_on_termination {
             self.remove_network_interface(&id);
+        } else {
+            self.move_address(&Holder::Instance(instance_id.to_owned()), Holder::NetworkInterface(id));
         }
     }
 }

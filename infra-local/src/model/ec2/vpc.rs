@@ -280,7 +280,9 @@ impl Region {
             .ec2
             .network_interfaces
             .values()
-            .filter(|interface| interface.attachment.is_none() && interface.groups.iter().any(|group| group == id));
+            // The groups of primary interfaces are their instances'.
+            .filter(|interface| interface.attachment.as_ref().is_none_or(|held| held.device_index > 0))
+            .filter(|interface| interface.groups.iter().any(|group| group == id));
         let interfaces = interfaces.chain(unattached.map(|interface| interface.id.clone()));
         let endpoints = self.ec2.vpc_endpoints.values().filter(|it| it.security_groups.iter().any(|group| group == id));
         let endpoints = endpoints.map(|endpoint| endpoint.id.clone());
@@ -366,11 +368,8 @@ fn complete_network_interfaces(region: &mut Region) {
     let missing: Vec<NetworkInterface> = without
         .map(|instance| {
             let id = instance.network_interface_id.clone();
-            let attachment = Attachment {
-                id: id.replacen("eni-", "eni-attach-", 1),
-                instance_id: instance.id.clone(),
-                delete_on_termination: true,
-            };
+            let attachment =
+                Attachment { id: id.replacen("eni-", "eni-attach-", 1), ..Attachment::new(&instance.id, true) };
             let interface = NetworkInterface::new(id, &instance.subnet_id, instance.address);
             NetworkInterface { attachment: Some(attachment), ..interface }
         })

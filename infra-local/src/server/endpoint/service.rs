@@ -194,7 +194,7 @@ mod tests {
         insta::assert_snapshot!(body, @r#"{"__type":"UnknownService","message":"The local cloud has no service 'sqs' (from the request's credential scope); it has acm, autoscaling, cloudcontrolapi, cloudtrail, ec2, elasticloadbalancing, iam, logs, monitoring, rds, s3, ssm, sts. Another emulator can answer for it: `stack local start --delegate URL`. To use SQS of AWS, set AWS_ENDPOINT_URL_SQS to its endpoint, and sign with credentials of AWS."}"#);
         let form = ("content-type", "application/x-www-form-urlencoded; charset=utf-8");
         assert_eq!(refused("sns", Some(form)).0, services::QUERY);
-        assert_eq!(refused("route53", None).0, Protocol::RestXml);
+        assert_eq!(refused("route53", None).0, services::QUERY);
         let (protocol, body) = refused("nowhere", None);
         assert_eq!(protocol, Protocol::RestXml);
         insta::assert_snapshot!(body, @r#"<?xml version="1.0" encoding="UTF-8"?>

@@ -1,10 +1,13 @@
 //! Elastic IP addresses.
 
-use super::{Ec2Operation, Located, TAG_SPECIFICATIONS, check_id, instance, resource, tags_for};
+use super::{
+    Ec2Operation, Located, TAG_SPECIFICATIONS, check_id, instance, network_interface_lifecycle, resource, subnet,
+    tags_for,
+};
 use crate::domain::ec2::unknown_network_interface;
 use crate::model::Cloud;
 use crate::model::ec2::gateway::{Association, ElasticAddress, Holder};
-use crate::model::ec2::instance::InstanceState;
+use crate::model::ec2::instance::{Instance, InstanceState};
 use crate::model::ec2::vpc::ELASTIC_INDEX;
 use crate::model::{ACCOUNT, Region, Tags, new_id};
 use crate::services::tags;
@@ -83,22 +86,21 @@ fn associate(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let region = cloud.region_mut(call.region)?;
     let allocation = given(region, params)?.allocation_id.clone();
-    let instance = holder(region, params)?;
-    check_private_address(region, params, &instance)?;
+    let holder = holder(region, params)?;
+    check_private_address(region, params, &holder)?;
     let may_move = params.parsed("AllowReassociation")?.unwrap_or(true);
     let address = find(region, &allocation)?;
     match &address.association {
-        Some(current) if current.holder == Holder::Instance(instance.clone()) => return Ok(associated(&current.id)),
+        Some(current) if current.holder == holder => return Ok(associated(&current.id)),
         Some(Association { holder: Holder::NatGateway(_), .. }) => return Err(managed()),
         Some(current) if !may_move => return Err(already_associated(&allocation, &current.id)),
         _ => {}
     }
-    if let Some(other) = region.elastic_address_of(&instance)
+    if let Some(other) = region.elastic_address_at(&holder)
         && let (false, Some(current)) = (may_move, &other.association)
     {
         return Err(already_associated(&other.allocation_id, &current.id));
     }
-    let holder = Holder::Instance(instance);
     region.take_addresses_from(&holder);
     let association = Association { id: new_id("eipassoc"), holder };
     let answer = associated(&association.id);
@@ -124,32 +126,50 @@ fn given<'a>(region: &'a Region, params: &Params) -> Outcome<&'a ElasticAddress>
     }
 }
 
-/// Refuses another private address than the only one of the instance.
-fn check_private_address(region: &Region, params: &Params, instance: &str) -> Outcome<()> {
+/// Refuses another private address than the primary one.
+fn check_private_address(region: &Region, params: &Params, holder: &Holder) -> Outcome<()> {
     let Some(wanted) = params.optional("PrivateIpAddress") else { return Ok(()) };
-    let own = instance::find(region, instance)?.address;
+    let (id, own) = match holder {
+        Holder::Instance(id) => (id, instance::find(region, id)?.address),
+        Holder::NetworkInterface(id) | Holder::NatGateway(id) => {
+            (id, network_interface_lifecycle::find(region, id)?.address)
+        }
+    };
+    let interface = match holder {
+        Holder::Instance(id) => &instance::find(region, id)?.network_interface_id,
+        Holder::NetworkInterface(id) | Holder::NatGateway(id) => id,
+    };
     if region.private_address(own).to_string() == wanted {
         return Ok(());
     }
-    let message = format!("The private IP address '{wanted}' does not belong to the instance '{instance}'");
+    let secondary = region.ec2.network_interfaces.get(interface).into_iter().flat_map(|it| &it.secondary);
+    if secondary.into_iter().any(|address| region.private_address(*address).to_string() == wanted) {
+        return Err(super::not_honoured(format!(
+            "The local cloud associates elastic addresses with primary private addresses, and {wanted} is a secondary one of \
+             {id}: leave PrivateIpAddress out, or use AWS"
+        )));
+    }
+    let message = format!("The private IP address '{wanted}' does not belong to '{id}'");
     Err(ApiError::invalid(message))
 }
 
-/// Returns the instance with which a request associates an address, given directly or by its network interface.
-fn holder(region: &Region, params: &Params) -> Outcome<String> {
-    let found = match (params.optional("InstanceId"), params.optional("NetworkInterfaceId")) {
-        (Some(id), None) => instance::find(region, id)?,
+/// Returns the holder with which a request associates an address: an instance, or an interface that is no instance's
+/// primary one.
+fn holder(region: &Region, params: &Params) -> Outcome<Holder> {
+    let (holder, vpc_id) = match (params.optional("InstanceId"), params.optional("NetworkInterfaceId")) {
+        (Some(id), None) => of_instance(instance::find(region, id)?)?,
         (None, Some(id)) => {
             check_id(id, "eni", "InvalidNetworkInterfaceId.Malformed")?;
             let mut all = region.ec2.instances.values();
-            all.find(|instance| instance.network_interface_id == id && instance.state != InstanceState::Terminated)
-                .ok_or_else(|| match region.ec2.network_interfaces.get(id) {
-                    Some(_) => super::not_honoured(format!(
-                        "The network interface {id} is not attached to an instance; the local cloud associates addresses \
-                         with attached interfaces only"
-                    )),
-                    None => unknown_network_interface(id),
-                })?
+            let primary = all.find(|it| it.network_interface_id == id && it.state != InstanceState::Terminated);
+            match (primary, region.ec2.network_interfaces.get(id)) {
+                (Some(instance), _) => of_instance(instance)?,
+                (None, Some(interface)) => {
+                    let subnet = subnet::find(region, &interface.subnet_id)?;
+                    (Holder::NetworkInterface(id.to_owned()), &subnet.vpc_id)
+                }
+                (None, None) => return Err(unknown_network_interface(id)),
+            }
         }
         (None, None) => return Err(ApiError::missing("InstanceId or NetworkInterfaceId")),
         (Some(_), Some(_)) => {
@@ -159,19 +179,21 @@ fn holder(region: &Region, params: &Params) -> Outcome<String> {
             ));
         }
     };
-    if !matches!(found.state, InstanceState::Running | InstanceState::Stopping | InstanceState::Stopped) {
-        return Err(ApiError::new(
-            "InvalidInstanceID",
-            format!("The {} instance '{}' is not in a valid state for this operation.", found.state.name(), found.id),
-        ));
+    if region.internet_gateway_of(vpc_id).is_none() {
+        let message = format!("Network {vpc_id} is not attached to any internet gateway");
+        return Err(ApiError::new("Gateway.NotAttached", message));
     }
-    if region.internet_gateway_of(&found.vpc_id).is_none() {
-        return Err(ApiError::new(
-            "Gateway.NotAttached",
-            format!("Network {} is not attached to any internet gateway", found.vpc_id),
-        ));
+    Ok(holder)
+}
+
+/// Returns an instance as holder, with its VPC.
+fn of_instance(instance: &Instance) -> Outcome<(Holder, &String)> {
+    if matches!(instance.state, InstanceState::Running | InstanceState::Stopping | InstanceState::Stopped) {
+        return Ok((Holder::Instance(instance.id.clone()), &instance.vpc_id));
     }
-    Ok(found.id.clone())
+    let (state, id) = (instance.state.name(), &instance.id);
+    let message = format!("The {state} instance '{id}' is not in a valid state for this operation.");
+    Err(ApiError::new("InvalidInstanceID", message))
 }
 
 fn disassociate(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
@@ -216,7 +238,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         ("allocation-id", |it| vec![it.item.allocation_id.clone()]),
         ("association-id", |it| it.item.association.iter().map(|current| current.id.clone()).collect()),
         ("domain", |_| vec!["vpc".to_owned()]),
-        ("instance-id", |it| associated_instance(it.item).map(str::to_owned).into_iter().collect()),
+        ("instance-id", |it| associated_instance(it.region, it.item).map(str::to_owned).into_iter().collect()),
         ("network-interface-id", |it| interface(it.region, it.item).map(|(id, _)| id).into_iter().collect()),
         ("private-ip-address", |it| interface(it.region, it.item).map(|(_, ip)| ip).into_iter().collect()),
         ("public-ip", |it| vec![it.item.address.to_string()]),
@@ -276,9 +298,13 @@ fn associated(id: &str) -> Node {
     Node::success().with("associationId", id)
 }
 
-fn associated_instance(address: &ElasticAddress) -> Option<&str> {
+fn associated_instance<'a>(region: &'a Region, address: &'a ElasticAddress) -> Option<&'a str> {
     match &address.association.as_ref()?.holder {
         Holder::Instance(id) => Some(id),
+        Holder::NetworkInterface(id) => {
+            let attachment = region.ec2.network_interfaces.get(id)?.attachment.as_ref();
+            attachment.map(|attachment| attachment.instance_id.as_str())
+        }
         Holder::NatGateway(_) => None,
     }
 }
@@ -289,6 +315,10 @@ fn interface(region: &Region, address: &ElasticAddress) -> Option<(String, Strin
         Holder::Instance(id) => {
             let instance = region.ec2.instances.get(id)?;
             Some((instance.network_interface_id.clone(), region.private_address(instance.address).to_string()))
+        }
+        Holder::NetworkInterface(id) => {
+            let interface = region.ec2.network_interfaces.get(id)?;
+            Some((id.clone(), region.private_address(interface.address).to_string()))
         }
         Holder::NatGateway(id) => {
             let gateway = region.ec2.nat_gateways.get(id)?;
@@ -305,7 +335,7 @@ fn render(region: &Region, address: &ElasticAddress) -> Node {
         .with("allocationId", &address.allocation_id)
         .maybe("associationId", address.association.as_ref().map(|current| &current.id))
         .with("domain", "vpc")
-        .maybe("instanceId", associated_instance(address))
+        .maybe("instanceId", associated_instance(region, address))
         .maybe("networkInterfaceId", interface.as_ref())
         .maybe("networkInterfaceOwnerId", interface.as_ref().map(|_| ACCOUNT))
         .maybe("privateIpAddress", private_ip)

@@ -1,16 +1,17 @@
 //! Machine images: stock Debian images, and images of instances.
 
+use std::collections::BTreeSet;
+
 use super::{Ec2Operation, TAG_SPECIFICATIONS, instance, never, resource};
 use crate::domain::ec2::unknown_image;
 use crate::model::Cloud;
 use crate::model::ec2::block_device::BlockDevice;
-use crate::model::ec2::image::ROOT_DEVICE;
-use crate::model::ec2::image::{Image, ImageState};
+use crate::model::ec2::image::{EVERYONE, Image, ImageState, ROOT_DEVICE};
 use crate::model::ec2::instance::InstanceState;
 use crate::model::ec2::snapshot::Snapshot;
 use crate::model::ec2::volume::Volume;
 use crate::model::machine::MachineDocument;
-use crate::model::{ACCOUNT, Tags, new_id};
+use crate::model::{ACCOUNT, Region, Tags, new_id};
 use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::filter::{Field, wildcard_match};
@@ -25,13 +26,6 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
         &[&["ImageId.N", "Owner.N", "ExecutableBy.N", "IncludeDeprecated", "IncludeDisabled"], FILTERS, PAGES],
     )
     .on_any(),
-    Operation::reads("DescribeImageAttribute", describe_attribute, &[&["ImageId", "Attribute"]]).on(&[resource::IMAGE]),
-    Operation::writes(
-        "ModifyImageAttribute",
-        modify_attribute,
-        &[&["ImageId", "Attribute", "Value", "Description.Value"]],
-    )
-    .on(&[resource::IMAGE]),
     Operation::writes("DeregisterImage", deregister, &[&["ImageId", "DeleteAssociatedSnapshots"]])
         .on(&[resource::IMAGE]),
 ];
@@ -43,12 +37,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let (image_tags, snapshot_tags) = tags_of(params)?;
     let no_reboot = params.flag("NoReboot")?;
     let region = cloud.region_mut(call.region)?;
-    if let Some(other) = region.ec2.images.values().find(|image| image.name == name) {
-        return Err(ApiError::new(
-            "InvalidAMIName.Duplicate",
-            format!("AMI name {name} is already in use by AMI {}", other.id),
-        ));
-    }
+    check_unused(region, name)?;
     let source = instance::find(region, params.required("InstanceId")?)?;
     if !matches!(source.state, InstanceState::Running | InstanceState::Stopping | InstanceState::Stopped) {
         let message = format!(
@@ -114,6 +103,9 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         source_instance_id: Some(source.id.clone()),
         no_reboot,
         machine,
+        copy_of: None,
+        encrypted: false,
+        shared_with: BTreeSet::new(),
         tags: image_tags,
     };
     let answer = Node::new().with("imageId", &image.id);
@@ -126,8 +118,19 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(answer)
 }
 
+/// Refuses the name of another image of the account.
+pub(super) fn check_unused(region: &Region, name: &str) -> Outcome<()> {
+    match region.ec2.images.values().find(|image| image.name == name) {
+        Some(other) => Err(ApiError::new(
+            "InvalidAMIName.Duplicate",
+            format!("AMI name {name} is already in use by AMI {}", other.id),
+        )),
+        None => Ok(()),
+    }
+}
+
 /// Checks AWS's rule for names of images.
-fn check_name(name: &str) -> Outcome<&str> {
+pub(super) fn check_name(name: &str) -> Outcome<&str> {
     let valid = |c: char| c.is_ascii_alphanumeric() || "()[] ./-'@_".contains(c);
     if (3..=128).contains(&name.len()) && name.chars().all(valid) {
         return Ok(name);
@@ -140,7 +143,7 @@ fn check_name(name: &str) -> Outcome<&str> {
 }
 
 /// Returns the tags of the image, and those of its snapshot.
-fn tags_of(params: &Params) -> Outcome<(Tags, Tags)> {
+pub(super) fn tags_of(params: &Params) -> Outcome<(Tags, Tags)> {
     let (mut image, mut snapshot) = (Tags::new(), Tags::new());
     for specification in params.structures("TagSpecification") {
         let given = tags::parse(&specification, "Tag")?;
@@ -172,7 +175,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         .filter(|image| {
             (ids.is_empty() || ids.contains(&image.id))
                 && (owners.is_empty() || is_owned(image))
-                && (users.is_empty() || users.iter().any(|user| user == "all" && image.public))
+                && (users.is_empty() || users.iter().any(|user| is_executable_by(image, user)))
         })
         .collect();
     let found = Filters::parse(params)?.apply(wanted.iter(), FIELDS, |image| &image.tags)?;
@@ -180,38 +183,13 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(Node::new().list("imagesSet", page.items.into_iter().map(render)).maybe("nextToken", page.next))
 }
 
-fn describe_attribute(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let id = call.input.required("ImageId")?;
-    let image = cloud.region(call.region)?.image(id).ok_or_else(|| unknown_image(id))?;
-    let answer = Node::new().with("imageId", &image.id);
-    match call.input.required("Attribute")? {
-        "description" => Ok(answer.with("description", Node::new().with("value", &image.description))),
-        "launchPermission" => {
-            let everybody = image.public.then(|| Node::new().with("group", "all"));
-            Ok(answer.list("launchPermission", everybody))
-        }
-        other => {
-            Err(ApiError::invalid(format!("Value ({other}) for parameter attribute is invalid. Unknown attribute.")))
-        }
+/// Returns whether an account, the caller's (`self`) or all have an explicit permission to launch the image.
+fn is_executable_by(image: &Image, user: &str) -> bool {
+    match user {
+        EVERYONE => image.is_public(),
+        "self" => image.shared_with.contains(ACCOUNT),
+        account => image.shared_with.contains(account),
     }
-}
-
-fn modify_attribute(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let params = &call.input;
-    let description = match (params.optional("Attribute"), params.optional("Description.Value")) {
-        (None, Some(description)) => description,
-        (Some("description"), None) => params.required("Value")?,
-        (Some(other), _) => {
-            return Err(super::not_honoured(format!(
-                "the attribute '{other}' of images: images of the local cloud are its own account's alone"
-            )));
-        }
-        (None, None) => return Err(ApiError::missing("Attribute")),
-    };
-    let id = params.required("ImageId")?;
-    let image = cloud.region_mut(call.region)?.ec2.images.get_mut(id).ok_or_else(|| unknown_image(id))?;
-    description.clone_into(&mut image.description);
-    Ok(Node::success())
 }
 
 /// Deregisters an image. Its snapshot is kept, unless the request deletes it too. Instances of the image continue to
@@ -244,13 +222,13 @@ const FIELDS: &[Field<Image>] = &[
     ("owner-id", |image| vec![image.owner.clone()]),
     ("state", |image| vec![image.state.name().to_owned()]),
     ("image-type", |_| vec!["machine".to_owned()]),
-    ("is-public", |image| vec![image.public.to_string()]),
+    ("is-public", |image| vec![image.is_public().to_string()]),
     ("block-device-mapping.snapshot-id", |image| image.snapshots().cloned().collect()),
     ("block-device-mapping.device-name", |image| render(image).texts("blockDeviceMapping.deviceName")),
     ("block-device-mapping.volume-size", |image| render(image).texts("blockDeviceMapping.ebs.volumeSize")),
     ("block-device-mapping.volume-type", |image| render(image).texts("blockDeviceMapping.ebs.volumeType")),
     ("block-device-mapping.delete-on-termination", |_| vec!["true".to_owned()]),
-    ("block-device-mapping.encrypted", |_| vec!["false".to_owned()]),
+    ("block-device-mapping.encrypted", |image| render(image).texts("blockDeviceMapping.ebs.encrypted")),
     ("creation-date", |image| vec![image.created.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)]),
     ("ena-support", |_| vec!["true".to_owned()]),
     ("platform-details", |_| vec!["Linux/UNIX".to_owned()]),
@@ -271,8 +249,8 @@ const FIELDS: &[Field<Image>] = &[
     ("product-code.type", never),
     ("public-ssm-parameter-name", never),
     ("ramdisk-id", never),
-    ("source-image-id", never),
-    ("source-image-region", never),
+    ("source-image-id", |image| render(image).texts("sourceImageId")),
+    ("source-image-region", |image| render(image).texts("sourceImageRegion")),
     ("state-reason-code", never),
     ("state-reason-message", never),
 ];
@@ -285,7 +263,7 @@ fn render(image: &Image) -> Node {
             .with("snapshotId", &image.snapshot_id)
             .with("volumeSize", image.size_gib)
             .with("volumeType", "gp3")
-            .with("encrypted", false),
+            .with("encrypted", image.encrypted),
     );
     let others = image.devices.iter().map(super::launch_data::render_device);
     let account = if image.public { "amazon" } else { ACCOUNT };
@@ -295,7 +273,7 @@ fn render(image: &Image) -> Node {
         .with("imageState", image.state.name())
         .with("imageOwnerId", &image.owner)
         .with("creationDate", image.created)
-        .with("isPublic", image.public)
+        .with("isPublic", image.is_public())
         .with("architecture", &image.architecture)
         .with("imageType", "machine")
         .with("platformDetails", "Linux/UNIX")
@@ -308,6 +286,8 @@ fn render(image: &Image) -> Node {
         .with("rootDeviceName", ROOT_DEVICE)
         .with("rootDeviceType", "ebs")
         .maybe("sourceInstanceId", image.source_instance_id.as_ref())
+        .maybe("sourceImageId", image.copy_of.as_ref().map(|(id, _)| id))
+        .maybe("sourceImageRegion", image.copy_of.as_ref().map(|(_, region)| region))
         .with("sriovNetSupport", "simple")
         .with("virtualizationType", "hvm")
         .with("bootMode", "uefi-preferred")

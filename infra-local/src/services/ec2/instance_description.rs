@@ -1,5 +1,6 @@
 //! Descriptions of instances.
 
+use super::network_interface::render_interfaces_of;
 use super::security_group::render_groups;
 use crate::model::ec2::image::ROOT_DEVICE;
 use crate::model::ec2::instance::{Instance, InstanceState, MetadataOptions};
@@ -76,7 +77,7 @@ pub(super) fn render(region: &Region, instance: &Instance) -> Node {
         .with("clientToken", instance.client_token.as_deref().unwrap_or(""))
         .with("tagSet", tags::set(&instance.tags))
         .with("hypervisor", "xen")
-        .list("networkInterfaceSet", has_address.then(|| super::network_interface::render_attached(region, instance)))
+        .list("networkInterfaceSet", if has_address { render_interfaces_of(region, instance) } else { Vec::new() })
         .maybe(
             "iamInstanceProfile",
             instance

@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use super::network_interface_address;
 use crate::domain::ec2::check_user_data;
 use crate::model::Tags;
 use crate::model::ec2::block_device::BlockDevice;
@@ -42,6 +43,9 @@ macro_rules! names {
             concat!($prefix, "NetworkInterface.N.NetworkInterfaceId"),
             concat!($prefix, "NetworkInterface.N.SubnetId"),
             concat!($prefix, "NetworkInterface.N.PrivateIpAddress"),
+            concat!($prefix, "NetworkInterface.N.PrivateIpAddresses.N.PrivateIpAddress"),
+            concat!($prefix, "NetworkInterface.N.PrivateIpAddresses.N.Primary"),
+            concat!($prefix, "NetworkInterface.N.SecondaryPrivateIpAddressCount"),
             concat!($prefix, "NetworkInterface.N.Description"),
             concat!($prefix, "NetworkInterface.N.InterfaceType"),
             concat!($prefix, "NetworkInterface.N.NetworkCardIndex"),
@@ -163,7 +167,8 @@ fn network_interface(params: &Params) -> Outcome<Option<NetworkInterface>> {
     if interfaces.next().is_some() || !matches!(interface.parsed("DeviceIndex")?, None | Some(0)) {
         return Err(ApiError::new(
             "UnsupportedParameter",
-            "An instance of the local cloud has one network interface, with device index 0: leave out the others, or use AWS",
+            "An instance of the local cloud is launched with one network interface, with device index 0: leave out the \
+             others and attach them afterwards, or use AWS",
         ));
     }
     for (name, only) in [("InterfaceType", "interface"), ("NetworkCardIndex", "0")] {
@@ -172,6 +177,7 @@ fn network_interface(params: &Params) -> Outcome<Option<NetworkInterface>> {
             return Err(ApiError::new("UnsupportedParameter", message));
         }
     }
+    let addresses = network_interface_address::at_creation(&interface)?;
     Ok(Some(NetworkInterface {
         description: interface.optional("Description").map(str::to_owned),
         id: interface.optional("NetworkInterfaceId").map(str::to_owned),
@@ -179,7 +185,8 @@ fn network_interface(params: &Params) -> Outcome<Option<NetworkInterface>> {
         delete_on_termination: interface.parsed("DeleteOnTermination")?,
         security_group_ids: interface.texts("SecurityGroupId"),
         subnet_id: interface.optional("SubnetId").map(str::to_owned),
-        private_address: private_address(&interface)?,
+        private_address: addresses.primary,
+        secondary: addresses.secondary,
     }))
 }
 
@@ -201,6 +208,15 @@ fn one_of(params: &Params, name: &str, allowed: &[&str]) -> Outcome<Option<Strin
         ))),
         value => Ok(value.map(str::to_owned)),
     }
+}
+
+/// The listed addresses of an interface, as a launch template contains them.
+fn listed_addresses(interface: &NetworkInterface) -> Option<Node> {
+    let listed = &interface.secondary.listed;
+    let shown =
+        |(address, primary): (&Ipv4Addr, bool)| Node::new().with("privateIpAddress", *address).with("primary", primary);
+    let all = interface.private_address.iter().map(|it| (it, true)).chain(listed.iter().map(|it| (it, false)));
+    (!listed.is_empty()).then(|| Node::items(all.map(shown)))
 }
 
 /// Renders the parameters as `launchTemplateData`.
@@ -226,8 +242,18 @@ pub(super) fn render(data: &LaunchData) -> Node {
             .maybe("deleteOnTermination", interface.delete_on_termination)
             .maybe("description", interface.description.as_ref())
             .maybe("networkInterfaceId", interface.id.as_ref())
-            .list("groupSet", &interface.security_group_ids)
+            // The elements of this list are called `groupId`, not `item`.
+            .with(
+                "groupSet",
+                interface.security_group_ids.iter().fold(Node::new(), |set, group| set.with("groupId", group)),
+            )
             .maybe("subnetId", interface.subnet_id.as_ref())
+            .maybe("privateIpAddress", interface.private_address)
+            .maybe(
+                "secondaryPrivateIpAddressCount",
+                Some(u32::from(interface.secondary.count)).filter(|count| *count > 0),
+            )
+            .maybe("privateIpAddressesSet", listed_addresses(interface))
     });
     let tagged: [(&str, &Tags); 3] =
         [("instance", &data.instance_tags), ("volume", &data.volume_tags), ("network-interface", &data.interface_tags)];

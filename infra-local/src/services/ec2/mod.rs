@@ -6,9 +6,12 @@ mod console_output;
 mod credit_specification;
 mod default_network;
 mod dhcp_options;
+mod ebs_encryption;
 mod egress_only_gateway;
 mod flow_log;
 mod image;
+mod image_attribute;
+mod image_copy;
 mod instance;
 mod instance_attribute;
 mod instance_description;
@@ -28,6 +31,8 @@ mod nat_gateway;
 mod network_acl;
 mod network_acl_entry;
 mod network_interface;
+mod network_interface_address;
+mod network_interface_attachment;
 mod network_interface_lifecycle;
 mod peering;
 mod permission;
@@ -77,9 +82,12 @@ pub(crate) const OPERATIONS: &[&[Ec2Operation]] = &[
     credit_specification::OPERATIONS,
     dhcp_options::OPERATIONS,
     default_network::OPERATIONS,
+    ebs_encryption::OPERATIONS,
     egress_only_gateway::OPERATIONS,
     flow_log::OPERATIONS,
     image::OPERATIONS,
+    image_attribute::OPERATIONS,
+    image_copy::OPERATIONS,
     instance::OPERATIONS,
     instance_attribute::OPERATIONS,
     instance_metadata_options::OPERATIONS,
@@ -96,6 +104,8 @@ pub(crate) const OPERATIONS: &[&[Ec2Operation]] = &[
     network_acl::OPERATIONS,
     network_acl_entry::OPERATIONS,
     network_interface::OPERATIONS,
+    network_interface_address::OPERATIONS,
+    network_interface_attachment::OPERATIONS,
     network_interface_lifecycle::OPERATIONS,
     peering::OPERATIONS,
     placement_group::OPERATIONS,

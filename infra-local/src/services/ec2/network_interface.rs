@@ -6,6 +6,7 @@ use super::{Ec2Operation, never};
 use crate::domain::ec2::network_interface::{self, NetworkInterface, Owner};
 use crate::domain::ec2::unknown_network_interface;
 use crate::model::Cloud;
+use crate::model::ec2::gateway::Holder;
 use crate::model::ec2::instance::Instance;
 use crate::model::ec2::network_interface as model;
 use crate::model::{ACCOUNT, Region, Tags, zone_id};
@@ -52,8 +53,8 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
             deletes.or_else(|| it.is_attached().then(|| "false".to_owned())).into_iter().collect()
         }),
         ("attachment.device-index", |it| {
-            let index = if it.instance().is_some() { "0" } else { "1" };
-            it.is_attached().then(|| index.to_owned()).into_iter().collect()
+            let index = it.attachment().map_or_else(|| u32::from(it.instance().is_none()), |held| held.device_index);
+            it.is_attached().then(|| index.to_string()).into_iter().collect()
         }),
         ("association.public-ip", |it| it.interface.public.map(|ip| ip.to_string()).into_iter().collect()),
         ("group-id", |it| it.interface.groups.map_or_else(Vec::new, <[String]>::to_vec)),
@@ -63,7 +64,10 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         ("private-ip-address", |it| vec![it.interface.private.to_string()]),
         ("private-dns-name", |it| it.private_name().into_iter().collect()),
         ("association.public-dns-name", |it| it.public_name().into_iter().collect()),
-        ("addresses.private-ip-address", |it| vec![it.interface.private.to_string()]),
+        ("addresses.private-ip-address", |it| {
+            let all = std::iter::once(&it.interface.private).chain(&it.interface.secondary);
+            all.map(ToString::to_string).collect()
+        }),
         ("description", |it| vec![it.description()]),
         ("interface-type", |it| vec![it.kind().to_owned()]),
         ("owner-id", |_| vec![ACCOUNT.to_owned()]),
@@ -94,7 +98,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 impl Shown<'_> {
     fn instance(&self) -> Option<&Instance> {
         match self.interface.owner {
-            Owner::Instance(instance) => Some(instance),
+            Owner::Instance(instance) | Owner::Attached(instance, _) => Some(instance),
             _ => None,
         }
     }
@@ -114,7 +118,7 @@ impl Shown<'_> {
 
     /// Returns whether a service created it.
     fn is_managed(&self) -> bool {
-        !matches!(self.interface.owner, Owner::Instance(_) | Owner::Unattached(_))
+        !matches!(self.interface.owner, Owner::Instance(_) | Owner::Attached(..) | Owner::Unattached(_))
     }
 
     fn attachment(&self) -> Option<&model::Attachment> {
@@ -128,7 +132,7 @@ impl Shown<'_> {
 
     fn description(&self) -> String {
         match self.interface.owner {
-            Owner::Instance(_) | Owner::Unattached(_) => {
+            Owner::Instance(_) | Owner::Attached(..) | Owner::Unattached(_) => {
                 let held = self.region.ec2.network_interfaces.get(&self.interface.id);
                 held.map_or_else(String::new, |held| held.description.clone())
             }
@@ -153,6 +157,7 @@ impl Shown<'_> {
     fn render(&self) -> Node {
         let node = match self.interface.owner {
             Owner::Instance(instance) => render_attached(self.region, instance),
+            Owner::Attached(instance, interface) => return render_further(self.region, instance, interface),
             Owner::Unattached(interface) => return render_unattached(self.region, interface, "available"),
             _ => self.render_managed(),
         };
@@ -230,8 +235,13 @@ pub(super) fn render_unattached(region: &Region, interface: &model::NetworkInter
     let subnet = region.ec2.subnets.get(&interface.subnet_id);
     let name = subnet.and_then(|subnet| private_name(region, &subnet.vpc_id, private));
     let zone = subnet.map(|subnet| &subnet.zone);
-    let address =
-        Node::new().with("privateIpAddress", private).maybe("privateDnsName", name.clone()).with("primary", true);
+    let association = elastic(region, interface);
+    let address = Node::new()
+        .with("privateIpAddress", private)
+        .maybe("privateDnsName", name.clone())
+        .with("primary", true)
+        .maybe("association", association.clone());
+    let secondary = secondary(region, interface);
     Node::new()
         .with("networkInterfaceId", &interface.id)
         .with("subnetId", &interface.subnet_id)
@@ -247,13 +257,66 @@ pub(super) fn render_unattached(region: &Region, interface: &model::NetworkInter
         .maybe("privateDnsName", name)
         .with("sourceDestCheck", interface.source_dest_check)
         .with("groupSet", render_groups(region, &interface.groups))
-        .list("privateIpAddressesSet", [address])
+        .maybe("association", association)
+        .list("privateIpAddressesSet", std::iter::once(address).chain(secondary))
         .with("interfaceType", "interface")
         .with("tagSet", tags::set(&interface.tags))
 }
 
-/// An interface as its instance shows it.
-pub(super) fn render_attached(region: &Region, instance: &Instance) -> Node {
+/// The association of an interface, which is no instance's primary one, with an elastic address.
+fn elastic(region: &Region, interface: &model::NetworkInterface) -> Option<Node> {
+    let elastic = region.elastic_address_at(&Holder::NetworkInterface(interface.id.clone()))?;
+    let vpc = &region.ec2.subnets.get(&interface.subnet_id)?.vpc_id;
+    Some(
+        Node::new()
+            .with("publicIp", elastic.address)
+            .with("publicDnsName", region.public_name(vpc, elastic.address).unwrap_or_default())
+            .with("ipOwnerId", ACCOUNT)
+            .with("allocationId", &elastic.allocation_id)
+            .maybe("associationId", elastic.association.as_ref().map(|held| &held.id)),
+    )
+}
+
+/// The secondary addresses of an interface, as its description lists them after the primary one.
+fn secondary(region: &Region, interface: &model::NetworkInterface) -> Vec<Node> {
+    let vpc = region.ec2.subnets.get(&interface.subnet_id).map(|subnet| &subnet.vpc_id);
+    let addresses = interface.secondary.iter().map(|address| {
+        let private = region.private_address(*address);
+        Node::new()
+            .with("privateIpAddress", private)
+            .maybe("privateDnsName", vpc.and_then(|vpc| private_name(region, vpc, private)))
+            .with("primary", false)
+    });
+    addresses.collect()
+}
+
+/// An interface of an instance that is not the primary one.
+fn render_further(region: &Region, instance: &Instance, interface: &model::NetworkInterface) -> Node {
+    let node = render_unattached(region, interface, "in-use");
+    let Some(attachment) = &interface.attachment else { return node };
+    node.with(
+        "attachment",
+        Node::new()
+            .with("attachmentId", &attachment.id)
+            .with("instanceId", &instance.id)
+            .with("instanceOwnerId", ACCOUNT)
+            .with("deviceIndex", attachment.device_index)
+            .with("networkCardIndex", 0)
+            .with("status", "attached")
+            .maybe("attachTime", attachment.attached)
+            .with("deleteOnTermination", attachment.delete_on_termination),
+    )
+}
+
+/// All interfaces of an instance, as its description lists them.
+pub(super) fn render_interfaces_of(region: &Region, instance: &Instance) -> Vec<Node> {
+    let further = region.secondary_interfaces_of(&instance.id);
+    let further = further.into_iter().map(|(interface, _)| render_further(region, instance, interface));
+    std::iter::once(render_attached(region, instance)).chain(further).collect()
+}
+
+/// The primary interface of an instance.
+fn render_attached(region: &Region, instance: &Instance) -> Node {
     let private = region.private_address(instance.address);
     let private_name = private_name(region, &instance.vpc_id, private);
     let elastic = region.elastic_address_of(&instance.id);
@@ -272,6 +335,7 @@ pub(super) fn render_attached(region: &Region, instance: &Instance) -> Node {
         .maybe("privateDnsName", private_name.as_ref())
         .with("primary", true)
         .maybe("association", association.clone());
+    let secondary = interface.map(|interface| secondary(region, interface)).unwrap_or_default();
     Node::new()
         .with("networkInterfaceId", &instance.network_interface_id)
         .with("subnetId", &instance.subnet_id)
@@ -297,7 +361,7 @@ pub(super) fn render_attached(region: &Region, instance: &Instance) -> Node {
                 .with("deleteOnTermination", attachment.is_none_or(|attachment| attachment.delete_on_termination)),
         )
         .maybe("association", association)
-        .list("privateIpAddressesSet", [address])
+        .list("privateIpAddressesSet", std::iter::once(address).chain(secondary))
         .with("interfaceType", "interface")
 }
 

@@ -1,8 +1,11 @@
-//! Creation, attachment, changes and deletion of network interfaces.
+//! Creation, changes and deletion of network interfaces.
 
 use super::client_token::{earlier_result, remember};
 use super::network_interface::render_unattached;
-use super::{Ec2Operation, TAG_SPECIFICATIONS, check_id, instance, not_honoured, resource, subnet, tags_for};
+use super::{
+    Ec2Operation, TAG_SPECIFICATIONS, check_id, instance, network_interface_address, not_honoured, resource, subnet,
+    tags_for,
+};
 use crate::domain::ec2::network_interface::all;
 use crate::domain::ec2::{launch, unknown_network_interface};
 use crate::model::ec2::network_interface::NetworkInterface;
@@ -14,14 +17,14 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
     Operation::writes(
         "CreateNetworkInterface",
         create,
-        &[&["SubnetId", "Description", "PrivateIpAddress", "SecurityGroupId.N", "ClientToken"], TAG_SPECIFICATIONS],
+        &[
+            &["SubnetId", "Description", "PrivateIpAddress", "SecurityGroupId.N", "ClientToken", "InterfaceType"],
+            network_interface_address::AT_CREATION,
+            TAG_SPECIFICATIONS,
+        ],
     )
     .on(&[resource::SUBNET, resource::INTERFACE_GROUPS, resource::NEW_NETWORK_INTERFACE]),
     Operation::writes("DeleteNetworkInterface", delete, &[&["NetworkInterfaceId"]]).on(&[resource::NETWORK_INTERFACE]),
-    Operation::reads("AttachNetworkInterface", attach, &[&["NetworkInterfaceId", "InstanceId", "DeviceIndex"]])
-        .on(&[resource::INSTANCE, resource::NETWORK_INTERFACE]),
-    Operation::reads("DetachNetworkInterface", detach, &[&["AttachmentId", "Force"]])
-        .on(&[resource::ATTACHED_INSTANCE, resource::ATTACHED_INTERFACE]),
     Operation::writes(
         "ModifyNetworkInterfaceAttribute",
         modify,
@@ -52,17 +55,19 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let (subnet_id, vpc_id) = (subnet.id.clone(), subnet.vpc_id.clone());
     let mut groups = params.texts("SecurityGroupId");
     launch::check_security_groups(region, &mut groups, &vpc_id)?;
-    let private = super::launch_data::private_address(params)?;
+    if let Some(other) = params.optional("InterfaceType").filter(|kind| *kind != "interface") {
+        return Err(not_honoured(format!(
+            "Network interfaces of the local cloud have the InterfaceType 'interface', not '{other}'"
+        )));
+    }
+    let wanted = network_interface_address::at_creation(params)?;
     let id = new_id("eni");
-    let address = launch::take_address(region, &subnet_id, private, &id, call.addresses)?;
-    let address = address.ok_or_else(|| {
-        ApiError::new(
-            "InsufficientFreeAddressesInSubnet",
-            format!("The subnet '{subnet_id}' does not have enough free addresses to satisfy the request."),
-        )
-    })?;
+    let address = launch::take_address(region, &subnet_id, wanted.primary, &id, call.addresses)?;
+    let address = address.ok_or_else(|| launch::no_free_address(&subnet_id))?;
     let description = params.optional("Description").unwrap_or_default().to_owned();
-    let interface = NetworkInterface { description, groups, tags, ..NetworkInterface::new(id, &subnet_id, address) };
+    let mut interface =
+        NetworkInterface { description, groups, tags, ..NetworkInterface::new(id, &subnet_id, address) };
+    launch::take_secondary_addresses(region, &mut interface, &wanted.secondary, call.addresses)?;
     let answer = answer(region, &interface);
     remember(region, call, "CreateNetworkInterface", &interface.id);
     region.ec2.network_interfaces.insert(interface.id.clone(), interface);
@@ -77,46 +82,6 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     }
     region.remove_network_interface(id);
     Ok(Node::success())
-}
-
-/// Refuses: an instance is launched with its one interface.
-fn attach(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let params = &call.input;
-    let region = cloud.region(call.region)?;
-    let index: u32 = params.parsed("DeviceIndex")?.ok_or_else(|| ApiError::missing("deviceIndex"))?;
-    let interface = find(region, params.required("NetworkInterfaceId")?)?;
-    let instance = instance::find(region, params.required("InstanceId")?)?;
-    if interface.attachment.is_some() {
-        let message = format!("Interface: [{}] in use.", interface.id);
-        return Err(ApiError::new("InvalidNetworkInterface.InUse", message));
-    }
-    if index == 0 {
-        let message =
-            format!("Instance '{}' already has an interface attached at device index '{index}'.", instance.id);
-        return Err(ApiError::invalid(message));
-    }
-    Err(not_honoured(format!(
-        "An instance of the local cloud has one network interface, so {} cannot be attached to {} at device index {index}: \
-         launch an instance with it (NetworkInterface.1.NetworkInterfaceId), or use AWS",
-        interface.id, instance.id
-    )))
-}
-
-/// Refuses: every attached interface is the primary one of its instance.
-fn detach(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let region = cloud.region(call.region)?;
-    let id =
-        check_id(call.input.required("AttachmentId")?, "eni-attach", "InvalidNetworkInterfaceAttachmentId.Malformed")?;
-    let attachments = region.ec2.network_interfaces.values().filter_map(|interface| interface.attachment.as_ref());
-    if attachments.into_iter().any(|attachment| attachment.id == id) {
-        let message = "The network interface at device index 0 cannot be detached.";
-        return Err(ApiError::new("OperationNotPermitted", message));
-    }
-    if all(region).iter().any(|interface| interface.id.replacen("eni-", "eni-attach-", 1) == id) {
-        let message = format!("You are not allowed to manage '{id}' attachments: a service created its interface");
-        return Err(ApiError::new("OperationNotPermitted", message));
-    }
-    Err(ApiError::new("InvalidAttachmentID.NotFound", format!("The attachment '{id}' does not exist.")))
 }
 
 fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
@@ -163,8 +128,10 @@ fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         let vpc_id = subnet::find(region, &interface.subnet_id)?.vpc_id.clone();
         launch::check_security_groups(region, &mut groups, &vpc_id)?;
         match &interface.attachment {
-            Some(attachment) => instance::find_mut(region, &attachment.instance_id)?.security_groups = groups,
-            None => interface.groups = groups,
+            Some(attachment) if attachment.device_index == 0 => {
+                instance::find_mut(region, &attachment.instance_id)?.security_groups = groups;
+            }
+            _ => interface.groups = groups,
         }
     }
     region.ec2.network_interfaces.insert(interface.id.clone(), interface);

@@ -138,7 +138,8 @@ fn copy(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         return Err(ApiError::invalid(message));
     }
     let source = find(cloud.region(params.required("SourceRegion")?)?, params.required("SourceSnapshotId")?)?;
-    let encrypted = source.encrypted || params.flag("Encrypted")?;
+    let by_default = cloud.region(call.region)?.ec2.ebs_encryption_by_default;
+    let encrypted = source.encrypted || by_default || params.flag("Encrypted")?;
     let key = params.optional("KmsKeyId");
     if key.is_some() && !encrypted {
         return Err(key_without_encryption());

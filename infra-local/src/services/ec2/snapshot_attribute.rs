@@ -6,6 +6,7 @@ use super::snapshot::find;
 use super::{Ec2Operation, check_id, resource};
 use crate::domain::ec2::volume::unknown_snapshot;
 use crate::model::Cloud;
+use crate::model::ec2::image::EVERYONE;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
@@ -29,9 +30,6 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
     .on(&[resource::SNAPSHOT]),
     Operation::writes("ResetSnapshotAttribute", reset, &[&["SnapshotId", "Attribute"]]).on(&[resource::SNAPSHOT]),
 ];
-
-/// The group of all accounts.
-const EVERYONE: &str = "all";
 
 fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let snapshot = find(cloud.region(call.region)?, call.input.required("SnapshotId")?)?;

@@ -1,9 +1,11 @@
 //! Tests of several kinds of resources together.
 #![allow(clippy::unwrap_used)]
 
+mod image;
 mod instance;
 mod key_pair;
 mod network;
+mod network_interface;
 mod volume;
 
 use super::OPERATIONS;

@@ -70,7 +70,9 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         throughput: params.parsed("Throughput")?,
         multi_attach: params.flag("MultiAttachEnabled")?,
     })?;
-    let encrypted = params.flag("Encrypted")? || snapshot.is_some_and(|snapshot| snapshot.encrypted);
+    let encrypted = params.flag("Encrypted")?
+        || region.ec2.ebs_encryption_by_default
+        || snapshot.is_some_and(|snapshot| snapshot.encrypted);
     let key = params.optional("KmsKeyId");
     if key.is_some() && !encrypted {
         return Err(key_without_encryption());

@@ -54,7 +54,7 @@ fn summary(cloud: &Cloud, _: &Call<'_, Params>) -> Outcome<Node> {
         ("MFADevicesInUse", 0),
         ("Policies", iam.policies.len()),
         ("PolicyVersionsInUse", in_use),
-        ("Providers", iam.oidc_providers.len()),
+        ("Providers", iam.oidc_providers.len() + iam.saml_providers.len()),
         ("Roles", iam.roles.len()),
         ("ServerCertificates", 0),
         ("Users", iam.users.len()),

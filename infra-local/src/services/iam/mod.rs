@@ -15,6 +15,7 @@ mod policy_holder;
 mod resource;
 mod role;
 mod role_policy;
+mod saml_provider;
 mod service_linked_role;
 mod simulation;
 #[cfg(test)]
@@ -50,6 +51,7 @@ pub(crate) const OPERATIONS: &[&[IamOperation]] = &[
     policy::OPERATIONS,
     role::OPERATIONS,
     role_policy::OPERATIONS,
+    saml_provider::OPERATIONS,
     service_linked_role::OPERATIONS,
     simulation::OPERATIONS,
     user::OPERATIONS,

@@ -18,6 +18,9 @@ pub(super) const GROUP: Resource = Resource::Resolved("GroupName", |cloud, _, na
     Some(cloud.iam.groups.get(name).map_or_else(|| arn("group", "/", name), |group| group.arn.clone()))
 });
 pub(super) const OIDC_PROVIDER: Resource = Resource::Arn("OpenIDConnectProviderArn");
+pub(super) const SAML_PROVIDER: Resource = Resource::Arn("SAMLProviderArn");
+pub(super) const NEW_SAML_PROVIDER: Resource =
+    Resource::Resolved("Name", |_, _, name| Some(format!("arn:aws:iam::{ACCOUNT}:saml-provider/{name}")));
 pub(super) const NEW_OIDC_PROVIDER: Resource = Resource::Resolved("Url", |_, _, url| {
     Some(format!("arn:aws:iam::{ACCOUNT}:oidc-provider/{}", url.strip_prefix("https://").unwrap_or(url)))
 });

@@ -324,3 +324,41 @@ fn simulation_explains_decisions() {
     );
     insta::assert_snapshot!(ask(plane, "SimulatePrincipalPolicy", &[("PolicySourceArn", "arn:aws:iam::000000000000:user/no"), actions[1]]), @"NoSuchEntity: The user with name no cannot be found.");
 }
+
+#[test]
+fn saml_providers_have_a_document_with_an_end() {
+    let plane = &mut ControlPlane::new();
+    let certificate = "A".repeat(1000);
+    let document = |until: &str| {
+        format!(
+            "<EntityDescriptor entityID=\"x\"{until}><IDPSSODescriptor><X509Certificate>{certificate}</X509Certificate>\
+             <SingleSignOnService Location=\"https://x\"/></IDPSSODescriptor></EntityDescriptor>"
+        )
+    };
+    let (first, second) = (document(" validUntil=\"2046-01-01T00:00:00Z\""), document(""));
+    let created = succeed(
+        plane,
+        "CreateSAMLProvider",
+        &[
+            ("Name", "company"),
+            ("SAMLMetadataDocument", &first),
+            ("Tags.member.1.Key", "team"),
+            ("Tags.member.1.Value", "blue"),
+        ],
+    );
+    let arn = ("SAMLProviderArn", "arn:aws:iam::000000000000:saml-provider/company");
+    assert_eq!(texts(&created, "SAMLProviderArn"), [arn.1]);
+    let read = succeed(plane, "GetSAMLProvider", &[arn]);
+    assert_eq!(texts(&read, "ValidUntil"), ["2046-01-01T00:00:00.000Z"]);
+    assert_eq!(texts(&read, "Key"), ["team"]);
+    succeed(plane, "UpdateSAMLProvider", &[arn, ("SAMLMetadataDocument", &second)]);
+    assert_eq!(texts(&succeed(plane, "ListSAMLProviders", &[]), "Arn"), [arn.1]);
+    succeed(plane, "UntagSAMLProvider", &[arn, ("TagKeys.member.1", "team")]);
+    assert!(texts(&succeed(plane, "ListSAMLProviderTags", &[arn]), "Key").is_empty());
+    let again = ask(plane, "CreateSAMLProvider", &[("Name", "company"), ("SAMLMetadataDocument", &first)]);
+    assert!(again.starts_with("EntityAlreadyExists: "), "{again}");
+    let invalid = ask(plane, "CreateSAMLProvider", &[("Name", "other"), ("SAMLMetadataDocument", &certificate)]);
+    assert!(invalid.starts_with("InvalidInput: "), "{invalid}");
+    succeed(plane, "DeleteSAMLProvider", &[arn]);
+    assert!(ask(plane, "GetSAMLProvider", &[arn]).starts_with("NoSuchEntity: "));
+}

@@ -5,7 +5,9 @@ mod group;
 mod insights;
 mod metric_filter;
 mod pattern;
+mod query_definition;
 mod resource;
+mod resource_policy;
 #[cfg(test)]
 mod round_trip;
 mod store;
@@ -34,6 +36,8 @@ pub(crate) const OPERATIONS: &[&[LogOperation]] = &[
     event::OPERATIONS,
     metric_filter::OPERATIONS,
     subscription_filter::OPERATIONS,
+    query_definition::OPERATIONS,
+    resource_policy::OPERATIONS,
     tag::OPERATIONS,
     insights::OPERATIONS,
 ];

@@ -45,6 +45,19 @@ const TRIPS: &[Trip] = &[
         ..Trip::EMPTY
     },
     Trip {
+        operation: "PutQueryDefinition",
+        request: r#"{"name": "shop/slow", "queryString": "fields @message", "queryLanguage": "CWLI",
+                     "logGroupNames": ["shop"]}"#,
+        reads: &[("DescribeQueryDefinitions", "{}")],
+        ..Trip::EMPTY
+    },
+    Trip {
+        operation: "PutResourcePolicy",
+        request: r#"{"policyName": "writers", "policyDocument": "{\"Version\": \"2012-10-17\", \"Statement\": []}"}"#,
+        reads: &[("DescribeResourcePolicies", "{}")],
+        ..Trip::EMPTY
+    },
+    Trip {
         operation: "TagResource",
         request: r#"{"resourceArn": "arn:aws:logs:us-east-1:000000000000:log-group:shop", "tags": {"stage": "canary"}}"#,
         reads: GROUP,
@@ -69,10 +82,15 @@ const WRITE_ONLY: &[WriteOnly] = &[
     WriteOnly("DeleteRetentionPolicy", &["*"], "identifies the group"),
     WriteOnly("DeleteMetricFilter", &["*"], "identifies the filter to delete"),
     WriteOnly("DeleteSubscriptionFilter", &["*"], "identifies the filter to delete"),
+    WriteOnly("PutQueryDefinition", &["clientToken", "queryDefinitionId"], "identify the query; read back in tests.rs"),
+    WriteOnly("DeleteQueryDefinition", &["*"], "identifies the query to delete"),
+    WriteOnly("DeleteResourcePolicy", &["*"], "identifies the policy to delete"),
     WriteOnly("UntagResource", &["*"], "identifies the tags to remove"),
     WriteOnly("UntagLogGroup", &["*"], "identifies the tags to remove"),
     WriteOnly("DescribeLogGroups", &["*"], "reads"),
     WriteOnly("DescribeLogStreams", &["*"], "reads"),
+    WriteOnly("DescribeQueryDefinitions", &["*"], "reads"),
+    WriteOnly("DescribeResourcePolicies", &["*"], "reads"),
     WriteOnly("GetLogEvents", &["*"], "reads"),
     WriteOnly("FilterLogEvents", &["*"], "reads"),
 ];

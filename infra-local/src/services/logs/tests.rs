@@ -232,3 +232,44 @@ fn queries_find_events_of_their_period() {
     unknown["logGroupName"] = json!("none");
     assert_eq!(code(world.call("StartQuery", unknown)), "ResourceNotFoundException");
 }
+
+#[test]
+fn queries_are_saved() {
+    let mut world = World::new();
+    let query = json!({"name": "shop/slow", "queryString": "fields @message | limit 20", "logGroupNames": ["g"]});
+    let id = world.call("PutQueryDefinition", query).unwrap()["queryDefinitionId"].clone();
+    let change = json!({"queryDefinitionId": id, "name": "shop/fast", "queryString": "fields @timestamp"});
+    assert_eq!(world.call("PutQueryDefinition", change).unwrap()["queryDefinitionId"], id);
+    let shown = world.call("DescribeQueryDefinitions", json!({"queryDefinitionNamePrefix": "shop/"})).unwrap();
+    assert_eq!(shown["queryDefinitions"][0]["name"], "shop/fast");
+    assert_eq!(shown["queryDefinitions"][0]["queryLanguage"], "CWLI");
+    let unknown = json!({"queryDefinitionId": "other", "name": "n", "queryString": "q"});
+    assert_eq!(code(world.call("PutQueryDefinition", unknown)), "ResourceNotFoundException");
+    assert_eq!(
+        world.call("DeleteQueryDefinition", json!({"queryDefinitionId": id})).unwrap(),
+        json!({"success": true})
+    );
+    assert_eq!(
+        code(world.call("DeleteQueryDefinition", json!({"queryDefinitionId": id}))),
+        "ResourceNotFoundException"
+    );
+}
+
+#[test]
+fn resource_policies_are_limited() {
+    let mut world = World::new();
+    let put = |number: usize| {
+        let document = json!({"Version": "2012-10-17", "Statement": []}).to_string();
+        json!({"policyName": format!("p{number}"), "policyDocument": document})
+    };
+    for number in 0..10 {
+        world.call("PutResourcePolicy", put(number)).unwrap();
+    }
+    assert_eq!(code(world.call("PutResourcePolicy", put(10))), "LimitExceededException");
+    let invalid = json!({"policyName": "p0", "policyDocument": "{"});
+    assert_eq!(code(world.call("PutResourcePolicy", invalid)), "InvalidParameterException");
+    world.call("DeleteResourcePolicy", json!({"policyName": "p0"})).unwrap();
+    assert_eq!(code(world.call("DeleteResourcePolicy", json!({"policyName": "p0"}))), "ResourceNotFoundException");
+    let shown = world.call("DescribeResourcePolicies", json!({})).unwrap();
+    assert_eq!(shown["resourcePolicies"].as_array().unwrap().len(), 9);
+}

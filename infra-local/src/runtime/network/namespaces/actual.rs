@@ -22,9 +22,6 @@ use crate::runtime::network::Place;
 /// Threads that create namespaces and start `nft`. The kernel serialises most of the work.
 const WORKERS: usize = 4;
 
-/// Index of the link in an interface's namespace.
-const ETH0: u32 = 2;
-
 /// The places that exist, shared with the threads that open sockets.
 pub(super) type Places = Arc<RwLock<HashMap<Place, Arc<Space>>>>;
 
@@ -74,6 +71,10 @@ struct Attached {
     /// Index of the router's end of the link.
     index: u32,
     wiring: Wiring,
+    /// The interface in whose namespace this one is, if it is not the primary one of its instance.
+    primary: Option<String>,
+    /// The secondary addresses that the kernel has.
+    secondary: BTreeSet<Ipv4Addr>,
 }
 
 /// The properties of an interface that are set up once.
@@ -84,6 +85,8 @@ struct Wiring {
     bits: u32,
     router: Ipv4Addr,
     translates: bool,
+    /// Number of the interface at its instance.
+    device: u32,
 }
 
 /// A link between two routers.
@@ -100,6 +103,8 @@ struct Task<'a> {
     index: u32,
     wiring: Wiring,
     router: Arc<Space>,
+    /// The primary interface of the instance and its namespace, if it is another one.
+    primary: Option<(String, Arc<Space>)>,
 }
 
 impl Actual {
@@ -124,7 +129,9 @@ impl Actual {
         let obsolete = self.detach(network);
         let mut errors = self.create_routers(network);
         errors.extend(self.join(network));
-        errors.extend(self.create_interfaces(network));
+        // Those of an instance are in the namespace of its primary one.
+        errors.extend(self.create_interfaces(network, true));
+        errors.extend(self.create_interfaces(network, false));
         errors.extend(self.join_queue(network));
         errors.extend(self.configure(network));
         // Packets no longer reach these links.
@@ -145,10 +152,19 @@ impl Actual {
                 links.push((Arc::clone(&router.node.space), index));
                 router.internet = None;
             }
+            let is_wired = |id: &String, attached: &Attached| {
+                let desired = vpc.and_then(|vpc| Some((vpc, vpc.interfaces.get(id)?)));
+                desired.and_then(|(vpc, it)| Wiring::of(vpc, it)) == Some(attached.wiring)
+            };
+            let wired = router.interfaces.iter().filter(|(id, attached)| is_wired(id, attached));
+            let wired: BTreeSet<String> = wired.map(|(id, _)| id.clone()).collect();
             router.interfaces.retain(|interface, attached| {
-                let desired = vpc.and_then(|vpc| Some((vpc, vpc.interfaces.get(interface)?)));
-                let is_desired = desired.and_then(|(vpc, it)| Wiring::of(vpc, it)) == Some(attached.wiring);
+                let has_primary = attached.primary.as_ref().is_none_or(|primary| wired.contains(primary));
+                let is_desired = has_primary && wired.contains(interface);
                 if !is_desired {
+                    if has_primary {
+                        attached.forget_rules();
+                    }
                     links.push((Arc::clone(&router.node.space), attached.index));
                     places.remove(&Place::Interface(interface.clone()));
                 }
@@ -265,18 +281,31 @@ impl Actual {
         errors
     }
 
-    fn create_interfaces(&mut self, network: &Network) -> Vec<String> {
+    fn create_interfaces(&mut self, network: &Network, primary: bool) -> Vec<String> {
         let mut errors = Vec::new();
         let mut tasks = Vec::new();
         for (vpc_id, vpc) in &network.vpcs {
             let Some(router) = self.routers.get(vpc_id) else { continue };
-            for (id, interface) in vpc.interfaces.iter().filter(|(id, _)| !router.interfaces.contains_key(*id)) {
+            let missing = vpc.interfaces.iter().filter(|(id, _)| !router.interfaces.contains_key(*id));
+            for (id, interface) in missing.filter(|(_, interface)| interface.device.is_none() == primary) {
                 let Some(wiring) = Wiring::of(vpc, interface) else {
                     errors.push(format!("the interface {id}: its subnet {} does not exist", interface.subnet));
                     continue;
                 };
+                let primary = match &interface.device {
+                    None => None,
+                    Some((primary, _)) => {
+                        let Some(attached) = router.interfaces.get(primary) else {
+                            errors.push(format!(
+                                "the interface {id}: the interface {primary} of its instance is missing"
+                            ));
+                            continue;
+                        };
+                        Some((primary.clone(), Arc::clone(&attached.space)))
+                    }
+                };
                 let index = self.next.fetch_add(1, Ordering::Relaxed);
-                tasks.push(Task { vpc: vpc_id, id, index, wiring, router: Arc::clone(&router.node.space) });
+                tasks.push(Task { vpc: vpc_id, id, index, wiring, router: Arc::clone(&router.node.space), primary });
             }
         }
         let created = in_parallel(&tasks, Task::run);
@@ -300,6 +329,11 @@ impl Actual {
         let uplinks = self.routers.iter().filter_map(|(id, router)| Some((id.clone(), router.internet?))).collect();
         let desired = Config::of_internet(network, &uplinks);
         let mut errors = self.internet.space.configure(&mut self.internet.config, &desired);
+        for (id, attached) in self.routers.values_mut().flat_map(|router| &mut router.interfaces) {
+            let Some((_, interface)) = network.interface(id) else { continue };
+            let outcome = attached.assign(&interface.secondary);
+            errors.extend(outcome.err().map(|error| format!("the addresses of the interface {id}: {error}")));
+        }
         let mut work = Vec::new();
         for (id, router) in &mut self.routers {
             let Some(vpc) = network.vpcs.get(id) else { continue };
@@ -382,13 +416,53 @@ impl Wiring {
             bits: subnet.range.bits(),
             router: subnet.router(),
             translates: interface.translates,
+            device: interface.device.as_ref().map_or(0, |(_, device)| *device),
         })
+    }
+}
+
+impl Attached {
+    /// Brings the secondary addresses in line.
+    fn assign(&mut self, desired: &BTreeSet<Ipv4Addr>) -> io::Result<()> {
+        let (device, bits) = (self.wiring.device, 32);
+        let index = space::link_index(device);
+        let obsolete: Vec<Ipv4Addr> = self.secondary.difference(desired).copied().collect();
+        for address in obsolete {
+            self.space.netlink().apply_all(&[Request::DeleteAddress { index, address, bits }])?;
+            if device > 0 {
+                self.space.netlink().apply_all(&[Request::DeleteRule(&space::device_rule(device, address))])?;
+            }
+            self.secondary.remove(&address);
+        }
+        let missing: Vec<Ipv4Addr> = desired.difference(&self.secondary).copied().collect();
+        for address in missing {
+            self.space.netlink().apply_all(&[Request::AddAddress { index, address, bits }])?;
+            if device > 0 {
+                self.space.netlink().apply_all(&[Request::AddRule(&space::device_rule(device, address))])?;
+            }
+            self.secondary.insert(address);
+        }
+        Ok(())
+    }
+
+    /// Deletes the policy rules of a further interface, whose namespace remains. Its link takes everything else with it.
+    fn forget_rules(&self) {
+        if self.wiring.device == 0 {
+            return;
+        }
+        for address in std::iter::once(self.wiring.address).chain(self.secondary.iter().copied()) {
+            let rule = space::device_rule(self.wiring.device, address);
+            let _ = self.space.netlink().apply(&[Request::DeleteRule(&rule)]);
+        }
     }
 }
 
 impl Task<'_> {
     /// Creates the namespace and its link. The calling thread stays in the namespace.
     fn run(&self) -> io::Result<Attached> {
+        if let Some((primary, space)) = &self.primary {
+            return self.add_device(primary, space);
+        }
         let space = Space::create()?;
         if self.wiring.translates {
             nft::apply(&rules::of_nat_gateway(self.wiring.address))?;
@@ -396,12 +470,27 @@ impl Task<'_> {
         } else {
             space::permit_programs()?;
         }
-        let peer = Peer { index: ETH0, name: "eth0".to_owned(), namespace: space.file() };
+        let peer = Peer { index: space::link_index(0), name: "eth0".to_owned(), namespace: space.file() };
         let pair = Request::AddPair { index: self.index, name: interface_link(self.index), peer };
         self.router.netlink().apply_all(&[pair])?;
         let Wiring { address, bits, router, .. } = self.wiring;
-        space.netlink().apply_all(&space::interface_requests(ETH0, address, bits, router))?;
-        Ok(Attached { space: Arc::new(space), index: self.index, wiring: self.wiring })
+        space.netlink().apply_all(&space::interface_requests(space::link_index(0), address, bits, router))?;
+        Ok(self.attached(Arc::new(space), None))
+    }
+
+    /// Adds a link to the namespace of the instance's primary interface.
+    fn add_device(&self, primary: &str, space: &Arc<Space>) -> io::Result<Attached> {
+        let Wiring { address, bits, router, device, .. } = self.wiring;
+        let peer = Peer { index: space::link_index(device), name: format!("eth{device}"), namespace: space.file() };
+        let pair = Request::AddPair { index: self.index, name: interface_link(self.index), peer };
+        self.router.netlink().apply_all(&[pair])?;
+        space.netlink().apply_all(&space::device_requests(device, address, bits, router))?;
+        space.netlink().apply_all(&[Request::AddRule(&space::device_rule(device, address))])?;
+        Ok(self.attached(Arc::clone(space), Some(primary.to_owned())))
+    }
+
+    fn attached(&self, space: Arc<Space>, primary: Option<String>) -> Attached {
+        Attached { space, index: self.index, wiring: self.wiring, primary, secondary: BTreeSet::new() }
     }
 }
 

@@ -50,17 +50,22 @@ impl Config {
         let mut config = Config::default();
         config.addresses.extend([METADATA, RESOLVER, vpc.resolver()]);
         config.routes.extend(vpc.ranges().map(|range| ((MAIN_TABLE, range), Hop::Blackhole)));
-        config.rules.insert(Rule { priority: MAIN_PRIORITY, input: None, action: Action::Table(MAIN_TABLE) });
-        config.rules.insert(Rule { priority: DROP_PRIORITY, input: None, action: Action::Blackhole });
+        config.rules.insert(Rule {
+            priority: MAIN_PRIORITY,
+            input: None,
+            source: None,
+            action: Action::Table(MAIN_TABLE),
+        });
+        config.rules.insert(Rule { priority: DROP_PRIORITY, input: None, source: None, action: Action::Blackhole });
         for (id, interface) in &vpc.interfaces {
             let (Some(index), Some(table)) = (links.interfaces.get(id), tables.get(&interface.subnet)) else {
                 continue;
             };
             // The router's own connections, which administrators ask for, come from the resolver's address.
             let hop = Hop::Link { index: *index, gateway: None, source: Some(vpc.resolver()) };
-            config.routes.insert((MAIN_TABLE, Cidr::of(interface.address)), hop);
+            config.routes.extend(interface.addresses().map(|address| ((MAIN_TABLE, Cidr::of(address)), hop)));
             let input = Some(interface_link(*index));
-            config.rules.insert(Rule { priority: SUBNET_PRIORITY, input, action: Action::Table(*table) });
+            config.rules.insert(Rule { priority: SUBNET_PRIORITY, input, source: None, action: Action::Table(*table) });
         }
         for (id, subnet) in &vpc.subnets {
             let Some(table) = tables.get(id) else { continue };

@@ -176,7 +176,7 @@ impl Router<'_> {
         let sides = self.network.peerings.get(peering).into_iter().flatten();
         let others = sides.filter(|vpc| *vpc != self.vpc).filter_map(|vpc| self.network.vpcs.get(vpc));
         let interfaces = others.flat_map(|vpc| &vpc.interfaces).filter(|(id, _)| side.interfaces.contains(*id));
-        interfaces.map(|(_, interface)| interface.address).collect()
+        interfaces.flat_map(|(_, interface)| interface.addresses()).collect()
     }
 
     /// Addresses of a side beyond the internet gateway.

@@ -213,6 +213,7 @@ mod uapi {
     pub(super) const RTN_LOCAL: u8 = 2;
     pub(super) const RTN_BLACKHOLE: u8 = 6;
 
+    pub(super) const FRA_SRC: u16 = 2;
     pub(super) const FRA_IIFNAME: u16 = 3;
     pub(super) const FRA_PRIORITY: u16 = 6;
     pub(super) const FRA_TABLE: u16 = 15;
@@ -221,8 +222,8 @@ mod uapi {
 }
 
 use uapi::{
-    AF_INET, FR_ACT_BLACKHOLE, FR_ACT_TO_TBL, FRA_IIFNAME, FRA_PRIORITY, FRA_TABLE, IFA_ADDRESS, IFA_LOCAL, IFF_NOARP,
-    IFF_UP, IFLA_ADDRESS, IFLA_GSO_MAX_SEGS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO,
+    AF_INET, FR_ACT_BLACKHOLE, FR_ACT_TO_TBL, FRA_IIFNAME, FRA_PRIORITY, FRA_SRC, FRA_TABLE, IFA_ADDRESS, IFA_LOCAL,
+    IFF_NOARP, IFF_UP, IFLA_ADDRESS, IFLA_GSO_MAX_SEGS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO,
     IFLA_NET_NS_FD, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, RT_SCOPE_HOST, RT_SCOPE_LINK,
     RT_SCOPE_NOWHERE, RT_SCOPE_UNIVERSE, RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_PREFSRC, RTA_TABLE, RTM_DELADDR,
     RTM_DELLINK, RTM_DELROUTE, RTM_DELRULE, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWROUTE, RTM_NEWRULE, RTN_BLACKHOLE,
@@ -375,10 +376,14 @@ fn rule(message: &mut Vec<u8>, of: &Rule) {
         Action::Table(_) => FR_ACT_TO_TBL,
         Action::Blackhole => FR_ACT_BLACKHOLE,
     };
-    message.extend_from_slice(&[AF_INET, 0, 0, 0, 0, 0, 0, action, 0, 0, 0, 0]);
+    let source_bits = if of.source.is_some() { 32 } else { 0 };
+    message.extend_from_slice(&[AF_INET, 0, source_bits, 0, 0, 0, 0, action, 0, 0, 0, 0]);
     number(message, FRA_PRIORITY, of.priority);
     if let Some(input) = &of.input {
         text(message, FRA_IIFNAME, input);
+    }
+    if let Some(source) = of.source {
+        attribute(message, FRA_SRC, |value| value.extend_from_slice(&source.octets()));
     }
     if let Action::Table(table) = of.action {
         number(message, FRA_TABLE, table);
@@ -401,7 +406,7 @@ mod tests {
         assert_eq!(message.len(), 16 + 12 + 3 * 8);
         assert_eq!(message[..4], 52_u32.to_ne_bytes());
         assert_eq!(message[16..20], [AF_INET, 8, 0, 0]);
-        let name = Rule { priority: 200, input: Some("e7".to_owned()), action: Action::Blackhole };
+        let name = Rule { priority: 200, input: Some("e7".to_owned()), source: None, action: Action::Blackhole };
         let mut message = Vec::new();
         Request::AddRule(&name).encode(4, &mut message);
         assert_eq!(message.len(), 16 + 12 + 8 + 8, "the name is padded");

@@ -30,12 +30,14 @@ pub(super) enum Hop {
     Local,
 }
 
-/// A policy rule: the table for packets from a link.
+/// A policy rule: the table for packets from a link, or from an address of the namespace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rule {
     pub(super) priority: u32,
     /// Name of the link that packets come from. `None` matches all packets.
     pub(super) input: Option<String>,
+    /// Source address of the packets. `None` matches all packets.
+    pub(super) source: Option<Ipv4Addr>,
     pub(super) action: Action,
 }
 

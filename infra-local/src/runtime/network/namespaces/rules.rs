@@ -100,7 +100,7 @@ impl Script {
             if interface.translates {
                 gateways.push(address.to_string());
             } else {
-                sources.push(format!("\"{link}\" . {address}"));
+                sources.extend(interface.addresses().map(|address| format!("\"{link}\" . {address}")));
             }
             if let Some(outside) = interface.public {
                 translated.push(address.to_string());
@@ -123,9 +123,9 @@ impl Script {
         }
     }
 
-    /// An interface sends from its own address alone, except that of a NAT gateway.
+    /// An interface sends from its own addresses alone, except that of a NAT gateway and those without source check.
     fn sources(&mut self, connected: &Connected<'_>) {
-        let gateways = connected.interfaces.iter().filter(|(_, interface)| interface.translates);
+        let gateways = connected.interfaces.iter().filter(|(_, interface)| interface.translates || interface.forwards);
         let unchecked = ["lo"].into_iter().chain(gateways.map(|(link, _)| link.as_str()));
         let unchecked = list(unchecked.chain(connected.others.iter().map(String::as_str)).map(quoted));
         self.chain(

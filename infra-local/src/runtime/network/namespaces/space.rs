@@ -11,11 +11,17 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
 use super::config::{Change, Config};
 use super::netlink::{LOOPBACK, Netlink, Request};
-use super::routing::{Hop, LOCAL_TABLE, MAIN_TABLE, Route};
+use super::routing::{Action, Hop, LOCAL_TABLE, MAIN_TABLE, Route, Rule};
 use crate::model::cidr::Cidr;
 
 /// Connections that wait to be accepted, as for tokio's listeners.
 const BACKLOG: i32 = 1024;
+
+/// Index of the link in an interface's namespace.
+const ETH0: u32 = 2;
+
+/// Priority of the rules of an instance's further interfaces. They precede the main table.
+const DEVICE_PRIORITY: u32 = 100;
 
 /// Settings of all links. `all` and `default` are combined in ways that differ by setting, so both are written.
 const LINK_SETTINGS: &[(&str, &str)] = &[
@@ -145,6 +151,29 @@ pub(super) fn permit_programs() -> io::Result<()> {
 fn own_group() -> (u32, u32) {
     let group = rustix::process::getegid().as_raw();
     (group, group)
+}
+
+/// Index of the link of an instance's interface, by the number of its device. The kernel assigns low indices itself.
+pub(super) fn link_index(device: u32) -> u32 {
+    if device == 0 { ETH0 } else { 100 + device }
+}
+
+/// Returns the policy rule by which packets from an address of a further interface leave by this interface: the default
+/// route is the primary interface's.
+pub(super) fn device_rule(device: u32, address: Ipv4Addr) -> Rule {
+    Rule { priority: DEVICE_PRIORITY, input: None, source: Some(address), action: Action::Table(device_table(device)) }
+}
+
+fn device_table(device: u32) -> u32 {
+    1000 + device
+}
+
+/// Requests that connect a further interface of a namespace to the router.
+pub(super) fn device_requests(device: u32, address: Ipv4Addr, bits: u32, router: Ipv4Addr) -> [Request<'static>; 3] {
+    let index = link_index(device);
+    let hop = Hop::Link { index, gateway: Some(router), source: Some(address) };
+    let route = Route { table: device_table(device), destination: Cidr::EVERYWHERE, hop };
+    [Request::SetUp { index }, Request::AddAddress { index, address, bits }, Request::SetRoute(route)]
 }
 
 /// Requests that connect an interface's namespace to the router.

@@ -1,0 +1,127 @@
+//! Private addresses of network interfaces.
+
+use std::net::Ipv4Addr;
+
+use super::network_interface_lifecycle::find;
+use super::{Ec2Operation, launch_data, resource};
+use crate::domain::ec2::launch;
+use crate::model::Cloud;
+use crate::model::ec2::network_interface::SecondaryAddresses;
+use crate::services::{Call, Operation};
+use crate::wire::{ApiError, Node, Outcome, Params};
+
+pub(super) const OPERATIONS: &[Ec2Operation] = &[
+    Operation::writes(
+        "AssignPrivateIpAddresses",
+        assign,
+        &[&["NetworkInterfaceId", "PrivateIpAddress.N", "SecondaryPrivateIpAddressCount", "AllowReassignment"]],
+    )
+    .on(&[resource::NETWORK_INTERFACE]),
+    Operation::writes("UnassignPrivateIpAddresses", unassign, &[&["NetworkInterfaceId", "PrivateIpAddress.N"]])
+        .on(&[resource::NETWORK_INTERFACE]),
+];
+
+/// Parameters of the addresses of a new interface.
+pub(super) const AT_CREATION: &[&str] =
+    &["PrivateIpAddresses.N.PrivateIpAddress", "PrivateIpAddresses.N.Primary", "SecondaryPrivateIpAddressCount"];
+
+/// The addresses of a new interface.
+#[derive(Debug, Default)]
+pub(super) struct AddressesAtCreation {
+    pub(super) primary: Option<Ipv4Addr>,
+    pub(super) secondary: SecondaryAddresses,
+}
+
+/// Reads the addresses of a new interface, which a request lists or counts.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateNetworkInterface.html>
+pub(super) fn at_creation(params: &Params) -> Outcome<AddressesAtCreation> {
+    let mut addresses = AddressesAtCreation {
+        primary: launch_data::private_address(params)?,
+        secondary: SecondaryAddresses { listed: Vec::new(), count: count(params)? },
+    };
+    for listed in params.structures("PrivateIpAddresses") {
+        let address = launch_data::private_address(&listed)?.ok_or_else(|| ApiError::missing("privateIpAddress"))?;
+        if !listed.flag("Primary")? {
+            addresses.secondary.listed.push(address);
+        } else if addresses.primary.replace(address).is_some_and(|other| other != address) {
+            let message = "Only one primary private IP address can be specified.";
+            return Err(ApiError::new("InvalidParameterCombination", message));
+        }
+    }
+    check(&addresses.secondary)?;
+    Ok(addresses)
+}
+
+/// Refuses a request that lists addresses and counts others.
+fn check(wanted: &SecondaryAddresses) -> Outcome<()> {
+    if wanted.listed.is_empty() || wanted.count == 0 {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        "InvalidParameterCombination",
+        "You may specify private IP addresses or a secondary private IP address count, but not both in the same call",
+    ))
+}
+
+fn count(params: &Params) -> Outcome<u8> {
+    Ok(params.parsed("SecondaryPrivateIpAddressCount")?.unwrap_or(0))
+}
+
+/// Assigns secondary addresses to an interface.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AssignPrivateIpAddresses.html>
+fn assign(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let region = cloud.region_mut(call.region)?;
+    let mut interface = find(region, params.required("NetworkInterfaceId")?)?.clone();
+    let listed = params.texts("PrivateIpAddress").iter().map(|text| parse(text)).collect::<Outcome<Vec<_>>>()?;
+    let wanted = SecondaryAddresses { listed, count: count(params)? };
+    check(&wanted)?;
+    if wanted.is_empty() {
+        return Err(ApiError::missing("privateIpAddresses or secondaryPrivateIpAddressCount"));
+    }
+    if params.flag("AllowReassignment")? {
+        let others = region.ec2.network_interfaces.values().filter(|other| other.id != interface.id);
+        let held = |address: &Ipv4Addr| wanted.listed.contains(&region.private_address(*address));
+        let moved: Vec<(String, Ipv4Addr)> = others
+            .flat_map(|other| other.secondary.iter().filter(|address| held(address)).map(|it| (other.id.clone(), *it)))
+            .collect();
+        for (owner, address) in moved {
+            launch::release_secondary_address(region, &owner, address);
+        }
+    }
+    let before = interface.secondary.len();
+    launch::take_secondary_addresses(region, &mut interface, &wanted, call.addresses)?;
+    let assigned = interface.secondary[before..].iter().map(|address| region.private_address(*address));
+    let assigned: Vec<Node> = assigned.map(|address| Node::new().with("privateIpAddress", address)).collect();
+    let answer = Node::success().with("networkInterfaceId", &interface.id);
+    region.ec2.network_interfaces.insert(interface.id.clone(), interface);
+    Ok(answer.list("assignedPrivateIpAddressesSet", assigned))
+}
+
+/// Removes secondary addresses from an interface.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_UnassignPrivateIpAddresses.html>
+fn unassign(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let region = cloud.region_mut(call.region)?;
+    let interface = find(region, params.required("NetworkInterfaceId")?)?;
+    let (id, secondary) = (interface.id.clone(), interface.secondary.clone());
+    let texts = params.texts("PrivateIpAddress");
+    if texts.is_empty() {
+        return Err(ApiError::missing("privateIpAddresses"));
+    }
+    for text in texts {
+        let wanted = parse(&text)?;
+        let held = secondary.iter().find(|address| region.private_address(**address) == wanted);
+        let held = *held.ok_or_else(|| {
+            ApiError::invalid(format!("Some of the specified addresses are not assigned to interface {id}"))
+        })?;
+        launch::release_secondary_address(region, &id, held);
+    }
+    Ok(Node::success())
+}
+
+fn parse(text: &str) -> Outcome<Ipv4Addr> {
+    text.parse().map_err(|_| {
+        ApiError::invalid(format!("Value ({text}) for parameter privateIpAddress is invalid. Invalid IPv4 address."))
+    })
+}
