@@ -11,7 +11,10 @@ use infra_core::{
     store::MemoryStore,
 };
 use serde_json::{Value, json};
-use std::sync::{Arc, Mutex};
+use std::{
+    fmt::Write as _,
+    sync::{Arc, Mutex},
+};
 
 /// CloudWatch with a value per minute of some metrics, and a log group.
 #[derive(Default)]
@@ -107,7 +110,7 @@ async fn metrics_of_recorded_resources_are_plotted() {
         let last = |one: &Value| one["points"].as_array().unwrap().last().unwrap()[1].as_f64().unwrap();
         let series: Vec<String> =
             series.map(|one| format!("{}: {:.1}", one["name"].as_str().unwrap(), last(one))).collect();
-        plots += &format!("{} | {}\n", chart["id"].as_str().unwrap(), series.join(", "));
+        writeln!(plots, "{} | {}", chart["id"].as_str().unwrap(), series.join(", ")).unwrap();
     }
     insta::assert_snapshot!(plots, @"
     balancer.eu-west-3.front.requests | 2xx and 3xx: 2.0, 4xx: 0.0, 5xx: 0.0, 5xx of the balancer: 0.0
