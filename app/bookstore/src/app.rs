@@ -13,7 +13,8 @@ use kit::{
 };
 
 use crate::{
-    api, pages,
+    api,
+    pages::{self, Catalog},
     users::{Administrator, AdministratorError},
 };
 
@@ -66,6 +67,7 @@ pub struct Bookstore {
     sessions: Data<Sessions>,
     limits: Data<SignInLimits>,
     endpoints: Data<Endpoints>,
+    catalog: Data<Catalog>,
 }
 
 impl Bookstore {
@@ -79,7 +81,12 @@ impl Bookstore {
             administrator.ensure(&context.database).await?;
         }
         let endpoints = Endpoints::new(context.database.clone(), &context.reader, &context.metrics);
-        Ok(Self { sessions: Data::new(sessions), limits: Data::new(limits), endpoints: Data::new(endpoints) })
+        Ok(Self {
+            sessions: Data::new(sessions),
+            limits: Data::new(limits),
+            endpoints: Data::new(endpoints),
+            catalog: Data::default(),
+        })
     }
 }
 
@@ -88,6 +95,7 @@ impl Application for Bookstore {
         app.app_data(self.sessions.clone())
             .app_data(self.limits.clone())
             .app_data(self.endpoints.clone())
+            .app_data(self.catalog.clone())
             .service(web::scope("/api").wrap(from_fn(endpoints::track)).configure(api::routes))
             .service(
                 web::scope("").wrap(from_fn(pages::protect)).wrap(from_fn(endpoints::track)).configure(pages::routes),

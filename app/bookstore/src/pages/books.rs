@@ -1,14 +1,18 @@
 //! The catalog, a user's books and purchases, and the forms of books.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, OnceLock},
+};
 
 use actix_web::{
     HttpRequest,
     http::StatusCode,
-    web::{Path, ReqData},
+    web::{Bytes, Data, Path, ReqData},
 };
 use askama::Template;
-use kit::form::Fields;
+use kit::{endpoints::Together, form::Fields};
+use sea_orm::DatabaseConnection;
 
 use super::{
     error::{Answer, Failure},
@@ -31,38 +35,61 @@ const PAGE: u64 = 24;
 /// Names of the fields of a book's form.
 const NAMES: [&str; 6] = ["title", "author", "description", "price", "stock", "shown_stock"];
 
+/// Pages of the catalog, which concurrent visitors share.
+#[derive(Clone, Default)]
+pub struct Catalog(Together<u64, Arc<Books>>);
+
+/// Books on a page of the catalog.
+struct Books {
+    books: Vec<book::Model>,
+    has_next: bool,
+    /// The page for visitors who are not signed in, once one has requested it.
+    without_user: OnceLock<Bytes>,
+}
+
 /// Responds with a page of the catalog, with a form to buy for signed-in users.
-pub(super) async fn catalog(visit: Visit, request: HttpRequest) -> Answer {
+pub(super) async fn catalog(visit: Visit, catalog: Data<Catalog>, request: HttpRequest) -> Answer {
     let mut pager = Pager::from(&request);
-    let mut books = books::list(&visit.scope, pager.offset(PAGE), PAGE).await?;
-    pager.cut(&mut books, PAGE);
-    let page = CatalogPage {
-        frame: visit.frame(frame::CATALOG, "Catalog"),
-        form_token: visit.form_token(),
-        purchase_token: shop::purchases::new_token()?,
-        user: visit.user.as_ref().map(|user| user.id),
-        books,
-        pager,
+    let read = async move |database: &DatabaseConnection| {
+        let mut pager = pager;
+        let mut books = books::page(database, pager.offset(PAGE), PAGE).await?;
+        pager.cut(&mut books, PAGE);
+        Ok(Arc::new(Books { books, has_next: pager.has_next, without_user: OnceLock::new() }))
     };
+    let shared = visit.scope.read_together(&catalog.0, pager.number, read).await?;
+    pager.has_next = shared.has_next;
+    let frame = visit.frame(frame::CATALOG, "Catalog");
+    let Some(user) = &visit.user else {
+        let html = match shared.without_user.get() {
+            Some(html) => html.clone(),
+            None => {
+                let page = CatalogPage { frame, buyer: None, books: &shared.books, pager };
+                let html = Bytes::from(page.render()?);
+                shared.without_user.get_or_init(|| html).clone()
+            }
+        };
+        return Ok(frame::html_of(StatusCode::OK, html));
+    };
+    let buyer = Buyer { id: user.id, form_token: visit.form_token(), purchase_token: shop::purchases::new_token()? };
+    let page = CatalogPage { frame, buyer: Some(buyer), books: &shared.books, pager };
     Ok(frame::html(StatusCode::OK, &page)?)
 }
 
 #[derive(Template)]
 #[template(path = "catalog.html")]
-struct CatalogPage {
+struct CatalogPage<'a> {
     frame: Frame,
-    form_token: String,
-    /// Start of the purchase tokens of the forms.
-    purchase_token: String,
-    user: Option<i64>,
-    books: Vec<book::Model>,
+    buyer: Option<Buyer>,
+    books: &'a [book::Model],
     pager: Pager,
 }
 
-impl CatalogPage {
-    fn is_seller(&self, book: &book::Model) -> bool {
-        self.user == Some(book.seller_id)
-    }
+/// A signed-in visitor of the catalog.
+struct Buyer {
+    id: i64,
+    form_token: String,
+    /// Start of the purchase tokens of the forms.
+    purchase_token: String,
 }
 
 /// Responds with the user's books and purchases.

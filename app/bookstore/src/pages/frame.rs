@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use actix_web::{
     HttpResponse,
+    body::MessageBody,
     http::{StatusCode, header},
 };
 use askama::Template;
@@ -35,7 +36,12 @@ impl Frame {
 
 /// Returns a page.
 pub(super) fn html(status: StatusCode, page: &impl Template) -> askama::Result<HttpResponse> {
-    Ok(HttpResponse::build(status).content_type("text/html; charset=utf-8").body(page.render()?))
+    Ok(html_of(status, page.render()?))
+}
+
+/// Returns a rendered page.
+pub(super) fn html_of(status: StatusCode, page: impl MessageBody + 'static) -> HttpResponse {
+    HttpResponse::build(status).content_type("text/html; charset=utf-8").body(page)
 }
 
 /// Redirects with the status of the contract.

@@ -36,9 +36,10 @@ use actix_web::{
 
 use error::{Answer, Failure};
 
+pub use books::Catalog;
 pub use guard::protect;
 
-/// Adds the pages to a server with `Data<Endpoints>`, `Data<Sessions>` and `Data<SignInLimits>`.
+/// Adds the pages to a server with `Data<Endpoints>`, `Data<Catalog>`, `Data<Sessions>` and `Data<SignInLimits>`.
 pub fn routes(app: &mut ServiceConfig) {
     app.service(page_at("/", get().to(front::front)))
         .service(page_at("/style.css", get().to(front::style)))

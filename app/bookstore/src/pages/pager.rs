@@ -4,6 +4,7 @@ use actix_web::HttpRequest;
 use kit::form::Fields;
 
 /// A page of a list.
+#[derive(Clone, Copy)]
 pub(super) struct Pager {
     /// Number of the page, from 1.
     pub(super) number: u64,

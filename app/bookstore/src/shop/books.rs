@@ -2,8 +2,8 @@
 
 use kit::endpoints::{Commit, Scope};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter,
-    QueryOrder, QuerySelect, Select, sea_query::Expr,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait,
+    IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Select, sea_query::Expr,
 };
 
 use super::{ShopError, insert};
@@ -20,8 +20,15 @@ pub const MOST_OF_USER: u64 = 200;
 /// # Errors
 /// The error of the database.
 pub async fn list(scope: &Scope, offset: u64, size: u64) -> Result<Vec<Model>, DbErr> {
-    let query = newest().offset(offset).limit(size + 1);
-    scope.read(async |database| query.clone().all(database).await).await
+    scope.read(async |database| page(database, offset, size).await).await
+}
+
+/// Returns a page of all books as [`list`] does, from this endpoint.
+///
+/// # Errors
+/// The error of the database.
+pub async fn page(database: &DatabaseConnection, offset: u64, size: u64) -> Result<Vec<Model>, DbErr> {
+    newest().offset(offset).limit(size + 1).all(database).await
 }
 
 /// Returns the books of a seller, the newest first.

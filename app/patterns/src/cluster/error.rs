@@ -1,5 +1,6 @@
 //! Errors of queries and of the cluster.
 
+use kit::combine::Abandoned;
 use sea_orm::sqlx;
 
 use super::rows::TooLarge;
@@ -65,6 +66,12 @@ impl QueryError {
     /// Returns the error for a connection that cannot be acquired.
     pub(super) fn away(error: &sqlx::Error) -> Self {
         Self::Away { cause: error.to_string() }
+    }
+}
+
+impl From<Abandoned> for QueryError {
+    fn from(error: Abandoned) -> Self {
+        Self::Lost { cause: error.to_string() }
     }
 }
 

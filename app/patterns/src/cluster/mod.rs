@@ -29,6 +29,7 @@ use std::{
     time::Duration,
 };
 
+use actix_web::web::Bytes;
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep, timeout_at},
@@ -95,18 +96,20 @@ impl Cluster {
         Self { manager, workers, is_migrated, time: statement + ACQUIRE, tasks: Mutex::new(tasks) }
     }
 
-    /// Runs a query on a node that the mode selects. Returns the name of the node and the rows.
+    /// Runs a query on a node that the mode selects. Returns the name of the node and the rows as JSON.
     ///
     /// # Errors
     /// [`ClusterError`] if the database refuses the query, or if no node answers in time.
-    pub async fn read(&self, mode: Mode, sql: &str) -> Result<(String, Rows), ClusterError> {
+    pub async fn read(&self, mode: Mode, sql: String) -> Result<(String, Bytes), ClusterError> {
+        let sql = Arc::from(sql);
         let deadline = Instant::now() + self.time;
         let mut conflict = None;
         let mut candidates = self.candidates(mode).into_iter().peekable();
         while let Some(node) = candidates.next() {
             let name = node.name.clone();
             let has_alternative = candidates.peek().is_some_and(|next| !next.state().is_away());
-            let read = async { if has_alternative { node.read_unless_away(sql).await } else { node.read(sql).await } };
+            let read =
+                async { if has_alternative { node.read_unless_away(&sql).await } else { node.read(&sql).await } };
             match timeout_at(deadline, read).await {
                 Ok(Ok(rows)) => return Ok((name, rows)),
                 Ok(Err(QueryError::Away { cause } | QueryError::Lost { cause })) => {

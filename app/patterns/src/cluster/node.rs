@@ -9,6 +9,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use actix_web::web::Bytes;
+use kit::combine::Combiner;
 use sea_orm::sqlx;
 use tokio::{
     sync::watch,
@@ -18,7 +20,6 @@ use tokio::{
 use super::{
     database::{Database, Pool, Probe},
     error::QueryError,
-    rows::Rows,
 };
 
 /// Time between two measurements.
@@ -70,6 +71,8 @@ pub(super) struct Node {
     database: Database,
     /// Connections for reads.
     reader: Pool,
+    /// Queries in progress, which concurrent requests share.
+    reads: Combiner<Arc<str>, Bytes, QueryError>,
     /// Connections for writes, to the manager.
     writer: Option<Pool>,
     state: watch::Sender<State>,
@@ -77,20 +80,25 @@ pub(super) struct Node {
 
 impl Node {
     pub(super) fn new(name: String, database: Database, reader: Pool, writer: Option<Pool>) -> Self {
-        Self { name, database, reader, writer, state: watch::Sender::new(State::Unknown) }
+        Self { name, database, reader, reads: Combiner::default(), writer, state: watch::Sender::new(State::Unknown) }
     }
 
     pub(super) fn state(&self) -> State {
         *self.state.borrow()
     }
 
-    /// Runs a query.
-    pub(super) async fn read(&self, sql: &str) -> Result<Rows, QueryError> {
-        self.reader.read(sql).await
+    /// Runs a query, and returns its rows as JSON. Concurrent requests with the same query share it.
+    pub(super) async fn read(&self, sql: &Arc<str>) -> Result<Bytes, QueryError> {
+        let (reader, query) = (self.reader.clone(), Arc::clone(sql));
+        let read = move || {
+            let (reader, query) = (reader.clone(), Arc::clone(&query));
+            async move { reader.read(&query).await?.json() }
+        };
+        self.reads.run(Arc::clone(sql), read).await
     }
 
     /// Runs a query, as long as the node answers the measurements.
-    pub(super) async fn read_unless_away(&self, sql: &str) -> Result<Rows, QueryError> {
+    pub(super) async fn read_unless_away(&self, sql: &Arc<str>) -> Result<Bytes, QueryError> {
         let mut state = self.state.subscribe();
         tokio::select! {
             biased;

@@ -1,7 +1,10 @@
 //! Rows of a result, as JSON.
 
+use actix_web::web::Bytes;
 use serde::Serialize;
 use serde_json::{Number, Value};
+
+use super::error::QueryError;
 
 /// Maximum number of rows of a result.
 pub const MAX_ROWS: usize = 10_000;
@@ -46,6 +49,12 @@ impl Rows {
         }
         self.rows.push(values);
         if self.bytes > MAX_BYTES { Err(TooLarge) } else { Ok(()) }
+    }
+
+    /// Returns an array of arrays.
+    pub(super) fn json(&self) -> Result<Bytes, QueryError> {
+        let json = serde_json::to_vec(self).map_err(|error| QueryError::Refused { reason: error.to_string() })?;
+        Ok(json.into())
     }
 
     /// Returns the number of rows.

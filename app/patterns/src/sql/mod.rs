@@ -28,7 +28,7 @@ mod select;
 mod tokens;
 mod writer;
 
-use std::thread;
+use std::{panic::catch_unwind, thread};
 
 use sqlparser::{
     ast::Statement,
@@ -71,21 +71,29 @@ const PARSER_DEPTH: usize = 40;
 /// Size of the stack of a check, in bytes. Without optimisation, a level of the parser takes up to 100 KiB.
 const STACK: usize = 8 * 1024 * 1024;
 
-/// Checks a statement, on a thread of its own: the parser is recursive, and the stack of the caller may be too small. A
+/// Maximum number of words and operators of a statement that is checked on the thread of the caller. Each level of the
+/// parser reads at least one of them, so that a statement with so few needs a part of the smallest stack of a thread.
+const FEW_TOKENS: usize = 12;
+
+/// Checks a statement. The parser is recursive, so a long statement is checked on a thread of its own with a large stack. A
 /// panic of the parser refuses the statement.
 ///
 /// # Errors
 /// [`SqlError`] with the reason, for the client.
 pub fn check(sql: &str, kind: Kind) -> Result<Checked, SqlError> {
+    let tokens = tokens::read(sql)?;
+    if tokens::words(&tokens) <= FEW_TOKENS {
+        return catch_unwind(|| check_here(tokens, kind)).unwrap_or(Err(SqlError::TooComplex));
+    }
     thread::scope(|scope| {
-        let check = || check_here(sql, kind);
+        let check = || check_here(tokens, kind);
         let thread = thread::Builder::new().name("sql".to_owned()).stack_size(STACK).spawn_scoped(scope, check);
         thread.map_err(|_| SqlError::Busy)?.join().unwrap_or(Err(SqlError::TooComplex))
     })
 }
 
-fn check_here(sql: &str, kind: Kind) -> Result<Checked, SqlError> {
-    let statement = parse(tokens::read(sql)?)?;
+fn check_here(tokens: Vec<Token>, kind: Kind) -> Result<Checked, SqlError> {
+    let statement = parse(tokens)?;
     let mut writer = Writer::default();
     let target = match (kind, &statement) {
         (Kind::Select, Statement::Query(query)) => {

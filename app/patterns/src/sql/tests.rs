@@ -348,3 +348,25 @@ fn repetitions_of_any_keyword_overflow_no_stack() {
         }
     }
 }
+
+/// The deepest statements that are checked on the thread of the caller need three quarters of the smallest stack, which has
+/// 2 MiB.
+#[test]
+fn short_statements_fit_in_the_stack_of_the_caller() {
+    let deepest = [
+        format!("SELECT {}1{}", "(".repeat(MAX_DEPTH), ")".repeat(MAX_DEPTH)),
+        format!("SELECT {}1", "NOT ".repeat(FEW_TOKENS - 1)),
+        format!("SELECT {}1", "- ".repeat(FEW_TOKENS - 1)),
+        format!("SELECT 1{}", " + 1".repeat(FEW_TOKENS - 1)),
+        "SELECT 1 IN (SELECT 1 IN (SELECT 1 IN (SELECT 1)))".to_owned(),
+        "SELECT x FROM (SELECT 1 AS x) AS y WHERE NOT x = 1".to_owned(),
+    ];
+    let thread = thread::Builder::new().stack_size(1536 * 1024).spawn(move || {
+        for sql in deepest {
+            assert!(tokens::words(&tokens::read(&sql).unwrap()) <= FEW_TOKENS + 1, "{sql}");
+            // The result does not matter.
+            let _ = check_here(tokens::read(&sql).unwrap(), Kind::Select);
+        }
+    });
+    thread.unwrap().join().unwrap();
+}

@@ -33,7 +33,7 @@ pub(super) fn read(sql: &str) -> Result<Vec<Token>, SqlError> {
             _ if is_complete => return Err(SqlError::SeveralStatements),
             Token::LParen => depth += 1,
             Token::RParen => depth = depth.saturating_sub(1),
-            Token::Comma | Token::Number(..) | Token::SingleQuotedString(_) => (),
+            _ if is_value(&token) => (),
             _ => words += 1,
         }
         if depth > MAX_DEPTH || words > MAX_TOKENS {
@@ -42,6 +42,16 @@ pub(super) fn read(sql: &str) -> Result<Vec<Token>, SqlError> {
         allowed.push(token);
     }
     if allowed.is_empty() { Err(SqlError::Empty) } else { Ok(allowed) }
+}
+
+/// Returns the number of words, operators and opening parentheses, which is at least the depth of the tree.
+pub(super) fn words(tokens: &[Token]) -> usize {
+    tokens.iter().filter(|token| !is_value(token) && **token != Token::RParen).count()
+}
+
+/// Returns whether a token is a value or separates values, and so adds no level to the tree.
+fn is_value(token: &Token) -> bool {
+    matches!(token, Token::Comma | Token::Number(..) | Token::SingleQuotedString(_))
 }
 
 /// Returns the token in its general form, or `None` for white space.

@@ -89,10 +89,7 @@ impl Tier for Proxy {
                 let message = format!("Insert query executed successfully in {table}");
                 (self.cluster.write(&sql).await?, json!({ "message": message }).to_string().into())
             }
-            Operation::Fetch(mode) => {
-                let (node, rows) = self.cluster.read(mode, &sql).await?;
-                (node, serde_json::to_vec(&rows).map_err(InputError::NotJson)?.into())
-            }
+            Operation::Fetch(mode) => self.cluster.read(mode, sql).await?,
         };
         Ok(Answer { status: 200, node: HeaderValue::from_str(&node).ok(), body })
     }

@@ -12,6 +12,7 @@ use serde::{Serialize, Serializer};
 use super::{
     input::Range,
     listing::{self, Filter},
+    lists::Lists,
     store,
 };
 use crate::{
@@ -67,24 +68,18 @@ async fn delete(database: Data<DatabaseConnection>, name: Segment) -> Result<Htt
 
 async fn acts(
     database: Data<DatabaseConnection>,
+    lists: Data<Lists>,
     name: Segment,
     request: HttpRequest,
 ) -> Result<HttpResponse, Refusal> {
-    let category = store::category(&database, &name.0).await?;
     let range = Range::parse(request.query_string())?;
-    if let Some(range) = range.filter(|range| range.acts() > MOST) {
-        return Err(Refusal::TooMany { acts: range.acts(), most: MOST });
+    let found = lists.read(&database, name.0.clone(), range).await?;
+    let list = found.ok_or_else(|| store::unknown_category(&name.0))?;
+    let (offset, limit) = list.section(range)?;
+    match list.acts {
+        Some(acts) => Ok(listing::response(acts)),
+        None => listing::list(&database, Filter::Category(list.category), offset, limit).await,
     }
-    let size = store::size(&database, category).await?;
-    let (offset, limit) = match range {
-        None if size > MOST => return Err(Refusal::TooMany { acts: size, most: MOST }),
-        None => (0, MOST),
-        Some(range) if range.end > size => {
-            return Err(Refusal::invalid(format!("end is {}, and the category has {size} acts.", range.end)));
-        }
-        Some(range) => (range.start - 1, range.acts()),
-    };
-    listing::list(&database, Filter::Category(category), offset, limit).await
 }
 
 async fn size(database: Data<DatabaseConnection>, name: Segment) -> Result<HttpResponse, Refusal> {

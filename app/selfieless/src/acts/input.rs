@@ -56,7 +56,7 @@ fn is_base64(text: &str) -> bool {
 }
 
 /// A range of a list, whose positions start at 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Range {
     /// Position of the first act.
     pub(super) start: u64,

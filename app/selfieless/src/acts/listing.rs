@@ -25,7 +25,7 @@ const FIRST_PAGE: u64 = 8;
 /// Largest number of acts in a page.
 const LARGEST_PAGE: u64 = 32;
 /// Aim for the size of the pictures in a page, in bytes.
-const PAGE_BYTES: u64 = 2 << 20;
+pub(super) const PAGE_BYTES: u64 = 2 << 20;
 
 /// Acts of a list.
 #[derive(Debug, Clone)]
@@ -34,6 +34,25 @@ pub(super) enum Filter {
     Category(i64),
     /// Acts of the user with this name.
     User(String),
+}
+
+/// Returns the acts from an offset, at most `limit`, as one page of JSON. Returns nothing if there are none.
+pub(super) async fn page(
+    database: &DatabaseConnection,
+    filter: Filter,
+    offset: u64,
+    limit: u64,
+) -> Result<Bytes, DbErr> {
+    let mut pages = Pages { database: database.clone(), filter, offset, left: limit, size: limit, last: None };
+    whole(pages.next().await?)
+}
+
+/// Returns 200 with a page of JSON, or 204 if it is empty.
+pub(super) fn response(page: Bytes) -> HttpResponse {
+    if page.is_empty() {
+        return HttpResponse::NoContent().finish();
+    }
+    HttpResponse::Ok().content_type(ContentType::json()).body(page)
 }
 
 /// Returns 200 with the acts from an offset, at most `limit`, or 204 if there are none.
@@ -45,19 +64,21 @@ pub(super) async fn list(
 ) -> Result<HttpResponse, Refusal> {
     let mut pages = Pages { database: database.clone(), filter, offset, left: limit, size: FIRST_PAGE, last: None };
     let first = pages.next().await?;
-    if first.is_empty() {
-        return Ok(HttpResponse::NoContent().finish());
-    }
-    let mut response = HttpResponse::Ok();
-    response.content_type(ContentType::json());
-    if pages.left == 0 {
-        let mut body = BytesMut::new();
-        write(&mut body, "[", first)?;
-        body.put_u8(b']');
-        return Ok(response.body(body.freeze()));
+    if first.is_empty() || pages.left == 0 {
+        return Ok(response(whole(first)?));
     }
     let parts = stream::try_unfold(Part::First(Box::new(pages), first), Part::next);
-    Ok(response.streaming(parts))
+    Ok(HttpResponse::Ok().content_type(ContentType::json()).streaming(parts))
+}
+
+/// Returns the JSON of a complete list, or nothing if it is empty.
+fn whole(page: VecDeque<Shown>) -> Result<Bytes, DbErr> {
+    let mut body = BytesMut::new();
+    if !page.is_empty() {
+        write(&mut body, "[", page)?;
+        body.put_u8(b']');
+    }
+    Ok(body.freeze())
 }
 
 /// The next part of a response.
@@ -68,7 +89,7 @@ enum Part {
 }
 
 impl Part {
-    async fn next(self) -> Result<Option<(Bytes, Self)>, Refusal> {
+    async fn next(self) -> Result<Option<(Bytes, Self)>, DbErr> {
         let (start, pages, page) = match self {
             Self::First(pages, page) => ("[", pages, page),
             Self::Later(mut pages) => {
@@ -89,12 +110,12 @@ impl Part {
     }
 }
 
-fn write(body: &mut BytesMut, start: &'static str, page: VecDeque<Shown>) -> Result<(), Refusal> {
+fn write(body: &mut BytesMut, start: &'static str, page: VecDeque<Shown>) -> Result<(), DbErr> {
     let mut separator = start;
     for act in page {
         body.put_slice(separator.as_bytes());
         separator = ",";
-        serde_json::to_writer(body.writer(), &act).map_err(|error| Refusal::Internal(error.into()))?;
+        serde_json::to_writer(body.writer(), &act).map_err(|error| DbErr::Json(error.to_string()))?;
     }
     Ok(())
 }

@@ -27,6 +27,7 @@ pub mod directory;
 pub mod entity;
 mod input;
 mod listing;
+mod lists;
 pub mod migration;
 mod openapi;
 pub mod parent;
@@ -34,13 +35,18 @@ mod routes;
 pub mod settings;
 mod store;
 pub mod timestamp;
+mod upvotes;
 
 use actix_web::web::{Data, ServiceConfig};
 use kit::{Application, ApplicationError, Context, log::Answered};
+use sea_orm::DatabaseConnection;
 
 pub use directory::Directory;
 pub use migration::Migrations;
 pub use settings::Settings;
+
+use lists::Lists;
+use upvotes::Upvotes;
 
 use crate::operation::Operation;
 
@@ -49,6 +55,8 @@ use crate::operation::Operation;
 pub struct Acts {
     operation: Operation,
     directory: Data<Directory>,
+    lists: Data<Lists>,
+    database: DatabaseConnection,
 }
 
 impl Acts {
@@ -57,13 +65,20 @@ impl Acts {
         let Settings { operation, directory } = settings;
         let operation =
             Operation::new(operation, &context.database, migration::COUNT, "/openapi.json", openapi::document);
-        Self { operation, directory: Data::new(Directory::new(directory)) }
+        Self {
+            operation,
+            directory: Data::new(Directory::new(directory)),
+            lists: Data::new(Lists::default()),
+            database: context.database.clone(),
+        }
     }
 }
 
 impl Application for Acts {
     fn routes(&self, app: &mut ServiceConfig) {
-        app.app_data(self.directory.clone());
+        app.app_data(self.directory.clone())
+            .app_data(self.lists.clone())
+            .app_data(Data::new(Upvotes::at(&self.database)));
         self.operation.routes(app, |app| {
             app.configure(categories::routes).configure(routes::routes);
         });

@@ -13,6 +13,7 @@ use super::{
     input::NewAct,
     listing::{self, Filter},
     store,
+    upvotes::Upvotes,
 };
 use crate::{
     body,
@@ -48,8 +49,8 @@ async fn create(
     Ok(done(StatusCode::CREATED))
 }
 
-async fn upvote(database: Data<DatabaseConnection>, body: Bytes) -> Result<HttpResponse, Refusal> {
-    store::upvote(&database, body::one_integer(&body, "the actId of an act")?).await?;
+async fn upvote(upvotes: Data<Upvotes>, body: Bytes) -> Result<HttpResponse, Refusal> {
+    store::upvote(&upvotes, body::one_integer(&body, "the actId of an act")?).await?;
     Ok(done(StatusCode::OK))
 }
 

@@ -1,16 +1,15 @@
-//! Operations on categories and acts. Each write is one statement, and so atomic.
+//! Operations on categories and acts. Each write is atomic: one statement, or one transaction.
 
 use sea_orm::{
-    ActiveModelTrait,
-    ActiveValue::Set,
-    ColumnTrait, DatabaseConnection, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, SqlErr,
-    sea_query::{Expr, ExprTrait},
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, DbErr,
+    EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, SqlErr, TransactionTrait, sea_query::LockType,
 };
 
 use super::{
     directory::Directory,
     entity::{act, category},
     input::NewAct,
+    upvotes::Upvotes,
 };
 use crate::refusal::Refusal;
 
@@ -38,7 +37,16 @@ pub(super) async fn add_category(database: &DatabaseConnection, name: String) ->
 
 /// Deletes a category. The database deletes its acts.
 pub(super) async fn delete_category(database: &DatabaseConnection, name: &str) -> Result<(), Refusal> {
-    let deleted = category::Entity::delete_many().filter(category::Column::Name.eq(name)).exec(database).await?;
+    let has_name = category::Column::Name.eq(name);
+    let transaction = database.begin().await?;
+    if transaction.get_database_backend() == DbBackend::Postgres {
+        // In the order of `Upvotes`: in another order, the deletion and concurrent votes could block each other forever.
+        let acts = act::Entity::find().inner_join(category::Entity).filter(has_name.clone());
+        let locked = acts.select_only().column(act::Column::Id).order_by_asc(act::Column::Id).lock(LockType::Update);
+        locked.into_tuple::<i64>().all(&transaction).await?;
+    }
+    let deleted = category::Entity::delete_many().filter(has_name).exec(&transaction).await?;
+    transaction.commit().await?;
     if deleted.rows_affected == 0 { Err(unknown_category(name)) } else { Ok(()) }
 }
 
@@ -90,13 +98,9 @@ pub(super) async fn add(database: &DatabaseConnection, directory: &Directory, ne
     }
 }
 
-pub(super) async fn upvote(database: &DatabaseConnection, act_id: i64) -> Result<(), Refusal> {
-    let upvoted = act::Entity::update_many()
-        .col_expr(act::Column::Upvotes, Expr::col(act::Column::Upvotes).add(1))
-        .filter(act::Column::ActId.eq(act_id))
-        .exec(database)
-        .await?;
-    if upvoted.rows_affected == 0 { Err(unknown_act(act_id)) } else { Ok(()) }
+/// Adds a vote to an act.
+pub(super) async fn upvote(upvotes: &Upvotes, act_id: i64) -> Result<(), Refusal> {
+    if upvotes.add(act_id).await? { Ok(()) } else { Err(unknown_act(act_id)) }
 }
 
 pub(super) async fn delete(database: &DatabaseConnection, act_id: i64) -> Result<(), Refusal> {
@@ -108,7 +112,7 @@ fn is_duplicate(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
 }
 
-fn unknown_category(name: &str) -> Refusal {
+pub(super) fn unknown_category(name: &str) -> Refusal {
     Refusal::invalid(format!("There is no category \"{name}\"."))
 }
 

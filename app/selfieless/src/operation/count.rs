@@ -17,7 +17,8 @@ use actix_web::{
     rt,
     web::Data,
 };
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, Statement};
+use kit::held::Held;
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, Statement, sqlx};
 use tokio::{sync::Mutex, time::Instant};
 
 use super::is_counted;
@@ -32,6 +33,8 @@ struct Shared {
     instance: String,
     /// Requests that are not in the database yet.
     pending: AtomicI64,
+    /// Connection of the statements in PostgreSQL.
+    held: Option<Held>,
     /// Held while a statement runs. Contains the time and the error of the last statement, if it failed.
     writing: Mutex<Option<(Instant, DbErr)>>,
 }
@@ -39,8 +42,8 @@ struct Shared {
 impl Counter {
     /// Returns a counter in a table, in the row of this instance.
     pub fn new(database: DatabaseConnection, table: &'static str, instance: String) -> Self {
-        let (pending, writing) = (AtomicI64::new(0), Mutex::new(None));
-        Self(Arc::new(Shared { database, table, instance, pending, writing }))
+        let (pending, held, writing) = (AtomicI64::new(0), Held::of(&database), Mutex::new(None));
+        Self(Arc::new(Shared { database, table, instance, pending, held, writing }))
     }
 
     /// Counts a request, and returns when it is counted. After a failure, the next write includes the request.
@@ -112,19 +115,36 @@ impl Shared {
         if requests == 0 {
             return Ok(());
         }
+        let written = self.add(requests).await;
+        if let Err(error) = &written {
+            self.pending.fetch_add(requests, Relaxed);
+            *failed = Some((Instant::now(), error.clone()));
+        }
+        // No further write follows at once.
+        if let Some(held) = self.held.as_ref().filter(|_| self.pending.load(Relaxed) == 0) {
+            held.release();
+        }
+        written
+    }
+
+    /// Adds requests to the row of this instance.
+    async fn add(&self, requests: i64) -> Result<(), DbErr> {
         let table = self.table;
         let sql = format!(
             "INSERT INTO {table} (instance, requests) VALUES ($1, $2) \
              ON CONFLICT (instance) DO UPDATE SET requests = {table}.requests + excluded.requests"
         );
-        let values = [self.instance.clone().into(), requests.into()];
-        let statement = Statement::from_sql_and_values(self.database.get_database_backend(), sql, values);
-        let written = self.database.execute_raw(statement).await;
-        if let Err(error) = &written {
-            self.pending.fetch_add(requests, Relaxed);
-            *failed = Some((Instant::now(), error.clone()));
+        match &self.held {
+            Some(held) => {
+                let add = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(&self.instance).bind(requests);
+                held.run(async |connection| add.execute(connection).await).await.map(drop)
+            }
+            None => {
+                let values = [self.instance.clone().into(), requests.into()];
+                let statement = Statement::from_sql_and_values(self.database.get_database_backend(), sql, values);
+                self.database.execute_raw(statement).await.map(drop)
+            }
         }
-        written.map(drop)
     }
 }
 

@@ -386,6 +386,28 @@ fn long_lists_are_complete(database_url: &str) {
     assert_eq!(services.send("GET /acts/count", "").body, "[101]");
 }
 
+/// A list that is too large for one page is sent in pages, also if it has a few acts.
+fn large_pictures_are_listed(database_url: &str) {
+    let services = Services::start(database_url);
+    services.sign_up("ana");
+    assert_eq!(services.send("POST /categories", r#"["trees"]"#).status, 201);
+    let picture = "QUJD".repeat(225 * 1024);
+    for id in 1..=3 {
+        let act = act(id, "ana", "trees").replace("QUJD", &picture);
+        assert_eq!(services.send("POST /acts", &act).status, 201);
+    }
+    for (request, expected) in [
+        ("GET /categories/trees/acts", &[3, 2, 1][..]),
+        ("GET /categories/trees/acts?start=1&end=3", &[3, 2, 1]),
+        ("GET /categories/trees/acts?start=2&end=3", &[2, 1]),
+    ] {
+        let acts: Vec<Value> = serde_json::from_str(&decoded(&services.send(request, ""))).unwrap();
+        let found: Vec<_> = acts.iter().map(|act| act["actId"].as_u64().unwrap()).collect();
+        assert_eq!(found, expected, "{request}");
+        assert!(acts.iter().all(|act| act["imgB64"] == picture), "{request}");
+    }
+}
+
 /// Returns the body of a response, without the sizes of its chunks.
 fn decoded(answer: &kit::testing::Answer) -> String {
     if answer.header("transfer-encoding").is_none() {
@@ -421,4 +443,14 @@ fn long_lists_are_complete_on_sqlite() {
 #[test]
 fn long_lists_are_complete_on_postgres() {
     with_postgres(long_lists_are_complete);
+}
+
+#[test]
+fn large_pictures_are_listed_on_sqlite() {
+    with_sqlite(large_pictures_are_listed);
+}
+
+#[test]
+fn large_pictures_are_listed_on_postgres() {
+    with_postgres(large_pictures_are_listed);
 }

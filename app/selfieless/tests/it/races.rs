@@ -68,6 +68,118 @@ fn uploads_and_deletions_leave_no_orphans(database_url: &str) {
     }
 }
 
+/// Votes for several acts share statements, and each one has its own outcome.
+fn every_acknowledged_vote_is_stored(database_url: &str) {
+    let first = Services::start(database_url);
+    let second = serve_acts(database_url, "acts-2", &format!("http://{}", first.users.address));
+    first.sign_up("ana");
+    assert_eq!(first.send("POST /categories", r#"["trees"]"#).status, 201);
+    for id in 1..=4 {
+        assert_eq!(first.send("POST /acts", &act(id, "ana", "trees")).status, 201);
+    }
+    let addresses = [first.acts.address, second.address];
+    thread::scope(|scope| {
+        for client in 0..CLIENTS {
+            scope.spawn(move || {
+                for turn in 0..25 {
+                    let id = (client + turn) % 5 + 1;
+                    let answer = send(addresses[turn % 2], "POST /api/v1/acts/upvote", &[], &format!("[{id}]"));
+                    assert_eq!(answer.status, if id == 5 { 400 } else { 200 }, "{answer:?}");
+                }
+            });
+        }
+    });
+    let listed: Value = serde_json::from_str(&first.send("GET /categories/trees/acts", "").body).unwrap();
+    let upvotes: Vec<_> = listed.as_array().unwrap().iter().map(|act| act["upvotes"].as_u64().unwrap()).collect();
+    assert_eq!(upvotes, [CLIENTS as u64 * 5; 4]);
+}
+
+/// The deletion of a category locks its acts, as votes do.
+fn votes_and_deletions_do_not_block_each_other(database_url: &str) {
+    let first = Services::start(database_url);
+    let second = serve_acts(database_url, "acts-2", &format!("http://{}", first.users.address));
+    first.sign_up("ana");
+    let addresses = [first.acts.address, second.address];
+    for _ in 0..8 {
+        assert_eq!(first.send("POST /categories", r#"["trees"]"#).status, 201);
+        // Descending IDs: the order of the votes' IDs is not that of the rows.
+        for id in (1..=8).rev() {
+            assert_eq!(first.send("POST /acts", &act(id, "ana", "trees")).status, 201);
+        }
+        thread::scope(|scope| {
+            for client in 0..CLIENTS {
+                scope.spawn(move || {
+                    for turn in 0..16 {
+                        let body = format!("[{}]", (client * 3 + turn) % 8 + 1);
+                        let answer = send(addresses[client % 2], "POST /api/v1/acts/upvote", &[], &body);
+                        assert!([200, 400].contains(&answer.status), "{answer:?}");
+                    }
+                });
+            }
+            assert_eq!(first.send("DELETE /categories/trees", "").status, 200);
+        });
+        assert_eq!(first.send("GET /acts/count", "").body, "[0]");
+    }
+}
+
+/// A list that concurrent requests share contains all votes that were acknowledged before its request.
+fn shared_lists_are_never_stale(database_url: &str) {
+    let services = Services::start(database_url);
+    services.sign_up("ana");
+    assert_eq!(services.send("POST /categories", r#"["trees"]"#).status, 201);
+    assert_eq!(services.send("POST /acts", &act(1, "ana", "trees")).status, 201);
+    thread::scope(|scope| {
+        let services = &services;
+        for _ in 0..CLIENTS {
+            scope.spawn(move || {
+                let mut voted = 0;
+                for _ in 0..25 {
+                    assert_eq!(services.send("POST /acts/upvote", "[1]").status, 200);
+                    voted += 1;
+                    let answer = services.send("GET /categories/trees/acts", "");
+                    let listed: Value = serde_json::from_str(&answer.body).unwrap();
+                    let upvotes = listed[0]["upvotes"].as_u64().unwrap();
+                    // The votes of all clients until the previous list, and the own one since.
+                    assert!(upvotes >= voted, "{upvotes} of at least {voted}");
+                    voted = upvotes;
+                }
+            });
+        }
+    });
+    assert_eq!(services.send("DELETE /categories/trees", "").status, 200);
+    assert_eq!(services.send("GET /categories/trees/acts", "").status, 400);
+}
+
+#[test]
+fn every_acknowledged_vote_is_stored_on_sqlite() {
+    with_sqlite(every_acknowledged_vote_is_stored);
+}
+
+#[test]
+fn every_acknowledged_vote_is_stored_on_postgres() {
+    with_postgres(every_acknowledged_vote_is_stored);
+}
+
+#[test]
+fn votes_and_deletions_do_not_block_each_other_on_sqlite() {
+    with_sqlite(votes_and_deletions_do_not_block_each_other);
+}
+
+#[test]
+fn votes_and_deletions_do_not_block_each_other_on_postgres() {
+    with_postgres(votes_and_deletions_do_not_block_each_other);
+}
+
+#[test]
+fn shared_lists_are_never_stale_on_sqlite() {
+    with_sqlite(shared_lists_are_never_stale);
+}
+
+#[test]
+fn shared_lists_are_never_stale_on_postgres() {
+    with_postgres(shared_lists_are_never_stale);
+}
+
 #[test]
 fn only_one_of_equal_requests_succeeds_on_sqlite() {
     with_sqlite(only_one_of_equal_requests_succeeds);
