@@ -36,6 +36,12 @@ struct Kept {
     may_be_labelled: bool,
 }
 
+impl Kept {
+    fn new(connection: PoolConnection<Postgres>) -> Kept {
+        Kept { since: Instant::now(), connection, may_be_labelled: true }
+    }
+}
+
 impl Held {
     /// Returns a holder of one connection, or `None` with SQLite, whose only connection is shared.
     pub fn of(database: &DatabaseConnection) -> Option<Self> {
@@ -53,23 +59,25 @@ impl Held {
     ) -> Result<T, DbErr> {
         let error = |error: sqlx::Error| DbErr::Query(RuntimeErr::SqlxError(Arc::new(error)));
         let kept = self.kept().take().filter(|kept| kept.since.elapsed() < MOST);
-        let (since, mut connection, is_new) = match kept {
-            Some(kept) => {
-                let mut connection = kept.connection;
-                if kept.may_be_labelled {
-                    labels::remove(&mut connection).await.map_err(error)?;
-                }
-                (kept.since, connection, false)
-            }
-            None => (Instant::now(), self.pool.acquire().await.map_err(error)?, true),
+        let is_new = kept.is_none();
+        let mut kept = match kept {
+            Some(kept) => kept,
+            None => Kept::new(self.pool.acquire().await.map_err(error)?),
         };
-        let Ok(found) = timeout(LIMIT, statement(&mut connection)).await else {
-            connection.close_on_drop();
+        let work = async {
+            if kept.may_be_labelled && !is_new {
+                labels::remove(&mut kept.connection).await?;
+                kept.may_be_labelled = false;
+            }
+            statement(&mut kept.connection).await
+        };
+        let Ok(found) = timeout(LIMIT, work).await else {
+            kept.connection.close_on_drop();
             return Err(error(sqlx::Error::Io(io::ErrorKind::TimedOut.into())));
         };
         let found = found.map_err(error)?;
         if self.has_others() {
-            *self.kept() = Some(Kept { since, connection, may_be_labelled: is_new });
+            *self.kept() = Some(kept);
         }
         Ok(found)
     }
