@@ -80,7 +80,7 @@ const TAGS: &[&str] = &["a", "b", "br", "caution", "code", "i", "important", "li
 fn escaped(line: &str) -> String {
     let line = line.replace("```", "`").replace("``", "`");
     // An unclosed code span would extend to the next paragraph.
-    let has_spans = line.matches('`').count() % 2 == 0;
+    let has_spans = line.matches('`').count().is_multiple_of(2);
     let mut text = String::new();
     let mut in_span = false;
     let mut rest = line.as_str();

@@ -98,7 +98,8 @@ impl Schema {
             let node = self.at(&pointer).ok_or_else(|| self.invalid(format!("it has no part {pointer}")))?;
             let Some(reference) = node.get("$ref") else { return Ok((pointer, node)) };
             let target = reference.as_str().and_then(|text| text.strip_prefix('#'));
-            pointer = target.ok_or_else(|| self.invalid(format!("{pointer} refers to {reference}")))?.to_owned();
+            let target = target.ok_or_else(|| self.invalid(format!("{pointer} refers to {reference}")))?;
+            target.clone_into(&mut pointer);
             if seen.contains(&pointer) {
                 return Err(self.invalid(format!("the definition {pointer} refers to itself")));
             }
