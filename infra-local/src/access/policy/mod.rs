@@ -367,7 +367,7 @@ mod tests {
         let document = Document::parse(&json!({"Version": "2012-10-17", "Statement": statements}).to_string()).unwrap();
         let mut keys = Context::default();
         context.iter().for_each(|(key, value)| keys.set(key, *value));
-        let policies = [Policy { source: PolicySource::Inline("mine".to_owned()), document }];
+        let policies = [Policy { source: PolicySource::Inline("mine".to_owned()), document: document.into() }];
         evaluate(&policies, &AccessRequest { action, resource, context: &keys }).verdict
     }
 
@@ -375,7 +375,7 @@ mod tests {
     fn the_first_statement_that_denies_decides_or_else_the_first_that_allows() {
         let policy = |source: PolicySource, statements: Value| Policy {
             source,
-            document: Document::parse(&json!({"Statement": statements}).to_string()).unwrap(),
+            document: Document::parse(&json!({"Statement": statements}).to_string()).unwrap().into(),
         };
         let inline = json!([
             {"Effect": "Allow", "Action": "s3:Put*", "Resource": "*"},

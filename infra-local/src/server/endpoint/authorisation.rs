@@ -236,6 +236,12 @@ fn tagging_at_creation_needs_its_own_action() {
         last(plane, "elasticloadbalancing", "CreateTargetGroup", &group),
         "elasticloadbalancing:AddTags targetgroup/g/*"
     );
+    let balancer = "arn:aws:elasticloadbalancing:us-east-1:000000000000:loadbalancer/app/b/50dc6c495c0c9188";
+    let listener = [("LoadBalancerArn", balancer), ("Protocol", "HTTP"), ("Port", "80")];
+    assert_eq!(
+        last(plane, "elasticloadbalancing", "CreateListener", &listener),
+        "elasticloadbalancing:AddTags listener/app/b/50dc6c495c0c9188/*"
+    );
     let database = [("DBInstanceIdentifier", "d"), ("Engine", "postgres"), ("DBInstanceClass", "db.t3.micro")];
     let tagged = [&database[..], &[("Tags.Tag.1.Key", "team"), ("Tags.Tag.1.Value", "web")]].concat();
     let tagged = decisions(plane, "rds", "CreateDBInstance", &tagged).pop().unwrap();
