@@ -6,6 +6,7 @@
 //! - [`schedule`]: scheduled changes of the size
 //! - [`members`]: the lifecycle of each instance; [`hooks`]: its waits for lifecycle hooks
 //! - [`lifetime`]: replaces members after the maximum instance lifetime
+//! - [`maintenance`]: replacements within the instance maintenance policy
 //! - [`refresh`]: instance refreshes
 //! - [`tracking`]: target tracking
 //! - [`capacity`]: launches and terminates instances to reach the desired capacity
@@ -14,6 +15,7 @@
 mod capacity;
 mod hooks;
 mod lifetime;
+mod maintenance;
 mod members;
 mod metrics;
 mod refresh;

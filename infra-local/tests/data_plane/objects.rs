@@ -109,14 +109,14 @@ async fn the_etag_of_an_upload_in_parts_is_made_of_those_of_its_parts() {
     let begun = world.send(Method::POST, "/photos/big?uploads", &[], b"").await.text;
     let upload = element(&begun, "UploadId");
     let parts = [vec![b'a'; 5 << 20], b"rest".to_vec()];
-    let mut list = String::new();
+    let mut list: Vec<String> = Vec::new();
     for (number, part) in (1..).zip(&parts) {
         let answer = world.put(&format!("/photos/big?partNumber={number}&uploadId={upload}"), part).await;
         let e_tag = answer.header("etag");
         assert_eq!(e_tag, format!("\"{}\"", hex::encode(md5(part))));
-        list += &format!("<Part><PartNumber>{number}</PartNumber><ETag>{e_tag}</ETag></Part>");
+        list.push(format!("<Part><PartNumber>{number}</PartNumber><ETag>{e_tag}</ETag></Part>"));
     }
-    let list = format!("<CompleteMultipartUpload>{list}</CompleteMultipartUpload>");
+    let list = format!("<CompleteMultipartUpload>{}</CompleteMultipartUpload>", list.concat());
     let path = format!("/photos/big?uploadId={upload}");
     let done = world.send(Method::POST, &path, &[], list.as_bytes()).await;
     assert_eq!(done.status, 200, "{}", done.text);

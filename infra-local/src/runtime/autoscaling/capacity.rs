@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use chrono::TimeDelta;
 
 use super::members;
-use super::{Env, refresh};
+use super::{Env, maintenance, refresh};
 use crate::domain::autoscaling::membership::{self, Leaving};
 use crate::domain::ec2::launch::Launch;
 use crate::model::Cloud;
@@ -22,7 +22,7 @@ pub(super) fn balance(group: &mut Group, cloud: &mut Cloud, region_name: &str, e
     {
         terminate_standby(group, region, env);
     }
-    let wanted = if group.deleting { 0 } else { refresh::wanted(group) } as usize;
+    let wanted = if group.deleting { 0 } else { refresh::wanted(group) + maintenance::surplus(group) } as usize;
     let wanted = wanted + usize::from(cloud.regions.get(region_name).is_some_and(|region| rebalances(group, region)));
     let staying = group.staying().count();
     if staying < wanted {

@@ -2,6 +2,7 @@
 
 use super::Env;
 use super::hooks::{self, HookResult};
+use super::maintenance;
 use crate::domain::autoscaling::hooks::begin as begin_hooks;
 use crate::domain::autoscaling::membership::{self, Leaving};
 use crate::model::Region;
@@ -91,6 +92,12 @@ fn serve(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>)
     membership::register(group, region, &member.instance);
 }
 
+/// Returns the number of the other members that serve.
+fn serving_without(group: &Group, region: &Region, id: &str) -> usize {
+    let others = group.staying().filter(|other| other.instance != id);
+    others.filter(|other| serves(group, region, other)).count()
+}
+
 fn check_health(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
     let id = &member.instance;
     let state = region.ec2.instances.get(id).map(|instance| instance.state);
@@ -117,7 +124,8 @@ fn check_health(group: &mut Group, region: &mut Region, member: &Member, env: &E
     // The refresh handles the failures of the instances that it launched.
     let under_refresh = group.active_refresh().is_some_and(|refresh| member.refresh.as_ref() == Some(&refresh.id));
     let stays = healthy || group.is_suspended("ReplaceUnhealthy") || (under_refresh && runs);
-    if !stays {
+    let kept = runs && serving_without(group, region, id) < maintenance::fewest_serving(group);
+    if !stays && !kept {
         membership::leave(group, region, id, &Leaving { cause, drain: runs && !impaired }, env.now);
     }
 }

@@ -40,7 +40,7 @@ pub(super) async fn respond(
         Decision::Forward(mut pending) => {
             leaves |= pending.closes;
             if let Some(record) = &mut exchange.record {
-                record.upload = pending.activity.clone();
+                record.upload.clone_from(&pending.activity);
             }
             let answered = pending.run().await;
             exchange.forwarded(std::mem::take(&mut pending.forwarded));

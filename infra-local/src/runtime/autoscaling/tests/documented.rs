@@ -91,6 +91,20 @@ fn suspended_processes_do_not_run() {
 }
 
 #[test]
+fn a_suspended_alarm_notification_does_not_scale() {
+    let mut world = World::new(1);
+    world.ticks(4);
+    follow_cpu(&mut world, 50.0);
+    world.group().suspended.insert("AlarmNotification".to_owned(), "User suspended".to_owned());
+    let mut used = BTreeMap::new();
+    load(&mut world, &mut used, 0.9, 600);
+    assert_eq!(world.group().desired, 1);
+    world.group().suspended.clear();
+    load(&mut world, &mut used, 0.9, 600);
+    assert!(world.group().desired > 1);
+}
+
+#[test]
 fn members_are_replaced_one_at_a_time_after_the_maximum_lifetime() {
     let mut world = in_one_zone(3);
     let now = world.now;
@@ -111,4 +125,28 @@ fn members_are_replaced_one_at_a_time_after_the_maximum_lifetime() {
     // A protected instance stays.
     assert_eq!(members.iter().filter(|id| left.contains(id)).collect::<Vec<_>>(), [&members[2]]);
     assert!(world.causes().contains("maximum instance lifetime"));
+}
+
+#[test]
+fn unhealthy_members_are_replaced_within_the_maintenance_policy() {
+    for (maintenance, most, fewest) in [(None, 2, 1), (Some((100, 150)), 3, 2), (Some((50, 100)), 2, 1)] {
+        let mut world = in_one_zone(2);
+        world.group().extras.maintenance = maintenance;
+        world.group().elb_health = true;
+        world.group().grace_seconds = 0;
+        let failing = ids(&mut world)[0].clone();
+        let targets = &mut world.region().elbv2.target_groups.get_mut(TARGETS).unwrap().targets;
+        targets.iter_mut().find(|target| target.id == failing).unwrap().health.state = "unhealthy".to_owned();
+        let mut sizes = Vec::new();
+        while ids(&mut world).contains(&failing) {
+            world.tick();
+            sizes.push(world.group().staying().count());
+            assert!(sizes.len() < 20, "{maintenance:?}: the member is not replaced");
+        }
+        assert_eq!(sizes.iter().max(), Some(&most), "{maintenance:?}");
+        // The other members that serve when the failing one leaves.
+        assert_eq!(world.serving().len(), fewest, "{maintenance:?}");
+        world.ticks(6);
+        assert_eq!(world.serving().len(), 2, "{maintenance:?}");
+    }
 }

@@ -130,6 +130,10 @@ fn unbalanced_zones_are_rebalanced_without_reducing_capacity() {
     assert!(world.group().members.iter().all(|member| member.zone == zones[0]), "the other zone was left");
     world.group().zones = zones.clone();
     world.group().subnets = subnets;
+    world.group().suspended.insert("AZRebalance".to_owned(), "User suspended".to_owned());
+    world.ticks(10);
+    assert!(world.group().members.iter().all(|member| member.zone == zones[0]), "the process is suspended");
+    world.group().suspended.clear();
     for _ in 0..40 {
         world.tick();
         assert!(world.serving().len() >= 4);

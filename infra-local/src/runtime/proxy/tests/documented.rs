@@ -44,8 +44,8 @@ async fn raw_server(response: Vec<u8>) -> (SocketAddr, JoinHandle<()>) {
 async fn headers_of_more_than_64_kilobytes_are_a_bad_request() {
     let (_server, _pool, proxy) = proxied(Settings::default()).await;
     let headers = |count: usize| {
-        let lines: String = (0..count).map(|number| format!("x-{number}: {}\r\n", "v".repeat(10_000))).collect();
-        format!("GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n{lines}\r\n")
+        let line = format!("x-long: {}\r\n", "v".repeat(10_000));
+        format!("GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n{}\r\n", line.repeat(count))
     };
     assert!(exchange(&proxy, headers(6).as_bytes()).await.starts_with("HTTP/1.1 200"));
     assert!(exchange(&proxy, headers(7).as_bytes()).await.starts_with("HTTP/1.1 400"));
