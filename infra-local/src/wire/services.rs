@@ -27,11 +27,10 @@ pub(crate) fn named(scope: &str) -> Option<AwsService> {
     let protocol = match protocol.as_str() {
         "ec2" => Protocol::Ec2,
         "json" => Protocol::Json(JsonVersion::V1_1),
-        "query" => QUERY,
         // Only S3's errors have no envelope (https://smithy.io/2.0/aws/protocols/aws-restxml-protocol.html); the others
         // have that of Query.
         "rest-xml" if scope.starts_with("s3") => Protocol::RestXml,
-        "rest-xml" => QUERY,
+        "query" | "rest-xml" => QUERY,
         "smithy-rpc-v2-cbor" => Protocol::Cbor,
         _ => Protocol::RestJson,
     };

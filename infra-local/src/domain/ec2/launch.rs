@@ -16,7 +16,8 @@ use crate::model::ec2::instance::{Instance, InstanceState, LaunchRecord, Metadat
 use crate::model::ec2::instance_type::InstanceType;
 use crate::model::ec2::launch_template;
 use crate::model::ec2::launch_template::{LaunchData, TemplateReference};
-use crate::model::ec2::network_interface::{Attachment, NetworkInterface, SecondaryAddresses};
+use crate::model::ec2::network_interface::{Attachment, NetworkInterface};
+use crate::model::ec2::secondary_addresses::SecondaryAddresses;
 use crate::model::ec2::vpc::Subnet;
 use crate::model::machine::MachineDocument;
 use crate::model::{Region, Tags, new_id};

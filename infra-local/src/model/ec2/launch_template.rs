@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::Tags;
 use crate::model::ec2::block_device::BlockDevice;
-use crate::model::ec2::network_interface::SecondaryAddresses;
+use crate::model::ec2::secondary_addresses::SecondaryAddresses;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct LaunchTemplate {

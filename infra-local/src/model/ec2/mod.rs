@@ -16,6 +16,7 @@ pub(crate) mod peering;
 pub(crate) mod placement_group;
 pub(crate) mod prefix_list;
 pub(crate) mod route_table;
+pub(crate) mod secondary_addresses;
 pub(crate) mod snapshot;
 pub(crate) mod volume;
 pub(crate) mod vpc;

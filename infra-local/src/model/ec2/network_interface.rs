@@ -40,20 +40,6 @@ pub(crate) struct Attachment {
     pub(crate) attached: Option<DateTime<Utc>>,
 }
 
-/// Secondary private addresses that a request wants: particular ones, or a number of any.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct SecondaryAddresses {
-    pub(crate) listed: Vec<Ipv4Addr>,
-    pub(crate) count: u8,
-}
-
-impl SecondaryAddresses {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.listed.is_empty() && self.count == 0
-    }
-}
-
 impl NetworkInterface {
     pub(crate) fn new(id: String, subnet_id: &str, address: Ipv4Addr) -> NetworkInterface {
         NetworkInterface {

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::network_interface_address;
+use super::requested_addresses::{at_creation, private_address};
 use crate::domain::ec2::check_user_data;
 use crate::model::Tags;
 use crate::model::ec2::block_device::BlockDevice;
@@ -177,7 +177,7 @@ fn network_interface(params: &Params) -> Outcome<Option<NetworkInterface>> {
             return Err(ApiError::new("UnsupportedParameter", message));
         }
     }
-    let addresses = network_interface_address::at_creation(&interface)?;
+    let addresses = at_creation(&interface)?;
     Ok(Some(NetworkInterface {
         description: interface.optional("Description").map(str::to_owned),
         id: interface.optional("NetworkInterfaceId").map(str::to_owned),
@@ -188,16 +188,6 @@ fn network_interface(params: &Params) -> Outcome<Option<NetworkInterface>> {
         private_address: addresses.primary,
         secondary: addresses.secondary,
     }))
-}
-
-/// Reads `PrivateIpAddress`.
-pub(super) fn private_address(params: &Params) -> Outcome<Option<Ipv4Addr>> {
-    let Some(text) = params.optional("PrivateIpAddress") else { return Ok(None) };
-    let address = text.parse().map_err(|_| {
-        let message = format!("Value ({text}) for parameter privateIpAddress is invalid. Invalid IPv4 address.");
-        ApiError::invalid(message)
-    })?;
-    Ok(Some(address))
 }
 
 fn one_of(params: &Params, name: &str, allowed: &[&str]) -> Outcome<Option<String>> {

@@ -40,6 +40,7 @@ mod placement_group;
 mod prefix_list;
 mod range_association;
 mod ranges;
+mod requested_addresses;
 mod resource;
 mod route;
 mod route_table;

@@ -3,10 +3,11 @@
 use std::net::Ipv4Addr;
 
 use super::network_interface_lifecycle::find;
-use super::{Ec2Operation, launch_data, resource};
+use super::requested_addresses::{check, count, parse};
+use super::{Ec2Operation, resource};
 use crate::domain::ec2::launch;
 use crate::model::Cloud;
-use crate::model::ec2::network_interface::SecondaryAddresses;
+use crate::model::ec2::secondary_addresses::SecondaryAddresses;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
@@ -20,52 +21,6 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
     Operation::writes("UnassignPrivateIpAddresses", unassign, &[&["NetworkInterfaceId", "PrivateIpAddress.N"]])
         .on(&[resource::NETWORK_INTERFACE]),
 ];
-
-/// Parameters of the addresses of a new interface.
-pub(super) const AT_CREATION: &[&str] =
-    &["PrivateIpAddresses.N.PrivateIpAddress", "PrivateIpAddresses.N.Primary", "SecondaryPrivateIpAddressCount"];
-
-/// The addresses of a new interface.
-#[derive(Debug, Default)]
-pub(super) struct AddressesAtCreation {
-    pub(super) primary: Option<Ipv4Addr>,
-    pub(super) secondary: SecondaryAddresses,
-}
-
-/// Reads the addresses of a new interface, which a request lists or counts.
-/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateNetworkInterface.html>
-pub(super) fn at_creation(params: &Params) -> Outcome<AddressesAtCreation> {
-    let mut addresses = AddressesAtCreation {
-        primary: launch_data::private_address(params)?,
-        secondary: SecondaryAddresses { listed: Vec::new(), count: count(params)? },
-    };
-    for listed in params.structures("PrivateIpAddresses") {
-        let address = launch_data::private_address(&listed)?.ok_or_else(|| ApiError::missing("privateIpAddress"))?;
-        if !listed.flag("Primary")? {
-            addresses.secondary.listed.push(address);
-        } else if addresses.primary.replace(address).is_some_and(|other| other != address) {
-            let message = "Only one primary private IP address can be specified.";
-            return Err(ApiError::new("InvalidParameterCombination", message));
-        }
-    }
-    check(&addresses.secondary)?;
-    Ok(addresses)
-}
-
-/// Refuses a request that lists addresses and counts others.
-fn check(wanted: &SecondaryAddresses) -> Outcome<()> {
-    if wanted.listed.is_empty() || wanted.count == 0 {
-        return Ok(());
-    }
-    Err(ApiError::new(
-        "InvalidParameterCombination",
-        "You may specify private IP addresses or a secondary private IP address count, but not both in the same call",
-    ))
-}
-
-fn count(params: &Params) -> Outcome<u8> {
-    Ok(params.parsed("SecondaryPrivateIpAddressCount")?.unwrap_or(0))
-}
 
 /// Assigns secondary addresses to an interface.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AssignPrivateIpAddresses.html>
@@ -118,10 +73,4 @@ fn unassign(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         launch::release_secondary_address(region, &id, held);
     }
     Ok(Node::success())
-}
-
-fn parse(text: &str) -> Outcome<Ipv4Addr> {
-    text.parse().map_err(|_| {
-        ApiError::invalid(format!("Value ({text}) for parameter privateIpAddress is invalid. Invalid IPv4 address."))
-    })
 }

@@ -2,10 +2,8 @@
 
 use super::client_token::{earlier_result, remember};
 use super::network_interface::render_unattached;
-use super::{
-    Ec2Operation, TAG_SPECIFICATIONS, check_id, instance, network_interface_address, not_honoured, resource, subnet,
-    tags_for,
-};
+use super::requested_addresses;
+use super::{Ec2Operation, TAG_SPECIFICATIONS, check_id, instance, not_honoured, resource, subnet, tags_for};
 use crate::domain::ec2::network_interface::all;
 use crate::domain::ec2::{launch, unknown_network_interface};
 use crate::model::ec2::network_interface::NetworkInterface;
@@ -19,7 +17,7 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
         create,
         &[
             &["SubnetId", "Description", "PrivateIpAddress", "SecurityGroupId.N", "ClientToken", "InterfaceType"],
-            network_interface_address::AT_CREATION,
+            requested_addresses::AT_CREATION,
             TAG_SPECIFICATIONS,
         ],
     )
@@ -60,7 +58,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
             "Network interfaces of the local cloud have the InterfaceType 'interface', not '{other}'"
         )));
     }
-    let wanted = network_interface_address::at_creation(params)?;
+    let wanted = requested_addresses::at_creation(params)?;
     let id = new_id("eni");
     let address = launch::take_address(region, &subnet_id, wanted.primary, &id, call.addresses)?;
     let address = address.ok_or_else(|| launch::no_free_address(&subnet_id))?;
