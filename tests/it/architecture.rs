@@ -168,6 +168,7 @@ const MODULES: &[(&str, &[&str])] = &[
         &[
             "connection",
             "health",
+            "labels",
             "held",
             "migrate",
             "reply",
