@@ -190,6 +190,7 @@ const MODULES: &[(&str, &[&str])] = &[
         &[
             "connection",
             "health",
+            "labels",
             "held",
             "migrate",
             "reply",
