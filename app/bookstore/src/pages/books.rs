@@ -37,10 +37,10 @@ const NAMES: [&str; 6] = ["title", "author", "description", "price", "stock", "s
 
 /// Pages of the catalog, which concurrent visitors share.
 #[derive(Clone, Default)]
-pub struct Catalog(Together<u64, Arc<Books>>);
+pub struct Catalog(Together<u64, Arc<Shelf>>);
 
 /// Books on a page of the catalog.
-struct Books {
+struct Shelf {
     books: Vec<book::Model>,
     has_next: bool,
     /// The page for visitors who are not signed in, once one has requested it.
@@ -54,7 +54,7 @@ pub(super) async fn catalog(visit: Visit, catalog: Data<Catalog>, request: HttpR
         let mut pager = pager;
         let mut books = books::page(database, pager.offset(PAGE), PAGE).await?;
         pager.cut(&mut books, PAGE);
-        Ok(Arc::new(Books { books, has_next: pager.has_next, without_user: OnceLock::new() }))
+        Ok(Arc::new(Shelf { books, has_next: pager.has_next, without_user: OnceLock::new() }))
     };
     let shared = visit.scope.read_together(&catalog.0, pager.number, read).await?;
     pager.has_next = shared.has_next;

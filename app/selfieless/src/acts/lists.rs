@@ -68,7 +68,7 @@ impl List {
 
 async fn read(database: DatabaseConnection, category: Arc<str>, range: Option<Range>) -> Result<Option<List>, DbErr> {
     let start = range.map_or(0, |range| range.start - 1);
-    let values = [(*category).into(), (MOST as i64).into(), i64::try_from(start).unwrap_or(i64::MAX).into()];
+    let values = [(*category).into(), MOST.cast_signed().into(), i64::try_from(start).unwrap_or(i64::MAX).into()];
     let summary = Statement::from_sql_and_values(database.get_database_backend(), SUMMARY, values);
     let Some(row) = database.query_one_raw(summary).await? else {
         return Ok(None);
