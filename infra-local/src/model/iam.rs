@@ -26,15 +26,24 @@ pub(crate) struct Iam {
     pub(crate) password_policy: Option<PasswordPolicy>,
     /// Alias of the account.
     pub(crate) account_alias: Option<String>,
+    pub(crate) credential_report: Option<CredentialReport>,
 }
 
 super::changes::record_by_field!(Iam {
-    whole: [password_policy, account_alias],
+    whole: [password_policy, account_alias, credential_report],
     maps: [roles, instance_profiles, users, groups, policies, sessions, oidc_providers, saml_providers],
     parts: [],
     children: [],
     apart: [],
 });
+
+/// A table of the users and the state of their credentials.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct CredentialReport {
+    pub(crate) generated: DateTime<Utc>,
+    /// Comma-separated values.
+    pub(crate) content: String,
+}
 
 /// Prefix of the access keys of users.
 pub(crate) const ISSUED_KEY: &str = "AKIALOCAL";

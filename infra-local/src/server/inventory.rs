@@ -48,6 +48,7 @@ impl Found {
             sessions: _,
             password_policy: _,
             account_alias: _,
+            credential_report: _,
         } = &cloud.iam;
         self.add("", "roles", roles.keys());
         for role in roles.values() {

@@ -9,12 +9,18 @@ from botocore.exceptions import ClientError
 
 # Codes that only a failing or overloaded service returns.
 SERVERS = {
-    "ServiceFailure": "an internal failure", "InternalServerError": "an internal failure", "InternalServiceError": "an internal failure",
-    "ServiceUnavailableException": "an internal failure", "ServiceInternalErrorException": "an internal failure",
+    "ServiceFailure": "an internal failure",
+    "InternalServerError": "an internal failure",
+    "InternalServiceError": "an internal failure",
+    "ServiceUnavailableException": "an internal failure",
+    "ServiceInternalErrorException": "an internal failure",
     "ThrottlingException": "throttling",
-    "ConcurrentModification": "operations run one after another", "ConcurrentModificationException": "operations run one after another",
-    "ResourceContention": "operations run one after another", "OperationAbortedException": "operations run one after another",
-    "ConflictException": "operations run one after another", "TooManyUpdates": "operations run one after another",
+    "ConcurrentModification": "operations run one after another",
+    "ConcurrentModificationException": "operations run one after another",
+    "ResourceContention": "operations run one after another",
+    "OperationAbortedException": "operations run one after another",
+    "ConflictException": "operations run one after another",
+    "TooManyUpdates": "operations run one after another",
     "ResourceConflict": "operations run one after another",
 }
 
@@ -29,6 +35,7 @@ class Case:
     def failure(self, client, service_model):
         """Sends the request, and returns the difference of the answer from the documented error."""
         from world import method
+
         try:
             getattr(client, method(self.operation))(**self.parameters)
         except ClientError as error:
@@ -109,4 +116,9 @@ def unknown(model, operations, samples, table, kept=()):
             if member in members(model, operation) and (operation, member) not in kept:
                 many = members(model, operation)[member].type_name == "list"
                 is_plain = not many or isinstance(value, list)
-                yield Case(operation, code, {**required(model, operation, samples), member: value if is_plain else [value]}, *words)
+                yield Case(
+                    operation,
+                    code,
+                    {**required(model, operation, samples), member: value if is_plain else [value]},
+                    *words,
+                )

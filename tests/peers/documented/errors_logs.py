@@ -20,19 +20,42 @@ def cases(world, model, operations):
     logs.create_log_stream(logGroupName=n, logStreamName=n)
     arn = f"arn:aws:logs:us-east-1:{world.account}:log-group:"
     event = [{"timestamp": 1, "message": "m"}]
-    samples = {"logGroupName": n, "logStreamName": n, "filterName": n, "filterPattern": "", "retentionInDays": 7, "tags": {"k": "v"},
-               "tagKeys": ["k"], "resourceArn": f"{arn}{n}", "logEvents": event, "destinationArn": "arn:aws:lambda:us-east-1:1:function:f",
-               "metricTransformations": [{"metricName": "m", "metricNamespace": "n", "metricValue": "1"}], "logEventMessages": ["m"],
-               ("UntagLogGroup", "tags"): ["k"], "queryId": "00000000-0000-0000-0000-000000000000", "queryString": "fields @message",
-               "startTime": 0, "endTime": 1, "queryDefinitionId": "00000000-0000-0000-0000-000000000000", "name": n, "policyName": n,
-               "kmsKeyId": "arn:aws:kms:us-east-1:1:key/k"}
-    table = {"logGroupName": ("ResourceNotFoundException", "none", "The specified log group does not exist."),
-             "resourceArn": ("ResourceNotFoundException", f"{arn}none")}
+    samples = {
+        "logGroupName": n,
+        "logStreamName": n,
+        "filterName": n,
+        "filterPattern": "",
+        "retentionInDays": 7,
+        "tags": {"k": "v"},
+        "tagKeys": ["k"],
+        "resourceArn": f"{arn}{n}",
+        "logEvents": event,
+        "destinationArn": "arn:aws:lambda:us-east-1:1:function:f",
+        "metricTransformations": [{"metricName": "m", "metricNamespace": "n", "metricValue": "1"}],
+        "logEventMessages": ["m"],
+        ("UntagLogGroup", "tags"): ["k"],
+        "queryId": "00000000-0000-0000-0000-000000000000",
+        "queryString": "fields @message",
+        "startTime": 0,
+        "endTime": 1,
+        "queryDefinitionId": "00000000-0000-0000-0000-000000000000",
+        "name": n,
+        "policyName": n,
+        "kmsKeyId": "arn:aws:kms:us-east-1:1:key/k",
+    }
+    table = {
+        "logGroupName": ("ResourceNotFoundException", "none", "The specified log group does not exist."),
+        "resourceArn": ("ResourceNotFoundException", f"{arn}none"),
+    }
     kept = {("CreateLogGroup", "logGroupName"), ("DescribeMetricFilters", "logGroupName")}
     yield from unknown(model, operations, samples, table, kept)
     for operation in ("DeleteLogStream", "GetLogEvents", "PutLogEvents"):
-        yield Case(operation, "ResourceNotFoundException", {**required(model, operation, samples), "logGroupName": n, "logStreamName": "none"},
-                   "The specified log stream does not exist.")
+        yield Case(
+            operation,
+            "ResourceNotFoundException",
+            {**required(model, operation, samples), "logGroupName": n, "logStreamName": "none"},
+            "The specified log stream does not exist.",
+        )
     for operation in ("DeleteMetricFilter", "DeleteSubscriptionFilter"):
         yield Case(operation, "ResourceNotFoundException", {"logGroupName": n, "filterName": "none"})
     yield Case("GetQueryResults", "ResourceNotFoundException", {"queryId": samples["queryId"]})
@@ -40,29 +63,63 @@ def cases(world, model, operations):
     if "StartQuery" in operations:
         started = logs.start_query(**samples_of(samples, "startTime", "endTime", "logGroupName", "queryString"))
         yield Case("StopQuery", "InvalidParameterException", {"queryId": started["queryId"]}, "is not running")
-    yield Case("StartQuery", "MalformedQueryException", {**samples_of(samples, "startTime", "endTime", "logGroupName"), "queryString": "nonsense |"})
-    yield Case("CreateLogGroup", "ResourceAlreadyExistsException", {"logGroupName": n}, "The specified log group already exists")
-    yield Case("CreateLogStream", "ResourceAlreadyExistsException", {"logGroupName": n, "logStreamName": n},
-               "The specified log stream already exists")
+    yield Case(
+        "StartQuery",
+        "MalformedQueryException",
+        {**samples_of(samples, "startTime", "endTime", "logGroupName"), "queryString": "nonsense |"},
+    )
+    yield Case(
+        "CreateLogGroup",
+        "ResourceAlreadyExistsException",
+        {"logGroupName": n},
+        "The specified log group already exists",
+    )
+    yield Case(
+        "CreateLogStream",
+        "ResourceAlreadyExistsException",
+        {"logGroupName": n, "logStreamName": n},
+        "The specified log stream already exists",
+    )
     for operation in operations:
         shape = model.operation_model(operation).input_shape
         codes = {error.error_code for error in model.operation_model(operation).error_shapes}
         if "InvalidParameterException" in codes and shape:
-            for member, bad in (("logGroupName", "bad name!"), ("resourceArn", ""), ("queryId", "x" * 257), ("queryString", "x" * 10001),
-                                ("logGroupNamePrefix", "bad name!")):
+            for member, bad in (
+                ("logGroupName", "bad name!"),
+                ("resourceArn", ""),
+                ("queryId", "x" * 257),
+                ("queryString", "x" * 10001),
+                ("logGroupNamePrefix", "bad name!"),
+            ):
                 if member in shape.members:
-                    yield Case(operation, "InvalidParameterException", {**required(model, operation, samples), member: bad})
+                    yield Case(
+                        operation, "InvalidParameterException", {**required(model, operation, samples), member: bad}
+                    )
                     break
     tags = {f"k{number}": "v" for number in range(51)}
     logs.tag_resource(resourceArn=f"{arn}{n}", tags={key: "v" for key in list(tags)[:50]})
     yield Case("TagResource", "TooManyTagsException", {"resourceArn": f"{arn}{n}", "tags": {"k50": "v"}})
     for number in range(2):
-        logs.put_subscription_filter(logGroupName=n, filterName=f"f{number}", filterPattern="", destinationArn=destination(world))
-    yield Case("PutSubscriptionFilter", "LimitExceededException", {"logGroupName": n, "filterName": "f3", "filterPattern": "",
-                                                                   "destinationArn": destination(world)})
+        logs.put_subscription_filter(
+            logGroupName=n, filterName=f"f{number}", filterPattern="", destinationArn=destination(world)
+        )
+    yield Case(
+        "PutSubscriptionFilter",
+        "LimitExceededException",
+        {"logGroupName": n, "filterName": "f3", "filterPattern": "", "destinationArn": destination(world)},
+    )
     for number in range(100):
-        logs.put_metric_filter(logGroupName=n, filterName=f"m{number}", filterPattern="", metricTransformations=samples["metricTransformations"])
-    yield Case("PutMetricFilter", "LimitExceededException", {**required(model, "PutMetricFilter", samples), "filterName": "m100"})
+        logs.put_metric_filter(
+            logGroupName=n,
+            filterName=f"m{number}",
+            filterPattern="",
+            metricTransformations=samples["metricTransformations"],
+        )
+    yield Case(
+        "PutMetricFilter",
+        "LimitExceededException",
+        {**required(model, "PutMetricFilter", samples), "filterName": "m100"},
+    )
 
 
 def destination(world):

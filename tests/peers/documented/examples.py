@@ -17,7 +17,8 @@ from world import DOCUMENTED_ACCOUNT, Example
 VARYING = re.compile(
     r"(Id|IDs?|Ids|Arns?|ARN|Time|Date|Timestamp|Names?|Key|Token|Addresse?s?|Ip|IpAddress|Location|ETag|Zone|Cause|Details|"
     r"Ciphers|Marker|Fingerprint|Endpoint|CreatedBy|Initiated|LastModified|Secret|Owner|Password|Path|PasswordLastUsed|"
-    r"Document|Policy|Output|Snapshot|Description|Reason|StatusReason|Code|Message|Initiator|SerialNumber|Bucket)$")
+    r"Document|Policy|Output|Snapshot|Description|Reason|StatusReason|Code|Message|Initiator|SerialNumber|Bucket)$"
+)
 
 
 class Failure(Exception):
@@ -119,8 +120,11 @@ def compare(shape, expected, answer, path, known, operation):
 
 
 def code_of(error):
-    return f"{error.response['Error']['Code']}: {error.response['Error']['Message']}" \
-        if isinstance(error, ClientError) else f"{type(error).__name__}: {error}"
+    return (
+        f"{error.response['Error']['Code']}: {error.response['Error']['Message']}"
+        if isinstance(error, ClientError)
+        else f"{type(error).__name__}: {error}"
+    )
 
 
 def session():

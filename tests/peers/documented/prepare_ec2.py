@@ -16,7 +16,10 @@ DIFFERENCES = {
     ("DescribeImages", "Images.VirtualizationType"): "paravirtual images",
     ("DescribeRouteTables", "RouteTables.Associations.Main"): PREPARED,
     ("DescribeLaunchTemplateVersions", "LaunchTemplateVersions.LaunchTemplateData.NetworkInterfaces.Groups"): PREPARED,
-    ("DescribeLaunchTemplateVersions", "LaunchTemplateVersions.LaunchTemplateData.NetworkInterfaces.DeleteOnTermination"): PREPARED,
+    (
+        "DescribeLaunchTemplateVersions",
+        "LaunchTemplateVersions.LaunchTemplateData.NetworkInterfaces.DeleteOnTermination",
+    ): PREPARED,
     ("CreateLaunchTemplateVersion", "LaunchTemplateVersion.LaunchTemplateData"): PREPARED,
     ("DescribeNetworkInterfaces", "NetworkInterfaces.PrivateIpAddresses.Association"): PREPARED,
     ("CreateSubnet", "Subnet.State"): "AWS returns `available` today",
@@ -40,16 +43,28 @@ DIFFERENCES = {
     ("DetachVolume", "Device"): PREPARED,
     ("DescribeTags", "Tags.Value"): PREPARED,
 }
-EXCLUSIVE = {operation: "addresses" for operation in (
-    "AllocateAddress", "AssociateAddress", "CreateNatGateway", "DeleteNatGateway", "DescribeAddresses", "DescribeNatGateways",
-    "DisassociateAddress", "ReleaseAddress")} | {operation: "vpcs" for operation in OWN_VPC}
+EXCLUSIVE = {
+    operation: "addresses"
+    for operation in (
+        "AllocateAddress",
+        "AssociateAddress",
+        "CreateNatGateway",
+        "DeleteNatGateway",
+        "DescribeAddresses",
+        "DescribeNatGateways",
+        "DisassociateAddress",
+        "ReleaseAddress",
+    )
+} | {operation: "vpcs" for operation in OWN_VPC}
 # Examples without an answer to compare, with the reason.
 IMPOSSIBLE = {
     "ReplaceRoute": "virtual private gateways",
     "DescribeSecurityGroupReferences": "the documented VPCs are of two accounts",
     "ModifyVolumeAttribute": "the example is a dry run, whose answer is the error `DryRunOperation`",
 }
-ID = re.compile(r"^(?=.*\d)(vpc|subnet|sg|i|vol|snap|ami|eni|igw|rtb|acl|nat|eipalloc|dopt|lt)-[0-9a-zA-Z]+ ?$|^[0-9a-f]{17,19}$")
+ID = re.compile(
+    r"^(?=.*\d)(vpc|subnet|sg|i|vol|snap|ami|eni|igw|rtb|acl|nat|eipalloc|dopt|lt)-[0-9a-zA-Z]+ ?$|^[0-9a-f]{17,19}$"
+)
 
 
 def prepare(example):
@@ -85,14 +100,19 @@ def texts(value):
 def volume(example, **parameters):
     more = {"AvailabilityZone": "us-east-1a", "Size": 30, "VolumeType": "gp2", **parameters}
     made = example.call("CreateVolume", **more)["VolumeId"]
-    eventually(f"{made} is available", lambda: example.call("DescribeVolumes", VolumeIds=[made])["Volumes"][0]["State"] == "available")
+    eventually(
+        f"{made} is available",
+        lambda: example.call("DescribeVolumes", VolumeIds=[made])["Volumes"][0]["State"] == "available",
+    )
     return made
 
 
 def snapshot(example):
     made = example.call("CreateSnapshot", VolumeId=volume(example), Description="This is my snapshot.")["SnapshotId"]
-    eventually(f"{made} is completed", lambda: example.call(
-        "DescribeSnapshots", SnapshotIds=[made])["Snapshots"][0]["State"] == "completed")
+    eventually(
+        f"{made} is completed",
+        lambda: example.call("DescribeSnapshots", SnapshotIds=[made])["Snapshots"][0]["State"] == "completed",
+    )
     return made
 
 
@@ -100,14 +120,20 @@ def image(example):
     if example.operation in ("RunInstances", "CreateLaunchTemplate", "CreateLaunchTemplateVersion"):
         return example.world.image()
     made = example.call("CreateImage", InstanceId=example.instance(), Name=f"image-{example.world.number()}")["ImageId"]
-    eventually(f"{made} is available", lambda: example.call("DescribeImages", ImageIds=[made])["Images"][0]["State"] == "available")
+    eventually(
+        f"{made} is available",
+        lambda: example.call("DescribeImages", ImageIds=[made])["Images"][0]["State"] == "available",
+    )
     return made
 
 
 def interface(example):
-    return example.call("CreateNetworkInterface", SubnetId=example.subnet(), Groups=[example.security_group()],
-                        Description="my network interface")[
-        "NetworkInterface"]["NetworkInterfaceId"]
+    return example.call(
+        "CreateNetworkInterface",
+        SubnetId=example.subnet(),
+        Groups=[example.security_group()],
+        Description="my network interface",
+    )["NetworkInterface"]["NetworkInterfaceId"]
 
 
 def gateway(example):
@@ -136,8 +162,15 @@ def acl(example):
         subnet = example.subnet()
         example.call("ReplaceNetworkAclAssociation", NetworkAclId=made, AssociationId=association_of(example, subnet))
     if example.operation in ("DeleteNetworkAclEntry", "ReplaceNetworkAclEntry"):
-        example.call("CreateNetworkAclEntry", NetworkAclId=made, RuleNumber=100, Protocol="-1", RuleAction="allow",
-                     Egress=example.input["Egress"], CidrBlock="0.0.0.0/0")
+        example.call(
+            "CreateNetworkAclEntry",
+            NetworkAclId=made,
+            RuleNumber=100,
+            Protocol="-1",
+            RuleAction="allow",
+            Egress=example.input["Egress"],
+            CidrBlock="0.0.0.0/0",
+        )
     return made
 
 
@@ -147,24 +180,44 @@ def address(example):
 
 def nat(example):
     gateway(example)
-    made = example.call("CreateNatGateway", SubnetId=example.subnet(), AllocationId=address(example))["NatGateway"]["NatGatewayId"]
+    made = example.call("CreateNatGateway", SubnetId=example.subnet(), AllocationId=address(example))["NatGateway"][
+        "NatGatewayId"
+    ]
     example.facts["nat"] = made
     return made
 
 
 def options(example):
-    return example.call("CreateDhcpOptions", DhcpConfigurations=[
-        {"Key": "domain-name-servers", "Values": ["10.2.5.1", "10.2.5.2"]}])["DhcpOptions"]["DhcpOptionsId"]
+    return example.call(
+        "CreateDhcpOptions", DhcpConfigurations=[{"Key": "domain-name-servers", "Values": ["10.2.5.1", "10.2.5.2"]}]
+    )["DhcpOptions"]["DhcpOptionsId"]
 
 
 def template(example):
-    made = example.call("CreateLaunchTemplate", LaunchTemplateName=f"template-{example.suffix}", LaunchTemplateData={
-        "ImageId": example.world.image(), "InstanceType": "t2.medium", "KeyName": "kp-us-east", "NetworkInterfaces": [
-            {"DeviceIndex": 0, "AssociatePublicIpAddress": True, "SubnetId": example.world.default_subnets()[0],
-             "Groups": [example.security_group()]}]})["LaunchTemplate"]["LaunchTemplateId"]
+    made = example.call(
+        "CreateLaunchTemplate",
+        LaunchTemplateName=f"template-{example.suffix}",
+        LaunchTemplateData={
+            "ImageId": example.world.image(),
+            "InstanceType": "t2.medium",
+            "KeyName": "kp-us-east",
+            "NetworkInterfaces": [
+                {
+                    "DeviceIndex": 0,
+                    "AssociatePublicIpAddress": True,
+                    "SubnetId": example.world.default_subnets()[0],
+                    "Groups": [example.security_group()],
+                }
+            ],
+        },
+    )["LaunchTemplate"]["LaunchTemplateId"]
     if example.operation in ("DeleteLaunchTemplate", "DescribeLaunchTemplateVersions"):
-        example.call("CreateLaunchTemplateVersion", LaunchTemplateId=made, SourceVersion="1", LaunchTemplateData={
-            "InstanceType": "t2.medium"})
+        example.call(
+            "CreateLaunchTemplateVersion",
+            LaunchTemplateId=made,
+            SourceVersion="1",
+            LaunchTemplateData={"InstanceType": "t2.medium"},
+        )
     if example.operation == "DeleteLaunchTemplate":
         example.call("ModifyLaunchTemplate", LaunchTemplateId=made, DefaultVersion="2")
     return made
@@ -186,10 +239,21 @@ def instance(example):
 
 
 KINDS = {
-    "vpc": lambda example: example.vpc(), "subnet": lambda example: example.subnet(),
-    "sg": lambda example: example.security_group(), "i": instance, "vol": volume, "snap": snapshot, "ami": image,
-    "eni": interface, "igw": gateway, "rtb": route_table, "acl": acl, "nat": nat, "eipalloc": address,
-    "dopt": options, "lt": template,
+    "vpc": lambda example: example.vpc(),
+    "subnet": lambda example: example.subnet(),
+    "sg": lambda example: example.security_group(),
+    "i": instance,
+    "vol": volume,
+    "snap": snapshot,
+    "ami": image,
+    "eni": interface,
+    "igw": gateway,
+    "rtb": route_table,
+    "acl": acl,
+    "nat": nat,
+    "eipalloc": address,
+    "dopt": options,
+    "lt": template,
 }
 
 
@@ -202,7 +266,9 @@ def public_ip(example):
         running = example.instance(SubnetId=example.subnet())
         if "address" not in example.facts:
             address(example)
-        made = example.call("AssociateAddress", AllocationId=example.facts["address"]["AllocationId"], InstanceId=running)
+        made = example.call(
+            "AssociateAddress", AllocationId=example.facts["address"]["AllocationId"], InstanceId=running
+        )
         if "AssociationId" in example.input:
             example.actual[example.input["AssociationId"]] = made["AssociationId"]
 
@@ -217,20 +283,25 @@ def profile(example):
 
 
 def association(example):
-    made = example.call("AssociateIamInstanceProfile", InstanceId=example.instance(),
-                        IamInstanceProfile={"Name": profile(example)})["IamInstanceProfileAssociation"]["AssociationId"]
+    made = example.call(
+        "AssociateIamInstanceProfile", InstanceId=example.instance(), IamInstanceProfile={"Name": profile(example)}
+    )["IamInstanceProfileAssociation"]["AssociationId"]
     documented = example.input.get("AssociationId") or example.input["AssociationIds"][0]
     example.actual[documented] = made
 
 
 def table_association(example):
-    made = example.call("AssociateRouteTable", RouteTableId=route_table(example), SubnetId=example.subnet())["AssociationId"]
+    made = example.call("AssociateRouteTable", RouteTableId=route_table(example), SubnetId=example.subnet())[
+        "AssociationId"
+    ]
     example.actual[example.input["AssociationId"]] = made
 
 
 def association_of(example, subnet):
     found = example.call("DescribeNetworkAcls", Filters=[{"Name": "association.subnet-id", "Values": [subnet]}])
-    return next(one["NetworkAclAssociationId"] for one in found["NetworkAcls"][0]["Associations"] if one["SubnetId"] == subnet)
+    return next(
+        one["NetworkAclAssociationId"] for one in found["NetworkAcls"][0]["Associations"] if one["SubnetId"] == subnet
+    )
 
 
 def acl_association(example):
@@ -242,8 +313,11 @@ def attached(example):
     interface_id = example.actual.get(example.input.get("NetworkInterfaceId"))
     if not interface_id:
         interface_id = interface(example)
-    running = example.instance(SubnetId=example.call("DescribeNetworkInterfaces", NetworkInterfaceIds=[interface_id])[
-        "NetworkInterfaces"][0]["SubnetId"])
+    running = example.instance(
+        SubnetId=example.call("DescribeNetworkInterfaces", NetworkInterfaceIds=[interface_id])["NetworkInterfaces"][0][
+            "SubnetId"
+        ]
+    )
     made = example.call("AttachNetworkInterface", NetworkInterfaceId=interface_id, InstanceId=running, DeviceIndex=1)
     documented = example.input.get("AttachmentId") or example.input.get("Attachment", {}).get("AttachmentId")
     if documented and isinstance(documented, str):
@@ -254,15 +328,16 @@ def interface_attribute(example):
     if example.input.get("Attribute") == "attachment" or "Attachment" in example.input:
         attached(example)
     else:
-        example.call("ModifyNetworkInterfaceAttribute", Description={"Value": "My description"},
-                     NetworkInterfaceId=example.actual[example.input["NetworkInterfaceId"]])
+        example.call(
+            "ModifyNetworkInterfaceAttribute",
+            Description={"Value": "My description"},
+            NetworkInterfaceId=example.actual[example.input["NetworkInterfaceId"]],
+        )
 
 
 def attached_volume(example):
-    documented = example.input.get("VolumeId")
-    made = example.actual.get(documented) or volume(example)
-    running = next(iter(example.actual.values()), None) if documented is None and example.actual else None
-    running = running or example.instance(Placement={"AvailabilityZone": "us-east-1a"})
+    made = example.actual.get(example.input.get("VolumeId")) or volume(example)
+    running = example.instance(Placement={"AvailabilityZone": "us-east-1a"})
     example.call("AttachVolume", VolumeId=made, InstanceId=running, Device="/dev/sdh")
 
 
@@ -272,8 +347,11 @@ def zone(example):
 
 
 def permitted(example):
-    example.call("AuthorizeSecurityGroupEgress" if "Egress" in example.operation else "AuthorizeSecurityGroupIngress",
-                 GroupId=example.actual[example.input["GroupId"]], IpPermissions=example.input["IpPermissions"])
+    example.call(
+        "AuthorizeSecurityGroupEgress" if "Egress" in example.operation else "AuthorizeSecurityGroupIngress",
+        GroupId=example.actual[example.input["GroupId"]],
+        IpPermissions=example.input["IpPermissions"],
+    )
 
 
 def placement(example):
@@ -282,53 +360,45 @@ def placement(example):
 
 
 def internet_attached(example):
-    example.call("AttachInternetGateway", InternetGatewayId=example.actual[example.input["InternetGatewayId"]],
-                 VpcId=example.actual[example.input["VpcId"]])
+    example.call(
+        "AttachInternetGateway",
+        InternetGatewayId=example.actual[example.input["InternetGatewayId"]],
+        VpcId=example.actual[example.input["VpcId"]],
+    )
 
 
 def version(example):
     template_id = example.actual.get(example.input["LaunchTemplateId"])
-    example.call("CreateLaunchTemplateVersion", LaunchTemplateId=template_id, SourceVersion="1", VersionDescription="WebVersion2",
-                 LaunchTemplateData={"InstanceType": "t2.small"})
+    example.call(
+        "CreateLaunchTemplateVersion",
+        LaunchTemplateId=template_id,
+        SourceVersion="1",
+        VersionDescription="WebVersion2",
+        LaunchTemplateData={"InstanceType": "t2.small"},
+    )
     if example.operation == "DeleteLaunchTemplateVersions":
         example.call("ModifyLaunchTemplate", LaunchTemplateId=template_id, DefaultVersion="2")
 
 
 def volumes(example):
     if "Filters" not in example.input:
-        return attached_volume(example)
-    running = example.actual["i-1234567890abcdef0"]
-    return running
-
-
-def references(example):
-    example.input["GroupId"] = [example.actual.get(one, one) for one in example.input["GroupId"]]
-
-
-def two_addresses(example):
-    address(example)
+        attached_volume(example)
 
 
 def tagged(example):
-    example.call("CreateTags", Resources=list(example.actual.values()), Tags=[
-        {"Key": "Stack", "Value": "test"}, {"Key": "Name", "Value": "Beta Server"}])
+    example.call(
+        "CreateTags",
+        Resources=list(example.actual.values()),
+        Tags=[{"Key": "Stack", "Value": "test"}, {"Key": "Name", "Value": "Beta Server"}],
+    )
 
 
 def assigned(example):
-    example.call("AssignPrivateIpAddresses", NetworkInterfaceId=example.actual[example.input["NetworkInterfaceId"]],
-                 PrivateIpAddresses=example.input["PrivateIpAddresses"])
-
-
-def nat_listed(example):
-    nat(example)
-
-
-def subnet_listed(example):
-    example.subnet()
-
-
-def gateway_listed(example):
-    gateway(example)
+    example.call(
+        "AssignPrivateIpAddresses",
+        NetworkInterfaceId=example.actual[example.input["NetworkInterfaceId"]],
+        PrivateIpAddresses=example.input["PrivateIpAddresses"],
+    )
 
 
 def source_image(example):
@@ -359,29 +429,59 @@ def io_snapshot(example):
 
 
 def permissions(example):
-    example.call("ModifyImageAttribute", ImageId=example.actual[example.input["ImageId"]], LaunchPermission={"Add": [
-        {"UserId": "123456789012"}]})
+    example.call(
+        "ModifyImageAttribute",
+        ImageId=example.actual[example.input["ImageId"]],
+        LaunchPermission={"Add": [{"UserId": "123456789012"}]},
+    )
 
 
 def shared(example):
-    example.call("ModifySnapshotAttribute", SnapshotId=example.actual[example.input["SnapshotId"]], OperationType="add",
-                 Attribute="createVolumePermission", UserIds=["123456789012"])
+    example.call(
+        "ModifySnapshotAttribute",
+        SnapshotId=example.actual[example.input["SnapshotId"]],
+        OperationType="add",
+        Attribute="createVolumePermission",
+        UserIds=["123456789012"],
+    )
 
 
 BEFORE = {"AttachVolume": zone}
 ARRANGED = {
-    "AssociateAddress": public_ip, "DisassociateAddress": public_ip, "ReleaseAddress": public_ip,
-    "AssociateIamInstanceProfile": profile, "DescribeIamInstanceProfileAssociations": association,
-    "DisassociateIamInstanceProfile": association, "DisassociateRouteTable": table_association,
-    "ReplaceRouteTableAssociation": table_association, "ReplaceNetworkAclAssociation": acl_association,
-    "DetachNetworkInterface": attached, "DescribeNetworkInterfaceAttribute": interface_attribute,
-    "ModifyNetworkInterfaceAttribute": interface_attribute, "DetachVolume": attached_volume, "DescribeVolumes": volumes,
-    "UpdateSecurityGroupRuleDescriptionsEgress": permitted, "UpdateSecurityGroupRuleDescriptionsIngress": permitted,
-    "CreatePlacementGroup": placement, "DeletePlacementGroup": placement, "DetachInternetGateway": internet_attached,
-    "ModifyLaunchTemplate": version, "DeleteLaunchTemplateVersions": version, "DescribeAddresses": two_addresses,
-    "DescribeTags": tagged, "DeleteTags": tagged, "UnassignPrivateIpAddresses": assigned, "DescribeNatGateways": nat_listed,
-    "DescribeSubnets": subnet_listed, "DescribeInternetGateways": gateway_listed, "CreateImage": source_image,
-    "CopyImage": source_image, "CopySnapshot": source_region, "DescribeSecurityGroupReferences": references,
-    "DescribeSnapshotAttribute": shared, "DescribeSnapshots": two_snapshots, "DescribeVpcAttribute": described_vpc,
-    "DescribeImageAttribute": permissions, "CreateVolume": io_snapshot,
+    "AssociateAddress": public_ip,
+    "DisassociateAddress": public_ip,
+    "ReleaseAddress": public_ip,
+    "AssociateIamInstanceProfile": profile,
+    "DescribeIamInstanceProfileAssociations": association,
+    "DisassociateIamInstanceProfile": association,
+    "DisassociateRouteTable": table_association,
+    "ReplaceRouteTableAssociation": table_association,
+    "ReplaceNetworkAclAssociation": acl_association,
+    "DetachNetworkInterface": attached,
+    "DescribeNetworkInterfaceAttribute": interface_attribute,
+    "ModifyNetworkInterfaceAttribute": interface_attribute,
+    "DetachVolume": attached_volume,
+    "DescribeVolumes": volumes,
+    "UpdateSecurityGroupRuleDescriptionsEgress": permitted,
+    "UpdateSecurityGroupRuleDescriptionsIngress": permitted,
+    "CreatePlacementGroup": placement,
+    "DeletePlacementGroup": placement,
+    "DetachInternetGateway": internet_attached,
+    "ModifyLaunchTemplate": version,
+    "DeleteLaunchTemplateVersions": version,
+    "DescribeAddresses": address,
+    "DescribeTags": tagged,
+    "DeleteTags": tagged,
+    "UnassignPrivateIpAddresses": assigned,
+    "DescribeNatGateways": nat,
+    "DescribeSubnets": lambda example: example.subnet(),
+    "DescribeInternetGateways": gateway,
+    "CreateImage": source_image,
+    "CopyImage": source_image,
+    "CopySnapshot": source_region,
+    "DescribeSnapshotAttribute": shared,
+    "DescribeSnapshots": two_snapshots,
+    "DescribeVpcAttribute": described_vpc,
+    "DescribeImageAttribute": permissions,
+    "CreateVolume": io_snapshot,
 }

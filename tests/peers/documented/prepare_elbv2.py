@@ -21,8 +21,13 @@ def prepare(example):
         for documented, actual in zip(given["Subnets"], example.world.default_subnets()):
             example.actual[documented] = actual
     for security_group in given.get("SecurityGroups", []):
-        example.actual[security_group] = example.call("CreateSecurityGroup", "ec2", VpcId=example.world.default_vpc(),
-                                                      GroupName=f"group-{example.suffix}", Description="d")["GroupId"]
+        example.actual[security_group] = example.call(
+            "CreateSecurityGroup",
+            "ec2",
+            VpcId=example.world.default_vpc(),
+            GroupName=f"group-{example.suffix}",
+            Description="d",
+        )["GroupId"]
     # The documented policy is no longer offered by Application Load Balancers.
     example.actual["ELBSecurityPolicy-2015-05"] = "ELBSecurityPolicy-2016-08"
     example.actual["sg-5943793c"] = example.actual.get("sg-5943793c") or default_group(example)
@@ -43,40 +48,75 @@ def prepare(example):
 
 
 def default_group(example):
-    filters = [{"Name": "vpc-id", "Values": [example.world.default_vpc()]}, {"Name": "group-name", "Values": ["default"]}]
+    filters = [
+        {"Name": "vpc-id", "Values": [example.world.default_vpc()]},
+        {"Name": "group-name", "Values": ["default"]},
+    ]
     return example.call("DescribeSecurityGroups", "ec2", Filters=filters)["SecurityGroups"][0]["GroupId"]
 
 
 def targets(example, arn):
     """Creates a target group, which a listener uses if the output says so."""
     secure = "https" in arn
-    made = example.call("CreateTargetGroup", Name=f"targets-{example.world.number()}", VpcId=example.world.default_vpc(),
-                        Protocol="HTTPS" if secure else "HTTP", Port=443 if secure else 80)["TargetGroups"][0]["TargetGroupArn"]
+    made = example.call(
+        "CreateTargetGroup",
+        Name=f"targets-{example.world.number()}",
+        VpcId=example.world.default_vpc(),
+        Protocol="HTTPS" if secure else "HTTP",
+        Port=443 if secure else 80,
+    )["TargetGroups"][0]["TargetGroupArn"]
     if "LoadBalancerArns" in str(example.output):
-        example.call("CreateListener", LoadBalancerArn=balancer(example), Port=80, Protocol="HTTP", DefaultActions=[
-            {"Type": "forward", "TargetGroupArn": made}])
+        example.call(
+            "CreateListener",
+            LoadBalancerArn=balancer(example),
+            Port=80,
+            Protocol="HTTP",
+            DefaultActions=[{"Type": "forward", "TargetGroupArn": made}],
+        )
     return made
 
 
 def balancer(example, arn=None):
-    return example.fact("balancer", lambda: example.call(
-        "CreateLoadBalancer", Name=f"balancer-{example.suffix}", Subnets=example.world.default_subnets()[:2])[
-            "LoadBalancers"][0]["LoadBalancerArn"])
+    return example.fact(
+        "balancer",
+        lambda: example.call(
+            "CreateLoadBalancer", Name=f"balancer-{example.suffix}", Subnets=example.world.default_subnets()[:2]
+        )["LoadBalancers"][0]["LoadBalancerArn"],
+    )
 
 
 def listener(example, arn=None):
     secure = "Certificates" in example.input
-    more = {"Port": 443, "Protocol": "HTTPS", "Certificates": [{"CertificateArn": example.certificate()}],
-            "SslPolicy": "ELBSecurityPolicy-2016-08"} if secure else {"Port": 80, "Protocol": "HTTP"}
-    return example.fact("listener", lambda: example.call("CreateListener", LoadBalancerArn=balancer(example), DefaultActions=[
-        {"Type": "forward", "TargetGroupArn": targets(example, "")}], **more)["Listeners"][0]["ListenerArn"])
+    more = (
+        {
+            "Port": 443,
+            "Protocol": "HTTPS",
+            "Certificates": [{"CertificateArn": example.certificate()}],
+            "SslPolicy": "ELBSecurityPolicy-2016-08",
+        }
+        if secure
+        else {"Port": 80, "Protocol": "HTTP"}
+    )
+    return example.fact(
+        "listener",
+        lambda: example.call(
+            "CreateListener",
+            LoadBalancerArn=balancer(example),
+            DefaultActions=[{"Type": "forward", "TargetGroupArn": targets(example, "")}],
+            **more,
+        )["Listeners"][0]["ListenerArn"],
+    )
 
 
 def rule(example, arn):
     pattern = "/img/*" if "/img/*" in str(example.output) else "/images/*"
-    return example.call("CreateRule", ListenerArn=listener(example), Priority=10, Actions=[
-        {"Type": "forward", "TargetGroupArn": targets(example, "")}], Conditions=[
-            {"Field": "path-pattern", "Values": [pattern]}])["Rules"][0]["RuleArn"]
+    return example.call(
+        "CreateRule",
+        ListenerArn=listener(example),
+        Priority=10,
+        Actions=[{"Type": "forward", "TargetGroupArn": targets(example, "")}],
+        Conditions=[{"Field": "path-pattern", "Values": [pattern]}],
+    )["Rules"][0]["RuleArn"]
 
 
 KINDS = {"targetgroup": targets, "loadbalancer": balancer, "listener": listener, "listener-rule": rule}
@@ -101,11 +141,21 @@ def logs(example):
     if "access_logs.s3.bucket" in attributes:
         name = f"my-loadbalancer-logs-{example.suffix}"
         example.call("CreateBucket", "s3", Bucket=name)
-        example.call("PutBucketPolicy", "s3", Bucket=name, Policy='{"Version":"2012-10-17","Statement":[{"Effect":"Allow",'
-                     '"Principal":{"Service":"logdelivery.elasticloadbalancing.amazonaws.com"},"Action":"s3:PutObject",'
-                     f'"Resource":"arn:aws:s3:::{name}/*"}}]}}')
+        example.call(
+            "PutBucketPolicy",
+            "s3",
+            Bucket=name,
+            Policy='{"Version":"2012-10-17","Statement":[{"Effect":"Allow",'
+            '"Principal":{"Service":"logdelivery.elasticloadbalancing.amazonaws.com"},"Action":"s3:PutObject",'
+            f'"Resource":"arn:aws:s3:::{name}/*"}}]}}',
+        )
         attributes["access_logs.s3.bucket"]["Value"] = name
 
 
-ARRANGED = {"DescribeTags": tagged, "RemoveTags": tagged, "DeregisterTargets": registered, "DescribeTargetHealth": registered,
-            "ModifyLoadBalancerAttributes": logs}
+ARRANGED = {
+    "DescribeTags": tagged,
+    "RemoveTags": tagged,
+    "DeregisterTargets": registered,
+    "DescribeTargetHealth": registered,
+    "ModifyLoadBalancerAttributes": logs,
+}

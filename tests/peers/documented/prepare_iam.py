@@ -7,18 +7,30 @@ DIFFERENCES = {
     ("GetAccountSummary", "SummaryMap"): "counts of the account",
     ("GetRole", "Role.RoleLastUsed"): "the prepared role was not used",
     ("ListUsers", "Users.PasswordLastUsed"): "the prepared users have no password",
-    ("GetAccountPasswordPolicy", "PasswordPolicy.ExpirePasswords"): "true with MaxPasswordAge, as the API reference says",
+    (
+        "GetAccountPasswordPolicy",
+        "PasswordPolicy.ExpirePasswords",
+    ): "true with MaxPasswordAge, as the API reference says",
 }
 
-NEW = {("CreateUser", "UserName"), ("CreateGroup", "GroupName"), ("CreateRole", "RoleName"),
-       ("CreateInstanceProfile", "InstanceProfileName"), ("UpdateUser", "NewUserName"), ("UpdateGroup", "NewGroupName")}
-EXCLUSIVE = {"CreateAccountAlias": "alias", "DeleteAccountAlias": "alias", "ListAccountAliases": "alias",
-             "DeleteAccountPasswordPolicy": "password", "GetAccountPasswordPolicy": "password",
-             "UpdateAccountPasswordPolicy": "password"}
-# Examples that no local cloud can execute, with the reason.
-IMPOSSIBLE = {
-    "UploadSigningCertificate": "the documented certificate is a placeholder",
+NEW = {
+    ("CreateUser", "UserName"),
+    ("CreateGroup", "GroupName"),
+    ("CreateRole", "RoleName"),
+    ("CreateInstanceProfile", "InstanceProfileName"),
+    ("UpdateUser", "NewUserName"),
+    ("UpdateGroup", "NewGroupName"),
 }
+EXCLUSIVE = {
+    "CreateAccountAlias": "alias",
+    "DeleteAccountAlias": "alias",
+    "ListAccountAliases": "alias",
+    "DeleteAccountPasswordPolicy": "password",
+    "GetAccountPasswordPolicy": "password",
+    "UpdateAccountPasswordPolicy": "password",
+}
+# Examples that no local cloud can execute, with the reason.
+IMPOSSIBLE = {"UploadSigningCertificate": "the documented certificate is a placeholder"}
 
 
 def prepare(example):
@@ -60,8 +72,12 @@ def profile(example, name):
 
 
 def provider(example):
-    return example.call("CreateOpenIDConnectProvider", Url=f"https://server{example.suffix}.example.com",
-                        ClientIDList=["c"], ThumbprintList=["a" * 40])["OpenIDConnectProviderArn"]
+    return example.call(
+        "CreateOpenIDConnectProvider",
+        Url=f"https://server{example.suffix}.example.com",
+        ClientIDList=["c"],
+        ThumbprintList=["a" * 40],
+    )["OpenIDConnectProviderArn"]
 
 
 def name(example, member="UserName"):
@@ -77,8 +93,13 @@ def inline(kind):
     def put(example):
         policies = [example.input.get("PolicyName")] if "PolicyName" in example.input else example.output["PolicyNames"]
         for policy in policies:
-            example.call(f"Put{kind}Policy", **{f"{kind}Name": name(example, f"{kind}Name")}, PolicyName=policy,
-                         PolicyDocument=POLICY)
+            example.call(
+                f"Put{kind}Policy",
+                **{f"{kind}Name": name(example, f"{kind}Name")},
+                PolicyName=policy,
+                PolicyDocument=POLICY,
+            )
+
     return put
 
 
@@ -86,6 +107,7 @@ def tags(kind):
     def put(example):
         found = (example.output or {}).get("Tags") or [{"Key": key, "Value": "v"} for key in example.input["TagKeys"]]
         example.call(f"Tag{kind}", **{f"{kind}Name": name(example, f"{kind}Name")}, Tags=found)
+
     return put
 
 
@@ -109,8 +131,11 @@ def password_policy(example):
 
 
 def role_in_profile(example):
-    example.call("AddRoleToInstanceProfile", InstanceProfileName=name(example, "InstanceProfileName"),
-                 RoleName=example.actual.get("Test-Role") or role_named(example, "Test-Role"))
+    example.call(
+        "AddRoleToInstanceProfile",
+        InstanceProfileName=name(example, "InstanceProfileName"),
+        RoleName=example.actual.get("Test-Role") or role_named(example, "Test-Role"),
+    )
 
 
 def role_named(example, documented):
@@ -142,13 +167,29 @@ def member(example):
 
 
 ARRANGED = {
-    "DeleteAccessKey": key, "UpdateAccessKey": key, "ListAccessKeys": two_keys,
-    "DeleteGroupPolicy": inline("Group"), "DeleteRolePolicy": inline("Role"), "DeleteUserPolicy": inline("User"),
+    "DeleteAccessKey": key,
+    "UpdateAccessKey": key,
+    "ListAccessKeys": two_keys,
+    "DeleteGroupPolicy": inline("Group"),
+    "DeleteRolePolicy": inline("Role"),
+    "DeleteUserPolicy": inline("User"),
     "ListGroupPolicies": inline("Group"),
-    "UntagRole": tags("Role"), "UntagUser": tags("User"), "ListRoleTags": tags("Role"), "ListUserTags": tags("User"),
-    "DeleteLoginProfile": login, "GetLoginProfile": login, "UpdateLoginProfile": login,
-    "CreateAccountAlias": alias, "DeleteAccountAlias": alias, "ListAccountAliases": alias,
-    "DeleteAccountPasswordPolicy": password_policy, "GetAccountPasswordPolicy": password_policy,
-    "GetInstanceProfile": role_in_profile, "RemoveRoleFromInstanceProfile": role_in_profile,
-    "ListGroups": groups, "ListGroupsForUser": groups, "ListUsers": users, "RemoveUserFromGroup": member,
+    "UntagRole": tags("Role"),
+    "UntagUser": tags("User"),
+    "ListRoleTags": tags("Role"),
+    "ListUserTags": tags("User"),
+    "DeleteLoginProfile": login,
+    "GetLoginProfile": login,
+    "UpdateLoginProfile": login,
+    "CreateAccountAlias": alias,
+    "DeleteAccountAlias": alias,
+    "ListAccountAliases": alias,
+    "DeleteAccountPasswordPolicy": password_policy,
+    "GetAccountPasswordPolicy": password_policy,
+    "GetInstanceProfile": role_in_profile,
+    "RemoveRoleFromInstanceProfile": role_in_profile,
+    "ListGroups": groups,
+    "ListGroupsForUser": groups,
+    "ListUsers": users,
+    "RemoveUserFromGroup": member,
 }

@@ -19,8 +19,10 @@ DIFFERENCES = {
 EXCLUSIVE = {}
 # Examples without an answer to compare, with the reason.
 IMPOSSIBLE = {
-    "GetBucketNotification": "SNS and SQS", "PutBucketNotificationConfiguration": "SNS and SQS",
-    "GetBucketReplication": "replication, which is refused by name", "PutBucketReplication": "replication, which is refused by name",
+    "GetBucketNotification": "SNS and SQS",
+    "PutBucketNotificationConfiguration": "SNS and SQS",
+    "GetBucketReplication": "replication, which is refused by name",
+    "PutBucketReplication": "replication, which is refused by name",
     "GetObjectTorrent": "BitTorrent, which AWS has retired",
 }
 CONTENT = b"c" * 3191
@@ -35,11 +37,19 @@ def prepare(example):
     if operation == "CreateBucket":
         return
     region = (example.output or {}).get("LocationConstraint")
-    example.call("CreateBucket", Bucket=bucket, **({"CreateBucketConfiguration": {"LocationConstraint": region}} if region else {}))
+    example.call(
+        "CreateBucket",
+        Bucket=bucket,
+        **({"CreateBucketConfiguration": {"LocationConstraint": region}} if region else {}),
+    )
     if "ACL" in given:
         allow_acls(example, bucket)
-    if "VersionId" in str(given) or "VersionId" in (example.output or {}) and \
-            example.output["VersionId"] != "null" or "DeleteMarker" in str(example.output):
+    if (
+        "VersionId" in str(given)
+        or "VersionId" in (example.output or {})
+        and example.output["VersionId"] != "null"
+        or "DeleteMarker" in str(example.output)
+    ):
         example.call("PutBucketVersioning", Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     if "Key" in given and operation not in ("PutObject", "CreateMultipartUpload"):
         versions(example, given, given["Key"])
@@ -55,15 +65,19 @@ def versions(example, given, key):
     more = {"Tagging": tagging} if tagging else {}
     if example.operation == "RestoreObject":
         more["StorageClass"] = "GLACIER"
-    made = example.call("PutObject", Bucket=example.input["Bucket"], Key=key, Body=CONTENT[:length], ContentType=kind, **more)
+    made = example.call(
+        "PutObject", Bucket=example.input["Bucket"], Key=key, Body=CONTENT[:length], ContentType=kind, **more
+    )
     if "VersionId" in given:
         example.actual[given["VersionId"]] = made["VersionId"]
 
 
 def put(operation, member, wrap=lambda output: output):
     """Stores the documented output as the bucket's configuration."""
+
     def arrange(example, bucket):
         example.call(operation, Bucket=bucket, **{member: wrap(example.output)})
+
     return arrange
 
 
@@ -78,7 +92,8 @@ def upload(example, bucket):
         for part in parts:
             body = b"p" * (5 << 20)
             example.actual[part["ETag"]] = example.call(
-                "UploadPart", Bucket=bucket, Key=key, UploadId=made, PartNumber=int(part["PartNumber"]), Body=body)["ETag"]
+                "UploadPart", Bucket=bucket, Key=key, UploadId=made, PartNumber=int(part["PartNumber"]), Body=body
+            )["ETag"]
 
 
 def source(example, bucket):
@@ -126,15 +141,23 @@ def acl_owner(example, bucket):
 
 
 def allow_acls(example, bucket):
-    example.call("PutBucketOwnershipControls", Bucket=bucket, OwnershipControls={
-        "Rules": [{"ObjectOwnership": "BucketOwnerPreferred"}]})
+    example.call(
+        "PutBucketOwnershipControls",
+        Bucket=bucket,
+        OwnershipControls={"Rules": [{"ObjectOwnership": "BucketOwnerPreferred"}]},
+    )
     example.call("DeletePublicAccessBlock", Bucket=bucket)
 
 
 def object_tags(example, bucket):
     more = {"VersionId": example.actual[example.input["VersionId"]]} if "VersionId" in example.input else {}
-    example.call("PutObjectTagging", Bucket=bucket, Key=example.input["Key"],
-                 Tagging={"TagSet": example.output["TagSet"]}, **more)
+    example.call(
+        "PutObjectTagging",
+        Bucket=bucket,
+        Key=example.input["Key"],
+        Tagging={"TagSet": example.output["TagSet"]},
+        **more,
+    )
 
 
 def target(example, bucket):
@@ -146,9 +169,14 @@ def target(example, bucket):
 def policy(example, bucket):
     text = (example.input or {}).get("Policy") or example.output["Policy"]
     account = example.world.call("sts", "GetCallerIdentity")["Account"]
-    actual = text.replace("acl3", bucket).replace("policytest1", bucket).replace("123456789012", account) \
-        .replace("111122223333", account).replace('"Sid":"Enables the log delivery group to publish logs to your bucket "', '"Sid":"1"') \
+    actual = (
+        text.replace("acl3", bucket)
+        .replace("policytest1", bucket)
+        .replace("123456789012", account)
+        .replace("111122223333", account)
+        .replace('"Sid":"Enables the log delivery group to publish logs to your bucket "', '"Sid":"1"')
         .replace("id-1", "id1")
+    )
     example.actual[text] = actual
     if example.operation == "GetBucketPolicy":
         example.call("PutBucketPolicy", Bucket=bucket, Policy=actual)
@@ -161,9 +189,21 @@ ARRANGED = {
     "GetBucketTagging": put("PutBucketTagging", "Tagging"),
     "GetBucketVersioning": put("PutBucketVersioning", "VersioningConfiguration"),
     "GetBucketWebsite": put("PutBucketWebsite", "WebsiteConfiguration"),
-    "GetBucketPolicy": policy, "PutBucketPolicy": policy,
-    "AbortMultipartUpload": upload, "CompleteMultipartUpload": upload, "ListParts": upload, "UploadPart": upload,
-    "UploadPartCopy": upload, "CopyObject": source, "ListMultipartUploads": uploads,
-    "ListObjectVersions": two_versions, "ListObjects": listed, "ListObjectsV2": listed, "DeleteObjects": deleted,
-    "PutBucketAcl": acl_owner, "PutObjectAcl": acl_owner, "GetObjectTagging": object_tags, "PutBucketLogging": target,
+    "GetBucketPolicy": policy,
+    "PutBucketPolicy": policy,
+    "AbortMultipartUpload": upload,
+    "CompleteMultipartUpload": upload,
+    "ListParts": upload,
+    "UploadPart": upload,
+    "UploadPartCopy": upload,
+    "CopyObject": source,
+    "ListMultipartUploads": uploads,
+    "ListObjectVersions": two_versions,
+    "ListObjects": listed,
+    "ListObjectsV2": listed,
+    "DeleteObjects": deleted,
+    "PutBucketAcl": acl_owner,
+    "PutObjectAcl": acl_owner,
+    "GetObjectTagging": object_tags,
+    "PutBucketLogging": target,
 }

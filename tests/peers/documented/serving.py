@@ -23,7 +23,8 @@ def served():
     subprocess.run(command, cwd=ROOT, check=True)
     with tempfile.TemporaryDirectory() as directory, open(Path(directory, "log"), "w") as log:
         process = subprocess.Popen(
-            [TARGET / "debug/examples/serve", directory, "0", TIME_SCALE, "loopback", "control-plane"], stderr=log)
+            [TARGET / "debug/examples/serve", directory, "0", TIME_SCALE, "loopback", "control-plane"], stderr=log
+        )
         try:
             described, deadline = Path(directory, "daemon.json"), time.monotonic() + 30
             while not (described.exists() and described.stat().st_size):

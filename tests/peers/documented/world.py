@@ -13,12 +13,24 @@ REGION = "us-east-1"
 # Account of the documentation's examples.
 DOCUMENTED_ACCOUNT = "123456789012"
 # Operations whose examples change a VPC, or list everything in it.
-OWN_VPC = {"DeleteVpc", "CreateSubnet", "AttachInternetGateway", "DetachInternetGateway", "DescribeSubnets",
-           "DescribeInternetGateways", "ModifyVpcAttribute", "AssociateDhcpOptions"}
+OWN_VPC = {
+    "DeleteVpc",
+    "CreateSubnet",
+    "AttachInternetGateway",
+    "DetachInternetGateway",
+    "DescribeSubnets",
+    "DescribeInternetGateways",
+    "ModifyVpcAttribute",
+    "AssociateDhcpOptions",
+}
 # botocore's names of the services, by the names of the administration's document.
 NAMES = {"elasticloadbalancing": "elbv2", "monitoring": "cloudwatch", "cloudcontrolapi": "cloudcontrol"}
-TRUST = json.dumps({"Version": "2012-10-17", "Statement": [
-    {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]})
+TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+    }
+)
 POLICY = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
 
 
@@ -38,10 +50,21 @@ class World:
             return self.clients[service]
 
     def new_client(self, service, key, secret, token=None, region=REGION):
-        config = Config(retries={"max_attempts": 0}, parameter_validation=False, s3={"addressing_style": "path"},
-                        max_pool_connections=32)
-        return boto3.client(service, endpoint_url=self.endpoint, region_name=region, aws_access_key_id=key,
-                            aws_secret_access_key=secret, aws_session_token=token, config=config)
+        config = Config(
+            retries={"max_attempts": 0},
+            parameter_validation=False,
+            s3={"addressing_style": "path"},
+            max_pool_connections=32,
+        )
+        return boto3.client(
+            service,
+            endpoint_url=self.endpoint,
+            region_name=region,
+            aws_access_key_id=key,
+            aws_secret_access_key=secret,
+            aws_session_token=token,
+            config=config,
+        )
 
     def call(self, service, operation, **parameters):
         """Calls an operation by its name in the API."""
@@ -63,7 +86,9 @@ class World:
         return vpc
 
     def shared_gateway(self):
-        return self.shared("gateway", lambda: self.call("ec2", "CreateInternetGateway")["InternetGateway"]["InternetGatewayId"])
+        return self.shared(
+            "gateway", lambda: self.call("ec2", "CreateInternetGateway")["InternetGateway"]["InternetGatewayId"]
+        )
 
     def image(self):
         return self.call("ec2", "DescribeImages", Owners=["136693071363"])["Images"][0]["ImageId"]
@@ -80,6 +105,7 @@ class World:
 def method(operation):
     """Returns boto3's name of an operation."""
     from botocore import xform_name
+
     return xform_name(operation)
 
 
@@ -128,11 +154,13 @@ class Example:
 
         def create():
             return self.call("CreateSubnet", "ec2", VpcId=vpc, CidrBlock=f"10.0.{third}.0/24")["Subnet"]["SubnetId"]
+
         return self.world.shared(f"subnet {third}", create) if found else create()
 
     def security_group(self):
-        return self.call("CreateSecurityGroup", "ec2", VpcId=self.vpc(), Description="d",
-                         GroupName=f"group-{self.world.number()}")["GroupId"]
+        return self.call(
+            "CreateSecurityGroup", "ec2", VpcId=self.vpc(), Description="d", GroupName=f"group-{self.world.number()}"
+        )["GroupId"]
 
     def instance(self, **parameters):
         """Runs an instance in a default subnet, and waits until it runs."""
@@ -144,6 +172,7 @@ class Example:
         def look():
             found = self.call("DescribeInstances", "ec2", InstanceIds=[instance])["Reservations"][0]["Instances"][0]
             return found["State"]["Name"] == state
+
         eventually(f"{instance} is {state}", look)
         return instance
 
@@ -164,8 +193,15 @@ class Example:
         """Deletes what counts towards a small quota."""
         if "nat" in self.facts:
             self.call("DeleteNatGateway", "ec2", NatGatewayId=self.facts["nat"])
-            eventually("the NAT gateway is deleted", lambda: self.call(
-                "DescribeNatGateways", "ec2", NatGatewayIds=[self.facts["nat"]])["NatGateways"][0]["State"] == "deleted")
+            eventually(
+                "the NAT gateway is deleted",
+                lambda: (
+                    self.call("DescribeNatGateways", "ec2", NatGatewayIds=[self.facts["nat"]])["NatGateways"][0][
+                        "State"
+                    ]
+                    == "deleted"
+                ),
+            )
         self.release()
         for gateway in self.facts.get("gateways", []):
             self.delete_gateway(gateway)
@@ -178,15 +214,20 @@ class Example:
 
     def release(self):
         if "address" in self.facts:
-            found = self.call("DescribeAddresses", "ec2", Filters=[
-                {"Name": "allocation-id", "Values": [self.facts["address"]["AllocationId"]]}])["Addresses"]
+            found = self.call(
+                "DescribeAddresses",
+                "ec2",
+                Filters=[{"Name": "allocation-id", "Values": [self.facts["address"]["AllocationId"]]}],
+            )["Addresses"]
             for address in found:
                 if "AssociationId" in address:
                     self.call("DisassociateAddress", "ec2", AssociationId=address["AssociationId"])
                 self.call("ReleaseAddress", "ec2", AllocationId=address["AllocationId"])
 
     def delete_gateway(self, gateway):
-        found = self.call("DescribeInternetGateways", "ec2", Filters=[{"Name": "internet-gateway-id", "Values": [gateway]}])
+        found = self.call(
+            "DescribeInternetGateways", "ec2", Filters=[{"Name": "internet-gateway-id", "Values": [gateway]}]
+        )
         for one in found["InternetGateways"]:
             for attachment in one["Attachments"]:
                 self.call("DetachInternetGateway", "ec2", InternetGatewayId=gateway, VpcId=attachment["VpcId"])

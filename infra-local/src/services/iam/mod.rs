@@ -4,6 +4,7 @@ mod access_key;
 mod account;
 mod authorization_details;
 mod boundary;
+mod credential_report;
 mod group;
 mod group_policy;
 mod instance_profile;
@@ -42,6 +43,7 @@ pub(crate) const OPERATIONS: &[&[IamOperation]] = &[
     account::OPERATIONS,
     authorization_details::OPERATIONS,
     boundary::OPERATIONS,
+    credential_report::OPERATIONS,
     group::OPERATIONS,
     group_policy::OPERATIONS,
     instance_profile::OPERATIONS,

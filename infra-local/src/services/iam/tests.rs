@@ -362,3 +362,23 @@ fn saml_providers_have_a_document_with_an_end() {
     succeed(plane, "DeleteSAMLProvider", &[arn]);
     assert!(ask(plane, "GetSAMLProvider", &[arn]).starts_with("NoSuchEntity: "));
 }
+
+#[test]
+fn a_credential_report_has_a_row_per_user_and_expires() {
+    use base64::Engine as _;
+    let plane = &mut ControlPlane::new();
+    plane.now = Some(chrono::DateTime::from_timestamp(1_800_000_000, 0).unwrap());
+    assert!(ask(plane, "GetCredentialReport", &[]).starts_with("ReportNotPresent: "));
+    succeed(plane, "CreateUser", &[EVE]);
+    succeed(plane, "CreateAccessKey", &[EVE]);
+    assert_eq!(texts(&succeed(plane, "GenerateCredentialReport", &[]), "State"), ["STARTED"]);
+    assert_eq!(texts(&succeed(plane, "GenerateCredentialReport", &[]), "State"), ["COMPLETE"]);
+    let report = succeed(plane, "GetCredentialReport", &[]);
+    let content = base64::engine::general_purpose::STANDARD.decode(&texts(&report, "Content")[0]).unwrap();
+    let content = String::from_utf8(content).unwrap();
+    let rows: Vec<Vec<&str>> = content.lines().map(|line| line.split(',').collect()).collect();
+    assert!(rows.iter().all(|row| row.len() == 22), "{content}");
+    insta::assert_snapshot!(content.lines().last().unwrap(), @"eve,arn:aws:iam::000000000000:user/eve,2027-01-15T08:00:00+00:00,false,N/A,N/A,N/A,false,true,2027-01-15T08:00:00+00:00,N/A,N/A,N/A,false,N/A,N/A,N/A,N/A,false,N/A,false,N/A");
+    plane.now = Some(chrono::DateTime::from_timestamp(1_800_000_000 + 5 * 3600, 0).unwrap());
+    assert!(ask(plane, "GetCredentialReport", &[]).starts_with("ReportExpired: "));
+}

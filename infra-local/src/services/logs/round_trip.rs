@@ -76,7 +76,6 @@ const WRITE_ONLY: &[WriteOnly] = &[
     WriteOnly("StartQuery", &["*"], "selects events; tested in tests.rs"),
     WriteOnly("StopQuery", &["*"], "identifies the query"),
     WriteOnly("GetQueryResults", &["*"], "reads"),
-    WriteOnly("DescribeQueries", &["*"], "reads"),
     WriteOnly("DeleteLogGroup", &["*"], "identifies the group to delete"),
     WriteOnly("DeleteLogStream", &["*"], "identifies the stream to delete"),
     WriteOnly("DeleteRetentionPolicy", &["*"], "identifies the group"),

@@ -202,7 +202,7 @@ mod tests {
         assert_eq!(rows("fields level | filter took > 5 and not ispresent(user.name)"), ["level=error"]);
         assert_eq!(rows("fields took | filter @message like /inf[o]/ or took in [7, 8]"), ["took=7", "took=3"]);
         assert_eq!(rows("filter @message like 'plain'"), ["@timestamp=1970-01-01 00:02:00.000 @message=plain text"]);
-        assert_eq!(rows("fields took | filter level not like 'err' | limit 1"), ["took=3"]);
+        assert_eq!(rows("fields took | filter ispresent(level) and level not like 'err' | limit 1"), ["took=3"]);
     }
 
     #[test]
