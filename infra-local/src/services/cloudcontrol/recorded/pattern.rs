@@ -27,7 +27,8 @@ fn translated(pattern: &str) -> Option<String> {
                 "M" => r"\x{80}-\x{10FFFF}",
                 _ => return None,
             };
-            translated.push_str(&if in_class { class.to_owned() } else { format!("[{class}]") });
+            let (open, close) = if in_class { ("", "") } else { ("[", "]") };
+            translated.extend([open, class, close]);
             rest = after;
             continue;
         }
@@ -41,7 +42,7 @@ fn translated(pattern: &str) -> Option<String> {
                     translated.push(escaped);
                 } else if escaped == 'u' {
                     let code = rest.get(2..6)?;
-                    translated.push_str(&format!("\\x{{{code}}}"));
+                    translated.extend([r"\x{", code, "}"]);
                     length = 6;
                 } else {
                     translated.push_str(&rest[..length]);
@@ -52,10 +53,9 @@ fn translated(pattern: &str) -> Option<String> {
             '[' => {
                 in_class = true;
                 translated.push('[');
-                if let Some(after) = rest[1..].strip_prefix('^') {
+                if rest[1..].starts_with('^') {
                     translated.push('^');
                     length += 1;
-                    let _ = after;
                 }
             }
             ']' => {
