@@ -140,6 +140,7 @@ fn with_member(members: &Map<Value>, name: &Arc<str>, value: Value) -> Value {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use serde_json::json;
 

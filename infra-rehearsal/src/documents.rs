@@ -106,6 +106,7 @@ fn halves(texts: &BTreeSet<String>) -> (BTreeSet<String>, BTreeSet<String>) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use std::collections::BTreeMap;
 

@@ -109,7 +109,7 @@ fn observed(
         let caller = call["caller"].as_str().unwrap_or_default().to_owned();
         let session = caller.split_once(":assumed-role/").and_then(|(_, session)| session.split('/').next());
         let Some(name) = session else { continue };
-        let role = roles.get(name).map_or_else(|| name.to_owned(), |urn| urn.to_string());
+        let role = roles.get(name).map_or_else(|| name.to_owned(), ToString::to_string);
         let call: Call = serde_json::from_value(call).map_err(RehearsalError::Call)?;
         observed.entry(role).or_default().extend(call.decisions);
     }
@@ -149,6 +149,7 @@ fn compare(
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use serde_json::json;
 

@@ -195,6 +195,7 @@ impl<'p> Evaluation<'p> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn action(action: &str, resource: &str) -> AuthorisedAction {

@@ -160,12 +160,13 @@ fn enumerated(message: &str) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use serde::Deserialize;
 
     #[derive(Debug, Deserialize)]
     #[serde(rename_all = "lowercase")]
-    enum Three {
+    enum Number {
         One,
         Two,
         Three,
@@ -173,7 +174,7 @@ mod tests {
 
     #[test]
     fn errors_of_serde_list_the_values_of_an_enumeration() {
-        let error = serde_json::from_str::<Three>("\"two-rehearsal\"").unwrap_err().to_string();
+        let error = serde_json::from_str::<Number>("\"two-rehearsal\"").unwrap_err().to_string();
         assert_eq!(enumerated(&error), ["one", "two", "three"]);
         assert_eq!(enumerated("unknown variant `x`, expected `a` or `b`"), ["a", "b"]);
         assert_eq!(enumerated("the request was refused"), [""; 0]);

@@ -189,17 +189,16 @@ fn sizes(documents: &[PolicyDocument]) -> Option<String> {
         "{total} characters, more than IAM allows in one managed policy: {count} documents of {} characters",
         sizes.join(", ")
     );
-    let advice = match count {
-        0..=ATTACHED_DEFAULT => "attach each as a managed policy; `--output DIRECTORY` writes one file each",
-        0..=ATTACHED_TO_USER => {
-            "an identity has 10 managed policies by default: increase the quota \"Managed policies per role\", or \
-             divide the program into stacks with an identity each"
-        }
-        0..=ATTACHED_TO_ROLE => {
-            "a user cannot have as many managed policies, and a role only after an increase of the quota \"Managed \
-             policies per role\": divide the program into stacks with an identity each"
-        }
-        _ => "no identity can have as many managed policies: divide the program into stacks with an identity each",
+    let advice = if count <= ATTACHED_DEFAULT {
+        "attach each as a managed policy; `--output DIRECTORY` writes one file each"
+    } else if count <= ATTACHED_TO_USER {
+        "an identity has 10 managed policies by default: increase the quota \"Managed policies per role\", or divide the \
+         program into stacks with an identity each"
+    } else if count <= ATTACHED_TO_ROLE {
+        "a user cannot have as many managed policies, and a role only after an increase of the quota \"Managed policies per \
+         role\": divide the program into stacks with an identity each"
+    } else {
+        "no identity can have as many managed policies: divide the program into stacks with an identity each"
     };
     let _ = write!(report, "\nhint: {advice}");
     if total <= ROLE_INLINE_LIMIT {

@@ -89,7 +89,7 @@ async fn console(resources: &[(&str, &str)], monitoring: Option<Arc<FakeMonitori
         let recorded = serde_json::from_value(json!({ "current": current })).unwrap();
         state.resources.insert(format!("urn:infra:dev::shop::{urn}").parse().unwrap(), recorded);
     }
-    let store = Arc::new(MemoryStore::containing(&state).unwrap());
+    let store = Arc::new(MemoryStore::containing([&state]).unwrap());
     let nothing = |_: &Stack, _: &Config| -> Declared { Ok(()) };
     let source = EngineSource::new(subject(directory.path(), "shop", "aws"), store, nothing);
     let source = match monitoring {

@@ -10,7 +10,11 @@ use crate::{
 use infra_core::Urn;
 use infra_local::daemon;
 use infra_rehearsal::{Grant, Origin, RolePermissions};
-use std::{collections::BTreeSet, fmt::Write as _, process::ExitCode};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    process::ExitCode,
+};
 
 /// Compares the roles of hosts with the actions that the hosts need. The exit code is 1 if an action is missing.
 pub(super) async fn run(session: &Session<'_>, config: &[(String, String)]) -> Result<ExitCode, Failure> {
@@ -76,7 +80,7 @@ mod tests {
     use infra_rehearsal::Need;
 
     fn grant(action: &str, resource: &str) -> Grant {
-        Grant { action: action.to_owned(), resource: resource.to_owned(), conditions: Default::default() }
+        Grant { action: action.to_owned(), resource: resource.to_owned(), conditions: BTreeMap::default() }
     }
 
     #[test]

@@ -28,6 +28,7 @@ pub(in crate::access) fn document(text: &str) -> Option<Arc<Document>> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

@@ -99,7 +99,7 @@ fn data(region: &Region, params: &Params) -> Outcome<LaunchData> {
     };
     InstanceType::named(&kind).map_err(|error| validation(error.message))?;
     let groups = params.texts("SecurityGroups");
-    if let Some(unknown) = groups.iter().find(|id| !region.ec2.security_groups.contains_key(*id)) {
+    if let Some(unknown) = groups.iter().find(|id| !region.ec2.security_groups.contains_key(id)) {
         return Err(validation(format!("The security group '{unknown}' does not exist")));
     }
     if let Some(unknown) = text("KeyName").filter(|name| !region.ec2.key_pairs.values().any(|pair| pair.name == *name))

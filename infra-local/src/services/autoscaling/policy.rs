@@ -237,13 +237,13 @@ fn adjustment(params: &Params, steps: bool) -> Outcome<Adjustment> {
     if steps && is_set(params, "Cooldown") {
         return Err(validation("Cooldown is not allowed with the policy type StepScaling"));
     }
-    let minimum = ["MinAdjustmentMagnitude", "MinAdjustmentStep"].into_iter().filter(|name| is_set(params, name));
+    let mut minimum = ["MinAdjustmentMagnitude", "MinAdjustmentStep"].into_iter().filter(|name| is_set(params, name));
     if minimum.clone().count() > 1 {
         return Err(validation(
             "MinAdjustmentStep is the former name of MinAdjustmentMagnitude: specify only one of them",
         ));
     }
-    if let Some(name) = minimum.last()
+    if let Some(name) = minimum.next()
         && adjustment_type != "PercentChangeInCapacity"
     {
         return Err(validation(format!("{name} is only allowed with PercentChangeInCapacity")));

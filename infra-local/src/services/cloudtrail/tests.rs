@@ -31,7 +31,7 @@ impl RequestLog for Log {
         for (index, Request(service, operation, parameters, answer)) in self.0.iter().enumerate().rev() {
             let request = RecordedRequest {
                 id: IDS[index],
-                at: begin() + TimeDelta::minutes(index as i64),
+                at: begin() + TimeDelta::minutes(i64::try_from(index).unwrap()),
                 service,
                 operation,
                 region: "us-east-1",

@@ -182,7 +182,7 @@ mod tests {
             subscription_filters: BTreeMap::new(),
         };
         let event = |(index, message): (usize, &&str)| Event {
-            timestamp: index as i64 * 60_000,
+            timestamp: i64::try_from(index).unwrap() * 60_000,
             ingested: 0,
             id: index as u64,
             message: (*message).to_owned(),

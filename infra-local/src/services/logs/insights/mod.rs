@@ -36,7 +36,7 @@ const GROUPS: usize = 50;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Start {
+struct Request {
     log_group_name: Option<String>,
     #[serde(default)]
     log_group_names: Vec<String>,
@@ -50,7 +50,7 @@ struct Start {
     query_language: Option<String>,
 }
 
-fn start(cloud: &mut Cloud, call: &Call<'_, Value>, request: Start) -> Outcome<Value> {
+fn start(cloud: &mut Cloud, call: &Call<'_, Value>, request: Request) -> Outcome<Value> {
     if let Some(language) = request.query_language.filter(|language| language != "CWLI") {
         return Err(invalid(format!("The local cloud has the query language CWLI, not {language}")));
     }
