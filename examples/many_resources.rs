@@ -7,17 +7,17 @@ use infra_core::{Config, Result, Stack};
 use std::process::ExitCode;
 
 /// Number of resources of a network.
-const NETWORK: usize = 50;
+const NETWORK: u32 = 50;
 
 /// Regions of the networks. AWS's quota is five VPCs per region, one of which is the default VPC.
 const REGIONS: [&str; 5] = ["us-east-1", "us-east-2", "us-west-2", "eu-west-1", "eu-central-1"];
 
 /// Declares networks of fifty resources each, at most twenty.
 fn many(stack: &Stack, config: &Config) -> Result {
-    let resources: usize = config.get_or("resources", 1000)?;
+    let resources: u32 = config.get_or("resources", 1000_u32)?;
     let regions = REGIONS.map(|name| aws::region(stack, name));
     for number in 0..resources / NETWORK {
-        let network = regions[number % regions.len()].component(&format!("network-{number}"));
+        let network = regions[number as usize % regions.len()].component(&format!("network-{number}"));
         let vpc = network.add("vpc", Vpc::new(format!("10.{number}.0.0/16")));
         for subnet in 0..6 {
             network.add(&format!("subnet-{subnet}"), Subnet::of(&vpc.id, format!("10.{number}.{subnet}.0/24")));

@@ -98,7 +98,8 @@ async fn request(
     let operation = operation.serializer(move |body: String| signer.request(body)).deserializer(parse).build();
     let parameters =
         [("Action", "DescribeType"), ("Version", "2010-05-15"), ("Type", "RESOURCE"), ("TypeName", type_name)];
-    operation.invoke(form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish()).await
+    let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
+    operation.invoke(form).await
 }
 
 /// Returns the URL of CloudFormation, or that of the target's server.

@@ -1,6 +1,6 @@
 //! The infrastructure of this project. `cargo run -- preview` shows the changes that `cargo run -- up` would make.
 
-use infra_aws::{self as aws, Bucket, Parameter, key, login, objects, schemas};
+use infra_aws::{self as aws, Bucket, Parameter, cloudtrail, key, login, monitoring, objects, schemas};
 use infra_cli::{Cli, program};
 use infra_core::{Config, Result, Stack, random::Password};
 use std::process::ExitCode;
@@ -22,6 +22,8 @@ fn main() -> ExitCode {
         .wrapper(key::SCHEME, key::factory())
         .backend(objects::SCHEME, objects::open)
         .login(login::identity)
+        .last_change(cloudtrail::last_change)
+        .monitoring(monitoring::open)
         .schemas(schemas::describe)
         .run()
 }

@@ -10,11 +10,7 @@ use crate::{
 use infra_core::Urn;
 use infra_local::daemon;
 use infra_rehearsal::{Grant, Origin, RolePermissions};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
-    process::ExitCode,
-};
+use std::{collections::BTreeSet, fmt::Write as _, process::ExitCode};
 
 /// Compares the roles of hosts with the actions that the hosts need. The exit code is 1 if an action is missing.
 pub(super) async fn run(session: &Session<'_>, config: &[(String, String)]) -> Result<ExitCode, Failure> {
@@ -78,6 +74,7 @@ fn name(text: &str) -> String {
 mod tests {
     use super::*;
     use infra_rehearsal::Need;
+    use std::collections::BTreeMap;
 
     fn grant(action: &str, resource: &str) -> Grant {
         Grant { action: action.to_owned(), resource: resource.to_owned(), conditions: BTreeMap::default() }
