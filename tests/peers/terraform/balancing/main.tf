@@ -80,7 +80,7 @@ resource "aws_lb" "this" {
   access_logs {
     bucket  = aws_s3_bucket.logs.id
     prefix  = "balancing"
-    enabled = false
+    enabled = true
   }
   depends_on = [aws_s3_bucket_policy.logs]
 }

@@ -20,6 +20,16 @@ data "aws_ami" "debian" {
   }
 }
 
+# The predecessor of launch templates. A change replaces it.
+resource "aws_launch_configuration" "former" {
+  name_prefix   = "groups-"
+  image_id      = data.aws_ami.debian.id
+  instance_type = var.stage == "one" ? "t3.micro" : "t3.small"
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
 resource "aws_launch_template" "this" {
   name_prefix            = "groups-"
   image_id               = data.aws_ami.debian.id
