@@ -67,6 +67,7 @@ fn redacted(text: &str) -> String {
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "[time]"),
         (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "[request]"),
         (r"\b(vpc|dopt)-[0-9a-f]{8,}", "$1-[id]"),
+        (r"AKIA[0-9A-Z]+", "[key]"),
         (r#""microseconds": \d+"#, r#""microseconds": [time]"#),
     ];
     rules.iter().fold(text.to_owned(), |text, (pattern, redaction)| {
@@ -117,6 +118,7 @@ async fn a_call_is_recorded_with_its_parameters_response_and_decision() {
     insta::assert_snapshot!(redacted(&serde_json::to_string_pretty(&calls).unwrap()), @r#"
     [
       {
+        "access_key": "[key]",
         "answer": null,
         "at": "[time]",
         "caller": "arn:aws:iam::000000000000:root",
@@ -161,7 +163,8 @@ async fn a_call_is_recorded_with_its_parameters_response_and_decision() {
         "region": "us-east-1",
         "request_id": "[request]",
         "service": "ec2",
-        "status": 200
+        "status": 200,
+        "user_agent": ""
       }
     ]
     "#);

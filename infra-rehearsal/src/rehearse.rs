@@ -12,7 +12,7 @@ use infra_core::{
     diff::Action,
     engine::EngineError,
     event::{Event, Events},
-    execute::Report,
+    execute::{Drift, Report},
     graph::ResourceGraph,
     plan::Selection,
     urn::Pattern,
@@ -121,16 +121,18 @@ async fn perpetual(
     stage: &Stage,
     selection: Selection,
 ) -> Result<Vec<PerpetualDiff>, RehearsalError> {
-    // Outputs may change once after the resource was created, such as the public address of an instance that an Elastic
-    // IP address is associated with. The second refresh finds what differs each time.
-    let mut refreshed = stage.engine.refresh(deployment.script).await?;
-    let is_input = |path: &str| !path.starts_with("outputs.");
-    refreshed.drift.retain(|drift| drift.gone || drift.diff.properties.iter().any(|it| is_input(&it.path)));
-    let again = stage.engine.refresh(deployment.script).await?;
-    let known: BTreeSet<Urn> = refreshed.drift.iter().map(|drift| drift.urn.clone()).collect();
-    let drift = refreshed.drift.into_iter().chain(again.drift.into_iter().filter(|drift| !known.contains(&drift.urn)));
-    let mut found: Vec<PerpetualDiff> =
-        drift.map(|drift| PerpetualDiff { urn: drift.urn, drift: true, action: None, diff: drift.diff }).collect();
+    let mut drift = stage.engine.refresh(deployment.script).await?.drift;
+    if !drift.is_empty() {
+        // Outputs may change once after the resource was created, such as the public address of an instance that an
+        // Elastic IP address is associated with. The second refresh finds what differs each time.
+        let is_input = |path: &str| !path.starts_with("outputs.");
+        drift.retain(|drift| drift.gone || drift.diff.properties.iter().any(|it| is_input(&it.path)));
+        let known: BTreeSet<Urn> = drift.iter().map(|drift| drift.urn.clone()).collect();
+        let again = stage.engine.refresh(deployment.script).await?.drift;
+        drift.extend(again.into_iter().filter(|drift| !known.contains(&drift.urn)));
+    }
+    let differing = |drift: Drift| PerpetualDiff { urn: drift.urn, drift: true, action: None, diff: drift.diff };
+    let mut found: Vec<PerpetualDiff> = drift.into_iter().map(differing).collect();
     // A replacement that the user requested would be requested again.
     let selection = Selection { replace: Vec::new(), ..selection };
     let plan = stage.engine.preview(deployment.script).select(selection).await?;

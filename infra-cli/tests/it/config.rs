@@ -86,7 +86,8 @@ fn config_refuses_keys_that_the_program_does_not_read() {
     place.run(&["config", "unset", "tokn"]).fails(2, &["did you mean `token`?"]);
     let table = place.done(&["config", "keys"]);
     let lines: Vec<String> = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
-    assert_eq!(lines, ["KEY TYPE DEFAULT VALUE", "serverSize u32 1 2", "token secret [secret]"]);
+    let expected = ["KEY TYPE DEFAULT VALUE", "serverSize u32 1 2", "token secret [secret]", "rehearse setting never"];
+    assert_eq!(lines, expected);
     assert_eq!(place.json(&["config", "keys"])[0]["default"], "1");
     let preview = place.done(&["preview", "-c", "serverSizee=3"]);
     assert!(preview.contains("does not read the configuration value `serverSizee`"), "{preview}");
@@ -106,4 +107,20 @@ fn config_of_a_failing_program_can_be_set() {
     assert_eq!(second.code, Some(0));
     assert_eq!(set("first").code, Some(0));
     set("third").fails(2, &["it reads: first, second"]);
+}
+
+#[test]
+fn settings_of_commands_are_no_values_of_the_program() {
+    let place = &Place::new("shop");
+    place.run(&["config", "set", "rehearse", "sometimes"]).fails(2, &["cannot be `sometimes`", "never, always"]);
+    place.run(&["config", "set", "rehearse", "always", "--secret"]).fails(2, &["cannot be secret"]);
+    place.done(&["config", "set", "rehearse", "always"]);
+    assert!(place.done(&["config", "keys"]).contains("always"));
+    place.done(&["config", "set", "--secret", "token", "hunter2"]);
+    let up = place.done(&["up", "--yes"]);
+    assert!(up.contains("Rehearsed in"), "{up}");
+    assert!(!up.contains("does not read the configuration value"), "{up}");
+    let up = place.done(&["up", "--yes", "--no-rehearse"]);
+    assert!(!up.contains("Rehearsed in"), "{up}");
+    place.done(&["destroy", "--yes"]);
 }

@@ -103,8 +103,9 @@ fn queries(measured: &Measured) -> impl Iterator<Item = MetricQuery> + '_ {
 
 /// Returns the interval of a range: whole minutes, so that the number of values is limited.
 fn period(range: &Range) -> Period {
-    let seconds = (range.to - range.from) / 1000 / INTERVALS;
-    let seconds = ((seconds + INTERVAL - 1) / INTERVAL).max(1) * INTERVAL;
+    // Rounded up.
+    let all = INTERVALS * INTERVAL;
+    let seconds = (((range.to - range.from) / 1000 + all - 1) / all).max(1) * INTERVAL;
     Period { from: range.from, to: range.to, seconds: u32::try_from(seconds).unwrap_or(u32::MAX) }
 }
 

@@ -88,8 +88,6 @@ const WRITE_ONLY: &[WriteOnly] = &[
     WriteOnly("UntagLogGroup", &["*"], "identifies the tags to remove"),
     WriteOnly("DescribeLogGroups", &["*"], "reads"),
     WriteOnly("DescribeLogStreams", &["*"], "reads"),
-    WriteOnly("DescribeQueryDefinitions", &["*"], "reads"),
-    WriteOnly("DescribeResourcePolicies", &["*"], "reads"),
     WriteOnly("GetLogEvents", &["*"], "reads"),
     WriteOnly("FilterLogEvents", &["*"], "reads"),
 ];
