@@ -92,7 +92,10 @@ impl Node {
         let (reader, query) = (self.reader.clone(), Arc::clone(sql));
         let read = move || {
             let (reader, query) = (reader.clone(), Arc::clone(&query));
-            async move { reader.read(&query).await?.json() }
+            async move {
+                let rows = reader.read(&query).await?;
+                rows.json().map_err(|error| QueryError::Refused { reason: error.to_string() })
+            }
         };
         self.reads.run(Arc::clone(sql), read).await
     }

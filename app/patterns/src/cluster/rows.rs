@@ -4,8 +4,6 @@ use actix_web::web::Bytes;
 use serde::Serialize;
 use serde_json::{Number, Value};
 
-use super::error::QueryError;
-
 /// Maximum number of rows of a result.
 pub const MAX_ROWS: usize = 10_000;
 
@@ -52,9 +50,8 @@ impl Rows {
     }
 
     /// Returns an array of arrays.
-    pub(super) fn json(&self) -> Result<Bytes, QueryError> {
-        let json = serde_json::to_vec(self).map_err(|error| QueryError::Refused { reason: error.to_string() })?;
-        Ok(json.into())
+    pub(super) fn json(&self) -> serde_json::Result<Bytes> {
+        serde_json::to_vec(self).map(Bytes::from)
     }
 
     /// Returns the number of rows.

@@ -21,9 +21,6 @@ use crate::{
     refusal::{Refusal, done},
 };
 
-/// Maximum number of acts in a response.
-pub(super) const MOST: u64 = 100;
-
 pub(super) fn routes(app: &mut ServiceConfig) {
     app.service(
         web::resource("/categories")

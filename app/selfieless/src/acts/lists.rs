@@ -10,11 +10,13 @@ use kit::combine::Combiner;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, Statement};
 
 use super::{
-    categories::MOST,
     input::Range,
     listing::{self, Filter, PAGE_BYTES},
 };
 use crate::refusal::Refusal;
+
+/// Maximum number of acts in a response.
+pub(super) const MOST: u64 = 100;
 
 /// Lists that concurrent requests share.
 #[derive(Clone, Default)]

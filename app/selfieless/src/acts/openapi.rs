@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{categories::MOST, input::CAPTION_CHARACTERS};
+use super::{input::CAPTION_CHARACTERS, lists::MOST};
 use crate::openapi::{self, Operation, Path, id, name, number, one, searched_name};
 
 pub(super) fn document() -> Value {

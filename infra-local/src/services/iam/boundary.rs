@@ -3,8 +3,7 @@
 //! Source: IAM API reference, `PutUserPermissionsBoundary` and related operations.
 
 use super::policy::refuse_service_policy;
-use super::role::changeable;
-use super::{IamOperation, resource, user_mut};
+use super::{IamOperation, changeable, resource, user_mut};
 use crate::access::managed_document;
 use crate::model::Cloud;
 use crate::model::iam::Iam;

@@ -98,6 +98,21 @@ fn role_mut<'a>(cloud: &'a mut Cloud, name: &str) -> Outcome<&'a mut Role> {
     cloud.iam.roles.get_mut(name).ok_or_else(|| no_such_entity(&format!("The role with name {name}")))
 }
 
+/// Returns a role for modification. Roles of services can only be changed by their service.
+fn changeable<'a>(cloud: &'a mut Cloud, name: &str) -> Outcome<&'a mut Role> {
+    let role = role_mut(cloud, name)?;
+    if role.is_service_linked() {
+        return Err(unmodifiable(name));
+    }
+    Ok(role)
+}
+
+fn unmodifiable(name: &str) -> ApiError {
+    let message =
+        format!("Cannot perform the operation on the protected role '{name}' - this role is only modifiable by AWS");
+    ApiError::new("UnmodifiableEntity", message)
+}
+
 /// Returns a unique id in IAM's form: `AROA` and 17 capital letters and digits.
 fn unique_id(prefix: &str) -> String {
     format!("{prefix}{}", ids::random_hex(17).to_uppercase())

@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::group::{group, group_mut};
 use super::policy::{attachable, render_attached};
-use super::role::changeable;
 use super::user::user;
-use super::{check_policy, encode_policy, limit_exceeded, name, no_such_entity, page, role, user_mut, with_page};
+use super::{
+    changeable, check_policy, encode_policy, limit_exceeded, name, no_such_entity, page, role, user_mut, with_page,
+};
 use crate::model::Cloud;
 use crate::services::Call;
 use crate::wire::{ApiError, Node, Outcome, Params};

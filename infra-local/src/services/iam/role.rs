@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    IamOperation, PAGES, TAGS, already_exists, arn, boundary, check_tags, check_trust_policy, delete_conflict,
-    encode_policy, name, page, parse_tags, path, resource, role, role_mut, unique_id, validation, with_page,
+    IamOperation, PAGES, TAGS, already_exists, arn, boundary, changeable, check_tags, check_trust_policy,
+    delete_conflict, encode_policy, name, page, parse_tags, path, resource, role, role_mut, unique_id, unmodifiable,
+    validation, with_page,
 };
 use crate::model::Cloud;
 use crate::model::iam::Role;
@@ -145,21 +146,6 @@ fn list_tags(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let page = page(role.tags.iter().collect(), &call.input, |(key, _): &(&String, &String)| key)?;
     let shown = page.items.into_iter().map(|(key, value)| (key.clone(), value.clone())).collect();
     Ok(with_page(Node::new().with("Tags", tags::members(&shown)), page.next))
-}
-
-/// Returns a role for modification. Roles of services can only be changed by their service.
-pub(super) fn changeable<'a>(cloud: &'a mut Cloud, name: &str) -> Outcome<&'a mut Role> {
-    let role = role_mut(cloud, name)?;
-    if role.is_service_linked() {
-        return Err(unmodifiable(name));
-    }
-    Ok(role)
-}
-
-fn unmodifiable(name: &str) -> ApiError {
-    let message =
-        format!("Cannot perform the operation on the protected role '{name}' - this role is only modifiable by AWS");
-    ApiError::new("UnmodifiableEntity", message)
 }
 
 fn max_session(params: &Params) -> Outcome<Option<u32>> {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use regex_lite::Regex;
 
 use super::lexer::Token;
-use super::query::Parser;
+use super::parser::Parser;
 
 /// A record: the values of its fields.
 pub(super) type Record = BTreeMap<String, String>;

@@ -7,6 +7,7 @@
 mod condition;
 mod evaluate;
 mod lexer;
+mod parser;
 mod query;
 
 use chrono::TimeDelta;
