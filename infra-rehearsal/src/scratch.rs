@@ -17,8 +17,8 @@ use tempfile::TempDir;
 /// Divides the waiting periods of AWS, such as deregistration delays: a rehearsal has nothing to wait for.
 const TIME_SCALE: f64 = 1000.0;
 
-/// Maximum time for which an operation waits: the scratch cloud applies every change at once.
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// Maximum time for which an operation waits. The scratch cloud applies every change at once, but the machine may be busy.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// Number of recorded calls that are read at once.
 const PAGE: usize = 5000;

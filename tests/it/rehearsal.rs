@@ -120,7 +120,7 @@ async fn limits_of_the_local_cloud_are_named_with_their_dependents() {
     };
     let rehearsal = rehearse(&deployment(&script)).await;
     assert_snapshot!(lines(&rehearsal), @r"
-    not rehearsed: queue: the local cloud cannot execute cloudcontrolapi:CreateResource: Resource type AWS::SQS::Queue does not support any action in the local cloud: use AWS, or one of AWS::CloudWatch::Alarm, AWS::Logs::LogGroup, AWS::SSM::Parameter, AWS::IAM::Role, AWS::EC2::SecurityGroup, AWS::EC2::Subnet, AWS::EC2::VPC
+    not rehearsed: queue: the local cloud cannot execute cloudcontrolapi:CreateResource: Resource type AWS::SQS::Queue does not support any action in the local cloud: use AWS, give the cloud its schema (`stack local start --schemas PATH`), or use one of AWS::CloudWatch::Alarm, AWS::Logs::LogGroup, AWS::SSM::Parameter, AWS::IAM::Role, AWS::EC2::SecurityGroup, AWS::EC2::Subnet, AWS::EC2::VPC
     not rehearsed: name: a resource that it depends on failed or was not rehearsed
     ");
     assert!(rehearsal.steps.iter().any(|step| step.urn.name() == "vpc" && step.succeeded));

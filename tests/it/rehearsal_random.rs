@@ -1,8 +1,7 @@
 //! Random programs: a rehearsal has the outcome of the run that follows it.
 
 use infra_aws::{
-    self as aws, InternetGateway, LogGroup, Parameter, Region, Role, RouteTable, SecurityGroup, Subnet, TargetGroup,
-    Vpc, VpcOutputs,
+    self as aws, LogGroup, Parameter, Region, Role, RouteTable, SecurityGroup, Subnet, TargetGroup, Vpc, VpcOutputs,
 };
 use infra_core::{
     Config, Engine, Result, Stack, Urn,
@@ -35,12 +34,12 @@ const PROGRAMS: usize = 3;
 /// Maximum number of resources beside the VPCs.
 const MOST: usize = 12;
 
-/// A declaration of a random program. Numbers select one of few names, ranges and values, so that some collide.
+/// A declaration of a random program. Numbers select one of few names, ranges and values, so that some of a program collide.
+/// Those of different programs never do: whether a name is free before its former owner is deleted is left to chance.
 #[derive(Clone, Debug)]
 enum Piece {
     Subnet { vpc: usize, range: usize },
     Group { vpc: usize, name: usize },
-    Gateway { vpc: usize },
     Routes { vpc: usize },
     Targets { vpc: usize, name: usize },
     Role { name: usize },
@@ -48,10 +47,10 @@ enum Piece {
     Logs { name: usize, days: u32 },
 }
 
-/// A random program: the ranges of its VPCs, and the other declarations by label.
+/// A random program: its declarations by label, and the number that distinguishes its names from those of other programs.
 #[derive(Clone, Debug)]
 struct Random {
-    vpcs: [usize; 2],
+    number: usize,
     pieces: Vec<(usize, Piece)>,
 }
 
@@ -59,7 +58,6 @@ fn pieces() -> impl Strategy<Value = Piece> {
     prop_oneof![
         (0..2_usize, 0..4_usize).prop_map(|(vpc, range)| Piece::Subnet { vpc, range }),
         (0..2_usize, 0..2_usize).prop_map(|(vpc, name)| Piece::Group { vpc, name }),
-        (0..2_usize).prop_map(|vpc| Piece::Gateway { vpc }),
         (0..2_usize).prop_map(|vpc| Piece::Routes { vpc }),
         (0..2_usize, 0..2_usize).prop_map(|(vpc, name)| Piece::Targets { vpc, name }),
         (0..2_usize).prop_map(|name| Piece::Role { name }),
@@ -69,23 +67,23 @@ fn pieces() -> impl Strategy<Value = Piece> {
 }
 
 fn programs() -> impl Strategy<Value = Vec<Random>> {
-    let program = (0..2_usize, 0..2_usize, vec((0..MOST, pieces()), 0..MOST));
-    vec(program.prop_map(|(first, second, pieces)| Random { vpcs: [first, second], pieces }), PROGRAMS)
+    let number =
+        |programs: Vec<_>| programs.into_iter().enumerate().map(|(number, pieces)| Random { number, pieces }).collect();
+    vec(vec((0..MOST, pieces()), 0..MOST), PROGRAMS).prop_map(number)
 }
 
-fn declare(virginia: &Region, vpcs: &[VpcOutputs], label: usize, piece: &Piece) {
+fn declare(virginia: &Region, vpcs: &[VpcOutputs], program: usize, (label, piece): (usize, &Piece)) {
     let name = |kind: &str| format!("{kind}-{label}");
-    let named = |kind: &str, name: usize| Some(format!("{kind}-{}", ["a", "b"][name]));
+    let named = |kind: &str, name: usize| Some(format!("{kind}-{program}-{}", ["a", "b"][name]));
     match *piece {
         Piece::Subnet { vpc, range } => {
-            let range = ["10.0.1.0/24", "10.0.2.0/24", "10.1.1.0/24", "10.1.2.0/24"][range];
+            let range = format!("10.{}.{}.0/24", range / 2, 2 * program + range % 2);
             virginia.add(&name("subnet"), Subnet::of(&vpcs[vpc].id, range));
         }
         Piece::Group { vpc, name: group } => {
             let group = SecurityGroup { name: named("group", group), ..SecurityGroup::in_vpc(&vpcs[vpc].id) };
             virginia.add(&name("group"), group);
         }
-        Piece::Gateway { vpc } => drop(virginia.add(&name("gateway"), InternetGateway::of(&vpcs[vpc].id))),
         Piece::Routes { vpc } => drop(virginia.add(&name("routes"), RouteTable::of(&vpcs[vpc].id))),
         Piece::Targets { vpc, name: group } => {
             let group = TargetGroup { name: named("targets", group), ..TargetGroup::http(80, &vpcs[vpc].id) };
@@ -109,13 +107,10 @@ fn declare(virginia: &Region, vpcs: &[VpcOutputs], label: usize, piece: &Piece) 
 impl Random {
     fn run(&self, stack: &Stack, _: &Config) -> Result {
         let virginia = aws::region(stack, "us-east-1");
-        let vpc = |(index, range): (usize, &usize)| {
-            virginia.add(&format!("vpc-{index}"), Vpc::new(["10.0.0.0/16", "10.1.0.0/16"][*range]))
-        };
-        let vpcs: Vec<VpcOutputs> = self.vpcs.iter().enumerate().map(vpc).collect();
+        let vpcs = [0, 1].map(|number| virginia.add(&format!("vpc-{number}"), Vpc::new(format!("10.{number}.0.0/16"))));
         let mut labels = std::collections::BTreeSet::new();
         for (label, piece) in self.pieces.iter().filter(|(label, _)| labels.insert(*label)) {
-            declare(&virginia, &vpcs, *label, piece);
+            declare(&virginia, &vpcs, self.number, (*label, piece));
         }
         Ok(())
     }

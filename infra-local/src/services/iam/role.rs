@@ -11,7 +11,7 @@ use crate::model::Cloud;
 use crate::model::iam::Role;
 use crate::services::tags;
 use crate::services::{Call, Operation};
-use crate::wire::{ApiError, Node, Outcome, Params};
+use crate::wire::{Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[IamOperation] = &[
     Operation::writes(
