@@ -161,7 +161,7 @@ def check_balancers(network):
     assert {"Key": "deletion_protection.enabled", "Value": "true"} in attributes
     with refused("OperationNotPermitted"):
         elb.delete_load_balancer(LoadBalancerArn=arn)
-    with refused("InvalidConfigurationRequest", "does not honour"):
+    with refused("InvalidConfigurationRequest", "access_logs.s3.bucket", "cannot be empty"):
         elb.modify_load_balancer_attributes(
             LoadBalancerArn=arn, Attributes=[{"Key": "access_logs.s3.enabled", "Value": "true"}])
     elb.modify_load_balancer_attributes(
