@@ -11,6 +11,12 @@ REASONS = {
     "ValidationException": "violated constraints have the code InvalidParameterException",
     ("DescribeMetricFilters", "ResourceNotFoundException"): "an absent group has no filters",
     ("TestMetricFilter", "InvalidParameterException"): "checked by the constraints",
+    ("DescribeQueryDefinitions", "InvalidParameterException"): "checked by the constraints",
+    ("DeleteQueryDefinition", "InvalidParameterException"): "checked by the constraints",
+    ("DescribeResourcePolicies", "ResourceNotFoundException"): "only with the ARN of a resource, which is refused by name",
+    ("DescribeResourcePolicies", "InvalidParameterException"): "checked by the constraints",
+    ("DeleteResourcePolicy", "InvalidParameterException"): "checked by the constraints",
+    ("PutResourcePolicy", "ResourceNotFoundException"): "only with the ARN of a resource, which is refused by name",
 }
 
 
@@ -48,6 +54,8 @@ def cases(world, model, operations):
         "resourceArn": ("ResourceNotFoundException", f"{arn}none"),
     }
     kept = {("CreateLogGroup", "logGroupName"), ("DescribeMetricFilters", "logGroupName")}
+    # Policies of single resources are refused by name.
+    kept |= {(operation, "resourceArn") for operation in operations if operation.endswith(("ResourcePolicy", "ResourcePolicies"))}
     yield from unknown(model, operations, samples, table, kept)
     for operation in ("DeleteLogStream", "GetLogEvents", "PutLogEvents"):
         yield Case(
@@ -58,6 +66,12 @@ def cases(world, model, operations):
         )
     for operation in ("DeleteMetricFilter", "DeleteSubscriptionFilter"):
         yield Case(operation, "ResourceNotFoundException", {"logGroupName": n, "filterName": "none"})
+    yield Case("DeleteResourcePolicy", "ResourceNotFoundException", {"policyName": "none"})
+    yield Case("PutResourcePolicy", "InvalidParameterException", {"policyName": n, "policyDocument": "{"})
+    definition = samples_of(samples, "queryDefinitionId")
+    yield Case("DeleteQueryDefinition", "ResourceNotFoundException", definition)
+    changed = {**definition, **samples_of(samples, "name", "queryString")}
+    yield Case("PutQueryDefinition", "ResourceNotFoundException", changed)
     yield Case("GetQueryResults", "ResourceNotFoundException", {"queryId": samples["queryId"]})
     yield Case("StopQuery", "ResourceNotFoundException", {"queryId": samples["queryId"]})
     if "StartQuery" in operations:
