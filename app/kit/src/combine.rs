@@ -16,6 +16,7 @@ use std::{
     hash::Hash,
     mem,
     pin::pin,
+    rc::Rc,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -36,7 +37,10 @@ type Reads<K, A, E> = HashMap<K, Vec<Waiting<A, E>>>;
 
 type Waiting<A, E> = oneshot::Sender<Result<A, E>>;
 
-/// Error of requests whose read has panicked.
+/// Number of reads of a request. The first one may run in a thread that stops, of a server that shuts down.
+const ATTEMPTS: usize = 2;
+
+/// Error of requests whose reads have panicked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the read was abandoned")]
 pub struct Abandoned;
@@ -63,21 +67,30 @@ where
     where
         F: Future<Output = Result<A, E>> + 'static,
     {
-        let (sender, answer) = oneshot::channel();
-        let is_first = match self.reads().entry(key.clone()) {
-            Entry::Occupied(mut waiting) => {
-                waiting.get_mut().push(sender);
-                false
+        let read = Rc::new(read);
+        for _ in 0..ATTEMPTS {
+            let (sender, answer) = oneshot::channel();
+            let is_first = match self.reads().entry(key.clone()) {
+                Entry::Occupied(mut waiting) => {
+                    waiting.get_mut().push(sender);
+                    false
+                }
+                Entry::Vacant(none) => {
+                    none.insert(vec![sender]);
+                    true
+                }
+            };
+            if is_first {
+                let (runner, read) =
+                    (Runner { combiner: self.clone(), key: key.clone(), is_done: false }, read.clone());
+                rt::spawn(runner.run(move || read()));
             }
-            Entry::Vacant(none) => {
-                none.insert(vec![sender]);
-                true
+            // Without an answer, the read has panicked, or its thread stops.
+            if let Ok(answer) = answer.await {
+                return answer;
             }
-        };
-        if is_first {
-            rt::spawn(Runner { combiner: self.clone(), key }.run(read));
         }
-        answer.await.unwrap_or_else(|_| Err(Abandoned.into()))
+        Err(Abandoned.into())
     }
 }
 
@@ -104,18 +117,19 @@ impl<K, A, E> Clone for Combiner<K, A, E> {
 struct Runner<K: Eq + Hash, A, E> {
     combiner: Combiner<K, A, E>,
     key: K,
+    /// `true` once the key is removed.
+    is_done: bool,
 }
 
 impl<K: Eq + Hash, A: Clone + 'static, E: Clone + 'static> Runner<K, A, E> {
-    async fn run<F>(self, read: impl Fn() -> F)
+    async fn run<F>(mut self, read: impl Fn() -> F)
     where
         F: Future<Output = Result<A, E>> + 'static,
     {
         loop {
             // Other ready tasks run first, and may add requests.
             tokio::task::yield_now().await;
-            let mut waiting = self.combiner.reads().get_mut(&self.key).map(mem::take).unwrap_or_default();
-            waiting.retain(|request| !request.is_closed());
+            let waiting = self.take();
             if waiting.is_empty() {
                 return;
             }
@@ -124,6 +138,21 @@ impl<K: Eq + Hash, A: Clone + 'static, E: Clone + 'static> Runner<K, A, E> {
                 rt::spawn(answering);
             }
         }
+    }
+}
+
+impl<K: Eq + Hash, A, E> Runner<K, A, E> {
+    /// Takes the waiting requests. Without any, removes the key under the same lock, so that no request can be added to it
+    /// in between.
+    fn take(&mut self) -> Vec<Waiting<A, E>> {
+        let mut reads = self.combiner.reads();
+        let mut waiting = reads.get_mut(&self.key).map(mem::take).unwrap_or_default();
+        waiting.retain(|request| !request.is_closed());
+        if waiting.is_empty() {
+            reads.remove(&self.key);
+            self.is_done = true;
+        }
+        waiting
     }
 }
 
@@ -142,7 +171,9 @@ async fn answer<A: Clone, E: Clone>(read: impl Future<Output = Result<A, E>>, mu
 
 impl<K: Eq + Hash, A, E> Drop for Runner<K, A, E> {
     fn drop(&mut self) {
-        self.combiner.reads().remove(&self.key);
+        if !self.is_done {
+            self.combiner.reads().remove(&self.key);
+        }
     }
 }
 
@@ -315,6 +346,22 @@ mod tests {
             source.end("a").add_permits(1);
             assert_eq!(waiting.await.unwrap(), Ok(0));
         });
+    }
+
+    #[test]
+    fn threads_share_reads_without_losing_requests() {
+        let combiner: Combiner<u8, u32> = Combiner::default();
+        let thread = |_| {
+            let combiner = combiner.clone();
+            let requests = async move {
+                for _ in 0..2000 {
+                    assert_eq!(combiner.run(1, || async { Ok(5) }).await, Ok(5));
+                }
+            };
+            std::thread::spawn(|| System::new().block_on(requests))
+        };
+        let threads: Vec<_> = (0..4).map(thread).collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
     }
 
     #[test]
