@@ -353,12 +353,12 @@ mod tests {
         let combiner: Combiner<u8, u32> = Combiner::default();
         let thread = |_| {
             let combiner = combiner.clone();
-            let requests = async move {
+            let requests = async |combiner: Combiner<u8, u32>| {
                 for _ in 0..2000 {
                     assert_eq!(combiner.run(1, || async { Ok(5) }).await, Ok(5));
                 }
             };
-            std::thread::spawn(|| System::new().block_on(requests))
+            std::thread::spawn(move || System::new().block_on(requests(combiner)))
         };
         let threads: Vec<_> = (0..4).map(thread).collect();
         threads.into_iter().for_each(|thread| thread.join().unwrap());
