@@ -52,7 +52,7 @@ impl Held {
     /// Runs a statement on the held connection, or on one from the pool. After an error, the connection is released.
     ///
     /// # Errors
-    /// The error of the pool or of the database, also if it does not answer within [`LIMIT`].
+    /// The error of the pool or of the database, also if it does not answer within six seconds.
     pub async fn run<T>(
         &self,
         statement: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
