@@ -16,8 +16,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Largest schema file, in bytes. The largest published one has 0.3 MB.
-const LARGEST_FILE: u64 = 4 << 20;
+/// Largest file, in bytes. The largest published schema has 0.3 MB, and the largest other file in the wheel of cfn-lint 5 MB.
+const LARGEST_FILE: u64 = 16 << 20;
 /// Limit of all files of a source together, in bytes.
 const LARGEST_SOURCE: u64 = 256 << 20;
 /// Limit of the number of files of a source.

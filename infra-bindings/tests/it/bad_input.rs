@@ -52,9 +52,9 @@ fn damaged_sources_are_refused() {
     zip(&at("empty.zip"), &[("a.json", "{}")]);
     assert!(message(Catalog::read(&at("empty.zip"))).contains("contains no resource schema"));
     assert!(message(Catalog::read(&at("none"))).contains("cannot be read"));
-    let huge = format!("{{\"typeName\": \"{}\"}}", "x".repeat(5 << 20));
+    let huge = format!("{{\"typeName\": \"{}\"}}", "x".repeat(17 << 20));
     zip(&at("huge.zip"), &[("a.json", &huge)]);
-    assert!(message(Catalog::read(&at("huge.zip"))).contains("exceeds the limit of 4 MiB per file"));
+    assert!(message(Catalog::read(&at("huge.zip"))).contains("exceeds the limit of 16 MiB per file"));
 }
 
 #[test]
