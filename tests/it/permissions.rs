@@ -1,4 +1,4 @@
-//! The policies that the programs in stacks/ need, and the roles of their hosts.
+//! The policies that programs in stacks/ need, and the roles of their hosts. `tests/peers/permissions` derives all of them.
 
 use serde_json::Value;
 use tests::Project;
@@ -43,21 +43,11 @@ fn policy_of_the_default_program_is_sufficient_and_minimal() {
 }
 
 #[test]
-fn policy_of_selfieless_acts_is_sufficient_and_minimal() {
-    derive("selfieless-acts");
-}
-
-#[test]
 fn policy_of_the_bookstore_is_sufficient_and_minimal() {
     let actions = actions(&derive("bookstore"));
     for action in ["rds:CreateDBCluster", "rds:ModifyDBCluster", "rds:DeleteDBInstance"] {
         assert!(actions.iter().any(|known| known == action), "{action} is missing in {actions:?}");
     }
-}
-
-#[test]
-fn policy_of_the_patterns_is_sufficient_and_minimal() {
-    derive("db-patterns");
 }
 
 #[test]
