@@ -18,7 +18,6 @@ use std::{
     pin::pin,
     rc::Rc,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use actix_web::rt;
@@ -26,8 +25,7 @@ use futures::future::{Either, join_all, select};
 use sea_orm::DbErr;
 use tokio::{sync::oneshot, time::timeout};
 
-/// Time for which later requests wait for a read.
-pub const PATIENCE: Duration = Duration::from_millis(500);
+use crate::batch::PATIENCE;
 
 /// Shares reads among all requests, and with its clones.
 pub struct Combiner<K, A, E = DbErr>(Arc<Mutex<Reads<K, A, E>>>);

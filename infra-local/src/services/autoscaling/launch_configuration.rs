@@ -21,10 +21,10 @@ use crate::wire::{ApiError, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
     Operation::writes("CreateLaunchConfiguration", create, &[NAME, CONFIGURATION])
-        .on_any()
+        .on(&[resource::CONFIGURATION])
         .needing(resource::PASSES_CONFIGURED_ROLE),
     Operation::reads("DescribeLaunchConfigurations", describe, &[&["LaunchConfigurationNames.N"], PAGES]).on_any(),
-    Operation::writes("DeleteLaunchConfiguration", delete, &[NAME]).on_any(),
+    Operation::writes("DeleteLaunchConfiguration", delete, &[NAME]).on(&[resource::CONFIGURATION]),
 ];
 
 const NAME: &[&str] = &["LaunchConfigurationName"];

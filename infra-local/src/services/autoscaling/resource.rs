@@ -12,6 +12,10 @@ pub(super) const GROUP_OF_INSTANCE: Resource = Resource::Resolved("InstanceId", 
     let group = groups.find(|group| group.members.iter().any(|member| member.instance == instance))?;
     GROUP.arn(cloud, region, &group.name)
 });
+pub(super) const CONFIGURATION: Resource = Resource::Named(
+    "LaunchConfigurationName",
+    "arn:aws:autoscaling:{region}:{account}:launchConfiguration:*:launchConfigurationName/{}",
+);
 /// Permission to pass the role of a launch configuration's instance profile.
 pub(super) const PASSES_CONFIGURED_ROLE: &[Dependent] =
     &[Dependent::pass_role("ec2.amazonaws.com", Resource::Computed(configured_role))];
