@@ -351,11 +351,13 @@ async fn find_image(cx: &Context<'_>, ec2: &Client, parts: &Parts) -> Result<Opt
 /// Waits for the builder and creates the image. `parts` contains the parts that exist, in case of a failure too.
 async fn bake(cx: &Context<'_>, ec2: &Client, inputs: &BakedImage, parts: &mut Parts) -> Result<types::Image> {
     let builder = parts.builder.clone().unwrap_or_default();
-    // The instances of a mock server never power themselves off.
-    if cx.client().readiness() == Readiness::Full {
-        let status = format!("waiting until the builder {builder} has configured itself");
-        wait::until(cx, &status, BUILD_TIMEOUT, async || has_configured_itself(ec2, &builder).await).await?;
-    }
+    let status = format!("waiting until the builder {builder} has configured itself");
+    wait::until(cx, &status, BUILD_TIMEOUT, async || match cx.client().readiness() {
+        Readiness::Full => has_configured_itself(ec2, &builder).await,
+        // The instances of a mock server never power themselves off.
+        Readiness::ControlPlane => can_be_imaged(ec2, &builder).await,
+    })
+    .await?;
     parts.imaging = true;
     cx.milestone(parts).await?;
     let name = inputs.image_name(cx);
@@ -381,6 +383,12 @@ async fn has_configured_itself(ec2: &Client, builder: &str) -> Result<Option<()>
         "the builder {builder} could not configure itself; its console ends with:\n{last}"
     ))
     .hint("correct the machine, and run the same command again: the builder has been terminated"))
+}
+
+/// Returns `Some` when EC2 accepts a `CreateImage` for the instance, which it refuses while the instance is pending.
+async fn can_be_imaged(ec2: &Client, builder: &str) -> Result<Option<()>> {
+    let state = instances::describe(ec2, builder).await?.as_ref().map(instances::state);
+    Ok(matches!(state, Some(types::InstanceStateName::Running | types::InstanceStateName::Stopped)).then_some(()))
 }
 
 /// Deletes the parts of an image that exist: the image, the snapshots with these tags, and the builder.
