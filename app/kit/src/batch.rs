@@ -1,12 +1,20 @@
 //! Shares one statement among concurrent queries.
 //!
 //! The first query is sent to the database at once. Queries that arrive while a statement runs wait for its result, and
-//! are then sent together. So no query waits for others to arrive, each worker thread runs one statement at a time, and
-//! the cost per request falls as the load rises. Nothing is cached: a statement starts after its queries have arrived, so
-//! no answer is older than its query. Later queries do not wait for a statement that takes longer than [`PATIENCE`]: its
+//! are then sent together. So no query waits for others to arrive, one statement of a batch runs at a time, and the cost
+//! per request falls as the load rises. Nothing is cached: a statement starts after its queries have arrived, so no
+//! answer is older than its query. Later queries do not wait for a statement that takes longer than [`PATIENCE`]: its
 //! connection may have failed silently.
+//!
+//! A batch may serve one worker thread, or all of a process: a single statement for rows that many requests change is
+//! shorter than several that wait for each other's locks.
 
-use std::{cell::RefCell, future::Future, pin::Pin, rc::Rc, time::Duration};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use actix_web::rt;
 use sea_orm::DbErr;
@@ -20,32 +28,42 @@ pub const PATIENCE: Duration = Duration::from_millis(500);
 /// Maximum number of queries in a statement.
 pub const MOST: usize = 128;
 
-/// Shares statements among the requests of one worker thread, and with its clones.
-pub struct Batch<Q, A>(Rc<Shared<Q, A>>);
+/// Shares statements among requests, and with its clones.
+pub struct Batch<Q, A>(Arc<Shared<Q, A>>);
 
 struct Shared<Q, A> {
     run: Box<Statement<Q, A>>,
-    release: Box<dyn Fn()>,
-    queue: RefCell<Queue<Q, A>>,
+    release: Box<dyn Fn() + Send + Sync>,
+    queue: Mutex<Queue<Q, A>>,
 }
 
-type Statement<Q, A> = dyn Fn(Vec<Q>) -> Pin<Box<dyn Future<Output = Result<Vec<A>, DbErr>>>>;
+type Statement<Q, A> = dyn Fn(Vec<Q>) -> Pin<Box<dyn Future<Output = Result<Vec<A>, DbErr>> + Send>> + Send + Sync;
+
+/// Number of attempts to send a query. The first one may wait in a thread that stops, of a server that shuts down.
+const ATTEMPTS: usize = 2;
 
 /// Waiting queries, and whether a statement runs.
 struct Queue<Q, A> {
-    waiting: Vec<(Q, oneshot::Sender<Result<A, DbErr>>)>,
+    waiting: Vec<(Q, oneshot::Sender<Answer<A>>)>,
     is_running: bool,
 }
 
-impl<Q: Clone + 'static, A: 'static> Batch<Q, A> {
+/// What happened to a query.
+enum Answer<A> {
+    Ran(Result<A, DbErr>),
+    /// It was not sent.
+    Waited,
+}
+
+impl<Q: Clone + Send + 'static, A: Send + 'static> Batch<Q, A> {
     /// Returns a batch. `run` answers up to [`MOST`] queries, in their order, with one atomic statement. `release` is called
     /// when no query waits, to release the resources that `run` holds.
-    pub fn new<F>(run: impl Fn(Vec<Q>) -> F + 'static, release: impl Fn() + 'static) -> Self
+    pub fn new<F>(run: impl Fn(Vec<Q>) -> F + Send + Sync + 'static, release: impl Fn() + Send + Sync + 'static) -> Self
     where
-        F: Future<Output = Result<Vec<A>, DbErr>> + 'static,
+        F: Future<Output = Result<Vec<A>, DbErr>> + Send + 'static,
     {
-        let queue = RefCell::new(Queue { waiting: Vec::new(), is_running: false });
-        Self(Rc::new(Shared {
+        let queue = Mutex::new(Queue { waiting: Vec::new(), is_running: false });
+        Self(Arc::new(Shared {
             run: Box::new(move |queries| Box::pin(run(queries))),
             release: Box::new(release),
             queue,
@@ -57,53 +75,74 @@ impl<Q: Clone + 'static, A: 'static> Batch<Q, A> {
     /// # Errors
     /// The error of the statement. If the database refuses a statement for several queries, each one is sent separately.
     pub async fn run(&self, query: Q) -> Result<A, DbErr> {
-        let (sender, answer) = oneshot::channel();
-        let is_running = {
-            let queue = &mut *self.0.queue.borrow_mut();
-            queue.waiting.push((query, sender));
-            std::mem::replace(&mut queue.is_running, true)
-        };
-        if !is_running {
-            // The first statement is labelled with this request.
-            rt::spawn(labels::on_behalf(Runner(Rc::clone(&self.0)).run()));
+        for _ in 0..ATTEMPTS {
+            let (sender, answer) = oneshot::channel();
+            let is_running = {
+                let mut queue = self.0.queue();
+                queue.waiting.push((query.clone(), sender));
+                std::mem::replace(&mut queue.is_running, true)
+            };
+            if !is_running {
+                // The first statement is labelled with this request.
+                let runner = Runner { shared: Arc::clone(&self.0), is_done: false };
+                rt::spawn(labels::on_behalf(runner.run()));
+            }
+            match answer.await {
+                Ok(Answer::Ran(answer)) => return answer,
+                Ok(Answer::Waited) => {}
+                Err(_) => break,
+            }
         }
-        answer.await.unwrap_or_else(|_| Err(DbErr::Custom("the statement was abandoned".to_owned())))
+        Err(DbErr::Custom("the statement was abandoned".to_owned()))
     }
 }
 
 impl<Q, A> Clone for Batch<Q, A> {
     fn clone(&self) -> Self {
-        Self(Rc::clone(&self.0))
+        Self(Arc::clone(&self.0))
     }
 }
 
-/// Runs statements until no query waits. Its drop fails the remaining queries, so that none waits forever after a panic.
-struct Runner<Q, A>(Rc<Shared<Q, A>>);
+/// Runs statements until no query waits. Its drop returns the remaining queries, so that none waits forever after a panic.
+struct Runner<Q, A> {
+    shared: Arc<Shared<Q, A>>,
+    /// `true` once the next query has to start another runner.
+    is_done: bool,
+}
 
-impl<Q: Clone + 'static, A: 'static> Runner<Q, A> {
-    async fn run(self) {
+impl<Q: Clone + Send + 'static, A: Send + 'static> Runner<Q, A> {
+    async fn run(mut self) {
         loop {
             // Other ready tasks run first, and may add queries.
             tokio::task::yield_now().await;
             let (queries, senders): (Vec<_>, Vec<_>) = {
-                let waiting = &mut self.0.queue.borrow_mut().waiting;
-                let now = waiting.len().min(MOST);
-                waiting.drain(..now).unzip()
+                let mut queue = self.shared.queue();
+                let now = queue.waiting.len().min(MOST);
+                if now == 0 {
+                    // Under the same lock, so that no query is added that nobody sends.
+                    queue.is_running = false;
+                    self.is_done = true;
+                    return;
+                }
+                queue.waiting.drain(..now).unzip()
             };
-            if queries.is_empty() {
-                return;
-            }
-            let shared = Rc::clone(&self.0);
+            let shared = Arc::clone(&self.shared);
             let mut answering = Box::pin(async move {
                 for (sender, answer) in senders.into_iter().zip(shared.answers(queries).await) {
                     // The request may have been cancelled.
-                    let _ = sender.send(answer);
+                    let _ = sender.send(Answer::Ran(answer));
                 }
             });
             if timeout(PATIENCE, &mut answering).await.is_err() {
                 rt::spawn(answering);
             }
         }
+    }
+}
+
+impl<Q, A> Shared<Q, A> {
+    fn queue(&self) -> MutexGuard<'_, Queue<Q, A>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -136,18 +175,22 @@ impl<Q: Clone, A> Shared<Q, A> {
 
 impl<Q, A> Drop for Runner<Q, A> {
     fn drop(&mut self) {
-        let mut queue = self.0.queue.borrow_mut();
-        queue.is_running = false;
-        queue.waiting.clear();
-        drop(queue);
-        (self.0.release)();
+        if !self.is_done {
+            let mut queue = self.shared.queue();
+            queue.is_running = false;
+            for (_, sender) in queue.waiting.drain(..) {
+                // The request may have been cancelled.
+                let _ = sender.send(Answer::Waited);
+            }
+        }
+        (self.shared.release)();
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::cell::Cell;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
     use actix_web::rt::System;
     use futures::future::join_all;
@@ -157,14 +200,14 @@ mod tests {
     use super::*;
 
     /// Queries of each statement so far.
-    type Statements = Rc<RefCell<Vec<Vec<u32>>>>;
+    type Statements = Arc<Mutex<Vec<Vec<u32>>>>;
 
     /// Doubles numbers, and refuses a statement that contains 13.
     fn doubling() -> (Batch<u32, u32>, Statements) {
         let statements = Statements::default();
-        let seen = Rc::clone(&statements);
+        let seen = Arc::clone(&statements);
         let run = move |queries: Vec<u32>| {
-            seen.borrow_mut().push(queries.clone());
+            seen.lock().unwrap().push(queries.clone());
             async move {
                 tokio::task::yield_now().await;
                 if queries.contains(&13) {
@@ -190,17 +233,18 @@ mod tests {
             assert_eq!(batch.run(1).await, Ok(2));
             let answers = join_all((0..200).map(|query| batch.run(query + 100))).await;
             assert!(answers.iter().zip(100..).all(|(answer, query)| *answer == Ok(query * 2)), "{answers:?}");
-            assert_eq!(statements.borrow().iter().map(Vec::len).collect::<Vec<_>>(), [1, MOST, 200 - MOST]);
+            assert_eq!(statements.lock().unwrap().iter().map(Vec::len).collect::<Vec<_>>(), [1, MOST, 200 - MOST]);
         });
     }
 
     #[test]
     fn a_query_waits_for_a_statement_that_starts_after_it() {
         System::new().block_on(async {
-            let (value, started, proceed) = (Rc::new(Cell::new(1)), Rc::new(Notify::new()), Rc::new(Notify::new()));
-            let (read, running, wait) = (Rc::clone(&value), Rc::clone(&started), Rc::clone(&proceed));
+            let (value, started, proceed) =
+                (Arc::new(AtomicUsize::new(1)), Arc::new(Notify::new()), Arc::new(Notify::new()));
+            let (read, running, wait) = (Arc::clone(&value), Arc::clone(&started), Arc::clone(&proceed));
             let run = move |queries: Vec<()>| {
-                let (seen, running, wait) = (read.get(), Rc::clone(&running), Rc::clone(&wait));
+                let (seen, running, wait) = (read.load(SeqCst), Arc::clone(&running), Arc::clone(&wait));
                 async move {
                     running.notify_one();
                     wait.notified().await;
@@ -214,7 +258,7 @@ mod tests {
             };
             let first = send();
             started.notified().await;
-            value.set(2);
+            value.store(2, SeqCst);
             let second = send();
             proceed.notify_one();
             assert_eq!(first.await.unwrap(), Ok(1));
@@ -227,10 +271,10 @@ mod tests {
     #[test]
     fn later_queries_do_not_wait_for_a_slow_statement() {
         System::new().block_on(async {
-            let started = Rc::new(Cell::new(false));
-            let running = Rc::clone(&started);
+            let started = Arc::new(AtomicBool::new(false));
+            let running = Arc::clone(&started);
             let run = move |queries: Vec<u32>| {
-                let hangs = !running.replace(true);
+                let hangs = !running.swap(true, SeqCst);
                 async move {
                     if hangs {
                         std::future::pending::<()>().await;
@@ -243,7 +287,7 @@ mod tests {
                 let batch = batch.clone();
                 async move { batch.run(1).await }
             });
-            while !started.get() {
+            while !started.load(SeqCst) {
                 tokio::task::yield_now().await;
             }
             assert_eq!(batch.run(2).await, Ok(2));
@@ -263,23 +307,87 @@ mod tests {
     #[test]
     fn queries_of_a_panicking_statement_fail() {
         System::new().block_on(async {
-            let panicking = Rc::new(Cell::new(true));
-            let panics = Rc::clone(&panicking);
+            let panicking = Arc::new(AtomicBool::new(true));
+            let panics = Arc::clone(&panicking);
             let run = move |queries: Vec<()>| {
-                let panics = panics.replace(false);
+                let panics = panics.swap(false, SeqCst);
                 async move {
                     assert!(!panics, "as expected");
                     Ok(queries)
                 }
             };
-            let releases = Rc::new(Cell::new(0));
-            let counter = Rc::clone(&releases);
-            let batch = Batch::new(run, move || counter.set(counter.get() + 1));
+            let releases = Arc::new(AtomicUsize::new(0));
+            let counter = Arc::clone(&releases);
+            let batch = Batch::new(run, move || {
+                counter.fetch_add(1, SeqCst);
+            });
             assert!(batch.run(()).await.is_err());
-            assert_eq!((batch.run(()).await, releases.get()), (Ok(()), 1));
+            assert_eq!((batch.run(()).await, releases.load(SeqCst)), (Ok(()), 1));
             tokio::task::yield_now().await;
             tokio::task::yield_now().await;
-            assert_eq!(releases.get(), 2);
+            assert_eq!(releases.load(SeqCst), 2);
         });
+    }
+
+    #[test]
+    fn waiting_queries_are_sent_after_a_statement_has_panicked() {
+        System::new().block_on(async {
+            let statements = Arc::new(AtomicUsize::new(0));
+            let begun = Arc::clone(&statements);
+            let run = move |queries: Vec<u32>| {
+                let panics = begun.fetch_add(1, SeqCst) == 0;
+                async move {
+                    tokio::task::yield_now().await;
+                    assert!(!panics, "as expected");
+                    Ok(queries)
+                }
+            };
+            let batch = Batch::new(run, || ());
+            let first = rt::spawn({
+                let batch = batch.clone();
+                async move { batch.run(1).await }
+            });
+            while statements.load(SeqCst) == 0 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(batch.run(2).await, Ok(2));
+            assert!(first.await.unwrap().is_err());
+        });
+    }
+
+    #[test]
+    fn queries_of_a_stopped_thread_are_sent_by_others() {
+        let statements = Arc::new(AtomicUsize::new(0));
+        let begun = Arc::clone(&statements);
+        let run = move |queries: Vec<u32>| {
+            let hangs = begun.fetch_add(1, SeqCst) == 0;
+            async move {
+                if hangs {
+                    std::future::pending::<()>().await;
+                }
+                Ok(queries)
+            }
+        };
+        let batch = Batch::new(run, || ());
+        let (of_thread, begun) = (batch.clone(), Arc::clone(&statements));
+        let (joined, join) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            System::new().block_on(async {
+                drop(rt::spawn(async move { of_thread.run(1).await }));
+                while begun.load(SeqCst) == 0 || join.try_recv().is_err() {
+                    tokio::task::yield_now().await;
+                }
+            });
+        });
+        while statements.load(SeqCst) == 0 {
+            std::thread::yield_now();
+        }
+        System::new().block_on(async {
+            let waiting = rt::spawn(async move { batch.run(2).await });
+            tokio::task::yield_now().await;
+            joined.send(()).unwrap();
+            assert_eq!(waiting.await.unwrap(), Ok(2));
+        });
+        thread.join().unwrap();
     }
 }

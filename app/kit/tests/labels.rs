@@ -1,7 +1,7 @@
 //! The ID of a request in the log of PostgreSQL.
 #![allow(clippy::unwrap_used)]
 
-use std::{rc::Rc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use actix_web::{
     HttpResponse,
@@ -51,9 +51,9 @@ struct Sequence(Batch<String, ()>);
 
 impl Sequence {
     fn on(database: &DatabaseConnection) -> Self {
-        let held = Rc::new(Held::of(database).unwrap());
+        let held = Arc::new(Held::of(database).unwrap());
         let run = move |statements: Vec<String>| {
-            let held = Rc::clone(&held);
+            let held = Arc::clone(&held);
             async move {
                 for statement in &statements {
                     held.run(async |connection| {

@@ -1,6 +1,6 @@
 //! Operations on tasks, shared by the dialects. Each is one statement, and so atomic.
 
-use std::{collections::VecDeque, rc::Rc};
+use std::{collections::VecDeque, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use kit::{batch::Batch, held::Held, reader::Reader};
@@ -67,11 +67,11 @@ pub struct Together {
 impl Together {
     /// Returns the operations on a database.
     pub fn at(database: &DatabaseConnection) -> Self {
-        let (reads, writes) = (Rc::new(Connection::to(database)), Rc::new(Connection::to(database)));
-        let (read, written) = (Rc::clone(&reads), Rc::clone(&writes));
+        let (reads, writes) = (Arc::new(Connection::to(database)), Arc::new(Connection::to(database)));
+        let (read, written) = (Arc::clone(&reads), Arc::clone(&writes));
         Self {
-            found: Batch::new(move |ids| Rc::clone(&reads).find(ids), move || read.release()),
-            created: Batch::new(move |tasks| Rc::clone(&writes).create(tasks), move || written.release()),
+            found: Batch::new(move |ids| Arc::clone(&reads).find(ids), move || read.release()),
+            created: Batch::new(move |tasks| Arc::clone(&writes).create(tasks), move || written.release()),
         }
     }
 
@@ -140,7 +140,7 @@ impl Connection {
     }
 
     /// Returns the tasks with these IDs, in their order.
-    async fn find(self: Rc<Self>, ids: Vec<i64>) -> Result<Vec<Option<Model>>, DbErr> {
+    async fn find(self: Arc<Self>, ids: Vec<i64>) -> Result<Vec<Option<Model>>, DbErr> {
         let found = match &*self {
             Self::Postgres(held) => {
                 let find = sqlx::query_as::<_, Row>(FIND).bind(&ids);
@@ -153,7 +153,7 @@ impl Connection {
     }
 
     /// Stores all of these tasks or none, and returns them in their order.
-    async fn create(self: Rc<Self>, tasks: Vec<NewTask>) -> Result<Vec<Model>, DbErr> {
+    async fn create(self: Arc<Self>, tasks: Vec<NewTask>) -> Result<Vec<Model>, DbErr> {
         let mut created: VecDeque<Model> = match &*self {
             Self::Postgres(held) => {
                 let titles: Vec<_> = tasks.iter().map(|task| task.title.as_str()).collect();

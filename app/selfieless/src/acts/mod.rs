@@ -39,7 +39,6 @@ mod upvotes;
 
 use actix_web::web::{Data, ServiceConfig};
 use kit::{Application, ApplicationError, Context, log::Answered};
-use sea_orm::DatabaseConnection;
 
 pub use directory::Directory;
 pub use migration::Migrations;
@@ -56,7 +55,7 @@ pub struct Acts {
     operation: Operation,
     directory: Data<Directory>,
     lists: Data<Lists>,
-    database: DatabaseConnection,
+    upvotes: Data<Upvotes>,
 }
 
 impl Acts {
@@ -69,16 +68,14 @@ impl Acts {
             operation,
             directory: Data::new(Directory::new(directory)),
             lists: Data::new(Lists::default()),
-            database: context.database.clone(),
+            upvotes: Data::new(Upvotes::at(&context.database)),
         }
     }
 }
 
 impl Application for Acts {
     fn routes(&self, app: &mut ServiceConfig) {
-        app.app_data(self.directory.clone())
-            .app_data(self.lists.clone())
-            .app_data(Data::new(Upvotes::at(&self.database)));
+        app.app_data(self.directory.clone()).app_data(self.lists.clone()).app_data(self.upvotes.clone());
         self.operation.routes(app, |app| {
             app.configure(categories::routes).configure(routes::routes);
         });

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    rc::Rc,
+    sync::Arc,
 };
 
 use kit::{batch::Batch, held::Held};
@@ -14,7 +14,8 @@ use sea_orm::{
 
 use super::entity::act;
 
-/// Votes for acts, for which the requests of a worker thread share statements.
+/// Votes for acts, for which all requests share statements: the statements of several threads would wait for each other,
+/// because they change the same rows.
 #[derive(Clone)]
 pub(super) struct Upvotes(Batch<i64, bool>);
 
@@ -33,10 +34,10 @@ const VOTE: &str = "
 impl Upvotes {
     /// Returns the votes in a database.
     pub(super) fn at(database: &DatabaseConnection) -> Self {
-        let (database, held) = (database.clone(), Rc::new(Held::of(database)));
-        let released = Rc::clone(&held);
+        let (database, held) = (database.clone(), Arc::new(Held::of(database)));
+        let released = Arc::clone(&held);
         let run = move |act_ids: Vec<i64>| {
-            let (database, held) = (database.clone(), Rc::clone(&held));
+            let (database, held) = (database.clone(), Arc::clone(&held));
             async move {
                 let mut votes = BTreeMap::<_, i64>::new();
                 for act_id in &act_ids {
