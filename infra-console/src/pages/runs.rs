@@ -3,12 +3,13 @@
 use super::{Failure, Frame, Page, Shared, render};
 use crate::views::{
     Problem,
-    runs::{Compared, ComparedStep, Comparison, Run, Runs, Status, Step, Summary},
+    parameters::Parameters,
+    runs::{Compared, ComparedStep, Comparison, Run, Runs, Status, Step, StepOutcome, Summary},
 };
 use askama::Template;
 use axum::{
     Router,
-    extract::{Path, Query, State},
+    extract::{Path, Query, RawQuery, State},
     routing::get,
 };
 use infra_core::diagnostic::Diagnostic;
@@ -16,6 +17,9 @@ use serde::Deserialize;
 
 /// Number of steps that the page of a run shows. Their rows are updated several times a second.
 const SHOWN: usize = 150;
+
+/// Names of the parameters that select the steps of the page.
+const PAGE_PARAMETERS: &[&str] = &["q", "outcome", "after"];
 
 /// Width of the time axis, in the units of its pictures.
 const AXIS: u64 = 1000;
@@ -37,25 +41,37 @@ struct RunsPage {
 struct RunPage {
     frame: Frame,
     run: Run,
+    parameters: Parameters,
     topics: &'static str,
 }
 
 impl RunPage {
-    /// Returns the steps of the page. Of a large run, these are the steps that have started last or failed.
-    fn steps(&self) -> Vec<&Step> {
-        let mut steps: Vec<&Step> = self.run.steps.iter().collect();
-        if steps.len() <= SHOWN {
-            return steps;
-        }
-        steps.sort_by_key(|step| (step.error.is_none(), std::cmp::Reverse(step.started_ms)));
-        steps.truncate(SHOWN);
-        steps.sort_by_key(|step| (step.started_ms.is_none(), step.started_ms));
-        steps
+    /// Returns the URL of the steps after this number of matching steps.
+    fn link(&self, after: usize) -> String {
+        self.parameters.link(&format!("/runs/{}", self.run.summary.id), &[("after", &after.to_string())])
     }
 
-    /// Returns the number of steps that the page leaves out.
-    fn hidden(&self) -> usize {
-        self.run.steps.len() + self.run.omitted - self.steps().len()
+    fn previous(&self) -> Option<String> {
+        (self.run.after > 0).then(|| self.link(self.run.after.saturating_sub(SHOWN)))
+    }
+
+    fn next(&self) -> Option<String> {
+        let end = self.run.after + self.run.steps.len();
+        (end < self.run.matching).then(|| self.link(end))
+    }
+
+    /// Returns which of the matching steps the page shows.
+    fn shown(&self) -> String {
+        let (first, last) = (self.run.after + 1, self.run.after + self.run.steps.len());
+        match self.run.matching {
+            0 => "no step matches".to_owned(),
+            matching => format!("steps {first} to {last} of {matching}"),
+        }
+    }
+
+    /// Returns whether the page does not show all steps, so that the user needs a filter.
+    fn is_partial(&self) -> bool {
+        self.run.steps.len() < self.run.outcomes.values().sum()
     }
 
     /// Returns position and width of the bar of a step.
@@ -88,6 +104,11 @@ impl ComparePage {
     }
 }
 
+/// Returns the outcomes that a run has, with their numbers.
+fn outcomes(run: &Run) -> impl Iterator<Item = (StepOutcome, usize)> {
+    run.outcomes.iter().map(|(outcome, count)| (*outcome, *count))
+}
+
 /// Returns the text of a step.
 fn cell(side: Option<&ComparedStep>) -> String {
     match side {
@@ -110,12 +131,17 @@ async fn list(State(shared): State<Shared>, frame: Frame) -> Page {
     Ok(render(&RunsPage { frame, runs: Runs::load(&shared.context), topics: "stack" }))
 }
 
-async fn page(State(shared): State<Shared>, frame: Frame, Path(id): Path<String>) -> Page {
-    match Run::load(&shared.context, &id) {
-        Ok(run) => {
+async fn page(State(shared): State<Shared>, frame: Frame, Path(id): Path<String>, RawQuery(query): RawQuery) -> Page {
+    let loaded = || {
+        let parameters = Parameters::parse(query.as_deref().unwrap_or_default(), PAGE_PARAMETERS)?;
+        let limited = parameters.with("limit", SHOWN.to_string());
+        Ok::<_, Problem>((Run::load(&shared.context, &id, &limited)?, parameters))
+    };
+    match loaded() {
+        Ok((run, parameters)) => {
             // The bars of running steps grow.
             let topics = if run.summary.status == Status::Running { "stack clock" } else { "" };
-            Ok(render(&RunPage { frame, run, topics }))
+            Ok(render(&RunPage { frame, run, parameters, topics }))
         }
         Err(problem) => Err(Failure::of(frame)(problem)),
     }

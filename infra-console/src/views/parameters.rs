@@ -80,6 +80,13 @@ impl Parameters {
         parse_time(text).map(Some).ok_or_else(|| invalid(name, text, hint))
     }
 
+    /// Returns the parameters with another value of one.
+    pub(crate) fn with(&self, name: &'static str, value: String) -> Self {
+        let mut changed = self.clone();
+        changed.0.insert(name, value);
+        changed
+    }
+
     /// Returns a URL with these parameters and some changes; an empty text removes a parameter.
     pub(crate) fn link(&self, path: &str, changes: &[(&str, &str)]) -> String {
         let changed = |name: &str| changes.iter().any(|(changed, _)| *changed == name);

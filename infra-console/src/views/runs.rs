@@ -2,6 +2,7 @@
 
 use super::{
     Context, Problem, Query,
+    parameters::{Parameters, invalid},
     schemas::{ActionSchema, DiagnosticSchema, UrnSchema},
 };
 use chrono::{DateTime, Utc};
@@ -11,8 +12,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Number of steps that a view contains.
-const STEPS: usize = 2_000;
+/// Names of the parameters that select steps of a run.
+pub(crate) const PARAMETERS: &[&str] = &["q", "outcome", "after", "limit"];
+
+/// Largest number of steps that a view contains.
+const STEPS: u64 = 2_000;
+
+/// Largest number of resources that a comparison contains.
+const COMPARED: usize = 500;
 
 /// The runs of the stack, the newest first.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -53,15 +60,19 @@ pub(crate) enum Status {
     Killed,
 }
 
-/// A run with its steps.
+/// A run with the selected steps.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Run {
     #[serde(flatten)]
     pub(crate) summary: Summary,
-    /// The executed steps by start, and then the others.
+    /// The selected steps: the executed ones by start, and then the others.
     pub(crate) steps: Vec<Step>,
-    /// Number of steps that are left out.
-    pub(crate) omitted: usize,
+    /// Number of steps that match the selection and precede these.
+    pub(crate) after: usize,
+    /// Number of steps that match the selection.
+    pub(crate) matching: usize,
+    /// Number of all steps by outcome.
+    pub(crate) outcomes: BTreeMap<StepOutcome, usize>,
     /// End of the time axis, in milliseconds from the start of the run.
     pub(crate) end_ms: u64,
     /// End of the planning.
@@ -100,7 +111,7 @@ pub(crate) struct Step {
 }
 
 /// Result of a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum StepOutcome {
     Waiting,
@@ -116,8 +127,11 @@ pub(crate) enum StepOutcome {
 pub(crate) struct Comparison {
     pub(crate) one: Summary,
     pub(crate) other: Summary,
-    /// Resources with a step in one of the runs.
+    /// Resources with a step in one of the runs, those with the largest difference first, and those whose durations
+    /// cannot be compared last.
     pub(crate) rows: Vec<Compared>,
+    /// Number of resources that are omitted.
+    pub(crate) omitted: usize,
 }
 
 /// The steps of a resource in two runs.
@@ -169,6 +183,8 @@ impl From<RecordStatus> for Status {
 }
 
 impl StepOutcome {
+    pub(crate) const ALL: [Self; 5] = [Self::Waiting, Self::Running, Self::Succeeded, Self::Failed, Self::Skipped];
+
     /// Returns the word for people and for CSS classes.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -200,13 +216,72 @@ impl Query for RunsQuery {
 pub(crate) struct RunQuery {
     /// ID of the run, as the list of the runs shows it.
     id: String,
+    /// Only steps whose URN contains this text.
+    #[serde(default)]
+    q: Option<String>,
+    /// Only steps with this outcome: `waiting`, `running`, `succeeded`, `failed` or `skipped`.
+    #[serde(default)]
+    outcome: Option<String>,
+    /// Number of matching steps to leave out. If omitted, 0; while the run goes on, all but the last steps that have
+    /// started.
+    #[serde(default)]
+    after: Option<u64>,
+    /// Maximum number of steps, from 1 to 2000. 2000 if omitted.
+    #[serde(default)]
+    limit: Option<u64>,
+}
+
+/// A selection of steps.
+struct Selection {
+    text: String,
+    outcome: Option<StepOutcome>,
+    after: Option<usize>,
+    limit: usize,
+}
+
+impl Selection {
+    fn parse(parameters: &Parameters) -> Result<Self, Problem> {
+        let outcome = match parameters.text("outcome") {
+            "" => None,
+            name => Some(StepOutcome::ALL.into_iter().find(|outcome| outcome.name() == name).ok_or_else(|| {
+                let names = StepOutcome::ALL.map(StepOutcome::name).join(", ");
+                invalid("outcome", name, format!("use one of {names}"))
+            })?),
+        };
+        let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        Ok(Self {
+            text: parameters.text("q").to_lowercase(),
+            outcome,
+            after: parameters.number("after", 0..=u64::from(u32::MAX))?.map(number),
+            limit: number(parameters.number("limit", 1..=STEPS)?.unwrap_or(STEPS)),
+        })
+    }
+
+    fn matches(&self, step: &Step) -> bool {
+        self.outcome.is_none_or(|outcome| outcome == step.outcome)
+            && (self.text.is_empty() || step.urn.as_str().to_lowercase().contains(&self.text))
+    }
+
+    /// Returns the number of matching steps that are left out.
+    fn after(&self, matching: &[Step], status: Status) -> usize {
+        let started = || matching.iter().take_while(|step| step.started_ms.is_some()).count();
+        let newest = || if status == Status::Running { started().saturating_sub(self.limit) } else { 0 };
+        self.after.unwrap_or_else(newest).min(matching.len())
+    }
 }
 
 impl Query for RunQuery {
     type View = Run;
 
     async fn load(self, context: &Context) -> Result<Run, Problem> {
-        Run::load(context, &self.id)
+        let number = |number: Option<u64>| number.map(|number| number.to_string());
+        let parameters = Parameters::of([
+            ("q", self.q),
+            ("outcome", self.outcome),
+            ("after", number(self.after)),
+            ("limit", number(self.limit)),
+        ])?;
+        Run::load(context, &self.id, &parameters)
     }
 }
 
@@ -259,26 +334,32 @@ impl Summary {
 }
 
 impl Run {
-    /// Reads a run.
-    pub(crate) fn load(context: &Context, id: &str) -> Result<Self, Problem> {
+    /// Reads a run. Parameters have the names [`PARAMETERS`].
+    pub(crate) fn load(context: &Context, id: &str, parameters: &Parameters) -> Result<Self, Problem> {
+        let selection = Selection::parse(parameters)?;
         let recorded = read(context, id)?;
         let summary = summary(context, id)?;
-        Ok(Self::of(&recorded, summary))
+        Ok(Self::of(&recorded, summary, &selection))
     }
 
-    fn of(recorded: &Recorded, summary: Summary) -> Self {
-        let critical: BTreeSet<usize> = critical_path(recorded).into_iter().collect();
-        let steps = recorded.steps.iter().enumerate().map(|(at, step)| Step::of(step, critical.contains(&at)));
-        let mut steps: Vec<Step> = steps.filter(|step| step.action != Action::Same).collect();
-        steps.sort_by_key(|step| (step.started_ms.is_none(), step.started_ms, step.finished_ms));
-        let omitted = steps.len().saturating_sub(STEPS);
-        steps.truncate(STEPS);
+    fn of(recorded: &Recorded, summary: Summary, selection: &Selection) -> Self {
+        let mut steps = steps(recorded);
+        let mut outcomes = BTreeMap::new();
+        for step in &steps {
+            *outcomes.entry(step.outcome).or_default() += 1;
+        }
+        steps.retain(|step| selection.matches(step));
+        let matching = steps.len();
+        let after = selection.after(&steps, summary.status);
+        let steps = steps.into_iter().skip(after).take(selection.limit).collect();
         let now = summary.elapsed_ms.filter(|_| summary.status == Status::Running);
         Self {
             end_ms: now.or(recorded.finished_ms).unwrap_or(recorded.last_ms).max(1),
             planned_ms: recorded.planned_ms,
             steps,
-            omitted,
+            after,
+            matching,
+            outcomes,
             messages: recorded.messages.iter().map(|message| message.diagnostic.clone()).collect(),
             failures: recorded.failures.clone(),
             settled: recorded.settled.iter().map(|each| format!("{}: {}", each.urn.short(), each.outcome)).collect(),
@@ -287,6 +368,15 @@ impl Run {
             summary,
         }
     }
+}
+
+/// Returns the steps that change something: the executed ones by start, and then the others.
+fn steps(recorded: &Recorded) -> Vec<Step> {
+    let critical: BTreeSet<usize> = critical_path(recorded).into_iter().collect();
+    let steps = recorded.steps.iter().enumerate().map(|(at, step)| Step::of(step, critical.contains(&at)));
+    let mut steps: Vec<Step> = steps.filter(|step| step.action != Action::Same).collect();
+    steps.sort_by_key(|step| (step.started_ms.is_none(), step.started_ms, step.finished_ms));
+    steps
 }
 
 impl Step {
@@ -319,11 +409,12 @@ impl Step {
 impl Comparison {
     /// Reads two runs.
     pub(crate) fn load(context: &Context, one: &str, other: &str) -> Result<Self, Problem> {
-        let runs = (Run::load(context, one)?, Run::load(context, other)?);
+        let load = |id: &str| Ok::<_, Problem>((steps(&read(context, id)?), summary(context, id)?));
+        let ((one_steps, one), (other_steps, other)) = (load(one)?, load(other)?);
         // A replacement has a second step, the deletion of the previous generation.
         let mut rows: BTreeMap<(Urn, bool), Compared> = BTreeMap::new();
-        for (run, first) in [(&runs.0, true), (&runs.1, false)] {
-            for step in &run.steps {
+        for (steps, first) in [(&one_steps, true), (&other_steps, false)] {
+            for step in steps {
                 let empty = || Compared { urn: step.urn.clone(), one: None, other: None, difference_ms: None };
                 let row = rows.entry((step.urn.clone(), step.action == Action::Delete)).or_insert_with(empty);
                 let side = if first { &mut row.one } else { &mut row.other };
@@ -335,7 +426,11 @@ impl Comparison {
             let [one, other] = [row.one, row.other].map(|step| step.and_then(|step| step.elapsed_ms));
             row.difference_ms = one.zip(other).map(|(one, other)| other.cast_signed() - one.cast_signed());
         }
-        Ok(Self { one: runs.0.summary, other: runs.1.summary, rows: rows.into_values().collect() })
+        let mut rows: Vec<Compared> = rows.into_values().collect();
+        rows.sort_by_key(|row| std::cmp::Reverse(row.difference_ms.map(i64::unsigned_abs)));
+        let omitted = rows.len().saturating_sub(COMPARED);
+        rows.truncate(COMPARED);
+        Ok(Self { one, other, rows, omitted })
     }
 }
 

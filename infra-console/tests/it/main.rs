@@ -13,6 +13,7 @@ mod metrics;
 mod openapi;
 mod problems;
 mod resource;
+mod runs;
 mod schema;
 mod shop;
 mod stack;

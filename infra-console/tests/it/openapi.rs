@@ -73,7 +73,7 @@ async fn the_document_has_every_route() {
     preview: post /api/preview
     resource: get /api/resources/{urn} urn
     runs: get /api/runs
-    run: get /api/runs/{id} id
+    run: get /api/runs/{id} after id limit outcome q
     sign_in: post /api/sign-in
     ");
 }
