@@ -14,7 +14,7 @@ use infra_core::{Input, Options, Output, ProgramError, Result, output_format};
 /// to the **public** address: without peering, VPCs of two regions cannot route to each other's private addresses, and the
 /// public addresses of the applications are not known beforehand, so the port is open to the internet. The password
 /// (SCRAM-SHA-256; use a long random one) and TLS protect the data: the server refuses connections without TLS, and the URL
-/// contains `sslmode=require`. The local cloud uses no TLS, because its connections never leave the machine.
+/// contains `sslmode=require`. On the local cloud TLS is optional, because its connections never leave the machine.
 ///
 /// # Durability
 /// The data is on the instance's root disk. When the instance is replaced, for example because its type changes, the new
@@ -207,7 +207,7 @@ impl Connection {
     }
 
     fn of(region: &Region, database: &Database, scheme: &'static str, tls: &'static str) -> Self {
-        // Hosts accept only connections over TLS. Servers in the local cloud use none.
+        // Hosts accept only connections over TLS. Servers in the local cloud accept both.
         let options = if region.target().is_local() { "" } else { tls };
         Self {
             scheme,

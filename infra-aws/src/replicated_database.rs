@@ -33,7 +33,7 @@ use infra_core::{Input, Options, Output, Result, random::Password};
 ///
 /// # Access
 /// Clients and members connect to private addresses. The security group admits the declared clients, and the members to each
-/// other. Connections need a password and TLS; the local cloud uses no TLS. The password of the standbys is
+/// other. Connections need a password and TLS; on the local cloud TLS is optional. The password of the standbys is
 /// generated.
 ///
 /// # Durability

@@ -13,7 +13,7 @@ use super::binaries::{Binaries, find_binaries};
 use super::{LOG, MariaDbError, stop};
 use crate::model::process::ProcessIdentity;
 use crate::runtime::network::Site;
-use crate::runtime::server_home::{DatabaseSpec, Finished, Login, ServerHome};
+use crate::runtime::server_home::{DatabaseSpec, Finished, Login, ServerCertificate, ServerHome};
 
 /// Limit until a server accepts connections, including recovery after a crash.
 const START_LIMIT: Duration = Duration::from_mins(1);
@@ -79,7 +79,10 @@ impl Server {
     ) -> Result<ProcessIdentity, MariaDbError> {
         self.home.check_address(&spec.site, spec.address, spec.port).await?;
         self.home.write(START_FILE, statements)?;
+        let ServerCertificate { certificate, private_key } = self.home.certificate()?;
         let own = [
+            format!("--ssl-cert={}", certificate.display()),
+            format!("--ssl-key={}", private_key.display()),
             format!("--bind-address={}", spec.address),
             format!("--port={}", spec.port),
             format!("--server-id={}", u32::from(spec.address)),

@@ -64,8 +64,13 @@ impl Pair {
 }
 
 async fn query(spec: &DatabaseSpec, password: &str, sql: &str) -> Result<String, String> {
+    query_with(spec, password, "--skip-ssl", sql).await
+}
+
+/// Runs a query with this option of the client.
+async fn query_with(spec: &DatabaseSpec, password: &str, tls: &str, sql: &str) -> Result<String, String> {
     let output = Command::new(find_binaries().unwrap().client)
-        .args(["--no-defaults", "--protocol=tcp", "--skip-ssl", "--batch", "--skip-column-names"])
+        .args(["--no-defaults", "--protocol=tcp", tls, "--batch", "--skip-column-names"])
         .arg(format!("--host={}", spec.address))
         .arg(format!("--port={}", spec.port))
         .arg(format!("--user={}", spec.user))
@@ -103,6 +108,10 @@ async fn data_survives_a_restart_and_the_password_changes() {
     let server = start(&single).await.unwrap();
     execute(&single, "CREATE TABLE t AS SELECT 42 AS answer").await;
     assert!(query(&single, "wrong", "SELECT 1").await.unwrap_err().contains("Access denied"));
+    let cipher = "SHOW SESSION STATUS LIKE 'Ssl_cipher'";
+    assert_eq!(execute(&single, cipher).await, "Ssl_cipher");
+    let encrypted = query_with(&single, PASSWORD, "--ssl", cipher).await.unwrap();
+    assert!(encrypted.contains("TLS_") || encrypted.contains("AES"), "{encrypted}");
     stop(server.process).await;
     let changed = DatabaseSpec { password: "two".to_owned(), ..single.clone() };
     let server = start(&changed).await.unwrap();

@@ -15,7 +15,7 @@ use super::binaries::Binaries;
 use super::{LOG, PostgresError, find_binaries, stop};
 use crate::model::process::ProcessIdentity;
 use crate::runtime::network::Site;
-use crate::runtime::server_home::{Finished, ServerHome};
+use crate::runtime::server_home::{Finished, ServerCertificate, ServerHome};
 
 /// Limit until a server accepts connections, including recovery after a crash.
 const START_LIMIT: Duration = Duration::from_mins(1);
@@ -154,13 +154,32 @@ impl Server {
             "logging_collector=off".to_owned(),
             "fsync=on".to_owned(),
         ];
-        let settings = settings.into_iter().chain(launch.settings.iter().map(|setting| (*setting).to_owned()));
+        let tls = self.tls_settings().await?;
+        let own = launch.settings.iter().map(|setting| (*setting).to_owned());
+        let settings = settings.into_iter().chain(tls).chain(own);
         let mut arguments = vec!["-D".to_owned(), self.data().to_string_lossy().into_owned()];
         arguments.extend(settings.flat_map(|setting| ["-c".to_owned(), setting]));
         let data = self.data();
         let program = &self.binaries.postgres;
         let identity = self.home.spawn(launch.site, program, arguments, &data, BTreeMap::new()).await?;
         self.accepting(launch, identity).await
+    }
+
+    /// Returns the settings with which the server accepts connections over TLS beside those without; none if it was
+    /// built without TLS.
+    async fn tls_settings(&self) -> Result<Vec<String>, PostgresError> {
+        let data = self.data();
+        let arguments = ["-D".as_ref(), data.as_os_str(), "-C".as_ref(), "ssl_library".as_ref()];
+        let library = self.home.tool(&self.binaries.postgres, &arguments, &[], "").await?;
+        if library.stdout.trim().is_empty() {
+            return Ok(Vec::new());
+        }
+        let ServerCertificate { certificate, private_key } = self.home.certificate()?;
+        Ok(vec![
+            "ssl=on".to_owned(),
+            format!("ssl_cert_file={}", certificate.display()),
+            format!("ssl_key_file={}", private_key.display()),
+        ])
     }
 
     async fn accepting(

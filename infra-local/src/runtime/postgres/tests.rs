@@ -50,6 +50,11 @@ fn spec(directory: &Path, password: &str) -> DatabaseSpec {
 
 /// Runs a query with `psql`, over TCP and with the password.
 async fn query(spec: &DatabaseSpec, password: &str, sql: &str) -> Result<String, String> {
+    query_with(spec, password, "prefer", sql).await
+}
+
+/// Runs a query with `psql` and this `sslmode`.
+async fn query_with(spec: &DatabaseSpec, password: &str, mode: &str, sql: &str) -> Result<String, String> {
     let psql = find_binaries().unwrap().postgres.with_file_name("psql");
     let output = Command::new(psql)
         .args([
@@ -65,6 +70,7 @@ async fn query(spec: &DatabaseSpec, password: &str, sql: &str) -> Result<String,
             sql,
         ])
         .env("PGPASSWORD", password)
+        .env("PGSSLMODE", mode)
         .output()
         .await
         .unwrap();
@@ -96,6 +102,19 @@ async fn data_survives_a_restart_and_the_password_changes() {
     assert!(!identity.is_alive());
     assert_eq!(query(&second, "two", "SELECT answer FROM t").await.unwrap(), "42");
     stop(again).await;
+}
+
+#[tokio::test]
+async fn clients_connect_with_and_without_tls() {
+    let directory = open_directory();
+    let spec = spec(directory.path(), "secret");
+    let server = start(&spec).await.unwrap().process;
+    let encrypted = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+    assert_eq!(query_with(&spec, "secret", "require", encrypted).await.unwrap(), "t");
+    assert_eq!(query_with(&spec, "secret", "disable", encrypted).await.unwrap(), "f");
+    let key = fs::metadata(spec.directory.join("server.key")).unwrap();
+    assert_eq!(key.permissions().mode() & 0o777, 0o600);
+    stop(server).await;
 }
 
 #[tokio::test]

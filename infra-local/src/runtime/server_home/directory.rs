@@ -94,14 +94,14 @@ fn may_enter(directory: &Path, user: User) -> bool {
     })
 }
 
-/// Writes a file, owned by `user` if given, in a directory that belongs to the server's user. Symbolic links are not
-/// followed, because this process may be root.
+/// Writes a file that only its owner can read, which is `user` if given, in a directory that belongs to the server's
+/// user. Symbolic links are not followed, because this process may be root.
 pub(super) fn replace_file(path: &Path, content: &[u8], user: Option<User>) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(path)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     if let Some(user) = user {
         std::os::unix::fs::fchown(&file, Some(user.uid), Some(user.gid))?;
     }
