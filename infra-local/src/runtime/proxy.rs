@@ -24,6 +24,7 @@ mod headers;
 mod health;
 mod listener;
 mod matching;
+mod multiplexed;
 mod pool;
 mod random;
 mod route;

@@ -9,8 +9,8 @@ pub(crate) struct Matcher(Vec<RangeInclusive<u16>>);
 
 /// Error for an invalid matcher.
 #[derive(Debug, thiserror::Error)]
-#[error("'{0}' is not a list of status codes between 200 and 499 like 200, 200,302 or 200-399")]
-pub(crate) struct MatcherError(String);
+#[error("'{0}' is not a list of status codes between {low} and {high} like {low} or {low}-{high}", low = .1.start(), high = .1.end())]
+pub(crate) struct MatcherError(String, RangeInclusive<u16>);
 
 impl Default for Matcher {
     fn default() -> Self {
@@ -28,16 +28,27 @@ impl FromStr for Matcher {
     type Err = MatcherError;
 
     fn from_str(text: &str) -> Result<Self, MatcherError> {
+        Self::parse(text, 200..=499)
+    }
+}
+
+impl Matcher {
+    /// Parses codes of gRPC, from 0 to 99.
+    pub(crate) fn of_grpc(text: &str) -> Result<Self, MatcherError> {
+        Self::parse(text, 0..=99)
+    }
+
+    fn parse(text: &str, allowed: RangeInclusive<u16>) -> Result<Self, MatcherError> {
         let code = |text: &str| {
             let code = text.parse().ok();
-            code.filter(|code| (200..=499).contains(code))
+            code.filter(|code| allowed.contains(code))
         };
         let ranges = text.split(',').map(|part| {
             let (low, high) = part.split_once('-').unwrap_or((part, part));
             let (low, high) = (code(low)?, code(high)?);
             (low <= high).then_some(low..=high)
         });
-        ranges.collect::<Option<_>>().map(Self).ok_or_else(|| MatcherError(text.to_owned()))
+        ranges.collect::<Option<_>>().map(Self).ok_or_else(|| MatcherError(text.to_owned(), allowed.clone()))
     }
 }
 
@@ -54,5 +65,7 @@ mod tests {
         for wrong in ["", "abc", "399-200", "100", "200-599", "200,"] {
             assert!(wrong.parse::<Matcher>().is_err(), "{wrong}");
         }
+        let grpc = Matcher::of_grpc("0,12-14").unwrap();
+        assert!(grpc.admits(0) && grpc.admits(13) && !grpc.admits(1) && Matcher::of_grpc("100").is_err());
     }
 }

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use hyper::header::{HeaderName, HeaderValue};
 
+use crate::domain::elbv2::Matcher;
 use crate::model::Region;
 use crate::model::elbv2::attributes::Attributed as _;
 use crate::model::elbv2::routing;
 use crate::model::elbv2::ssl_policy;
-use crate::model::elbv2::{Listener, LoadBalancer, Protocol, TargetGroup};
+use crate::model::elbv2::{Listener, LoadBalancer, Protocol, ProtocolVersion, TargetGroup};
 use crate::runtime::proxy::{
     Action, Algorithm, CheckPort, DesyncMode, Forward, ForwardedFor, HealthCheck, Identity, MinimumHealthy,
     PoolSettings, Route, Rule, Settings, Stickiness, TargetPool, Tls, Transport,
@@ -23,15 +24,20 @@ pub(super) fn of_group(group: &TargetGroup, in_use: bool) -> PoolSettings {
     PoolSettings {
         check: HealthCheck {
             transport: transport(check.protocol),
+            version: group.version,
             port: check.port.parse().map_or(CheckPort::Traffic, CheckPort::Fixed),
             path: check.path.clone(),
             interval: seconds(check.interval_seconds),
             timeout: seconds(check.timeout_seconds),
             healthy_threshold: check.healthy_threshold,
             unhealthy_threshold: check.unhealthy_threshold,
-            matcher: check.matcher.parse().unwrap_or_default(),
+            matcher: match group.version {
+                ProtocolVersion::Grpc => Matcher::of_grpc(&check.matcher).unwrap_or_default(),
+                ProtocolVersion::Http1 | ProtocolVersion::Http2 => check.matcher.parse().unwrap_or_default(),
+            },
         },
         transport: transport(group.protocol),
+        version: group.version,
         deregistration_delay: Duration::from_secs(group.number("deregistration_delay.timeout_seconds")),
         algorithm: match group.attribute("load_balancing.algorithm.type").as_str() {
             "least_outstanding_requests" => Algorithm::LeastOutstanding,

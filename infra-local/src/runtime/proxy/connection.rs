@@ -20,7 +20,7 @@ use super::stream::Stream;
 use super::upload::{Activity, Upload};
 
 /// AWS's limit for the size of a response's head.
-const HEAD_BYTES: usize = 32 * 1024;
+pub(super) const HEAD_BYTES: usize = 32 * 1024;
 
 /// Future of hyper that does the connection's I/O.
 type Driver = http1::Connection<TokioIo<Stream>, Upload>;
@@ -49,7 +49,7 @@ impl Closer {
         self.waker.wake();
     }
 
-    fn poll_closed(&self, context: &Context<'_>) -> bool {
+    pub(super) fn poll_closed(&self, context: &Context<'_>) -> bool {
         self.waker.register(context.waker());
         self.closed.load(Ordering::SeqCst)
     }
@@ -61,6 +61,24 @@ pub(super) enum Unanswered {
     Unsent(Box<Request<Upload>>),
     /// The request was sent, at least in part.
     Failed(StatusCode),
+}
+
+/// Returns the reason for a missing response after the connection has broken.
+pub(super) fn broken_off(activity: Option<&Activity>) -> Unanswered {
+    match activity {
+        Some(activity) if activity.broken() => Unanswered::Failed(StatusCode::BAD_REQUEST),
+        _ => Unanswered::Failed(StatusCode::BAD_GATEWAY),
+    }
+}
+
+/// Returns the next deadline when the limit of the response is over: data of the client postpones it. The error is the
+/// status of the missing response.
+pub(super) fn extended(activity: Option<&Activity>, limit: Duration) -> Result<Instant, StatusCode> {
+    match activity {
+        Some(activity) if activity.last() + limit > Instant::now() => Ok(activity.last() + limit),
+        Some(activity) if !activity.uploaded() => Err(StatusCode::REQUEST_TIMEOUT),
+        _ => Err(StatusCode::GATEWAY_TIMEOUT),
+    }
 }
 
 impl Connection {
@@ -100,10 +118,6 @@ impl Connection {
         self.used = Instant::now();
         self.alarm.set(self.used + limit);
         let mut answer = pin!(self.sender.try_send_request(request));
-        let failed = || match activity {
-            Some(activity) if activity.broken() => Unanswered::Failed(StatusCode::BAD_REQUEST),
-            _ => Unanswered::Failed(StatusCode::BAD_GATEWAY),
-        };
         let (closer, driver, ended, alarm) = (&self.closer, &mut self.driver, &mut self.ended, &mut self.alarm);
         poll_fn(|context| {
             if closer.poll_closed(context) {
@@ -117,19 +131,16 @@ impl Connection {
                 Poll::Ready(Err(mut error)) => {
                     return Poll::Ready(Err(match error.take_message() {
                         Some(request) => Unanswered::Unsent(Box::new(request)),
-                        None => failed(),
+                        None => broken_off(activity),
                     }));
                 }
-                Poll::Pending if *ended => return Poll::Ready(Err(failed())),
+                Poll::Pending if *ended => return Poll::Ready(Err(broken_off(activity))),
                 Poll::Pending => {}
             }
             while alarm.poll_expired(context).is_ready() {
-                match activity {
-                    Some(activity) if activity.last() + limit > Instant::now() => alarm.set(activity.last() + limit),
-                    Some(activity) if !activity.uploaded() => {
-                        return Poll::Ready(Err(Unanswered::Failed(StatusCode::REQUEST_TIMEOUT)));
-                    }
-                    _ => return Poll::Ready(Err(Unanswered::Failed(StatusCode::GATEWAY_TIMEOUT))),
+                match extended(activity, limit) {
+                    Ok(deadline) => alarm.set(deadline),
+                    Err(status) => return Poll::Ready(Err(Unanswered::Failed(status))),
                 }
             }
             Poll::Pending

@@ -19,12 +19,14 @@ use super::client::Client;
 use super::connection::{Connection, Unanswered};
 use super::desync;
 use super::headers::{TRACE_ID, exceed_response_limit, refusal, remove_hop_by_hop, rewrite, upgrade_protocol};
+use super::multiplexed;
 use super::pool::{TargetPool, Usable};
 use super::route::{Action, Forward, Route, Settings};
 use super::sticky::{self, Mark};
 use super::target::{ConnectError, InFlight};
 use super::tunnel;
 use super::upload::{Activity, Upload};
+use crate::model::elbv2::ProtocolVersion;
 
 /// Responds to a client, with a target's response or with the one that AWS's load balancer would generate.
 pub(super) async fn respond(
@@ -164,11 +166,11 @@ fn decide(request: Request<Incoming>, route: &Route, client: &Client, exchange: 
             let closes = route.settings.desync.closes(finding);
             let pending = PendingRequest::new(Request::from_parts(parts, incoming), forward, &route.settings, client);
             match pending {
-                Some(mut pending) => {
+                Ok(mut pending) => {
                     pending.closes = closes;
                     Decision::Forward(pending)
                 }
-                None => Decision::Fail(StatusCode::SERVICE_UNAVAILABLE),
+                Err(status) => Decision::Fail(status),
             }
         }
     }
@@ -204,16 +206,16 @@ struct PendingRequest {
 type Answered = (Response<AnswerBody>, Mark);
 
 impl PendingRequest {
-    /// Returns `None` when no target is available.
+    /// Returns the balancer's own status when no target is available, or when the targets speak another protocol.
     fn new(
         mut request: Request<Incoming>,
         forward: &Forward,
         settings: &Settings,
         client: &Client,
-    ) -> Option<Box<Self>> {
+    ) -> Result<Box<Self>, StatusCode> {
         let group = forward.sticky.and_then(|_| sticky::group(request.headers()));
         let known = group.and_then(|group| forward.pools.iter().find(|(pool, _)| pool.mark() == group));
-        let pool = known.map(|(pool, _)| pool).or_else(|| forward.choose())?;
+        let pool = known.map(|(pool, _)| pool).or_else(|| forward.choose()).ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
         let usable = pool.usable();
         let wanted = usable.stickiness.as_ref().and_then(|stickiness| stickiness.target(request.headers()));
         let first = wanted.and_then(|mark| usable.find(mark)).unwrap_or_else(|| pool.turn(&usable));
@@ -221,12 +223,19 @@ impl PendingRequest {
         let upgrade = upgrade_protocol(request.headers());
         let client_side = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
         let (mut parts, incoming) = request.into_parts();
+        if let Some(status) = multiplexed::incompatibility(usable.version, &parts) {
+            return Err(status);
+        }
+        let accepts_trailers = multiplexed::accepts_trailers(&parts.headers);
         rewrite(&mut parts, client, settings, upgrade);
+        if usable.version != ProtocolVersion::Http1 {
+            multiplexed::convert(&mut parts, usable.transport, accepts_trailers);
+        }
         let trace_id = parts.headers.get(&TRACE_ID).cloned();
         let activity = (!incoming.is_end_stream()).then(Activity::begin);
         let repeatable = (activity.is_none() && parts.method.is_safe()).then(|| parts.clone());
         let upload = activity.clone().map_or(Upload::Empty, |activity| Upload::Client(incoming, activity));
-        Some(Box::new(Self {
+        Ok(Box::new(Self {
             request: Some(Request::from_parts(parts, upload)),
             repeatable,
             activity,
@@ -244,8 +253,9 @@ impl PendingRequest {
     }
 
     async fn run(&mut self) -> Result<Response<AnswerBody>, StatusCode> {
+        // The rare ways are boxed because they would enlarge every request's future.
         let (mut response, target) = match self.client_side.take() {
-            // Boxed because it is rare and would enlarge every request's future.
+            _ if self.usable.version != ProtocolVersion::Http1 => Box::pin(self.send_multiplexed()).await?,
             Some(client_side) => Box::pin(self.send_upgrading(client_side)).await?,
             None => self.send().await?,
         };
@@ -270,11 +280,7 @@ impl PendingRequest {
             {
                 match self.exchange(connection).await {
                     Ok((response, connection)) => {
-                        let elapsed = self.began.elapsed();
-                        self.forwarded.elapsed = Some(elapsed);
-                        self.forwarded.waited = Some(Duration::ZERO);
-                        self.forwarded.status = Some(response.status().as_u16());
-                        self.pool.count_answer(response.status(), elapsed);
+                        self.heard(response.status(), self.began);
                         return Ok(self.answered(response, connection, in_flight).await);
                     }
                     Err(Some(StatusCode::BAD_GATEWAY)) if self.repeatable.is_some() => {
@@ -297,11 +303,7 @@ impl PendingRequest {
             let begun = Instant::now();
             match self.exchange(connection).await {
                 Ok((response, connection)) => {
-                    let elapsed = begun.elapsed();
-                    self.forwarded.elapsed = Some(elapsed);
-                    self.forwarded.waited = Some(begun - self.began);
-                    self.forwarded.status = Some(response.status().as_u16());
-                    self.pool.count_answer(response.status(), elapsed);
+                    self.heard(response.status(), begun);
                     return Ok(self.answered(response, connection, in_flight).await);
                 }
                 Err(Some(status)) => {
@@ -367,6 +369,68 @@ impl PendingRequest {
             return (response.map(|_| AnswerBody::Own(None)), target);
         }
         (response.map(|incoming| AnswerBody::Target(Download::driving(incoming, connection, limit, in_flight))), target)
+    }
+
+    /// Sends a request of HTTP/2. Another connection or target is tried only as long as nothing was sent.
+    async fn send_multiplexed(&mut self) -> Result<Answered, StatusCode> {
+        let mut status = StatusCode::SERVICE_UNAVAILABLE;
+        for step in 0..self.usable.len() {
+            let target = Arc::clone(self.usable.target(self.first + step));
+            let Some(in_flight) = target.begin() else { continue };
+            self.forwarded.target = Some(target.address());
+            // The target may have closed the first connection, without the balancer having noticed.
+            for _ in 0..2 {
+                let mut sender = match target.multiplexed().await {
+                    Ok(sender) => sender,
+                    Err(error) => {
+                        self.pool.count_connection_error();
+                        status = unreachable(error);
+                        break;
+                    }
+                };
+                let begun = Instant::now();
+                let request = self.request.take().ok_or(StatusCode::BAD_GATEWAY)?;
+                match multiplexed::exchange(&mut sender, request, self.activity.as_ref(), self.limit).await {
+                    Ok(response) => {
+                        self.heard(response.status(), begun);
+                        return Ok((self.from_multiplexed(response, in_flight), target.mark));
+                    }
+                    Err(Unanswered::Failed(status)) => {
+                        self.pool.count_request();
+                        return Err(status);
+                    }
+                    Err(Unanswered::Unsent(unsent)) => {
+                        self.request = Some(*unsent);
+                        status = StatusCode::BAD_GATEWAY;
+                    }
+                }
+            }
+        }
+        Err(status)
+    }
+
+    /// Converts a response of HTTP/2 to the response for the client.
+    fn from_multiplexed(&self, mut response: Response<Incoming>, in_flight: InFlight) -> Response<AnswerBody> {
+        if exceed_response_limit(response.headers()) {
+            return answer::page(StatusCode::BAD_GATEWAY);
+        }
+        remove_hop_by_hop(response.headers_mut());
+        response.map(|incoming| {
+            if incoming.is_end_stream() {
+                AnswerBody::Own(None)
+            } else {
+                AnswerBody::Target(Download::driven(incoming, self.limit, in_flight))
+            }
+        })
+    }
+
+    /// Records and counts the head of a response to a request that was sent at this time.
+    fn heard(&mut self, status: StatusCode, begun: Instant) {
+        let elapsed = begun.elapsed();
+        self.forwarded.elapsed = Some(elapsed);
+        self.forwarded.waited = Some(begun - self.began);
+        self.forwarded.status = Some(status.as_u16());
+        self.pool.count_answer(status, elapsed);
     }
 
     /// Sends a request that may upgrade the connection, over a new connection.

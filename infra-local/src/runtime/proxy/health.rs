@@ -5,15 +5,26 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Empty;
+use http_body_util::{BodyExt as _, Empty, Full, Limited};
 use hyper::Request;
-use hyper::header::{CONNECTION, HOST, USER_AGENT};
-use hyper_util::rt::TokioIo;
+use hyper::client::conn::{http1, http2};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderMap, TE, USER_AGENT};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::time::Instant;
 
 use super::stream::{Stream, Transport};
 use crate::domain::elbv2::Matcher;
+use crate::model::elbv2::ProtocolVersion;
 use crate::runtime::network::Site;
+
+/// User agent of AWS's checks.
+const CHECKER: &str = "ELB-HealthChecker/2.0";
+
+/// An empty message of gRPC: not compressed, of the length 0.
+const EMPTY_MESSAGE: &[u8] = &[0; 5];
+
+/// Limit of the body of a response, in bytes.
+const ANSWER_BYTES: usize = 1 << 20;
 
 /// Health check of a target group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +33,9 @@ pub(crate) struct HealthCheck {
     pub(crate) port: CheckPort,
     /// Over what.
     pub(crate) transport: Transport,
-    /// Path and query of the check's GET request.
+    /// Version of HTTP.
+    pub(crate) version: ProtocolVersion,
+    /// Path and query of the check's GET request; method of gRPC for that version.
     pub(crate) path: String,
     /// Time between checks, before the time scale.
     pub(crate) interval: Duration,
@@ -32,7 +45,7 @@ pub(crate) struct HealthCheck {
     pub(crate) healthy_threshold: u32,
     /// Number of consecutive failures after which a healthy target is unhealthy.
     pub(crate) unhealthy_threshold: u32,
-    /// Status codes that count as success.
+    /// Status codes that count as success; those of gRPC for that version.
     pub(crate) matcher: Matcher,
 }
 
@@ -143,18 +156,24 @@ pub(super) async fn check(from: &Site, target: SocketAddr, check: &HealthCheck) 
     let address = SocketAddr::new(target.ip(), port);
     let exchange = async {
         let tcp = from.connect(address).await.map_err(|_| Failure::Refused)?;
-        let stream = Stream::over(tcp, address, check.transport).await.map_err(|_| Failure::Refused)?;
-        let status = status(stream, address, &check.path).await.ok_or(Failure::Refused)?;
+        let stream = Stream::over(tcp, address, check.transport, check.version).await;
+        let stream = stream.map_err(|_| Failure::Refused)?;
+        let status = match check.version {
+            ProtocolVersion::Http1 => status(stream, address, &check.path).await,
+            ProtocolVersion::Http2 => status_of_http2(stream, address, check).await,
+            ProtocolVersion::Grpc => status_of_grpc(stream, address, check).await,
+        };
+        let status = status.ok_or(Failure::Refused)?;
         if check.matcher.admits(status) { Ok(()) } else { Err(Failure::Status(status)) }
     };
     tokio::time::timeout(check.timeout, exchange).await.unwrap_or(Err(Failure::Timeout))
 }
 
 async fn status(stream: Stream, address: SocketAddr, path: &str) -> Option<u16> {
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
     let request = Request::get(path)
         .header(HOST, address.to_string())
-        .header(USER_AGENT, "ELB-HealthChecker/2.0")
+        .header(USER_AGENT, CHECKER)
         .header(CONNECTION, "close")
         .body(Empty::<Bytes>::new())
         .ok()?;
@@ -165,6 +184,59 @@ async fn status(stream: Stream, address: SocketAddr, path: &str) -> Option<u16> 
         _closed = connection => answer.await,
     };
     response.ok().map(|response| response.status().as_u16())
+}
+
+async fn status_of_http2(stream: Stream, address: SocketAddr, check: &HealthCheck) -> Option<u16> {
+    let request = Request::get(uri(address, check)).header(USER_AGENT, CHECKER).body(Full::default()).ok()?;
+    over_http2(stream, request).await.map(|answer| answer.status)
+}
+
+/// Returns the code of gRPC, which is in the trailers, or in the headers of a response without a message. A response with
+/// another status than 200 has that status.
+async fn status_of_grpc(stream: Stream, address: SocketAddr, check: &HealthCheck) -> Option<u16> {
+    let request = Request::post(uri(address, check))
+        .header(USER_AGENT, CHECKER)
+        .header(CONTENT_TYPE, "application/grpc")
+        .header(TE, "trailers")
+        .body(Full::from(EMPTY_MESSAGE))
+        .ok()?;
+    let answer = over_http2(stream, request).await?;
+    if answer.status != 200 {
+        return Some(answer.status);
+    }
+    let code = |headers: &HeaderMap| headers.get("grpc-status")?.to_str().ok()?.parse().ok();
+    code(&answer.trailers).or_else(|| code(&answer.headers))
+}
+
+fn uri(address: SocketAddr, check: &HealthCheck) -> String {
+    let scheme = match check.transport {
+        Transport::Plain => "http",
+        Transport::Tls => "https",
+    };
+    format!("{scheme}://{address}{}", check.path)
+}
+
+/// A response of HTTP/2 without its body.
+struct Checked {
+    status: u16,
+    headers: HeaderMap,
+    trailers: HeaderMap,
+}
+
+async fn over_http2(stream: Stream, request: Request<Full<Bytes>>) -> Option<Checked> {
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.ok()?;
+    let answer = async {
+        let (head, body) = sender.send_request(request).await.ok()?.into_parts();
+        let body = Limited::new(body, ANSWER_BYTES).collect().await.ok()?;
+        let trailers = body.trailers().cloned().unwrap_or_default();
+        Some(Checked { status: head.status.as_u16(), headers: head.headers, trailers })
+    };
+    let mut answer = pin!(answer);
+    tokio::select! {
+        checked = answer.as_mut() => checked,
+        // The connection may finish before its response is polled.
+        _closed = connection => answer.await,
+    }
 }
 
 /// Counts consecutive results and derives the health from them.
@@ -224,6 +296,7 @@ mod tests {
         HealthCheck {
             port: CheckPort::Traffic,
             transport: Transport::Plain,
+            version: ProtocolVersion::Http1,
             path: "/".to_owned(),
             interval: Duration::from_secs(5),
             timeout: Duration::from_secs(2),

@@ -13,6 +13,7 @@ use super::random;
 use super::sticky::{Mark, Stickiness};
 use super::stream::Transport;
 use super::target::{Endpoint, Target, lock};
+use crate::model::elbv2::ProtocolVersion;
 use crate::state::times::Recorder;
 use crate::state::traffic::Counts;
 
@@ -35,6 +36,8 @@ pub(crate) struct PoolSettings {
     pub(crate) check: HealthCheck,
     /// Protocol of targets that are registered from now on; the protocol of a target group never changes.
     pub(crate) transport: Transport,
+    /// Version of HTTP of these targets; that of a target group never changes.
+    pub(crate) version: ProtocolVersion,
     /// Time for which a removed target is reported as draining, before the time scale.
     pub(crate) deregistration_delay: Duration,
     /// Algorithm that selects the target of a request.
@@ -111,6 +114,8 @@ pub(super) struct Usable {
     algorithm: Algorithm,
     slow_start: Option<Duration>,
     pub(super) stickiness: Option<Stickiness>,
+    pub(super) transport: Transport,
+    pub(super) version: ProtocolVersion,
 }
 
 impl TargetPool {
@@ -128,6 +133,8 @@ impl TargetPool {
                 algorithm: settings.algorithm,
                 slow_start: None,
                 stickiness: None,
+                transport: settings.transport,
+                version: settings.version,
             })),
             settings: watch::Sender::new(settings),
             time_scale,
@@ -246,13 +253,13 @@ impl TargetPool {
     }
 
     fn register(&self, key: &TargetKey, endpoint: Endpoint) -> Arc<Target> {
-        let (in_use, transport) = {
+        let (in_use, protocol) = {
             let settings = self.0.settings.borrow();
-            (settings.in_use, settings.transport)
+            (settings.in_use, (settings.transport, settings.version))
         };
         let initial = if in_use { TargetHealth::initial() } else { TargetHealth::unused() };
         let mark = Mark::of(&[&self.0.arn, &key.id, &key.port.to_string()]);
-        let target = Arc::new(Target::new(mark, endpoint, transport, initial));
+        let target = Arc::new(Target::new(mark, endpoint, protocol, initial));
         let checker =
             tokio::spawn(keep_checking(Arc::downgrade(&self.0), self.0.settings.subscribe(), Arc::downgrade(&target)));
         target.set_checker(Some(checker));
@@ -353,6 +360,8 @@ impl Inner {
             algorithm: settings.algorithm,
             slow_start: settings.slow_start.map(|period| self.scaled(period)),
             stickiness: settings.stickiness.clone(),
+            transport: settings.transport,
+            version: settings.version,
         });
     }
 

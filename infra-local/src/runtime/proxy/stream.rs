@@ -16,6 +16,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::model::elbv2::ProtocolVersion;
+
 /// Protocol below HTTP.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Transport {
@@ -32,15 +34,20 @@ pub(super) enum Stream {
 }
 
 impl Stream {
-    /// Does the TLS handshake with a target if necessary.
-    pub(super) async fn over(tcp: TcpStream, address: SocketAddr, transport: Transport) -> io::Result<Self> {
+    /// Does the TLS handshake with a target if necessary. A target of HTTP/2 is asked for `h2`.
+    pub(super) async fn over(
+        tcp: TcpStream,
+        address: SocketAddr,
+        transport: Transport,
+        version: ProtocolVersion,
+    ) -> io::Result<Self> {
         // Disables Nagle's algorithm, which would delay small requests.
         tcp.set_nodelay(true)?;
         match transport {
             Transport::Plain => Ok(Self::Plain(tcp)),
             Transport::Tls => {
                 let name = ServerName::IpAddress(address.ip().into());
-                let stream = TlsConnector::from(config()?).connect(name, tcp).await?;
+                let stream = TlsConnector::from(config(version)?).connect(name, tcp).await?;
                 Ok(Self::Tls(Box::new(stream)))
             }
         }
@@ -97,17 +104,24 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// Returns the configuration, which all targets share so that TLS sessions are resumed.
-fn config() -> io::Result<Arc<ClientConfig>> {
-    static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
-    if let Some(config) = CONFIG.get() {
+/// Returns the configuration, which all targets of a version share so that TLS sessions are resumed.
+fn config(version: ProtocolVersion) -> io::Result<Arc<ClientConfig>> {
+    static HTTP1: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+    static HTTP2: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+    let (shared, protocols) = match version {
+        ProtocolVersion::Http1 => (&HTTP1, Vec::new()),
+        ProtocolVersion::Http2 | ProtocolVersion::Grpc => (&HTTP2, vec![b"h2".to_vec()]),
+    };
+    if let Some(config) = shared.get() {
         return Ok(Arc::clone(config));
     }
     let provider = Arc::new(ring::default_provider());
     let anyone = Arc::new(AcceptAnyCertificate(provider.signature_verification_algorithms.supported_schemes()));
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let builder = builder.map_err(io::Error::other)?.dangerous().with_custom_certificate_verifier(anyone);
-    Ok(Arc::clone(CONFIG.get_or_init(|| Arc::new(builder.with_no_client_auth()))))
+    let mut config = builder.with_no_client_auth();
+    config.alpn_protocols = protocols;
+    Ok(Arc::clone(shared.get_or_init(|| Arc::new(config))))
 }
 
 /// A verifier that accepts every certificate and every signature.

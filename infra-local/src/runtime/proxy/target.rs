@@ -13,9 +13,11 @@ use tokio::time::Instant;
 
 use super::connection::{Closer, Connection};
 use super::health::{self, Failure, HealthCheck, TargetHealth};
+use super::multiplexed;
 use super::sticky::Mark;
 use super::stream::{Stream, Transport};
 use super::workers;
+use crate::model::elbv2::ProtocolVersion;
 use crate::runtime::network::Site;
 
 /// AWS's time limit for opening a connection to a target.
@@ -49,6 +51,7 @@ pub(super) struct Target {
     from: Mutex<Site>,
     address: SocketAddr,
     transport: Transport,
+    version: ProtocolVersion,
     reachable: AtomicBool,
     health: Mutex<TargetHealth>,
     /// Copy of the draining state, which every request reads.
@@ -57,6 +60,8 @@ pub(super) struct Target {
     warming: Mutex<Option<Instant>>,
     /// Idle connections by worker, the most recently used last.
     idle: Vec<Mutex<Idle>>,
+    /// The connection of HTTP/2 by worker, which all its requests share.
+    multiplexed: Vec<Mutex<Option<multiplexed::Sender>>>,
     in_flight: AtomicUsize,
     /// Closers of the open connections, and of some that are no longer open.
     closers: Mutex<Vec<Weak<Closer>>>,
@@ -80,17 +85,24 @@ pub(super) enum ConnectError {
 }
 
 impl Target {
-    pub(super) fn new(mark: Mark, endpoint: Endpoint, transport: Transport, health: TargetHealth) -> Self {
+    pub(super) fn new(
+        mark: Mark,
+        endpoint: Endpoint,
+        (transport, version): (Transport, ProtocolVersion),
+        health: TargetHealth,
+    ) -> Self {
         Self {
             mark,
             from: Mutex::new(endpoint.from),
             address: endpoint.address,
             transport,
+            version,
             reachable: AtomicBool::new(endpoint.reachable),
             health: Mutex::new(health),
             draining: AtomicBool::new(false),
             warming: Mutex::default(),
             idle: (0..workers::count()).map(|_| Mutex::default()).collect(),
+            multiplexed: (0..workers::count()).map(|_| Mutex::default()).collect(),
             in_flight: AtomicUsize::new(0),
             closers: Mutex::default(),
             checker: Mutex::default(),
@@ -158,8 +170,28 @@ impl Target {
         }
     }
 
-    /// Opens a new connection.
+    /// Opens a new connection of HTTP/1.1.
     pub(super) async fn connect(&self) -> Result<Box<Connection>, ConnectError> {
+        let stream = self.stream().await?;
+        Connection::open(stream, self.new_closer()).await.map(Box::new).map_err(|_| ConnectError::Refused)
+    }
+
+    /// Returns the open connection of HTTP/2, or a new one.
+    pub(super) async fn multiplexed(&self) -> Result<multiplexed::Sender, ConnectError> {
+        let shared = self.multiplexed.get(workers::number());
+        if let Some(open) = shared.and_then(|shared| lock(shared).clone()).filter(|open| !open.is_closed()) {
+            return Ok(open);
+        }
+        let stream = self.stream().await?;
+        let opened = multiplexed::open(stream, self.new_closer()).await.map_err(|_| ConnectError::Refused)?;
+        if let Some(shared) = shared {
+            *lock(shared) = Some(opened.clone());
+        }
+        Ok(opened)
+    }
+
+    /// Connects to the target.
+    async fn stream(&self) -> Result<Stream, ConnectError> {
         if !self.reachable.load(Ordering::Relaxed) {
             return Err(ConnectError::Timeout);
         }
@@ -171,11 +203,10 @@ impl Target {
                 _ => ConnectError::Refused,
             })?;
         // A TLS handshake that takes too long causes 502, not 504.
-        let stream = tokio::time::timeout(CONNECT_LIMIT, Stream::over(tcp, self.address, self.transport))
+        tokio::time::timeout(CONNECT_LIMIT, Stream::over(tcp, self.address, self.transport, self.version))
             .await
             .map_err(|_| ConnectError::Refused)?
-            .map_err(|_| ConnectError::Refused)?;
-        Connection::open(stream, self.new_closer()).await.map(Box::new).map_err(|_| ConnectError::Refused)
+            .map_err(|_| ConnectError::Refused)
     }
 
     fn new_closer(&self) -> Arc<Closer> {

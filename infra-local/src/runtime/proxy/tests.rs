@@ -4,6 +4,7 @@
 mod documented;
 mod hostile;
 mod logs;
+mod multiplexed;
 mod routing;
 mod transport;
 
@@ -31,6 +32,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::upload::BodyError;
 use super::*;
+use crate::model::elbv2::ProtocolVersion;
 use crate::runtime::network::{NetworkHandle, Place, Site, Unconnected};
 
 /// Response body of the servers in these tests.
@@ -47,6 +49,7 @@ fn settings() -> PoolSettings {
         check: HealthCheck {
             port: CheckPort::Traffic,
             transport: Transport::Plain,
+            version: ProtocolVersion::Http1,
             path: "/health".to_owned(),
             interval: Duration::from_millis(200),
             timeout: Duration::from_secs(2),
@@ -55,6 +58,7 @@ fn settings() -> PoolSettings {
             matcher: "200".parse().unwrap(),
         },
         transport: Transport::Plain,
+        version: ProtocolVersion::Http1,
         deregistration_delay: Duration::from_mins(5),
         algorithm: Algorithm::RoundRobin,
         slow_start: None,

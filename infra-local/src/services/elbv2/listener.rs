@@ -63,7 +63,7 @@ fn add(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<(Node, SocketAddrV
         attributes: BTreeMap::new(),
         tags,
     };
-    check_associations(region, balancer_arn, &created.default_action)?;
+    check_associations(region, &created, &created.default_action)?;
     let node = answer([&created]);
     region.elbv2.listeners.insert(created.arn.clone(), created);
     Ok((node, listens))
@@ -114,9 +114,12 @@ fn change(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<(Node, Option<S
     }
     let default_action =
         action::parse(region, params, "DefaultActions")?.unwrap_or_else(|| current.default_action.clone());
-    check_associations(region, &current.balancer, &default_action)?;
     let tls = parse_tls(region, params, Some(&current))?;
     let changed = Listener { port, tls, default_action, ..current };
+    // The protocol may have changed, on which the actions of the rules depend.
+    for action in changed.rules.values().map(|rule| &rule.action).chain([&changed.default_action]) {
+        check_associations(region, &changed, action)?;
+    }
     let node = answer([&changed]);
     region.elbv2.listeners.insert(arn.to_owned(), changed);
     Ok((node, listens))

@@ -154,8 +154,8 @@ fn no_rule(arn: &str) -> ApiError {
     ApiError::new("RuleNotFound", format!("Rule '{arn}' not found"))
 }
 
-/// Checks that application load balancers forward to a group of this type and protocol.
-fn check_protocol(group: &TargetGroup) -> Outcome<()> {
+/// Checks that a listener of an application load balancer forwards to a group of this type and protocol.
+fn check_protocol(group: &TargetGroup, listener: &Listener) -> Outcome<()> {
     if group.target_type == TargetType::Lambda {
         return Err(not_honoured(format!(
             "The local cloud has no Lambda functions for the target group '{}'",
@@ -172,27 +172,30 @@ fn check_protocol(group: &TargetGroup) -> Outcome<()> {
             ),
         ));
     }
-    if group.version != ProtocolVersion::Http1 {
-        return Err(not_honoured(format!(
-            "The local cloud sends HTTP/1.1 to targets, not {}: use the protocol version 'HTTP1' for the target group '{}'",
-            group.version.as_str(),
-            group.arn
-        )));
+    if group.version != ProtocolVersion::Http1 && listener.tls.is_none() {
+        let version = group.version.as_str();
+        return Err(ApiError::new(
+            "InvalidLoadBalancerAction",
+            format!(
+                "Listener protocol 'HTTP' is not supported with a target group with the protocol-version '{version}'"
+            ),
+        ));
     }
     Ok(())
 }
 
-/// Checks that each target group serves one balancer, in the same VPC.
-fn check_associations(region: &Region, balancer: &str, action: &Action) -> Outcome<()> {
+/// Checks that each target group of a listener's action serves one balancer, in the same VPC.
+fn check_associations(region: &Region, listener: &Listener, action: &Action) -> Outcome<()> {
+    let balancer = &listener.balancer;
     let vpc = &load_balancer(region, balancer)?.vpc_id;
     for arn in action.target_groups() {
-        if region.balancers_of(arn).iter().any(|other| other.arn != balancer) {
+        if region.balancers_of(arn).iter().any(|other| other.arn != *balancer) {
             return Err(ApiError::new(
                 "TargetGroupAssociationLimit",
                 format!("The following target groups cannot be associated with more than one load balancer: {arn}"),
             ));
         }
-        check_protocol(target_group(region, arn)?)?;
+        check_protocol(target_group(region, arn)?, listener)?;
         if target_group(region, arn)?.vpc_id != *vpc {
             return Err(not_honoured(format!(
                 "The following target groups are not in the VPC '{vpc}' of the load balancer: {arn}"

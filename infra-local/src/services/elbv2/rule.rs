@@ -47,7 +47,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     limits::check(RULES, of_balancer.map(|other| other.rules.len()).sum::<usize>() + 1, "TooManyRules")?;
     let conditions = condition::parse(params)?;
     let action = action::parse(region, params, "Actions")?.ok_or_else(|| validation("'Actions' must be specified"))?;
-    check_associations(region, &owner.balancer, &action)?;
+    check_associations(region, owner, &action)?;
     let path = listener_arn.replacen(":listener/", ":listener-rule/", 1);
     let rule = Rule { arn: format!("{path}/{}", new_arn_suffix()), conditions, action, tags };
     let node = answer([render(priority, &rule)]);
@@ -95,7 +95,7 @@ fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         rule.conditions = condition::parse(params)?;
     }
     if let Some(action) = action::parse(region, params, "Actions")? {
-        check_associations(region, &owner.balancer, &action)?;
+        check_associations(region, owner, &action)?;
         rule.action = action;
     }
     let node = answer([render(priority, &rule)]);

@@ -500,7 +500,8 @@ fn application_load_balancers_forward_only_to_groups_of_http() {
         (format!("Name=tcp&Protocol=TCP&Port=80&VpcId={vpc}"), "IncompatibleProtocols: The target group 'arn:"),
         (
             format!("Name=grpc&Protocol=HTTP&ProtocolVersion=GRPC&Port=80&VpcId={vpc}"),
-            "InvalidConfigurationRequest: The local cloud sends HTTP/1.1 to targets, not GRPC",
+            "InvalidLoadBalancerAction: Listener protocol 'HTTP' is not supported with a target group with the \
+             protocol-version 'GRPC'",
         ),
         ("Name=functions&TargetType=lambda".to_owned(), "InvalidConfigurationRequest: The local cloud has no Lambda"),
     ] {

@@ -19,6 +19,7 @@ use crate::runtime::proxy::client::{Client, TlsInfo};
 use crate::runtime::proxy::desync::Finding;
 use crate::runtime::proxy::headers::upgrade_protocol;
 use crate::runtime::proxy::matching::without_port;
+use crate::runtime::proxy::multiplexed::is_grpc;
 use crate::runtime::proxy::upload::Activity;
 
 /// The status of a request whose client closed the connection before the response.
@@ -178,6 +179,7 @@ fn kind(request: &Request<Incoming>, client: &Client) -> &'static str {
     match (client.tls.is_some(), upgrades) {
         (true, true) => "wss",
         (false, true) => "ws",
+        (true, false) if request.version() == Version::HTTP_2 && is_grpc(request.headers()) => "grpcs",
         (true, false) if request.version() == Version::HTTP_2 => "h2",
         (true, false) => "https",
         (false, false) => "http",
