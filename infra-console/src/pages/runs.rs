@@ -4,7 +4,7 @@ use super::{Failure, Frame, Page, Shared, render};
 use crate::views::{
     Problem,
     parameters::Parameters,
-    runs::{Compared, ComparedStep, Comparison, Run, Runs, Status, Step, StepOutcome, Summary},
+    runs::{Compared, ComparedStep, Comparison, PARAMETERS, Run, Runs, Status, Step, StepOutcome, Summary},
 };
 use askama::Template;
 use axum::{
@@ -17,9 +17,6 @@ use serde::Deserialize;
 
 /// Number of steps that the page of a run shows. Their rows are updated several times a second.
 const SHOWN: usize = 150;
-
-/// Names of the parameters that select the steps of the page.
-const PAGE_PARAMETERS: &[&str] = &["q", "outcome", "after"];
 
 /// Width of the time axis, in the units of its pictures.
 const AXIS: u64 = 1000;
@@ -133,7 +130,7 @@ async fn list(State(shared): State<Shared>, frame: Frame) -> Page {
 
 async fn page(State(shared): State<Shared>, frame: Frame, Path(id): Path<String>, RawQuery(query): RawQuery) -> Page {
     let loaded = || {
-        let parameters = Parameters::parse(query.as_deref().unwrap_or_default(), PAGE_PARAMETERS)?;
+        let parameters = Parameters::parse(query.as_deref().unwrap_or_default(), PARAMETERS)?;
         let limited = parameters.with("limit", SHOWN.to_string());
         Ok::<_, Problem>((Run::load(&shared.context, &id, &limited)?, parameters))
     };

@@ -12,8 +12,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Names of the parameters that select steps of a run.
-pub(crate) const PARAMETERS: &[&str] = &["q", "outcome", "after", "limit"];
+/// Names of the parameters that select steps of a run, besides the `limit` of their number.
+pub(crate) const PARAMETERS: &[&str] = &["q", "outcome", "after"];
 
 /// Largest number of steps that a view contains.
 const STEPS: u64 = 2_000;
@@ -334,7 +334,7 @@ impl Summary {
 }
 
 impl Run {
-    /// Reads a run. Parameters have the names [`PARAMETERS`].
+    /// Reads a run. Parameters have the names [`PARAMETERS`], or `limit`.
     pub(crate) fn load(context: &Context, id: &str, parameters: &Parameters) -> Result<Self, Problem> {
         let selection = Selection::parse(parameters)?;
         let recorded = read(context, id)?;
