@@ -55,6 +55,7 @@ pub(crate) fn main() {
         faults::delayed_packets_arrive_later_and_unchanged,
         replication::a_standby_streams_from_the_private_address_of_its_primary,
         resolver::programs_and_sockets_of_an_instance_resolve_names,
+        behaviour::an_instance_forwards_packets_only_without_its_source_destination_check,
         behaviour::an_entry_of_a_network_acl_closes_connections_until_it_is_deleted,
         cloud::a_fault_of_a_zone_survives_the_cloud_and_affects_later_instances,
         agreement::packets_and_the_model_agree,

@@ -105,12 +105,7 @@ fn destinations(region: &Region, destination: &str) -> Vec<Cidr> {
 }
 
 fn target(region: &Region, vpc_id: &str, route: &Route) -> Target {
-    let id = match &route.target {
-        RouteTarget::InternetGateway(id)
-        | RouteTarget::NatGateway(id)
-        | RouteTarget::Peering(id)
-        | RouteTarget::EgressOnly(id) => id,
-    };
+    let id = route.target.id();
     if !region.is_alive(vpc_id, &route.target) {
         return Target::Blackhole(id.clone());
     }
@@ -121,6 +116,7 @@ fn target(region: &Region, vpc_id: &str, route: &Route) -> Target {
             None => Target::Blackhole(id.clone()),
         },
         RouteTarget::Peering(_) => Target::Peering(id.clone()),
+        RouteTarget::NetworkInterface(_) => Target::Interface(id.clone()),
         // Only IPv6 packets leave by this gateway.
         RouteTarget::EgressOnly(_) => Target::Blackhole(id.clone()),
     }

@@ -94,6 +94,8 @@ pub(crate) enum Target {
     Nat(String),
     /// An active peering connection, by id.
     Peering(String),
+    /// An interface of an instance that is not stopped, by id.
+    Interface(String),
     /// A target that is detached, deleted or not yet available, by id. Packets are dropped.
     Blackhole(String),
 }
@@ -111,7 +113,8 @@ pub(crate) struct Interface {
     /// The primary interface of its instance and its own number there, if it is not the primary one itself.
     #[serde(default)]
     pub(crate) device: Option<(String, u32)>,
-    /// Whether it may send packets from other addresses than its own.
+    /// Whether it has no source/destination check: it sends packets from other addresses than its own, and forwards packets
+    /// to other addresses under its own, as AWS's NAT instances do.
     #[serde(default)]
     pub(crate) forwards: bool,
     /// The public address that the internet gateway translates to the private one.

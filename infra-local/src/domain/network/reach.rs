@@ -170,6 +170,25 @@ impl<'a> Walk<'a> {
                 self.judge_packets(source, to, Direction::Out)?;
                 self.cross_gateway(source)
             }
+            Some((range, Target::Interface(id))) => {
+                self.hop(&subnet.route_table, format!("{range} leads to {id}"));
+                let Some(forwarder) = self.place(id) else {
+                    return blocked(id, "the interface does not exist, or its instance is stopped");
+                };
+                if !forwarder.interface.forwards {
+                    return blocked(id, format!("its source/destination check drops packets to {to}"));
+                }
+                if self.senders.contains(&Some(forwarder.id)) {
+                    return blocked(&subnet.route_table, format!("the route {range} leads back to {id}"));
+                }
+                self.check_faults(Some(forwarder.id))?;
+                self.across_subnets(source, source.interface.address, forwarder, to)?;
+                self.ingress_of_groups(forwarder, source.interface.address)?;
+                let Interface { owner, address, .. } = forwarder.interface;
+                self.hop(forwarder.id, format!("{owner} forwards packets as {address}"));
+                self.senders.push(Some(forwarder.id));
+                self.leave_interface(forwarder)
+            }
             Some((range, Target::Nat(id))) => {
                 self.hop(&subnet.route_table, format!("{range} leads to {id}"));
                 let Some(gateway) = self.place(id) else {

@@ -172,6 +172,33 @@ fn a_nat_gateway_leads_out_and_not_in() {
 }
 
 #[test]
+fn an_instance_forwards_what_its_groups_admit_without_its_source_destination_check() {
+    let mut vpc =
+        vpc(0).with("eni-nat", "10.0.1.9", Some("127.9.255.1"), "nat").with("eni-app", "10.0.2.4", None, "open");
+    let private = Peer::Range(cidr("10.0.2.0/24"));
+    vpc.group("nat").ingress.insert(tcp(443, private));
+    vpc.group("nat").egress.insert(all("0.0.0.0/0"));
+    vpc.route("private", "0.0.0.0/0", Target::Interface("eni-nat".to_owned()));
+    let mut network = network([vpc]);
+    let app = End::Interface("eni-app");
+    let checked = told(&network, app, "192.0.2.2", 443);
+    assert!(
+        checked.ends_with("BLOCKED by eni-nat: its source/destination check drops packets to 192.0.2.2"),
+        "{checked}"
+    );
+    let vpc = network.vpcs.get_mut("vpc-0").unwrap();
+    vpc.interfaces.get_mut("eni-nat").unwrap().forwards = true;
+    assert!(network.reaches(app, ENDPOINTS, 443));
+    assert!(!network.reaches(app, ENDPOINTS, 80), "its groups do not admit the port");
+    let vpc = network.vpcs.get_mut("vpc-0").unwrap();
+    vpc.route("public", "0.0.0.0/0", Target::Interface("eni-nat".to_owned()));
+    let circle = told(&network, app, "192.0.2.2", 443);
+    assert!(circle.ends_with("BLOCKED by rtb-0-1: the route 0.0.0.0/0 leads back to eni-nat"), "{circle}");
+    network.vpcs.get_mut("vpc-0").unwrap().interfaces.remove("eni-nat");
+    assert!(!network.reaches(app, ENDPOINTS, 443));
+}
+
+#[test]
 fn a_peering_connection_needs_routes_in_both_directions() {
     let mut here = vpc(0).with("eni-app", "10.0.2.4", None, "open");
     let there = vpc(1).with("eni-db", "10.1.2.4", None, "open");
