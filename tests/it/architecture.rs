@@ -49,6 +49,7 @@ const MODULES: &[(&str, &[&str])] = &[
         &[
             "diagnostic",
             "monitoring",
+            "instances",
             "boundary",
             "intern",
             "urn",
@@ -107,6 +108,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "cloudwatch",
             "rds",
             "monitoring",
+            "instances",
             "login",
             "cloudtrail",
             "key",
@@ -183,6 +185,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "settings",
             "session",
             "deployment",
+            "remote",
             "commands",
         ],
     ),
