@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use super::*;
+use crate::model::cidr::Cidr;
 use crate::model::faults::{self, NetworkSymptom};
 
 fn cidr(text: &str) -> Cidr {
@@ -52,7 +54,15 @@ fn vpc(number: u8) -> Vpc {
     }
 }
 
-impl Vpc {
+/// Additions to a VPC.
+trait Building {
+    /// Adds an interface with these addresses and this group.
+    fn with(self, id: &str, address: &str, public: Option<&str>, group: &str) -> Self;
+    fn group(&mut self, id: &str) -> &mut SecurityGroup;
+    fn route(&mut self, subnet: &str, range: &str, target: Target);
+}
+
+impl Building for Vpc {
     fn with(mut self, id: &str, address: &str, public: Option<&str>, group: &str) -> Vpc {
         let address = ip(address);
         let subnet = self.subnets.iter().find(|(_, subnet)| subnet.range.covers(address)).unwrap().0.clone();
@@ -321,7 +331,7 @@ fn a_fault_of_a_zone_affects_the_interfaces_that_are_in_it() {
     ];
     let derived = |cloud: &mut crate::model::Cloud| {
         cloud.faults.network = faults.clone();
-        Network::of(cloud).faults.into_iter().map(|fault| fault.sides.map(|side| side.interfaces)).collect::<Vec<_>>()
+        of(cloud).faults.into_iter().map(|fault| fault.sides.map(|side| side.interfaces)).collect::<Vec<_>>()
     };
     let set = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<BTreeSet<_>>();
     let own = set(&[&one_interface]);
@@ -336,7 +346,7 @@ fn a_fault_of_a_zone_affects_the_interfaces_that_are_in_it() {
 fn a_new_cloud_has_the_default_networks() {
     let mut cloud = crate::model::Cloud::default();
     cloud.complete();
-    let network = Network::of(&cloud);
+    let network = of(&cloud);
     assert_eq!(network.vpcs.len(), 2);
     for vpc in network.vpcs.values() {
         assert_eq!((vpc.range, vpc.subnets.len()), (cidr("172.31.0.0/16"), 3));
