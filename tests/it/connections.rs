@@ -1,7 +1,7 @@
 //! `stack exec`, `shell` and `forward` with the target `aws`, which a local cloud plays.
 
 use infra_local::{LocalCloud, Options};
-use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
+use std::{fs, net::Ipv4Addr, os::unix::fs::PermissionsExt, path::PathBuf};
 use tests::{Completed, Project};
 
 /// An `ssh` that records its arguments and the key, and exits with the code of its last word, or 0.
@@ -96,13 +96,16 @@ async fn connections_use_the_stacks_key_where_ssh_is_admitted_and_session_manage
     assert!(refused.err.contains("admit SSH from 203.0.113.0/24"), "{}", refused.err);
     assert!(refused.out.contains(r#"AWS-StartInteractiveCommand --parameters '{"command":["unreachable"]}'"#));
 
+    let forwarded = |arguments: &str| arguments.lines().skip_while(|word| *word != "-L").nth(1).unwrap().to_owned();
     stack.run(&["forward", "database/instance", "5432:47113"]).expect(0);
-    let arguments = stack.recorded("arguments");
-    assert!(arguments.contains("\n-L\n127.0.0.1:47113:10.2."), "{arguments}");
-    let through = stack.run(&["forward", "balancer", "80:47113", "--through", "database/instance"]);
-    through.expect(0);
-    let arguments = stack.recorded("arguments");
-    assert!(arguments.contains("\n-L\n127.0.0.1:47113:") && !arguments.contains(":balancer:"), "{arguments}");
+    let direct = forwarded(&stack.recorded("arguments"));
+    let host = direct.strip_prefix("127.0.0.1:47113:").and_then(|rest| rest.strip_suffix(":5432"));
+    assert!(host.is_some_and(|host| host.parse::<Ipv4Addr>().is_ok()), "its private address: {direct}");
+    stack.run(&["forward", "balancer", "80:47113", "--through", "database/instance"]).expect(0);
+    let through = forwarded(&stack.recorded("arguments"));
+    let name = stack.run(&["state", "show", "balancer"]).out;
+    let host = through.strip_prefix("127.0.0.1:47113:").and_then(|rest| rest.strip_suffix(":80"));
+    assert!(host.is_some_and(|host| name.contains(host)), "the balancer's DNS name: {through}\n{name}");
 
     stack.run(&["destroy", "--yes"]).expect(0);
     stack.cloud.shutdown().await;
