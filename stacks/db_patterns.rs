@@ -91,7 +91,7 @@ pub fn db_patterns(stack: &Stack, config: &Config) -> Result {
         .env("MANAGER_URL", cluster.primary.url)
         .env("WORKER_URLS", Output::list(cluster.replicas.iter().map(|worker| worker.url.clone())).join(" ").secret())
         .env("STANDALONE_URL", standalone.primary.url)
-        // For `local exec proxy -- sh -c '"$CLIENT" bench'`: only this host reaches the databases.
+        // For `exec proxy -- sh -c '"$CLIENT" bench'`: only this host reaches the databases.
         .program("CLIENT", Program::cargo_bin("patterns"));
     let proxy = tier("proxy", &proxy_access, proxy, TIER_PORT);
     let trusted_host = Service::cargo_bin("trusted-host")

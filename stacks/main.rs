@@ -1,6 +1,6 @@
 //! The `stack` command: `cargo run --bin stack -- up`.
 
-use infra_aws::{cloudtrail, key, login, monitoring, objects, schemas};
+use infra_aws::{cloudtrail, instances, key, login, monitoring, objects, schemas};
 use infra_cli::{Cli, program};
 use std::process::ExitCode;
 
@@ -26,5 +26,6 @@ fn main() -> ExitCode {
         .last_change(cloudtrail::last_change)
         .schemas(schemas::describe)
         .monitoring(monitoring::open)
+        .instances(instances::of_stack)
         .run()
 }

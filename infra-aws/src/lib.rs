@@ -117,6 +117,7 @@
 //! - [`login`]: the AWS identity of a target
 //! - [`cloudtrail`]: the callers that changed resources
 //! - [`monitoring`]: CloudWatch's metrics and logs for the console
+//! - [`instances`]: the instances of a stack for `exec`, `shell` and `forward`
 //! - [`policies`]: policies for common rules
 //! - [`ids`]: typed identifiers
 //! - [`key`]: KMS keys that encrypt a store's data key
@@ -149,6 +150,8 @@ mod error;
 #[cfg(feature = "iam")]
 pub mod iam;
 pub mod ids;
+#[cfg(feature = "ec2")]
+pub mod instances;
 #[cfg(feature = "kms")]
 pub mod key;
 #[cfg(feature = "sts")]

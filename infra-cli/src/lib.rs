@@ -45,6 +45,7 @@
 //! - `local_cloud`: start, search and stop of the local cloud
 //! - `settings`: settings of commands
 //! - `deployment`: a stack for rehearsals
+//! - `remote`: connections to instances on AWS
 //! - `commands`: one file per command
 //! - `render`: events as text, in place on a terminal, or as JSON lines
 //! - `failure`: errors of commands
@@ -87,6 +88,7 @@ mod files;
 mod local_cloud;
 mod owner;
 mod passphrase;
+mod remote;
 mod render;
 mod session;
 mod settings;
@@ -94,7 +96,8 @@ mod settings;
 use clap::Parser;
 use futures::{FutureExt, future::BoxFuture};
 use infra_core::{
-    Config, Result, Stack, Target, diagnostic::Diagnostic, monitoring::Monitoring, store::WrapperFactory,
+    Config, Result, Stack, Target, diagnostic::Diagnostic, instances::Instance, monitoring::Monitoring,
+    store::WrapperFactory,
 };
 use object_store::ObjectStore;
 use std::{collections::BTreeMap, process::ExitCode, sync::Arc};
@@ -174,6 +177,7 @@ pub struct Cli {
     last_change: Option<Box<LastChange>>,
     schemas: Option<Box<DescribeType>>,
     monitoring: Option<Box<OpenMonitoring>>,
+    instances: Option<Box<ListInstances>>,
 }
 
 /// Object store of a URL, and the prefix of the states in it.
@@ -182,6 +186,8 @@ pub type Backend = (Arc<dyn ObjectStore>, String);
 type OpenBackend = dyn Fn(String) -> BoxFuture<'static, Result<Backend, Diagnostic>> + Send + Sync;
 type DescribeType = dyn Fn(Target, String, String) -> BoxFuture<'static, Result<String, Diagnostic>> + Send + Sync;
 type OpenMonitoring = dyn Fn(&Target) -> Arc<dyn Monitoring> + Send + Sync;
+type ListInstances =
+    dyn Fn(Target, String, String, String) -> BoxFuture<'static, Result<Vec<Instance>, Diagnostic>> + Send + Sync;
 type CheckLogin = dyn Fn(Target) -> BoxFuture<'static, Result<Vec<(&'static str, String)>, Diagnostic>> + Send + Sync;
 type LastChange =
     dyn Fn(Target, Option<String>, String) -> BoxFuture<'static, Result<Option<String>, Diagnostic>> + Send + Sync;
@@ -198,6 +204,7 @@ impl Cli {
             last_change: None,
             schemas: None,
             monitoring: None,
+            instances: None,
         }
     }
 
@@ -253,6 +260,17 @@ impl Cli {
     /// deployed to a local cloud.
     pub fn monitoring(mut self, open: impl Fn(&Target) -> Arc<dyn Monitoring> + Send + Sync + 'static) -> Self {
         self.monitoring = Some(Box::new(open));
+        self
+    }
+
+    /// Sets the source of the instances that `exec`, `shell` and `forward` connect to on AWS: a function of the target, the
+    /// region, the program and the stack.
+    pub fn instances<F>(mut self, list: impl Fn(Target, String, String, String) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Vec<Instance>, Diagnostic>> + Send + 'static,
+    {
+        self.instances =
+            Some(Box::new(move |target, region, program, stack| list(target, region, program, stack).boxed()));
         self
     }
 

@@ -213,6 +213,14 @@ pub(crate) async fn stop(directory: &Path) -> Result<bool, Failure> {
     Ok(true)
 }
 
+/// Returns the running cloud of a directory.
+pub(crate) async fn running(directory: &Path) -> Result<Running, Failure> {
+    daemon::find(directory).await.ok_or_else(|| {
+        let nothing = Failure::failed("the local cloud is not running");
+        nothing.hint("start it with `stack local start` or `stack up`")
+    })
+}
+
 /// Stops an empty cloud, unless other commands use it: the last one of them stops it. An error is only logged, since the
 /// command itself has succeeded.
 pub(crate) async fn leave(directory: &Path, usage: Usage) {

@@ -1,6 +1,6 @@
 //! The infrastructure of this project. `cargo run -- preview` shows the changes that `cargo run -- up` would make.
 
-use infra_aws::{self as aws, Bucket, Parameter, cloudtrail, key, login, monitoring, objects, schemas};
+use infra_aws::{self as aws, Bucket, Parameter, cloudtrail, instances, key, login, monitoring, objects, schemas};
 use infra_cli::{Cli, program};
 use infra_core::{Config, Result, Stack, random::Password};
 use std::process::ExitCode;
@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         .login(login::identity)
         .last_change(cloudtrail::last_change)
         .monitoring(monitoring::open)
+        .instances(instances::of_stack)
         .schemas(schemas::describe)
         .run()
 }

@@ -84,6 +84,7 @@
 //! - [`diagnostic`]: messages for people
 //! - [`boundary`]: the moments at which a crash could leave durable state half changed
 //! - [`monitoring`]: metrics and logs of deployed resources
+//! - [`instances`]: the instances that commands connect to
 //! - `intern`: shared copies of texts that repeat
 //! - [`urn`], [`names`]: identities and unique names
 //! - [`value`]: values, expressions, [`Input`] and [`Output`]
@@ -118,6 +119,7 @@ pub mod event;
 pub mod execute;
 pub mod execution;
 pub mod graph;
+pub mod instances;
 mod intern;
 pub mod monitoring;
 pub mod names;

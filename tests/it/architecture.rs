@@ -11,8 +11,9 @@ use std::{
 const CRATES: &[(&str, &[&str])] = &[
     ("infra-macros", &[]),
     ("infra-core", &["infra-macros"]),
-    ("infra-aws", &["infra-core"]),
-    ("infra-local", &[]),
+    ("infra-network", &[]),
+    ("infra-aws", &["infra-core", "infra-network"]),
+    ("infra-local", &["infra-network"]),
     ("infra-graph", &["infra-core"]),
     ("infra-records", &["infra-core"]),
     ("infra-console", &["infra-core", "infra-graph", "infra-records"]),
@@ -49,6 +50,7 @@ const MODULES: &[(&str, &[&str])] = &[
         &[
             "diagnostic",
             "monitoring",
+            "instances",
             "boundary",
             "intern",
             "urn",
@@ -107,6 +109,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "cloudwatch",
             "rds",
             "monitoring",
+            "instances",
             "login",
             "cloudtrail",
             "key",
@@ -117,6 +120,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "provider",
         ],
     ),
+    ("infra-network/src/lib.rs", &["cidr", "fault", "reach"]),
     ("infra-local/src/lib.rs", &["wire", "model", "state", "domain", "access", "services", "runtime", "server"]),
     ("infra-bindings/src/lib.rs", &["error", "schema", "catalog", "names", "prose", "shape", "resource", "emit"]),
     (
@@ -183,6 +187,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "settings",
             "session",
             "deployment",
+            "remote",
             "commands",
         ],
     ),

@@ -6,6 +6,7 @@ mod bad_input;
 mod balancing;
 mod bindings;
 mod cloud_control;
+mod connections;
 mod crash;
 mod databases;
 mod each_once;

@@ -5,6 +5,8 @@ mod completions;
 mod config;
 mod console;
 mod destroy;
+mod exec;
+mod forward;
 mod graph;
 mod history;
 mod import;
@@ -22,6 +24,7 @@ mod refresh;
 mod rehearse;
 mod rollback;
 mod secrets;
+mod shell;
 mod state;
 mod unlock;
 mod up;
@@ -66,6 +69,9 @@ enum Command {
     Watch(watch::WatchArgs),
     Import(import::ImportArgs),
     Output(output::OutputArgs),
+    Exec(exec::ExecArgs),
+    Shell(shell::ShellArgs),
+    Forward(forward::ForwardArgs),
     History(history::HistoryArgs),
     Rollback(rollback::RollbackArgs),
     Graph(graph::GraphArgs),
@@ -108,6 +114,9 @@ pub(crate) async fn run(arguments: Arguments, cli: &'static Cli) -> Result<ExitC
         Command::Watch(arguments) => watch::run(&session().await?, &arguments, cli).await,
         Command::Import(arguments) => import::run(&session().await?, &arguments).await,
         Command::Output(arguments) => output::run(&session().await?, &arguments).await,
+        Command::Exec(arguments) => exec::run(&session().await?, &arguments, cli).await,
+        Command::Shell(arguments) => shell::run(&session().await?, &arguments, cli).await,
+        Command::Forward(arguments) => forward::run(&session().await?, &arguments, cli).await,
         Command::History(arguments) => history::run(&session().await?, &arguments).await,
         Command::Rollback(arguments) => rollback::run(&session().await?, &arguments).await,
         Command::Graph(arguments) => graph::run(&session().await?, &arguments).await,
@@ -125,7 +134,7 @@ pub(crate) async fn run(arguments: Arguments, cli: &'static Cli) -> Result<ExitC
         Command::Ls => ls::run(&session().await?).await,
         Command::New(arguments) => new::run(&arguments, global.json),
         Command::Bindings(arguments) => bindings::run(&arguments, &global, cli).await,
-        Command::Local(command) => local::run(&session().await?, command).await,
+        Command::Local(command) => local::run(&session().await?, command, cli).await,
         Command::Completions(arguments) => completions::run(&arguments),
     }
 }

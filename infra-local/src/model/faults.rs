@@ -1,5 +1,6 @@
 //! Active faults.
 
+pub(crate) use infra_network::Symptom as NetworkSymptom;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -45,17 +46,6 @@ pub(crate) struct NetworkFault {
     pub(crate) number: u64,
     pub(crate) symptom: NetworkSymptom,
     pub(crate) between: [Side; 2],
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum NetworkSymptom {
-    /// No packet arrives.
-    Partition,
-    /// This percentage of the packets is lost, at random.
-    PacketLoss(u8),
-    /// Packets arrive later, by this number of milliseconds.
-    Latency(u16),
 }
 
 /// One side of a network fault.

@@ -115,7 +115,7 @@ impl Model {
     }
 
     pub fn network(&self) -> Declared {
-        Declared(Network::of(&self.cloud))
+        Declared(crate::domain::network::of(&self.cloud))
     }
 }
 

@@ -73,7 +73,7 @@ struct Connection {
 pub(crate) fn of(shared: &Shared) -> NetworkMap {
     let status = Status::of(shared);
     shared.read(|cloud| {
-        let network = Network::of(cloud);
+        let network = crate::domain::network::of(cloud);
         let vpcs = cloud.regions.iter().flat_map(|(name, region)| {
             let described: BTreeMap<String, (&'static str, Option<String>)> = network_interface::all(region)
                 .into_iter()

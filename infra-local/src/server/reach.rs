@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::party::{Party, PartyError};
-use crate::domain::network::{End, Flow, Network, Traffic};
+use crate::domain::network::{self, End, Flow, Traffic};
 use crate::runtime::network::{NetworkHandle, Place};
 use crate::state::Shared;
 
@@ -70,7 +70,7 @@ pub(crate) async fn reach(
 ) -> Result<Reach, ReachError> {
     let (declared, from, to) = shared.read(|cloud| {
         let (from, to) = (Party::named(cloud, &request.from)?, Party::named(cloud, &request.to)?);
-        Ok::<_, ReachError>((Network::of(cloud), from, to))
+        Ok::<_, ReachError>((network::of(cloud), from, to))
     })?;
     let (source, place) = match &from {
         Party::Internet => (End::Outside, Place::Internet),

@@ -229,7 +229,7 @@ impl RandomVpc {
             interfaces.insert(
                 format!("eni-{number}{interface}"),
                 json!({"owner": "i-1", "subnet": format!("subnet-{number}{subnet}"), "address": address,
-                    "public": public, "groups": own, "translates": false}),
+                    "public": public, "groups": own, "translates": false, "forwards": rng.u8(0..3) == 0}),
             );
         }
         let nat = rng.bool().then(|| format!("eni-{number}n"));
@@ -330,10 +330,11 @@ impl RandomVpc {
     fn routes(&mut self, rng: &mut Rng, count: u8, peerings: &Map<String, Value>) {
         let number = self.number;
         let has_gateway = !self.value["internet_gateway"].is_null();
-        let target = |rng: &mut Rng, nat: &Option<String>| match rng.u8(0..6) {
+        let target = |rng: &mut Rng, nat: &Option<String>| match rng.u8(0..8) {
             0..3 if has_gateway => Some(json!("internet")),
             3 | 4 if nat.is_some() => Some(json!({"nat": nat})),
             5 => Some(json!({"blackhole": "igw-0"})),
+            6 | 7 => Some(json!({"interface": format!("eni-{number}{}", rng.u8(0..2))})),
             _ => None,
         };
         for subnet in 0..self.subnets {

@@ -18,6 +18,9 @@ use super::example::{declared, large, network};
 /// Limit for a connection. Denied packets are dropped silently.
 const PATIENCE: Duration = Duration::from_millis(400);
 
+/// AWS's endpoints on the internet of the cloud.
+const ENDPOINTS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
+
 const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 
 pub(super) fn interface(id: &str) -> At {
@@ -166,6 +169,7 @@ fn two_instances(model: &mut Model) -> (String, String, [(String, Ipv4Addr); 2])
     let image = element(&ec2("DescribeImages", &[]), "imageId");
     let mut launch = |range: &str| {
         let subnet = element(&ec2("CreateSubnet", &[("VpcId", &vpc), ("CidrBlock", range)]), "subnetId");
+        ec2("ModifySubnetAttribute", &[("SubnetId", &subnet), ("MapPublicIpOnLaunch.Value", "true")]);
         let launched = ec2(
             "RunInstances",
             &[
@@ -330,6 +334,48 @@ pub(crate) async fn packets_with_another_source_address_are_dropped() {
         let received = tokio::time::timeout(PATIENCE, receiver.recv_from(&mut [0; 16])).await;
         assert_eq!(received.is_ok(), arrives, "from {source}");
     }
+}
+
+/// The default route of a private subnet leads to the interface of an instance in a public subnet.
+pub(crate) async fn an_instance_forwards_packets_only_without_its_source_destination_check() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut model = Model::new(directory.path()).unwrap();
+    let (vpc, subnet, [(router, router_address), (client, client_address)]) = two_instances(&mut model);
+    let mut ec2 = |action: &str, parameters: &[(&str, &str)]| model.ec2(action, parameters).unwrap();
+    let gateway = element(&ec2("CreateInternetGateway", &[]), "internetGatewayId");
+    ec2("AttachInternetGateway", &[("InternetGatewayId", &gateway), ("VpcId", &vpc)]);
+    let tables = ec2("DescribeRouteTables", &[("Filter.1.Name", "vpc-id"), ("Filter.1.Value.1", &vpc)]);
+    let main = element(&tables, "routeTableId");
+    let everywhere = ("DestinationCidrBlock", "0.0.0.0/0");
+    ec2("CreateRoute", &[("RouteTableId", &main), everywhere, ("GatewayId", &gateway)]);
+    let public = element(&ec2("DescribeNetworkInterfaces", &[("NetworkInterfaceId.1", &router)]), "publicIp");
+    let table = element(&ec2("CreateRouteTable", &[("VpcId", &vpc)]), "routeTableId");
+    ec2("AssociateRouteTable", &[("RouteTableId", &table), ("SubnetId", &subnet)]);
+    ec2("CreateRoute", &[("RouteTableId", &table), everywhere, ("NetworkInterfaceId", &router)]);
+    let described = ec2("DescribeRouteTables", &[("RouteTableId.1", &table)]);
+    assert!(element(&described, "instanceId").starts_with("i-"), "{described}");
+    assert_eq!(element(&described, "networkInterfaceId"), router);
+
+    let (_fabric_directory, fabric) = fabric(&model.network()).await;
+    echo(fabric.listen(&At::Internet, (ENDPOINTS, 80).into()).await.unwrap());
+    assert!(!opens(&model, &fabric, &client, 41_000, ENDPOINTS).await, "the check drops the packets");
+
+    let check = |model: &mut Model, value: &str| {
+        let parameters = [("NetworkInterfaceId", &*router), ("SourceDestCheck.Value", value)];
+        model.ec2("ModifyNetworkInterfaceAttribute", &parameters).unwrap();
+    };
+    check(&mut model, "false");
+    assert!(opens(&model, &fabric, &client, 41_001, ENDPOINTS).await);
+    let seen = client_seen(&fabric, &interface(&client), &format!("{ENDPOINTS}:80")).await;
+    assert_eq!(seen, Some(public), "it forwards under its own address, which the internet gateway translates");
+    echo(fabric.listen(&interface(&client), address("0.0.0.0:80")).await.unwrap());
+    let seen = client_seen(&fabric, &interface(&router), &format!("{client_address}:80")).await;
+    assert_eq!(seen, Some(router_address.to_string()), "its own connections are unchanged");
+
+    check(&mut model, "true");
+    assert!(!opens(&model, &fabric, &client, 41_002, ENDPOINTS).await, "the check is on again");
+    check(&mut model, "false");
+    assert!(opens(&model, &fabric, &client, 41_003, ENDPOINTS).await);
 }
 
 /// Waits until a condition holds.

@@ -5,6 +5,7 @@ mod behaviour;
 mod cloud;
 mod example;
 mod faults;
+mod refused;
 mod replication;
 mod resolver;
 
@@ -26,11 +27,16 @@ const WITHOUT_ROOT: &str = "TEST_WITHOUT_ROOT";
 /// Runs the cases whose names contain the first argument.
 pub(crate) fn main() {
     let filter = std::env::args().nth(1).filter(|argument| !argument.starts_with('-')).unwrap_or_default();
+    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    if std::env::var_os(refused::CHILD).is_some() {
+        runtime().block_on(refused::report());
+        return;
+    }
     if let Some(reason) = fabric_testing::unavailable() {
         skip(&reason);
         return;
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = runtime();
     let mut ran = 0;
     macro_rules! run {
         ($($module:ident::$case:ident),* $(,)?) => {$(
@@ -55,6 +61,8 @@ pub(crate) fn main() {
         faults::delayed_packets_arrive_later_and_unchanged,
         replication::a_standby_streams_from_the_private_address_of_its_primary,
         resolver::programs_and_sockets_of_an_instance_resolve_names,
+        refused::a_refusal_leads_to_loopback_or_to_an_error_with_the_remedies,
+        behaviour::an_instance_forwards_packets_only_without_its_source_destination_check,
         behaviour::an_entry_of_a_network_acl_closes_connections_until_it_is_deleted,
         cloud::a_fault_of_a_zone_survives_the_cloud_and_affects_later_instances,
         agreement::packets_and_the_model_agree,

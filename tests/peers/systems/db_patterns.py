@@ -100,7 +100,7 @@ def closed(system):
 
 def bench(system):
     """The comparison runs on the proxy's host, which alone reaches the databases, with the environment of the proxy."""
-    table = system.stack("local", "exec", "proxy", "--", "sh", "-c", '"$CLIENT" bench --seconds 1 --concurrency 4')
+    table = system.stack("exec", "proxy", "--", "sh", "-c", '"$CLIENT" bench --seconds 1 --concurrency 4')
     check("standalone" in table and "cluster" in table, f"bench printed: {table}")
     system.passed("bench compares the standalone server and the cluster")
 

@@ -126,7 +126,7 @@ class System:
     def metrics(self, instance):
         """Returns the metrics of the instance's service, which are read in the instance: nothing else reaches them."""
         read = f"import urllib.request as r; print(r.urlopen('http://{instance['address']}:9090/metrics').read().decode())"
-        return self.stack("local", "exec", instance["id"], "--", "python3", "-c", read)
+        return self.stack("exec", instance["id"], "--", "python3", "-c", read)
 
     # Requests
 

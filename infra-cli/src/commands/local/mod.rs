@@ -1,22 +1,24 @@
 //! `stack local`: one file per subcommand.
 
 mod env;
-mod exec;
 mod fault;
 mod follow;
-mod forward;
 mod logs;
 mod reach;
 mod reset;
-mod shell;
 mod start;
 mod status;
 
-use crate::{failure::Failure, local_cloud, session::Session};
+use super::{exec, forward, shell};
+use crate::{
+    Cli,
+    failure::Failure,
+    local_cloud::{self, running},
+    session::Session,
+};
 use clap::Subcommand;
 use infra_core::diagnostic::Diagnostic;
-use infra_local::daemon::{self, Running};
-use std::{path::Path, process::ExitCode};
+use std::process::ExitCode;
 
 /// Manage the local cloud of the directory
 #[derive(Debug, Subcommand)]
@@ -26,29 +28,32 @@ pub(crate) enum LocalCommand {
     Env(env::EnvArgs),
     Logs(logs::LogsArgs),
     Reach(reach::ReachArgs),
-    Exec(exec::ExecArgs),
-    Shell(shell::ShellArgs),
-    Forward(forward::ForwardArgs),
     /// Stop the local cloud; the next start resumes everything in it
     Stop,
     Reset(reset::ResetArgs),
     #[command(subcommand)]
     Fault(fault::FaultCommand),
+    /// Earlier name of `stack exec`
+    #[command(hide = true)]
+    Exec(exec::ExecArgs),
+    /// Earlier name of `stack shell`
+    #[command(hide = true)]
+    Shell(shell::ShellArgs),
+    /// Earlier name of `stack forward`
+    #[command(hide = true)]
+    Forward(forward::ForwardArgs),
     /// Serve in this process, as the background process does
     #[command(hide = true)]
     Serve,
 }
 
-pub(super) async fn run(session: &Session<'_>, command: LocalCommand) -> Result<ExitCode, Failure> {
+pub(super) async fn run(session: &Session<'_>, command: LocalCommand, cli: &Cli) -> Result<ExitCode, Failure> {
     let directory = session.cloud_directory();
     match command {
         LocalCommand::Start(arguments) => start::run(session, &directory, &arguments).await?,
         LocalCommand::Status(arguments) => status::run(session, &directory, &arguments).await?,
         LocalCommand::Env(arguments) => env::run(session, &directory, &arguments).await?,
         LocalCommand::Logs(arguments) => logs::run(session, &directory, &arguments).await?,
-        LocalCommand::Exec(arguments) => return exec::run(session, &directory, &arguments).await,
-        LocalCommand::Shell(arguments) => return shell::run(session, &directory, &arguments).await,
-        LocalCommand::Forward(arguments) => forward::run(session, &directory, &arguments).await?,
         LocalCommand::Reach(arguments) => reach::run(session, &directory, &arguments).await?,
         LocalCommand::Stop => {
             let stopped = local_cloud::stop(&directory).await?;
@@ -57,6 +62,9 @@ pub(super) async fn run(session: &Session<'_>, command: LocalCommand) -> Result<
         }
         LocalCommand::Reset(arguments) => reset::run(session, &directory, &arguments).await?,
         LocalCommand::Fault(command) => fault::run(session, &directory, command).await?,
+        LocalCommand::Exec(arguments) => return exec::run(session, &arguments, cli).await,
+        LocalCommand::Shell(arguments) => return shell::run(session, &arguments, cli).await,
+        LocalCommand::Forward(arguments) => return forward::run(session, &arguments, cli).await,
         LocalCommand::Serve => local_cloud::serve(&directory).await?,
     }
     Ok(ExitCode::SUCCESS)
@@ -69,13 +77,6 @@ fn answer(session: &Session<'_>, json: &impl serde::Serialize, text: impl FnOnce
         print_line!("{}", text());
     }
     Ok(())
-}
-
-async fn running(directory: &Path) -> Result<Running, Failure> {
-    daemon::find(directory).await.ok_or_else(|| {
-        let nothing = Failure::failed("the local cloud is not running");
-        nothing.hint("start it with `stack local start` or `stack up`")
-    })
 }
 
 fn unknown_instance(wanted: &str) -> Failure {

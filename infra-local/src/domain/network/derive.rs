@@ -17,30 +17,28 @@ use crate::model::ec2::route_table::{Route, RouteTarget};
 use crate::model::ec2::vpc::{self, Rule};
 use crate::model::{Cloud, Region};
 
-impl Network {
-    /// Derives the network of everything that should be connected: instances that are not stopped, load balancers,
-    /// databases and NAT gateways. It has private addresses, also where the loopback interface connects everything.
-    pub(crate) fn of(cloud: &Cloud) -> Network {
-        let cloud = cloud.with_private_addresses();
-        let mut network = Network::default();
-        for region in cloud.regions.values() {
-            for vpc in region.ec2.vpcs.values() {
-                if let Some(range) = Cidr::parse(&vpc.cidr) {
-                    network.vpcs.insert(vpc.id.clone(), of_vpc(region, vpc, range));
-                }
-            }
-            for peering in region.ec2.peerings.values().filter(|peering| peering.state == PeeringState::Active) {
-                let sides = [peering.requester.vpc_id.clone(), peering.accepter.vpc_id.clone()];
-                network.peerings.insert(peering.id.clone(), sides);
+/// Derives the network of everything that should be connected: instances that are not stopped, load balancers,
+/// databases and NAT gateways. It has private addresses, also where the loopback interface connects everything.
+pub(crate) fn of(cloud: &Cloud) -> Network {
+    let cloud = cloud.with_private_addresses();
+    let mut network = Network::default();
+    for region in cloud.regions.values() {
+        for vpc in region.ec2.vpcs.values() {
+            if let Some(range) = Cidr::parse(&vpc.cidr) {
+                network.vpcs.insert(vpc.id.clone(), of_vpc(region, vpc, range));
             }
         }
-        network.peerings.retain(|_, sides| sides.iter().all(|vpc| network.vpcs.contains_key(vpc)));
-        for region in cloud.regions.values() {
-            add_members_of_peers(region, &mut network);
+        for peering in region.ec2.peerings.values().filter(|peering| peering.state == PeeringState::Active) {
+            let sides = [peering.requester.vpc_id.clone(), peering.accepter.vpc_id.clone()];
+            network.peerings.insert(peering.id.clone(), sides);
         }
-        network.faults = faults::of(&cloud);
-        network
     }
+    network.peerings.retain(|_, sides| sides.iter().all(|vpc| network.vpcs.contains_key(vpc)));
+    for region in cloud.regions.values() {
+        add_members_of_peers(region, &mut network);
+    }
+    network.faults = faults::of(&cloud);
+    network
 }
 
 fn of_vpc(region: &Region, vpc: &vpc::Vpc, range: Cidr) -> Vpc {
@@ -105,12 +103,7 @@ fn destinations(region: &Region, destination: &str) -> Vec<Cidr> {
 }
 
 fn target(region: &Region, vpc_id: &str, route: &Route) -> Target {
-    let id = match &route.target {
-        RouteTarget::InternetGateway(id)
-        | RouteTarget::NatGateway(id)
-        | RouteTarget::Peering(id)
-        | RouteTarget::EgressOnly(id) => id,
-    };
+    let id = route.target.id();
     if !region.is_alive(vpc_id, &route.target) {
         return Target::Blackhole(id.clone());
     }
@@ -121,6 +114,7 @@ fn target(region: &Region, vpc_id: &str, route: &Route) -> Target {
             None => Target::Blackhole(id.clone()),
         },
         RouteTarget::Peering(_) => Target::Peering(id.clone()),
+        RouteTarget::NetworkInterface(_) => Target::Interface(id.clone()),
         // Only IPv6 packets leave by this gateway.
         RouteTarget::EgressOnly(_) => Target::Blackhole(id.clone()),
     }

@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use super::*;
+use crate::model::cidr::Cidr;
 use crate::model::faults::{self, NetworkSymptom};
 
 fn cidr(text: &str) -> Cidr {
@@ -52,7 +54,15 @@ fn vpc(number: u8) -> Vpc {
     }
 }
 
-impl Vpc {
+/// Additions to a VPC.
+trait Building {
+    /// Adds an interface with these addresses and this group.
+    fn with(self, id: &str, address: &str, public: Option<&str>, group: &str) -> Self;
+    fn group(&mut self, id: &str) -> &mut SecurityGroup;
+    fn route(&mut self, subnet: &str, range: &str, target: Target);
+}
+
+impl Building for Vpc {
     fn with(mut self, id: &str, address: &str, public: Option<&str>, group: &str) -> Vpc {
         let address = ip(address);
         let subnet = self.subnets.iter().find(|(_, subnet)| subnet.range.covers(address)).unwrap().0.clone();
@@ -169,6 +179,33 @@ fn a_nat_gateway_leads_out_and_not_in() {
     assert!(!network.reaches(End::Outside, ip("127.9.255.1"), 80));
     network.vpcs.get_mut("vpc-0").unwrap().subnets.get_mut("public").unwrap().routes.clear();
     assert_eq!(reaches(&network), [false; 2], "the gateway's own subnet is not public");
+}
+
+#[test]
+fn an_instance_forwards_what_its_groups_admit_without_its_source_destination_check() {
+    let mut vpc =
+        vpc(0).with("eni-nat", "10.0.1.9", Some("127.9.255.1"), "nat").with("eni-app", "10.0.2.4", None, "open");
+    let private = Peer::Range(cidr("10.0.2.0/24"));
+    vpc.group("nat").ingress.insert(tcp(443, private));
+    vpc.group("nat").egress.insert(all("0.0.0.0/0"));
+    vpc.route("private", "0.0.0.0/0", Target::Interface("eni-nat".to_owned()));
+    let mut network = network([vpc]);
+    let app = End::Interface("eni-app");
+    let checked = told(&network, app, "192.0.2.2", 443);
+    assert!(
+        checked.ends_with("BLOCKED by eni-nat: its source/destination check drops packets to 192.0.2.2"),
+        "{checked}"
+    );
+    let vpc = network.vpcs.get_mut("vpc-0").unwrap();
+    vpc.interfaces.get_mut("eni-nat").unwrap().forwards = true;
+    assert!(network.reaches(app, ENDPOINTS, 443));
+    assert!(!network.reaches(app, ENDPOINTS, 80), "its groups do not admit the port");
+    let vpc = network.vpcs.get_mut("vpc-0").unwrap();
+    vpc.route("public", "0.0.0.0/0", Target::Interface("eni-nat".to_owned()));
+    let circle = told(&network, app, "192.0.2.2", 443);
+    assert!(circle.ends_with("BLOCKED by rtb-0-1: the route 0.0.0.0/0 leads back to eni-nat"), "{circle}");
+    network.vpcs.get_mut("vpc-0").unwrap().interfaces.remove("eni-nat");
+    assert!(!network.reaches(app, ENDPOINTS, 443));
 }
 
 #[test]
@@ -294,7 +331,7 @@ fn a_fault_of_a_zone_affects_the_interfaces_that_are_in_it() {
     ];
     let derived = |cloud: &mut crate::model::Cloud| {
         cloud.faults.network = faults.clone();
-        Network::of(cloud).faults.into_iter().map(|fault| fault.sides.map(|side| side.interfaces)).collect::<Vec<_>>()
+        of(cloud).faults.into_iter().map(|fault| fault.sides.map(|side| side.interfaces)).collect::<Vec<_>>()
     };
     let set = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<BTreeSet<_>>();
     let own = set(&[&one_interface]);
@@ -309,7 +346,7 @@ fn a_fault_of_a_zone_affects_the_interfaces_that_are_in_it() {
 fn a_new_cloud_has_the_default_networks() {
     let mut cloud = crate::model::Cloud::default();
     cloud.complete();
-    let network = Network::of(&cloud);
+    let network = of(&cloud);
     assert_eq!(network.vpcs.len(), 2);
     for vpc in network.vpcs.values() {
         assert_eq!((vpc.range, vpc.subnets.len()), (cidr("172.31.0.0/16"), 3));

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::gateway::NatState;
+use super::instance::{Instance, InstanceState};
 use super::peering::PeeringState;
 use crate::model::{Region, Tags, new_id};
 
@@ -38,6 +39,20 @@ pub(crate) enum RouteTarget {
     NatGateway(String),
     Peering(String),
     EgressOnly(String),
+    /// An interface of an instance.
+    NetworkInterface(String),
+}
+
+impl RouteTarget {
+    pub(crate) fn id(&self) -> &String {
+        match self {
+            RouteTarget::InternetGateway(id)
+            | RouteTarget::NatGateway(id)
+            | RouteTarget::Peering(id)
+            | RouteTarget::EgressOnly(id)
+            | RouteTarget::NetworkInterface(id) => id,
+        }
+    }
 }
 
 impl RouteTable {
@@ -79,6 +94,12 @@ impl Region {
         })
     }
 
+    /// Returns the instance that an interface is attached to, unless it is terminated.
+    pub(crate) fn instance_of_interface(&self, id: &str) -> Option<&Instance> {
+        let held = self.ec2.network_interfaces.get(id)?.attachment.as_ref()?;
+        self.ec2.instances.get(&held.instance_id).filter(|instance| instance.state != InstanceState::Terminated)
+    }
+
     /// Returns whether a route's target exists and works. Otherwise the route is a blackhole.
     pub(crate) fn is_alive(&self, vpc_id: &str, target: &RouteTarget) -> bool {
         match target {
@@ -91,6 +112,9 @@ impl Region {
             RouteTarget::EgressOnly(id) => self.ec2.egress_only_gateways.contains_key(id),
             RouteTarget::Peering(id) => {
                 self.ec2.peerings.get(id).is_some_and(|peering| peering.state == PeeringState::Active)
+            }
+            RouteTarget::NetworkInterface(id) => {
+                self.instance_of_interface(id).is_some_and(|instance| instance.state != InstanceState::Stopped)
             }
         }
     }

@@ -172,7 +172,7 @@ impl NetworkHandle {
     /// Brings the packets in line with the model. `is_retry` repeats an attempt that failed in part.
     async fn reconcile(&self, shared: &Shared, is_retry: bool) -> io::Result<()> {
         let _ordered = self.order.lock().await;
-        let network = shared.read(Network::of);
+        let network = shared.read(crate::domain::network::of);
         let generation = *self.fabric.generation().borrow();
         let current = self.current();
         let is_current = network == current.network && generation == current.generation;

@@ -1,6 +1,8 @@
 //! Routes of route tables.
 
 use super::{Ec2Operation, check_id, resource, route_table, vpc};
+use crate::domain::ec2::network_interface::{self as interfaces, Owner};
+use crate::domain::ec2::unknown_network_interface;
 use crate::model::Cloud;
 use crate::model::Region;
 use crate::model::cidr::Cidr;
@@ -17,7 +19,14 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
 ];
 
 const ROUTE: &[&str] = &["RouteTableId", "DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId"];
-const TARGET: &[&str] = &["GatewayId", "NatGatewayId", "VpcPeeringConnectionId", "EgressOnlyInternetGatewayId"];
+const TARGET: &[&str] = &[
+    "GatewayId",
+    "NatGatewayId",
+    "VpcPeeringConnectionId",
+    "NetworkInterfaceId",
+    "InstanceId",
+    "EgressOnlyInternetGatewayId",
+];
 
 /// AWS's default quota of routes per table, without the local route.
 const LIMIT: usize = 50;
@@ -136,12 +145,14 @@ fn target(region: &Region, table: &RouteTable, params: &Params) -> Outcome<Route
         [("GatewayId", id)] => internet_gateway(region, table, id),
         [("NatGatewayId", id)] => nat_gateway(region, table, id),
         [("VpcPeeringConnectionId", id)] => peering(region, table, id),
+        [("NetworkInterfaceId", id)] => network_interface(region, table, id),
+        [("InstanceId", id)] => instance(region, table, id),
         [(_, id)] => egress_only_gateway(region, table, id),
-        [] => Err(ApiError::missing("gatewayId, natGatewayId or vpcPeeringConnectionId")),
+        [] => Err(ApiError::missing("gatewayId, natGatewayId, networkInterfaceId or vpcPeeringConnectionId")),
         _ => Err(ApiError::new(
             "InvalidParameterCombination",
             "The request must contain exactly one of gatewayId, natGatewayId, vpcPeeringConnectionId, \
-             egressOnlyInternetGatewayId",
+             networkInterfaceId, instanceId, egressOnlyInternetGatewayId",
         )),
     }
 }
@@ -188,6 +199,37 @@ fn peering(region: &Region, table: &RouteTable, id: &str) -> Outcome<RouteTarget
         return Err(different_networks(table, "peering connection", id));
     }
     Ok(RouteTarget::Peering(id.to_owned()))
+}
+
+/// Returns an interface as the target. Its instance forwards packets only without the interface's source/destination check.
+fn network_interface(region: &Region, table: &RouteTable, id: &str) -> Outcome<RouteTarget> {
+    check_id(id, "eni", "InvalidNetworkInterfaceId.Malformed")?;
+    let all = interfaces::all(region);
+    let found = all.iter().find(|interface| interface.id == id);
+    let found = found.ok_or_else(|| unknown_network_interface(id))?;
+    if found.subnet.vpc_id != table.vpc_id {
+        return Err(different_networks(table, "interface", id));
+    }
+    if !matches!(found.owner, Owner::Instance(_) | Owner::Attached(..) | Owner::Unattached(_)) {
+        let message = format!("The local cloud routes packets to interfaces of instances only, and not to {id}");
+        return Err(super::not_honoured(message));
+    }
+    Ok(RouteTarget::NetworkInterface(id.to_owned()))
+}
+
+/// Returns the only interface of an instance as the target.
+fn instance(region: &Region, table: &RouteTable, id: &str) -> Outcome<RouteTarget> {
+    let instance = super::instance::find(region, id)?;
+    let held = region.ec2.network_interfaces.values().filter_map(|interface| interface.attachment.as_ref());
+    let mut further = held.filter(|held| held.instance_id == id && held.device_index > 0);
+    if further.next().is_some() {
+        let message = format!(
+            "There are multiple interfaces attached to instance '{id}'. Please specify an interface ID for the operation \
+             instead."
+        );
+        return Err(ApiError::new("InvalidInstanceID", message));
+    }
+    network_interface(region, table, &instance.network_interface_id)
 }
 
 fn different_networks(table: &RouteTable, kind: &str, id: &str) -> ApiError {

@@ -3,6 +3,7 @@
 use super::client_token::{earlier_result, remember};
 use super::{Ec2Operation, Located, TAG_SPECIFICATIONS, check_id, needed, resource, select, subnet, tags_for, vpc};
 use crate::model::Cloud;
+use crate::model::ec2::instance::Instance;
 use crate::model::ec2::prefix_list::service_list_id;
 use crate::model::ec2::route_table::{Route, RouteTable, RouteTarget, TableAssociation};
 use crate::model::{ACCOUNT, Region};
@@ -200,7 +201,10 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
             targets(it.item, |target| matches!(target, RouteTarget::EgressOnly(_)))
         }),
         ("association.gateway-id", |_| Vec::new()),
-        ("route.instance-id", |_| Vec::new()),
+        ("route.instance-id", |it| {
+            let targets = it.item.routes.iter().map(|route| &route.target);
+            targets.filter_map(|target| Some(instance_of(it.region, target)?.id.clone())).collect()
+        }),
         ("route.transit-gateway-id", |_| Vec::new()),
         ("route.gateway-id", |it| {
             let others = it.item.routes.iter().filter_map(|route| match &route.target {
@@ -230,15 +234,14 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 
 fn targets(table: &RouteTable, wanted: fn(&RouteTarget) -> bool) -> Vec<String> {
     let routes = table.routes.iter().filter(|route| wanted(&route.target));
-    routes.map(|route| target_id(&route.target).to_owned()).collect()
+    routes.map(|route| route.target.id().to_owned()).collect()
 }
 
-fn target_id(target: &RouteTarget) -> &str {
+/// Returns the instance that a route leads to.
+fn instance_of<'a>(region: &'a Region, target: &RouteTarget) -> Option<&'a Instance> {
     match target {
-        RouteTarget::InternetGateway(id)
-        | RouteTarget::NatGateway(id)
-        | RouteTarget::Peering(id)
-        | RouteTarget::EgressOnly(id) => id,
+        RouteTarget::NetworkInterface(id) => region.instance_of_interface(id),
+        _ => None,
     }
 }
 
@@ -282,10 +285,14 @@ fn render(region: &Region, table: &RouteTable) -> Node {
             RouteTarget::NatGateway(_) => "natGatewayId",
             RouteTarget::Peering(_) => "vpcPeeringConnectionId",
             RouteTarget::EgressOnly(_) => "egressOnlyInternetGatewayId",
+            RouteTarget::NetworkInterface(_) => "networkInterfaceId",
         };
+        let instance = instance_of(region, &route.target);
         Node::new()
             .with(element_of(&route.destination), &route.destination)
-            .with(name, target_id(&route.target))
+            .with(name, route.target.id())
+            .maybe("instanceId", instance.map(|instance| &instance.id))
+            .maybe("instanceOwnerId", instance.map(|_| ACCOUNT))
             .with("state", state(region, table, route))
             .with("origin", "CreateRoute")
     });

@@ -75,6 +75,8 @@ struct Attached {
     primary: Option<String>,
     /// The secondary addresses that the kernel has.
     secondary: BTreeSet<Ipv4Addr>,
+    /// Whether its namespace forwards packets that enter by this interface.
+    forwards: bool,
 }
 
 /// The properties of an interface that are set up once.
@@ -334,6 +336,7 @@ impl Actual {
             let outcome = attached.assign(&interface.secondary);
             errors.extend(outcome.err().map(|error| format!("the addresses of the interface {id}: {error}")));
         }
+        errors.extend(self.configure_forwarding(network));
         let mut work = Vec::new();
         for (id, router) in &mut self.routers {
             let Some(vpc) = network.vpcs.get(id) else { continue };
@@ -361,6 +364,24 @@ impl Actual {
             errors.extend(outcome.unwrap_or_else(|error: io::Error| vec![error.to_string()]));
         }
         errors
+    }
+
+    /// Lets the namespaces of interfaces without source/destination check forward packets, and no others.
+    fn configure_forwarding(&mut self, network: &Network) -> Vec<String> {
+        let attached = self.routers.values_mut().flat_map(|router| &mut router.interfaces);
+        let desired = attached.filter_map(|(id, attached)| {
+            let forwards = network.interface(id)?.1.forwards;
+            (attached.forwards != forwards).then(|| (id, Mutex::new(attached), forwards))
+        });
+        let desired: Vec<_> = desired.collect();
+        let outcomes = in_parallel(&desired, |(_, attached, forwards)| {
+            attached.lock().unwrap_or_else(PoisonError::into_inner).set_forwarding(*forwards)
+        });
+        let outcomes = desired.iter().zip(outcomes);
+        let errors = outcomes.filter_map(|((id, ..), outcome)| {
+            outcome.err().map(|error| format!("the source/destination check of the interface {id}: {error}"))
+        });
+        errors.collect()
     }
 
     /// Returns the device and inode numbers of all interfaces' namespaces, by which processes in them are found.
@@ -445,6 +466,21 @@ impl Attached {
         Ok(())
     }
 
+    /// Lets the namespace forward packets that enter by this interface, or not. The calling thread stays in the namespace.
+    fn set_forwarding(&mut self, forwards: bool) -> io::Result<()> {
+        let Wiring { address, device, .. } = self.wiring;
+        self.space.enter()?;
+        nft::apply(&rules::of_forwarder(device, forwards.then_some(address)))?;
+        if device > 0 {
+            let rule = space::forwarding_rule(device);
+            let request = if forwards { Request::AddRule(&rule) } else { Request::DeleteRule(&rule) };
+            self.space.netlink().apply_all(&[request])?;
+        }
+        space::set_forwarding(device, forwards)?;
+        self.forwards = forwards;
+        Ok(())
+    }
+
     /// Deletes the policy rules of a further interface, whose namespace remains. Its link takes everything else with it.
     fn forget_rules(&self) {
         if self.wiring.device == 0 {
@@ -452,6 +488,10 @@ impl Attached {
         }
         for address in std::iter::once(self.wiring.address).chain(self.secondary.iter().copied()) {
             let rule = space::device_rule(self.wiring.device, address);
+            let _ = self.space.netlink().apply(&[Request::DeleteRule(&rule)]);
+        }
+        if self.forwards {
+            let rule = space::forwarding_rule(self.wiring.device);
             let _ = self.space.netlink().apply(&[Request::DeleteRule(&rule)]);
         }
     }
@@ -490,7 +530,7 @@ impl Task<'_> {
     }
 
     fn attached(&self, space: Arc<Space>, primary: Option<String>) -> Attached {
-        Attached { space, index: self.index, wiring: self.wiring, primary, secondary: BTreeSet::new() }
+        Attached { space, index: self.index, wiring: self.wiring, primary, secondary: BTreeSet::new(), forwards: false }
     }
 }
 

@@ -77,6 +77,11 @@ impl Config {
                         let translates = vpc.interfaces.get(id).is_some_and(|interface| interface.translates);
                         links.interfaces.get(id).copied().filter(|_| translates)
                     }
+                    // The source/destination check: no packet to another address enters the link.
+                    Target::Interface(id) => {
+                        let forwards = vpc.interfaces.get(id).is_some_and(|interface| interface.forwards);
+                        links.interfaces.get(id).copied().filter(|_| forwards)
+                    }
                     Target::Blackhole(_) => None,
                 };
                 config.routes.insert((*table, *range), index.map_or(Hop::Blackhole, link));

@@ -2,7 +2,8 @@
 //!
 //! Each packet between two sides is judged by one router, once, however many links it passes on its way. The router of its
 //! sender judges it, because that one knows the sender by its link and the receiver by its address. It cannot know the
-//! receiver of a packet to a NAT gateway's public address, which the receiver's router judges.
+//! receiver of a packet to a NAT gateway's public address, which the receiver's router judges. The same applies to an
+//! instance that forwards packets.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -122,7 +123,24 @@ impl Router<'_> {
         let (senders, receivers) = (self.links_of(from), self.links_of(to));
         let own_gateways = self.gateways(|id| from.interfaces.contains(id));
         let other_gateways = self.gateways(|id| !from.interfaces.contains(id) && !to.interfaces.contains(id));
+        let forwarders = self.link_names(|id, interface| {
+            interface.forwards && !from.interfaces.contains(id) && !to.interfaces.contains(id)
+        });
+        let behind = |side: &Side| -> BTreeSet<Ipv4Addr> {
+            self.links.peerings.keys().flat_map(|peering| self.addresses_behind(peering, side)).collect()
+        };
         let mut matches = Vec::new();
+        // A NAT gateway forwards to the internet only, and an instance also over peering connections.
+        if !forwarders.is_empty() {
+            let (gateways, peers) = (set(&forwarders), behind(to));
+            if !senders.is_empty() && !peers.is_empty() {
+                matches.push(format!("iifname {} oifname {gateways} ip daddr {}", set(&senders), set(peers)));
+            }
+            let peers = behind(from);
+            if !receivers.is_empty() && !peers.is_empty() {
+                matches.push(format!("iifname {gateways} oifname {} ip saddr {}", set(&receivers), set(peers)));
+            }
+        }
         if !senders.is_empty() {
             let inputs = format!("iifname {}", set(&senders));
             if !receivers.is_empty() {
@@ -160,9 +178,9 @@ impl Router<'_> {
         self.link_names(|id, _| side.interfaces.contains(id))
     }
 
-    /// The NAT gateways of this router's VPC.
+    /// The NAT gateways of this router's VPC, and the instances that forward packets like one.
     fn gateways(&self, is_wanted: impl Fn(&String) -> bool) -> BTreeSet<String> {
-        self.link_names(|id, interface| interface.translates && is_wanted(id))
+        self.link_names(|id, interface| (interface.translates || interface.forwards) && is_wanted(id))
     }
 
     fn link_names(&self, is_wanted: impl Fn(&String, &Interface) -> bool) -> BTreeSet<String> {

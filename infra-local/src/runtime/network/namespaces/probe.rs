@@ -30,6 +30,8 @@ pub(crate) enum Reason {
     AppArmor { executable: String },
     #[error("this system forbids user namespaces: run `sudo sysctl -w {setting}`, or start the local cloud as root")]
     UserNamespaces { setting: String },
+    #[error("this system forbids network namespaces: run `sudo sysctl -w user.max_net_namespaces=10000`")]
+    NetworkNamespaces,
     #[error("network namespaces cannot be created: {error}. A container needs the capability CAP_SYS_ADMIN")]
     Namespaces { error: String },
     #[error("network settings cannot be written: {error}. In a container, /proc/sys must be writable")]
@@ -143,7 +145,7 @@ fn refusal(error: &io::Error) -> Reason {
     } else if is("user/max_user_namespaces", "0") {
         Reason::UserNamespaces { setting: "user.max_user_namespaces=10000".to_owned() }
     } else if is("user/max_net_namespaces", "0") {
-        Reason::UserNamespaces { setting: "user.max_net_namespaces=10000".to_owned() }
+        Reason::NetworkNamespaces
     } else {
         Reason::Namespaces { error: error.to_string() }
     }

@@ -42,6 +42,22 @@ pub(super) fn of_nat_gateway(address: Ipv4Addr) -> String {
     )
 }
 
+/// Returns the script for the namespace of an instance's interface: with an address, packets that the instance forwards by
+/// the interface get this source address, as by the rule `MASQUERADE` of AWS's NAT instances. Programs of the instance have
+/// no capability to set it themselves.
+///
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/work-with-nat-instances.html>
+pub(super) fn of_forwarder(device: u32, address: Option<Ipv4Addr>) -> String {
+    let table = format!("table ip forward_{device}");
+    let rules = address.map_or_else(String::new, |address| {
+        format!(
+            "{table} {{\n  chain translate {{\n    type nat hook postrouting priority srcnat\n    \
+             iifname \"eth*\" oifname \"eth{device}\" snat to {address}\n  }}\n}}\n"
+        )
+    });
+    format!("{table}\ndelete {table}\n{rules}")
+}
+
 /// The interfaces that have a link, each with the link's name, and the links to other networks.
 struct Connected<'a> {
     interfaces: Vec<(String, &'a Interface)>,

@@ -140,6 +140,11 @@ pub(super) fn enable_forwarding() -> io::Result<()> {
     set("ipv4/ip_forward", "1")
 }
 
+/// Lets the namespace of the calling thread forward packets that enter by an interface, or not.
+pub(super) fn set_forwarding(device: u32, forwards: bool) -> io::Result<()> {
+    set(&format!("ipv4/conf/eth{device}/forwarding"), if forwards { "1" } else { "0" })
+}
+
 /// Lets programs of every user open low ports and send echo requests, in the namespace of the calling thread.
 pub(super) fn permit_programs() -> io::Result<()> {
     set("ipv4/ip_unprivileged_port_start", "0")?;
@@ -162,6 +167,12 @@ pub(super) fn link_index(device: u32) -> u32 {
 /// route is the primary interface's.
 pub(super) fn device_rule(device: u32, address: Ipv4Addr) -> Rule {
     Rule { priority: DEVICE_PRIORITY, input: None, source: Some(address), action: Action::Table(device_table(device)) }
+}
+
+/// Returns the policy rule by which packets that enter by a further interface leave by it.
+pub(super) fn forwarding_rule(device: u32) -> Rule {
+    let input = Some(format!("eth{device}"));
+    Rule { priority: DEVICE_PRIORITY, input, source: None, action: Action::Table(device_table(device)) }
 }
 
 fn device_table(device: u32) -> u32 {

@@ -17,7 +17,7 @@ fn secondary_ranges_hold_subnets() {
     assert_eq!(element(&added, "state"), "associating");
     let association = element(&added, "associationId").to_owned();
     let subnet = element(&plane.ec2("CreateSubnet", &outside), "subnetId").to_owned();
-    let network = crate::domain::network::Network::of(&plane.cloud);
+    let network = crate::domain::network::of(&plane.cloud);
     assert!(network.vpcs[&vpc].covers("10.1.0.5".parse().unwrap()), "packets are routed in the new range");
     let in_use = plane.ec2_error("DisassociateVpcCidrBlock", &format!("AssociationId={association}"));
     assert!(in_use.starts_with("InvalidCidrBlock.InUse: "), "{in_use}");
@@ -121,7 +121,7 @@ fn prefix_lists_have_versions_and_permit_their_ranges() {
     let stale = plane.ec2_error("ModifyManagedPrefixList", &format!("{change}&CurrentVersion=7"));
     assert!(stale.starts_with("PrefixListVersionMismatch: "), "{stale}");
     plane.ec2("ModifyManagedPrefixList", &format!("{change}&CurrentVersion=1"));
-    let network = crate::domain::network::Network::of(&plane.cloud);
+    let network = crate::domain::network::of(&plane.cloud);
     let ingress = network.vpcs.values().find_map(|vpc| Some(&vpc.groups.get(&group)?.ingress)).unwrap();
     let text = format!("{ingress:?}");
     assert_eq!(ingress.len(), 3, "one rule for the group itself, and one for each range: {text}");

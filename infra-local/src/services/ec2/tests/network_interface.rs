@@ -1,6 +1,6 @@
 //! Interfaces of instances: secondary addresses, further interfaces and elastic addresses.
 
-use crate::domain::network::Network;
+use crate::domain::network;
 use crate::model::ec2::instance::InstanceState;
 use crate::testing::{ControlPlane, element};
 
@@ -70,7 +70,7 @@ fn further_interface_is_in_the_network_of_its_instance() {
     let filter = "Filter.1.Name=attachment.device-index&Filter.1.Value.1=1";
     assert_eq!(element(&plane.ec2("DescribeNetworkInterfaces", filter), "networkInterfaceId"), id);
 
-    let network = Network::of(&plane.cloud);
+    let network = network::of(&plane.cloud);
     let (_, connected) = network.interface(&id).unwrap();
     let primary = plane.cloud.regions["us-east-1"].ec2.instances.get(&owner).unwrap().network_interface_id.clone();
     assert_eq!(connected.device, Some((primary, 1)));
@@ -79,7 +79,7 @@ fn further_interface_is_in_the_network_of_its_instance() {
     let in_use = plane.ec2_error("DeleteNetworkInterface", &format!("NetworkInterfaceId={id}"));
     assert!(in_use.contains("currently in use"), "{in_use}");
     plane.ec2("DetachNetworkInterface", &format!("AttachmentId={attachment}"));
-    assert!(Network::of(&plane.cloud).interface(&id).is_none(), "no instance has the interface");
+    assert!(network::of(&plane.cloud).interface(&id).is_none(), "no instance has the interface");
 }
 
 #[test]

@@ -1,16 +1,26 @@
-//! `stack local forward`
+//! `stack forward`
 
-use super::running;
-use crate::{failure::Failure, session::Session};
+use super::exec::LoginArgs;
+use crate::{
+    Cli,
+    failure::Failure,
+    local_cloud,
+    remote::{Forwarding, Purpose, Remote},
+    session::Session,
+};
 use clap::Args;
 use infra_core::diagnostic::Diagnostic;
 use infra_local::daemon::Running;
-use std::{net::Ipv4Addr, path::Path};
+use std::{net::Ipv4Addr, process::ExitCode};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Forward a port of this machine to a port inside the network, until Ctrl-C
 #[derive(Debug, Args)]
-#[command(after_help = "The connections are an administrator's: security groups do not apply to them.")]
+#[command(
+    after_help = "On the local cloud, the connections are an administrator's: security groups do not apply to them. On AWS, \
+                  they pass an instance of the stack by SSH with the stack's key, if a security group admits SSH (`sshFrom`). \
+                  Otherwise the command of Session Manager is printed, and the exit code is 1."
+)]
 pub(crate) struct ForwardArgs {
     /// Instance, load balancer, database or network interface, by id, name or address
     // The global `--target` has the id `target`.
@@ -19,6 +29,12 @@ pub(crate) struct ForwardArgs {
     /// Port of the target, and the local port [default of LOCAL: the same port, or a free one]
     #[arg(value_name = "PORT[:LOCAL]", value_parser = ports)]
     ports: Ports,
+    /// Instance on AWS that the connections pass, if the target is not an instance: TARGET is then the name of a database or
+    /// load balancer of the stack, or a host name
+    #[arg(long, value_name = "INSTANCE")]
+    through: Option<String>,
+    #[command(flatten)]
+    login: LoginArgs,
 }
 
 /// A remote port and a local one.
@@ -39,9 +55,16 @@ fn ports(text: &str) -> Result<Ports, String> {
     }
 }
 
-pub(super) async fn run(session: &Session<'_>, directory: &Path, arguments: &ForwardArgs) -> Result<(), Failure> {
-    let ForwardArgs { to, ports } = arguments;
-    let cloud = running(directory).await?;
+pub(super) async fn run(session: &Session<'_>, arguments: &ForwardArgs, cli: &Cli) -> Result<ExitCode, Failure> {
+    if !session.is_local() {
+        return to_aws(session, arguments, cli).await;
+    }
+    let ForwardArgs { to, ports, through, .. } = arguments;
+    if through.is_some() {
+        let needless = Diagnostic::error("`--through` is an option for AWS");
+        return Err(Failure::wrong_use(needless.hint("remove it: the local cloud connects to every target itself")));
+    }
+    let cloud = local_cloud::running(&session.cloud_directory()).await?;
     // An unknown target or a closed port fails now, and not with the first client.
     drop(cloud.tunnel(to, ports.remote).await?);
     let listener = listen(*ports).await?;
@@ -57,9 +80,19 @@ pub(super) async fn run(session: &Session<'_>, directory: &Path, arguments: &For
                 let (client, _) = accepted?;
                 tokio::spawn(forward(client, cloud.clone(), to.clone(), ports.remote));
             }
-            interrupted = tokio::signal::ctrl_c() => return Ok(interrupted?),
+            interrupted = tokio::signal::ctrl_c() => return Ok(interrupted.map(|()| ExitCode::SUCCESS)?),
         }
     }
+}
+
+async fn to_aws(session: &Session<'_>, arguments: &ForwardArgs, cli: &Cli) -> Result<ExitCode, Failure> {
+    let ForwardArgs { to, ports, through, login } = arguments;
+    let remote = Remote::find(session, cli, through.as_ref().unwrap_or(to)).await?;
+    let host = through.as_ref().map(|_| remote.host(to));
+    // `ssh` listens on the port itself, and fails if another process takes it in between.
+    let local = listen(*ports).await?.local_addr()?.port();
+    let purpose = Purpose::Forward(Forwarding { local, host, port: ports.remote });
+    remote.connect(session, &login.login(), &purpose).await
 }
 
 /// Listens on the requested port. Without one, on the same port as the target's, else on a free one.

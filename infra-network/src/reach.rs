@@ -4,10 +4,8 @@
 //! that AWS's Reachability Analyzer lists: security groups judge the connection, network ACLs each packet, route tables
 //! each direction.
 
-use std::fmt;
-use std::net::Ipv4Addr;
-
 use serde::{Deserialize, Serialize};
+use std::{fmt, net::Ipv4Addr};
 
 use super::{
     AclEntry, CLIENTS, ENDPOINTS, Fault, Interface, METADATA, Network, NetworkAcl, Peer, Permission, RESOLVER, Target,
@@ -16,69 +14,98 @@ use super::{
 
 /// Source of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End<'a> {
+pub enum End<'a> {
     /// A network interface, by id.
     Interface(&'a str),
-    /// A client outside of the cloud.
+    /// A client outside of the cloud, at [`CLIENTS`].
     Outside,
+    /// A client outside of the cloud with this address.
+    Client(Ipv4Addr),
 }
 
 /// A connection to be evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Flow<'a> {
-    pub(crate) from: End<'a>,
-    pub(crate) to: Ipv4Addr,
-    pub(crate) traffic: Traffic,
+pub struct Flow<'a> {
+    /// Source.
+    pub from: End<'a>,
+    /// Destination's address.
+    pub to: Ipv4Addr,
+    /// Protocol and port of the destination.
+    pub traffic: Traffic,
     /// The source's port, to which replies are sent. Network ACLs judge it.
-    pub(crate) reply_port: u16,
+    pub reply_port: u16,
 }
 
 /// A component on the path of a connection, and what it does with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Hop {
+pub struct Hop {
     /// Id of the component.
-    pub(crate) component: String,
-    pub(crate) action: String,
+    pub component: String,
+    /// Its effect on the connection.
+    pub action: String,
 }
 
 /// The component that blocks a connection, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Blocked {
+pub struct Blocked {
     /// Id of the component.
-    pub(crate) component: String,
-    pub(crate) reason: String,
+    pub component: String,
+    /// The reason.
+    pub reason: String,
+    /// Kind of the component.
+    #[serde(skip)]
+    pub obstacle: Obstacle,
+}
+
+/// Kind of a component that blocks a connection.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Obstacle {
+    /// The egress rules of the source's security groups.
+    Egress,
+    /// The ingress rules of the destination's security groups.
+    Ingress,
+    /// A network ACL.
+    NetworkAcl,
+    /// A route table.
+    RouteTable,
+    /// Another component.
+    #[default]
+    Other,
 }
 
 /// The path of a connection, up to its destination or the component that blocks it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Path {
-    pub(crate) hops: Vec<Hop>,
-    pub(crate) blocked: Option<Blocked>,
+pub struct Path {
+    /// The components that the connection passes.
+    pub hops: Vec<Hop>,
+    /// The component that blocks it; `None` if it is open.
+    pub blocked: Option<Blocked>,
 }
 
 impl<'a> Flow<'a> {
     /// A connection from a port that systems open connections from.
-    pub(crate) fn new(from: End<'a>, to: Ipv4Addr, traffic: Traffic) -> Flow<'a> {
+    pub fn new(from: End<'a>, to: Ipv4Addr, traffic: Traffic) -> Flow<'a> {
         Flow { from, to, traffic, reply_port: EPHEMERAL }
     }
 }
 
 impl Path {
-    pub(crate) fn is_open(&self) -> bool {
+    /// Returns whether the connection gets through.
+    pub fn is_open(&self) -> bool {
         self.blocked.is_none()
     }
 }
 
 impl Network {
     /// Follows a connection through the network.
-    pub(crate) fn path(&self, flow: Flow<'_>) -> Path {
+    pub fn path(&self, flow: Flow<'_>) -> Path {
         let mut walk = Walk { network: self, flow, hops: Vec::new(), senders: Vec::new() };
         let blocked = walk.run().err();
         Path { hops: walk.hops, blocked }
     }
 
     /// Returns whether a TCP connection can be opened.
-    pub(crate) fn reaches(&self, from: End<'_>, to: Ipv4Addr, port: u16) -> bool {
+    pub fn reaches(&self, from: End<'_>, to: Ipv4Addr, port: u16) -> bool {
         self.path(Flow::new(from, to, Traffic::Tcp(port, port))).is_open()
     }
 }
@@ -106,17 +133,18 @@ struct Walk<'a> {
 type Step<T = ()> = Result<T, Blocked>;
 
 fn blocked<T>(component: &str, reason: impl fmt::Display) -> Step<T> {
-    Err(Blocked { component: component.to_owned(), reason: reason.to_string() })
+    blocked_by(Obstacle::Other, component, reason)
+}
+
+fn blocked_by<T>(obstacle: Obstacle, component: &str, reason: impl fmt::Display) -> Step<T> {
+    Err(Blocked { component: component.to_owned(), reason: reason.to_string(), obstacle })
 }
 
 impl<'a> Walk<'a> {
     fn run(&mut self) -> Step {
         match self.flow.from {
-            End::Outside => {
-                self.hop("internet", format!("a client at {CLIENTS}"));
-                self.senders.push(None);
-                self.enter_public(CLIENTS)
-            }
+            End::Outside => self.enter_from_outside(CLIENTS),
+            End::Client(address) => self.enter_from_outside(address),
             End::Interface(id) => {
                 let Some(source) = self.place(id) else {
                     return blocked(id, "the interface does not exist, or its instance is stopped");
@@ -126,6 +154,12 @@ impl<'a> Walk<'a> {
                 self.leave_interface(source)
             }
         }
+    }
+
+    fn enter_from_outside(&mut self, client: Ipv4Addr) -> Step {
+        self.hop("internet", format!("a client at {client}"));
+        self.senders.push(None);
+        self.enter_public(client)
     }
 
     fn leave_interface(&mut self, source: Place<'a>) -> Step {
@@ -147,10 +181,12 @@ impl<'a> Walk<'a> {
         }
         let subnet = &source.vpc.subnets[&source.interface.subnet];
         match subnet.route(to) {
-            None => blocked(&subnet.route_table, format!("no route leads to {to}")),
-            Some((range, Target::Blackhole(id))) => {
-                blocked(&subnet.route_table, format!("the route {range} leads to {id}, which is not available"))
-            }
+            None => blocked_by(Obstacle::RouteTable, &subnet.route_table, format!("no route leads to {to}")),
+            Some((range, Target::Blackhole(id))) => blocked_by(
+                Obstacle::RouteTable,
+                &subnet.route_table,
+                format!("the route {range} leads to {id}, which is not available"),
+            ),
             Some((range, Target::Peering(id))) => {
                 self.hop(&subnet.route_table, format!("{range} leads to {id}"));
                 let Some(other) = self.other_side(id, source.vpc_id) else {
@@ -170,6 +206,29 @@ impl<'a> Walk<'a> {
                 self.judge_packets(source, to, Direction::Out)?;
                 self.cross_gateway(source)
             }
+            Some((range, Target::Interface(id))) => {
+                self.hop(&subnet.route_table, format!("{range} leads to {id}"));
+                let Some(forwarder) = self.place(id) else {
+                    return blocked(id, "the interface does not exist, or its instance is stopped");
+                };
+                if !forwarder.interface.forwards {
+                    return blocked(id, format!("its source/destination check drops packets to {to}"));
+                }
+                if self.senders.contains(&Some(forwarder.id)) {
+                    return blocked_by(
+                        Obstacle::RouteTable,
+                        &subnet.route_table,
+                        format!("the route {range} leads back to {id}"),
+                    );
+                }
+                self.check_faults(Some(forwarder.id))?;
+                self.across_subnets(source, source.interface.address, forwarder, to)?;
+                self.ingress_of_groups(forwarder, source.interface.address)?;
+                let Interface { owner, address, .. } = forwarder.interface;
+                self.hop(forwarder.id, format!("{owner} forwards packets as {address}"));
+                self.senders.push(Some(forwarder.id));
+                self.leave_interface(forwarder)
+            }
             Some((range, Target::Nat(id))) => {
                 self.hop(&subnet.route_table, format!("{range} leads to {id}"));
                 let Some(gateway) = self.place(id) else {
@@ -184,7 +243,8 @@ impl<'a> Walk<'a> {
                         self.hop(&gateway_subnet.route_table, format!("{range} leads to the internet gateway"));
                     }
                     _ => {
-                        return blocked(
+                        return blocked_by(
+                            Obstacle::RouteTable,
                             &gateway_subnet.route_table,
                             format!("{} is in a subnet without a route to the internet", gateway.interface.owner),
                         );
@@ -303,9 +363,19 @@ impl<'a> Walk<'a> {
             match decisive {
                 Some((_, AclEntry { allow: true, .. })) => {}
                 Some((number, _)) => {
-                    return blocked(id, format!("the {name} rule {number} denies {traffic} with {other}"));
+                    return blocked_by(
+                        Obstacle::NetworkAcl,
+                        id,
+                        format!("the {name} rule {number} denies {traffic} with {other}"),
+                    );
                 }
-                None => return blocked(id, format!("no {name} rule allows {traffic} with {other}")),
+                None => {
+                    return blocked_by(
+                        Obstacle::NetworkAcl,
+                        id,
+                        format!("no {name} rule allows {traffic} with {other}"),
+                    );
+                }
             }
         }
         self.hop(id, format!("allows {there} with {other}"));
@@ -313,31 +383,28 @@ impl<'a> Walk<'a> {
     }
 
     fn egress_of_groups(&mut self, source: Place<'a>, to: Ipv4Addr) -> Step {
-        self.groups(source, to, "egress", |group| &group.egress)
+        self.groups(source, to, Obstacle::Egress)
     }
 
     fn ingress_of_groups(&mut self, destination: Place<'a>, from: Ipv4Addr) -> Step {
-        self.groups(destination, from, "ingress", |group| &group.ingress)
+        self.groups(destination, from, Obstacle::Ingress)
     }
 
-    fn groups(
-        &mut self,
-        at: Place<'a>,
-        other: Ipv4Addr,
-        direction: &str,
-        rules: impl Fn(&super::SecurityGroup) -> &std::collections::BTreeSet<Permission>,
-    ) -> Step {
+    /// Checks the egress or the ingress rules of an interface's groups.
+    fn groups(&mut self, at: Place<'a>, other: Ipv4Addr, rules: Obstacle) -> Step {
         let Some(groups) = &at.interface.groups else { return Ok(()) };
         let traffic = self.flow.traffic;
+        let direction = if rules == Obstacle::Egress { "egress" } else { "ingress" };
         for id in groups {
             let Some(group) = at.vpc.groups.get(id) else { continue };
-            if rules(group).iter().any(|rule| rule.permits(at.vpc, traffic, other)) {
+            let permissions = if rules == Obstacle::Egress { &group.egress } else { &group.ingress };
+            if permissions.iter().any(|rule| rule.permits(at.vpc, traffic, other)) {
                 self.hop(id, format!("an {direction} rule permits {traffic} with {other}"));
                 return Ok(());
             }
         }
         let all: Vec<&str> = groups.iter().map(String::as_str).collect();
-        blocked(&all.join(", "), format!("no {direction} rule permits {traffic} with {other}"))
+        blocked_by(rules, &all.join(", "), format!("no {direction} rule permits {traffic} with {other}"))
     }
 
     /// Replies must find their way back by the same kind of target.
@@ -345,10 +412,12 @@ impl<'a> Walk<'a> {
         let subnet = &from.vpc.subnets[&from.interface.subnet];
         match subnet.route(to) {
             Some((_, target)) if target == expected => Ok(()),
-            Some((range, _)) => {
-                blocked(&subnet.route_table, format!("replies to {to} take the route {range}, another way"))
-            }
-            None => blocked(&subnet.route_table, format!("no route leads back to {to}")),
+            Some((range, _)) => blocked_by(
+                Obstacle::RouteTable,
+                &subnet.route_table,
+                format!("replies to {to} take the route {range}, another way"),
+            ),
+            None => blocked_by(Obstacle::RouteTable, &subnet.route_table, format!("no route leads back to {to}")),
         }
     }
 
@@ -397,7 +466,7 @@ impl AclEntry {
 
 impl Traffic {
     /// Returns whether a rule for this traffic covers all of `other`.
-    fn contains(self, other: Traffic) -> bool {
+    pub fn contains(self, other: Traffic) -> bool {
         let within = |outer: (u16, u16), inner: (u16, u16)| outer.0 <= inner.0 && inner.1 <= outer.1;
         let matches = |rule: Option<u8>, packet: Option<u8>| rule.is_none() || rule == packet;
         match (self, other) {
@@ -430,7 +499,7 @@ impl fmt::Display for Traffic {
 
 impl NetworkAcl {
     /// Returns the entries of a direction by number.
-    pub(crate) fn entries(&self, egress: bool) -> impl Iterator<Item = (&u16, &AclEntry)> {
+    pub fn entries(&self, egress: bool) -> impl Iterator<Item = (&u16, &AclEntry)> {
         if egress { self.egress.iter() } else { self.ingress.iter() }
     }
 }
