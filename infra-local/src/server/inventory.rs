@@ -48,6 +48,7 @@ impl Found {
             sessions: _,
             password_policy: _,
             account_alias: _,
+            account: _,
             credential_report: _,
         } = &cloud.iam;
         self.add("", "roles", roles.keys());
@@ -71,6 +72,7 @@ impl Found {
             name: _,
             zones: _,
             lost_zones: _,
+            account: _,
             private_addresses: _,
             ec2,
             elbv2,

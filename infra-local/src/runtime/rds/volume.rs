@@ -1,7 +1,6 @@
 //! The volume of a cluster: its data while no instance uses it, and its state.
 
 use super::{Key, snapshots};
-use crate::model::ACCOUNT;
 use crate::model::Region;
 use crate::model::rds::{DbCluster, Rds, Seed, Snapshot, Stage};
 use crate::runtime::postgres::{PostgresError, Server};
@@ -102,7 +101,7 @@ impl Work {
 
 /// Removes a cluster from the model.
 pub(super) fn forget(region: &mut Region, id: &str) {
-    let arn = format!("arn:aws:rds:{}:{ACCOUNT}:cluster:{id}", region.name);
+    let arn = region.scope().arn("rds", format_args!("cluster:{id}"));
     region.rds.clusters.remove(id);
     region.ec2.subnets.values_mut().for_each(|subnet| subnet.release_hosts(&arn));
 }

@@ -8,11 +8,10 @@ use super::{
     take_address,
 };
 use crate::domain::rds::settings;
-use crate::model::Cloud;
 use crate::model::ids::random_hex;
 use crate::model::rds::Features;
 use crate::model::rds::{Account, DbCluster, Place, Schedule, Seed, Stage};
-use crate::model::{Region, Tags};
+use crate::model::{Cloud, Region, Tags};
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
@@ -112,7 +111,7 @@ pub(super) fn add(region: &mut Region, call: &Call<'_, Params>, new: New) -> Out
     let security_groups = request::security_groups(region, params, &group.vpc_id)?;
     let features = features::parse(region, params, &Features::default(), &engine)?;
     features::check_key(&features, new.encrypted)?;
-    let owner = arn(call.region, "cluster", &id);
+    let owner = arn(call.scope(), "cluster", &id);
     let (address, _) = take_address(region, call, &group.subnets, &owner)?;
     let (reader_address, _) = take_address(region, call, &group.subnets, &owner)?;
     let cluster = DbCluster {
@@ -235,7 +234,7 @@ fn render(cluster: &DbCluster, region: &Region) -> Node {
         .with("HostedZoneId", HOSTED_ZONE)
         .with("StorageEncrypted", cluster.encrypted)
         .with("DbClusterResourceId", &cluster.resource_id)
-        .with("DBClusterArn", arn(&region.name, "cluster", &cluster.id))
+        .with("DBClusterArn", arn(region.scope(), "cluster", &cluster.id))
         .with(
             "DBClusterOptionGroupMemberships",
             features::render_cluster_option_group(&cluster.features, &cluster.engine),

@@ -2,9 +2,10 @@
 #![allow(clippy::unwrap_used)]
 
 use super::{OPERATIONS, engine};
+use crate::model::ArnScope;
 use crate::model::rds::Stage;
 use crate::testing::ControlPlane;
-use crate::testing::round_trip::{Trip, Variables, WriteOnly, check_query};
+use crate::testing::round_trip::{self, Trip, Variables, WriteOnly, check_query};
 
 const INSTANCE: &[(&str, &str)] = &[("DescribeDBInstances", "")];
 const CLUSTER: &[(&str, &str)] = &[("DescribeDBClusters", "")];
@@ -406,10 +407,11 @@ const WRITE_ONLY: &[WriteOnly] = &[
 
 #[test]
 fn parameters_are_read_back() {
-    let mut plane = ControlPlane::new();
+    let mut plane = round_trip::plane();
     let region = &plane.cloud.regions["us-east-1"];
     let subnets: Vec<_> = region.ec2.subnets.values().collect();
-    let arn = |kind: &str, id: &str| super::arn("us-east-1", kind, id);
+    let arn =
+        |kind: &str, id: &str| super::arn(ArnScope { region: "us-east-1", account: plane.cloud.account }, kind, id);
     let variables = Variables::from([
         ("subnet1", subnets[0].id.clone()),
         ("subnet2", subnets[1].id.clone()),
