@@ -113,6 +113,7 @@ impl ControlPlane {
             Run::Writes(run) => {
                 let mut draft = self.cloud.clone();
                 let answer = run(&mut draft, &call)?;
+                draft.record_events(&self.cloud, call.now);
                 self.cloud = draft;
                 Ok(answer)
             }

@@ -26,6 +26,7 @@ pub(crate) mod tags;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use account::{Account, ArnScope};
@@ -229,6 +230,15 @@ impl Cloud {
         let host = (last.saturating_add(1)..=254).chain(1..=last).find(|host| !taken.contains(host))?;
         self.last_elastic_host = host;
         Some(host)
+    }
+
+    /// Records the events of the changes since `before`.
+    pub(crate) fn record_events(&mut self, before: &Cloud, now: DateTime<Utc>) {
+        for (name, region) in &mut self.regions {
+            if let Some(before) = before.regions.get(name) {
+                region.rds.record_events(&before.rds, name, now);
+            }
+        }
     }
 
     pub(crate) fn region(&self, name: &str) -> Outcome<&Region> {

@@ -190,6 +190,7 @@ impl Found {
             cluster_snapshots,
             option_groups,
             subscriptions,
+            events: _,
         } = rds;
         self.add(place, "database_subnet_groups", subnet_groups.keys());
         self.add(place, "database_parameter_groups", parameter_groups.keys());

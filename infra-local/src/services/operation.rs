@@ -132,6 +132,7 @@ impl State<'_> {
             State::Draft(draft) => {
                 let mut copy = Cloud::clone(&draft.borrow());
                 let value = change(&mut copy)?;
+                copy.record_events(&draft.borrow(), Utc::now());
                 **draft.borrow_mut() = copy;
                 Ok(value)
             }

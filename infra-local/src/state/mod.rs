@@ -27,6 +27,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use chrono::Utc;
 use tokio::sync::watch;
 
 use crate::model::changes::Record;
@@ -200,6 +201,7 @@ impl Shared {
         let mut cloud = self.lock();
         let mut draft = cloud.clone();
         let value = change(&mut draft)?;
+        draft.record_events(&cloud, Utc::now());
         let record = Record::of(&draft, &cloud);
         self.save(&record, &draft)?;
         let before = std::mem::replace(&mut *cloud, draft);
@@ -213,6 +215,7 @@ impl Shared {
         let mut cloud = self.lock();
         let before = cloud.clone();
         let value = change(&mut cloud);
+        cloud.record_events(&before, Utc::now());
         let record = Record::of(&*cloud, &before);
         if let Err(error) = self.save(&record, &cloud) {
             tracing::error!(%error, "the state could not be written to disk");

@@ -9,8 +9,7 @@ use super::{
 };
 use crate::domain::rds::settings;
 use crate::model::ids::random_hex;
-use crate::model::rds::Features;
-use crate::model::rds::{Account, DbCluster, Place, Schedule, Seed, Stage};
+use crate::model::rds::{Account, DbCluster, Features, PendingOfCluster, Place, Schedule, Seed, Stage};
 use crate::model::{Cloud, Region, Tags};
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
@@ -95,7 +94,7 @@ pub(super) fn add(region: &mut Region, call: &Call<'_, Params>, new: New) -> Out
         return Err(combination("The engine mode of the local cloud is provisioned"));
     }
     if region.rds.clusters.contains_key(&id) {
-        return Err(ApiError::new("DBClusterAlreadyExistsFault", "DB Cluster already exists"));
+        return Err(already_exists());
     }
     let group = subnet_group::of_request(region, params)?;
     let demanded = params.texts("AvailabilityZones.AvailabilityZone");
@@ -138,6 +137,7 @@ pub(super) fn add(region: &mut Region, call: &Call<'_, Params>, new: New) -> Out
         seed: new.seed,
         writer: None,
         demoted: None,
+        pending: PendingOfCluster::default(),
         created: call.now,
         tags: parse_tags(params)?,
         id: id.clone(),
@@ -200,6 +200,11 @@ pub(super) fn answer(region: &Region, id: &str) -> Outcome<Node> {
     Ok(Node::new().with("DBCluster", render(cluster(region, id)?, region)))
 }
 
+/// Returns AWS's error for an identifier that another cluster has.
+pub(super) fn already_exists() -> ApiError {
+    ApiError::new("DBClusterAlreadyExistsFault", "DB Cluster already exists")
+}
+
 fn render(cluster: &DbCluster, region: &Region) -> Node {
     let group = settings::cluster_group_in_effect(region, cluster);
     let members = region.rds.members(&cluster.id).map(|member| {
@@ -210,6 +215,7 @@ fn render(cluster: &DbCluster, region: &Region) -> Node {
             .with("PromotionTier", member.promotion_tier)
     });
     let place = &cluster.place;
+    let pending = cluster.pending.id.as_ref();
     features::render(Node::new(), &cluster.features)
         .with("AllocatedStorage", 1_u32)
         .with("AvailabilityZones", entries("AvailabilityZone", &cluster.zones))
@@ -228,6 +234,7 @@ fn render(cluster: &DbCluster, region: &Region) -> Node {
         .with("MasterUsername", &cluster.account.user)
         .with("PreferredBackupWindow", &cluster.schedule.backup_window)
         .with("PreferredMaintenanceWindow", &cluster.schedule.maintenance_window)
+        .maybe("PendingModifiedValues", pending.map(|id| Node::new().with("DBClusterIdentifier", id)))
         .with("ReadReplicaIdentifiers", Node::new())
         .with("DBClusterMembers", entries("DBClusterMember", members))
         .with("VpcSecurityGroups", security_groups(&place.security_groups))

@@ -218,7 +218,7 @@ pub(super) fn empty_instance(engine: &str, place: Place) -> DbInstance {
 pub(super) fn add(region: &mut Region, call: &Call<'_, Params>, id: &str, base: DbInstance) -> Outcome<Node> {
     let params = &call.input;
     if region.rds.instances.contains_key(id) {
-        return Err(ApiError::new("DBInstanceAlreadyExists", "DB instance already exists"));
+        return Err(already_exists());
     }
     request::network_type(params)?;
     let class = params.optional("DBInstanceClass").unwrap_or(&base.class);
@@ -435,6 +435,11 @@ fn render_more(node: Node, instance: &DbInstance, region: &Region) -> Node {
         .with("BackupTarget", "region")
 }
 
+/// Returns AWS's error for an identifier that another instance has.
+pub(super) fn already_exists() -> ApiError {
+    ApiError::new("DBInstanceAlreadyExists", "DB instance already exists")
+}
+
 fn render_pending(instance: &DbInstance) -> Node {
     let (pending, storage) = (&instance.pending, &instance.storage);
     let wanted = pending.storage.as_ref();
@@ -443,6 +448,7 @@ fn render_pending(instance: &DbInstance) -> Node {
     let iops = wanted.and_then(|wanted| wanted.iops).filter(|iops| Some(*iops) != storage.iops);
     let throughput = wanted.and_then(|wanted| wanted.throughput).filter(|rate| Some(*rate) != storage.throughput);
     Node::new()
+        .maybe("DBInstanceIdentifier", pending.id.as_ref())
         .maybe("DBInstanceClass", pending.class.as_ref())
         .maybe("AllocatedStorage", size)
         .maybe("StorageType", kind)

@@ -5,6 +5,7 @@ mod cluster;
 mod cluster_change;
 mod cluster_snapshot;
 mod engine;
+mod event;
 mod event_subscription;
 mod features;
 mod global_cluster;
@@ -56,6 +57,7 @@ pub(crate) const OPERATIONS: &[&[Operation<Params, Node>]] = &[
     log::OPERATIONS,
     maintenance::OPERATIONS,
     global_cluster::OPERATIONS,
+    event::OPERATIONS,
     event_subscription::OPERATIONS,
     tags::OPERATIONS,
 ];

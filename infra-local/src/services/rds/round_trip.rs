@@ -154,7 +154,7 @@ const INSTANCES: &[Trip] = &[
     },
     Trip {
         operation: "ModifyDBInstance",
-        request: "DBInstanceIdentifier=one&DBInstanceClass=db.t3.large&DBParameterGroupName=copied&DBPortNumber=5655\
+        request: "DBInstanceIdentifier=one&NewDBInstanceIdentifier=renamed-one&DBInstanceClass=db.t3.large&DBParameterGroupName=copied&DBPortNumber=5655\
                   &EngineVersion={version}&MultiAZ=true&AutoMinorVersionUpgrade=true&CopyTagsToSnapshot=false\
                   &DeletionProtection=false&PubliclyAccessible=false&NetworkType=IPV4\
                   &VpcSecurityGroupIds.VpcSecurityGroupId.1={security_group}&BackupRetentionPeriod=13\
@@ -274,7 +274,7 @@ const CLUSTERS: &[Trip] = &[
     },
     Trip {
         operation: "ModifyDBCluster",
-        request: "DBClusterIdentifier=c&EngineVersion={version}&DBClusterParameterGroupName=c-copied&Port=5600\
+        request: "DBClusterIdentifier=c&NewDBClusterIdentifier=renamed-c&EngineVersion={version}&DBClusterParameterGroupName=c-copied&Port=5600\
                   &CopyTagsToSnapshot=false&DeletionProtection=false&NetworkType=IPV4&BackupRetentionPeriod=14\
                   &PreferredBackupWindow=10:00-10:45&PreferredMaintenanceWindow=fri:02:00-fri:02:45\
                   &VpcSecurityGroupIds.VpcSecurityGroupId.1={security_group}&CACertificateIdentifier=rds-ca-rsa4096-g1\
