@@ -51,6 +51,11 @@ impl Deployed {
         serde_json::to_vec(self)
     }
 
+    /// Returns the AWS account, if it is known.
+    pub(crate) fn account(&self) -> Option<&str> {
+        self.account.as_deref()
+    }
+
     /// Returns whether the AWS account is known.
     pub(crate) fn has_account(&self) -> bool {
         self.account.is_some()

@@ -7,6 +7,7 @@ use crate::{
     session::{Session, changes},
 };
 use infra_core::{diagnostic::Diagnostic, event::Event};
+use infra_local::Account;
 use infra_rehearsal::{Deployment, Neighbour};
 
 impl Session<'_> {
@@ -18,12 +19,22 @@ impl Session<'_> {
             program: self.program.name.clone(),
             stack: self.stack.clone(),
             target: self.target.name().to_owned(),
+            account: self.account().await?,
             script: &self.program.run,
             config: self.config(&changes(config)).await?,
             policies: Vec::new(),
             recorded: self.offline().state().await?,
             neighbours: self.neighbours().await?,
         })
+    }
+
+    /// Returns the account that the stack is deployed to, as far as it is recorded.
+    async fn account(&self) -> Result<Option<Account>, Failure> {
+        if self.target.name() == "local" {
+            return Ok(infra_local::account(&self.cloud_directory())?);
+        }
+        let deployed = self.deployed_to(&self.program.name, &self.stack).await?;
+        Ok(deployed.and_then(|deployed| deployed.account()?.parse().ok()))
     }
 
     /// Returns the other stacks of the store. Warns of those that cannot be read.

@@ -86,6 +86,7 @@ mod testing;
 mod wire;
 
 pub use access::Credentials;
+pub use model::account::{Account, InvalidAccount};
 pub use runtime::confinement::{ConfinementStatus, enable_launcher};
 #[cfg(target_os = "linux")]
 #[doc(hidden)]
@@ -94,7 +95,7 @@ pub use runtime::session::{Program, Session};
 pub use server::capabilities::{Capabilities, Obstacle};
 pub use server::credentials::credentials;
 pub use server::daemon;
-pub use server::directory::{admit_databases, reset};
+pub use server::directory::{account, admit_databases, reset};
 pub use server::faults::{ActiveFault, Fault, FaultError, Requests};
 pub use server::host_roles::HostRole;
 pub use server::local_cloud::LocalCloud;
@@ -107,4 +108,5 @@ pub use server::status::{
     RecordedStatus, RegionStatus, ServiceStatus, Status, TargetGroupStatus,
 };
 pub use server::usage::{SoleUsage, Usage};
+pub use state::recorded_account;
 pub use state::schemas::install_schemas;

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::access::Context;
-use crate::model::Cloud;
+use crate::model::{Account, Cloud};
 use crate::services::operation::{NoRequests, Run};
 use crate::services::{Call, Operation, State, ec2};
 use crate::state::Shared;
@@ -30,8 +30,13 @@ type Tables<I, O> = &'static [&'static [Operation<I, O>]];
 
 impl ControlPlane {
     pub(crate) fn new() -> Self {
+        Self::of_account(Account::default())
+    }
+
+    pub(crate) fn of_account(account: Account) -> Self {
         crate::runtime::postgres::discover();
         let mut cloud = Cloud::default();
+        cloud.set_account(account);
         cloud.complete();
         let directory = tempfile::tempdir().unwrap();
         let addresses = AddressBlock::claim(directory.path()).unwrap();
@@ -85,7 +90,7 @@ impl ControlPlane {
     pub(crate) fn shared(&self) -> (tempfile::TempDir, Shared) {
         let directory = tempfile::tempdir().unwrap();
         let addresses = AddressBlock::claim(directory.path()).unwrap();
-        let shared = Shared::load(directory.path(), addresses).unwrap();
+        let shared = Shared::load(directory.path(), self.cloud.account, addresses).unwrap();
         shared.update(|cloud| *cloud = self.cloud.clone());
         (directory, shared)
     }
@@ -95,6 +100,7 @@ impl ControlPlane {
         let call = Call {
             input,
             region: "us-east-1",
+            account: self.cloud.account,
             access_key: "key",
             now: self.now.unwrap_or_else(Utc::now),
             addresses: &self.addresses,
@@ -107,6 +113,7 @@ impl ControlPlane {
             Run::Writes(run) => {
                 let mut draft = self.cloud.clone();
                 let answer = run(&mut draft, &call)?;
+                draft.record_events(&self.cloud, call.now);
                 self.cloud = draft;
                 Ok(answer)
             }

@@ -4,6 +4,8 @@
 
 #[path = "data_plane/balancer_logs.rs"]
 mod balancer_logs;
+#[path = "data_plane/databases.rs"]
+mod databases;
 #[path = "data_plane/instances.rs"]
 mod instances;
 #[path = "data_plane/objects.rs"]

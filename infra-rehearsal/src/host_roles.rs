@@ -59,7 +59,7 @@ pub async fn host_roles(
     deployment: &Deployment<'_>,
     recorded: Vec<Value>,
 ) -> Result<Vec<RolePermissions>, RehearsalError> {
-    let scratch = Scratch::start(false).await?;
+    let scratch = Scratch::start(deployment.account, false).await?;
     let created = create(deployment, &scratch).await;
     let roles = scratch.cloud().host_roles();
     scratch.stop().await;

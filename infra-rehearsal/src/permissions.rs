@@ -105,7 +105,7 @@ fn described((phase, failure): &(Phase, String)) -> String {
 }
 
 async fn lifecycle_of_root(deployment: &Deployment<'_>) -> Result<Lifecycle, RehearsalError> {
-    let scratch = Scratch::start(false).await?;
+    let scratch = Scratch::start(deployment.account, false).await?;
     let executed = execute(deployment, &scratch, None, Extent::Whole).await;
     scratch.stop().await;
     executed
@@ -117,7 +117,7 @@ async fn lifecycle_under(
     permissions: &Permissions,
     extent: Extent,
 ) -> Result<Lifecycle, RehearsalError> {
-    let scratch = Scratch::start(true).await?;
+    let scratch = Scratch::start(deployment.account, true).await?;
     let admitted = scratch.cloud().admit(DEPLOYER, &permissions.document().to_string());
     let executed = match admitted {
         Ok(key) => {

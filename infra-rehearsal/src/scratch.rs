@@ -6,7 +6,7 @@ use infra_core::{
     Target, Urn,
     target::{Credentials, Readiness},
 };
-use infra_local::{LocalCloud, NetworkChoice, Options};
+use infra_local::{Account, LocalCloud, NetworkChoice, Options};
 use std::{
     collections::BTreeSet,
     sync::{Arc, Weak},
@@ -30,10 +30,11 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    /// Starts an empty cloud. `enforce_iam` lets it enforce policies.
-    pub(crate) async fn start(enforce_iam: bool) -> Result<Scratch, RehearsalError> {
+    /// Starts an empty cloud in this account. `enforce_iam` lets it enforce policies.
+    pub(crate) async fn start(account: Option<Account>, enforce_iam: bool) -> Result<Scratch, RehearsalError> {
         let directory = TempDir::with_prefix("rehearsal-").map_err(RehearsalError::Directory)?;
         let options = Options {
+            account,
             time_scale: TIME_SCALE,
             enforce_iam,
             network: NetworkChoice::Loopback,
@@ -114,5 +115,20 @@ impl Requests {
         let urn = urn.to_string();
         let cloud = self.0.upgrade();
         cloud.is_some_and(|cloud| cloud.calls_after(0, usize::MAX).iter().any(|call| call["resource"] == urn))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_scratch_cloud_is_the_account_of_the_rehearsed_target() {
+        let account: Account = "112233445566".parse().unwrap();
+        let scratch = Scratch::start(Some(account), false).await.unwrap();
+        assert_eq!(scratch.cloud().account(), account);
+        scratch.stop().await;
     }
 }

@@ -16,6 +16,7 @@ use infra_core::{
     state::State,
     store::MemoryStore,
 };
+use infra_local::Account;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
@@ -39,6 +40,8 @@ pub struct Deployment<'p> {
     pub stack: String,
     /// Name of the target, `aws` or `local`, which programs may read.
     pub target: String,
+    /// The account that the stack is deployed to; `None` for the account of local clouds that choose none.
+    pub account: Option<Account>,
     /// The function that declares the resources.
     pub script: Script<'p>,
     /// Configuration values.
@@ -111,7 +114,7 @@ impl Deployment<'_> {
         if let Some(state) = self.recorded.as_ref().filter(|state| !state.open.is_empty()) {
             return Err(RehearsalError::OpenOperations(state.open.len()));
         }
-        let scratch = Scratch::start(false).await?;
+        let scratch = Scratch::start(self.account, false).await?;
         match self.furnish(&scratch).await {
             Ok((engine, answers, contents, first_call)) => Ok(Stage { scratch, engine, answers, contents, first_call }),
             Err(error) => {

@@ -19,6 +19,7 @@ fn deployment(script: Script<'_>) -> Deployment<'_> {
         program: "program".to_owned(),
         stack: "dev".to_owned(),
         target: "aws".to_owned(),
+        account: None,
         script,
         config: BTreeMap::new(),
         policies: Vec::new(),

@@ -151,6 +151,7 @@ async fn check(history: &[Random]) {
             program: "program".to_owned(),
             stack: "dev".to_owned(),
             target: "aws".to_owned(),
+            account: None,
             script: &script,
             config: BTreeMap::new(),
             policies: Vec::new(),

@@ -94,6 +94,22 @@ fn a_stack_of_a_reset_cloud_is_created_again() {
 }
 
 #[test]
+fn the_first_start_chooses_the_account_of_the_local_cloud() {
+    let place = &Place::new("notes");
+    place.run(&["local", "start", "--account", "12345"]).fails(2, &["--account", "exactly 12 digits"]);
+    place.run(&["local", "start", "--account", "112233445566"]).succeeds();
+    assert!(place.run(&["local", "status"]).succeeds().out.contains("account 112233445566"));
+    place.run(&["local", "stop"]).succeeds();
+    let other = ["local", "start", "--account", "999999999999"];
+    place.run(&other).fails(2, &["112233445566", "999999999999", "local reset"]);
+    place.run(&["local", "start"]).succeeds();
+    assert!(place.run(&["local", "status"]).succeeds().out.contains("account 112233445566"));
+    place.run(&["local", "reset", "--yes"]).succeeds();
+    place.run(&other).succeeds();
+    assert!(place.run(&["local", "status"]).succeeds().out.contains("account 999999999999"));
+}
+
+#[test]
 fn another_aws_account_is_refused() {
     let place = &Place::new("notes");
     let (one, other) = ([(ACCOUNT, "111111111111")], [(ACCOUNT, "222222222222")]);

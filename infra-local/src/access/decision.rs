@@ -9,7 +9,7 @@ use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 use super::identity::PolicySets;
 use super::policy::{self, AccessRequest, DecidingStatement, Evaluation, Naming, Verdict, parsed};
 use super::{Context, Identity, Refusal, RequestedAction, RequestedResource};
-use crate::model::{ACCOUNT, Cloud};
+use crate::model::Cloud;
 
 /// Actions on a bucket that the policy of the bucket cannot deny to the account's root user.
 const NEVER_DENIED_TO_ROOT: &[&str] = &["s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"];
@@ -169,7 +169,9 @@ fn resource_evaluation(
 ) -> (Evaluation, Option<Naming>) {
     let silent = || (Evaluation { verdict: Verdict::Silent, decided_by: None }, None);
     let document = resource.policy.as_deref().and_then(parsed::document);
-    document.map_or_else(silent, |it| it.evaluate_for(&identity.principal(&cloud.iam), access_request, ACCOUNT))
+    document.map_or_else(silent, |it| {
+        it.evaluate_for(&identity.principal(&cloud.iam), access_request, cloud.account.as_str())
+    })
 }
 
 /// Returns the reason for the root user: only a resource policy can deny it something.

@@ -8,7 +8,6 @@ use hyper::http::request::Parts;
 use super::credentials::Credentials;
 use super::policy::{Policy, PolicySource, Principal, parsed};
 use super::{Context, Refusal, RequestedAction, managed};
-use crate::model::ACCOUNT;
 use crate::model::Cloud;
 use crate::model::iam::{ISSUED_KEY, ISSUED_SESSION_KEY, Iam, Role, Session, SessionHolder};
 use crate::wire::sigv4::{BadSignature, Scope, Signed, SignedPolicy};
@@ -160,9 +159,11 @@ impl Identity {
     /// Returns the identity's ARN.
     pub(crate) fn arn(&self, iam: &Iam) -> String {
         match self {
-            Identity::Root { .. } => format!("arn:aws:iam::{ACCOUNT}:root"),
+            Identity::Root { .. } => format!("arn:aws:iam::{}:root", iam.account),
             Identity::User { name, .. } => user_arn(iam, name),
-            Identity::Session { role, name, .. } => format!("arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{name}"),
+            Identity::Session { role, name, .. } => {
+                format!("arn:aws:sts::{}:assumed-role/{role}/{name}", iam.account)
+            }
             Identity::Anonymous => "anonymous".to_owned(),
         }
     }
@@ -170,7 +171,7 @@ impl Identity {
     /// Returns the unique id that `GetCallerIdentity` reports.
     pub(crate) fn user_id(&self, iam: &Iam) -> String {
         match self {
-            Identity::Root { .. } => ACCOUNT.to_owned(),
+            Identity::Root { .. } => iam.account.to_string(),
             Identity::User { name, .. } => iam.users.get(name).map(|user| user.id.clone()).unwrap_or_default(),
             Identity::Session { role, name, .. } => {
                 format!("{}:{name}", iam.roles.get(role).map(|role| role.id.as_str()).unwrap_or_default())
@@ -269,7 +270,7 @@ impl Identity {
             }
             Identity::Anonymous => return context,
         }
-        context.with("aws:PrincipalAccount", ACCOUNT)
+        context.with("aws:PrincipalAccount", iam.account.as_str())
     }
 
     fn principal_type(&self) -> &'static str {
@@ -283,11 +284,13 @@ impl Identity {
 }
 
 fn user_arn(iam: &Iam, name: &str) -> String {
-    iam.users.get(name).map_or_else(|| format!("arn:aws:iam::{ACCOUNT}:user/{name}"), |user| user.arn.clone())
+    let unknown = || format!("arn:aws:iam::{}:user/{name}", iam.account);
+    iam.users.get(name).map_or_else(unknown, |user| user.arn.clone())
 }
 
 fn role_arn(iam: &Iam, name: &str) -> String {
-    iam.roles.get(name).map_or_else(|| format!("arn:aws:iam::{ACCOUNT}:role/{name}"), |role| role.arn.clone())
+    let unknown = || format!("arn:aws:iam::{}:role/{name}", iam.account);
+    iam.roles.get(name).map_or_else(unknown, |role| role.arn.clone())
 }
 
 /// Returns the policies of a user and of the groups that contain it.

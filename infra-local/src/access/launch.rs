@@ -149,7 +149,7 @@ fn first<'a>(parameters: &'a [(String, String)], name: &str) -> Option<&'a str> 
 
 fn launched(cloud: &Cloud, region: &str, parameters: &[(String, String)]) -> Vec<RequestedResource> {
     let Some(launch) = Launch::of(cloud, region, parameters) else { return Vec::new() };
-    let existing = |kind: &str, id: &str| RequestedResource::new(ec2_arn(region, kind, id));
+    let existing = |kind: &str, id: &str| RequestedResource::new(ec2_arn(cloud.scope(region), kind, id));
     let new = |kind: &str, context: Context| RequestedResource { context, ..existing(kind, "*") };
     let subnet = launch.subnet();
     let mut place = Context::default();
@@ -173,7 +173,7 @@ fn launched(cloud: &Cloud, region: &str, parameters: &[(String, String)]) -> Vec
     if let Some((template, data)) = launch.template {
         resources.push(existing("launch-template", template));
         for resource in &mut resources {
-            resource.context.set("ec2:LaunchTemplate", ec2_arn(region, "launch-template", template));
+            resource.context.set("ec2:LaunchTemplate", ec2_arn(cloud.scope(region), "launch-template", template));
             let is_templates =
                 |of_template: bool, parameter: &str| of_template && first(parameters, parameter).is_none();
             let is_of_template = match resource.arn.rsplit(':').next().and_then(|it| it.split('/').next()) {

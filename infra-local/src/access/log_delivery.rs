@@ -5,7 +5,7 @@
 
 use super::Context;
 use super::policy::{AccessRequest, Document, Principal, Verdict};
-use crate::model::ACCOUNT;
+use crate::model::ArnScope;
 
 /// The service that delivers logs.
 const SERVICE: &str = "logdelivery.elasticloadbalancing.amazonaws.com";
@@ -37,18 +37,18 @@ const ACCOUNTS: &[(&str, &str)] = &[
 ];
 
 /// Returns whether a bucket policy lets Elastic Load Balancing write an object with the logs of a region's balancers.
-pub(crate) fn admits_log_delivery(policy: Option<&str>, region: &str, object: &str) -> bool {
+pub(crate) fn admits_log_delivery(policy: Option<&str>, scope: ArnScope<'_>, object: &str) -> bool {
     let Some(document) = policy.and_then(|text| Document::parse(text).ok()) else { return false };
     let context = Context::default()
         .with("aws:PrincipalIsAWSService", "true")
         .with("aws:SecureTransport", "true")
-        .with("aws:SourceAccount", ACCOUNT)
-        .with("aws:SourceArn", format!("arn:aws:elasticloadbalancing:{region}:{ACCOUNT}:loadbalancer/*"))
+        .with("aws:SourceAccount", scope.account.as_str())
+        .with("aws:SourceArn", scope.arn("elasticloadbalancing", "loadbalancer/*"))
         .with("s3:x-amz-acl", "bucket-owner-full-control");
     let request = AccessRequest { action: "s3:PutObject", resource: object, context: &context };
     let verdict = |principal: &Principal, account: &str| document.evaluate_for(principal, &request, account).0.verdict;
-    let earlier = ACCOUNTS.iter().find(|(name, _)| *name == region).map(|(_, account)| *account);
-    verdict(&Principal::Service(SERVICE.to_owned()), ACCOUNT) == Verdict::Allows
+    let earlier = ACCOUNTS.iter().find(|(name, _)| *name == scope.region).map(|(_, account)| *account);
+    verdict(&Principal::Service(SERVICE.to_owned()), scope.account.as_str()) == Verdict::Allows
         || earlier.is_some_and(|account| verdict(&Principal::Root, account) == Verdict::Allows)
 }
 
@@ -57,6 +57,11 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::model::Account;
+
+    fn scope() -> ArnScope<'static> {
+        ArnScope { region: "us-east-1", account: Account::default() }
+    }
 
     #[test]
     fn bucket_policies_name_the_service_or_its_account() {
@@ -64,7 +69,7 @@ mod tests {
             let statement =
                 json!({"Effect": "Allow", "Principal": principal, "Action": "s3:PutObject", "Resource": resource});
             let policy = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
-            admits_log_delivery(Some(&policy), "us-east-1", "arn:aws:s3:::logs/web/AWSLogs/1/file")
+            admits_log_delivery(Some(&policy), scope(), "arn:aws:s3:::logs/web/AWSLogs/1/file")
         };
         let all = "arn:aws:s3:::logs/*";
         assert!(admits(json!({"Service": SERVICE}), all));
@@ -73,6 +78,6 @@ mod tests {
         assert!(!admits(json!({"AWS": "arn:aws:iam::033677994240:root"}), all));
         assert!(!admits(json!({"Service": "delivery.logs.amazonaws.com"}), all));
         assert!(!admits(json!({"Service": SERVICE}), "arn:aws:s3:::logs/AWSLogs/*"));
-        assert!(!admits_log_delivery(None, "us-east-1", all));
+        assert!(!admits_log_delivery(None, scope(), all));
     }
 }

@@ -40,6 +40,7 @@ mod resource;
 mod simulation;
 mod trust;
 
+pub(crate) use attributes::ec2_arn;
 pub(crate) use context::Context;
 pub use credentials::Credentials;
 pub(crate) use decision::{Decision, authorise, decide, decide_unenforced, permitted};

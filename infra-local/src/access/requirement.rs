@@ -5,7 +5,7 @@
 use super::request_tags::RequestTags;
 use super::resource::{identified, requested_resources};
 use super::{RequestedResource, Resource, attributes};
-use crate::model::{ACCOUNT, Cloud};
+use crate::model::{Account, Cloud};
 
 /// An action that a request needs permission for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,16 +147,16 @@ pub(crate) fn requirements(cloud: &Cloud, needs: &Needs, request: &RequestFacts<
         all.push(Requirement { action: tagging.action.to_owned(), resources: vec![created] });
     }
     if service == "ec2" {
-        all.push(Requirement { action: "ec2:CreateTags".to_owned(), resources: tagged_by_ec2(request, tags) });
+        all.push(Requirement { action: "ec2:CreateTags".to_owned(), resources: tagged_by_ec2(cloud, request, tags) });
     }
     all.retain(|requirement| !requirement.resources.is_empty());
     all
 }
 
 /// Returns the new resources that `TagSpecification` tags.
-fn tagged_by_ec2(request: &RequestFacts<'_>, tags: &RequestTags) -> Vec<RequestedResource> {
+fn tagged_by_ec2(cloud: &Cloud, request: &RequestFacts<'_>, tags: &RequestTags) -> Vec<RequestedResource> {
     let resource = |kind: &str| {
-        let mut resource = RequestedResource::new(attributes::new_ec2_arn(request.region, kind));
+        let mut resource = RequestedResource::new(attributes::new_ec2_arn(cloud.scope(request.region), kind));
         resource.context = tags.context_for("ec2", &resource.arn);
         resource.context.set("ec2:CreateAction", request.operation);
         resource.context.set("ec2:Region", request.region);
@@ -178,19 +178,19 @@ impl RequestFacts<'_> {
             context.merge(&self.tags.context_for(self.service, &resource.arn));
             resource.context = context;
             for key in needs.keys {
-                self.add_key(key, resource);
+                self.add_key(cloud.account, key, resource);
             }
         }
         resources
     }
 
     /// Adds a key to a resource's context, if it applies to the resource and the request has the parameter.
-    fn add_key(&self, key: &Key, resource: &mut RequestedResource) {
+    fn add_key(&self, account: Account, key: &Key, resource: &mut RequestedResource) {
         if !self.operation.starts_with(key.operations) || !resource.arn.contains(key.resource) {
             return;
         }
         let values = self.parameters.iter().filter(|(name, value)| name == key.parameter && !value.is_empty());
-        let form = key.form.replace("{region}", self.region).replace("{account}", ACCOUNT);
+        let form = key.form.replace("{region}", self.region).replace("{account}", account.as_str());
         let values: Vec<String> = values.map(|(_, value)| form.replace("{}", value)).collect();
         if !values.is_empty() {
             resource.context.set_all(key.name, values);

@@ -4,7 +4,7 @@
 //! per service, <https://docs.aws.amazon.com/service-authorization/latest/reference/>.
 
 use super::RequestedResource;
-use crate::model::{ACCOUNT, Cloud};
+use crate::model::Cloud;
 
 /// A resource that an operation needs permission for.
 #[derive(Debug, Clone, Copy)]
@@ -64,7 +64,7 @@ impl Resource {
             Resource::Computed(_) => return None,
             Resource::Named(_, form) | Resource::Created(form) => form,
         };
-        Some(form.replace("{region}", region).replace("{account}", ACCOUNT).replace("{}", value))
+        Some(form.replace("{region}", region).replace("{account}", cloud.account.as_str()).replace("{}", value))
     }
 
     fn requested(&self, cloud: &Cloud, region: &str, value: &str) -> Option<RequestedResource> {

@@ -11,7 +11,7 @@ use super::identity::{self, PolicySets};
 use super::policy::{
     self, AccessRequest, DecidingStatement, Document, Evaluation, Naming, Policy, PolicySource, Principal, Verdict,
 };
-use crate::model::ACCOUNT;
+use crate::model::Account;
 use crate::model::iam::Iam;
 
 /// Policies and facts of simulated requests.
@@ -20,6 +20,8 @@ pub(crate) struct Simulation {
     principal: Principal,
     resource_policy: Option<Document>,
     context: Context,
+    /// The account of the simulated resources.
+    account: Account,
 }
 
 /// Result of a simulated request.
@@ -40,7 +42,7 @@ impl Simulation {
             let principal = Principal::User { arn: arn.to_owned(), id: user.id.clone() };
             (identity::user_policies(iam, &user.name), principal)
         } else if let Some(role) = iam.roles.values().find(|role| role.arn == arn) {
-            let session_arn = format!("arn:aws:sts::{ACCOUNT}:assumed-role/{}/simulation", role.name);
+            let session_arn = format!("arn:aws:sts::{}:assumed-role/{}/simulation", iam.account, role.name);
             let (role_arn, role_id) = (arn.to_owned(), role.id.clone());
             (identity::role_policies(iam, &role.name), Principal::Session { role_arn, role_id, session_arn })
         } else {
@@ -48,13 +50,13 @@ impl Simulation {
             let identity = identity::policies(iam, &group.inline_policies, &group.attached_policies);
             (PolicySets { identity, ..PolicySets::default() }, Principal::Anonymous)
         };
-        Some(Simulation { sets, principal, resource_policy: None, context: Context::default() })
+        Some(Simulation { sets, principal, resource_policy: None, context: Context::default(), account: iam.account })
     }
 
     /// Returns the simulation of a principal that has only the policies that are added.
-    pub(crate) fn custom() -> Simulation {
+    pub(crate) fn custom(account: Account) -> Simulation {
         let (sets, principal) = (PolicySets::default(), Principal::Anonymous);
-        Simulation { sets, principal, resource_policy: None, context: Context::default() }
+        Simulation { sets, principal, resource_policy: None, context: Context::default(), account }
     }
 
     /// Adds policies. Their names are their positions in the request.
@@ -99,7 +101,7 @@ impl Simulation {
     pub(crate) fn run(&self, action: &str, resource: &str) -> Simulated {
         let request = AccessRequest { action, resource, context: &self.context };
         let of_resource = match &self.resource_policy {
-            Some(document) => document.evaluate_for(&self.principal, &request, ACCOUNT),
+            Some(document) => document.evaluate_for(&self.principal, &request, self.account.as_str()),
             None => (Evaluation { verdict: Verdict::Silent, decided_by: None }, None::<Naming>),
         };
         let reason = combine(&self.sets, &of_resource, &request);

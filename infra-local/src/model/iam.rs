@@ -5,11 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Tags, ids};
+use super::{Account, Tags, ids};
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Iam {
+    /// The cloud's account; not in the file.
+    #[serde(skip)]
+    pub(crate) account: Account,
     pub(crate) roles: BTreeMap<String, Role>,
     pub(crate) instance_profiles: BTreeMap<String, InstanceProfile>,
     pub(crate) users: BTreeMap<String, User>,
@@ -34,7 +37,7 @@ super::changes::record_by_field!(Iam {
     maps: [roles, instance_profiles, users, groups, policies, sessions, oidc_providers, saml_providers],
     parts: [],
     children: [],
-    apart: [],
+    apart: [account],
 });
 
 /// A table of the users and the state of their credentials.

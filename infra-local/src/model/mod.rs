@@ -1,5 +1,6 @@
 //! The state of the cloud as one serialisable tree, with one module per service.
 
+pub(crate) mod account;
 pub(crate) mod acm;
 pub(crate) mod autoscaling;
 pub(crate) mod changes;
@@ -25,16 +26,15 @@ pub(crate) mod tags;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use account::{Account, ArnScope};
 pub(crate) use ids::new_id;
 pub(crate) use table::Table;
 pub(crate) use tags::Tags;
 
 use crate::wire::{ApiError, Outcome};
-
-/// Account id of all resources.
-pub(crate) const ACCOUNT: &str = "000000000000";
 
 /// AWS's regions with at most three of their zones each. A new region needs only a line here.
 pub(crate) const REGIONS: &[(&str, &[&str])] = &[
@@ -86,6 +86,8 @@ const FIRST_REGIONS: &[&str] = &["us-east-1", "us-east-2"];
 pub(crate) struct Cloud {
     /// Random id of the cloud, `cloud-…`, which distinguishes its resources from those of another state.
     pub(crate) id: String,
+    /// The account of all resources.
+    pub(crate) account: Account,
     /// The endpoint's port, kept across restarts.
     pub(crate) port: Option<u16>,
     pub(crate) regions: BTreeMap<String, Region>,
@@ -122,6 +124,9 @@ pub(crate) struct Region {
     pub(crate) zones: Vec<String>,
     /// Full names of the failed zones.
     pub(crate) lost_zones: BTreeSet<String>,
+    /// The cloud's account; not in the file.
+    #[serde(skip)]
+    pub(crate) account: Account,
     /// As [`Cloud::use_private_addresses`] sets it; not in the file.
     #[serde(skip)]
     pub(crate) private_addresses: bool,
@@ -137,7 +142,7 @@ pub(crate) struct Region {
 }
 
 changes::record_by_field!(Cloud {
-    whole: [id, port, faults, last_subnet_index, last_elastic_host, network_generation],
+    whole: [id, account, port, faults, last_subnet_index, last_elastic_host, network_generation],
     maps: [],
     parts: [iam],
     children: [regions],
@@ -149,7 +154,7 @@ changes::record_by_field!(Region {
     maps: [],
     parts: [ec2, elbv2, acm, autoscaling, rds, ssm, cloudwatch, logs, cloudcontrol],
     children: [],
-    apart: [private_addresses],
+    apart: [account, private_addresses],
 });
 
 impl Cloud {
@@ -159,6 +164,7 @@ impl Cloud {
         if self.id.is_empty() {
             self.id = new_id("cloud");
         }
+        self.set_account(self.account);
         REGIONS.iter().filter(|(name, _)| FIRST_REGIONS.contains(name)).for_each(|entry| self.add_region(*entry));
         for region in self.regions.values_mut() {
             ec2::vpc::complete_networks(region);
@@ -196,6 +202,7 @@ impl Cloud {
         let mut region = Region {
             name: name.to_owned(),
             zones: zones.iter().map(|zone| (*zone).to_owned()).collect(),
+            account: self.account,
             private_addresses: self.private_addresses,
             ..Region::default()
         };
@@ -223,6 +230,15 @@ impl Cloud {
         let host = (last.saturating_add(1)..=254).chain(1..=last).find(|host| !taken.contains(host))?;
         self.last_elastic_host = host;
         Some(host)
+    }
+
+    /// Records the events of the changes since `before`.
+    pub(crate) fn record_events(&mut self, before: &Cloud, now: DateTime<Utc>) {
+        for (name, region) in &mut self.regions {
+            if let Some(before) = before.regions.get(name) {
+                region.rds.record_events(&before.rds, name, now);
+            }
+        }
     }
 
     pub(crate) fn region(&self, name: &str) -> Outcome<&Region> {

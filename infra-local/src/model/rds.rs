@@ -1,6 +1,7 @@
 //! RDS: instances, clusters, their groups and snapshots, and the observed state of their servers.
 
 pub(crate) mod class;
+pub(crate) mod event;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -9,7 +10,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::process::ProcessIdentity;
-use super::{Region, Tags};
+use super::{Region, Table, Tags};
 
 /// The Relational Database Service's part of a region, each kind by its identifier.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -25,6 +26,8 @@ pub(crate) struct Rds {
     pub(crate) cluster_snapshots: BTreeMap<String, Snapshot>,
     #[serde(default)]
     pub(crate) subscriptions: BTreeMap<String, EventSubscription>,
+    /// Events by their number, the oldest first.
+    pub(crate) events: Table<event::Event>,
 }
 
 super::changes::record_by_field!(Rds {
@@ -38,7 +41,8 @@ super::changes::record_by_field!(Rds {
         option_groups,
         snapshots,
         cluster_snapshots,
-        subscriptions
+        subscriptions,
+        events
     ],
     parts: [],
     children: [],
@@ -238,10 +242,22 @@ pub(crate) struct DbInstance {
 pub(crate) struct Pending {
     /// True when the changes do not wait for the maintenance window.
     pub(crate) now: bool,
+    /// New identifier.
+    pub(crate) id: Option<String>,
     pub(crate) class: Option<String>,
     pub(crate) storage: Option<Storage>,
     pub(crate) port: Option<u16>,
     pub(crate) multi_az: Option<bool>,
+}
+
+/// Requested changes of a cluster that have not been applied yet.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct PendingOfCluster {
+    /// True when the changes do not wait for the maintenance window.
+    pub(crate) now: bool,
+    /// New identifier.
+    pub(crate) id: Option<String>,
 }
 
 /// The runtime's part of an instance, kept across restarts of the cloud.
@@ -298,6 +314,8 @@ pub(crate) struct DbCluster {
     pub(crate) writer: Option<String>,
     /// The previous writer, until the new writer has all of its data.
     pub(crate) demoted: Option<String>,
+    #[serde(default)]
+    pub(crate) pending: PendingOfCluster,
     pub(crate) created: DateTime<Utc>,
     pub(crate) tags: Tags,
 }
@@ -356,7 +374,11 @@ impl Stage {
 impl Pending {
     /// Returns whether no changes are pending.
     pub(crate) fn is_empty(&self) -> bool {
-        self.class.is_none() && self.storage.is_none() && self.port.is_none() && self.multi_az.is_none()
+        self.id.is_none()
+            && self.class.is_none()
+            && self.storage.is_none()
+            && self.port.is_none()
+            && self.multi_az.is_none()
     }
 }
 

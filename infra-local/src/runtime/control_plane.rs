@@ -9,6 +9,7 @@ use crate::model::ec2::instance::{Instance, InstanceState};
 use crate::model::elbv2::{BalancerState, Elbv2, Health, TargetType};
 use crate::model::{Cloud, Region};
 use crate::state::Shared;
+use crate::state::address::AddressBlock;
 
 /// Completes transitions until the cloud stops.
 pub(crate) async fn run(shared: Shared, mut phase: PhaseWatch) {
@@ -17,11 +18,11 @@ pub(crate) async fn run(shared: Shared, mut phase: PhaseWatch) {
         changes.borrow_and_update();
         let has_changes = |cloud: &Cloud| {
             let mut draft = cloud.clone();
-            settle(&mut draft);
+            settle(&mut draft, shared.addresses());
             draft != *cloud
         };
         if shared.read(has_changes) {
-            shared.update(settle);
+            shared.update(|cloud| settle(cloud, shared.addresses()));
         }
         tokio::select! {
             _ = changes.changed() => {}
@@ -30,9 +31,9 @@ pub(crate) async fn run(shared: Shared, mut phase: PhaseWatch) {
     }
 }
 
-fn settle(cloud: &mut Cloud) {
+fn settle(cloud: &mut Cloud, addresses: &AddressBlock) {
     for region in cloud.regions.values_mut() {
-        rds::control_plane::settle(region);
+        rds::control_plane::settle(region, addresses);
         settle_balancers(region);
     }
 }

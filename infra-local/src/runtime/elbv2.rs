@@ -19,12 +19,11 @@ use super::proxy::{
 use crate::domain::ec2::network_interface;
 use crate::domain::ec2::security_group;
 use crate::domain::network::End;
-use crate::model::Cloud;
-use crate::model::Region;
 use crate::model::clock::TimeScale;
 use crate::model::ec2::instance::Instance;
 use crate::model::ec2::instance::InstanceState;
 use crate::model::elbv2::{BalancerState, Health, LoadBalancer, TargetGroup, TargetType};
+use crate::model::{Cloud, Region};
 use crate::state::traffic::Counts;
 use crate::state::{Shared, paths};
 
@@ -317,7 +316,7 @@ fn collect(region: &Region, network: &NetworkHandle, wanted: &mut Wanted) {
                     settings: settings::of_listener(balancer, listener),
                     logs: [LogKind::Access, LogKind::Connection]
                         .into_iter()
-                        .filter_map(|kind| LogPlace::of(balancer, &region.name, kind))
+                        .filter_map(|kind| LogPlace::of(balancer, region.scope(), kind))
                         .collect(),
                     tls: settings::tls(region, balancer, listener),
                 },

@@ -92,6 +92,7 @@ impl Model {
         let call = Call {
             input,
             region: "us-east-1",
+            account: self.cloud.account,
             access_key: "key",
             now: Utc::now(),
             addresses,

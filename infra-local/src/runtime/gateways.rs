@@ -6,11 +6,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::background::PhaseWatch;
-use crate::model::Cloud;
-use crate::model::Region;
 use crate::model::cidr::Cidr;
 use crate::model::ec2::gateway::NatState;
 use crate::model::ec2::peering::{Peering, PeeringState};
+use crate::model::{Cloud, Region};
 use crate::state::Shared;
 
 /// Time for which deleted resources are shown, at time scale 1.
@@ -140,7 +139,7 @@ mod tests {
     fn peering(ours: &str, theirs: Option<&str>) -> Peering {
         let side = |vpc_id: &str, cidr: Option<&str>| Side {
             region: "us-east-1".to_owned(),
-            owner: crate::model::ACCOUNT.to_owned(),
+            owner: crate::model::Account::default().to_string(),
             vpc_id: vpc_id.to_owned(),
             cidr: cidr.map(str::to_owned),
             dns_resolution: false,

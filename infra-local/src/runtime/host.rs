@@ -441,6 +441,7 @@ mod tests {
 
     use super::*;
     use crate::domain::ec2::launch::Launch;
+    use crate::model::Account;
     use crate::model::ec2::image::stock;
     use crate::model::ec2::launch_template::LaunchData;
     use crate::runtime::background::Background;
@@ -483,7 +484,7 @@ mod tests {
     async fn an_adopted_process_is_stopped_with_its_instance_or_cloud_before_the_network_is_connected() {
         let directory = tempfile::tempdir().unwrap();
         let addresses = AddressBlock::claim(directory.path()).unwrap();
-        let shared = Shared::load(directory.path(), addresses).unwrap();
+        let shared = Shared::load(directory.path(), Account::default(), addresses).unwrap();
         let network = NetworkHandle::new(Unconnected);
         let mut background = Background::new();
         let mut host = |id: &str| {

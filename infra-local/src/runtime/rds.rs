@@ -64,6 +64,7 @@ pub(crate) async fn run(shared: Shared, network: NetworkHandle, mut phase: Phase
             }
         }
         volume::settle(&shared);
+        volume::rename(&shared);
         endpoints.reconcile(&shared, &network).await;
         remove_unused(&shared);
         tokio::select! {

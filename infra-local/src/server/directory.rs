@@ -4,11 +4,13 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::options::Options;
 use super::start_error::StartError;
 use super::{credentials, options, running, usage};
+use crate::model::Account;
 use crate::runtime::server_home;
 use crate::state::files::{self, LOCK};
-use crate::state::schemas;
+use crate::state::{recorded_account, schemas};
 
 /// Deletes the contents of the cloud's directory, except for its options, its access key and its schemas. The cloud must not run.
 pub async fn reset(directory: &Path) -> Result<(), StartError> {
@@ -31,6 +33,12 @@ pub async fn reset(directory: &Path) -> Result<(), StartError> {
     }
     server_home::sweep_all();
     Ok(())
+}
+
+/// Returns the account of the cloud in a directory: that of its state, or before the first start that of the recorded options.
+/// `None` if nothing has chosen one yet.
+pub fn account(directory: &Path) -> std::io::Result<Option<Account>> {
+    Ok(recorded_account(directory)?.or(Options::remembered(directory)?.account))
 }
 
 /// Allows database servers that run as another user, which they do if this process is root, to pass through a

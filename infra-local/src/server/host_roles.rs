@@ -6,7 +6,7 @@ use super::permissions::AuthorisedAction;
 use crate::access;
 use crate::model::ec2::instance::{Instance, InstanceState, decoded_user_data};
 use crate::model::machine::{Artifact, MachineDatabase, MachineDocument, ParameterReference};
-use crate::model::{ACCOUNT, Cloud, Region};
+use crate::model::{ArnScope, Cloud, Region};
 use crate::state::Shared;
 
 /// Tag with the declaration of a resource.
@@ -31,7 +31,7 @@ pub struct HostRole {
 pub(super) fn of(shared: &Shared) -> Vec<HostRole> {
     shared.read(|cloud| {
         let mut roles: BTreeMap<String, HostRole> = BTreeMap::new();
-        for (name, region) in &cloud.regions {
+        for region in cloud.regions.values() {
             for host in instances(region).chain(templates(region)) {
                 let role = host.role(cloud).and_then(|role| cloud.iam.roles.get(&role));
                 let Some(role) = role else { continue };
@@ -43,7 +43,7 @@ pub(super) fn of(shared: &Shared) -> Vec<HostRole> {
                     needed: BTreeSet::new(),
                 });
                 known.hosts.insert(host.name);
-                known.needed.extend(host.machines.iter().flat_map(|machine| needed(machine, name)));
+                known.needed.extend(host.machines.iter().flat_map(|machine| needed(machine, region.scope())));
             }
         }
         roles.into_values().collect()
@@ -95,7 +95,7 @@ fn templates(region: &Region) -> impl Iterator<Item = Host> {
 /// the key.
 ///
 /// Source: AWS KMS, "How AWS Systems Manager Parameter Store uses AWS KMS".
-fn needed(machine: &MachineDocument, region: &str) -> Vec<AuthorisedAction> {
+fn needed(machine: &MachineDocument, scope: ArnScope<'_>) -> Vec<AuthorisedAction> {
     let programs = machine.services.iter().flat_map(|service| service.programs.values());
     let artifacts = machine.services.iter().map(|service| &service.artifact).chain(programs.map(|it| &it.artifact));
     let databases = machine.postgres.iter().chain(&machine.mariadb);
@@ -112,7 +112,7 @@ fn needed(machine: &MachineDocument, region: &str) -> Vec<AuthorisedAction> {
     let download = |it: &Artifact| action("s3:GetObject", format!("arn:aws:s3:::{}/{}", it.bucket, it.key));
     let read = |ParameterReference { parameter, .. }: &ParameterReference| {
         let name = parameter.trim_start_matches('/');
-        action("ssm:GetParameters", format!("arn:aws:ssm:{region}:{ACCOUNT}:parameter/{name}"))
+        action("ssm:GetParameters", scope.arn("ssm", format_args!("parameter/{name}")))
     };
     artifacts.map(download).chain(secrets.map(read)).collect()
 }

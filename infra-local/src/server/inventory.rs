@@ -48,6 +48,7 @@ impl Found {
             sessions: _,
             password_policy: _,
             account_alias: _,
+            account: _,
             credential_report: _,
         } = &cloud.iam;
         self.add("", "roles", roles.keys());
@@ -71,6 +72,7 @@ impl Found {
             name: _,
             zones: _,
             lost_zones: _,
+            account: _,
             private_addresses: _,
             ec2,
             elbv2,
@@ -188,6 +190,7 @@ impl Found {
             cluster_snapshots,
             option_groups,
             subscriptions,
+            events: _,
         } = rds;
         self.add(place, "database_subnet_groups", subnet_groups.keys());
         self.add(place, "database_parameter_groups", parameter_groups.keys());

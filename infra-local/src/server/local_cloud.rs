@@ -19,6 +19,7 @@ use super::start_error::StartError;
 use super::status::Status;
 use super::{endpoint, inventory, resource_requests};
 use crate::access::{Credentials, RootKeys};
+use crate::model::Account;
 use crate::model::clock::TimeScale;
 use crate::runtime;
 use crate::runtime::background::{Background, Phase};
@@ -58,7 +59,10 @@ impl LocalCloud {
         let addresses =
             AddressBlock::claim(&directory).map_err(|error| StartError::Addresses { message: error.to_string() })?;
         let unusable = |source| StartError::Directory { path: directory.clone(), source };
-        let shared = Shared::load(&directory, addresses).map_err(unusable)?;
+        let shared = Shared::load(&directory, options.account.unwrap_or_default(), addresses).map_err(unusable)?;
+        if let Some(requested) = options.account.filter(|account| *account != shared.account()) {
+            return Err(StartError::Account { path: directory, existing: shared.account(), requested });
+        }
         if options.control_plane_only {
             shared.run_no_services();
         }
@@ -135,6 +139,11 @@ impl LocalCloud {
     /// Returns the id of the cloud: random, and kept until the directory is [`reset`](crate::reset).
     pub fn id(&self) -> String {
         self.shared.read(|cloud| cloud.id.clone())
+    }
+
+    /// Returns the account of the cloud's resources.
+    pub fn account(&self) -> Account {
+        self.shared.account()
     }
 
     /// Returns the status of the cloud's resources and processes.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::start_error::StartError;
 use crate::access::Credentials;
+use crate::model::Account;
 use crate::state::files;
 use crate::state::files::write_private;
 
@@ -21,6 +22,9 @@ pub struct Options {
     /// Directory of the cloud: its state, objects, and the directories and logs of instances.
     #[serde(skip)]
     pub directory: PathBuf,
+    /// The account of the cloud, which its first start chooses. By default that of the existing state, or `000000000000`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<Account>,
     /// Port of the endpoint. By default the port of the previous start, or else an unused one.
     pub port: Option<u16>,
     /// Divides AWS's waiting periods (health check intervals, deregistration delays, warm-ups, cooldowns), but not the
@@ -68,6 +72,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             directory: PathBuf::new(),
+            account: None,
             port: None,
             time_scale: 1.0,
             enforce_iam: false,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::{AccessRequest, Context, Credentials, Document};
 use crate::model::iam::{AccessKey, ISSUED_KEY, User};
-use crate::model::{ACCOUNT, ids};
+use crate::model::ids;
 use crate::state::Shared;
 
 /// An action on a resource, as `GET /_infra/calls` contains it.
@@ -54,9 +54,10 @@ pub(super) fn admit(shared: &Shared, name: &str, policy: &str) -> Result<Credent
     let now = Utc::now();
     let id = format!("{ISSUED_KEY}{}", ids::random_hex(11).to_uppercase());
     let secret = ids::secret_key();
+    let account = shared.account();
     let user = User {
         id: format!("AIDA{}", ids::random_hex(17).to_uppercase()),
-        arn: format!("arn:aws:iam::{ACCOUNT}:user/{name}"),
+        arn: format!("arn:aws:iam::{account}:user/{name}"),
         path: "/".to_owned(),
         name: name.to_owned(),
         inline_policies: [(name.to_owned(), policy.to_owned())].into(),

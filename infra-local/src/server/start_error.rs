@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::model::Account;
+
 /// Reasons why a local cloud did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -13,6 +15,18 @@ pub enum StartError {
         /// The system's reason.
         #[source]
         source: std::io::Error,
+    },
+    /// The state belongs to another account.
+    #[error(
+        "the local cloud in {} is the account {existing}, not {requested}: use another directory, or `stack local reset` to delete everything in it first", path.display()
+    )]
+    Account {
+        /// The directory.
+        path: PathBuf,
+        /// The account of the state.
+        existing: Account,
+        /// The account that the start asks for.
+        requested: Account,
     },
     /// Another process runs the cloud of this directory.
     #[error("a local cloud already runs in {}: stop it first, or use another directory", path.display())]

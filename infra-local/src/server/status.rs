@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use chrono::Utc;
 use serde::{Deserialize, Serialize};
 
-use crate::model::Region;
 use crate::model::autoscaling::{Group, Lifecycle};
 use crate::model::ec2::instance::Instance;
 use crate::model::ec2::volume::VolumeAttachment;
 use crate::model::elbv2::{BalancerState, LoadBalancer};
 use crate::model::process::ProcessIdentity;
 use crate::model::rds::{DbCluster, DbInstance};
+use crate::model::{Account, Region};
 use crate::runtime::confinement::ConfinementStatus;
 use crate::server::faults::ActiveFault;
 use crate::state::Shared;
@@ -33,6 +33,9 @@ pub struct Status {
     /// The id of the cloud; see [`LocalCloud::id`](crate::LocalCloud::id).
     #[serde(default)]
     pub cloud_id: String,
+    /// The account of the cloud's resources.
+    #[serde(default)]
+    pub account: Account,
     /// Number of resources by global kind: `roles`, `buckets`.
     pub counts: BTreeMap<String, usize>,
     /// Descriptions of the active faults.
@@ -252,6 +255,7 @@ impl Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             cloud_id: cloud.id.clone(),
+            account: cloud.account,
             regions: cloud
                 .regions
                 .iter()

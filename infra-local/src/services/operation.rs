@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::permission;
 use crate::access::{Context, Dependent, Needs, Resource};
-use crate::model::Cloud;
+use crate::model::{Account, ArnScope, Cloud};
 use crate::state::Shared;
 use crate::state::address::AddressBlock;
 use crate::state::objects::Objects;
@@ -21,6 +21,7 @@ use crate::wire::query::{Params, pattern_of};
 pub(crate) struct Call<'a, I> {
     pub(crate) input: I,
     pub(crate) region: &'a str,
+    pub(crate) account: Account,
     pub(crate) access_key: &'a str,
     pub(crate) now: DateTime<Utc>,
     /// The addresses that this cloud can assign.
@@ -31,6 +32,13 @@ pub(crate) struct Call<'a, I> {
     pub(crate) context: &'a Context,
     /// Recorded requests.
     pub(crate) requests: &'a dyn RequestLog,
+}
+
+impl<'a, I> Call<'a, I> {
+    /// Returns the scope of the region's ARNs.
+    pub(crate) fn scope(&self) -> ArnScope<'a> {
+        ArnScope { region: self.region, account: self.account }
+    }
 }
 
 /// The requests that the endpoint has recorded.
@@ -124,6 +132,7 @@ impl State<'_> {
             State::Draft(draft) => {
                 let mut copy = Cloud::clone(&draft.borrow());
                 let value = change(&mut copy)?;
+                copy.record_events(&draft.borrow(), Utc::now());
                 **draft.borrow_mut() = copy;
                 Ok(value)
             }

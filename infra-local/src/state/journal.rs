@@ -14,12 +14,12 @@ use std::io::{self, Seek as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::model::Cloud;
 use crate::model::changes::{Record, apply};
-use crate::model::earlier;
+use crate::model::{Account, Cloud, earlier};
 use crate::state::files;
 use crate::state::files::write_private;
 
@@ -39,6 +39,21 @@ pub(super) struct Journal {
     /// True when the journal can be read back.
     intact: bool,
     chain: Chain,
+}
+
+/// Returns the account of the state in a directory; `None` if the directory contains no state. The account never changes, so
+/// the snapshot contains it.
+pub fn recorded_account(directory: &Path) -> io::Result<Option<Account>> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Beginning {
+        account: Account,
+    }
+    let path = directory.join(SNAPSHOT);
+    let Some(bytes) = files::read(&path)? else { return Ok(None) };
+    let beginning: Beginning = serde_json::from_slice(&bytes)
+        .map_err(|error| invalid(&path, &format!("cannot be read: {error}"), "restore it from a copy"))?;
+    Ok(Some(beginning.account))
 }
 
 /// The end of the journal, which the next line continues.

@@ -27,17 +27,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use chrono::Utc;
 use tokio::sync::watch;
 
-use crate::model::Cloud;
-use crate::model::REGIONS;
 use crate::model::changes::Record;
+use crate::model::{Account, Cloud, REGIONS};
 use crate::state::address::AddressBlock;
 use crate::state::databases::Databases;
 use crate::state::objects::Objects;
 use crate::state::traffic::Traffic;
 use crate::wire::Outcome;
 use journal::Journal;
+pub use journal::recorded_account;
 use topics::Topics;
 
 /// A handle on the cloud's state. Clones are cheap and refer to the same state.
@@ -50,6 +51,7 @@ struct Inner {
     past_states: Mutex<Past>,
     revision: watch::Sender<u64>,
     topics: Topics,
+    account: Account,
     directory: PathBuf,
     addresses: AddressBlock,
     objects: Objects,
@@ -78,16 +80,20 @@ fn lag(cloud: &Cloud) -> Option<Duration> {
 }
 
 impl Shared {
-    /// Loads the state of the directory, or starts an empty one.
-    pub(crate) fn load(directory: &Path, addresses: AddressBlock) -> io::Result<Shared> {
+    /// Loads the state of the directory, or starts an empty one in this account.
+    pub(crate) fn load(directory: &Path, account: Account, addresses: AddressBlock) -> io::Result<Shared> {
         let (mut journal, found) = Journal::open(directory)?;
         let found = found.unwrap_or_default();
         let mut cloud = found.clone();
+        if cloud.id.is_empty() {
+            cloud.set_account(account);
+        }
         cloud.complete();
         if !journal.is_folded() || !Record::of(&cloud, &found).places().is_empty() {
             journal.fold(&cloud)?;
         }
         Ok(Shared(Arc::new(Inner {
+            account: cloud.account,
             cloud: Mutex::new(cloud),
             journal: Mutex::new(journal),
             past_states: Mutex::default(),
@@ -105,6 +111,11 @@ impl Shared {
             traffic: Traffic::default(),
             databases: Databases::default(),
         })))
+    }
+
+    /// Returns the account of the cloud.
+    pub(crate) fn account(&self) -> Account {
+        self.0.account
     }
 
     /// Returns whether services are confined, which is the default.
@@ -190,6 +201,7 @@ impl Shared {
         let mut cloud = self.lock();
         let mut draft = cloud.clone();
         let value = change(&mut draft)?;
+        draft.record_events(&cloud, Utc::now());
         let record = Record::of(&draft, &cloud);
         self.save(&record, &draft)?;
         let before = std::mem::replace(&mut *cloud, draft);
@@ -203,6 +215,7 @@ impl Shared {
         let mut cloud = self.lock();
         let before = cloud.clone();
         let value = change(&mut cloud);
+        cloud.record_events(&before, Utc::now());
         let record = Record::of(&*cloud, &before);
         if let Err(error) = self.save(&record, &cloud) {
             tracing::error!(%error, "the state could not be written to disk");
@@ -344,7 +357,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let load = || {
             let addresses = AddressBlock::claim(directory.path()).unwrap();
-            Shared::load(directory.path(), addresses).unwrap()
+            Shared::load(directory.path(), Account::default(), addresses).unwrap()
         };
         let vpcs = |cloud: &Cloud| cloud.region("eu-west-1").map(|region| region.ec2.vpcs.clone()).ok();
         let shared = load();

@@ -3,12 +3,15 @@
 //! A service has a table of [`Trip`]s, which are executed in order on one cloud, and a list of [`WriteOnly`] parameters
 //! with their reasons. The check fails for a parameter that neither mentions, so a new parameter cannot be accepted and
 //! lost.
+//!
+//! The cloud is another account than the default one, which no response may contain.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::{ControlPlane, Tables};
+use crate::model::Account;
 use crate::services::Operation;
 use crate::services::operation::Run;
 use crate::wire::query::pattern_of;
@@ -38,6 +41,20 @@ impl Trip {
 /// Parameters of an operation that no response contains, or `*` for all of them, and the reason.
 pub(crate) struct WriteOnly(pub(crate) &'static str, pub(crate) &'static [&'static str], pub(crate) &'static str);
 
+/// Returns a cloud of an unusual account.
+pub(crate) fn plane() -> ControlPlane {
+    ControlPlane::of_account(ACCOUNT.parse().unwrap())
+}
+
+/// The account of [`plane`].
+pub(crate) const ACCOUNT: &str = "112233445566";
+
+/// Fails for a response that contains the default account.
+#[track_caller]
+fn check_account(operation: &str, answer: &str) {
+    assert!(!answer.contains(Account::default().as_str()), "{operation} returns the default account: {answer}");
+}
+
 /// The variables of a table.
 pub(crate) type Variables = BTreeMap<&'static str, String>;
 
@@ -65,14 +82,17 @@ pub(crate) fn check_query(
         let form = filled(trip.request, &variables);
         let answer = plane.query(tables, trip.operation, &form);
         let answer = answer.unwrap_or_else(|error| panic!("{} {form}: {error}", trip.operation));
+        check_account(trip.operation, &answer);
         for (variable, name) in trip.keep {
             variables.insert(variable, super::element(&answer, name).to_owned());
         }
         let mut seen = String::new();
         for (operation, form) in trip.reads {
             let form = filled(form, &variables);
-            seen +=
-                &plane.query(tables, operation, &form).unwrap_or_else(|error| panic!("{operation} {form}: {error}"));
+            let answer = plane.query(tables, operation, &form);
+            let answer = answer.unwrap_or_else(|error| panic!("{operation} {form}: {error}"));
+            check_account(operation, &answer);
+            seen += &answer;
         }
         for (name, value) in form_urlencoded::parse(form.as_bytes()) {
             let pattern = pattern_of(&name);
@@ -107,6 +127,7 @@ pub(crate) fn check_values(
         let request = json(trip.request, &variables);
         let answer = plane.values(tables, trip.operation, request.clone());
         let answer = answer.unwrap_or_else(|error| panic!("{} {request}: {error}", trip.operation));
+        check_account(trip.operation, &answer.to_string());
         for (variable, name) in trip.keep {
             let kept = leaves(&answer).into_iter().find(|(path, _)| path.rsplit('.').next() == Some(*name));
             let (_, kept) = kept.unwrap_or_else(|| panic!("no {name} in {answer}"));
@@ -116,7 +137,9 @@ pub(crate) fn check_values(
         for (operation, request) in trip.reads {
             let request = json(request, &variables);
             let answer = plane.values(tables, operation, request.clone());
-            seen.extend(leaves(&answer.unwrap_or_else(|error| panic!("{operation} {request}: {error}"))));
+            let answer = answer.unwrap_or_else(|error| panic!("{operation} {request}: {error}"));
+            check_account(operation, &answer.to_string());
+            seen.extend(leaves(&answer));
         }
         for (path, value) in leaves(&request) {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);

@@ -14,7 +14,6 @@ async fn operations_without_a_data_plane_are_refused_by_name() {
     let cloud = LocalCloud::start(options).await.unwrap();
     for (service, operation) in [
         ("autoscaling", "PutWarmPool"),
-        ("rds", "DescribeEvents"),
         ("rds", "RestoreDBInstanceToPointInTime"),
         ("rds", "RestoreDBClusterToPointInTime"),
     ] {

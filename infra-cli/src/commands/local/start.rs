@@ -5,13 +5,16 @@ use crate::{failure::Failure, local_cloud, session::Session};
 use clap::Args;
 use infra_bindings::{BindingError, Catalog};
 use infra_core::diagnostic::Diagnostic;
-use infra_local::{Credentials, NetworkChoice, Options, daemon, install_schemas};
+use infra_local::{Account, Credentials, NetworkChoice, Options, daemon, install_schemas, recorded_account};
 use std::path::{Path, PathBuf};
 
 /// Start the local cloud, and keep these options for later starts
 #[derive(Debug, Args)]
 #[command(after_help = "`false` as BOOL turns an option off again.")]
 pub(crate) struct StartArgs {
+    /// Account of all resources, 12 digits, which the first start chooses [default: 000000000000]
+    #[arg(long, value_name = "ID")]
+    account: Option<Account>,
     /// Port of the endpoint [default: the previous one, or a free one]
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,
@@ -103,12 +106,15 @@ fn install(directory: &Path, path: &Path) -> Result<(), Failure> {
 /// Stores the options for this start and later ones.
 async fn remember(directory: &Path, arguments: &StartArgs) -> Result<(), Failure> {
     let before = Options::remembered(directory)?;
+    let existing = recorded_account(directory)?;
+    refuse_another_account(existing, arguments.account)?;
     let mut access_keys = before.access_keys.clone();
     if let Some(id) = &arguments.access_key {
         access_keys.retain(|key| key.access_key_id != *id);
         access_keys.push(Credentials { access_key_id: id.clone(), secret_access_key: secret_key()? });
     }
     let options = Options {
+        account: arguments.account.filter(|_| existing.is_none()).or(before.account),
         port: arguments.port.or(before.port),
         time_scale: arguments.time_scale.unwrap_or(before.time_scale),
         enforce_iam: arguments.enforce_iam.unwrap_or(before.enforce_iam),
@@ -134,6 +140,18 @@ async fn remember(directory: &Path, arguments: &StartArgs) -> Result<(), Failure
     }
     local_cloud::prepare(directory)?;
     Ok(options.remember()?)
+}
+
+/// Refuses another account than that of the existing resources, whose ARNs contain it.
+fn refuse_another_account(existing: Option<Account>, requested: Option<Account>) -> Result<(), Failure> {
+    match (existing, requested) {
+        (Some(existing), Some(requested)) if existing != requested => {
+            let differs = format!("the local cloud is the account {existing} and cannot become {requested}");
+            let hint = "`stack local reset` deletes everything in it; then start it with the other account";
+            Err(Failure::wrong_use(Diagnostic::error(differs).hint(hint)))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn secret_key() -> Result<String, Failure> {

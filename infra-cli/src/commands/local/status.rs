@@ -66,7 +66,8 @@ fn frame(text: &str, rows: usize, columns: usize) -> String {
 }
 
 fn describe(status: &Status) -> String {
-    let mut text = format!("{} (process {}, {})\n", status.endpoint, status.pid, status.cloud_id);
+    let mut text =
+        format!("{} (process {}, {}, account {})\n", status.endpoint, status.pid, status.cloud_id, status.account);
     text.extend(["instances are confined: ", &confinement(&status.confinement), "\n"]);
     text.extend(["instances are connected by: ", &network(&status.network), "\n"]);
     if let Some(url) = &status.delegate {
@@ -247,7 +248,7 @@ fn clusters(region: &RegionStatus) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use infra_local::{BalancerStatus, GroupStatus, ServiceStatus};
+    use infra_local::{Account, BalancerStatus, GroupStatus, ServiceStatus};
     use std::net::Ipv4Addr;
 
     fn instance(id: &str, state: &str, last: u8) -> InstanceStatus {
@@ -313,6 +314,7 @@ mod tests {
         };
         Status {
             cloud_id: "cloud-1".into(),
+            account: Account::default(),
             endpoint: "http://127.0.0.1:4000".into(),
             version: "1".into(),
             pid: 7,
@@ -334,7 +336,7 @@ mod tests {
     #[test]
     fn existing_resources_are_shown_and_terminated_instances_for_a_minute() {
         insta::assert_snapshot!(console::strip_ansi_codes(&describe(&status())), @"
-        http://127.0.0.1:4000 (process 7, cloud-1)
+        http://127.0.0.1:4000 (process 7, cloud-1, account 000000000000)
         instances are confined: files, signals; not sockets, privileges (no mount namespace)
         instances are connected by: network namespaces
 
@@ -360,7 +362,7 @@ mod tests {
         let region = RegionStatus { counts, ..RegionStatus::default() };
         let regions = BTreeMap::from([("us-east-1".to_owned(), region)]);
         insta::assert_snapshot!(describe(&Status { regions, counts: BTreeMap::new(), ..status() }), @"
-        http://127.0.0.1:4000 (process 7, cloud-1)
+        http://127.0.0.1:4000 (process 7, cloud-1, account 000000000000)
         instances are confined: files, signals; not sockets, privileges (no mount namespace)
         instances are connected by: network namespaces
 

@@ -14,7 +14,7 @@ pub(super) fn describe(region: &Region, resource: &str, context: &mut Context) {
         context.set_tags("aws:ResourceTag", tags);
         context.set_tags("ec2:ResourceTag", tags);
     }
-    let vpc = |id: &str| ec2_arn(&region.name, "vpc", id);
+    let vpc = |id: &str| ec2_arn(region.scope(), "vpc", id);
     match kind {
         "instance" => {
             if let Some(instance) = region.ec2.instances.get(id) {
@@ -92,8 +92,8 @@ fn describe_instance(instance: &Instance, context: &mut Context) {
 /// Adds the subnet and the VPC of an interface.
 pub(in crate::access) fn describe_place(region: &Region, subnet: &str, context: &mut Context) {
     let Some(subnet) = region.ec2.subnets.get(subnet) else { return };
-    context.set("ec2:Subnet", ec2_arn(&region.name, "subnet", &subnet.id));
-    context.set("ec2:Vpc", ec2_arn(&region.name, "vpc", &subnet.vpc_id));
+    context.set("ec2:Subnet", ec2_arn(region.scope(), "subnet", &subnet.id));
+    context.set("ec2:Vpc", ec2_arn(region.scope(), "vpc", &subnet.vpc_id));
     context.set("ec2:AvailabilityZone", &subnet.zone);
 }
 

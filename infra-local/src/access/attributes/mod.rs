@@ -8,7 +8,7 @@ mod rds;
 
 use super::Context;
 use crate::model::tags::Tags;
-use crate::model::{ACCOUNT, Cloud, Region};
+use crate::model::{ArnScope, Cloud, Region};
 pub(super) use ec2::describe_place;
 
 /// Parts of an ARN.
@@ -51,14 +51,16 @@ pub(super) fn of(cloud: &Cloud, text: &str) -> Context {
 
 /// Returns the ARN of a resource that EC2 creates. Images and snapshots can belong to other accounts, so their ARNs
 /// contain none.
-pub(super) fn new_ec2_arn(region: &str, kind: &str) -> String {
-    ec2_arn(region, kind, "*")
+pub(super) fn new_ec2_arn(scope: ArnScope<'_>, kind: &str) -> String {
+    ec2_arn(scope, kind, "*")
 }
 
 /// Returns the ARN of a resource of EC2.
-pub(super) fn ec2_arn(region: &str, kind: &str, id: &str) -> String {
-    let account = if ["image", "snapshot"].contains(&kind) { "" } else { ACCOUNT };
-    format!("arn:aws:ec2:{region}:{account}:{kind}/{id}")
+pub(crate) fn ec2_arn(scope: ArnScope<'_>, kind: &str, id: &str) -> String {
+    match kind {
+        "image" | "snapshot" => format!("arn:aws:ec2:{}::{kind}/{id}", scope.region),
+        _ => scope.arn("ec2", format_args!("{kind}/{id}")),
+    }
 }
 
 fn describe_regional(region: &Region, arn: &Arn<'_>, text: &str, context: &mut Context) {

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 
 use crate::model::autoscaling::{Group, Metric, Policy, PolicyKind, Tracking};
 use crate::model::cloudwatch::alarm::{Alarm, AlarmState, Comparison};
-use crate::model::{ACCOUNT, Region};
+use crate::model::{ArnScope, Region};
 
 /// AWS's numbers of periods: scaling out is fast, scaling in is slow.
 const HIGH_PERIODS: u32 = 3;
@@ -22,7 +22,7 @@ pub(crate) fn put(region: &mut Region, group: &str, policy: &Policy, now: DateTi
     remove(region, policy, group);
     let PolicyKind::TargetTracking(tracking) = &policy.kind else { return };
     for name in names(tracking, group) {
-        let alarm = alarm(&name, &region.name, group, policy, tracking, now);
+        let alarm = alarm(&name, region.scope(), group, policy, tracking, now);
         region.cloudwatch.alarms.insert(name, alarm);
     }
 }
@@ -56,16 +56,23 @@ fn name(tracking: &Tracking, group: &str, side: &str) -> String {
 }
 
 /// Returns the ARN of an alarm.
-pub(crate) fn arn(region: &str, name: &str) -> String {
-    format!("arn:aws:cloudwatch:{region}:{ACCOUNT}:alarm:{name}")
+pub(crate) fn arn(scope: ArnScope<'_>, name: &str) -> String {
+    scope.arn("cloudwatch", format_args!("alarm:{name}"))
 }
 
-fn alarm(name: &str, region: &str, group: &str, policy: &Policy, tracking: &Tracking, now: DateTime<Utc>) -> Alarm {
+fn alarm(
+    name: &str,
+    scope: ArnScope<'_>,
+    group: &str,
+    policy: &Policy,
+    tracking: &Tracking,
+    now: DateTime<Utc>,
+) -> Alarm {
     let high = name.contains(SIDES[0]);
     let (namespace, metric, dimensions, statistic, unit) = watched(&tracking.metric, group);
     Alarm {
         name: name.to_owned(),
-        arn: arn(region, name),
+        arn: arn(scope, name),
         description: Some(format!("DO NOT EDIT OR DELETE. For TargetTrackingScaling policy {}.", policy.arn)),
         actions_enabled: true,
         actions: [(AlarmState::Alarm, vec![policy.arn.clone()])].into(),

@@ -8,7 +8,7 @@ use crate::model::ec2::block_device::BlockDevice;
 use crate::model::ec2::image::{Image, ROOT_DEVICE};
 use crate::model::ec2::snapshot::Snapshot;
 use crate::model::ec2::volume::{Settings, Volume, VolumeAttachment, managed_key};
-use crate::model::{Region, Tags, new_id};
+use crate::model::{ArnScope, Region, Tags, new_id};
 use crate::wire::{ApiError, Outcome};
 
 /// Limits of a volume type.
@@ -111,15 +111,15 @@ pub(crate) fn size_from(snapshot: &Snapshot, wanted: Option<u32>) -> Outcome<u32
 
 /// Returns the ARN of the key of an encrypted volume or snapshot. Keys of KMS are recorded by their ARN and encrypt
 /// nothing.
-pub(crate) fn key_of(region: &str, wanted: Option<&str>) -> Outcome<String> {
+pub(crate) fn key_of(scope: ArnScope<'_>, wanted: Option<&str>) -> Outcome<String> {
     match wanted {
-        None | Some("alias/aws/ebs") => Ok(managed_key(region)),
+        None | Some("alias/aws/ebs") => Ok(managed_key(scope)),
         Some(arn) if arn.starts_with("arn:aws:kms:") && arn.contains(":key/") => Ok(arn.to_owned()),
         Some(alias) if alias.contains("alias/") => Err(ApiError::new(
             "UnsupportedOperation",
             format!("The local cloud has no KMS and cannot resolve the alias '{alias}'; use the ARN of a key"),
         )),
-        Some(id) => Ok(format!("arn:aws:kms:{region}:{}:key/{id}", crate::model::ACCOUNT)),
+        Some(id) => Ok(scope.arn("kms", format_args!("key/{id}"))),
     }
 }
 
@@ -221,7 +221,7 @@ fn volume_of(
     let volume = Volume {
         settings,
         encrypted,
-        kms_key: encrypted.then(|| key_of(&region.name, device.kms_key.as_deref().or(inherited))).transpose()?,
+        kms_key: encrypted.then(|| key_of(region.scope(), device.kms_key.as_deref().or(inherited))).transpose()?,
         snapshot_id: snapshot.map(|snapshot| snapshot.id.clone()),
         tags: tags.clone(),
         ..Volume::default()

@@ -4,11 +4,10 @@
 //! (<https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-access-logs.html>,
 //! <https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-connection-logs.html>).
 
-use chrono::{DateTime, Utc};
-
-use crate::model::ACCOUNT;
 use crate::model::elbv2::LoadBalancer;
 use crate::model::elbv2::attributes::Attributed as _;
+use crate::model::{Account, ArnScope};
+use chrono::{DateTime, Utc};
 
 /// Kind of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,6 +23,7 @@ pub(crate) enum LogKind {
 pub(crate) struct LogPlace {
     pub(crate) kind: LogKind,
     pub(crate) region: String,
+    pub(crate) account: Account,
     pub(crate) bucket: String,
     /// Empty for the root of the bucket.
     pub(crate) prefix: String,
@@ -52,11 +52,12 @@ impl LogKind {
 
 impl LogPlace {
     /// Returns the place of a balancer's log; `None` when the log is disabled.
-    pub(crate) fn of(balancer: &LoadBalancer, region: &str, kind: LogKind) -> Option<Self> {
+    pub(crate) fn of(balancer: &LoadBalancer, scope: ArnScope<'_>, kind: LogKind) -> Option<Self> {
         let attribute = |name: &str| balancer.attribute(&format!("{}.{name}", kind.attribute()));
         (attribute("enabled") == "true").then(|| Self {
             kind,
-            region: region.to_owned(),
+            region: scope.region.to_owned(),
+            account: scope.account,
             bucket: attribute("bucket"),
             prefix: attribute("prefix"),
             balancer: resource_id(&balancer.arn).to_owned(),
@@ -64,19 +65,25 @@ impl LogPlace {
         })
     }
 
+    /// Returns the scope of the balancer's ARN.
+    pub(crate) fn scope(&self) -> ArnScope<'_> {
+        ArnScope { region: &self.region, account: self.account }
+    }
+
     /// Returns the key of the object that shows at the activation that the bucket can be written.
     pub(crate) fn test_key(&self) -> String {
-        format!("{}AWSLogs/{ACCOUNT}/{}", self.folder(), self.kind.test_file())
+        let Self { account, .. } = self;
+        format!("{}AWSLogs/{account}/{}", self.folder(), self.kind.test_file())
     }
 
     /// Returns the key of the object with the entries up to a moment.
     pub(crate) fn key(&self, end: DateTime<Utc>, random: &str) -> String {
-        let Self { region, address, .. } = self;
+        let Self { region, account, address, .. } = self;
         let kind = if self.kind == LogKind::Connection { "conn_log." } else { "" };
         let balancer = self.balancer.replace('/', ".");
         let (day, end) = (end.format("%Y/%m/%d"), end.format("%Y%m%dT%H%MZ"));
         format!(
-            "{}AWSLogs/{ACCOUNT}/elasticloadbalancing/{region}/{day}/{kind}{ACCOUNT}_elasticloadbalancing_{region}_\
+            "{}AWSLogs/{account}/elasticloadbalancing/{region}/{day}/{kind}{account}_elasticloadbalancing_{region}_\
              {balancer}_{end}_{address}_{random}.log.gz",
             self.folder()
         )
@@ -103,6 +110,7 @@ mod tests {
         let access = LogPlace {
             kind: LogKind::Access,
             region: "us-east-2".to_owned(),
+            account: Account::default(),
             bucket: "logs".to_owned(),
             prefix: "prod".to_owned(),
             balancer: "app/web/50dc6c495c0c9188".to_owned(),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::image::ROOT_SIZE_GIB;
 use crate::model::ids::derived_id;
-use crate::model::{ACCOUNT, Region, Tags};
+use crate::model::{ArnScope, Region, Tags};
 
 /// A volume. It is recorded and described, and has no blocks: the files of an instance are in its directory.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -72,10 +72,11 @@ impl Volume {
 }
 
 /// Returns the ARN of the key that AWS manages for EBS, `alias/aws/ebs`.
-pub(crate) fn managed_key(region: &str) -> String {
-    let digits = derived_id("", &format!("alias/aws/ebs in {region}")).replace('-', "");
+pub(crate) fn managed_key(scope: ArnScope<'_>) -> String {
+    let digits = derived_id("", &format!("alias/aws/ebs in {}", scope.region)).replace('-', "");
     let (start, end) = (&digits[..8], &digits[5..17]);
-    format!("arn:aws:kms:{region}:{ACCOUNT}:key/{start}-{}-4{}-8{}-{end}", &start[..4], &start[1..4], &start[2..5])
+    let id = format!("{start}-{}-4{}-8{}-{end}", &start[..4], &start[1..4], &start[2..5]);
+    scope.arn("kms", format_args!("key/{id}"))
 }
 
 impl Region {
@@ -134,7 +135,7 @@ pub(crate) fn complete_volumes(region: &mut Region) {
                 zone: zone.clone(),
                 settings: settings.with_defaults(),
                 encrypted,
-                kms_key: encrypted.then(|| managed_key(&region.name)),
+                kms_key: encrypted.then(|| managed_key(region.scope())),
                 created,
                 attachments: vec![attachment],
                 tags: tags.clone(),

@@ -8,10 +8,9 @@ use chrono::{Duration, SecondsFormat, Utc};
 use serde_json::json;
 
 use crate::access;
-use crate::model::Cloud;
 use crate::model::ec2::instance::Instance;
 use crate::model::iam::{Session, SessionHolder};
-use crate::model::{ACCOUNT, zone_id};
+use crate::model::{Cloud, zone_id};
 use crate::state::Shared;
 
 /// Lifetime of the credentials of an instance's role, and the time before their expiry at which new ones are created.
@@ -95,7 +94,7 @@ fn leaves(cloud: &Cloud, region: &str, instance: &Instance) -> BTreeMap<String, 
         leaves.extend(tags.map(|(key, value)| (format!("meta-data/tags/instance/{key}"), value.clone())));
     }
     let identity = json!({
-        "accountId": ACCOUNT, "architecture": "x86_64", "availabilityZone": instance.zone, "imageId": instance.image_id,
+        "accountId": cloud.account, "architecture": "x86_64", "availabilityZone": instance.zone, "imageId": instance.image_id,
         "instanceId": instance.id, "instanceType": instance.instance_type, "pendingTime": time(instance.launch_time),
         "privateIp": address, "region": region, "version": "2017-09-30",
     });
@@ -113,7 +112,7 @@ fn group_names(cloud: &Cloud, region: &str, instance: &Instance) -> String {
 fn role(cloud: &Cloud, instance: &Instance) -> Option<String> {
     let profile = cloud.iam.instance_profiles.get(&instance.instance_profile.as_ref()?.name)?;
     let role = cloud.iam.roles.get(profile.role.as_ref()?)?;
-    access::trusts_service(role, "ec2.amazonaws.com").then(|| role.name.clone())
+    access::trusts_service(cloud.account, role, "ec2.amazonaws.com").then(|| role.name.clone())
 }
 
 /// Returns temporary credentials of the instance's role. They stay the same until they are about to expire.

@@ -1,14 +1,14 @@
 //! Databases without servers: every transition completes at once.
 
 use super::{host, removal, volume};
-use crate::domain::rds::settings;
+use crate::domain::rds::{rename, settings};
 use crate::model::Region;
 use crate::model::process::ProcessIdentity;
 use crate::model::rds::{DbInstance, Stage};
+use crate::state::address::AddressBlock;
 
 /// Completes the transitions of the databases of a region.
-pub(crate) fn settle(region: &mut Region) {
-    let zones: Vec<String> = region.zone_names().collect();
+pub(crate) fn settle(region: &mut Region, addresses: &AddressBlock) {
     let snapshots = region.rds.snapshots.values_mut().chain(region.rds.cluster_snapshots.values_mut());
     snapshots.filter(|snapshot| snapshot.stage == Stage::Creating).for_each(|one| one.stage = Stage::Available);
     let instances: Vec<String> = region.rds.instances.keys().cloned().collect();
@@ -21,11 +21,14 @@ pub(crate) fn settle(region: &mut Region) {
         let wanted = settings::wanted(region, instance);
         let password = region.rds.account(instance).password.clone();
         if let Some(instance) = region.rds.instances.get_mut(&id) {
-            settle_instance(instance, zones.clone(), password);
+            settle_instance(instance, password);
             instance.runtime.parameters = settings::effective(&wanted, &instance.runtime.parameters, true);
+            if !instance.pending.is_empty() && instance.pending.now {
+                host::apply_pending(region, &id, addresses);
+            }
         }
     }
-    settle_clusters(region);
+    settle_clusters(region, addresses);
 }
 
 fn delete(region: &mut Region, id: &str) {
@@ -39,10 +42,7 @@ fn delete(region: &mut Region, id: &str) {
     removal::forget(region, id);
 }
 
-fn settle_instance(instance: &mut DbInstance, zones: Vec<String>, password: String) {
-    if !instance.pending.is_empty() && instance.pending.now {
-        host::apply_pending(instance, zones);
-    }
+fn settle_instance(instance: &mut DbInstance, password: String) {
     instance.stage = match instance.stage {
         Stage::Stopping => Stage::Stopped,
         Stage::Creating | Stage::Starting | Stage::Modifying | Stage::BackingUp | Stage::Rebooting => Stage::Available,
@@ -52,7 +52,7 @@ fn settle_instance(instance: &mut DbInstance, zones: Vec<String>, password: Stri
     instance.runtime.password = Some(password);
 }
 
-fn settle_clusters(region: &mut Region) {
+fn settle_clusters(region: &mut Region, addresses: &AddressBlock) {
     let clusters: Vec<String> = region.rds.clusters.keys().cloned().collect();
     for id in clusters {
         let is_unused = region.rds.members(&id).next().is_none();
@@ -67,6 +67,9 @@ fn settle_clusters(region: &mut Region) {
                     cluster.stage = next;
                 }
             }
+        }
+        if region.rds.clusters.get(&id).is_some_and(volume::is_renamed) {
+            rename::rename_cluster(region, &id, addresses);
         }
     }
 }

@@ -10,16 +10,18 @@ use tokio::time::Instant;
 
 use super::view::{Role, View};
 use super::{backend, endpoints, replication, roles, snapshots};
-use crate::domain::rds::settings;
 use crate::domain::rds::settings::Following;
+use crate::domain::rds::{rename, settings};
+use crate::model::Region;
 use crate::model::process::ProcessIdentity;
-use crate::model::rds::{DbInstance, Seed, Stage, Trouble};
+use crate::model::rds::{DbInstance, Pending, Seed, Stage, Trouble};
 use crate::runtime::background::{Phase, PhaseWatch};
 use crate::runtime::network::Site;
 use crate::runtime::postgres;
 use crate::runtime::postgres::{Launch, PostgresError, Server};
 use crate::runtime::server_home::Login;
 use crate::state::Shared;
+use crate::state::address::AddressBlock;
 use crate::state::paths::database as directory;
 
 /// Interval of checks on the process.
@@ -290,10 +292,11 @@ impl Host {
         self.shared.update(|cloud| {
             let Ok(region) = cloud.region_mut(&self.region) else { return };
             let databases = &mut region.rds;
-            let Some(instance) = databases.instances.get_mut(&view.instance.id) else { return };
+            let mut instances = databases.instances.values_mut();
+            let Some(instance) = instances.find(|it| it.resource_id == self.resource_id) else { return };
             instance.runtime.ready = true;
             let cluster = instance.cluster.as_ref().and_then(|cluster| databases.clusters.get_mut(cluster));
-            if let Some(cluster) = cluster.filter(|cluster| cluster.writer.as_ref() == Some(&view.instance.id)) {
+            if let Some(cluster) = cluster.filter(|cluster| cluster.writer.as_ref() == Some(&instance.id)) {
                 cluster.demoted = None;
             }
         });
@@ -311,16 +314,20 @@ impl Host {
         self.missed_checks >= PATIENCE
     }
 
-    /// Applies pending changes. A new class means a new host, on which the server is started.
+    /// Applies pending changes. A new class means a new host, on which the server is started; a new identifier, a reboot.
     async fn apply_pending(&mut self, view: &View) -> Flow {
-        let moves = view.instance.pending.class.is_some();
-        if moves {
+        let pending = &view.instance.pending;
+        if pending.class.is_some() || pending.id.is_some() {
             self.halt().await;
         }
-        let zones = self.shared.read(|cloud| {
-            cloud.region(&self.region).map(|region| region.zone_names().collect::<Vec<_>>()).unwrap_or_default()
+        self.shared.update(|cloud| {
+            let Ok(region) = cloud.region_mut(&self.region) else { return };
+            let mut instances = region.rds.instances.values();
+            let found = instances.find(|instance| instance.resource_id == self.resource_id);
+            if let Some(id) = found.map(|instance| instance.id.clone()) {
+                apply_pending(region, &id, self.shared.addresses());
+            }
         });
-        self.change(|instance| apply_pending(instance, zones));
         Flow::Again
     }
 
@@ -455,15 +462,19 @@ impl Host {
     }
 }
 
-/// Applies the pending changes of an instance to its record. `zones` are the zones of its region.
-pub(super) fn apply_pending(instance: &mut DbInstance, zones: Vec<String>) {
-    let pending = std::mem::take(&mut instance.pending);
-    instance.class = pending.class.unwrap_or_else(|| instance.class.clone());
-    instance.storage = pending.storage.unwrap_or_else(|| instance.storage.clone());
-    instance.place.port = pending.port.unwrap_or(instance.place.port);
-    match pending.multi_az {
-        Some(true) => instance.second_zone = zones.into_iter().find(|zone| *zone != instance.zone),
+/// Applies the pending changes of an instance to its record.
+pub(super) fn apply_pending(region: &mut Region, id: &str, addresses: &AddressBlock) {
+    let mut zones = region.zone_names().collect::<Vec<_>>().into_iter();
+    let Some(instance) = region.rds.instances.get_mut(id) else { return };
+    let Pending { now: _, id: new, class, storage, port, multi_az } = std::mem::take(&mut instance.pending);
+    instance.class = class.unwrap_or_else(|| instance.class.clone());
+    instance.storage = storage.unwrap_or_else(|| instance.storage.clone());
+    instance.place.port = port.unwrap_or(instance.place.port);
+    match multi_az {
+        Some(true) => instance.second_zone = zones.find(|zone| *zone != instance.zone),
         Some(false) => instance.second_zone = None,
         None => {}
     }
+    instance.pending.id = new;
+    rename::rename_instance(region, id, addresses);
 }

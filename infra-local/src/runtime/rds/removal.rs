@@ -3,7 +3,6 @@
 use super::host::{Flow, Host};
 use super::snapshots;
 use super::view::View;
-use crate::model::ACCOUNT;
 use crate::model::Region;
 use crate::model::process::ProcessIdentity;
 use crate::model::rds::{Seed, Stage};
@@ -62,7 +61,7 @@ impl Host {
 
 /// Removes an instance from the model, and selects the next writer of its cluster.
 pub(super) fn forget(region: &mut Region, id: &str) {
-    let arn = format!("arn:aws:rds:{}:{ACCOUNT}:db:{id}", region.name);
+    let arn = region.scope().arn("rds", format_args!("db:{id}"));
     region.ec2.subnets.values_mut().for_each(|subnet| subnet.release_hosts(&arn));
     let databases = &mut region.rds;
     let Some(instance) = databases.instances.remove(id) else { return };

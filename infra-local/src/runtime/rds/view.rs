@@ -125,7 +125,7 @@ fn role(databases: &Rds, instance: &DbInstance, writes: bool) -> Role {
 }
 
 /// Returns whether a time is in a window such as `sun:05:00-sun:05:30`.
-fn is_within(window: &str, now: DateTime<Utc>) -> bool {
+pub(super) fn is_within(window: &str, now: DateTime<Utc>) -> bool {
     let minute_of_week = |text: &str| {
         let mut parts = text.split(':');
         let day: chrono::Weekday = parts.next()?.parse().ok()?;

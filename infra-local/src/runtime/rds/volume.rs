@@ -1,7 +1,10 @@
 //! The volume of a cluster: its data while no instance uses it, and its state.
 
+use chrono::Utc;
+
+use super::view::is_within;
 use super::{Key, snapshots};
-use crate::model::ACCOUNT;
+use crate::domain::rds::rename;
 use crate::model::Region;
 use crate::model::rds::{DbCluster, Rds, Seed, Snapshot, Stage};
 use crate::runtime::postgres::{PostgresError, Server};
@@ -102,9 +105,36 @@ impl Work {
 
 /// Removes a cluster from the model.
 pub(super) fn forget(region: &mut Region, id: &str) {
-    let arn = format!("arn:aws:rds:{}:{ACCOUNT}:cluster:{id}", region.name);
+    let arn = region.scope().arn("rds", format_args!("cluster:{id}"));
     region.rds.clusters.remove(id);
     region.ec2.subnets.values_mut().for_each(|subnet| subnet.release_hosts(&arn));
+}
+
+/// Gives clusters their pending identifiers.
+pub(super) fn rename(shared: &Shared) {
+    let renamed: Vec<(String, String)> = shared.read(|cloud| {
+        let regions = cloud.regions.values();
+        let all = regions.flat_map(|region| region.rds.clusters.values().map(move |cluster| (region, cluster)));
+        let renamed = all.filter(|(_, cluster)| is_renamed(cluster));
+        renamed.map(|(region, cluster)| (region.name.clone(), cluster.id.clone())).collect()
+    });
+    if !renamed.is_empty() {
+        shared.update(|cloud| {
+            for (region, id) in renamed {
+                if let Ok(region) = cloud.region_mut(&region) {
+                    rename::rename_cluster(region, &id, shared.addresses());
+                }
+            }
+        });
+    }
+}
+
+/// Returns whether the cluster gets its pending identifier now: because the request wanted it immediately, or in the
+/// maintenance window.
+pub(super) fn is_renamed(cluster: &DbCluster) -> bool {
+    cluster.stage == Stage::Available
+        && cluster.pending.id.is_some()
+        && (cluster.pending.now || is_within(&cluster.schedule.maintenance_window, Utc::now()))
 }
 
 /// Completes the transitions of clusters whose instances have completed theirs.

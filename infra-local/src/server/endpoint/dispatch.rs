@@ -413,6 +413,7 @@ impl Server {
         let call = Call {
             input,
             region: &scope.region,
+            account: self.shared.account(),
             access_key: &scope.access_key,
             now: Utc::now(),
             addresses: self.shared.addresses(),

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use super::request::ServiceRequest;
 use super::service::Service;
 use super::*;
+use crate::model::Account;
 use crate::runtime::network::Loopback;
 use crate::services::Operation;
 use crate::state::address::AddressBlock;
@@ -36,7 +37,7 @@ impl World {
     fn new() -> World {
         let directory = tempfile::tempdir().unwrap();
         let addresses = AddressBlock::claim(directory.path()).unwrap();
-        let shared = Shared::load(directory.path(), addresses).unwrap();
+        let shared = Shared::load(directory.path(), Account::default(), addresses).unwrap();
         let known = shared.read(|cloud| {
             let region = &cloud.regions["us-east-1"];
             let ids = region.ec2.vpcs.keys().chain(region.ec2.subnets.keys()).chain(region.ec2.security_groups.keys());

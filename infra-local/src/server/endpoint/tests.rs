@@ -5,6 +5,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::*;
+use crate::model::Account;
 use crate::runtime::background::{Background, Phase};
 use crate::runtime::network::Loopback;
 use crate::state::address::AddressBlock;
@@ -13,7 +14,7 @@ use crate::state::address::AddressBlock;
 async fn a_connection_that_does_not_finish_its_head_is_closed() {
     let directory = tempfile::tempdir().unwrap();
     let addresses = AddressBlock::claim(directory.path()).unwrap();
-    let shared = Shared::load(directory.path(), addresses).unwrap();
+    let shared = Shared::load(directory.path(), Account::default(), addresses).unwrap();
     let listener = bind(None, None).await.unwrap();
     let address = listener.local_addr().unwrap();
     shared.bound(address);

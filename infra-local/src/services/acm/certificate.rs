@@ -11,9 +11,8 @@ use super::tag::{Tag, read_tags};
 use super::{
     AcmOperation, CERTIFICATE, Named, find, find_mut, in_use_by, input, material, not_found, request, validation,
 };
-use crate::model::Cloud;
 use crate::model::acm::Certificate;
-use crate::model::{ACCOUNT, Region};
+use crate::model::{Cloud, Region};
 use crate::services::{Call, typed};
 use crate::wire::{ApiError, Outcome};
 
@@ -67,7 +66,7 @@ fn import(cloud: &mut Cloud, call: &Call<'_, Value>, request: Import) -> Outcome
     if region.acm.certificates.len() >= MOST {
         return Err(ApiError::new("LimitExceededException", format!("A region has at most {MOST} certificates")));
     }
-    let arn = format!("arn:aws:acm:{}:{ACCOUNT}:certificate/{}", call.region, Uuid::new_v4());
+    let arn = call.scope().arn("acm", format_args!("certificate/{}", Uuid::new_v4()));
     let certificate =
         Certificate { arn: arn.clone(), body, chain, private_key, facts, imported: call.now, requested: None, tags };
     region.acm.certificates.insert(arn.clone(), certificate);
@@ -104,10 +103,10 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Value>, request: Named) -> Outcome<
     if !in_use_by(region, &arn).is_empty() {
         return Err(ApiError::new(
             "ResourceInUseException",
-            format!("Certificate {arn} in account {ACCOUNT} is in use."),
+            format!("Certificate {arn} in account {} is in use.", call.account),
         ));
     }
-    region.acm.certificates.remove(&arn).ok_or_else(|| not_found(&arn))?;
+    region.acm.certificates.remove(&arn).ok_or_else(|| not_found(call.account, &arn))?;
     Ok(json!({}))
 }
 
@@ -146,7 +145,7 @@ fn render(certificate: &Certificate, region: &Region, now: DateTime<Utc>) -> Val
         "Options": {"CertificateTransparencyLoggingPreference": "DISABLED"},
     });
     match &certificate.requested {
-        Some(requested) => request::render(&mut node, certificate, requested),
+        Some(requested) => request::render(&mut node, region.account, certificate, requested),
         None => node["ImportedAt"] = moment(certificate.imported),
     }
     node

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::access::Resource;
 use crate::model::acm::Certificate;
-use crate::model::{ACCOUNT, Region};
+use crate::model::{Account, Region};
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Outcome};
 
@@ -47,18 +47,19 @@ fn validation(message: impl Into<String>) -> ApiError {
 
 /// Returns the certificate with this ARN.
 fn find<'a>(region: &'a Region, arn: &str) -> Outcome<&'a Certificate> {
-    region.acm.certificates.get(arn).ok_or_else(|| not_found(arn))
+    region.acm.certificates.get(arn).ok_or_else(|| not_found(region.account, arn))
 }
 
 fn find_mut<'a>(region: &'a mut Region, arn: &str) -> Outcome<&'a mut Certificate> {
-    region.acm.certificates.get_mut(arn).ok_or_else(|| not_found(arn))
+    let account = region.account;
+    region.acm.certificates.get_mut(arn).ok_or_else(|| not_found(account, arn))
 }
 
-fn not_found(arn: &str) -> ApiError {
+fn not_found(account: Account, arn: &str) -> ApiError {
     if !arn.starts_with("arn:aws:acm:") || !arn.contains(":certificate/") {
         return ApiError::new("InvalidArnException", format!("The ARN '{arn}' is not the ARN of a certificate"));
     }
-    ApiError::new("ResourceNotFoundException", format!("Could not find certificate {arn} in account {ACCOUNT}."))
+    ApiError::new("ResourceNotFoundException", format!("Could not find certificate {arn} in account {account}."))
 }
 
 /// Returns the ARNs of the balancers that use a certificate.

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::tag::{Tag, read_tags};
 use super::{AcmOperation, CERTIFICATE, find, find_mut, input, material, validation};
 use crate::model::acm::{Acm, Authority, Certificate, Requested};
-use crate::model::{ACCOUNT, Cloud};
+use crate::model::{Account, Cloud};
 use crate::services::{Call, typed};
 use crate::wire::shape::timestamp;
 use crate::wire::{ApiError, Outcome};
@@ -100,7 +100,7 @@ fn request(cloud: &mut Cloud, call: &Call<'_, Value>, request: Request) -> Outco
     if let Some(known) = repeated {
         return Ok(json!({"CertificateArn": known.arn}));
     }
-    let arn = format!("arn:aws:acm:{}:{ACCOUNT}:certificate/{}", call.region, Uuid::new_v4());
+    let arn = call.scope().arn("acm", format_args!("certificate/{}", Uuid::new_v4()));
     let certificate = issue(acm, &names, algorithm, call.now)?;
     let certificate = Certificate { arn: arn.clone(), requested: Some(requested), tags, ..certificate };
     acm.certificates.insert(arn.clone(), certificate);
@@ -276,8 +276,8 @@ fn resend(cloud: &Cloud, call: &Call<'_, Value>, request: Resend) -> Outcome<Val
 }
 
 /// Adds the properties of a requested certificate to its description.
-pub(super) fn render(node: &mut Value, certificate: &Certificate, requested: &Requested) {
-    let validations = certificate.facts.names.iter().map(|name| validation_of(name, requested));
+pub(super) fn render(node: &mut Value, account: Account, certificate: &Certificate, requested: &Requested) {
+    let validations = certificate.facts.names.iter().map(|name| validation_of(account, name, requested));
     node["DomainValidationOptions"] = validations.collect();
     node["IssuedAt"] = timestamp(certificate.imported);
     node["Options"] = json!({
@@ -292,7 +292,7 @@ pub(super) fn render(node: &mut Value, certificate: &Certificate, requested: &Re
     }
 }
 
-fn validation_of(name: &str, requested: &Requested) -> Value {
+fn validation_of(account: Account, name: &str, requested: &Requested) -> Value {
     let domain = requested.validation_domains.get(name).map_or(name, String::as_str);
     let mut node = json!({
         "DomainName": name,
@@ -304,7 +304,7 @@ fn validation_of(name: &str, requested: &Requested) -> Value {
     if requested.method == "DNS" {
         let digest = |text: String| hex::encode(&Sha256::digest(text)[..16]);
         // AWS's records depend on the account and the name, so a wildcard shares that of its domain.
-        let (label, value) = (digest(format!("{ACCOUNT}/{plain}")), digest(format!("{plain}/{ACCOUNT}")));
+        let (label, value) = (digest(format!("{account}/{plain}")), digest(format!("{plain}/{account}")));
         node["ResourceRecord"] = json!({
             "Name": format!("_{label}.{plain}."),
             "Type": "CNAME",

@@ -1,8 +1,7 @@
 //! Parameters of Certificate Manager that are read back.
 
 use super::OPERATIONS;
-use crate::testing::ControlPlane;
-use crate::testing::round_trip::{Trip, Variables, WriteOnly, check_values};
+use crate::testing::round_trip::{self, Trip, Variables, WriteOnly, check_values};
 
 const READS: &[(&str, &str)] = &[
     ("DescribeCertificate", r#"{"CertificateArn": "{arn}"}"#),
@@ -46,5 +45,5 @@ const WRITE_ONLY: &[WriteOnly] = &[
 
 #[test]
 fn parameters_are_read_back() {
-    check_values(&mut ControlPlane::new(), OPERATIONS, TRIPS, WRITE_ONLY, Variables::new());
+    check_values(&mut round_trip::plane(), OPERATIONS, TRIPS, WRITE_ONLY, Variables::new());
 }

@@ -11,10 +11,9 @@ use super::{
     tags, validation,
 };
 use crate::domain::autoscaling::alarms;
-use crate::model::Cloud;
 use crate::model::autoscaling::{DeletionProtection, Extras, Group, moment};
 use crate::model::ec2::launch_template::TemplateReference;
-use crate::model::{ACCOUNT, Region};
+use crate::model::{Cloud, Region};
 use crate::services::{Call, Operation};
 use crate::wire::filter::wildcard_match;
 use crate::wire::{ApiError, Node, Outcome, Params};
@@ -66,11 +65,9 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     }
     let mut group = Group {
         name: name.to_owned(),
-        arn: format!(
-            "arn:aws:autoscaling:{}:{ACCOUNT}:autoScalingGroup:{}:autoScalingGroupName/{name}",
-            call.region,
-            Uuid::new_v4()
-        ),
+        arn: call
+            .scope()
+            .arn("autoscaling", format_args!("autoScalingGroup:{}:autoScalingGroupName/{name}", Uuid::new_v4())),
         created: call.now,
         template: TemplateReference { id: None, name: None, version: None },
         mixed: None,

@@ -8,14 +8,12 @@ use uuid::Uuid;
 
 use super::{PAGES, page, required, resource, switch, validation};
 use crate::domain::ec2::launch_template;
-use crate::model::ACCOUNT;
-use crate::model::Cloud;
-use crate::model::Region;
 use crate::model::autoscaling::Group;
 use crate::model::autoscaling::launch_configuration::{LaunchConfiguration, PREFIX};
 use crate::model::ec2::block_device::BlockDevice;
 use crate::model::ec2::instance_type::InstanceType;
 use crate::model::ec2::launch_template::{LaunchData, LaunchTemplate, NetworkInterface, TemplateVersion};
+use crate::model::{Cloud, Region};
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
@@ -81,11 +79,8 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         versions: BTreeMap::from([(1, version)]),
         tags: BTreeMap::new(),
     };
-    let arn = format!(
-        "arn:aws:autoscaling:{}:{ACCOUNT}:launchConfiguration:{}:launchConfigurationName/{name}",
-        call.region,
-        Uuid::new_v4()
-    );
+    let own = format!("launchConfiguration:{}:launchConfigurationName/{name}", Uuid::new_v4());
+    let arn = call.scope().arn("autoscaling", own);
     region.autoscaling.launch_configurations.insert(name, LaunchConfiguration { arn, template });
     Ok(Node::new())
 }

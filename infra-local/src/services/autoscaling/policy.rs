@@ -8,10 +8,9 @@ use super::{NAME, PAGES, named_mut, number, page, required, resource, switch, va
 use crate::domain::autoscaling::adjust;
 use crate::domain::autoscaling::adjust::Trigger;
 use crate::domain::autoscaling::alarms;
-use crate::model::ACCOUNT;
-use crate::model::Cloud;
 use crate::model::autoscaling::{Adjustment, Group, Metric, Policy, PolicyKind, Step, Tracking};
 use crate::model::cloudwatch::metrics::{Statistic, UNITS};
+use crate::model::{ArnScope, Cloud};
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
@@ -88,12 +87,9 @@ fn put(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         name: name.to_owned(),
         arn: before.as_ref().map_or_else(
             || {
-                format!(
-                    "arn:aws:autoscaling:{}:{ACCOUNT}:scalingPolicy:{}:autoScalingGroupName/{}:policyName/{name}",
-                    call.region,
-                    Uuid::new_v4(),
-                    group.name
-                )
+                let (id, group) = (Uuid::new_v4(), &group.name);
+                let own = format!("scalingPolicy:{id}:autoScalingGroupName/{group}:policyName/{name}");
+                call.scope().arn("autoscaling", own)
             },
             |before| before.arn.clone(),
         ),
@@ -108,7 +104,7 @@ fn put(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         tracking.alarm.clone_from(&before.alarm);
     }
     let node =
-        Node::new().with("PolicyARN", &policy.arn).with("Alarms", render_alarms(&policy, &group.name, call.region));
+        Node::new().with("PolicyARN", &policy.arn).with("Alarms", render_alarms(&policy, &group.name, call.scope()));
     group.policies.insert(name.to_owned(), policy.clone());
     let group = group.name.clone();
     if let Some(before) = before {
@@ -349,7 +345,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         })
         .collect();
     let page = page(all.into_iter().collect(), params, |(arn, _)| arn)?;
-    let shown = page.items.into_iter().map(|(_, (group, policy))| render(policy, group, call.region));
+    let shown = page.items.into_iter().map(|(_, (group, policy))| render(policy, group, call.scope()));
     Ok(Node::new().list("ScalingPolicies", shown).maybe("NextToken", page.next))
 }
 
@@ -361,7 +357,7 @@ fn kind_name(kind: &PolicyKind) -> &'static str {
     }
 }
 
-fn render(policy: &Policy, group: &Group, region: &str) -> Node {
+fn render(policy: &Policy, group: &Group, scope: ArnScope<'_>) -> Node {
     let node = Node::new()
         .with("AutoScalingGroupName", &group.name)
         .with("PolicyName", &policy.name)
@@ -369,7 +365,7 @@ fn render(policy: &Policy, group: &Group, region: &str) -> Node {
         .with("PolicyType", kind_name(&policy.kind))
         .with("Enabled", policy.enabled)
         .maybe("EstimatedInstanceWarmup", policy.warmup_seconds)
-        .with("Alarms", render_alarms(policy, &group.name, region));
+        .with("Alarms", render_alarms(policy, &group.name, scope));
     match &policy.kind {
         PolicyKind::TargetTracking(tracking) => {
             let (specification, metric) = match &tracking.metric {
@@ -415,13 +411,13 @@ fn render(policy: &Policy, group: &Group, region: &str) -> Node {
 }
 
 /// Renders the alarms of a policy.
-fn render_alarms(policy: &Policy, group: &str, region: &str) -> Node {
+fn render_alarms(policy: &Policy, group: &str, scope: ArnScope<'_>) -> Node {
     let names = match &policy.kind {
         PolicyKind::TargetTracking(tracking) => alarms::names(tracking, group),
         _ => Vec::new(),
     };
     Node::items(names.into_iter().map(|name| {
-        let arn = alarms::arn(region, &name);
+        let arn = alarms::arn(scope, &name);
         Node::new().with("AlarmName", name).with("AlarmARN", arn)
     }))
 }

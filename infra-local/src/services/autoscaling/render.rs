@@ -2,9 +2,9 @@
 
 use super::refresh::template;
 use super::{mixed, tags};
+use crate::model::Region;
 use crate::model::autoscaling::launch_configuration::name_of;
 use crate::model::autoscaling::{Activity, ActivityStatus, Group, Member};
-use crate::model::{ACCOUNT, Region};
 use crate::wire::Node;
 
 pub(super) fn group(group: &Group, region: &Region, instances: bool) -> Node {
@@ -14,7 +14,8 @@ pub(super) fn group(group: &Group, region: &Region, instances: bool) -> Node {
         .iter()
         .map(|(process, reason)| Node::new().with("ProcessName", process).with("SuspensionReason", reason));
     let role = group.extras.role.clone().unwrap_or_else(|| {
-        format!("arn:aws:iam::{ACCOUNT}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling")
+        let role = "role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling";
+        format!("arn:aws:iam::{}:{role}", region.account)
     });
     let maintenance = group
         .extras

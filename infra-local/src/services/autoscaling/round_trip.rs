@@ -8,8 +8,8 @@ use crate::model::ec2::image::stock;
 use crate::model::ec2::key_pair::KeyPair;
 use crate::model::ec2::launch_template::{LaunchData, LaunchTemplate, TemplateVersion};
 use crate::services::elbv2;
-use crate::testing::round_trip::{Trip, Variables, WriteOnly, check_query};
-use crate::testing::{ControlPlane, element};
+use crate::testing::element;
+use crate::testing::round_trip::{self, Trip, Variables, WriteOnly, check_query};
 
 const GROUP: &[(&str, &str)] = &[("DescribeAutoScalingGroups", "AutoScalingGroupNames.member.1=g")];
 const MIXED: &[(&str, &str)] = &[("DescribeAutoScalingGroups", "AutoScalingGroupNames.member.1=m")];
@@ -328,7 +328,7 @@ const WRITE_ONLY: &[WriteOnly] = &[
 
 #[test]
 fn parameters_are_read_back() {
-    let mut plane = ControlPlane::new();
+    let mut plane = round_trip::plane();
     let vpc = plane.cloud.regions["us-east-1"].ec2.vpcs.keys().next().unwrap().clone();
     let form = format!("Name=targets&Protocol=HTTP&Port=80&VpcId={vpc}");
     let targets = plane.query(elbv2::OPERATIONS, "CreateTargetGroup", &form).unwrap();

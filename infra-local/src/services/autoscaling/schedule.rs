@@ -4,7 +4,6 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{NAME, PAGES, named_mut, not_found, number, page, required, resource, validation};
-use crate::model::ACCOUNT;
 use crate::model::Cloud;
 use crate::model::autoscaling::cron::Cron;
 use crate::model::autoscaling::{Group, Scheduled};
@@ -121,12 +120,10 @@ fn put_one(group: &mut Group, params: &Params, call: &Call<'_, Params>) -> Outco
     }
     let arn = before.map_or_else(
         || {
-            format!(
-                "arn:aws:autoscaling:{}:{ACCOUNT}:scheduledUpdateGroupAction:{}:autoScalingGroupName/{}:scheduledActionName/{name}",
-                call.region,
-                Uuid::new_v4(),
-                group.name
-            )
+            let (id, group) = (Uuid::new_v4(), &group.name);
+            let own =
+                format!("scheduledUpdateGroupAction:{id}:autoScalingGroupName/{group}:scheduledActionName/{name}");
+            call.scope().arn("autoscaling", own)
         },
         |before| before.arn.clone(),
     );

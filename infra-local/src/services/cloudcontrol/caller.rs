@@ -96,6 +96,7 @@ impl Caller<'_> {
         let call = Call {
             input,
             region: self.region,
+            account: cloud.account,
             access_key: self.access_key,
             now,
             addresses,

@@ -5,7 +5,7 @@
 use chrono::SecondsFormat;
 use serde_json::{Value, json};
 
-use crate::model::{ACCOUNT, ids};
+use crate::model::{Account, ids};
 use crate::services::operation::RecordedRequest;
 
 /// Beginnings of the names of operations that change nothing.
@@ -95,7 +95,7 @@ pub(super) fn resource_type(name: &str) -> Option<&'static str> {
 }
 
 /// Returns the description of an event in `LookupEvents`.
-pub(super) fn render(request: &RecordedRequest<'_>) -> Value {
+pub(super) fn render(request: &RecordedRequest<'_>, account: Account) -> Value {
     let resources: Vec<Value> = resources(request)
         .into_iter()
         .map(|name| match resource_type(&name) {
@@ -111,7 +111,7 @@ pub(super) fn render(request: &RecordedRequest<'_>) -> Value {
         "EventSource": source(request),
         "Username": user_name(request),
         "Resources": resources,
-        "CloudTrailEvent": record(request).to_string(),
+        "CloudTrailEvent": record(request, account).to_string(),
     })
 }
 
@@ -121,7 +121,7 @@ pub(super) fn source(request: &RecordedRequest<'_>) -> String {
 }
 
 /// Returns the record of a request, whose text is part of the event.
-fn record(request: &RecordedRequest<'_>) -> Value {
+fn record(request: &RecordedRequest<'_>, account: Account) -> Value {
     let arn = request.caller.unwrap_or_default();
     let kind = match arn {
         arn if arn.contains(":assumed-role/") => "AssumedRole",
@@ -130,7 +130,7 @@ fn record(request: &RecordedRequest<'_>) -> Value {
     };
     let mut record = json!({
         "eventVersion": "1.11",
-        "userIdentity": {"type": kind, "arn": arn, "accountId": ACCOUNT, "userName": user_name(request)},
+        "userIdentity": {"type": kind, "arn": arn, "accountId": account, "userName": user_name(request)},
         "eventTime": request.at.to_rfc3339_opts(SecondsFormat::Secs, true),
         "eventSource": source(request),
         "eventName": request.operation,
@@ -144,7 +144,7 @@ fn record(request: &RecordedRequest<'_>) -> Value {
         "readOnly": is_read(request.operation),
         "eventType": "AwsApiCall",
         "managementEvent": true,
-        "recipientAccountId": ACCOUNT,
+        "recipientAccountId": account,
         "eventCategory": "Management",
     });
     if let Some((code, message)) = request.error {

@@ -93,7 +93,7 @@ fn lookup(_: &Cloud, call: &Call<'_, Value>, request: Request) -> Outcome<Value>
             return false;
         }
         recorded.id.clone_into(&mut last);
-        events.push(event::render(recorded));
+        events.push(event::render(recorded, call.account));
         true
     });
     if !is_begun {

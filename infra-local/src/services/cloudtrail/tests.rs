@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::OPERATIONS;
 use crate::access::Context;
-use crate::model::Cloud;
+use crate::model::{Account, Cloud};
 use crate::services::Call;
 use crate::services::operation::{RecordedRequest, RequestLog, Run};
 use crate::state::address::AddressBlock;
@@ -67,6 +67,7 @@ fn lookup(input: &Value) -> Result<Value, String> {
     let call = Call {
         input: input.clone(),
         region: "us-east-1",
+        account: Account::default(),
         access_key: "key",
         now: Utc::now(),
         addresses: &addresses,

@@ -7,10 +7,9 @@ use serde_json::{Value, json};
 
 use super::tag::{Tag, read_tags};
 use super::{ALARM, ALARMS, Dimension, WatchOperation, dimensions, input, render_dimensions, validation};
-use crate::model::Cloud;
 use crate::model::cloudwatch::alarm::{Alarm, AlarmState, Comparison, HistoryItem, HistoryKind, Missing};
 use crate::model::cloudwatch::metrics::{Statistic, UNITS};
-use crate::model::{ACCOUNT, Region};
+use crate::model::{ArnScope, Cloud, Region};
 use crate::services::{Call, typed};
 use crate::wire::shape::timestamp;
 use crate::wire::{ApiError, Outcome};
@@ -76,7 +75,7 @@ fn put(cloud: &mut Cloud, call: &Call<'_, Value>, request: Put) -> Outcome<Value
     let before = region.cloudwatch.alarms.get(&request.alarm_name);
     let kept = |initial: &str| before.map_or_else(|| initial.to_owned(), |alarm| alarm.reason.clone());
     let alarm = Alarm {
-        arn: arn(call.region, &request.alarm_name),
+        arn: arn(call.scope(), &request.alarm_name),
         description: request.alarm_description,
         actions_enabled: request.actions_enabled.unwrap_or(true),
         actions: actions.by_state(),
@@ -360,8 +359,8 @@ fn not_found(name: &str) -> ApiError {
     ApiError::new("ResourceNotFound", format!("Alarm not found: {name}")).with_status(404)
 }
 
-pub(super) fn arn(region: &str, name: &str) -> String {
-    format!("arn:aws:cloudwatch:{region}:{ACCOUNT}:alarm:{name}")
+pub(super) fn arn(scope: ArnScope<'_>, name: &str) -> String {
+    scope.arn("cloudwatch", format_args!("alarm:{name}"))
 }
 
 pub(super) fn render(alarm: &Alarm) -> Value {

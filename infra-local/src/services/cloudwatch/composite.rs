@@ -53,7 +53,7 @@ fn put(cloud: &mut Cloud, call: &Call<'_, Value>, request: Put) -> Outcome<Value
     let tags = read_tags(request.tags)?;
     let before = watching.composites.get(&name);
     let alarm = CompositeAlarm {
-        arn: arn(call.region, &name),
+        arn: arn(call.scope(), &name),
         description: request.alarm_description,
         actions_enabled: request.actions_enabled.unwrap_or(true),
         actions: actions.by_state(),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{DASHBOARD, DASHBOARDS, WatchOperation, input};
 use crate::model::cloudwatch::Dashboard;
-use crate::model::{ACCOUNT, Cloud};
+use crate::model::{Account, Cloud};
 use crate::services::{Call, typed};
 use crate::wire::shape::timestamp;
 use crate::wire::{ApiError, Outcome, Page};
@@ -52,7 +52,9 @@ fn get(cloud: &Cloud, call: &Call<'_, Value>, request: Get) -> Outcome<Value> {
     check_name(&request.dashboard_name, "InvalidParameterValue")?;
     let dashboards = &cloud.region(call.region)?.cloudwatch.dashboards;
     let found = dashboards.get(&request.dashboard_name).ok_or_else(|| not_found(&request.dashboard_name))?;
-    Ok(json!({"DashboardArn": arn(&found.name), "DashboardBody": found.body, "DashboardName": found.name}))
+    Ok(
+        json!({"DashboardArn": arn(call.account, &found.name), "DashboardBody": found.body, "DashboardName": found.name}),
+    )
 }
 
 #[derive(Deserialize)]
@@ -73,7 +75,7 @@ fn list(cloud: &Cloud, call: &Call<'_, Value>, request: List) -> Outcome<Value> 
     let entries = page.items.into_iter().map(|dashboard| {
         json!({
             "DashboardName": dashboard.name,
-            "DashboardArn": arn(&dashboard.name),
+            "DashboardArn": arn(call.account, &dashboard.name),
             "LastModified": timestamp(dashboard.modified),
             "Size": dashboard.body.len(),
         })
@@ -115,6 +117,6 @@ fn not_found(name: &str) -> ApiError {
 }
 
 /// Dashboards have no region in their ARNs.
-fn arn(name: &str) -> String {
-    format!("arn:aws:cloudwatch::{ACCOUNT}:dashboard/{name}")
+fn arn(account: Account, name: &str) -> String {
+    format!("arn:aws:cloudwatch::{account}:dashboard/{name}")
 }

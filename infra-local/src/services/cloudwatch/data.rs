@@ -12,7 +12,7 @@ use super::math::{Expression, Series, Value as Computed};
 use super::query::{period, span};
 use super::{Dimension, Time, WatchOperation, dimensions, input, validation};
 use crate::model::cloudwatch::metrics::{MetricName, Statistic};
-use crate::model::{ACCOUNT, Cloud};
+use crate::model::{Account, Cloud};
 use crate::services::{Call, typed};
 use crate::wire::shape::timestamp;
 use crate::wire::{ApiError, Outcome};
@@ -75,7 +75,7 @@ fn data(cloud: &Cloud, call: &Call<'_, Value>, request: Data) -> Outcome<Value> 
     if queries.is_empty() || queries.len() > QUERIES {
         return Err(validation(format!("The collection MetricDataQueries must have a size from 1 to {QUERIES}.")));
     }
-    check_ids(queries)?;
+    check_ids(queries, call.account)?;
     let mut series: BTreeMap<String, Series> = BTreeMap::new();
     for query in queries {
         if let Some(stat) = query.metric_stat()? {
@@ -92,7 +92,7 @@ fn data(cloud: &Cloud, call: &Call<'_, Value>, request: Data) -> Outcome<Value> 
     Ok(page(queries, &series, request.scan_by != Some(ScanBy::TimestampAscending), (offset, most)))
 }
 
-fn check_ids(queries: &[Query]) -> Outcome<()> {
+fn check_ids(queries: &[Query], account: Account) -> Outcome<()> {
     for (index, query) in queries.iter().enumerate() {
         let valid = |character: char| character.is_ascii_alphanumeric() || character == '_';
         let begins = query.id.starts_with(|first: char| first.is_ascii_lowercase());
@@ -107,7 +107,7 @@ fn check_ids(queries: &[Query]) -> Outcome<()> {
         if queries[..index].iter().any(|other| other.id == query.id) {
             return Err(validation(format!("Id {} is used more than once; ids are unique in a request.", query.id)));
         }
-        if query.account_id.as_deref().is_some_and(|account| account != ACCOUNT) {
+        if query.account_id.as_deref().is_some_and(|other| account != *other) {
             return Err(validation("The local cloud has the metrics of its own account alone: leave AccountId out."));
         }
     }

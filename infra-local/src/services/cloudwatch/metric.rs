@@ -4,8 +4,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Dimension, Time, WatchOperation, dimensions, input, invalid, render_dimensions};
+use crate::model::Cloud;
 use crate::model::cloudwatch::metrics::{MetricName, Sample, UNITS};
-use crate::model::{ACCOUNT, Cloud};
 use crate::services::{Call, typed};
 use crate::wire::{ApiError, Outcome, Page};
 
@@ -201,7 +201,7 @@ fn list(cloud: &Cloud, call: &Call<'_, Value>, request: List) -> Outcome<Value> 
     let since = call.now - chrono::TimeDelta::hours(3);
     let names = cloud.metrics.names(|metric| {
         metric.region == call.region
-            && request.owning_account.as_deref().is_none_or(|account| account == ACCOUNT)
+            && request.owning_account.as_deref().is_none_or(|account| call.account == *account)
             && request.namespace.as_ref().is_none_or(|namespace| *namespace == metric.namespace)
             && request.metric_name.as_ref().is_none_or(|name| *name == metric.name)
             && request.dimensions.iter().all(|filter| {
@@ -213,7 +213,8 @@ fn list(cloud: &Cloud, call: &Call<'_, Value>, request: List) -> Outcome<Value> 
     let keyed =
         active.map(|(metric, _)| (format!("{}/{}/{:?}", metric.namespace, metric.name, metric.dimensions), metric));
     let page = Page::cut(keyed.collect(), Some(PAGE), request.next_token.as_deref(), |(key, _)| key)?;
-    let owners: Option<Vec<&str>> = request.include_linked_accounts.then(|| vec![ACCOUNT; page.items.len()]);
+    let owners: Option<Vec<&str>> =
+        request.include_linked_accounts.then(|| vec![call.account.as_str(); page.items.len()]);
     let shown = page.items.into_iter().map(|(_, metric)| {
         json!({
             "Namespace": metric.namespace,

@@ -1,10 +1,9 @@
 //! Parameters of CloudWatch that are read back.
 
 use super::OPERATIONS;
-use crate::testing::ControlPlane;
-use crate::testing::round_trip::{Trip, Variables, WriteOnly, check_values};
+use crate::testing::round_trip::{self, Trip, Variables, WriteOnly, check_values};
 
-const ALARM: &str = "arn:aws:cloudwatch:us-east-1:000000000000:alarm:";
+const ALARM: &str = "arn:aws:cloudwatch:us-east-1:112233445566:alarm:";
 
 const METRIC: &[(&str, &str)] =
     &[("DescribeAlarms", r#"{"AlarmNames": ["slow"]}"#), ("ListTagsForResource", r#"{"ResourceARN": "{prefix}slow"}"#)];
@@ -18,9 +17,9 @@ const TRIPS: &[Trip] = &[
     Trip {
         operation: "PutMetricAlarm",
         request: r#"{"AlarmName": "slow", "AlarmDescription": "Too slow.", "ActionsEnabled": false,
-                     "OKActions": ["arn:aws:sns:us-east-1:000000000000:fine"],
-                     "AlarmActions": ["arn:aws:sns:us-east-1:000000000000:alarm"],
-                     "InsufficientDataActions": ["arn:aws:sns:us-east-1:000000000000:silent"],
+                     "OKActions": ["arn:aws:sns:us-east-1:112233445566:fine"],
+                     "AlarmActions": ["arn:aws:sns:us-east-1:112233445566:alarm"],
+                     "InsufficientDataActions": ["arn:aws:sns:us-east-1:112233445566:silent"],
                      "MetricName": "Latency", "Namespace": "Shop", "ExtendedStatistic": "p99",
                      "Dimensions": [{"Name": "Store", "Value": "first"}], "Period": 120, "Unit": "Seconds",
                      "EvaluationPeriods": 5, "DatapointsToAlarm": 4, "Threshold": 1.25,
@@ -39,9 +38,9 @@ const TRIPS: &[Trip] = &[
     Trip {
         operation: "PutCompositeAlarm",
         request: r#"{"AlarmName": "both", "AlarmDescription": "Both.", "ActionsEnabled": false, "AlarmRule": "ALARM(slow)",
-                     "OKActions": ["arn:aws:sns:us-east-1:000000000000:fine"],
-                     "AlarmActions": ["arn:aws:sns:us-east-1:000000000000:alarm"],
-                     "InsufficientDataActions": ["arn:aws:sns:us-east-1:000000000000:silent"],
+                     "OKActions": ["arn:aws:sns:us-east-1:112233445566:fine"],
+                     "AlarmActions": ["arn:aws:sns:us-east-1:112233445566:alarm"],
+                     "InsufficientDataActions": ["arn:aws:sns:us-east-1:112233445566:silent"],
                      "Tags": [{"Key": "team", "Value": "green"}]}"#,
         reads: COMPOSITE,
         ..Trip::EMPTY
@@ -77,5 +76,5 @@ const WRITE_ONLY: &[WriteOnly] = &[
 #[test]
 fn parameters_are_read_back() {
     let variables = Variables::from([("prefix", ALARM.to_owned())]);
-    check_values(&mut ControlPlane::new(), OPERATIONS, TRIPS, WRITE_ONLY, variables);
+    check_values(&mut round_trip::plane(), OPERATIONS, TRIPS, WRITE_ONLY, variables);
 }

@@ -5,11 +5,10 @@ use super::{
     tags_for,
 };
 use crate::domain::ec2::unknown_network_interface;
-use crate::model::Cloud;
 use crate::model::ec2::gateway::{Association, ElasticAddress, Holder};
 use crate::model::ec2::instance::{Instance, InstanceState};
 use crate::model::ec2::vpc::ELASTIC_INDEX;
-use crate::model::{ACCOUNT, Region, Tags, new_id};
+use crate::model::{Cloud, Region, Tags, new_id};
 use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::filter::Field;
@@ -243,7 +242,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         ("private-ip-address", |it| interface(it.region, it.item).map(|(_, ip)| ip).into_iter().collect()),
         ("public-ip", |it| vec![it.item.address.to_string()]),
         ("network-interface-owner-id", |it| {
-            interface(it.region, it.item).map(|_| ACCOUNT.to_owned()).into_iter().collect()
+            interface(it.region, it.item).map(|_| it.region.account.to_string()).into_iter().collect()
         }),
         ("network-border-group", |it| vec![it.region.name.clone()]),
     ];
@@ -337,7 +336,7 @@ fn render(region: &Region, address: &ElasticAddress) -> Node {
         .with("domain", "vpc")
         .maybe("instanceId", associated_instance(region, address))
         .maybe("networkInterfaceId", interface.as_ref())
-        .maybe("networkInterfaceOwnerId", interface.as_ref().map(|_| ACCOUNT))
+        .maybe("networkInterfaceOwnerId", interface.as_ref().map(|_| region.account))
         .maybe("privateIpAddress", private_ip)
         .with("publicIpv4Pool", "amazon")
         .with("networkBorderGroup", &region.name)

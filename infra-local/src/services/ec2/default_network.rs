@@ -90,7 +90,7 @@ fn create_subnet(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         hosts: BTreeMap::new(),
         last_host: 0,
     };
-    let answer = Node::new().with("subnet", subnet::render(&subnet, call.region));
+    let answer = Node::new().with("subnet", subnet::render(&subnet, call.scope()));
     cloud.region_mut(call.region)?.ec2.subnets.insert(subnet.id.clone(), subnet);
     Ok(answer)
 }

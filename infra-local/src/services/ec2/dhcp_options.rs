@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Ec2Operation, TAG_SPECIFICATIONS, check_id, needed, resource, tags_for, vpc};
+use super::{Ec2Operation, Located, TAG_SPECIFICATIONS, check_id, needed, resource, tags_for, vpc};
 use crate::domain::names;
 use crate::model::ec2::dhcp_options::DhcpOptions;
-use crate::model::{ACCOUNT, Cloud, Region, new_id};
+use crate::model::{Account, Cloud, Region, new_id};
 use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::filter::Field;
@@ -51,7 +51,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         return Err(ApiError::missing("dhcpConfiguration"));
     }
     let set = DhcpOptions { id: new_id("dopt"), options, tags };
-    let answer = Node::new().with("dhcpOptions", render(&set));
+    let answer = Node::new().with("dhcpOptions", render(&set, call.account));
     cloud.region_mut(call.region)?.ec2.dhcp_option_sets.insert(set.id.clone(), set);
     Ok(answer)
 }
@@ -103,17 +103,18 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let ids = params.texts("DhcpOptionsId");
     let sets =
         if ids.is_empty() { all(region) } else { ids.iter().map(|id| find(region, id)).collect::<Outcome<_>>()? };
-    let found = Filters::parse(params)?.apply(sets.iter(), FIELDS, |set| &set.tags)?;
-    let page = Page::of(found, params, |set| &set.id)?;
-    Ok(Node::new().list("dhcpOptionsSet", page.items.into_iter().map(render)).maybe("nextToken", page.next))
+    let fields: &[Field<Located<'_, DhcpOptions>>] = &[
+        ("dhcp-options-id", |it| vec![it.item.id.clone()]),
+        ("owner-id", |it| vec![it.region.account.to_string()]),
+        ("key", |it| it.item.options.keys().cloned().collect()),
+        ("value", |it| it.item.options.values().flatten().cloned().collect()),
+    ];
+    let sets: Vec<_> = sets.iter().map(|item| Located { region, item }).collect();
+    let found = Filters::parse(params)?.apply(sets.iter(), fields, |it| &it.item.tags)?;
+    let page = Page::of(found, params, |it| &it.item.id)?;
+    let nodes = page.items.into_iter().map(|it| render(it.item, region.account));
+    Ok(Node::new().list("dhcpOptionsSet", nodes).maybe("nextToken", page.next))
 }
-
-const FIELDS: &[Field<DhcpOptions>] = &[
-    ("dhcp-options-id", |set| vec![set.id.clone()]),
-    ("owner-id", |_| vec![ACCOUNT.to_owned()]),
-    ("key", |set| set.options.keys().cloned().collect()),
-    ("value", |set| set.options.values().flatten().cloned().collect()),
-];
 
 /// Returns the sets of the account and that of the region.
 fn all(region: &Region) -> Vec<DhcpOptions> {
@@ -135,14 +136,14 @@ fn find(region: &Region, id: &str) -> Outcome<DhcpOptions> {
     })
 }
 
-fn render(set: &DhcpOptions) -> Node {
+fn render(set: &DhcpOptions, account: Account) -> Node {
     let configuration = set.options.iter().map(|(key, values)| {
         let values = values.iter().map(|value| Node::new().with("value", value));
         Node::new().with("key", key).list("valueSet", values)
     });
     Node::new()
         .with("dhcpOptionsId", &set.id)
-        .with("ownerId", ACCOUNT)
+        .with("ownerId", account)
         .list("dhcpConfigurationSet", configuration)
         .with("tagSet", tags::set(&set.tags))
 }

@@ -34,5 +34,5 @@ fn set(cloud: &mut Cloud, call: &Call<'_, Params>, enabled: bool) -> Outcome<Nod
 /// Returns the key that AWS manages, which is the default of every account.
 #[allow(clippy::unnecessary_wraps)]
 fn default_key(_: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    Ok(Node::new().with("kmsKeyId", managed_key(call.region)))
+    Ok(Node::new().with("kmsKeyId", managed_key(call.scope())))
 }

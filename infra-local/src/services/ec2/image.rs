@@ -4,14 +4,13 @@ use std::collections::BTreeSet;
 
 use super::{Ec2Operation, TAG_SPECIFICATIONS, instance, never, resource};
 use crate::domain::ec2::unknown_image;
-use crate::model::Cloud;
 use crate::model::ec2::block_device::BlockDevice;
 use crate::model::ec2::image::{EVERYONE, Image, ImageState, ROOT_DEVICE};
 use crate::model::ec2::instance::InstanceState;
 use crate::model::ec2::snapshot::Snapshot;
 use crate::model::ec2::volume::Volume;
 use crate::model::machine::MachineDocument;
-use crate::model::{ACCOUNT, Region, Tags, new_id};
+use crate::model::{Account, Cloud, Region, Tags, new_id};
 use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::filter::{Field, wildcard_match};
@@ -92,7 +91,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         id: new_id("ami"),
         name: name.to_owned(),
         description: params.optional("Description").unwrap_or_default().to_owned(),
-        owner: ACCOUNT.to_owned(),
+        owner: call.account.to_string(),
         architecture: "x86_64".to_owned(),
         created: call.now,
         public: false,
@@ -168,14 +167,16 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         return Err(unknown_image(missing));
     }
     let is_owned = |image: &Image| {
-        owners.iter().any(|owner| wildcard_match(owner, &image.owner) || (owner == "self" && image.owner == ACCOUNT))
+        owners
+            .iter()
+            .any(|owner| wildcard_match(owner, &image.owner) || (owner == "self" && call.account == *image.owner))
     };
     let wanted: Vec<Image> = all
         .into_iter()
         .filter(|image| {
             (ids.is_empty() || ids.contains(&image.id))
                 && (owners.is_empty() || is_owned(image))
-                && (users.is_empty() || users.iter().any(|user| is_executable_by(image, user)))
+                && (users.is_empty() || users.iter().any(|user| is_executable_by(image, call.account, user)))
         })
         .collect();
     let found = Filters::parse(params)?.apply(wanted.iter(), FIELDS, |image| &image.tags)?;
@@ -184,10 +185,10 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 }
 
 /// Returns whether an account, the caller's (`self`) or all have an explicit permission to launch the image.
-fn is_executable_by(image: &Image, user: &str) -> bool {
+fn is_executable_by(image: &Image, own: Account, user: &str) -> bool {
     match user {
         EVERYONE => image.is_public(),
-        "self" => image.shared_with.contains(ACCOUNT),
+        "self" => image.shared_with.contains(own.as_str()),
         account => image.shared_with.contains(account),
     }
 }
@@ -266,7 +267,7 @@ fn render(image: &Image) -> Node {
             .with("encrypted", image.encrypted),
     );
     let others = image.devices.iter().map(super::launch_data::render_device);
-    let account = if image.public { "amazon" } else { ACCOUNT };
+    let account = if image.public { "amazon" } else { &image.owner };
     Node::new()
         .with("imageId", &image.id)
         .with("imageLocation", format!("{account}/{}", image.name))

@@ -10,7 +10,7 @@ use crate::domain::ec2::volume::{key_of, key_without_encryption};
 use crate::model::ec2::block_device::BlockDevice;
 use crate::model::ec2::image::{Image, ImageState};
 use crate::model::ec2::snapshot::Snapshot;
-use crate::model::{ACCOUNT, Cloud, new_id};
+use crate::model::{Cloud, new_id};
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
@@ -59,7 +59,7 @@ fn copy(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         // Tags of the request win over those of the source.
         image_tags = source.tags.clone().into_iter().chain(image_tags).collect();
     }
-    let kms_key = encrypted.then(|| key_of(call.region, key)).transpose()?;
+    let kms_key = encrypted.then(|| key_of(call.scope(), key)).transpose()?;
     let id = new_id("ami");
     let snapshot = |of: &str, size_gib| Snapshot {
         id: new_id("snap"),
@@ -88,7 +88,7 @@ fn copy(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         id: id.clone(),
         name: name.to_owned(),
         description: params.optional("Description").unwrap_or(&source.description).to_owned(),
-        owner: ACCOUNT.to_owned(),
+        owner: call.account.to_string(),
         created: call.now,
         public: false,
         state: ImageState::Pending,

@@ -5,7 +5,7 @@ use super::security_group::render_groups;
 use crate::model::ec2::image::ROOT_DEVICE;
 use crate::model::ec2::instance::{Instance, InstanceState, MetadataOptions};
 use crate::model::ec2::volume::{Volume, VolumeAttachment};
-use crate::model::{ACCOUNT, Region, zone_id};
+use crate::model::{Region, zone_id};
 use crate::services::tags;
 use crate::wire::Node;
 
@@ -13,7 +13,7 @@ use crate::wire::Node;
 pub(super) fn render_reservation(region: &Region, instances: &[&Instance]) -> Node {
     Node::new()
         .with("reservationId", instances.first().map_or("", |instance| &instance.reservation_id))
-        .with("ownerId", ACCOUNT)
+        .with("ownerId", region.account)
         .list("groupSet", Vec::<Node>::new())
         .list("instancesSet", instances.iter().map(|instance| render(region, instance)))
 }

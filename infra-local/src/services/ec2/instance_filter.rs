@@ -4,7 +4,6 @@
 
 use super::instance_description::render;
 use super::{Located, never};
-use crate::model::ACCOUNT;
 use crate::model::ec2::instance::Instance;
 use crate::wire::filter::Field;
 
@@ -42,7 +41,7 @@ fn direct<'a>() -> Vec<Field<It<'a>>> {
         ("iam-instance-profile.name", |it| {
             it.item.instance_profile.iter().map(|profile| profile.name.clone()).collect()
         }),
-        ("owner-id", |_| vec![ACCOUNT.to_owned()]),
+        ("owner-id", |it| vec![it.region.account.to_string()]),
         ("placement-group-name", |it| it.item.placement_group.iter().cloned().collect()),
         ("capacity-reservation-specification.capacity-reservation-preference", |_| vec!["open".to_owned()]),
         ("enclave-options.enabled", |_| vec!["false".to_owned()]),

@@ -1,9 +1,8 @@
 //! Internet gateways.
 
-use super::{Ec2Operation, TAG_SPECIFICATIONS, check_id, needed, resource, select, tags_for, vpc};
-use crate::model::Cloud;
+use super::{Ec2Operation, Located, TAG_SPECIFICATIONS, check_id, needed, resource, select, tags_for, vpc};
 use crate::model::ec2::gateway::InternetGateway;
-use crate::model::{ACCOUNT, Region};
+use crate::model::{Account, Cloud, Region};
 use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::filter::Field;
@@ -32,7 +31,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         ));
     }
     let gateway = InternetGateway { tags, ..InternetGateway::new(None) };
-    let answer = Node::new().with("internetGateway", render(&gateway));
+    let answer = Node::new().with("internetGateway", render(&gateway, call.account));
     region.ec2.internet_gateways.insert(gateway.id.clone(), gateway);
     Ok(answer)
 }
@@ -111,17 +110,18 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     }
     let gateways =
         select(&region.ec2.internet_gateways, &ids, "InvalidInternetGatewayID.NotFound", "internetGateway ID")?;
-    let gateways = Filters::parse(params)?.apply(gateways.into_iter(), FIELDS, |gateway| &gateway.tags)?;
-    let page = Page::of(gateways, params, |gateway| &gateway.id)?;
-    Ok(Node::new().list("internetGatewaySet", page.items.into_iter().map(render)).maybe("nextToken", page.next))
+    let fields: &[Field<Located<'_, InternetGateway>>] = &[
+        ("internet-gateway-id", |it| vec![it.item.id.clone()]),
+        ("attachment.vpc-id", |it| it.item.vpc_id.iter().cloned().collect()),
+        ("attachment.state", |it| it.item.vpc_id.iter().map(|_| "available".to_owned()).collect()),
+        ("owner-id", |it| vec![it.region.account.to_string()]),
+    ];
+    let gateways: Vec<_> = gateways.into_iter().map(|item| Located { region, item }).collect();
+    let found = Filters::parse(params)?.apply(gateways.iter(), fields, |it| &it.item.tags)?;
+    let page = Page::of(found, params, |it| &it.item.id)?;
+    let nodes = page.items.into_iter().map(|it| render(it.item, region.account));
+    Ok(Node::new().list("internetGatewaySet", nodes).maybe("nextToken", page.next))
 }
-
-const FIELDS: &[Field<InternetGateway>] = &[
-    ("internet-gateway-id", |gateway| vec![gateway.id.clone()]),
-    ("attachment.vpc-id", |gateway| gateway.vpc_id.iter().cloned().collect()),
-    ("attachment.state", |gateway| gateway.vpc_id.iter().map(|_| "available".to_owned()).collect()),
-    ("owner-id", |_| vec![ACCOUNT.to_owned()]),
-];
 
 fn find_mut<'a>(region: &'a mut Region, id: &str) -> Outcome<&'a mut InternetGateway> {
     check_id(id, "igw", "InvalidInternetGatewayId.Malformed")?;
@@ -130,11 +130,11 @@ fn find_mut<'a>(region: &'a mut Region, id: &str) -> Outcome<&'a mut InternetGat
     })
 }
 
-fn render(gateway: &InternetGateway) -> Node {
+fn render(gateway: &InternetGateway, account: Account) -> Node {
     let attachment = |vpc_id: &String| Node::new().with("vpcId", vpc_id).with("state", "available");
     Node::new()
         .with("internetGatewayId", &gateway.id)
-        .with("ownerId", ACCOUNT)
+        .with("ownerId", account)
         .list("attachmentSet", gateway.vpc_id.as_ref().map(attachment))
         .with("tagSet", tags::set(&gateway.tags))
 }

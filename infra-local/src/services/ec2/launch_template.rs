@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use super::client_token::{earlier_result, remember};
 use super::{Ec2Operation, TAG_SPECIFICATIONS, launch_data, never, resource, select, tags_for};
 use crate::domain::ec2::launch_template::{lookup, template, unknown_id, unknown_name, version};
-use crate::model::Cloud;
 use crate::model::ec2::launch_template::{LaunchData, LaunchTemplate, TemplateVersion};
-use crate::model::{ACCOUNT, Region, new_id};
+use crate::model::{Account, Cloud, Region, new_id};
 use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::filter::Field;
@@ -62,7 +61,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let tags = tags_for(params, "launch-template")?;
     let region = cloud.region_mut(call.region)?;
     if let Some(known) = earlier_result(region, call, "CreateLaunchTemplate")? {
-        return Ok(Node::new().with("launchTemplate", render(template(region, &known)?)));
+        return Ok(Node::new().with("launchTemplate", render(template(region, &known)?, region.account)));
     }
     if region.ec2.launch_templates.values().any(|template| template.name == name) {
         return Err(ApiError::new(
@@ -85,7 +84,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         versions: BTreeMap::from([(1, first)]),
         tags,
     };
-    let answer = Node::new().with("launchTemplate", render(&template));
+    let answer = Node::new().with("launchTemplate", render(&template, call.account));
     remember(region, call, "CreateLaunchTemplate", &template.id);
     region.ec2.launch_templates.insert(template.id.clone(), template);
     Ok(answer)
@@ -99,7 +98,7 @@ fn create_version(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     if let Some(known) = earlier_result(region, call, "CreateLaunchTemplateVersion")? {
         let template = template(region, &id)?;
         let version = version(template, Some(&known))?;
-        return Ok(Node::new().with("launchTemplateVersion", render_version(template, version)));
+        return Ok(Node::new().with("launchTemplateVersion", render_version(template, call.account, version)));
     }
     check_references(region, &given)?;
     let template = template_mut(region, &id)?;
@@ -118,7 +117,8 @@ fn create_version(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         },
     );
     let number = number.to_string();
-    let answer = Node::new().with("launchTemplateVersion", render_version(template, version(template, Some(&number))?));
+    let answer = Node::new()
+        .with("launchTemplateVersion", render_version(template, call.account, version(template, Some(&number))?));
     remember(region, call, "CreateLaunchTemplateVersion", &number);
     Ok(answer)
 }
@@ -131,13 +131,13 @@ fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     if let Some(wanted) = params.optional("SetDefaultVersion") {
         template.default_version = version(template, Some(wanted))?.0;
     }
-    Ok(Node::new().with("launchTemplate", render(template)))
+    Ok(Node::new().with("launchTemplate", render(template, call.account)))
 }
 
 fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region_mut(call.region)?;
     let id = find(region, &call.input)?.id.clone();
-    let answer = Node::new().with("launchTemplate", render(template(region, &id)?));
+    let answer = Node::new().with("launchTemplate", render(template(region, &id)?, region.account));
     region.ec2.remove_launch_template(&id);
     Ok(answer)
 }
@@ -180,7 +180,8 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     templates.retain(|template| names.is_empty() || names.contains(&template.name));
     let templates = Filters::parse(params)?.apply(templates.into_iter(), FIELDS, |template| &template.tags)?;
     let page = Page::of(templates, params, |template| &template.id)?;
-    Ok(Node::new().list("launchTemplates", page.items.into_iter().map(render)).maybe("nextToken", page.next))
+    let nodes = page.items.into_iter().map(|template| render(template, call.account));
+    Ok(Node::new().list("launchTemplates", nodes).maybe("nextToken", page.next))
 }
 
 const FIELDS: &[Field<LaunchTemplate>] = &[
@@ -199,7 +200,8 @@ fn describe_versions(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     } else {
         wanted.iter().map(|text| version(template, Some(text))).collect::<Outcome<_>>()?
     };
-    let versions: Vec<Shown<'_>> = versions.into_iter().map(|found| Shown { template, found }).collect();
+    let versions: Vec<Shown<'_>> =
+        versions.into_iter().map(|found| Shown { template, account: call.account, found }).collect();
     let fields: &[Field<Shown<'_>>] = &[
         ("create-time", |it| it.texts("createTime")),
         ("ebs-optimized", |it| it.texts("launchTemplateData.ebsOptimized")),
@@ -221,21 +223,21 @@ fn describe_versions(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     // Newest first, as on AWS: the key is sorted that way.
     let keyed = versions.map(|found| (format!("{:020}", u64::MAX - found.0), found)).collect();
     let page = Page::of(keyed, params, |(key, _): &(String, _)| key)?;
-    Ok(Node::new()
-        .list("launchTemplateVersionSet", page.items.into_iter().map(|(_, found)| render_version(template, found)))
-        .maybe("nextToken", page.next))
+    let nodes = page.items.into_iter().map(|(_, found)| render_version(template, call.account, found));
+    Ok(Node::new().list("launchTemplateVersionSet", nodes).maybe("nextToken", page.next))
 }
 
 /// A version with its template, for filters.
 struct Shown<'a> {
     template: &'a LaunchTemplate,
+    account: Account,
     found: (u64, &'a TemplateVersion),
 }
 
 impl Shown<'_> {
     /// Returns the texts at a path of the version's description.
     fn texts(&self, path: &str) -> Vec<String> {
-        render_version(self.template, self.found).texts(path)
+        render_version(self.template, self.account, self.found).texts(path)
     }
 }
 
@@ -262,25 +264,25 @@ fn check_references(region: &Region, data: &LaunchData) -> Outcome<()> {
     Ok(())
 }
 
-fn render(template: &LaunchTemplate) -> Node {
+fn render(template: &LaunchTemplate, account: Account) -> Node {
     Node::new()
         .with("launchTemplateId", &template.id)
         .with("launchTemplateName", &template.name)
         .with("createTime", template.created)
-        .with("createdBy", format!("arn:aws:iam::{ACCOUNT}:root"))
+        .with("createdBy", format!("arn:aws:iam::{account}:root"))
         .with("defaultVersionNumber", template.default_version)
         .with("latestVersionNumber", template.latest_version)
         .with("tagSet", tags::set(&template.tags))
 }
 
-fn render_version(template: &LaunchTemplate, (number, version): (u64, &TemplateVersion)) -> Node {
+fn render_version(template: &LaunchTemplate, account: Account, (number, version): (u64, &TemplateVersion)) -> Node {
     Node::new()
         .with("launchTemplateId", &template.id)
         .with("launchTemplateName", &template.name)
         .with("versionNumber", number)
         .maybe("versionDescription", version.description.as_ref())
         .with("createTime", version.created)
-        .with("createdBy", format!("arn:aws:iam::{ACCOUNT}:root"))
+        .with("createdBy", format!("arn:aws:iam::{account}:root"))
         .with("defaultVersion", number == template.default_version)
         .with("launchTemplateData", launch_data::render(&version.data))
 }

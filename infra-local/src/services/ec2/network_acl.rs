@@ -2,10 +2,9 @@
 
 use super::client_token::{earlier_result, remember};
 use super::{Ec2Operation, Located, TAG_SPECIFICATIONS, check_id, needed, resource, select, tags_for, vpc};
-use crate::model::Cloud;
 use crate::model::ec2::network_acl::{AclAssociation, AclEntry, NetworkAcl};
 use crate::model::ec2::vpc::Subnet;
-use crate::model::{ACCOUNT, Region};
+use crate::model::{Cloud, Region};
 use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::filter::Field;
@@ -115,7 +114,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         ("network-acl-id", |it| vec![it.item.id.clone()]),
         ("vpc-id", |it| vec![it.item.vpc_id.clone()]),
         ("default", |it| vec![it.item.default.to_string()]),
-        ("owner-id", |_| vec![ACCOUNT.to_owned()]),
+        ("owner-id", |it| vec![it.region.account.to_string()]),
         ("association.association-id", |it| subnets(it).map(|subnet| subnet.acl.id.clone()).collect()),
         ("association.network-acl-id", |it| subnets(it).map(|_| it.item.id.clone()).collect()),
         ("association.subnet-id", |it| subnets(it).map(|subnet| subnet.id.clone()).collect()),
@@ -210,7 +209,7 @@ fn render(acl: &Located<'_, NetworkAcl>) -> Node {
     Node::new()
         .with("networkAclId", &acl.item.id)
         .with("vpcId", &acl.item.vpc_id)
-        .with("ownerId", ACCOUNT)
+        .with("ownerId", acl.region.account)
         .with("default", acl.item.default)
         .list("entrySet", entries)
         .list("associationSet", associations)

@@ -5,11 +5,10 @@ use std::net::Ipv4Addr;
 use super::{Ec2Operation, never};
 use crate::domain::ec2::network_interface::{self, NetworkInterface, Owner};
 use crate::domain::ec2::unknown_network_interface;
-use crate::model::Cloud;
 use crate::model::ec2::gateway::Holder;
 use crate::model::ec2::instance::Instance;
 use crate::model::ec2::network_interface as model;
-use crate::model::{ACCOUNT, Region, Tags, zone_id};
+use crate::model::{Cloud, Region, Tags, zone_id};
 use crate::services::ec2::security_group::render_groups;
 use crate::services::tags;
 use crate::services::{Call, Operation};
@@ -70,7 +69,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         }),
         ("description", |it| vec![it.description()]),
         ("interface-type", |it| vec![it.kind().to_owned()]),
-        ("owner-id", |_| vec![ACCOUNT.to_owned()]),
+        ("owner-id", |it| vec![it.region.account.to_string()]),
         ("requester-managed", |it| vec![it.is_managed().to_string()]),
         ("status", |it| vec![if it.is_attached() { "in-use" } else { "available" }.to_owned()]),
         ("source-dest-check", |it| vec![it.source_dest_check().to_string()]),
@@ -185,7 +184,7 @@ impl Shown<'_> {
             Node::new()
                 .with("publicIp", address)
                 .with("publicDnsName", self.public_name().unwrap_or_default())
-                .with("ipOwnerId", if gateway.is_some() { ACCOUNT } else { requester })
+                .with("ipOwnerId", if gateway.is_some() { self.region.account.as_str() } else { requester })
                 .maybe("allocationId", gateway.and_then(|gateway| gateway.allocation_id.as_ref()))
                 .maybe("associationId", gateway.and_then(|gateway| gateway.association_id.as_ref()))
         });
@@ -200,7 +199,7 @@ impl Shown<'_> {
             .with("subnetId", &interface.subnet.id)
             .with("vpcId", &interface.subnet.vpc_id)
             .with("description", self.description())
-            .with("ownerId", ACCOUNT)
+            .with("ownerId", self.region.account)
             .with("requesterId", requester)
             .with("status", "in-use")
             .with("macAddress", mac_address(interface.private))
@@ -249,7 +248,7 @@ pub(super) fn render_unattached(region: &Region, interface: &model::NetworkInter
         .maybe("availabilityZone", zone)
         .maybe("availabilityZoneId", zone.map(|zone| zone_id(zone)))
         .with("description", &interface.description)
-        .with("ownerId", ACCOUNT)
+        .with("ownerId", region.account)
         .with("requesterManaged", false)
         .with("status", status)
         .with("macAddress", mac_address(private))
@@ -271,7 +270,7 @@ fn elastic(region: &Region, interface: &model::NetworkInterface) -> Option<Node>
         Node::new()
             .with("publicIp", elastic.address)
             .with("publicDnsName", region.public_name(vpc, elastic.address).unwrap_or_default())
-            .with("ipOwnerId", ACCOUNT)
+            .with("ipOwnerId", region.account)
             .with("allocationId", &elastic.allocation_id)
             .maybe("associationId", elastic.association.as_ref().map(|held| &held.id)),
     )
@@ -299,7 +298,7 @@ fn render_further(region: &Region, instance: &Instance, interface: &model::Netwo
         Node::new()
             .with("attachmentId", &attachment.id)
             .with("instanceId", &instance.id)
-            .with("instanceOwnerId", ACCOUNT)
+            .with("instanceOwnerId", region.account)
             .with("deviceIndex", attachment.device_index)
             .with("networkCardIndex", 0)
             .with("status", "attached")
@@ -326,7 +325,7 @@ fn render_attached(region: &Region, instance: &Instance) -> Node {
         Node::new()
             .with("publicIp", address)
             .with("publicDnsName", region.public_name(&instance.vpc_id, address).unwrap_or_default())
-            .with("ipOwnerId", if elastic.is_some() { ACCOUNT } else { "amazon" })
+            .with("ipOwnerId", if elastic.is_some() { region.account.as_str() } else { "amazon" })
             .maybe("allocationId", elastic.map(|elastic| &elastic.allocation_id))
             .maybe("associationId", elastic.and_then(|elastic| elastic.association.as_ref()).map(|held| &held.id))
     });
@@ -341,7 +340,7 @@ fn render_attached(region: &Region, instance: &Instance) -> Node {
         .with("subnetId", &instance.subnet_id)
         .with("vpcId", &instance.vpc_id)
         .with("description", interface.map_or("", |interface| &interface.description))
-        .with("ownerId", ACCOUNT)
+        .with("ownerId", region.account)
         .with("status", "in-use")
         .with("macAddress", mac_address(private))
         .with("privateIpAddress", private)
@@ -353,7 +352,7 @@ fn render_attached(region: &Region, instance: &Instance) -> Node {
             Node::new()
                 .maybe("attachmentId", attachment.map(|attachment| &attachment.id))
                 .with("instanceId", &instance.id)
-                .with("instanceOwnerId", ACCOUNT)
+                .with("instanceOwnerId", region.account)
                 .with("deviceIndex", 0)
                 .with("networkCardIndex", 0)
                 .with("status", "attached")

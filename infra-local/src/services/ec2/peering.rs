@@ -3,9 +3,8 @@
 use chrono::{DateTime, Duration, Utc};
 
 use super::{Ec2Operation, TAG_SPECIFICATIONS, check_id, resource, select, tags_for, vpc};
-use crate::model::Cloud;
 use crate::model::ec2::peering::{Peering, PeeringState, Side};
-use crate::model::{ACCOUNT, Region, Tags, new_id};
+use crate::model::{Cloud, Region, Tags, new_id};
 use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::filter::Field;
@@ -55,7 +54,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let vpc = vpc::find(cloud.region(call.region)?, params.required("VpcId")?)?;
     let peer_vpc_id = params.required("PeerVpcId")?;
     check_id(peer_vpc_id, "vpc", "InvalidVpcID.Malformed")?;
-    let peer_owner = params.optional("PeerOwnerId").unwrap_or(ACCOUNT);
+    let peer_owner = params.optional("PeerOwnerId").unwrap_or(call.account.as_str());
     let other_region = cloud.region(peer_region)?;
     let of_both = |peering: &&Peering| {
         !peering.state.is_over() && peering.other_side(&vpc.id).is_some_and(|side| side.vpc_id == peer_vpc_id)
@@ -83,10 +82,10 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         dns_resolution: false,
     };
     let peer_cidr =
-        other_region.ec2.vpcs.get(peer_vpc_id).filter(|_| peer_owner == ACCOUNT).map(|vpc| vpc.cidr.clone());
+        other_region.ec2.vpcs.get(peer_vpc_id).filter(|_| call.account == *peer_owner).map(|vpc| vpc.cidr.clone());
     let peering = Peering {
         id: new_id("pcx"),
-        requester: side(call.region, ACCOUNT, &vpc.id, Some(vpc.cidr.clone())),
+        requester: side(call.region, call.account.as_str(), &vpc.id, Some(vpc.cidr.clone())),
         accepter: side(peer_region, peer_owner, peer_vpc_id, peer_cidr),
         state: PeeringState::InitiatingRequest,
         created: call.now,
@@ -214,7 +213,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 const FIELDS: &[Field<Peering>] = &[
     ("vpc-peering-connection-id", |peering| vec![peering.id.clone()]),
     ("status-code", |peering| vec![peering.state.code().to_owned()]),
-    ("status-message", |peering| vec![message(peering.state).to_owned()]),
+    ("status-message", |peering| vec![message(peering)]),
     ("requester-vpc-info.vpc-id", |peering| vec![peering.requester.vpc_id.clone()]),
     ("requester-vpc-info.cidr-block", |peering| peering.requester.cidr.iter().cloned().collect()),
     ("requester-vpc-info.owner-id", |peering| vec![peering.requester.owner.clone()]),
@@ -243,17 +242,18 @@ fn wrong_state(id: &str, state: PeeringState, wanted: &str) -> ApiError {
     )
 }
 
-fn message(state: PeeringState) -> &'static str {
-    match state {
-        PeeringState::InitiatingRequest => "Initiating Request to 000000000000",
-        PeeringState::PendingAcceptance => "Pending Acceptance by 000000000000",
-        PeeringState::Provisioning => "Provisioning",
-        PeeringState::Active => "Active",
-        PeeringState::Deleting => "Deleting by 000000000000",
-        PeeringState::Deleted => "Deleted by 000000000000",
-        PeeringState::Rejected => "Rejected by 000000000000",
-        PeeringState::Failed => "Failed due to incorrect VPC-ID, Account ID, or overlapping CIDR range",
-        PeeringState::Expired => "Expired",
+fn message(peering: &Peering) -> String {
+    let (requester, accepter) = (&peering.requester.owner, &peering.accepter.owner);
+    match peering.state {
+        PeeringState::InitiatingRequest => format!("Initiating Request to {accepter}"),
+        PeeringState::PendingAcceptance => format!("Pending Acceptance by {accepter}"),
+        PeeringState::Provisioning => "Provisioning".to_owned(),
+        PeeringState::Active => "Active".to_owned(),
+        PeeringState::Deleting => format!("Deleting by {requester}"),
+        PeeringState::Deleted => format!("Deleted by {requester}"),
+        PeeringState::Rejected => format!("Rejected by {accepter}"),
+        PeeringState::Failed => "Failed due to incorrect VPC-ID, Account ID, or overlapping CIDR range".to_owned(),
+        PeeringState::Expired => "Expired".to_owned(),
     }
 }
 
@@ -263,7 +263,7 @@ fn render(peering: &Peering) -> Node {
         .with("vpcPeeringConnectionId", &peering.id)
         .with("requesterVpcInfo", render_side(&peering.requester, true))
         .with("accepterVpcInfo", render_side(&peering.accepter, !waits))
-        .with("status", Node::new().with("code", peering.state.code()).with("message", message(peering.state)))
+        .with("status", Node::new().with("code", peering.state.code()).with("message", message(peering)))
         .maybe("expirationTime", waits.then(|| peering.created + EXPIRES_AFTER))
         .with("tagSet", tags::set(&peering.tags))
 }

@@ -2,7 +2,7 @@
 
 use super::{Ec2Operation, TAG_SPECIFICATIONS, resource, tags_for};
 use crate::model::ec2::placement_group::PlacementGroup;
-use crate::model::{ACCOUNT, Cloud, Region, new_id};
+use crate::model::{Cloud, Region, new_id};
 use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::filter::Field;
@@ -104,7 +104,7 @@ fn unknown(name: &str) -> ApiError {
 }
 
 fn render(region: &Region, group: &PlacementGroup) -> Node {
-    let arn = format!("arn:aws:ec2:{}:{ACCOUNT}:placement-group/{}", region.name, group.name);
+    let arn = region.scope().arn("ec2", format_args!("placement-group/{}", group.name));
     Node::new()
         .with("groupName", &group.name)
         .with("groupId", &group.id)

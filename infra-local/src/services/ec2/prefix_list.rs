@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Ec2Operation, TAG_SPECIFICATIONS, check_id, client_token, resource, tags_for};
+use super::{Ec2Operation, Located, TAG_SPECIFICATIONS, check_id, client_token, resource, tags_for};
 use crate::domain::network::ENDPOINTS;
 use crate::model::cidr::Cidr;
 use crate::model::ec2::prefix_list::{GATEWAY_SERVICES, PrefixList, service_list_id, service_list_name};
-use crate::model::{ACCOUNT, Cloud, Region, new_id};
+use crate::model::{Cloud, Region, new_id};
 use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::filter::Field;
@@ -224,7 +224,8 @@ fn associations(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region(call.region)?;
     let users = users(region, &find(region, params.required("PrefixListId")?)?.id);
     let page = Page::of(users, params, |id| id)?;
-    let nodes = page.items.into_iter().map(|id| Node::new().with("resourceId", id).with("resourceOwner", ACCOUNT));
+    let nodes =
+        page.items.into_iter().map(|id| Node::new().with("resourceId", id).with("resourceOwner", region.account));
     Ok(Node::new().list("prefixListAssociationSet", nodes).maybe("nextToken", page.next))
 }
 
@@ -232,7 +233,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let region = cloud.region(call.region)?;
     let lists = chosen(region, params, all)?;
-    let found = Filters::parse(params)?.apply(lists.iter(), FIELDS, |list| &list.tags)?;
+    let found = accepted(region, params, &lists)?;
     let page = Page::of(found, params, |list| &list.id)?;
     let nodes = page.items.into_iter().map(|list| render(region, list));
     Ok(Node::new().list("prefixListSet", nodes).maybe("nextToken", page.next))
@@ -246,11 +247,17 @@ fn chosen(region: &Region, params: &Params, all: fn(&Region) -> Vec<PrefixList>)
     ids.iter().map(|id| find(region, id)).collect()
 }
 
-const FIELDS: &[Field<PrefixList>] = &[
-    ("owner-id", |list| vec![owner(list).to_owned()]),
-    ("prefix-list-id", |list| vec![list.id.clone()]),
-    ("prefix-list-name", |list| vec![list.name.clone()]),
-];
+/// Returns the lists that the filters of a request accept.
+fn accepted<'a>(region: &'a Region, params: &Params, lists: &'a [PrefixList]) -> Outcome<Vec<&'a PrefixList>> {
+    let fields: &[Field<Located<'_, PrefixList>>] = &[
+        ("owner-id", |it| vec![owner(it.region, it.item).to_owned()]),
+        ("prefix-list-id", |it| vec![it.item.id.clone()]),
+        ("prefix-list-name", |it| vec![it.item.name.clone()]),
+    ];
+    let located: Vec<_> = lists.iter().map(|item| Located { region, item }).collect();
+    let found = Filters::parse(params)?.apply(located.iter(), fields, |it| &it.item.tags)?;
+    Ok(found.into_iter().map(|it| it.item).collect())
+}
 
 /// Returns the lists of AWS's services. In the local cloud, the endpoints of all services have one address.
 fn of_services(region: &Region) -> Vec<PrefixList> {
@@ -269,8 +276,8 @@ fn all(region: &Region) -> Vec<PrefixList> {
     region.ec2.prefix_lists.values().cloned().chain(of_services(region)).collect()
 }
 
-fn owner(list: &PrefixList) -> &'static str {
-    if list.version == 0 { AWS } else { ACCOUNT }
+fn owner<'a>(region: &'a Region, list: &PrefixList) -> &'a str {
+    if list.version == 0 { AWS } else { region.account.as_str() }
 }
 
 /// Finds a list of the account or of a service.
@@ -281,7 +288,7 @@ pub(super) fn find(region: &Region, id: &str) -> Outcome<PrefixList> {
 
 /// Finds a list that the account may change.
 fn own<'a>(region: &'a Region, id: &str) -> Outcome<&'a PrefixList> {
-    if owner(&find(region, id)?) == AWS {
+    if owner(region, &find(region, id)?) == AWS {
         let message = format!("The prefix list '{id}' is managed by AWS and cannot be changed.");
         return Err(ApiError::new("OperationNotPermitted", message));
     }
@@ -309,7 +316,7 @@ fn describe_services(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let region = cloud.region(call.region)?;
     let lists = chosen(region, params, of_services)?;
-    let found = Filters::parse(params)?.apply(lists.iter(), FIELDS, |list| &list.tags)?;
+    let found = accepted(region, params, &lists)?;
     let page = Page::of(found, params, |list| &list.id)?;
     let nodes = page.items.into_iter().map(|list| {
         Node::new()
@@ -321,8 +328,8 @@ fn describe_services(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 }
 
 fn render(region: &Region, list: &PrefixList) -> Node {
-    let is_own = owner(list) == ACCOUNT;
-    let account = if is_own { ACCOUNT } else { "aws" };
+    let is_own = owner(region, list) != AWS;
+    let account = if is_own { region.account.as_str() } else { "aws" };
     Node::new()
         .with("prefixListId", &list.id)
         .with("addressFamily", if list.ipv6 { "IPv6" } else { "IPv4" })
@@ -332,5 +339,5 @@ fn render(region: &Region, list: &PrefixList) -> Node {
         .maybe("maxEntries", is_own.then_some(list.max_entries))
         .maybe("version", is_own.then_some(list.version))
         .with("tagSet", tags::set(&list.tags))
-        .with("ownerId", owner(list))
+        .with("ownerId", owner(region, list))
 }

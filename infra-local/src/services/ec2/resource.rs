@@ -1,8 +1,8 @@
 //! Resources of EC2's operations, for authorisation.
 
-use crate::access::{LAUNCHED, Resource};
+use crate::access::{LAUNCHED, Resource, ec2_arn};
 use crate::model::ec2::network_interface::NetworkInterface;
-use crate::model::{ACCOUNT, Cloud};
+use crate::model::{ArnScope, Cloud};
 
 pub(super) const ADDRESS: Resource = Resource::Named("AllocationId", "arn:aws:ec2:{region}:{account}:elastic-ip/{}");
 pub(super) const DHCP_OPTIONS: Resource =
@@ -80,52 +80,52 @@ pub(super) const NEW_VPC: Resource = Resource::Created("arn:aws:ec2:{region}:{ac
 pub(super) const ASSOCIATED_ADDRESS: Resource = Resource::Resolved("AssociationId", |cloud, region, association| {
     let mut addresses = cloud.regions.get(region)?.ec2.addresses.values();
     let address = addresses.find(|address| address.association.as_ref().is_some_and(|own| own.id == association))?;
-    arn(region, "elastic-ip", &address.allocation_id)
+    arn(cloud.scope(region), "elastic-ip", &address.allocation_id)
 });
 pub(super) const ASSOCIATED_ROUTE_TABLE: Resource =
     Resource::Resolved("AssociationId", |cloud, region, association| {
         let mut tables = cloud.regions.get(region)?.ec2.route_tables.values();
         let table = tables.find(|table| table.associations.iter().any(|own| own.id == association))?;
-        arn(region, "route-table", &table.id)
+        arn(cloud.scope(region), "route-table", &table.id)
     });
 /// The interface of an attachment.
 pub(super) const ATTACHED_INTERFACE: Resource = Resource::Resolved("AttachmentId", |cloud, region, attachment| {
     let mut interfaces = cloud.regions.get(region)?.ec2.network_interfaces.values();
     let is_attached = |it: &&NetworkInterface| it.attachment.as_ref().is_some_and(|held| held.id == attachment);
-    arn(region, "network-interface", &interfaces.find(is_attached)?.id)
+    arn(cloud.scope(region), "network-interface", &interfaces.find(is_attached)?.id)
 });
 /// The instance of an attachment.
 pub(super) const ATTACHED_INSTANCE: Resource = Resource::Resolved("AttachmentId", |cloud, region, attachment| {
     let interfaces = cloud.regions.get(region)?.ec2.network_interfaces.values();
     let mut attachments = interfaces.filter_map(|interface| interface.attachment.as_ref());
-    arn(region, "instance", &attachments.find(|held| held.id == attachment)?.instance_id)
+    arn(cloud.scope(region), "instance", &attachments.find(|held| held.id == attachment)?.instance_id)
 });
 /// The subnet of a network ACL's association.
 pub(super) const ASSOCIATED_SUBNET: Resource = Resource::Resolved("AssociationId", |cloud, region, association| {
     let mut subnets = cloud.regions.get(region)?.ec2.subnets.values();
-    arn(region, "subnet", &subnets.find(|subnet| subnet.acl.id == association)?.id)
+    arn(cloud.scope(region), "subnet", &subnets.find(|subnet| subnet.acl.id == association)?.id)
 });
 /// The subnet of an association with an IPv6 range.
 pub(super) const SUBNET_OF_RANGE: Resource = Resource::Resolved("AssociationId", |cloud, region, association| {
     let mut subnets = cloud.regions.get(region)?.ec2.subnets.values();
     let found = subnets.find(|subnet| subnet.ipv6.as_ref().is_some_and(|range| range.id == association))?;
-    arn(region, "subnet", &found.id)
+    arn(cloud.scope(region), "subnet", &found.id)
 });
 /// The instance of an association with an instance profile.
 pub(super) const PROFILED_INSTANCE: Resource = Resource::Resolved("AssociationId", |cloud, region, association| {
     let mut instances = cloud.regions.get(region)?.ec2.instances.values();
     let found = instances.find(|it| it.profile_association_id() == association)?;
-    arn(region, "instance", &found.id)
+    arn(cloud.scope(region), "instance", &found.id)
 });
 pub(super) const KEY_PAIR_BY_ID: Resource = Resource::Resolved("KeyPairId", |cloud, region, id| {
     let mut pairs = cloud.regions.get(region)?.ec2.key_pairs.values();
-    arn(region, "key-pair", &pairs.find(|pair| pair.id == id)?.name)
+    arn(cloud.scope(region), "key-pair", &pairs.find(|pair| pair.id == id)?.name)
 });
 pub(super) const NAMED_LAUNCH_TEMPLATE: Resource = Resource::Resolved("LaunchTemplateName", launch_template);
-pub(super) const TAGGED: Resource = Resource::Resolved("ResourceId.N", |_, region, id| {
+pub(super) const TAGGED: Resource = Resource::Resolved("ResourceId.N", |cloud, region, id| {
     let (prefix, _) = id.split_once('-')?;
     let (_, kind) = KINDS.iter().find(|(known, _)| *known == prefix)?;
-    arn(region, kind, id)
+    arn(cloud.scope(region), kind, id)
 });
 
 /// Resources of an instance's launch.
@@ -160,12 +160,11 @@ const KINDS: &[(&str, &str)] = &[
 
 fn launch_template(cloud: &Cloud, region: &str, name: &str) -> Option<String> {
     let mut templates = cloud.regions.get(region)?.ec2.launch_templates.values();
-    arn(region, "launch-template", &templates.find(|template| template.name == name)?.id)
+    arn(cloud.scope(region), "launch-template", &templates.find(|template| template.name == name)?.id)
 }
 
 /// Returns the ARN of a resource. Images and snapshots can belong to other accounts, so their ARNs contain none.
 #[allow(clippy::unnecessary_wraps)]
-fn arn(region: &str, kind: &str, id: &str) -> Option<String> {
-    let account = if ["image", "snapshot"].contains(&kind) { "" } else { ACCOUNT };
-    Some(format!("arn:aws:ec2:{region}:{account}:{kind}/{id}"))
+fn arn(scope: ArnScope<'_>, kind: &str, id: &str) -> Option<String> {
+    Some(ec2_arn(scope, kind, id))
 }

@@ -2,11 +2,10 @@
 
 use super::client_token::{earlier_result, remember};
 use super::{Ec2Operation, Located, TAG_SPECIFICATIONS, check_id, needed, resource, select, subnet, tags_for, vpc};
-use crate::model::Cloud;
 use crate::model::ec2::instance::Instance;
 use crate::model::ec2::prefix_list::service_list_id;
 use crate::model::ec2::route_table::{Route, RouteTable, RouteTarget, TableAssociation};
-use crate::model::{ACCOUNT, Region};
+use crate::model::{Cloud, Region};
 use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::filter::Field;
@@ -176,7 +175,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let fields: &[Field<Located<'_, RouteTable>>] = &[
         ("route-table-id", |it| vec![it.item.id.clone()]),
         ("vpc-id", |it| vec![it.item.vpc_id.clone()]),
-        ("owner-id", |_| vec![ACCOUNT.to_owned()]),
+        ("owner-id", |it| vec![it.region.account.to_string()]),
         ("association.route-table-association-id", |it| {
             it.item.associations.iter().map(|association| association.id.clone()).collect()
         }),
@@ -315,7 +314,7 @@ fn render(region: &Region, table: &RouteTable) -> Node {
     Node::new()
         .with("routeTableId", &table.id)
         .with("vpcId", &table.vpc_id)
-        .with("ownerId", ACCOUNT)
+        .with("ownerId", region.account)
         .list("routeSet", local.chain(others).chain(endpoints))
         .list("associationSet", associations)
         .list("propagatingVgwSet", Vec::<Node>::new())

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Ec2Operation, TAG_SPECIFICATIONS, check_id, resource, select, tags_for};
+use super::{Ec2Operation, Located, TAG_SPECIFICATIONS, check_id, resource, select, tags_for};
 pub(super) use crate::domain::ec2::unknown_security_group as not_found;
-use crate::model::Cloud;
 use crate::model::ec2::vpc::{Peer, Ports, Rule, SecurityGroup};
-use crate::model::{ACCOUNT, Region};
+use crate::model::{Account, ArnScope, Cloud, Region};
 use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::filter::Field;
@@ -62,7 +61,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         .with("return", true)
         .with("groupId", &group.id)
         .with("tagSet", tags::set(&group.tags))
-        .with("securityGroupArn", arn(call.region, &group.id));
+        .with("securityGroupArn", arn(call.scope(), &group.id));
     region.ec2.security_groups.insert(group.id.clone(), group);
     Ok(answer)
 }
@@ -106,36 +105,35 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         }
         groups.retain(|group| names.contains(&group.name));
     }
-    let groups = Filters::parse(params)?.apply(groups.into_iter(), GROUP_FILTERS, |group| &group.tags)?;
-    let page = Page::of(groups, params, |group| &group.id)?;
-    Ok(Node::new()
-        .list("securityGroupInfo", page.items.into_iter().map(|group| render(group, call.region)))
-        .maybe("nextToken", page.next))
+    let fields: &[Field<Located<'_, SecurityGroup>>] = &[
+        ("group-id", |it| vec![it.item.id.clone()]),
+        ("group-name", |it| vec![it.item.name.clone()]),
+        ("description", |it| vec![it.item.description.clone()]),
+        ("vpc-id", |it| vec![it.item.vpc_id.clone()]),
+        ("owner-id", |it| vec![it.region.account.to_string()]),
+        ("ip-permission.group-id", |it| peers(it.item, false, |peer| matches!(peer, Peer::Group(_)))),
+        ("egress.ip-permission.group-id", |it| peers(it.item, true, |peer| matches!(peer, Peer::Group(_)))),
+        ("ip-permission.cidr", |it| peers(it.item, false, |peer| matches!(peer, Peer::Ipv4(_)))),
+        ("egress.ip-permission.cidr", |it| peers(it.item, true, |peer| matches!(peer, Peer::Ipv4(_)))),
+        ("ip-permission.ipv6-cidr", |it| peers(it.item, false, |peer| matches!(peer, Peer::Ipv6(_)))),
+        ("egress.ip-permission.ipv6-cidr", |it| peers(it.item, true, |peer| matches!(peer, Peer::Ipv6(_)))),
+        ("ip-permission.prefix-list-id", |it| peers(it.item, false, |peer| matches!(peer, Peer::PrefixList(_)))),
+        ("egress.ip-permission.prefix-list-id", |it| peers(it.item, true, |peer| matches!(peer, Peer::PrefixList(_)))),
+        ("ip-permission.user-id", |it| owners(it, false)),
+        ("egress.ip-permission.user-id", |it| owners(it, true)),
+        ("ip-permission.protocol", |it| protocols(it.item, false)),
+        ("egress.ip-permission.protocol", |it| protocols(it.item, true)),
+        ("ip-permission.from-port", |it| ports(it.item, false, |ports| ports.0)),
+        ("egress.ip-permission.from-port", |it| ports(it.item, true, |ports| ports.0)),
+        ("ip-permission.to-port", |it| ports(it.item, false, |ports| ports.1)),
+        ("egress.ip-permission.to-port", |it| ports(it.item, true, |ports| ports.1)),
+    ];
+    let groups: Vec<_> = groups.into_iter().map(|item| Located { region, item }).collect();
+    let found = Filters::parse(params)?.apply(groups.iter(), fields, |it| &it.item.tags)?;
+    let page = Page::of(found, params, |it| &it.item.id)?;
+    let nodes = page.items.into_iter().map(|it| render(it.item, region.scope()));
+    Ok(Node::new().list("securityGroupInfo", nodes).maybe("nextToken", page.next))
 }
-
-const GROUP_FILTERS: &[Field<SecurityGroup>] = &[
-    ("group-id", |group| vec![group.id.clone()]),
-    ("group-name", |group| vec![group.name.clone()]),
-    ("description", |group| vec![group.description.clone()]),
-    ("vpc-id", |group| vec![group.vpc_id.clone()]),
-    ("owner-id", |_| vec![ACCOUNT.to_owned()]),
-    ("ip-permission.group-id", |group| peers(group, false, |peer| matches!(peer, Peer::Group(_)))),
-    ("egress.ip-permission.group-id", |group| peers(group, true, |peer| matches!(peer, Peer::Group(_)))),
-    ("ip-permission.cidr", |group| peers(group, false, |peer| matches!(peer, Peer::Ipv4(_)))),
-    ("egress.ip-permission.cidr", |group| peers(group, true, |peer| matches!(peer, Peer::Ipv4(_)))),
-    ("ip-permission.ipv6-cidr", |group| peers(group, false, |peer| matches!(peer, Peer::Ipv6(_)))),
-    ("egress.ip-permission.ipv6-cidr", |group| peers(group, true, |peer| matches!(peer, Peer::Ipv6(_)))),
-    ("ip-permission.prefix-list-id", |group| peers(group, false, |peer| matches!(peer, Peer::PrefixList(_)))),
-    ("egress.ip-permission.prefix-list-id", |group| peers(group, true, |peer| matches!(peer, Peer::PrefixList(_)))),
-    ("ip-permission.user-id", |group| owners(group, false)),
-    ("egress.ip-permission.user-id", |group| owners(group, true)),
-    ("ip-permission.protocol", |group| protocols(group, false)),
-    ("egress.ip-permission.protocol", |group| protocols(group, true)),
-    ("ip-permission.from-port", |group| ports(group, false, |ports| ports.0)),
-    ("egress.ip-permission.from-port", |group| ports(group, true, |ports| ports.0)),
-    ("ip-permission.to-port", |group| ports(group, false, |ports| ports.1)),
-    ("egress.ip-permission.to-port", |group| ports(group, true, |ports| ports.1)),
-];
 
 /// Returns the rules of a direction.
 fn rules(group: &SecurityGroup, egress: bool) -> impl Iterator<Item = &Rule> {
@@ -147,9 +145,9 @@ fn protocols(group: &SecurityGroup, egress: bool) -> Vec<String> {
 }
 
 /// Returns the accounts of the groups that rules refer to.
-fn owners(group: &SecurityGroup, egress: bool) -> Vec<String> {
-    let referring = rules(group, egress).filter(|rule| matches!(rule.peer, Peer::Group(_)));
-    referring.map(|_| ACCOUNT.to_owned()).collect()
+fn owners(it: &Located<'_, SecurityGroup>, egress: bool) -> Vec<String> {
+    let referring = rules(it.item, egress).filter(|rule| matches!(rule.peer, Peer::Group(_)));
+    referring.map(|_| it.region.account.to_string()).collect()
 }
 
 fn peers(group: &SecurityGroup, egress: bool, wanted: fn(&Peer) -> bool) -> Vec<String> {
@@ -189,21 +187,21 @@ fn check_text(parameter: &str, text: &str) -> Outcome<()> {
     )))
 }
 
-fn render(group: &SecurityGroup, region: &str) -> Node {
+fn render(group: &SecurityGroup, scope: ArnScope<'_>) -> Node {
     Node::new()
-        .with("ownerId", ACCOUNT)
+        .with("ownerId", scope.account)
         .with("groupId", &group.id)
         .with("groupName", &group.name)
         .with("groupDescription", &group.description)
         .with("vpcId", &group.vpc_id)
-        .with("ipPermissions", render_permissions(group, false))
-        .with("ipPermissionsEgress", render_permissions(group, true))
+        .with("ipPermissions", render_permissions(group, false, scope.account))
+        .with("ipPermissionsEgress", render_permissions(group, true, scope.account))
         .with("tagSet", tags::set(&group.tags))
-        .with("securityGroupArn", arn(region, &group.id))
+        .with("securityGroupArn", arn(scope, &group.id))
 }
 
 /// Renders rules. As on AWS, rules with the same protocol and ports are one permission.
-fn render_permissions(group: &SecurityGroup, egress: bool) -> Node {
+fn render_permissions(group: &SecurityGroup, egress: bool, account: Account) -> Node {
     let mut permissions: BTreeMap<(&str, Option<Ports>), Vec<&Rule>> = BTreeMap::new();
     for rule in group.rules.values().filter(|rule| rule.egress == egress) {
         permissions.entry((&rule.protocol, rule.ports)).or_default().push(rule);
@@ -214,7 +212,7 @@ fn render_permissions(group: &SecurityGroup, egress: bool) -> Node {
             let ranges = rules.iter().filter(move |rule| wanted(&rule.peer));
             Node::items(ranges.map(move |rule| {
                 let node = Node::new().with(name, rule.peer.text());
-                let node = if name == "groupId" { node.with("userId", ACCOUNT) } else { node };
+                let node = if name == "groupId" { node.with("userId", account) } else { node };
                 node.maybe("description", rule.description.as_ref())
             }))
         };
@@ -229,8 +227,8 @@ fn render_permissions(group: &SecurityGroup, egress: bool) -> Node {
     }))
 }
 
-fn arn(region: &str, id: &str) -> String {
-    format!("arn:aws:ec2:{region}:{ACCOUNT}:security-group/{id}")
+fn arn(scope: ArnScope<'_>, id: &str) -> String {
+    scope.arn("ec2", format_args!("security-group/{id}"))
 }
 
 /// Renders the groups of an instance with their names.

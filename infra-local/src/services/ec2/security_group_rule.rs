@@ -3,9 +3,8 @@
 use super::permission::{self, PERMISSIONS, SIMPLE, UPDATES};
 use super::security_group::{find, find_mut};
 use super::{Ec2Operation, TAG_SPECIFICATIONS, resource, tags_for};
-use crate::model::Cloud;
 use crate::model::ec2::vpc::{Peer, Rule, SecurityGroup};
-use crate::model::{ACCOUNT, new_id};
+use crate::model::{ArnScope, Cloud, new_id};
 use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::filter::Field;
@@ -96,7 +95,7 @@ fn describe_rules(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(Node::new()
         .list(
             "securityGroupRuleSet",
-            page.items.into_iter().map(|placed| render_rule(call.region, &placed.group.id, placed.id, placed.rule)),
+            page.items.into_iter().map(|placed| render_rule(call.scope(), &placed.group.id, placed.id, placed.rule)),
         )
         .maybe("nextToken", page.next))
 }
@@ -126,7 +125,7 @@ fn authorize(cloud: &mut Cloud, call: &Call<'_, Params>, egress: bool) -> Outcom
         }
         let id = new_id("sgr");
         let rule = Rule { tags: tags.clone(), ..rule };
-        added.push(render_rule(call.region, &group_id, &id, &rule));
+        added.push(render_rule(call.scope(), &group_id, &id, &rule));
         group.rules.insert(id, rule);
     }
     if group.rules.values().filter(|rule| rule.egress == egress).count() > RULES_LIMIT {
@@ -252,11 +251,11 @@ fn set_descriptions(cloud: &mut Cloud, call: &Call<'_, Params>, egress: bool) ->
     Ok(Node::success())
 }
 
-fn render_rule(region: &str, group_id: &str, id: &str, rule: &Rule) -> Node {
+fn render_rule(scope: ArnScope<'_>, group_id: &str, id: &str, rule: &Rule) -> Node {
     let node = Node::new()
         .with("securityGroupRuleId", id)
         .with("groupId", group_id)
-        .with("groupOwnerId", ACCOUNT)
+        .with("groupOwnerId", scope.account)
         .with("isEgress", rule.egress)
         .with("ipProtocol", &rule.protocol)
         .with("fromPort", rule.ports.map_or(-1, |ports| ports.0))
@@ -265,9 +264,11 @@ fn render_rule(region: &str, group_id: &str, id: &str, rule: &Rule) -> Node {
         Peer::Ipv4(cidr) => node.with("cidrIpv4", cidr),
         Peer::Ipv6(cidr) => node.with("cidrIpv6", cidr),
         Peer::PrefixList(id) => node.with("prefixListId", id),
-        Peer::Group(id) => node.with("referencedGroupInfo", Node::new().with("groupId", id).with("userId", ACCOUNT)),
+        Peer::Group(id) => {
+            node.with("referencedGroupInfo", Node::new().with("groupId", id).with("userId", scope.account))
+        }
     };
     node.maybe("description", rule.description.as_ref())
         .with("tagSet", tags::set(&rule.tags))
-        .with("securityGroupRuleArn", format!("arn:aws:ec2:{region}:{ACCOUNT}:security-group-rule/{id}"))
+        .with("securityGroupRuleArn", scope.arn("ec2", format_args!("security-group-rule/{id}")))
 }

@@ -2,11 +2,10 @@
 
 use super::{Ec2Operation, Located, TAG_SPECIFICATIONS, check_id, instance, not_honoured, resource, tags_for};
 use crate::domain::ec2::volume::{key_of, key_without_encryption, unknown_snapshot};
-use crate::model::Cloud;
 use crate::model::ec2::image::{ImageState, ROOT_DEVICE};
 use crate::model::ec2::snapshot::Snapshot;
 use crate::model::ec2::volume::Volume;
-use crate::model::{ACCOUNT, Region, Tags, new_id};
+use crate::model::{Account, Cloud, Region, Tags, new_id};
 use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::filter::Field;
@@ -56,7 +55,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region_mut(call.region)?;
     let volume = super::volume::find(region, params.required("VolumeId")?)?;
     let snapshot = Snapshot { tags, ..snapshot_of(volume, call) };
-    let answer = render(&snapshot, ("pending", ""));
+    let answer = render(&snapshot, call.account, ("pending", ""));
     region.ec2.snapshots.insert(snapshot.id.clone(), snapshot);
     Ok(answer)
 }
@@ -95,7 +94,7 @@ fn create_all(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
             Snapshot { tags: all, ..snapshot_of(volume, call) }
         })
         .collect();
-    let nodes = snapshots.iter().map(render_of_instance);
+    let nodes = snapshots.iter().map(|snapshot| render_of_instance(snapshot, call.account));
     let answer = Node::new().list("snapshotSet", nodes);
     for snapshot in snapshots {
         tags::check(&snapshot.tags)?;
@@ -151,7 +150,7 @@ fn copy(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         size_gib: source.size_gib,
         description: params.optional("Description").unwrap_or_default().to_owned(),
         encrypted,
-        kms_key: encrypted.then(|| key_of(call.region, key)).transpose()?,
+        kms_key: encrypted.then(|| key_of(call.scope(), key)).transpose()?,
         started: call.now,
         tags,
         ..Snapshot::default()
@@ -173,8 +172,9 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     // All snapshots belong to this account.
     for list in ["Owner", "RestorableBy"] {
         let accounts = params.texts(list);
-        snapshots
-            .retain(|_| accounts.is_empty() || accounts.iter().any(|account| account == "self" || account == ACCOUNT));
+        snapshots.retain(|_| {
+            accounts.is_empty() || accounts.iter().any(|account| account == "self" || call.account == **account)
+        });
     }
     let fields: &[Field<Located<'_, Snapshot>>] = &[
         ("snapshot-id", |it| vec![it.item.id.clone()]),
@@ -187,13 +187,13 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         ("storage-tier", |_| vec!["standard".to_owned()]),
         ("transfer-type", |_| vec!["standard".to_owned()]),
         ("owner-alias", |_| Vec::new()),
-        ("owner-id", |_| vec![ACCOUNT.to_owned()]),
+        ("owner-id", |it| vec![it.region.account.to_string()]),
         ("encrypted", |it| vec![it.item.encrypted.to_string()]),
     ];
     let snapshots: Vec<_> = snapshots.into_iter().map(|item| Located { region, item }).collect();
     let found = Filters::parse(params)?.apply(snapshots.iter(), fields, |it| &it.item.tags)?;
     let page = Page::of(found, params, |it| &it.item.id)?;
-    let nodes = page.items.into_iter().map(|it| render(it.item, progress(region, it.item)));
+    let nodes = page.items.into_iter().map(|it| render(it.item, region.account, progress(region, it.item)));
     Ok(Node::new().list("snapshotSet", nodes).maybe("nextToken", page.next))
 }
 
@@ -226,7 +226,7 @@ fn progress(region: &Region, snapshot: &Snapshot) -> (&'static str, &'static str
     }
 }
 
-fn render(snapshot: &Snapshot, (status, progress): (&str, &str)) -> Node {
+fn render(snapshot: &Snapshot, account: Account, (status, progress): (&str, &str)) -> Node {
     Node::new()
         .with("snapshotId", &snapshot.id)
         .with("volumeId", &snapshot.volume_id)
@@ -234,7 +234,7 @@ fn render(snapshot: &Snapshot, (status, progress): (&str, &str)) -> Node {
         .with("startTime", snapshot.started)
         .maybe("completionTime", (status == "completed").then_some(snapshot.started))
         .with("progress", progress)
-        .with("ownerId", ACCOUNT)
+        .with("ownerId", account)
         .with("volumeSize", snapshot.size_gib)
         .with("description", &snapshot.description)
         .with("encrypted", snapshot.encrypted)
@@ -245,14 +245,14 @@ fn render(snapshot: &Snapshot, (status, progress): (&str, &str)) -> Node {
 }
 
 /// Renders an entry of CreateSnapshots, which names the state `state`.
-fn render_of_instance(snapshot: &Snapshot) -> Node {
+fn render_of_instance(snapshot: &Snapshot, account: Account) -> Node {
     Node::new()
         .with("snapshotId", &snapshot.id)
         .with("volumeId", &snapshot.volume_id)
         .with("state", "pending")
         .with("startTime", snapshot.started)
         .with("progress", "")
-        .with("ownerId", ACCOUNT)
+        .with("ownerId", account)
         .with("volumeSize", snapshot.size_gib)
         .with("description", &snapshot.description)
         .with("encrypted", snapshot.encrypted)

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Ec2Operation, TAG_SPECIFICATIONS, check_id, needed, ranges, resource, select, tags_for, vpc};
-use crate::model::Cloud;
+use super::{Ec2Operation, Located, TAG_SPECIFICATIONS, check_id, needed, ranges, resource, select, tags_for, vpc};
 use crate::model::cidr::Cidr;
 use crate::model::ec2::network_acl::AclAssociation;
 use crate::model::ec2::vpc::{Subnet, SubnetSettings};
-use crate::model::{ACCOUNT, Region, new_id, zone_id};
+use crate::model::{ArnScope, Cloud, Region, new_id, zone_id};
 use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::filter::Field;
@@ -84,7 +83,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         hosts: BTreeMap::new(),
         last_host: 0,
     };
-    let answer = Node::new().with("subnet", render(&subnet, call.region));
+    let answer = Node::new().with("subnet", render(&subnet, call.scope()));
     cloud.region_mut(call.region)?.ec2.subnets.insert(subnet.id.clone(), subnet);
     Ok(answer)
 }
@@ -182,46 +181,45 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         check_id(id, "subnet", "InvalidSubnetID.Malformed")?;
     }
     let subnets = select(&region.ec2.subnets, &ids, "InvalidSubnetID.NotFound", "subnet ID")?;
-    let subnets = Filters::parse(params)?.apply(subnets.into_iter(), FIELDS, |subnet| &subnet.tags)?;
-    let page = Page::of(subnets, params, |subnet| &subnet.id)?;
-    Ok(Node::new()
-        .list("subnetSet", page.items.into_iter().map(|subnet| render(subnet, call.region)))
-        .maybe("nextToken", page.next))
+    let fields: &[Field<Located<'_, Subnet>>] = &[
+        ("subnet-id", |it| vec![it.item.id.clone()]),
+        ("vpc-id", |it| vec![it.item.vpc_id.clone()]),
+        ("availability-zone", |it| vec![it.item.zone.clone()]),
+        ("availabilityZone", |it| vec![it.item.zone.clone()]),
+        ("availability-zone-id", |it| vec![zone_id(&it.item.zone)]),
+        ("available-ip-address-count", |it| vec![it.item.available_addresses().to_string()]),
+        ("cidr-block", |it| vec![it.item.cidr.clone()]),
+        ("cidr", |it| vec![it.item.cidr.clone()]),
+        ("cidrBlock", |it| vec![it.item.cidr.clone()]),
+        ("customer-owned-ipv4-pool", |_| Vec::new()),
+        ("enable-dns64", |it| vec![it.item.settings.dns64.to_string()]),
+        ("enable-lni-at-device-index", |_| Vec::new()),
+        ("ipv6-cidr-block-association.ipv6-cidr-block", |it| it.item.ipv6.iter().map(|own| own.cidr.clone()).collect()),
+        ("ipv6-cidr-block-association.association-id", |it| it.item.ipv6.iter().map(|own| own.id.clone()).collect()),
+        ("ipv6-cidr-block-association.state", |it| it.item.ipv6.iter().map(|_| "associated".to_owned()).collect()),
+        ("ipv6-native", |_| vec!["false".to_owned()]),
+        ("map-customer-owned-ip-on-launch", |_| vec!["false".to_owned()]),
+        ("outpost-arn", |_| Vec::new()),
+        ("private-dns-name-options-on-launch.hostname-type", |it| vec![hostname_type(it.item).to_owned()]),
+        ("private-dns-name-options-on-launch.enable-resource-name-dns-a-record", |it| {
+            vec![it.item.settings.resource_name_a.to_string()]
+        }),
+        ("private-dns-name-options-on-launch.enable-resource-name-dns-aaaa-record", |it| {
+            vec![it.item.settings.resource_name_aaaa.to_string()]
+        }),
+        ("subnet-arn", |it| vec![arn(it.item, it.region.scope())]),
+        ("default-for-az", |it| vec![it.item.default_for_zone.to_string()]),
+        ("defaultForAz", |it| vec![it.item.default_for_zone.to_string()]),
+        ("map-public-ip-on-launch", |it| vec![it.item.map_public_ip.to_string()]),
+        ("owner-id", |it| vec![it.region.account.to_string()]),
+        ("state", |_| vec!["available".to_owned()]),
+    ];
+    let subnets: Vec<_> = subnets.into_iter().map(|item| Located { region, item }).collect();
+    let found = Filters::parse(params)?.apply(subnets.iter(), fields, |it| &it.item.tags)?;
+    let page = Page::of(found, params, |it| &it.item.id)?;
+    let nodes = page.items.into_iter().map(|it| render(it.item, region.scope()));
+    Ok(Node::new().list("subnetSet", nodes).maybe("nextToken", page.next))
 }
-
-const FIELDS: &[Field<Subnet>] = &[
-    ("subnet-id", |subnet| vec![subnet.id.clone()]),
-    ("vpc-id", |subnet| vec![subnet.vpc_id.clone()]),
-    ("availability-zone", |subnet| vec![subnet.zone.clone()]),
-    ("availabilityZone", |subnet| vec![subnet.zone.clone()]),
-    ("availability-zone-id", |subnet| vec![zone_id(&subnet.zone)]),
-    ("available-ip-address-count", |subnet| vec![subnet.available_addresses().to_string()]),
-    ("cidr-block", |subnet| vec![subnet.cidr.clone()]),
-    ("cidr", |subnet| vec![subnet.cidr.clone()]),
-    ("cidrBlock", |subnet| vec![subnet.cidr.clone()]),
-    ("customer-owned-ipv4-pool", |_| Vec::new()),
-    ("enable-dns64", |subnet| vec![subnet.settings.dns64.to_string()]),
-    ("enable-lni-at-device-index", |_| Vec::new()),
-    ("ipv6-cidr-block-association.ipv6-cidr-block", |subnet| subnet.ipv6.iter().map(|own| own.cidr.clone()).collect()),
-    ("ipv6-cidr-block-association.association-id", |subnet| subnet.ipv6.iter().map(|own| own.id.clone()).collect()),
-    ("ipv6-cidr-block-association.state", |subnet| subnet.ipv6.iter().map(|_| "associated".to_owned()).collect()),
-    ("ipv6-native", |_| vec!["false".to_owned()]),
-    ("map-customer-owned-ip-on-launch", |_| vec!["false".to_owned()]),
-    ("outpost-arn", |_| Vec::new()),
-    ("private-dns-name-options-on-launch.hostname-type", |subnet| vec![hostname_type(subnet).to_owned()]),
-    ("private-dns-name-options-on-launch.enable-resource-name-dns-a-record", |subnet| {
-        vec![subnet.settings.resource_name_a.to_string()]
-    }),
-    ("private-dns-name-options-on-launch.enable-resource-name-dns-aaaa-record", |subnet| {
-        vec![subnet.settings.resource_name_aaaa.to_string()]
-    }),
-    ("subnet-arn", |subnet| vec![arn(subnet, &subnet.zone[..subnet.zone.len() - 1])]),
-    ("default-for-az", |subnet| vec![subnet.default_for_zone.to_string()]),
-    ("defaultForAz", |subnet| vec![subnet.default_for_zone.to_string()]),
-    ("map-public-ip-on-launch", |subnet| vec![subnet.map_public_ip.to_string()]),
-    ("owner-id", |_| vec![ACCOUNT.to_owned()]),
-    ("state", |_| vec!["available".to_owned()]),
-];
 
 /// The subnet with this id.
 pub(super) fn find<'a>(region: &'a Region, id: &str) -> Outcome<&'a Subnet> {
@@ -237,16 +235,16 @@ fn hostname_type(subnet: &Subnet) -> &'static str {
     if subnet.settings.resource_names { "resource-name" } else { "ip-name" }
 }
 
-fn arn(subnet: &Subnet, region: &str) -> String {
-    format!("arn:aws:ec2:{region}:{ACCOUNT}:subnet/{}", subnet.id)
+fn arn(subnet: &Subnet, scope: ArnScope<'_>) -> String {
+    scope.arn("ec2", format_args!("subnet/{}", subnet.id))
 }
 
-pub(super) fn render(subnet: &Subnet, region: &str) -> Node {
+pub(super) fn render(subnet: &Subnet, scope: ArnScope<'_>) -> Node {
     Node::new()
         .with("subnetId", &subnet.id)
-        .with("subnetArn", arn(subnet, region))
+        .with("subnetArn", arn(subnet, scope))
         .with("state", "available")
-        .with("ownerId", ACCOUNT)
+        .with("ownerId", scope.account)
         .with("vpcId", &subnet.vpc_id)
         .with("cidrBlock", &subnet.cidr)
         .list("ipv6CidrBlockAssociationSet", subnet.ipv6.iter().map(|own| ranges::render_of_subnet(own, "associated")))

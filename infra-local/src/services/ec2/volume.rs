@@ -2,9 +2,8 @@
 
 use super::{Ec2Operation, TAG_SPECIFICATIONS, check_id, client_token, not_honoured, resource, tags_for, time};
 use crate::domain::ec2::volume::{check_settings, key_of, key_without_encryption, size_from, unknown_snapshot};
-use crate::model::Cloud;
 use crate::model::ec2::volume::{Settings, Volume, VolumeAttachment};
-use crate::model::{ACCOUNT, Region, new_id, zone_id};
+use crate::model::{Cloud, Region, new_id, zone_id};
 use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::filter::Field;
@@ -83,7 +82,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         zone,
         settings,
         encrypted,
-        kms_key: encrypted.then(|| key_of(call.region, key)).transpose()?,
+        kms_key: encrypted.then(|| key_of(call.scope(), key)).transpose()?,
         snapshot_id: snapshot.map(|snapshot| snapshot.id.clone()),
         created: call.now,
         tags,
@@ -213,7 +212,7 @@ fn render_in_state(region: &Region, volume: &Volume, state: &str) -> Node {
         .with("encrypted", volume.encrypted)
         .maybe("kmsKeyId", volume.kms_key.as_ref())
         .with("multiAttachEnabled", settings.multi_attach)
-        .with("volumeArn", format!("arn:aws:ec2:{}:{ACCOUNT}:volume/{}", region.name, volume.id))
+        .with("volumeArn", region.scope().arn("ec2", format_args!("volume/{}", volume.id)))
         .with("operator", Node::new().with("managed", false))
 }
 

@@ -3,12 +3,11 @@
 use super::{
     Ec2Operation, Located, TAG_SPECIFICATIONS, check_id, needed, not_honoured, ranges, resource, select, tags_for,
 };
-use crate::model::Cloud;
 use crate::model::cidr::Cidr;
 use crate::model::ec2::peering::PeeringState;
 use crate::model::ec2::vpc;
 use crate::model::ec2::vpc::{RangeAssociation, Vpc};
-use crate::model::{ACCOUNT, Region};
+use crate::model::{Cloud, Region};
 use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::filter::Field;
@@ -133,7 +132,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         ("dhcp-options-id", |it| vec![it.region.dhcp_options_of(it.item).to_owned()]),
         ("is-default", |it| vec![it.item.default.to_string()]),
         ("isDefault", |it| vec![it.item.default.to_string()]),
-        ("owner-id", |_| vec![ACCOUNT.to_owned()]),
+        ("owner-id", |it| vec![it.region.account.to_string()]),
         ("state", |_| vec!["available".to_owned()]),
     ];
     let ids = params.texts("VpcId");
@@ -225,7 +224,7 @@ pub(super) fn render(region: &Region, vpc: &Vpc, state: &str) -> Node {
     let ipv6 = vpc.ipv6.iter().map(|own| ranges::render_ipv6(region, own, "associated"));
     Node::new()
         .with("vpcId", &vpc.id)
-        .with("ownerId", ACCOUNT)
+        .with("ownerId", region.account)
         .with("state", state)
         .with("cidrBlock", &vpc.cidr)
         .list("cidrBlockAssociationSet", own.iter().map(|own| ranges::render(own, "associated")))

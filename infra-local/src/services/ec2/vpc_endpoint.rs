@@ -7,7 +7,7 @@ use super::{
 use crate::domain::ec2::{launch, network_interface};
 use crate::model::ec2::prefix_list::GATEWAY_SERVICES;
 use crate::model::ec2::vpc_endpoint::VpcEndpoint;
-use crate::model::{ACCOUNT, Cloud, Region, new_id};
+use crate::model::{Cloud, Region, new_id};
 use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::filter::Field;
@@ -342,7 +342,7 @@ fn render(region: &Region, endpoint: &VpcEndpoint) -> Node {
         .list("dnsEntrySet", names.into_iter().flatten())
         .with("creationTimestamp", endpoint.created)
         .with("tagSet", tags::set(&endpoint.tags))
-        .with("ownerId", ACCOUNT)
+        .with("ownerId", region.account)
         .with("serviceRegion", &region.name);
     if endpoint.gateway {
         return node;

@@ -10,10 +10,9 @@ use super::{
     PAGES, TAGS, arn, check_associations, listener, load_balancer, no_listener, not_all_found, not_honoured, page,
     parse_tags, port, required, resource, specified, ssl_policy, validation,
 };
-use crate::model::Cloud;
-use crate::model::Region;
 use crate::model::elbv2::{Listener, Tls};
 use crate::model::ids::new_arn_suffix;
+use crate::model::{Cloud, Region};
 use crate::services::{Call, Operation, State};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
@@ -54,7 +53,7 @@ fn add(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<(Node, SocketAddrV
     let listens = SocketAddrV4::new(balancer.address, port);
     let path = balancer_arn.split_once(":loadbalancer/").map_or(balancer_arn, |(_, path)| path);
     let created = Listener {
-        arn: arn(call.region, &format!("listener/{path}/{}", new_arn_suffix())),
+        arn: arn(call.scope(), &format!("listener/{path}/{}", new_arn_suffix())),
         balancer: balancer_arn.to_owned(),
         port,
         tls,

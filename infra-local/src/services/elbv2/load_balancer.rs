@@ -7,12 +7,11 @@ use super::{
     PAGES, TAGS, arn, check_name, load_balancer, no_load_balancer, not_all_found, not_honoured, page, parse_tags,
     required, resource, validation,
 };
-use crate::model::Cloud;
 use crate::model::ec2::vpc::Subnet;
 use crate::model::elbv2::attributes::Attributed as _;
 use crate::model::elbv2::{BalancerState, LoadBalancer};
 use crate::model::ids::new_arn_suffix;
-use crate::model::{Region, Tags};
+use crate::model::{Cloud, Region, Tags};
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
@@ -84,7 +83,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let security_groups = parse_security_groups(region, params, &vpc_id)?;
 
     let wanted = LoadBalancer {
-        arn: arn(call.region, &format!("loadbalancer/app/{name}/{}", new_arn_suffix())),
+        arn: arn(call.scope(), &format!("loadbalancer/app/{name}/{}", new_arn_suffix())),
         name: name.to_owned(),
         scheme: scheme.to_owned(),
         vpc_id,

@@ -6,9 +6,8 @@ use super::load_balancer::{
 };
 use super::{load_balancer, log_bucket, no_load_balancer, not_honoured, required, resource, validation};
 use crate::domain::elbv2::logs::{LogKind, LogPlace};
-use crate::model::Cloud;
-use crate::model::Region;
 use crate::model::elbv2::LoadBalancer;
+use crate::model::{Cloud, Region};
 use crate::services::{Call, Operation, State};
 use crate::wire::{Node, Outcome, Params};
 
@@ -35,7 +34,7 @@ fn modify(state: &State<'_>, call: &Call<'_, Params>) -> Outcome<Node> {
         let balancer = find(cloud.region_mut(call.region)?, &call.input)?;
         balancer.attributes = attributes::changed("Load balancer", balancer, &call.input)?;
         let places = [LogKind::Access, LogKind::Connection];
-        let places = places.into_iter().filter_map(|kind| LogPlace::of(balancer, call.region, kind));
+        let places = places.into_iter().filter_map(|kind| LogPlace::of(balancer, call.scope(), kind));
         Ok((attributes::render(balancer), places.collect()))
     };
     let (_, places) = state.dry_run(change)?;

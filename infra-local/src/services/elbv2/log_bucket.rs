@@ -33,7 +33,7 @@ pub(super) fn prepare(state: &State<'_>, place: &LogPlace) -> Outcome<()> {
     let denied = || not_honoured(format!("Access Denied for bucket: {bucket}. Please check S3bucket permission"));
     let key = place.test_key();
     // Only keys of Amazon S3 (SSE-S3) encrypt logs.
-    if !admits_log_delivery(settings.policy(), region, &format!("arn:aws:s3:::{bucket}/{key}"))
+    if !admits_log_delivery(settings.policy(), place.scope(), &format!("arn:aws:s3:::{bucket}/{key}"))
         || settings.encryption.algorithm != "AES256"
     {
         return Err(denied());

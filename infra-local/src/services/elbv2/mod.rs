@@ -24,7 +24,7 @@ mod tests;
 
 use crate::model::elbv2::routing::Action;
 use crate::model::elbv2::{Listener, LoadBalancer, ProtocolVersion, TargetGroup, TargetType};
-use crate::model::{ACCOUNT, Region, Tags};
+use crate::model::{ArnScope, Region, Tags};
 use crate::services::Operation;
 use crate::services::tags as common_tags;
 use crate::wire::{ApiError, Node, Outcome, Page, Params};
@@ -117,8 +117,8 @@ fn tag_error(error: ApiError) -> ApiError {
     }
 }
 
-fn arn(region: &str, resource: &str) -> String {
-    format!("arn:aws:elasticloadbalancing:{region}:{ACCOUNT}:{resource}")
+fn arn(scope: ArnScope<'_>, resource: &str) -> String {
+    scope.arn("elasticloadbalancing", resource)
 }
 
 fn page<T>(items: Vec<T>, params: &Params, key: impl Fn(&T) -> &str) -> Outcome<Page<T>> {

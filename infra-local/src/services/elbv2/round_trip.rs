@@ -2,8 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::OPERATIONS;
-use crate::testing::ControlPlane;
-use crate::testing::round_trip::{Trip, Variables, WriteOnly, check_query};
+use crate::testing::round_trip::{self, Trip, Variables, WriteOnly, check_query};
 
 const BALANCER: &[(&str, &str)] =
     &[("DescribeLoadBalancers", ""), ("DescribeTags", "ResourceArns.member.1={balancer}")];
@@ -306,7 +305,7 @@ const WRITE_ONLY: &[WriteOnly] = &[
 
 #[test]
 fn parameters_are_read_back() {
-    let mut plane = ControlPlane::new();
+    let mut plane = round_trip::plane();
     let region = plane.cloud.regions.get_mut("us-east-1").unwrap();
     let subnets: Vec<String> = region.ec2.subnets.keys().cloned().collect();
     let mut variables = Variables::from([

@@ -9,10 +9,9 @@ use super::{
     PAGES, TAGS, arn, check_name, load_balancer, no_target_group, not_all_found, not_honoured, page, parse_tags, port,
     required, resource, specified, target_group, validation,
 };
-use crate::model::Cloud;
-use crate::model::Region;
 use crate::model::elbv2::{Protocol, ProtocolVersion, TargetGroup, TargetType};
 use crate::model::ids::new_arn_suffix;
+use crate::model::{Cloud, Region};
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
@@ -65,7 +64,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         return Err(validation(format!("The VPC ID '{vpc_id}' is not found")));
     }
     let wanted = TargetGroup {
-        arn: arn(call.region, &format!("targetgroup/{name}/{}", new_arn_suffix())),
+        arn: arn(call.scope(), &format!("targetgroup/{name}/{}", new_arn_suffix())),
         name: name.to_owned(),
         target_type,
         protocol,

@@ -317,7 +317,7 @@ fn invalid_rules_are_refused() {
 
 /// Adds a certificate without content, and returns its ARN.
 pub(super) fn certificate(plane: &mut ControlPlane, name: &str) -> String {
-    let arn = format!("arn:aws:acm:us-east-1:000000000000:certificate/{name}");
+    let arn = plane.cloud.scope("us-east-1").arn("acm", format_args!("certificate/{name}"));
     let moment = Utc::now();
     let facts = crate::model::acm::Facts {
         domain: name.to_owned(),

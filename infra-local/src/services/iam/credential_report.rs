@@ -9,7 +9,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 use super::IamOperation;
 use crate::model::iam::{AccessKey, CredentialReport, Iam, User};
-use crate::model::{ACCOUNT, Cloud};
+use crate::model::{Account, Cloud};
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
@@ -79,13 +79,13 @@ fn is_valid(report: &CredentialReport, now: DateTime<Utc>) -> bool {
 
 fn content(iam: &Iam) -> String {
     let rows = iam.users.values().map(|user| row(iam, user).join(","));
-    let lines: Vec<String> = [COLUMNS.join(","), root().join(",")].into_iter().chain(rows).collect();
+    let lines: Vec<String> = [COLUMNS.join(","), root(iam.account).join(",")].into_iter().chain(rows).collect();
     lines.join("\n")
 }
 
 /// Returns the row of the root user, which has an access key and no password.
-fn root() -> Vec<String> {
-    let mut cells = vec!["<root_account>".to_owned(), format!("arn:aws:iam::{ACCOUNT}:root")];
+fn root(account: Account) -> Vec<String> {
+    let mut cells = vec!["<root_account>".to_owned(), format!("arn:aws:iam::{account}:root")];
     let password = ["not_supported", "no_information", "not_supported", "not_supported", "false"];
     cells.push(NOT_APPLICABLE.to_owned());
     cells.extend(password.map(str::to_owned));

@@ -36,7 +36,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     }
     let group = Group {
         id: unique_id("AGPA"),
-        arn: arn("group", path, name),
+        arn: arn(call.account, "group", path, name),
         path: path.to_owned(),
         name: name.to_owned(),
         members: BTreeSet::new(),
@@ -85,7 +85,7 @@ fn update(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     if call.input.optional("NewPath").is_some() {
         super::named_path(&call.input, "NewPath")?.clone_into(&mut group.path);
     }
-    group.arn = arn("group", &group.path, &group.name);
+    group.arn = arn(call.account, "group", &group.path, &group.name);
     cloud.iam.groups.remove(old);
     cloud.iam.groups.insert(group.name.clone(), group);
     Ok(Node::new())

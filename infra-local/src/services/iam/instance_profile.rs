@@ -34,7 +34,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     }
     let profile = InstanceProfile {
         id: unique_id("AIPA"),
-        arn: arn("instance-profile", path, name),
+        arn: arn(call.account, "instance-profile", path, name),
         path: path.to_owned(),
         name: name.to_owned(),
         role: None,

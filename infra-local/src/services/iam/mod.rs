@@ -28,9 +28,8 @@ mod user_policy;
 use std::collections::BTreeSet;
 
 use crate::access::{Document, PolicyKind};
-use crate::model::Cloud;
 use crate::model::iam::{Iam, Role, User};
-use crate::model::{ACCOUNT, Tags, ids};
+use crate::model::{Account, Cloud, Tags, ids};
 use crate::services::{Operation, tags};
 use crate::wire::{ApiError, Node, Outcome, Page, Params};
 
@@ -118,8 +117,8 @@ fn unique_id(prefix: &str) -> String {
     format!("{prefix}{}", ids::random_hex(17).to_uppercase())
 }
 
-fn arn(kind: &str, path: &str, name: &str) -> String {
-    format!("arn:aws:iam::{ACCOUNT}:{kind}{path}{name}")
+fn arn(account: Account, kind: &str, path: &str, name: &str) -> String {
+    format!("arn:aws:iam::{account}:{kind}{path}{name}")
 }
 
 /// Returns a name, which consists of letters, digits and `+=,.@-_`.
@@ -169,7 +168,7 @@ fn check_trust_policy(iam: &Iam, document: &str) -> Outcome<()> {
         return Err(limit_exceeded(format!("Cannot exceed quota for ACLSizePerRole: {TRUST_POLICY_LIMIT}")));
     }
     let document = Document::checked(document, PolicyKind::Trust).map_err(malformed)?;
-    let is_own = |arn: &str, kind: &str| arn.starts_with(&format!("arn:aws:iam::{ACCOUNT}:{kind}/"));
+    let is_own = |arn: &str, kind: &str| arn.starts_with(&format!("arn:aws:iam::{}:{kind}/", iam.account));
     for (kind, principal) in document.principals().filter(|(kind, _)| *kind == "AWS") {
         let user_exists = || iam.users.values().any(|user| user.arn == principal);
         let role_exists = || iam.roles.values().any(|role| role.arn == principal);

@@ -6,8 +6,8 @@ use super::{
     IamOperation, PAGES, TAGS, already_exists, check_tags, limit_exceeded, page, parse_tags, resource, validation,
     with_page,
 };
+use crate::model::Cloud;
 use crate::model::iam::OidcProvider;
-use crate::model::{ACCOUNT, Cloud};
 use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
@@ -42,7 +42,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     if rest.contains(['?', '#', ':']) {
         return Err(ApiError::new("InvalidInput", "Invalid Open ID Connect Provider URL"));
     }
-    let arn = format!("arn:aws:iam::{ACCOUNT}:oidc-provider/{rest}");
+    let arn = format!("arn:aws:iam::{}:oidc-provider/{rest}", call.account);
     if cloud.iam.oidc_providers.contains_key(&arn) {
         return Err(already_exists(&format!("Provider with url {url}")));
     }

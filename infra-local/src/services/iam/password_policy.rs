@@ -5,7 +5,7 @@
 
 use super::{IamOperation, no_such_entity, validation};
 use crate::model::iam::{Iam, PasswordPolicy};
-use crate::model::{ACCOUNT, Cloud};
+use crate::model::{Account, Cloud};
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
@@ -28,8 +28,8 @@ pub(super) const OPERATIONS: &[IamOperation] = &[
 const LENGTHS: (usize, usize) = (8, 128);
 const SYMBOLS: &str = "!@#$%^&*()_+-=[]{}|'";
 
-fn read(cloud: &Cloud, _: &Call<'_, Params>) -> Outcome<Node> {
-    let policy = cloud.iam.password_policy.as_ref().ok_or_else(unknown)?;
+fn read(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let policy = cloud.iam.password_policy.as_ref().ok_or_else(|| unknown(call.account))?;
     let node = Node::new()
         .with("MinimumPasswordLength", policy.minimum_length)
         .with("RequireSymbols", policy.require_symbols)
@@ -61,8 +61,8 @@ fn update(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(Node::new())
 }
 
-fn delete(cloud: &mut Cloud, _: &Call<'_, Params>) -> Outcome<Node> {
-    cloud.iam.password_policy.take().ok_or_else(unknown)?;
+fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    cloud.iam.password_policy.take().ok_or_else(|| unknown(call.account))?;
     Ok(Node::new())
 }
 
@@ -97,6 +97,6 @@ fn number(params: &Params, name: &str, least: u32, most: u32) -> Outcome<Option<
     Ok(value)
 }
 
-fn unknown() -> ApiError {
-    no_such_entity(&format!("The Password Policy with domain name {ACCOUNT}"))
+fn unknown(account: Account) -> ApiError {
+    no_such_entity(&format!("The Password Policy with domain name {account}"))
 }

@@ -7,9 +7,8 @@ use super::{
     parse_tags, path, resource, size, unique_id, validation, with_page,
 };
 use crate::access::{Document, PolicyKind, managed_arns, managed_document};
-use crate::model::Cloud;
-use crate::model::Tags;
 use crate::model::iam::{Iam, ManagedPolicy, PolicyVersion};
+use crate::model::{Cloud, Tags};
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
@@ -47,7 +46,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let (name, path) = (name(params, "PolicyName", 128)?, path(params)?);
     let document = params.required("PolicyDocument")?;
     check_managed_policy(document)?;
-    let arn = arn("policy", path, name);
+    let arn = arn(call.account, "policy", path, name);
     if cloud.iam.policies.values().any(|policy| policy.name.eq_ignore_ascii_case(name)) {
         let message = format!("A policy called {name} already exists. Duplicate names are not allowed.");
         return Err(ApiError::new("EntityAlreadyExists", message).with_status(409));

@@ -48,7 +48,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     }
     let role = Role {
         id: unique_id("AROA"),
-        arn: arn("role", path, name),
+        arn: arn(call.account, "role", path, name),
         path: path.to_owned(),
         name: name.to_owned(),
         description: params.optional("Description").map(str::to_owned),

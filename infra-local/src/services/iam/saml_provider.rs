@@ -5,8 +5,8 @@
 use chrono::{DateTime, Months, Utc};
 
 use super::{IamOperation, PAGES, TAGS, already_exists, name, page, resource, with_page};
+use crate::model::Cloud;
 use crate::model::iam::SamlProvider;
-use crate::model::{ACCOUNT, Cloud};
 use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
@@ -27,7 +27,7 @@ pub(super) const OPERATIONS: &[IamOperation] = &[
 
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
-    let arn = format!("arn:aws:iam::{ACCOUNT}:saml-provider/{}", name(params, "Name", 128)?);
+    let arn = format!("arn:aws:iam::{}:saml-provider/{}", call.account, name(params, "Name", 128)?);
     if cloud.iam.saml_providers.contains_key(&arn) {
         return Err(already_exists(&format!("SAML provider {arn}")));
     }

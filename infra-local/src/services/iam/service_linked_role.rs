@@ -9,9 +9,8 @@ use serde_json::json;
 
 use super::role::render;
 use super::{IamOperation, arn, no_such_entity, resource, role, unique_id, validation};
-use crate::model::Cloud;
 use crate::model::iam::Role;
-use crate::model::{Tags, ids};
+use crate::model::{Cloud, Tags, ids};
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
@@ -90,7 +89,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let statement = json!({"Effect": "Allow", "Principal": {"Service": principal}, "Action": "sts:AssumeRole"});
     let role = Role {
         id: unique_id("AROA"),
-        arn: arn("role", &path, &name),
+        arn: arn(call.account, "role", &path, &name),
         path,
         name: name.clone(),
         description: call.input.optional("Description").map(str::to_owned),

@@ -54,7 +54,7 @@ fn simulate_custom(_: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     if call.input.texts("PolicyInputList").is_empty() {
         return Err(ApiError::new("ValidationError", "The request must contain the parameter PolicyInputList"));
     }
-    simulate(Simulation::custom(), &call.input)
+    simulate(Simulation::custom(call.account), &call.input)
 }
 
 fn of_principal(cloud: &Cloud, params: &Params) -> Outcome<Simulation> {
@@ -107,7 +107,7 @@ fn principal_keys(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 }
 
 fn custom_keys(_: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let mut simulation = Simulation::custom();
+    let mut simulation = Simulation::custom(call.account);
     add_policies(&mut simulation, &call.input)?;
     Ok(Node::new().list("ContextKeyNames", simulation.context_keys()))
 }

@@ -34,7 +34,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     }
     let user = User {
         id: unique_id("AIDA"),
-        arn: arn("user", path, name),
+        arn: arn(call.account, "user", path, name),
         path: path.to_owned(),
         name: name.to_owned(),
         inline_policies: BTreeMap::new(),
@@ -74,7 +74,7 @@ fn update(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     if call.input.optional("NewPath").is_some() {
         named_path(&call.input, "NewPath")?.clone_into(&mut user.path);
     }
-    user.arn = arn("user", &user.path, &user.name);
+    user.arn = arn(call.account, "user", &user.path, &user.name);
     for group in cloud.iam.groups.values_mut() {
         if group.members.remove(old) {
             group.members.insert(user.name.clone());

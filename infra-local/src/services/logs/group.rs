@@ -4,9 +4,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{LogOperation, input, invalid, milliseconds, no_group, plain_name, resource, store, tag};
-use crate::model::Cloud;
 use crate::model::logs::LogGroup;
-use crate::model::{ACCOUNT, Tags};
+use crate::model::{Cloud, Tags};
 use crate::services::{Call, State, typed};
 use crate::wire::{ApiError, Outcome, Page};
 
@@ -51,7 +50,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Value>, request: Create) -> Outcome
         return Err(ApiError::new("ResourceAlreadyExistsException", "The specified log group already exists"));
     }
     let group = LogGroup {
-        arn: format!("arn:aws:logs:{}:{ACCOUNT}:log-group:{name}", call.region),
+        arn: call.scope().arn("logs", format_args!("log-group:{name}")),
         created: call.now,
         retention_days: None,
         tags: request.tags,
@@ -89,7 +88,8 @@ fn describe(state: &State<'_>, call: &Call<'_, Value>, request: Describe) -> Out
     let standard = request.log_group_class.is_none_or(|class| class == "STANDARD");
     let wanted = |group: &&LogGroup| {
         standard
-            && (request.account_identifiers.is_empty() || request.account_identifiers.iter().any(|id| id == ACCOUNT))
+            && (request.account_identifiers.is_empty()
+                || request.account_identifiers.iter().any(|id| call.account == **id))
             && group.name.starts_with(&prefix)
             && group.name.to_lowercase().contains(&pattern)
             && (identifiers.is_empty() || identifiers.contains(&group.name.as_str()))

@@ -1,12 +1,11 @@
 //! Parameters of CloudWatch Logs that are read back.
 
 use super::OPERATIONS;
-use crate::testing::ControlPlane;
-use crate::testing::round_trip::{Trip, Variables, WriteOnly, check_values};
+use crate::testing::round_trip::{self, Trip, Variables, WriteOnly, check_values};
 
 const GROUP: &[(&str, &str)] = &[
     ("DescribeLogGroups", "{}"),
-    ("ListTagsForResource", r#"{"resourceArn": "arn:aws:logs:us-east-1:000000000000:log-group:shop"}"#),
+    ("ListTagsForResource", r#"{"resourceArn": "arn:aws:logs:us-east-1:112233445566:log-group:shop"}"#),
 ];
 
 const TRIPS: &[Trip] = &[
@@ -39,8 +38,8 @@ const TRIPS: &[Trip] = &[
     Trip {
         operation: "PutSubscriptionFilter",
         request: r#"{"logGroupName": "shop", "filterName": "all", "filterPattern": "WARN",
-                     "destinationArn": "arn:aws:kinesis:us-east-1:000000000000:stream/s",
-                     "roleArn": "arn:aws:iam::000000000000:role/logs", "distribution": "Random"}"#,
+                     "destinationArn": "arn:aws:kinesis:us-east-1:112233445566:stream/s",
+                     "roleArn": "arn:aws:iam::112233445566:role/logs", "distribution": "Random"}"#,
         reads: &[("DescribeSubscriptionFilters", r#"{"logGroupName": "shop"}"#)],
         ..Trip::EMPTY
     },
@@ -59,7 +58,7 @@ const TRIPS: &[Trip] = &[
     },
     Trip {
         operation: "TagResource",
-        request: r#"{"resourceArn": "arn:aws:logs:us-east-1:000000000000:log-group:shop", "tags": {"stage": "canary"}}"#,
+        request: r#"{"resourceArn": "arn:aws:logs:us-east-1:112233445566:log-group:shop", "tags": {"stage": "canary"}}"#,
         reads: GROUP,
         ..Trip::EMPTY
     },
@@ -94,5 +93,5 @@ const WRITE_ONLY: &[WriteOnly] = &[
 
 #[test]
 fn parameters_are_read_back() {
-    check_values(&mut ControlPlane::new(), OPERATIONS, TRIPS, WRITE_ONLY, Variables::new());
+    check_values(&mut round_trip::plane(), OPERATIONS, TRIPS, WRITE_ONLY, Variables::new());
 }

@@ -8,11 +8,9 @@ use super::{
     take_address,
 };
 use crate::domain::rds::settings;
-use crate::model::Cloud;
 use crate::model::ids::random_hex;
-use crate::model::rds::Features;
-use crate::model::rds::{Account, DbCluster, Place, Schedule, Seed, Stage};
-use crate::model::{Region, Tags};
+use crate::model::rds::{Account, DbCluster, Features, PendingOfCluster, Place, Schedule, Seed, Stage};
+use crate::model::{Cloud, Region, Tags};
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
@@ -96,7 +94,7 @@ pub(super) fn add(region: &mut Region, call: &Call<'_, Params>, new: New) -> Out
         return Err(combination("The engine mode of the local cloud is provisioned"));
     }
     if region.rds.clusters.contains_key(&id) {
-        return Err(ApiError::new("DBClusterAlreadyExistsFault", "DB Cluster already exists"));
+        return Err(already_exists());
     }
     let group = subnet_group::of_request(region, params)?;
     let demanded = params.texts("AvailabilityZones.AvailabilityZone");
@@ -112,7 +110,7 @@ pub(super) fn add(region: &mut Region, call: &Call<'_, Params>, new: New) -> Out
     let security_groups = request::security_groups(region, params, &group.vpc_id)?;
     let features = features::parse(region, params, &Features::default(), &engine)?;
     features::check_key(&features, new.encrypted)?;
-    let owner = arn(call.region, "cluster", &id);
+    let owner = arn(call.scope(), "cluster", &id);
     let (address, _) = take_address(region, call, &group.subnets, &owner)?;
     let (reader_address, _) = take_address(region, call, &group.subnets, &owner)?;
     let cluster = DbCluster {
@@ -139,6 +137,7 @@ pub(super) fn add(region: &mut Region, call: &Call<'_, Params>, new: New) -> Out
         seed: new.seed,
         writer: None,
         demoted: None,
+        pending: PendingOfCluster::default(),
         created: call.now,
         tags: parse_tags(params)?,
         id: id.clone(),
@@ -201,6 +200,11 @@ pub(super) fn answer(region: &Region, id: &str) -> Outcome<Node> {
     Ok(Node::new().with("DBCluster", render(cluster(region, id)?, region)))
 }
 
+/// Returns AWS's error for an identifier that another cluster has.
+pub(super) fn already_exists() -> ApiError {
+    ApiError::new("DBClusterAlreadyExistsFault", "DB Cluster already exists")
+}
+
 fn render(cluster: &DbCluster, region: &Region) -> Node {
     let group = settings::cluster_group_in_effect(region, cluster);
     let members = region.rds.members(&cluster.id).map(|member| {
@@ -211,6 +215,7 @@ fn render(cluster: &DbCluster, region: &Region) -> Node {
             .with("PromotionTier", member.promotion_tier)
     });
     let place = &cluster.place;
+    let pending = cluster.pending.id.as_ref();
     features::render(Node::new(), &cluster.features)
         .with("AllocatedStorage", 1_u32)
         .with("AvailabilityZones", entries("AvailabilityZone", &cluster.zones))
@@ -229,13 +234,14 @@ fn render(cluster: &DbCluster, region: &Region) -> Node {
         .with("MasterUsername", &cluster.account.user)
         .with("PreferredBackupWindow", &cluster.schedule.backup_window)
         .with("PreferredMaintenanceWindow", &cluster.schedule.maintenance_window)
+        .maybe("PendingModifiedValues", pending.map(|id| Node::new().with("DBClusterIdentifier", id)))
         .with("ReadReplicaIdentifiers", Node::new())
         .with("DBClusterMembers", entries("DBClusterMember", members))
         .with("VpcSecurityGroups", security_groups(&place.security_groups))
         .with("HostedZoneId", HOSTED_ZONE)
         .with("StorageEncrypted", cluster.encrypted)
         .with("DbClusterResourceId", &cluster.resource_id)
-        .with("DBClusterArn", arn(&region.name, "cluster", &cluster.id))
+        .with("DBClusterArn", arn(region.scope(), "cluster", &cluster.id))
         .with(
             "DBClusterOptionGroupMemberships",
             features::render_cluster_option_group(&cluster.features, &cluster.engine),

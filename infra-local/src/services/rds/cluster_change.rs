@@ -1,14 +1,13 @@
 //! Modification, failover, stop and start of DB clusters.
 
-use super::cluster::answer;
+use super::cluster::{already_exists, answer};
 use super::request::{self, BACKUPS, MAINTENANCE, SECURITY_GROUPS};
 use super::{
-    cluster, cluster_mut, cluster_state, engine, features, instance, instance_state, no_instance, parameter_group,
-    resource,
+    cluster, cluster_mut, cluster_state, engine, features, identifier, instance, instance_state, no_instance,
+    parameter_group, resource,
 };
-use crate::model::Cloud;
-use crate::model::Region;
-use crate::model::rds::{DbCluster, DbInstance, Stage};
+use crate::model::rds::{DbCluster, DbInstance, PendingOfCluster, Stage};
+use crate::model::{Cloud, Region};
 use crate::services::{Call, Operation};
 use crate::wire::{Node, Outcome, Params};
 
@@ -28,6 +27,7 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
                 "CopyTagsToSnapshot",
                 "DeletionProtection",
                 "NetworkType",
+                "NewDBClusterIdentifier",
             ],
             SECURITY_GROUPS,
             BACKUPS,
@@ -71,6 +71,15 @@ fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     changed.schedule = request::schedule(params, found.schedule, 1)?;
     changed.copy_tags_to_snapshot = params.parsed("CopyTagsToSnapshot")?.unwrap_or(found.copy_tags_to_snapshot);
     changed.deletion_protection = params.parsed("DeletionProtection")?.unwrap_or(found.deletion_protection);
+    changed.pending.now = changed.pending.id.is_some() && (changed.pending.now || params.flag("ApplyImmediately")?);
+    if params.optional("NewDBClusterIdentifier").is_some() {
+        let id = identifier(params, "NewDBClusterIdentifier")?;
+        if id != changed.id && region.rds.clusters.contains_key(&id) {
+            return Err(already_exists());
+        }
+        changed.pending =
+            PendingOfCluster { now: params.flag("ApplyImmediately")?, id: Some(id).filter(|id| *id != changed.id) };
+    }
     for member in members_mut(region, &found.id) {
         member.place.port = changed.place.port;
         member.place.security_groups.clone_from(&changed.place.security_groups);

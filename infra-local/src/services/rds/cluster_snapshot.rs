@@ -4,10 +4,9 @@ use chrono::{DateTime, Utc};
 
 use super::snapshot_kind::SnapshotKind;
 use super::{FILTERS, PAGES, TAGS, arn, cluster, cluster_state, engine, entries, parse_tags, resource, tag_list};
-use crate::model::Cloud;
 use crate::model::ids::random_hex;
 use crate::model::rds::{DbCluster, Snapshot, Stage, Storage};
-use crate::model::{Region, Tags};
+use crate::model::{ArnScope, Cloud, Region, Tags};
 use crate::services::{Call, Operation};
 use crate::wire::{Node, Outcome, Params};
 
@@ -63,7 +62,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         return Err(cluster_state(format!("DbCluster {} is in {} state", source.id, source.stage.name())));
     }
     let id = begin(region, &source, params.required("DBClusterSnapshotIdentifier")?, call.now, tags)?;
-    Ok(Node::new().with("DBClusterSnapshot", render(SNAPSHOTS.find(region, &id)?, call.region)))
+    Ok(Node::new().with("DBClusterSnapshot", render(SNAPSHOTS.find(region, &id)?, call.scope())))
 }
 
 /// Adds a snapshot, whose data the data plane copies. Without tags in the request, it can copy those of the cluster.
@@ -106,7 +105,7 @@ pub(super) fn begin(
     SNAPSHOTS.add(region, snapshot)
 }
 
-fn render(snapshot: &Snapshot, region: &str) -> Node {
+fn render(snapshot: &Snapshot, scope: ArnScope<'_>) -> Node {
     let done = if snapshot.stage == Stage::Available { 100_u32 } else { 0 };
     Node::new()
         .with("AvailabilityZones", entries("AvailabilityZone", &snapshot.zones))
@@ -127,7 +126,7 @@ fn render(snapshot: &Snapshot, region: &str) -> Node {
         .maybe("SourceDBClusterSnapshotArn", snapshot.copy_of.as_ref())
         .with("PercentProgress", done)
         .with("StorageEncrypted", snapshot.storage.encrypted)
-        .with("DBClusterSnapshotArn", arn(region, "cluster-snapshot", &snapshot.id))
+        .with("DBClusterSnapshotArn", arn(scope, "cluster-snapshot", &snapshot.id))
         .with("IAMDatabaseAuthenticationEnabled", false)
         .with("TagList", tag_list(&snapshot.tags))
         .with("DbClusterResourceId", &snapshot.source_resource_id)

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::{FILTERS, PAGES, TAGS, arn, check_identifier, entries, filtered, not_found, page, parse_tags, resource};
 use crate::model::rds::EventSubscription;
-use crate::model::{ACCOUNT, Cloud, Region};
+use crate::model::{ArnScope, Cloud, Region};
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
@@ -92,13 +92,13 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         subscription.sources.insert(source.to_lowercase());
     }
     region.rds.subscriptions.insert(name, subscription.clone());
-    Ok(answer(&subscription, call.region))
+    Ok(answer(&subscription, call.scope()))
 }
 
 fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let subscription = find(cloud.region_mut(call.region)?, &call.input)?;
     apply(subscription, &call.input)?;
-    Ok(answer(subscription, call.region))
+    Ok(answer(subscription, call.scope()))
 }
 
 /// Applies the settings of a request.
@@ -165,7 +165,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         None => rds.subscriptions.values().collect(),
     };
     let page = page(filtered(wanted.into_iter(), params, &[])?, params, |found| &found.name)?;
-    let shown = page.items.into_iter().map(|found| render(found, call.region));
+    let shown = page.items.into_iter().map(|found| render(found, call.scope()));
     Ok(Node::new().with("EventSubscriptionsList", entries("EventSubscription", shown)).maybe("Marker", page.next))
 }
 
@@ -173,7 +173,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region_mut(call.region)?;
     let name = find(region, &call.input)?.name.clone();
     let removed = region.rds.subscriptions.remove(&name).ok_or_else(|| unknown(&name))?;
-    Ok(answer(&removed, call.region))
+    Ok(answer(&removed, call.scope()))
 }
 
 fn add_source(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
@@ -183,7 +183,7 @@ fn add_source(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     check_source(region, &subscription, source)?;
     let subscription = find(region, &call.input)?;
     subscription.sources.insert(source.to_lowercase());
-    Ok(answer(subscription, call.region))
+    Ok(answer(subscription, call.scope()))
 }
 
 fn remove_source(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
@@ -192,7 +192,7 @@ fn remove_source(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     if !subscription.sources.remove(&source.to_lowercase()) {
         return Err(not_found("SourceNotFound", format!("The subscription has no source {source}.")));
     }
-    Ok(answer(subscription, call.region))
+    Ok(answer(subscription, call.scope()))
 }
 
 fn categories(_: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
@@ -219,15 +219,15 @@ fn unknown(name: &str) -> ApiError {
     not_found("SubscriptionNotFound", format!("Subscription {name} not found."))
 }
 
-fn answer(subscription: &EventSubscription, region: &str) -> Node {
-    Node::new().with("EventSubscription", render(subscription, region))
+fn answer(subscription: &EventSubscription, scope: ArnScope<'_>) -> Node {
+    Node::new().with("EventSubscription", render(subscription, scope))
 }
 
-fn render(subscription: &EventSubscription, region: &str) -> Node {
+fn render(subscription: &EventSubscription, scope: ArnScope<'_>) -> Node {
     Node::new()
-        .with("CustomerAwsId", ACCOUNT)
+        .with("CustomerAwsId", scope.account)
         .with("CustSubscriptionId", &subscription.name)
-        .with("EventSubscriptionArn", arn(region, "es", &subscription.name))
+        .with("EventSubscriptionArn", arn(scope, "es", &subscription.name))
         .with("SnsTopicArn", &subscription.topic)
         .with("Status", "active")
         .with("SubscriptionCreationTime", subscription.created)

@@ -7,10 +7,9 @@ use super::{
     tag_list, take_address,
 };
 use crate::domain::rds::settings;
-use crate::model::Cloud;
 use crate::model::ids::random_hex;
 use crate::model::rds::{DbInstance, Features, Pending, Place, Runtime, Seed, Stage, Storage};
-use crate::model::{Region, Tags};
+use crate::model::{Cloud, Region, Tags};
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
@@ -219,7 +218,7 @@ pub(super) fn empty_instance(engine: &str, place: Place) -> DbInstance {
 pub(super) fn add(region: &mut Region, call: &Call<'_, Params>, id: &str, base: DbInstance) -> Outcome<Node> {
     let params = &call.input;
     if region.rds.instances.contains_key(id) {
-        return Err(ApiError::new("DBInstanceAlreadyExists", "DB instance already exists"));
+        return Err(already_exists());
     }
     request::network_type(params)?;
     let class = params.optional("DBInstanceClass").unwrap_or(&base.class);
@@ -234,7 +233,7 @@ pub(super) fn add(region: &mut Region, call: &Call<'_, Params>, id: &str, base: 
         ));
     }
     let subnets = subnets_in_zone(region, &base.place.subnet_group, params)?;
-    let (address, zone) = take_address(region, call, &subnets, &arn(call.region, "db", id))?;
+    let (address, zone) = take_address(region, call, &subnets, &arn(call.scope(), "db", id))?;
     let second_zone = region.zone_names().find(|other| multi_az && *other != zone);
     let parameter_group = match params.optional("DBParameterGroupName") {
         None if !base.parameter_group.is_empty() => base.parameter_group.clone(),
@@ -426,7 +425,7 @@ fn render_more(node: Node, instance: &DbInstance, region: &Region) -> Node {
         .with("DomainMemberships", Node::new())
         .with("CopyTagsToSnapshot", instance.copy_tags_to_snapshot)
         .maybe("PromotionTier", instance.cluster.as_ref().map(|_| instance.promotion_tier))
-        .with("DBInstanceArn", arn(&region.name, "db", &instance.id))
+        .with("DBInstanceArn", arn(region.scope(), "db", &instance.id))
         .with("IAMDatabaseAuthenticationEnabled", false)
         .with("DeletionProtection", instance.deletion_protection)
         .with("AssociatedRoles", Node::new())
@@ -434,6 +433,11 @@ fn render_more(node: Node, instance: &DbInstance, region: &Region) -> Node {
         .with("TagList", tag_list(&instance.tags))
         .with("NetworkType", "IPV4")
         .with("BackupTarget", "region")
+}
+
+/// Returns AWS's error for an identifier that another instance has.
+pub(super) fn already_exists() -> ApiError {
+    ApiError::new("DBInstanceAlreadyExists", "DB instance already exists")
 }
 
 fn render_pending(instance: &DbInstance) -> Node {
@@ -444,6 +448,7 @@ fn render_pending(instance: &DbInstance) -> Node {
     let iops = wanted.and_then(|wanted| wanted.iops).filter(|iops| Some(*iops) != storage.iops);
     let throughput = wanted.and_then(|wanted| wanted.throughput).filter(|rate| Some(*rate) != storage.throughput);
     Node::new()
+        .maybe("DBInstanceIdentifier", pending.id.as_ref())
         .maybe("DBInstanceClass", pending.class.as_ref())
         .maybe("AllocatedStorage", size)
         .maybe("StorageType", kind)

@@ -1,10 +1,12 @@
 //! Modification, reboot, stop and start of DB instances.
 
+use super::instance::already_exists;
 use super::request::{self, BACKUPS, MAINTENANCE, SECURITY_GROUPS, STORAGE};
-use super::{combination, engine, features, instance, instance_mut, instance_state, parameter_group, resource};
-use crate::model::Cloud;
-use crate::model::Region;
+use super::{
+    combination, engine, features, identifier, instance, instance_mut, instance_state, parameter_group, resource,
+};
 use crate::model::rds::{DbInstance, Stage};
+use crate::model::{Cloud, Region};
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
@@ -29,6 +31,7 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
                 "PromotionTier",
                 "PubliclyAccessible",
                 "NetworkType",
+                "NewDBInstanceIdentifier",
             ],
             SECURITY_GROUPS,
             BACKUPS,
@@ -84,7 +87,7 @@ fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     }
     let mut changed = found.clone();
     apply_immediate(region, params, &mut changed)?;
-    apply_deferred(params, &mut changed)?;
+    apply_deferred(region, params, &mut changed)?;
     let busy =
         changed.account.password != found.account.password || (changed.pending.now && !changed.pending.is_empty());
     if busy {
@@ -123,9 +126,16 @@ fn apply_immediate(region: &Region, params: &Params, instance: &mut DbInstance) 
 }
 
 /// Applies the changes that wait for the maintenance window, unless the request applies them immediately.
-fn apply_deferred(params: &Params, instance: &mut DbInstance) -> Outcome<()> {
+fn apply_deferred(region: &Region, params: &Params, instance: &mut DbInstance) -> Outcome<()> {
     let pending = &mut instance.pending;
     pending.now |= params.flag("ApplyImmediately")?;
+    if params.optional("NewDBInstanceIdentifier").is_some() {
+        let id = identifier(params, "NewDBInstanceIdentifier")?;
+        if id != instance.id && region.rds.instances.contains_key(&id) {
+            return Err(already_exists());
+        }
+        pending.id = Some(id).filter(|id| *id != instance.id);
+    }
     if let Some(class) = params.optional("DBInstanceClass") {
         engine::check_class(class, &instance.engine)?;
         pending.class = Some(class.to_owned()).filter(|class| *class != instance.class);

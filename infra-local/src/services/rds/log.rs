@@ -50,10 +50,16 @@ fn describe(state: &State<'_>, call: &Call<'_, Params>) -> Outcome<Node> {
 fn download(state: &State<'_>, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let path = path(state, call)?;
-    if params.required("LogFileName")? != NAME {
-        return Err(not_found("DBLogFileNotFoundFault", format!("The only log file of an instance is {NAME}")));
+    let name = params.required("LogFileName")?;
+    let absent = || not_found("DBLogFileNotFoundFault", format!("DBLog File: {name}, is not found on the DB instance"));
+    if name != NAME {
+        return Err(absent());
     }
-    let mut file = std::fs::File::open(path)?;
+    // An instance whose server has not run yet has no log.
+    let mut file = match std::fs::File::open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(absent()),
+        opened => opened?,
+    };
     let size = file.metadata()?.len();
     let lines: Option<usize> = params.parsed("NumberOfLines")?;
     // Without a marker, a number of lines selects the last ones; the marker 0 is the beginning.

@@ -5,6 +5,7 @@ mod cluster;
 mod cluster_change;
 mod cluster_snapshot;
 mod engine;
+mod event;
 mod event_subscription;
 mod features;
 mod global_cluster;
@@ -32,7 +33,7 @@ mod tests;
 use std::net::Ipv4Addr;
 
 use crate::model::rds::{DbCluster, DbInstance};
-use crate::model::{ACCOUNT, Region, Tags};
+use crate::model::{ArnScope, Region, Tags};
 use crate::services::tags as common_tags;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Page, Params};
@@ -56,6 +57,7 @@ pub(crate) const OPERATIONS: &[&[Operation<Params, Node>]] = &[
     log::OPERATIONS,
     maintenance::OPERATIONS,
     global_cluster::OPERATIONS,
+    event::OPERATIONS,
     event_subscription::OPERATIONS,
     tags::OPERATIONS,
 ];
@@ -133,8 +135,8 @@ fn security_groups(ids: &[String]) -> Node {
     entries("VpcSecurityGroupMembership", ids.iter().map(group))
 }
 
-fn arn(region: &str, kind: &str, id: &str) -> String {
-    format!("arn:aws:rds:{region}:{ACCOUNT}:{kind}:{id}")
+fn arn(scope: ArnScope<'_>, kind: &str, id: &str) -> String {
+    scope.arn("rds", format_args!("{kind}:{id}"))
 }
 
 fn not_found(code: &'static str, message: String) -> ApiError {

@@ -5,7 +5,7 @@ use super::{
     resource,
 };
 use crate::model::rds::OptionGroup;
-use crate::model::{Cloud, Region, Tags};
+use crate::model::{ArnScope, Cloud, Region, Tags};
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
@@ -48,7 +48,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         major_version: major_version.to_owned(),
         tags,
     };
-    let answer = Node::new().with("OptionGroup", render(&group, call.region));
+    let answer = Node::new().with("OptionGroup", render(&group, call.scope()));
     region.rds.option_groups.insert(name, group);
     Ok(answer)
 }
@@ -69,7 +69,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
             && version.is_none_or(|version| version == group.major_version)
     });
     let page = page(filtered(wanted, params, &[])?, params, |group| &group.name)?;
-    let groups = page.items.into_iter().map(|group| render(group, call.region));
+    let groups = page.items.into_iter().map(|group| render(group, call.scope()));
     Ok(Node::new().with("OptionGroupsList", entries("OptionGroup", groups)).maybe("Marker", page.next))
 }
 
@@ -146,7 +146,7 @@ pub(super) fn of_request(region: &Region, name: &str, engine: &str) -> Outcome<S
     )))
 }
 
-fn render(group: &OptionGroup, region: &str) -> Node {
+fn render(group: &OptionGroup, scope: ArnScope<'_>) -> Node {
     Node::new()
         .with("OptionGroupName", &group.name)
         .with("OptionGroupDescription", &group.description)
@@ -154,5 +154,5 @@ fn render(group: &OptionGroup, region: &str) -> Node {
         .with("MajorEngineVersion", &group.major_version)
         .with("Options", Node::new())
         .with("AllowsVpcAndNonVpcInstanceMemberships", true)
-        .with("OptionGroupArn", arn(region, "og", &group.name))
+        .with("OptionGroupArn", arn(scope, "og", &group.name))
 }

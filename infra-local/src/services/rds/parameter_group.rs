@@ -9,9 +9,8 @@ use super::{
 };
 use crate::domain::postgres::Known;
 use crate::domain::rds::catalog;
-use crate::model::Cloud;
 use crate::model::rds::{ParameterGroup, Setting};
-use crate::model::{Region, Tags};
+use crate::model::{ArnScope, Cloud, Region, Tags};
 use crate::services::{Call, Operation, State};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
@@ -248,7 +247,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>, kind: Kind) -> Outcome<Nod
         return Err(ApiError::new("DBParameterGroupAlreadyExists", format!("Parameter group {name} already exists")));
     }
     let group = ParameterGroup { name: name.clone(), family, description, parameters: BTreeMap::new(), tags };
-    let answer = Node::new().with(kind.entry, render(&group, call.region, kind));
+    let answer = Node::new().with(kind.entry, render(&group, call.scope(), kind));
     groups.insert(name, group);
     Ok(answer)
 }
@@ -270,7 +269,7 @@ fn copy(cloud: &mut Cloud, call: &Call<'_, Params>, kind: Kind) -> Outcome<Node>
         return Err(ApiError::new("DBParameterGroupAlreadyExists", format!("Parameter group {name} already exists")));
     }
     let group = ParameterGroup { name: name.clone(), description, tags, ..source };
-    let answer = Node::new().with(kind.entry, render(&group, call.region, kind));
+    let answer = Node::new().with(kind.entry, render(&group, call.scope(), kind));
     groups.insert(name, group);
     Ok(answer)
 }
@@ -284,7 +283,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>, kind: Kind) -> Outcome<Node>
     };
     let groups = filtered(groups.iter(), params, &[])?;
     let page = page(groups, params, |group| &group.name)?;
-    let groups = page.items.into_iter().map(|group| render(group, call.region, kind));
+    let groups = page.items.into_iter().map(|group| render(group, call.scope(), kind));
     Ok(Node::new().with(kind.list, entries(kind.entry, groups)).maybe("Marker", page.next))
 }
 
@@ -385,12 +384,12 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>, kind: Kind) -> Outcome<Nod
     Ok(Node::new())
 }
 
-fn render(group: &ParameterGroup, region: &str, kind: Kind) -> Node {
+fn render(group: &ParameterGroup, scope: ArnScope<'_>, kind: Kind) -> Node {
     Node::new()
         .with(kind.name, &group.name)
         .with("DBParameterGroupFamily", &group.family)
         .with("Description", &group.description)
-        .with(kind.arn_of, arn(region, kind.arn, &group.name))
+        .with(kind.arn_of, arn(scope, kind.arn, &group.name))
 }
 
 fn render_parameter(known: &Known, setting: Option<&Setting>) -> Node {

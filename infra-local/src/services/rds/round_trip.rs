@@ -2,9 +2,10 @@
 #![allow(clippy::unwrap_used)]
 
 use super::{OPERATIONS, engine};
+use crate::model::ArnScope;
 use crate::model::rds::Stage;
 use crate::testing::ControlPlane;
-use crate::testing::round_trip::{Trip, Variables, WriteOnly, check_query};
+use crate::testing::round_trip::{self, Trip, Variables, WriteOnly, check_query};
 
 const INSTANCE: &[(&str, &str)] = &[("DescribeDBInstances", "")];
 const CLUSTER: &[(&str, &str)] = &[("DescribeDBClusters", "")];
@@ -153,7 +154,7 @@ const INSTANCES: &[Trip] = &[
     },
     Trip {
         operation: "ModifyDBInstance",
-        request: "DBInstanceIdentifier=one&DBInstanceClass=db.t3.large&DBParameterGroupName=copied&DBPortNumber=5655\
+        request: "DBInstanceIdentifier=one&NewDBInstanceIdentifier=renamed-one&DBInstanceClass=db.t3.large&DBParameterGroupName=copied&DBPortNumber=5655\
                   &EngineVersion={version}&MultiAZ=true&AutoMinorVersionUpgrade=true&CopyTagsToSnapshot=false\
                   &DeletionProtection=false&PubliclyAccessible=false&NetworkType=IPV4\
                   &VpcSecurityGroupIds.VpcSecurityGroupId.1={security_group}&BackupRetentionPeriod=13\
@@ -273,7 +274,7 @@ const CLUSTERS: &[Trip] = &[
     },
     Trip {
         operation: "ModifyDBCluster",
-        request: "DBClusterIdentifier=c&EngineVersion={version}&DBClusterParameterGroupName=c-copied&Port=5600\
+        request: "DBClusterIdentifier=c&NewDBClusterIdentifier=renamed-c&EngineVersion={version}&DBClusterParameterGroupName=c-copied&Port=5600\
                   &CopyTagsToSnapshot=false&DeletionProtection=false&NetworkType=IPV4&BackupRetentionPeriod=14\
                   &PreferredBackupWindow=10:00-10:45&PreferredMaintenanceWindow=fri:02:00-fri:02:45\
                   &VpcSecurityGroupIds.VpcSecurityGroupId.1={security_group}&CACertificateIdentifier=rds-ca-rsa4096-g1\
@@ -406,10 +407,11 @@ const WRITE_ONLY: &[WriteOnly] = &[
 
 #[test]
 fn parameters_are_read_back() {
-    let mut plane = ControlPlane::new();
+    let mut plane = round_trip::plane();
     let region = &plane.cloud.regions["us-east-1"];
     let subnets: Vec<_> = region.ec2.subnets.values().collect();
-    let arn = |kind: &str, id: &str| super::arn("us-east-1", kind, id);
+    let arn =
+        |kind: &str, id: &str| super::arn(ArnScope { region: "us-east-1", account: plane.cloud.account }, kind, id);
     let variables = Variables::from([
         ("subnet1", subnets[0].id.clone()),
         ("subnet2", subnets[1].id.clone()),

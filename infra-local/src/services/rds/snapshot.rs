@@ -6,10 +6,9 @@ use super::snapshot_kind::SnapshotKind;
 use super::{
     FILTERS, PAGES, TAGS, arn, engine, instance, instance_mut, instance_state, parse_tags, resource, tag_list,
 };
-use crate::model::Cloud;
 use crate::model::ids::random_hex;
 use crate::model::rds::{DbInstance, Snapshot, Stage};
-use crate::model::{Region, Tags};
+use crate::model::{ArnScope, Cloud, Region, Tags};
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
@@ -73,7 +72,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     }
     let id = begin(region, &source, id, call.now, tags)?;
     instance_mut(region, &source.id)?.stage = Stage::BackingUp;
-    Ok(Node::new().with("DBSnapshot", render(SNAPSHOTS.find(region, &id)?, call.region)))
+    Ok(Node::new().with("DBSnapshot", render(SNAPSHOTS.find(region, &id)?, call.scope())))
 }
 
 /// Adds a snapshot, whose data the data plane copies. Without tags in the request, it can copy those of the instance.
@@ -109,7 +108,7 @@ pub(super) fn begin(
     SNAPSHOTS.add(region, snapshot)
 }
 
-fn render(snapshot: &Snapshot, region: &str) -> Node {
+fn render(snapshot: &Snapshot, scope: ArnScope<'_>) -> Node {
     let done = if snapshot.stage == Stage::Available { 100_u32 } else { 0 };
     Node::new()
         .with("DBSnapshotIdentifier", &snapshot.id)
@@ -133,7 +132,7 @@ fn render(snapshot: &Snapshot, region: &str) -> Node {
         .with("PercentProgress", done)
         .with("StorageType", &snapshot.storage.kind)
         .with("Encrypted", snapshot.storage.encrypted)
-        .with("DBSnapshotArn", arn(region, "snapshot", &snapshot.id))
+        .with("DBSnapshotArn", arn(scope, "snapshot", &snapshot.id))
         .with("IAMDatabaseAuthenticationEnabled", false)
         .with("DbiResourceId", &snapshot.source_resource_id)
         .with("TagList", tag_list(&snapshot.tags))

@@ -104,14 +104,14 @@ fn copy(cloud: &mut Cloud, call: &Call<'_, Params>, kind: &Kind) -> Outcome<Node
         id: params.required(kind.target)?.to_owned(),
         kind: "manual".to_owned(),
         created: call.now,
-        copy_of: Some(arn(call.region, kind.arn, &source.id)),
+        copy_of: Some(arn(call.scope(), kind.arn, &source.id)),
         shared_with: std::collections::BTreeSet::new(),
         tags: if params.flag("CopyTags")? && tags.is_empty() { source.tags.clone() } else { tags },
         ..source
     };
     let id = kind.snapshots.add(region, copied)?;
     let copy = kind.snapshots.find(region, &id)?;
-    Ok(Node::new().with(kind.snapshots.name, (kind.snapshots.render)(copy, call.region)))
+    Ok(Node::new().with(kind.snapshots.name, (kind.snapshots.render)(copy, call.scope())))
 }
 
 fn describe(cloud: &Cloud, call: &Call<'_, Params>, kind: &Kind) -> Outcome<Node> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Field, check_identifier, entries, filtered, not_found, page};
 use crate::model::rds::{Rds, Seed, Snapshot, Stage};
-use crate::model::{Cloud, Region};
+use crate::model::{ArnScope, Cloud, Region};
 use crate::services::Call;
 use crate::wire::{ApiError, Node, Outcome, Params};
 
@@ -31,7 +31,7 @@ pub(super) struct SnapshotKind {
     pub(super) table_mut: fn(&mut Rds) -> &mut BTreeMap<String, Snapshot>,
     /// Returns whether an instance or cluster is being restored from a seed.
     pub(super) is_restoring: fn(&Rds, &Seed) -> bool,
-    pub(super) render: fn(&Snapshot, &str) -> Node,
+    pub(super) render: fn(&Snapshot, ArnScope<'_>) -> Node,
 }
 
 impl SnapshotKind {
@@ -72,7 +72,7 @@ impl SnapshotKind {
             }
         };
         let page = page(snapshots, params, |snapshot| &snapshot.id)?;
-        let snapshots = page.items.into_iter().map(|snapshot| (self.render)(snapshot, call.region));
+        let snapshots = page.items.into_iter().map(|snapshot| (self.render)(snapshot, call.scope()));
         Ok(Node::new().with(self.list, entries(self.name, snapshots)).maybe("Marker", page.next))
     }
 
@@ -87,6 +87,6 @@ impl SnapshotKind {
             ));
         }
         (self.table_mut)(&mut region.rds).remove(&found.id);
-        Ok(Node::new().with(self.name, (self.render)(&found, call.region)))
+        Ok(Node::new().with(self.name, (self.render)(&found, call.scope())))
     }
 }

@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{FILTERS, PAGES, TAGS, arn, entries, filtered, not_found, page, parse_tags, resource};
-use crate::model::Cloud;
-use crate::model::Region;
 use crate::model::rds::SubnetGroup;
+use crate::model::{Cloud, Region};
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
@@ -190,6 +189,6 @@ pub(super) fn render(group: &SubnetGroup, region: &Region) -> Node {
         .with("VpcId", &group.vpc_id)
         .with("SubnetGroupStatus", "Complete")
         .with("Subnets", entries("Subnet", subnets))
-        .with("DBSubnetGroupArn", arn(&region.name, "subgrp", &group.name))
+        .with("DBSubnetGroupArn", arn(region.scope(), "subgrp", &group.name))
         .list("SupportedNetworkTypes", ["IPV4"])
 }

@@ -1,9 +1,8 @@
 //! Tags of all RDS resources, by ARN.
 
 use super::{FILTERS, TAGS, no_cluster, no_instance, not_found, parse_tags, resource, tag_list};
-use crate::model::Cloud;
 use crate::model::rds::Rds;
-use crate::model::{ACCOUNT, Tags};
+use crate::model::{Cloud, Tags};
 use crate::services::tags as common_tags;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
@@ -42,9 +41,12 @@ fn tags_mut<'a>(databases: &'a mut Rds, call: &Call<'_, Params>) -> Outcome<&'a 
 fn of<'a>(databases: &'a mut Rds, call: &Call<'_, Params>) -> Outcome<Option<&'a mut Tags>> {
     let name = call.input.required("ResourceName")?;
     let parts: Vec<&str> = name.splitn(7, ':').collect();
-    let ["arn", "aws", "rds", region, ACCOUNT, kind, id] = parts[..] else {
+    let ["arn", "aws", "rds", region, account, kind, id] = parts[..] else {
         return Err(ApiError::invalid(format!("Invalid resource name: {name}")));
     };
+    if call.account != *account {
+        return Err(ApiError::invalid(format!("Invalid resource name: {name} is of another account")));
+    }
     if region != call.region {
         return Err(ApiError::invalid(format!("Invalid resource name: {name} is of another region")));
     }

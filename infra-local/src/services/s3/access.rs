@@ -13,7 +13,7 @@ use s3s::{S3Error, S3ErrorCode, S3Request, S3Result, s3_error};
 
 use super::{Context, acl, actions};
 use crate::access::{self, Identity, RequestedAction, RequestedResource, decide, decide_unenforced, permitted};
-use crate::model::ACCOUNT;
+use crate::model::Account;
 use crate::state::Shared;
 use crate::wire::Protocol;
 
@@ -31,6 +31,7 @@ impl S3Auth for Nobody {
 /// The policies of the identity that signed the request.
 pub(super) struct Policies {
     shared: Shared,
+    account: Account,
     /// True when the policies of users and roles are enforced.
     enforced: bool,
 }
@@ -59,7 +60,8 @@ struct Place<'a> {
 
 impl Policies {
     pub(super) fn new(shared: Shared, enforced: bool) -> Policies {
-        Policies { shared, enforced }
+        let account = shared.account();
+        Policies { shared, account, enforced }
     }
 
     fn allow(&self, context: Option<&Context>, keys: &access::Context, action: &str, place: Place<'_>) -> S3Result<()> {
@@ -98,7 +100,7 @@ impl Policies {
         let found = buckets.get(bucket);
         let policy = found.and_then(|found| found.settings.configurations.get(super::policy::KIND));
         let mut resource = RequestedResource::new(arn).with_policy(policy.map(String::as_str));
-        resource.context.set("s3:ResourceAccount", ACCOUNT);
+        resource.context.set("s3:ResourceAccount", self.account.as_str());
         let object = found.zip(key).and_then(|(found, key)| found.version(key, version).ok());
         resource.context.set_tags("s3:ExistingObjectTag", object.into_iter().flat_map(|object| &object.tags));
         resource.context.maybe("s3:versionid", version);
@@ -151,7 +153,7 @@ impl S3Access for Policies {
         if let Some(context) = &context {
             context.trace.name(&operation, request.s3_path());
         }
-        check_owner(request.headers())?;
+        check_owner(self.account, request.headers())?;
         let query = request.uri().query().unwrap_or_default();
         let query: BTreeMap<String, String> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let keys = request_keys(context.as_ref(), request.headers(), &query);
@@ -235,9 +237,9 @@ fn keys_of(extensions: &hyper::http::Extensions) -> access::Context {
 }
 
 /// Refuses a request whose client expects another owner of the bucket.
-fn check_owner(headers: &HeaderMap) -> S3Result<()> {
+fn check_owner(account: Account, headers: &HeaderMap) -> S3Result<()> {
     let names = ["x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"];
-    if names.iter().filter_map(|name| headers.get(*name)).any(|owner| owner != ACCOUNT) {
+    if names.iter().filter_map(|name| headers.get(*name)).any(|owner| owner != account.as_str()) {
         return Err(s3_error!(AccessDenied, "Access Denied"));
     }
     Ok(())

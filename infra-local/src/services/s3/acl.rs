@@ -10,7 +10,7 @@ use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 
 use super::documents::error;
 use super::ownership::is_enforced;
-use super::service::{Service, owner};
+use super::service::Service;
 use crate::model::s3::{Grant as StoredGrant, Grantee as StoredGrantee, Settings};
 
 const ALL_USERS: &str = "http://acs.amazonaws.com/groups/global/AllUsers";
@@ -112,9 +112,8 @@ fn grantee_of(text: &str) -> S3Result<StoredGrantee> {
 }
 
 /// Converts the body of a request.
-fn from_policy(policy: AccessControlPolicy) -> S3Result<Vec<StoredGrant>> {
+fn from_policy(policy: AccessControlPolicy, owner: &Owner) -> S3Result<Vec<StoredGrant>> {
     let mut found = Vec::new();
-    let me = owner().id;
     for grant in policy.grants.unwrap_or_default() {
         let (Some(grantee), Some(permission)) = (grant.grantee, grant.permission) else {
             return Err(malformed());
@@ -128,7 +127,7 @@ fn from_policy(policy: AccessControlPolicy) -> S3Result<Vec<StoredGrant>> {
             (_, _, Some(address)) => grantee_of(&format!("emailaddress=\"{address}\""))?,
             _ => return Err(malformed()),
         };
-        let is_owners = matches!(&grantee, StoredGrantee::Account(id) if Some(id) == me.as_ref());
+        let is_owners = matches!(&grantee, StoredGrantee::Account(id) if Some(id) == owner.id.as_ref());
         if !(is_owners && permission.as_str() == "FULL_CONTROL") {
             found.push(StoredGrant { grantee, permission: permission.as_str().to_owned() });
         }
@@ -137,7 +136,7 @@ fn from_policy(policy: AccessControlPolicy) -> S3Result<Vec<StoredGrant>> {
 }
 
 /// Returns a list in S3's form, which begins with the owner's grant.
-fn render(grants: &[StoredGrant]) -> Vec<Grant> {
+fn render(grants: &[StoredGrant], owner: &Owner) -> Vec<Grant> {
     let account = |id: String| Grantee {
         display_name: None,
         email_address: None,
@@ -152,8 +151,10 @@ fn render(grants: &[StoredGrant]) -> Vec<Grant> {
         type_: Type::from_static(Type::GROUP),
         uri: Some(uri),
     };
-    let full =
-        Grant { grantee: owner().id.map(account), permission: Some(Permission::from_static(Permission::FULL_CONTROL)) };
+    let full = Grant {
+        grantee: owner.id.clone().map(account),
+        permission: Some(Permission::from_static(Permission::FULL_CONTROL)),
+    };
     let others = grants.iter().map(|grant| Grant {
         grantee: Some(match grant.grantee.clone() {
             StoredGrantee::Account(id) => account(id),
@@ -201,11 +202,12 @@ fn wanted(
     canned: Option<&str>,
     grants: &[Option<String>],
     policy: Option<AccessControlPolicy>,
+    owner: &Owner,
 ) -> S3Result<Vec<StoredGrant>> {
     let has_headers = canned.is_some() || grants.iter().any(Option::is_some);
     if is_enforced(settings) {
         let changes_nothing = match &policy {
-            Some(policy) => from_policy(policy.clone())?.is_empty(),
+            Some(policy) => from_policy(policy.clone(), owner)?.is_empty(),
             None => canned == Some("bucket-owner-full-control"),
         };
         return if changes_nothing { Ok(Vec::new()) } else { Err(not_supported()) };
@@ -213,7 +215,7 @@ fn wanted(
     match policy {
         Some(_) if has_headers => Err(s3_error!(UnexpectedContent, "This request does not support content")),
         Some(policy) => {
-            let wanted = from_policy(policy)?;
+            let wanted = from_policy(policy, owner)?;
             let is_blocked = settings.public_access_block.is_some_and(|block| block.block_public_acls);
             if is_blocked && is_public(&wanted) { Err(blocked()) } else { Ok(wanted) }
         }
@@ -228,7 +230,8 @@ impl Service {
         request: S3Request<GetBucketAclInput>,
     ) -> S3Result<S3Response<GetBucketAclOutput>> {
         let settings = self.settings(&request, &request.input.bucket)?;
-        Ok(S3Response::new(GetBucketAclOutput { grants: Some(render(&settings.acl)), owner: Some(owner()) }))
+        let owner = self.owner();
+        Ok(S3Response::new(GetBucketAclOutput { grants: Some(render(&settings.acl, &owner)), owner: Some(owner) }))
     }
 
     pub(super) fn put_bucket_acl(
@@ -245,7 +248,7 @@ impl Service {
             input.grant_write,
         ];
         let canned = input.acl.as_ref().map(BucketCannedACL::as_str);
-        let acl = wanted(&settings, canned, &grants, input.access_control_policy)?;
+        let acl = wanted(&settings, canned, &grants, input.access_control_policy, &self.owner())?;
         self.objects().change_settings(&input.bucket, |settings| settings.acl = acl)?;
         Ok(S3Response::new(PutBucketAclOutput::default()))
     }
@@ -257,9 +260,10 @@ impl Service {
         self.settings(&request, &request.input.bucket)?;
         let input = request.input;
         let (_, object) = self.version(&input.bucket, &input.key, input.version_id.as_deref())?;
+        let owner = self.owner();
         Ok(S3Response::new(GetObjectAclOutput {
-            grants: Some(render(&object.acl)),
-            owner: Some(owner()),
+            grants: Some(render(&object.acl, &owner)),
+            owner: Some(owner),
             ..Default::default()
         }))
     }
@@ -272,7 +276,7 @@ impl Service {
         let input = request.input;
         let grants = [input.grant_full_control, input.grant_read, input.grant_read_acp, input.grant_write_acp];
         let canned = input.acl.as_ref().map(ObjectCannedACL::as_str);
-        let acl = wanted(&settings, canned, &grants, input.access_control_policy)?;
+        let acl = wanted(&settings, canned, &grants, input.access_control_policy, &self.owner())?;
         self.version(&input.bucket, &input.key, input.version_id.as_deref())?;
         self.objects().change(&input.bucket, &input.key, input.version_id.as_deref(), |object| {
             object.acl = acl;

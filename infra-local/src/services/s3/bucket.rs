@@ -120,7 +120,7 @@ impl Service {
         let token = found.last().and_then(|bucket| bucket.name.as_deref()).filter(|_| more).map(continuation::token);
         Ok(S3Response::new(ListBucketsOutput {
             buckets: Some(found),
-            owner: Some(super::service::owner()),
+            owner: Some(self.owner()),
             continuation_token: token,
             prefix: input.prefix,
         }))

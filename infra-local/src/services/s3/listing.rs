@@ -5,7 +5,7 @@ use s3s::{S3Request, S3Response, S3Result, s3_error};
 
 use super::continuation;
 use super::read::checksum_type;
-use super::service::{Service, owner, timestamp};
+use super::service::{Service, timestamp};
 use crate::state::objects::Bucket as StoredBucket;
 
 /// AWS's limit of entries per response.
@@ -101,7 +101,7 @@ impl Service {
             let next =
                 listed.entries.last().map(|entry| continuation::token(entry.name())).filter(|_| listed.truncated);
             let count = i32::try_from(listed.entries.len()).unwrap_or(i32::MAX);
-            let (contents, common_prefixes) = render(listed.entries, encode, with_owner);
+            let (contents, common_prefixes) = render(listed.entries, encode, with_owner.then(|| self.owner()).as_ref());
             Ok(S3Response::new(ListObjectsV2Output {
                 name: Some(input.bucket.clone()),
                 prefix: Some(encode(input.prefix.as_deref().unwrap_or_default())),
@@ -138,7 +138,7 @@ impl Service {
                 .last()
                 .map(|entry| encode(entry.name()))
                 .filter(|_| listed.truncated && delimiter.is_some());
-            let (contents, common_prefixes) = render(listed.entries, encode, true);
+            let (contents, common_prefixes) = render(listed.entries, encode, Some(&self.owner()));
             Ok(S3Response::new(ListObjectsOutput {
                 name: Some(input.bucket.clone()),
                 prefix: Some(encode(input.prefix.as_deref().unwrap_or_default())),
@@ -175,7 +175,11 @@ pub(super) fn encoder(encoding: Option<&EncodingType>) -> S3Result<fn(&str) -> S
     }
 }
 
-fn render(entries: Vec<Entry<'_>>, encode: fn(&str) -> String, with_owner: bool) -> (Vec<Object>, Vec<CommonPrefix>) {
+fn render(
+    entries: Vec<Entry<'_>>,
+    encode: fn(&str) -> String,
+    owner: Option<&Owner>,
+) -> (Vec<Object>, Vec<CommonPrefix>) {
     let (mut contents, mut prefixes) = (Vec::new(), Vec::new());
     for entry in entries {
         match entry {
@@ -186,7 +190,7 @@ fn render(entries: Vec<Entry<'_>>, encode: fn(&str) -> String, with_owner: bool)
                 size: i64::try_from(object.blob.size).ok(),
                 last_modified: Some(timestamp(object.modified)),
                 storage_class: Some(ObjectStorageClass::from(object.storage_class().to_owned())),
-                owner: with_owner.then(owner),
+                owner: owner.cloned(),
                 checksum_algorithm: algorithms(object),
                 checksum_type: checksum_type(object).filter(|_| !object.blob.checksums.is_empty()),
                 ..Default::default()

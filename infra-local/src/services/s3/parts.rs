@@ -7,7 +7,7 @@ use s3s::{S3Request, S3Response, S3Result, s3_error};
 
 use super::listing::{encoder, limit};
 use super::outputs::checksums;
-use super::service::{Service, owner, timestamp};
+use super::service::{Service, timestamp};
 use crate::model::s3::{Part as StoredPart, Upload};
 use crate::state::objects::Bucket as StoredBucket;
 
@@ -38,7 +38,7 @@ impl Service {
                 is_truncated: Some(is_truncated),
                 parts: Some(page.into_iter().map(part).collect()),
                 initiator: Some(initiator(upload)),
-                owner: Some(owner()),
+                owner: Some(self.owner()),
                 storage_class: Some(StorageClass::from(upload.object.storage_class().to_owned())),
                 checksum_algorithm: algorithm(upload),
                 checksum_type: checksum_type(upload),
@@ -73,7 +73,7 @@ impl Service {
             let (mut uploads, mut prefixes) = (Vec::new(), Vec::new());
             for entry in entries {
                 match entry {
-                    Entry::Upload(id, upload) => uploads.push(shown(id, upload, encode)),
+                    Entry::Upload(id, upload) => uploads.push(shown(id, upload, encode, self.owner())),
                     Entry::Prefix(prefix) => prefixes.push(CommonPrefix { prefix: Some(encode(prefix)) }),
                 }
             }
@@ -159,13 +159,13 @@ fn part((number, part): (&i32, &StoredPart)) -> Part {
     shown
 }
 
-fn shown(id: &str, upload: &Upload, encode: fn(&str) -> String) -> MultipartUpload {
+fn shown(id: &str, upload: &Upload, encode: fn(&str) -> String, owner: Owner) -> MultipartUpload {
     MultipartUpload {
         key: Some(encode(&upload.object.key)),
         upload_id: Some(id.to_owned()),
         initiated: Some(timestamp(upload.initiated)),
         initiator: Some(initiator(upload)),
-        owner: Some(owner()),
+        owner: Some(owner),
         storage_class: Some(StorageClass::from(upload.object.storage_class().to_owned())),
         checksum_algorithm: algorithm(upload),
         checksum_type: checksum_type(upload),

@@ -6,30 +6,40 @@ use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 
 use super::Context;
 use crate::domain::s3::lifecycle;
-use crate::model::ACCOUNT;
+use crate::model::Account;
 use crate::state::Shared;
 use crate::state::objects::Objects;
 
 /// S3's operations on the objects of a cloud.
-pub(super) struct Service(Shared);
+pub(super) struct Service {
+    shared: Shared,
+    account: Account,
+}
 
 impl Service {
     pub(super) fn new(shared: Shared) -> Service {
-        Service(shared)
+        let account = shared.account();
+        Service { shared, account }
     }
 
     pub(super) fn objects(&self) -> &Objects {
-        self.0.objects()
+        self.shared.objects()
     }
 
     pub(super) fn context<T>(request: &S3Request<T>) -> S3Result<Context> {
         request.extensions.get::<Context>().cloned().ok_or_else(|| s3_error!(InternalError))
     }
 
+    /// Returns the account as owner of buckets and objects.
+    pub(super) fn owner(&self) -> Owner {
+        let account = self.account;
+        Owner { id: Some(format!("{account:0>64}")), display_name: Some("local".to_owned()) }
+    }
+
     /// Returns the ARN of the identity that sent a request.
     pub(super) fn caller<T>(&self, request: &S3Request<T>) -> S3Result<String> {
         let identity = Service::context(request)?.identity;
-        Ok(self.0.read(|cloud| identity.arn(&cloud.iam)))
+        Ok(self.shared.read(|cloud| identity.arn(&cloud.iam)))
     }
 }
 
@@ -159,11 +169,6 @@ pub(super) fn refuse(operation: &str, parameters: &[(bool, &str)]) -> S3Result<(
         )),
         None => Ok(()),
     }
-}
-
-/// Returns the account as owner of buckets and objects.
-pub(super) fn owner() -> Owner {
-    Owner { id: Some(format!("{ACCOUNT:0>64}")), display_name: Some("local".to_owned()) }
 }
 
 pub(super) fn timestamp(time: DateTime<Utc>) -> Timestamp {

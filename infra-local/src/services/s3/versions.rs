@@ -5,7 +5,7 @@ use s3s::{S3Request, S3Response, S3Result, s3_error};
 
 use super::listing::{algorithms, encoder, limit};
 use super::read::checksum_type;
-use super::service::{Service, owner, timestamp};
+use super::service::{Service, timestamp};
 use crate::model::s3::Object as StoredObject;
 use crate::state::objects::Bucket as StoredBucket;
 
@@ -129,10 +129,15 @@ impl Service {
                         output.common_prefixes.get_or_insert_default().push(prefix);
                     }
                     Entry::Version(object, is_latest) if object.delete_marker => {
-                        output.delete_markers.get_or_insert_default().push(marker(object, is_latest, encode));
+                        output.delete_markers.get_or_insert_default().push(marker(
+                            object,
+                            is_latest,
+                            encode,
+                            self.owner(),
+                        ));
                     }
                     Entry::Version(object, is_latest) => {
-                        output.versions.get_or_insert_default().push(version(object, is_latest, encode));
+                        output.versions.get_or_insert_default().push(version(object, is_latest, encode, self.owner()));
                     }
                 }
             }
@@ -141,7 +146,7 @@ impl Service {
     }
 }
 
-fn version(object: &StoredObject, is_latest: bool, encode: fn(&str) -> String) -> ObjectVersion {
+fn version(object: &StoredObject, is_latest: bool, encode: fn(&str) -> String, owner: Owner) -> ObjectVersion {
     ObjectVersion {
         key: Some(encode(&object.key)),
         version_id: Some(object.version().to_owned()),
@@ -150,19 +155,19 @@ fn version(object: &StoredObject, is_latest: bool, encode: fn(&str) -> String) -
         size: i64::try_from(object.blob.size).ok(),
         last_modified: Some(timestamp(object.modified)),
         storage_class: Some(ObjectVersionStorageClass::from(object.storage_class().to_owned())),
-        owner: Some(owner()),
+        owner: Some(owner),
         checksum_algorithm: algorithms(object),
         checksum_type: checksum_type(object).filter(|_| !object.blob.checksums.is_empty()),
         ..Default::default()
     }
 }
 
-fn marker(object: &StoredObject, is_latest: bool, encode: fn(&str) -> String) -> DeleteMarkerEntry {
+fn marker(object: &StoredObject, is_latest: bool, encode: fn(&str) -> String, owner: Owner) -> DeleteMarkerEntry {
     DeleteMarkerEntry {
         key: Some(encode(&object.key)),
         version_id: Some(object.version().to_owned()),
         is_latest: Some(is_latest),
         last_modified: Some(timestamp(object.modified)),
-        owner: Some(owner()),
+        owner: Some(owner),
     }
 }

@@ -119,7 +119,7 @@ fn history(cloud: &Cloud, call: &Call<'_, Value>, request: History) -> Outcome<V
     let keyed = parameter.versions.iter().map(|(number, version)| (format!("{number:020}"), *number, version));
     let page = Page::cut(keyed.collect(), Some(limit), request.next_token.as_deref(), |(key, ..)| key)?;
     let versions = page.items.into_iter().map(|(_, number, version)| {
-        let mut node = metadata(call.region, parameter);
+        let mut node = metadata(call.scope(), parameter);
         node["Version"] = json!(number);
         node["LastModifiedDate"] = timestamp(version.modified);
         node["Value"] = json!(shown_value(parameter, number, &version.value, request.with_decryption));

@@ -54,7 +54,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Value>, request: Describe) -> Outcome
     let own = cloud.region(call.region)?.ssm.parameters.values().filter(|_| !request.shared);
     let found = own.filter(|parameter| filters.iter().all(|filter| filter.accepts(parameter))).collect();
     let page = page(found, request.max_results, 50, request.next_token.as_deref())?;
-    let nodes: Vec<Value> = page.items.into_iter().map(|parameter| metadata(call.region, parameter)).collect();
+    let nodes: Vec<Value> = page.items.into_iter().map(|parameter| metadata(call.scope(), parameter)).collect();
     Ok(with_token(json!({"Parameters": nodes}), page.next))
 }
 
@@ -86,7 +86,7 @@ fn by_path(cloud: &Cloud, call: &Call<'_, Value>, request: ByPath) -> Outcome<Va
     let nodes = page.items.into_iter().filter_map(|parameter| {
         let labelled = filter::label(&request.parameter_filters, parameter);
         let (number, _) = parameter.version(labelled)?;
-        Some(render(call.region, parameter, number, request.with_decryption, None))
+        Some(render(call.scope(), parameter, number, request.with_decryption, None))
     });
     Ok(with_token(json!({"Parameters": nodes.collect::<Vec<_>>()}), page.next))
 }

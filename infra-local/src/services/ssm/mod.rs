@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use crate::access::Resource;
 use crate::domain::ssm::{Selector, not_found};
-use crate::model::{ACCOUNT, Cloud};
+use crate::model::{ArnScope, Cloud};
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Outcome};
 
@@ -36,11 +36,11 @@ const TAGGED: Resource = Resource::Resolved("ResourceId", parameter_arn);
 
 /// Returns the ARN of a parameter, whose name may be followed by a version or a label: `/a/b:3`.
 #[allow(clippy::unnecessary_wraps)]
-fn parameter_arn(_: &Cloud, region: &str, name: &str) -> Option<String> {
+fn parameter_arn(cloud: &Cloud, region: &str, name: &str) -> Option<String> {
     if name.starts_with("arn:") {
         return Some(name.to_owned());
     }
-    Some(arn(region, name.split(':').next().unwrap_or(name)))
+    Some(arn(cloud.scope(region), name.split(':').next().unwrap_or(name)))
 }
 
 /// Parses a request; unknown fields are refused by name.
@@ -52,7 +52,7 @@ fn validation(message: impl Into<String>) -> ApiError {
     ApiError::new("ValidationException", message)
 }
 
-fn arn(region: &str, name: &str) -> String {
+fn arn(scope: ArnScope<'_>, name: &str) -> String {
     let slash = if name.starts_with('/') { "" } else { "/" };
-    format!("arn:aws:ssm:{region}:{ACCOUNT}:parameter{slash}{name}")
+    scope.arn("ssm", format_args!("parameter{slash}{name}"))
 }

@@ -8,8 +8,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::tag::{Tag, read_tags};
 use super::{PARAMETER, PARAMETERS, Selector, SsmOperation, arn, check_name, input, not_found, policy, validation};
-use crate::model::Cloud;
 use crate::model::ssm::{Parameter, ParameterKind, ParameterVersion};
+use crate::model::{ArnScope, Cloud};
 use crate::services::{Call, typed};
 use crate::wire::{ApiError, Outcome};
 
@@ -151,7 +151,9 @@ struct Get {
 fn get(cloud: &Cloud, call: &Call<'_, Value>, request: Get) -> Outcome<Value> {
     let selector = Selector::parse(&request.name);
     let (parameter, number) = selector.find(cloud.region(call.region)?)?;
-    Ok(json!({"Parameter": render(call.region, &parameter, number, request.with_decryption, selector.text.as_deref())}))
+    Ok(
+        json!({"Parameter": render(call.scope(), &parameter, number, request.with_decryption, selector.text.as_deref())}),
+    )
 }
 
 #[derive(Deserialize)]
@@ -171,7 +173,7 @@ fn get_several(cloud: &Cloud, call: &Call<'_, Value>, request: Names) -> Outcome
         match selector.find(region) {
             Ok((parameter, number)) => {
                 let text = selector.text.as_deref();
-                found.push(render(call.region, &parameter, number, request.with_decryption, text));
+                found.push(render(call.scope(), &parameter, number, request.with_decryption, text));
             }
             Err(_) => invalid.push(name),
         }
@@ -218,11 +220,17 @@ fn check_names(names: &[String]) -> Outcome<()> {
 }
 
 /// Renders a version of a parameter with its value.
-pub(super) fn render(region: &str, parameter: &Parameter, number: u64, decrypt: bool, selector: Option<&str>) -> Value {
+pub(super) fn render(
+    scope: ArnScope<'_>,
+    parameter: &Parameter,
+    number: u64,
+    decrypt: bool,
+    selector: Option<&str>,
+) -> Value {
     let version = parameter.versions.get(&number);
     let mut node = json!({
         "Name": parameter.name,
-        "ARN": arn(region, &parameter.name),
+        "ARN": arn(scope, &parameter.name),
         "Type": kind_name(parameter.kind),
         "Version": number,
         "DataType": parameter.data_type,
@@ -261,15 +269,15 @@ pub(super) fn kind_name(kind: ParameterKind) -> &'static str {
 }
 
 /// Renders a parameter for DescribeParameters: without its values.
-pub(super) fn metadata(region: &str, parameter: &Parameter) -> Value {
+pub(super) fn metadata(scope: ArnScope<'_>, parameter: &Parameter) -> Value {
     let mut node = json!({
         "Name": parameter.name,
-        "ARN": arn(region, &parameter.name),
+        "ARN": arn(scope, &parameter.name),
         "Type": kind_name(parameter.kind),
         "Tier": parameter.tier,
         "DataType": parameter.data_type,
         "Policies": policy::render(&parameter.policies),
-        "LastModifiedUser": format!("arn:aws:iam::{}:root", crate::model::ACCOUNT),
+        "LastModifiedUser": format!("arn:aws:iam::{}:root", scope.account),
     });
     if let Some((number, version)) = parameter.version(None) {
         node["Version"] = json!(number);

@@ -11,9 +11,9 @@ use super::{constraint, denied, duration, render_credentials, validation};
 use crate::access::{
     self, Context, Dependent, Document, Identity, PolicyKind, RequestTags, RequestedAction, RequestedResource, Resource,
 };
+use crate::model::Cloud;
 use crate::model::iam::{Iam, Role, Session, SessionHolder};
 use crate::model::tags::Tags;
-use crate::model::{ACCOUNT, Cloud};
 use crate::services::permission::condition_keys;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
@@ -81,7 +81,7 @@ fn assume_role(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let key = cloud.iam.issue(session.clone(), call.now);
     let assumed = Node::new()
         .with("AssumedRoleId", format!("{role_id}:{name}"))
-        .with("Arn", format!("arn:aws:sts::{ACCOUNT}:assumed-role/{role_name}/{name}"));
+        .with("Arn", format!("arn:aws:sts::{}:assumed-role/{role_name}/{name}", call.account));
     Ok(Node::new()
         .with("Credentials", render_credentials(&key, &session))
         .with("AssumedRoleUser", assumed)

@@ -1,7 +1,6 @@
 //! The identity of the caller, and the account of an access key.
 
 use crate::access::Identity;
-use crate::model::ACCOUNT;
 use crate::model::Cloud;
 use crate::services::{Call, Operation};
 use crate::wire::{Node, Outcome, Params};
@@ -20,7 +19,7 @@ fn identity(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(Node::new()
         .with("Arn", identity.arn(&cloud.iam))
         .with("UserId", identity.user_id(&cloud.iam))
-        .with("Account", ACCOUNT))
+        .with("Account", call.account))
 }
 
 fn key_info(_: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
@@ -29,5 +28,5 @@ fn key_info(_: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         let text = "Member must have length between 16 and 128, inclusive";
         return Err(constraint(key, "accessKeyId", text));
     }
-    Ok(Node::new().with("Account", ACCOUNT))
+    Ok(Node::new().with("Account", call.account))
 }

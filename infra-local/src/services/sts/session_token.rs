@@ -6,8 +6,8 @@ use chrono::TimeDelta;
 
 use super::{denied, duration, render_credentials};
 use crate::access::Identity;
+use crate::model::Cloud;
 use crate::model::iam::{Session, SessionHolder};
-use crate::model::{ACCOUNT, Cloud};
 use crate::services::{Call, Operation};
 use crate::wire::{Node, Outcome, Params};
 
@@ -30,7 +30,7 @@ fn session_token(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let seconds = duration(&call.input, most)?.unwrap_or(default);
     let (holder, seconds) = match identity {
         Identity::User { name, .. } => (SessionHolder::User { user: name }, seconds),
-        _ => (SessionHolder::Root { account: ACCOUNT.to_owned() }, seconds.min(ROOT_SECONDS)),
+        _ => (SessionHolder::Root { account: call.account.to_string() }, seconds.min(ROOT_SECONDS)),
     };
     let session = Session::new(holder, "", call.now, TimeDelta::seconds(i64::from(seconds)));
     let key = cloud.iam.issue(session.clone(), call.now);

@@ -52,6 +52,41 @@ fn termination_policies_select_the_member_that_they_name() {
     }
 }
 
+/// Members of a deleted launch configuration are terminated first, then those of the oldest one; members of launch templates
+/// stay. Source: Amazon EC2 Auto Scaling User Guide, "Configure termination policies".
+#[test]
+fn the_policy_oldest_launch_configuration_selects_by_the_age_of_the_configuration() {
+    let mut world = in_one_zone(4);
+    let now = world.now;
+    let original = world.region().ec2.launch_templates["lt-1"].clone();
+    for (place, name, age) in [(1, "young", 1), (2, "old", 9), (3, "deleted", 2)] {
+        let mut template = original.clone();
+        template.id = format!("launch-configuration:{name}");
+        template.name = name.to_owned();
+        template.created = now - TimeDelta::days(age);
+        let configuration = LaunchConfiguration { arn: format!("arn:{name}"), template };
+        world.group().members[place].template.id = format!("launch-configuration:{name}");
+        if name != "deleted" {
+            world.region().autoscaling.launch_configurations.insert(name.to_owned(), configuration);
+        }
+    }
+    // The age of the instances is without influence.
+    for place in 0..4 {
+        world.group().members[place].launched = now - TimeDelta::minutes(i64::try_from(60 - place).unwrap());
+    }
+    world.group().termination_policies = vec!["OldestLaunchConfiguration".to_owned()];
+    let members = ids(&mut world);
+    for (desired, expected) in [(3, 3), (2, 2), (1, 1)] {
+        let before = ids(&mut world);
+        let now = world.now;
+        world.group().scale_to(desired, "a user request", now);
+        world.ticks(4);
+        let left = ids(&mut world);
+        let gone: Vec<_> = before.iter().filter(|id| !left.contains(id)).collect();
+        assert_eq!(gone, [&members[expected]]);
+    }
+}
+
 #[test]
 fn suspended_processes_do_not_run() {
     let suspended = |process: &str, world: &mut World| {

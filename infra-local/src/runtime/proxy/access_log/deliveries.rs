@@ -78,7 +78,7 @@ impl Deliveries {
         let policy = objects.bucket(&place.bucket, |bucket| Ok(bucket.settings.policy().map(str::to_owned)));
         let policy = policy.map_err(|error| error.to_string())?;
         let arn = format!("arn:aws:s3:::{}/{key}", place.bucket);
-        if !admits_log_delivery(policy.as_deref(), &place.region, &arn) {
+        if !admits_log_delivery(policy.as_deref(), place.scope(), &arn) {
             return Err(format!("the policy of the bucket no longer permits Elastic Load Balancing to write {key}"));
         }
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::routing::{connect, identity};
 use super::*;
+use crate::model::Account;
 use crate::model::clock::TimeScale;
 use crate::model::s3::{Encryption, Settings as BucketSettings};
 use crate::state::Shared;
@@ -23,7 +24,7 @@ pub(super) struct Store {
 pub(super) fn start() -> (AccessLogs, Store) {
     let directory = tempfile::tempdir().unwrap();
     let addresses = AddressBlock::claim(directory.path()).unwrap();
-    let shared = Shared::load(directory.path(), addresses).unwrap();
+    let shared = Shared::load(directory.path(), Account::default(), addresses).unwrap();
     let statement = json!({"Effect": "Allow", "Principal": {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"},
         "Action": "s3:PutObject", "Resource": "arn:aws:s3:::logs/web/AWSLogs/*"});
     let policy = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
@@ -80,6 +81,7 @@ fn place(kind: LogKind) -> LogPlace {
     LogPlace {
         kind,
         region: "us-east-1".to_owned(),
+        account: Account::default(),
         bucket: "logs".to_owned(),
         prefix: "web".to_owned(),
         balancer: "app/web/50dc6c495c0c9188".to_owned(),

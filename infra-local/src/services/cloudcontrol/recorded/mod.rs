@@ -124,7 +124,7 @@ impl RecordedType {
         now: DateTime<Utc>,
     ) -> Outcome<String> {
         let mut properties = self.without_write_only(wanted);
-        synthesis::complete(&self.schema, &mut properties, &synthesis::Place { region, now });
+        synthesis::complete(&self.schema, &mut properties, &synthesis::Place { region, account: cloud.account, now });
         let identifier = self.identifier(&properties).ok_or_else(|| {
             ApiError::internal(format!("the schema of {} has no primary identifier with a simple value", self.name()))
         })?;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{pattern, resolve};
-use crate::model::{ACCOUNT, ids};
+use crate::model::{Account, ids};
 
 /// Deepest nesting of a generated object.
 const DEEPEST: usize = 4;
@@ -16,6 +16,7 @@ const DEEPEST: usize = 4;
 /// Place and time of a resource.
 pub(super) struct Place<'a> {
     pub(super) region: &'a str,
+    pub(super) account: Account,
     pub(super) now: DateTime<Utc>,
 }
 
@@ -107,7 +108,7 @@ impl Generator<'_> {
     }
 
     fn candidates(&self, property: &str, node: &Map<String, Value>) -> Vec<String> {
-        let Place { region, now } = self.place;
+        let Place { region, account, now } = self.place;
         let (service, kind) = names(self.schema);
         let unique = ids::random_hex(12);
         let name = self.name.clone().unwrap_or_else(|| format!("{kind}-{unique}"));
@@ -116,11 +117,11 @@ impl Generator<'_> {
         let format = node.get("format").and_then(Value::as_str).unwrap_or_default().to_ascii_lowercase();
         let mut candidates = Vec::new();
         if lower.ends_with("arn") || format.ends_with("arn") {
-            candidates.push(format!("arn:aws:{service}:{region}:{ACCOUNT}:{kind}/{name}"));
-            candidates.push(format!("arn:aws:{service}:{region}:{ACCOUNT}:{name}"));
-            candidates.push(format!("arn:aws:{service}:{region}:{ACCOUNT}:{kind}:{name}"));
+            candidates.push(format!("arn:aws:{service}:{region}:{account}:{kind}/{name}"));
+            candidates.push(format!("arn:aws:{service}:{region}:{account}:{name}"));
+            candidates.push(format!("arn:aws:{service}:{region}:{account}:{kind}:{name}"));
         } else if lower.ends_with("url") || lower.ends_with("uri") {
-            candidates.push(format!("https://{host}/{ACCOUNT}/{name}"));
+            candidates.push(format!("https://{host}/{account}/{name}"));
         } else if lower.contains("endpoint") || lower.contains("domain") || lower.ends_with("address") {
             candidates.push(format!("{name}.{host}"));
         } else if lower.ends_with("time") || lower.ends_with("date") || lower.ends_with("at") || format.contains("date")
@@ -129,7 +130,7 @@ impl Generator<'_> {
         } else if lower.ends_with("status") || lower.ends_with("state") {
             candidates.push("ACTIVE".to_owned());
         } else if lower.contains("account") || lower.contains("owner") {
-            candidates.push(ACCOUNT.to_owned());
+            candidates.push(account.to_string());
         } else if lower.ends_with("version") || lower.ends_with("number") {
             candidates.push("1".to_owned());
         } else if lower.ends_with("name") {

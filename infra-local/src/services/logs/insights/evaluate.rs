@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::super::store::Event;
 use super::condition::{Record, compare};
 use super::query::{Aggregation, Command, Group, Query, Stats};
-use crate::model::ACCOUNT;
+use crate::model::Account;
 use crate::model::logs::LogGroup;
 
 /// Results of a query.
@@ -23,7 +23,7 @@ pub(super) struct Found {
 const DEFAULT_FIELDS: [&str; 2] = ["@timestamp", "@message"];
 
 /// Returns the fields of an event: those of CloudWatch Logs, and those of a message in JSON.
-pub(super) fn record(event: &Event, group: &LogGroup, stream: &str) -> Record {
+pub(super) fn record(account: Account, event: &Event, group: &LogGroup, stream: &str) -> Record {
     let mut record = Record::new();
     if let Ok(message @ Value::Object(_)) = serde_json::from_str::<Value>(&event.message) {
         flatten("", &message, &mut record);
@@ -33,7 +33,7 @@ pub(super) fn record(event: &Event, group: &LogGroup, stream: &str) -> Record {
     set("@ingestionTime", time(event.ingested));
     set("@message", event.message.clone());
     set("@logStream", stream.to_owned());
-    set("@log", format!("{ACCOUNT}:{}", group.name));
+    set("@log", format!("{account}:{}", group.name));
     set("@ptr", format!("{}{}{stream}", event.key(), group.name));
     set(MILLISECONDS, event.timestamp.to_string());
     record
@@ -187,7 +187,12 @@ mod tests {
             id: index as u64,
             message: (*message).to_owned(),
         };
-        let records = messages.iter().enumerate().map(event).map(|event| record(&event, &group, "s")).collect();
+        let records = messages
+            .iter()
+            .enumerate()
+            .map(event)
+            .map(|event| record(Account::default(), &event, &group, "s"))
+            .collect();
         let found = run(&Query::parse(query).unwrap(), records, 1000);
         let shown = |row: Vec<(String, String)>| {
             let visible = row.into_iter().filter(|(field, _)| field != "@ptr");

@@ -112,7 +112,7 @@ fn results(state: &State<'_>, call: &Call<'_, Value>, request: Named) -> Outcome
             let read = store::read(call.directory, &stream.file, group.retention_days, call.now)?;
             let in_range = |time: i64| time >= stored.start * 1000 && time < (stored.end + 1) * 1000;
             let read = read.into_iter().filter(|event| in_range(event.timestamp));
-            events.extend(read.map(|event| evaluate::record(&event, group, &stream.name)));
+            events.extend(read.map(|event| evaluate::record(call.account, &event, group, &stream.name)));
         }
     }
     let scanned = events.len();
