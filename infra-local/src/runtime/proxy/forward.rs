@@ -393,7 +393,7 @@ impl PendingRequest {
                 match multiplexed::exchange(&mut sender, request, self.activity.as_ref(), self.limit).await {
                     Ok(response) => {
                         self.heard(response.status(), begun);
-                        return Ok((self.from_multiplexed(response, in_flight), target.mark));
+                        return Ok((self.answered_multiplexed(response, in_flight), target.mark));
                     }
                     Err(Unanswered::Failed(status)) => {
                         self.pool.count_request();
@@ -410,7 +410,7 @@ impl PendingRequest {
     }
 
     /// Converts a response of HTTP/2 to the response for the client.
-    fn from_multiplexed(&self, mut response: Response<Incoming>, in_flight: InFlight) -> Response<AnswerBody> {
+    fn answered_multiplexed(&self, mut response: Response<Incoming>, in_flight: InFlight) -> Response<AnswerBody> {
         if exceed_response_limit(response.headers()) {
             return answer::page(StatusCode::BAD_GATEWAY);
         }

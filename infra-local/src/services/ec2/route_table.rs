@@ -291,7 +291,7 @@ fn render(region: &Region, table: &RouteTable) -> Node {
             .with(element_of(&route.destination), &route.destination)
             .with(name, route.target.id())
             .maybe("instanceId", instance.map(|instance| &instance.id))
-            .maybe("instanceOwnerId", instance.map(|_| ACCOUNT))
+            .maybe("instanceOwnerId", instance.map(|_| region.account))
             .with("state", state(region, table, route))
             .with("origin", "CreateRoute")
     });
