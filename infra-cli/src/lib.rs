@@ -44,6 +44,7 @@
 //! - `passphrase`: input of passphrases and secret values
 //! - `local_cloud`: start, search and stop of the local cloud
 //! - `settings`: settings of commands
+//! - `schemas`: schemas of CloudFormation types
 //! - `deployment`: a stack for rehearsals
 //! - `commands`: one file per command
 //! - `render`: events as text, in place on a terminal, or as JSON lines
@@ -88,6 +89,7 @@ mod local_cloud;
 mod owner;
 mod passphrase;
 mod render;
+mod schemas;
 mod session;
 mod settings;
 

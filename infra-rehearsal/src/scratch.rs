@@ -2,6 +2,7 @@
 
 use crate::RehearsalError;
 use crate::calls::Call;
+use crate::schemas::Schemas;
 use infra_core::{
     Target, Urn,
     target::{Credentials, Readiness},
@@ -30,9 +31,10 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    /// Starts an empty cloud. `enforce_iam` lets it enforce policies.
-    pub(crate) async fn start(enforce_iam: bool) -> Result<Scratch, RehearsalError> {
+    /// Starts an empty cloud that records resources of these types. `enforce_iam` lets it enforce policies.
+    pub(crate) async fn start(schemas: &Schemas, enforce_iam: bool) -> Result<Scratch, RehearsalError> {
         let directory = TempDir::with_prefix("rehearsal-").map_err(RehearsalError::Directory)?;
+        schemas.share_with(directory.path())?;
         let options = Options {
             time_scale: TIME_SCALE,
             enforce_iam,
@@ -111,8 +113,6 @@ pub(crate) struct Requests(Weak<LocalCloud>);
 impl Requests {
     /// Returns whether the cloud has received a request for this resource.
     pub(crate) fn contain(&self, urn: &Urn) -> bool {
-        let urn = urn.to_string();
-        let cloud = self.0.upgrade();
-        cloud.is_some_and(|cloud| cloud.calls_after(0, usize::MAX).iter().any(|call| call["resource"] == urn))
+        self.0.upgrade().is_some_and(|cloud| cloud.has_received_calls_for(urn.as_str()))
     }
 }
