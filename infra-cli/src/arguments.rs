@@ -130,6 +130,14 @@ pub(crate) struct Planning {
     pub(crate) selecting: Selecting,
 }
 
+#[derive(Debug, Default, Args)]
+pub(crate) struct RecordedTypes {
+    /// Record resources of the types whose CloudFormation schemas are in this directory or zip [default: those that the
+    /// directory's local cloud records]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) schemas: Option<PathBuf>,
+}
+
 pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),

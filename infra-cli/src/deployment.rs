@@ -1,20 +1,36 @@
 //! The stack of a command as a rehearsal needs it.
 
 use crate::{
+    arguments::RecordedTypes,
     deployed::{self, Deployed},
-    failure::Failure,
-    render,
+    failure::{Failure, Kind},
+    render, schemas,
     session::{Session, changes},
 };
 use infra_core::{diagnostic::Diagnostic, event::Event};
 use infra_local::Account;
-use infra_rehearsal::{Deployment, Neighbour};
+use infra_rehearsal::{Deployment, Neighbour, Schemas};
 
 impl Session<'_> {
     /// Returns the stack for a rehearsal: its program, its configuration with these changes, its recorded state and the
     /// other stacks of the store.
-    pub(crate) async fn deployment(&self, config: &[(String, String)]) -> Result<Deployment<'_>, Failure> {
+    ///
+    /// Resources of the types that the arguments name are recorded; by default, those that the directory's local cloud
+    /// records.
+    pub(crate) async fn deployment(
+        &self,
+        config: &[(String, String)],
+        recorded: &RecordedTypes,
+    ) -> Result<Deployment<'_>, Failure> {
         self.refuse_other_target().await?;
+        let schemas = match &recorded.schemas {
+            Some(path) => {
+                let catalog = schemas::read(path)?;
+                let schemas = Schemas::of_types(schemas::texts(&catalog));
+                schemas.map_err(|error| Failure { kind: Kind::Failed, diagnostics: error.diagnostics() })?
+            }
+            None => Schemas::of_cloud(self.cloud_directory()),
+        };
         Ok(Deployment {
             program: self.program.name.clone(),
             stack: self.stack.clone(),
@@ -25,6 +41,7 @@ impl Session<'_> {
             policies: Vec::new(),
             recorded: self.offline().state().await?,
             neighbours: self.neighbours().await?,
+            schemas,
         })
     }
 

@@ -44,6 +44,7 @@
 //! - `passphrase`: input of passphrases and secret values
 //! - `local_cloud`: start, search and stop of the local cloud
 //! - `settings`: settings of commands
+//! - `schemas`: schemas of CloudFormation types
 //! - `deployment`: a stack for rehearsals
 //! - `remote`: connections to instances on AWS
 //! - `commands`: one file per command
@@ -90,6 +91,7 @@ mod owner;
 mod passphrase;
 mod remote;
 mod render;
+mod schemas;
 mod session;
 mod settings;
 

@@ -98,7 +98,7 @@ pub use server::daemon;
 pub use server::directory::{account, admit_databases, reset};
 pub use server::faults::{ActiveFault, Fault, FaultError, Requests};
 pub use server::host_roles::HostRole;
-pub use server::local_cloud::LocalCloud;
+pub use server::local_cloud::{LocalCloud, Snapshot};
 pub use server::options::{NetworkChoice, Options};
 pub use server::permissions::{AuthorisedAction, InvalidPolicy, Policy};
 pub use server::reach::{Component, Reach, ReachRequest};
@@ -109,4 +109,4 @@ pub use server::status::{
 };
 pub use server::usage::{SoleUsage, Usage};
 pub use state::recorded_account;
-pub use state::schemas::install_schemas;
+pub use state::schemas::{install_schemas, share_schemas};

@@ -65,9 +65,9 @@ pub(crate) fn opposites(inputs: &Value, changes: &dyn Fn(&str) -> bool) -> Vec<A
     opposites
 }
 
-/// Returns the inputs with this value at the path of an alteration, if that is a text.
-pub(crate) fn with_text(inputs: &Value, path: &str, text: &str) -> Option<Value> {
-    let replace = |value: &Value| matches!(value, Value::String(_)).then(|| text.into());
+/// Returns the inputs with this value in place of a text at the path of an alteration.
+pub(crate) fn with_other(inputs: &Value, path: &str, other: &Value) -> Option<Value> {
+    let replace = |value: &Value| matches!(value, Value::String(_)).then(|| other.clone());
     variants(inputs, &|_| true, &replace).into_iter().find(|it| it.path == path).map(|it| it.inputs)
 }
 
@@ -211,7 +211,7 @@ mod tests {
         let altered = other_values(&inputs, &|_| true);
         assert_eq!(altered.len(), 1);
         assert!(matches!(altered[0].inputs.field("password"), Some(Value::Secret(_))));
-        let text = with_text(&inputs, "password", "q").unwrap();
+        let text = with_other(&inputs, "password", &"q".into()).unwrap();
         assert_eq!(text.field("password").and_then(Value::as_str), Some("q"));
     }
 

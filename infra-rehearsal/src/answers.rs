@@ -16,6 +16,24 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+/// Answers of lookups that send no request, such as that of a program that is built and read: they depend on this machine
+/// alone, so that the runs of a lifecycle need them only once.
+#[derive(Default)]
+struct OwnAnswers(Mutex<BTreeMap<Urn, (Value, Value)>>);
+
+impl OwnAnswers {
+    fn find(&self, request: &Request) -> Option<Value> {
+        let answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, answer) = answers.get(&request.urn).filter(|(inputs, _)| *inputs == request.inputs)?;
+        Some(answer.clone())
+    }
+
+    fn keep(&self, request: &Request, answer: &Value) {
+        let kept = (request.inputs.clone(), answer.clone());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(request.urn.clone(), kept);
+    }
+}
+
 /// The recorded answers of the lookups of a stack, and the lookups that the scratch cloud could not answer.
 pub(crate) struct Answers {
     recorded: BTreeMap<Urn, Value>,
@@ -25,6 +43,8 @@ pub(crate) struct Answers {
     recreated: BTreeSet<(String, String)>,
     requests: Requests,
     foreign: Mutex<Foreign>,
+    /// Answers that are read once, if any are.
+    own: Option<OwnAnswers>,
 }
 
 /// Lookups of resources that the scratch cloud does not contain.
@@ -45,7 +65,13 @@ impl Answers {
             recreated: BTreeSet::new(),
             requests,
             foreign: Mutex::default(),
+            own: None,
         }
+    }
+
+    /// Lets lookups that send no request be read once.
+    pub(crate) fn once(self) -> Answers {
+        Answers { own: Some(OwnAnswers::default()), ..self }
     }
 
     /// Adds the answers in a recorded state, some of which the scratch cloud could not give.
@@ -77,6 +103,21 @@ impl Answers {
 
     fn lack(&self, request: &Request) -> bool {
         self.absent.contains(&request.urn)
+    }
+
+    /// Returns the answer of a lookup that sends no request, if it is known.
+    fn known(&self, request: &Request) -> Option<Value> {
+        self.own.as_ref()?.find(request)
+    }
+
+    /// Keeps the answer of a lookup that has sent no request. References depend on the cloud of the run.
+    fn keep(&self, request: &Request, answer: &Value) {
+        if let Some(own) = &self.own
+            && request.urn.provider() != REFERENCES
+            && !self.requests.contain(&request.urn)
+        {
+            own.keep(request, answer);
+        }
     }
 
     /// Notes a reference to a stack whose resources were not recreated. Other lookups have no such arguments.
@@ -154,9 +195,13 @@ impl Inspect for Answering {
     }
 
     async fn lookup(&self, request: &Request, reporter: &dyn Reporter) -> Result<Value, ProviderError> {
+        if let Some(answer) = self.answers.known(request) {
+            return Ok(answer);
+        }
         match self.provider.lookup(request, reporter).await {
             Ok(answer) => {
                 self.answers.note_reference(request);
+                self.answers.keep(request, &answer);
                 Ok(answer)
             }
             Err(error) => self.answers.recall(&request.urn, error),

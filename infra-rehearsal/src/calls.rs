@@ -3,6 +3,7 @@
 use infra_core::Urn;
 use infra_local::AuthorisedAction;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// A request to the scratch cloud, as its endpoint recorded it.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -11,6 +12,8 @@ pub(crate) struct Call {
     pub(crate) number: u64,
     pub(crate) service: String,
     pub(crate) operation: String,
+    /// Name of the CloudFormation type of a request to Cloud Control.
+    pub(crate) type_name: Option<String>,
     /// URN of the resource that the request was sent for.
     pub(crate) resource: String,
     pub(crate) error: Option<CallError>,
@@ -26,11 +29,18 @@ struct Record {
     number: u64,
     service: String,
     operation: String,
+    parameters: Option<Parameters>,
     #[serde(default)]
     resource: String,
     error: Option<CallError>,
     #[serde(default)]
     decisions: Vec<Decision>,
+}
+
+#[derive(Deserialize)]
+struct Parameters {
+    #[serde(rename = "TypeName")]
+    type_name: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -45,14 +55,15 @@ const TIMES: &[&str] = &["aws:CurrentTime", "aws:EpochTime", "aws:TokenIssueTime
 
 impl From<Record> for Call {
     fn from(record: Record) -> Call {
-        let Record { number, service, operation, resource, error, decisions } = record;
+        let Record { number, service, operation, parameters, resource, error, decisions } = record;
+        let type_name = parameters.and_then(|parameters| Some(parameters.type_name?.as_str()?.to_owned()));
         let allowed = decisions.iter().map(|decision| decision.allowed).collect();
         let timeless = |mut action: AuthorisedAction| {
             action.context.retain(|key, _| !TIMES.contains(&key.as_str()));
             action
         };
         let decisions = decisions.into_iter().map(|decision| timeless(decision.action)).collect();
-        Call { number, service, operation, resource, error, decisions, allowed }
+        Call { number, service, operation, type_name, resource, error, decisions, allowed }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The difference between an earlier policy and the permissions of a program.
 
+use crate::compaction::applies;
 use crate::policy::{Permissions, Statement};
 use serde::Serialize;
 use serde_json::Value;
@@ -33,7 +34,9 @@ impl Comparison {
     /// Compares the permissions with an earlier policy: the text of a policy document, of a list of documents, or of the
     /// output of `permissions --json`.
     pub fn with(earlier: &str, permissions: &Permissions) -> Result<Comparison, String> {
-        let earlier = grants_of(&serde_json::from_str(earlier).map_err(|error| error.to_string())?)?;
+        let mut earlier = grants_of(&serde_json::from_str(earlier).map_err(|error| error.to_string())?)?;
+        // A statement may combine actions with resources to which only its other actions apply.
+        earlier.retain(|grant| applies(&grant.action, &grant.resource));
         let now: BTreeSet<Grant> = permissions.statements.iter().flat_map(Grant::all).collect();
         let missing = |of: &BTreeSet<Grant>, all: &BTreeSet<Grant>| -> BTreeSet<Grant> {
             of.iter().filter(|grant| !all.iter().any(|other| other.covers(grant))).cloned().collect()
@@ -90,9 +93,13 @@ impl Grant {
                 })
             })
         };
+        self.covers_unconditionally(other) && self.conditions.iter().all(|(operator, keys)| holds(operator, keys))
+    }
+
+    /// Returns whether the action and the resource of another grant are covered by those of this one.
+    pub(crate) fn covers_unconditionally(&self, other: &Grant) -> bool {
         matches(&self.action.to_ascii_lowercase(), &other.action.to_ascii_lowercase())
             && matches(&self.resource, &other.resource)
-            && self.conditions.iter().all(|(operator, keys)| holds(operator, keys))
     }
 
     /// Returns the resource with its conditions, for people.
@@ -224,6 +231,17 @@ mod tests {
         assert!(Comparison::with(&document.to_string(), &permissions()).unwrap().is_empty());
         assert_eq!(compared(&json!([document])), "");
         assert_eq!(compared(&json!({"documents": [{"document": document}]})), "");
+    }
+
+    #[test]
+    fn actions_are_not_compared_on_resources_to_which_they_do_not_apply() {
+        let conditions = json!({"StringEquals": {"aws:ResourceTag/infra:stack": "dev"}});
+        let resources = ["arn:aws:ec2:us-east-1:*:vpc/*", "arn:aws:ec2:us-east-1:*:subnet/*"];
+        let earlier = json!([
+            {"Effect": "Allow", "Action": ["ec2:CreateVpc", "ec2:DeleteVpc"], "Resource": resources, "Condition": conditions},
+            {"Effect": "Allow", "Action": "s3:PutObject", "Resource": ["arn:aws:s3:::web-*/a", "arn:aws:s3:::web-*/b"]},
+        ]);
+        assert_eq!(compared(&json!({ "Statement": earlier })), "");
     }
 
     #[test]

@@ -123,7 +123,10 @@ mod tests {
     /// Returns all pairs of an action and a resource that the documents allow.
     fn pairs(documents: &[PolicyDocument]) -> BTreeSet<(String, String)> {
         let statements = documents.iter().flat_map(|it| it.document["Statement"].as_array().unwrap());
-        let texts = |value: &Value| -> Vec<String> { serde_json::from_value(value.clone()).unwrap() };
+        let texts = |value: &Value| -> Vec<String> {
+            let texts = if value.is_array() { value.clone() } else { Value::Array(vec![value.clone()]) };
+            serde_json::from_value(texts).unwrap()
+        };
         statements
             .flat_map(|it| {
                 let resources = texts(&it["Resource"]);

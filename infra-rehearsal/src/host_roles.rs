@@ -3,6 +3,7 @@
 use crate::RehearsalError;
 use crate::calls::Call;
 use crate::comparison::{Grant, grants_of};
+use crate::conditions::{self, Context, Outcome};
 use crate::policy::{generalise, suffixes};
 use crate::scratch::Scratch;
 use crate::stage::Deployment;
@@ -26,8 +27,10 @@ pub struct RolePermissions {
     pub needed: Vec<Need>,
     /// The needed actions that no policy of the role allows.
     pub missing: BTreeSet<Grant>,
-    /// The actions that policies of the role allow, and no host needs.
+    /// The actions that policies of the role allow, and no host needs under their conditions.
     pub superfluous: BTreeSet<Grant>,
+    /// The needed actions that are only allowed under conditions which depend on how a host sends its requests.
+    pub conditional: BTreeSet<Grant>,
     /// The policies of the role that cannot be compared, with the reason.
     pub not_compared: Vec<String>,
 }
@@ -54,12 +57,12 @@ pub enum Origin {
 
 /// Creates the stack in a scratch cloud, and compares the policies of the roles of hosts with the actions that the hosts need:
 /// those of their Machine documents, and those of the requests that the stack's local cloud has recorded, in the form of
-/// `GET /_infra/calls`. Conditions of the policies are not evaluated.
+/// `GET /_infra/calls`. Conditions of the policies are evaluated for the condition keys of these actions.
 pub async fn host_roles(
     deployment: &Deployment<'_>,
     recorded: Vec<Value>,
 ) -> Result<Vec<RolePermissions>, RehearsalError> {
-    let scratch = Scratch::start(deployment.account, false).await?;
+    let scratch = Scratch::start(deployment.account, &deployment.schemas, false).await?;
     let created = create(deployment, &scratch).await;
     let roles = scratch.cloud().host_roles();
     scratch.stop().await;
@@ -86,9 +89,19 @@ impl Patterns {
         Patterns(suffixes(state.resources.keys(), &state.seed))
     }
 
-    fn grant(&self, action: &str, resource: &str) -> Grant {
-        let resource = generalise(resource, &self.0);
-        Grant { action: action.to_owned(), resource, conditions: BTreeMap::new() }
+    fn need(&self, action: &AuthorisedAction) -> (Grant, Context) {
+        let resource = generalise(&action.resource, &self.0);
+        let grant = Grant { action: action.action.clone(), resource, conditions: BTreeMap::new() };
+        let values = |values: &Vec<String>| values.iter().map(|value| generalise(value, &self.0)).collect();
+        (grant, action.context.iter().map(|(key, it)| (key.clone(), values(it))).collect())
+    }
+
+    fn granted(&self, grant: Grant) -> Grant {
+        let values = |values: BTreeSet<String>| values.iter().map(|value| generalise(value, &self.0)).collect();
+        let keys =
+            |keys: BTreeMap<String, BTreeSet<String>>| keys.into_iter().map(|(key, it)| (key, values(it))).collect();
+        let conditions = grant.conditions.into_iter().map(|(operator, it)| (operator, keys(it))).collect();
+        Grant { resource: generalise(&grant.resource, &self.0), conditions, ..grant }
     }
 }
 
@@ -123,28 +136,44 @@ fn compare(
     observed: &BTreeMap<String, BTreeSet<AuthorisedAction>>,
 ) -> RolePermissions {
     let name = role.declaration.unwrap_or(role.name);
-    let mut needed: BTreeMap<Grant, Origin> = BTreeMap::new();
-    for action in observed.get(&name).into_iter().flatten() {
-        needed.insert(deployed.grant(&action.action, &action.resource), Origin::Recorded);
-    }
-    for action in &role.needed {
-        needed.insert(created.grant(&action.action, &action.resource), Origin::Machine);
+    let mut needed: BTreeMap<Grant, (Origin, BTreeSet<Context>)> = BTreeMap::new();
+    let recorded = observed.get(&name).into_iter().flatten().map(|action| (Origin::Recorded, deployed.need(action)));
+    let of_machines = role.needed.iter().map(|action| (Origin::Machine, created.need(action)));
+    for (origin, (grant, context)) in recorded.chain(of_machines) {
+        let (known, contexts) = needed.entry(grant).or_insert((origin, BTreeSet::new()));
+        *known = origin;
+        contexts.insert(context);
     }
     let mut granted: BTreeSet<Grant> = BTreeSet::new();
     let mut not_compared = Vec::new();
     for text in &role.policies {
         let document = serde_json::from_str(text).map_err(|error| error.to_string());
         match document.and_then(|document| grants_of(&document)) {
-            Ok(grants) => granted.extend(grants.iter().map(|grant| created.grant(&grant.action, &grant.resource))),
+            Ok(grants) => granted.extend(grants.into_iter().map(|grant| created.granted(grant))),
             Err(reason) => not_compared.push(reason),
         }
     }
-    let is_granted = |need: &&Grant| granted.iter().any(|grant| grant.covers(need));
-    let is_needed = |grant: &&Grant| needed.keys().any(|need| grant.covers(need));
-    let missing = needed.keys().filter(|need| !is_granted(need)).cloned().collect();
-    let superfluous = granted.iter().filter(|grant| !is_needed(grant)).cloned().collect();
-    let needed = needed.into_iter().map(|(grant, origin)| Need { grant, origin }).collect();
-    RolePermissions { role: name, hosts: role.hosts, missing, superfluous, needed, not_compared }
+    let outcome = |grant: &Grant, need: &Grant, context: &Context| {
+        if grant.covers_unconditionally(need) { conditions::outcome(grant, context) } else { Outcome::False }
+    };
+    let mut permissions = RolePermissions { role: name, hosts: role.hosts, not_compared, ..RolePermissions::default() };
+    for (need, (_, contexts)) in &needed {
+        let best = |context: &Context| granted.iter().map(|grant| outcome(grant, need, context)).max();
+        match contexts.iter().map(|context| best(context).unwrap_or(Outcome::False)).min() {
+            Some(Outcome::True) => {}
+            Some(Outcome::Unknown) => drop(permissions.conditional.insert(need.clone())),
+            Some(Outcome::False) | None => drop(permissions.missing.insert(need.clone())),
+        }
+    }
+    permissions.superfluous = granted
+        .into_iter()
+        .filter(|grant| {
+            let mut uses = needed.iter().flat_map(|(need, (_, contexts))| contexts.iter().map(move |it| (need, it)));
+            !uses.any(|(need, context)| outcome(grant, need, context) != Outcome::False)
+        })
+        .collect();
+    permissions.needed = needed.into_iter().map(|(grant, (origin, _))| Need { grant, origin }).collect();
+    permissions
 }
 
 #[cfg(test)]
@@ -206,6 +235,34 @@ mod tests {
         assert_eq!(texts(&compared.missing), ["sqs:SendMessage on arn:aws:sqs:us-east-1:*:jobs"]);
         assert_eq!(texts(&compared.superfluous), Vec::<String>::new());
         assert_eq!(compared.needed.iter().filter(|need| need.origin == Origin::Recorded).count(), 1);
+    }
+
+    #[test]
+    fn conditions_of_policies_are_evaluated_for_the_needed_actions() {
+        let allow = |action: &str, condition: Value| json!({"Statement": {"Effect": "Allow", "Action": action, "Resource": "*", "Condition": condition}});
+        let call = |team: &str| {
+            json!({
+                "number": 1, "service": "sqs", "operation": "SendMessage", "error": null,
+                "caller": "arn:aws:sts::000000000000:assumed-role/web-role/i-0123",
+                "decisions": [{"action": "sqs:SendMessage", "resource": "arn:aws:sqs:us-east-1:000000000000:jobs",
+                               "allowed": true, "context": {"aws:ResourceTag/team": [team]}}],
+            })
+        };
+        let policies = [
+            allow("sqs:SendMessage", json!({"StringEquals": {"aws:ResourceTag/team": "web"}})),
+            allow("ssm:GetParameters", json!({"StringEquals": {"aws:SourceVpce": "vpce-1"}})),
+            allow("s3:GetObject", json!({"StringEquals": {"aws:RequestedRegion": "eu-west-1"}})),
+        ];
+        let of_team = |team: &str| compared(&policies, vec![call(team)]);
+        let web = of_team("web");
+        assert_eq!(texts(&web.missing), ["s3:GetObject on arn:aws:s3:::programs/a"]);
+        assert_eq!(texts(&web.conditional), ["ssm:GetParameters on arn:aws:ssm:us-east-1:*:parameter/p"]);
+        assert_eq!(texts(&web.superfluous), ["s3:GetObject on * if aws:RequestedRegion = eu-west-1"]);
+        let other = of_team("db");
+        assert!(other.missing.iter().any(|grant| grant.action == "sqs:SendMessage"), "{:?}", other.missing);
+        let both = compared(&policies, vec![call("web"), call("db")]);
+        assert!(both.missing.iter().any(|grant| grant.action == "sqs:SendMessage"), "{:?}", both.missing);
+        assert!(both.superfluous.iter().all(|grant| grant.action != "sqs:SendMessage"), "{:?}", both.superfluous);
     }
 
     #[test]

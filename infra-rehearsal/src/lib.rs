@@ -14,6 +14,7 @@
 //! - `calls`: recorded API calls
 //! - `report`: the result
 //! - `translation`: values of the scratch cloud in place of recorded ones
+//! - `schemas`: the schemas of recorded types
 //! - `scratch`: the scratch cloud
 //! - `simulated`: providers that are not called
 //! - `answers`: answers of lookups
@@ -22,8 +23,10 @@
 //! - `rehearse`: the rehearsal of a plan
 //! - `crashes`: rehearsed runs that are interrupted and repeated
 //! - `policy`: the IAM policy that recorded calls need
+//! - `compaction`: fewer statements that allow the same
 //! - `documents`: policy documents within IAM's size limits
 //! - `comparison`: the difference between an earlier policy and the present one
+//! - `conditions`: the conditions of a policy for a request
 //! - `alteration`: other values for inputs
 //! - `updates`: updates of single properties
 //! - `lifecycle`: create, refresh, update, replace and destroy in a scratch cloud
@@ -34,7 +37,9 @@ mod alteration;
 mod answers;
 mod breaker;
 mod calls;
+mod compaction;
 mod comparison;
+mod conditions;
 mod crashes;
 mod documents;
 mod host_roles;
@@ -43,6 +48,7 @@ mod permissions;
 mod policy;
 mod rehearse;
 mod report;
+mod schemas;
 mod scratch;
 mod seed;
 mod simulated;
@@ -63,6 +69,7 @@ pub use permissions::{Proof, ProvenPolicy, Recorded, permissions};
 pub use policy::{Permissions, Statement};
 pub use rehearse::rehearse;
 pub use report::{Crashes, PerpetualDiff, Rehearsal, RehearsedStep, Unrehearsed};
+pub use schemas::Schemas;
 pub use stage::{Deployment, Neighbour, Script};
 pub use updates::Unchanged;
 
@@ -74,6 +81,9 @@ pub enum RehearsalError {
     /// The directory of the scratch cloud cannot be created.
     #[error("the directory of the scratch cloud cannot be created: {0}")]
     Directory(#[source] std::io::Error),
+    /// The schemas cannot be given to the scratch cloud.
+    #[error("the schemas of recorded types cannot be used: {0}")]
+    Schemas(#[source] std::io::Error),
     /// The scratch cloud does not start.
     #[error("the scratch cloud does not start: {0}")]
     Start(#[from] infra_local::StartError),

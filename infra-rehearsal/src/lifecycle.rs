@@ -70,7 +70,7 @@ pub(crate) async fn execute(
         None => scratch.target(&deployment.target),
     };
     let surroundings = deployment.surround(scratch).await?.seen_by(target);
-    let answers = Arc::new(surroundings.answers(scratch));
+    let answers = Arc::new(surroundings.answers(scratch).once());
     let (read, lifecycle) = (surroundings.last_call, Lifecycle::default());
     let mut execution = Execution { deployment, scratch, surroundings, answers, extent, read, lifecycle };
     match execution.run().await {
@@ -115,17 +115,23 @@ impl Execution<'_> {
         if self.is_finished() {
             return Ok(());
         }
-        let engine = self.engine(&altered(&state, declared))?;
+        let mut engine = self.engine(&altered(&state, declared))?;
         let report = engine.up(script).continue_on_error(continues).await?;
         self.finish(Phase::Update, Some(report))?;
         for urns in by_kind(&state) {
             if self.is_finished() {
                 return Ok(());
             }
+            let recorded = engine.state().await?.unwrap_or_else(|| self.deployment.empty());
+            let cloud = self.scratch.cloud().snapshot();
             let replace = Selection { replace: urns, ..Selection::default() };
-            engine.up(script).select(replace).continue_on_error(true).await?;
-            // A single replacement may be impossible, such as that of the gateway of a VPC.
+            let report = engine.up(script).select(replace).continue_on_error(true).await?;
             self.finish(Phase::Replace, None)?;
+            // A single replacement may be impossible, such as that of a subnet, whose addresses are in use. What it leaves
+            // behind would prevent the replacements of other kinds.
+            if !report.is_success() && self.scratch.cloud().restore(&cloud) {
+                engine = self.engine(&recorded)?;
+            }
         }
         let mut state = engine.state().await?.unwrap_or_else(|| self.deployment.empty());
         let providers = engine.providers(script);

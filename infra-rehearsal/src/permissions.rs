@@ -64,15 +64,19 @@ pub async fn permissions(deployment: &Deployment<'_>, proof: Proof) -> Result<Pr
     let authorisations = authorisations(&recorded);
     let actions: Vec<&AuthorisedAction> = authorisations.iter().map(|it| &it.authorised).collect();
     let evaluation = Evaluation::of(&permissions, &actions)?;
+    let printed = permissions.compacted();
     // A document without statements is not valid, and a program without calls needs none.
-    let executed = if permissions.statements.is_empty() {
+    let executed = if printed.statements.is_empty() {
         Lifecycle::default()
     } else {
-        lifecycle_under(deployment, &permissions, Extent::Whole).await?
+        lifecycle_under(deployment, &printed, Extent::Whole).await?
     };
-    let mut denied: BTreeSet<String> = evaluation.denied().into_iter().map(text).collect();
+    let denied = Evaluation::of(&printed, &actions)?.denied();
+    let mut denied: BTreeSet<String> = denied.into_iter().map(text).collect();
     denied.extend(denied_in(&executed));
     let mut incomplete: Vec<String> = recorded.failures.iter().map(described).collect();
+    let unknown = |kind| format!("{:?}: the actions that the handlers of {kind} need are not known", Phase::Create);
+    incomplete.extend(unknown_handlers(&recorded).into_iter().map(unknown));
     let additional = executed.failures.iter().filter(|failure| !recorded.failures.contains(failure));
     incomplete.extend(additional.map(|failure| format!("under the policy: {}", described(failure))));
     let mut unneeded = evaluation.unneeded();
@@ -89,7 +93,7 @@ pub async fn permissions(deployment: &Deployment<'_>, proof: Proof) -> Result<Pr
         runs_without_statement = Some(permissions.statements.len());
     }
     Ok(ProvenPolicy {
-        documents: documents::split(&permissions.statements),
+        documents: documents::split(&printed.statements),
         denied: denied.into_iter().collect(),
         unneeded,
         runs_without_statement,
@@ -105,7 +109,7 @@ fn described((phase, failure): &(Phase, String)) -> String {
 }
 
 async fn lifecycle_of_root(deployment: &Deployment<'_>) -> Result<Lifecycle, RehearsalError> {
-    let scratch = Scratch::start(deployment.account, false).await?;
+    let scratch = Scratch::start(deployment.account, &deployment.schemas, false).await?;
     let executed = execute(deployment, &scratch, None, Extent::Whole).await;
     scratch.stop().await;
     executed
@@ -117,7 +121,7 @@ async fn lifecycle_under(
     permissions: &Permissions,
     extent: Extent,
 ) -> Result<Lifecycle, RehearsalError> {
-    let scratch = Scratch::start(deployment.account, true).await?;
+    let scratch = Scratch::start(deployment.account, &deployment.schemas, true).await?;
     let admitted = scratch.cloud().admit(DEPLOYER, &permissions.document().to_string());
     let executed = match admitted {
         Ok(key) => {
@@ -140,6 +144,15 @@ fn authorisations(lifecycle: &Lifecycle) -> BTreeSet<Recorded> {
     }
     let recorded = |(action, phase): (&AuthorisedAction, Phase)| Recorded { phase, authorised: action.clone() };
     phases.into_iter().map(recorded).collect()
+}
+
+/// Returns the types that Cloud Control creates by handlers whose actions were not recorded: those of types with a service are
+/// executed after the request, and not all schemas of recorded types list them.
+fn unknown_handlers(lifecycle: &Lifecycle) -> BTreeSet<&str> {
+    let own = |action: &AuthorisedAction| action.action.starts_with("cloudformation:");
+    let calls = lifecycle.calls.iter().map(|(_, call)| call);
+    let creates = calls.filter(|call| call.service == "cloudcontrolapi" && call.operation == "CreateResource");
+    creates.filter(|call| call.decisions.iter().all(own)).filter_map(|call| call.type_name.as_deref()).collect()
 }
 
 fn text(action: &AuthorisedAction) -> String {

@@ -4,7 +4,7 @@ use crate::calls::Call;
 use infra_core::{Urn, names};
 use infra_local::AuthorisedAction;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Condition keys that narrow a statement if all recorded actions have the same value.
@@ -78,11 +78,21 @@ impl Permissions {
 impl Statement {
     /// Returns the statement as an element of a policy document.
     pub(crate) fn document(&self) -> Value {
-        let mut document = json!({"Effect": "Allow", "Action": self.actions, "Resource": self.resources});
+        let mut document =
+            json!({"Effect": "Allow", "Action": one_or_list(&self.actions), "Resource": one_or_list(&self.resources)});
         if !self.conditions.is_empty() {
-            document["Condition"] = json!({"StringEquals": self.conditions});
+            let conditions = self.conditions.iter().map(|(key, values)| (key.clone(), one_or_list(values)));
+            document["Condition"] = json!({"StringEquals": conditions.collect::<Map<String, Value>>()});
         }
         document
+    }
+}
+
+/// Returns a single text as it is, which is shorter than a list.
+fn one_or_list(texts: &BTreeSet<String>) -> Value {
+    match texts.first() {
+        Some(single) if texts.len() == 1 => json!(single),
+        _ => json!(texts),
     }
 }
 
@@ -229,20 +239,14 @@ mod tests {
               ],
               "Condition": {
                 "StringEquals": {
-                  "aws:ResourceTag/infra:stack": [
-                    "dev"
-                  ]
+                  "aws:ResourceTag/infra:stack": "dev"
                 }
               },
               "Effect": "Allow",
-              "Resource": [
-                "arn:aws:ec2:us-east-1:*:vpc/*"
-              ]
+              "Resource": "arn:aws:ec2:us-east-1:*:vpc/*"
             },
             {
-              "Action": [
-                "ec2:DescribeVpcs"
-              ],
+              "Action": "ec2:DescribeVpcs",
               "Condition": {
                 "StringEquals": {
                   "aws:RequestedRegion": [
@@ -252,25 +256,17 @@ mod tests {
                 }
               },
               "Effect": "Allow",
-              "Resource": [
-                "*"
-              ]
+              "Resource": "*"
             },
             {
-              "Action": [
-                "iam:PassRole"
-              ],
+              "Action": "iam:PassRole",
               "Condition": {
                 "StringEquals": {
-                  "iam:PassedToService": [
-                    "ec2.amazonaws.com"
-                  ]
+                  "iam:PassedToService": "ec2.amazonaws.com"
                 }
               },
               "Effect": "Allow",
-              "Resource": [
-                "arn:aws:iam::*:role/web"
-              ]
+              "Resource": "arn:aws:iam::*:role/web"
             }
           ],
           "Version": "2012-10-17"

@@ -2,6 +2,7 @@
 
 use crate::RehearsalError;
 use crate::calls::Call;
+use crate::schemas::Schemas;
 use infra_core::{
     Target, Urn,
     target::{Credentials, Readiness},
@@ -30,9 +31,15 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    /// Starts an empty cloud in this account. `enforce_iam` lets it enforce policies.
-    pub(crate) async fn start(account: Option<Account>, enforce_iam: bool) -> Result<Scratch, RehearsalError> {
+    /// Starts an empty cloud in this account, which records resources of these types. `enforce_iam` lets it enforce
+    /// policies.
+    pub(crate) async fn start(
+        account: Option<Account>,
+        schemas: &Schemas,
+        enforce_iam: bool,
+    ) -> Result<Scratch, RehearsalError> {
         let directory = TempDir::with_prefix("rehearsal-").map_err(RehearsalError::Directory)?;
+        schemas.share_with(directory.path())?;
         let options = Options {
             account,
             time_scale: TIME_SCALE,
@@ -112,9 +119,7 @@ pub(crate) struct Requests(Weak<LocalCloud>);
 impl Requests {
     /// Returns whether the cloud has received a request for this resource.
     pub(crate) fn contain(&self, urn: &Urn) -> bool {
-        let urn = urn.to_string();
-        let cloud = self.0.upgrade();
-        cloud.is_some_and(|cloud| cloud.calls_after(0, usize::MAX).iter().any(|call| call["resource"] == urn))
+        self.0.upgrade().is_some_and(|cloud| cloud.has_received_calls_for(urn.as_str()))
     }
 }
 
@@ -127,7 +132,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_scratch_cloud_is_the_account_of_the_rehearsed_target() {
         let account: Account = "112233445566".parse().unwrap();
-        let scratch = Scratch::start(Some(account), false).await.unwrap();
+        let scratch = Scratch::start(Some(account), &Schemas::default(), false).await.unwrap();
         assert_eq!(scratch.cloud().account(), account);
         scratch.stop().await;
     }

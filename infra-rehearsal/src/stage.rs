@@ -4,6 +4,7 @@ use crate::RehearsalError;
 use crate::answers::{Answering, Answers, REFERENCES};
 use crate::breaker::{Breaker, Breaking};
 use crate::report::Unrehearsed;
+use crate::schemas::Schemas;
 use crate::scratch::Scratch;
 use crate::seed::seed;
 use crate::simulated::Simulated;
@@ -52,6 +53,8 @@ pub struct Deployment<'p> {
     pub recorded: Option<State>,
     /// The other stacks of the store, which the program may refer to.
     pub neighbours: Vec<Neighbour>,
+    /// The types whose resources are recorded.
+    pub schemas: Schemas,
 }
 
 /// Another stack in the store of a rehearsed stack.
@@ -114,7 +117,7 @@ impl Deployment<'_> {
         if let Some(state) = self.recorded.as_ref().filter(|state| !state.open.is_empty()) {
             return Err(RehearsalError::OpenOperations(state.open.len()));
         }
-        let scratch = Scratch::start(self.account, false).await?;
+        let scratch = Scratch::start(self.account, &self.schemas, false).await?;
         match self.furnish(&scratch).await {
             Ok((engine, answers, contents, first_call)) => Ok(Stage { scratch, engine, answers, contents, first_call }),
             Err(error) => {

@@ -12,7 +12,7 @@ use infra_core::{
     graph::{Node, ResourceGraph},
     provider::{Inspect as _, Provider as _, ProviderError, Providers},
     state::{Generation, Live, OperationId, Request, State, Verb},
-    value::Value,
+    value::{Map, Value},
 };
 use serde::Serialize;
 use std::{collections::BTreeSet, time::Duration};
@@ -22,6 +22,12 @@ const PARALLEL: usize = 16;
 
 /// Maximum duration of an update.
 const LONGEST: Duration = Duration::from_secs(10);
+
+/// Limit of the fields of a variant of an enumeration.
+const MOST_FIELDS: usize = 16;
+
+/// Text of the fields of another variant of an enumeration.
+const OTHER_TEXT: &str = "rehearsal";
 
 /// A property that could not be updated in place, so that calls of its update may be missing.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -102,16 +108,36 @@ impl<'s> Updates<'s> {
     async fn update_from(&mut self, other: &Altered) -> Result<(), ProviderError> {
         let inputs = &self.generation.inputs;
         let Err(error) = self.update(&other.inputs, inputs).await else { return Ok(()) };
-        for value in enumerated(&error.message) {
-            let Some(alternative) = alteration::with_text(inputs, &other.path, value).filter(|it| it != inputs) else {
-                continue;
-            };
-            // Values of an enumeration with data are no texts.
-            if self.update(&alternative, inputs).await.is_ok() {
+        for variant in enumerated(&error.message) {
+            if self.update_from_variant(&other.path, variant).await {
                 return Ok(());
             }
         }
         Err(error)
+    }
+
+    /// Updates the resource as if a property had been this variant of its enumeration. The fields of a variant with data are
+    /// those that the errors of serde name. Returns whether the update succeeded.
+    async fn update_from_variant(&mut self, path: &str, variant: &str) -> bool {
+        let inputs = &self.generation.inputs;
+        let mut value: Value = variant.into();
+        let mut fields: Map<Value> = Map::new();
+        while fields.len() < MOST_FIELDS {
+            let altered = alteration::with_other(inputs, path, &value).filter(|altered| altered != inputs);
+            let Some(altered) = altered else { return false };
+            let Err(error) = self.update(&altered, inputs).await else { return true };
+            match missing_field(&error.message) {
+                Some(field) => drop(fields.insert(field, OTHER_TEXT.into())),
+                None if fields.is_empty() && error.message.contains("expected struct variant") => {}
+                None => return false,
+            }
+            let next = Value::Map([(variant, Value::Map(fields.clone()))].into());
+            if next == value {
+                return false;
+            }
+            value = next;
+        }
+        false
     }
 
     /// Updates the resource to other inputs, if they are valid, and back. Returns whether both succeeded.
@@ -158,6 +184,11 @@ fn enumerated(message: &str) -> Vec<&str> {
     expected.map_or_else(Vec::new, |(_, values)| values.split('`').skip(1).step_by(2).collect())
 }
 
+/// Returns the field that serde's error about a missing one names: "missing field `x`".
+fn missing_field(message: &str) -> Option<&str> {
+    message.split_once("missing field `")?.1.split_once('`').map(|(field, _)| field)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -170,6 +201,24 @@ mod tests {
         One,
         Two,
         Three,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Metric {
+        Custom {
+            #[allow(dead_code)]
+            name: String,
+        },
+    }
+
+    #[test]
+    fn errors_of_serde_name_the_missing_fields_of_a_variant() {
+        let error = |text: &str| serde_json::from_str::<Metric>(text).unwrap_err().to_string();
+        assert_eq!(missing_field(&error(r#"{"custom": {}}"#)), Some("name"));
+        assert_eq!(missing_field(&error(r#""custom""#)), None);
+        assert!(error(r#""custom""#).contains("expected struct variant"));
+        assert!(serde_json::from_str::<Metric>(r#"{"custom": {"name": "a"}}"#).is_ok());
     }
 
     #[test]

@@ -9,13 +9,16 @@ use generated::{dynamodb, sqs};
 use infra_aws as aws;
 use infra_core::{
     Config, Engine, Output, Result, Stack,
+    event::Events,
     execute::Report,
     output_json,
+    plan::Selection,
     store::{FileStore, MemoryStore},
 };
 use infra_local::{LocalCloud, Options, install_schemas};
+use infra_rehearsal::{Deployment, Schemas};
 use insta::assert_snapshot;
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 use tempfile::TempDir;
 use tests::stable;
 
@@ -168,6 +171,36 @@ async fn generated_types_are_created_updated_replaced_and_destroyed() {
 
     succeeded(engine.destroy(&shop(SHOP)).await);
     assert_eq!(cloud.status().await.regions["us-east-1"].recorded, []);
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn generated_types_are_rehearsed_by_the_schemas_of_a_local_cloud() {
+    let directory = TempDir::new().unwrap();
+    let cloud = start(directory.path()).await;
+    let engine = Engine::new("program", "dev", MemoryStore::new()).target(tests::target(&cloud));
+    succeeded(engine.up(&shop(SHOP)).await);
+    let renamed = shop(Shop { queue: "work", ..SHOP });
+    let deployment = Deployment {
+        program: "program".to_owned(),
+        stack: "dev".to_owned(),
+        target: "local".to_owned(),
+        script: &renamed,
+        config: BTreeMap::new(),
+        policies: Vec::new(),
+        recorded: engine.state().await.unwrap(),
+        neighbours: Vec::new(),
+        schemas: Schemas::of_cloud(directory.path()),
+    };
+    let rehearse = |deployment| async move {
+        infra_rehearsal::rehearse(&deployment, Selection::default(), Events::ignored()).await.unwrap()
+    };
+    let rehearsal = rehearse(deployment.clone()).await;
+    assert!(rehearsal.is_success() && rehearsal.not_rehearsed.is_empty(), "{rehearsal:?}");
+    let steps: Vec<_> = rehearsal.steps.iter().map(|step| step.urn.name()).collect();
+    assert_eq!((rehearsal.seeded, steps), (4, vec!["jobs", "shelf", "jobs"]));
+    let unknown = rehearse(Deployment { schemas: Schemas::default(), ..deployment }).await;
+    assert_eq!((unknown.seeded, unknown.not_rehearsed.is_empty()), (0, false));
     cloud.shutdown().await;
 }
 

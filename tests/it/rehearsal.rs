@@ -7,7 +7,7 @@ use infra_core::{
     provider::Provider, state::State, store::MemoryStore, testing::FakeCloud,
 };
 use infra_local::{LocalCloud, Options};
-use infra_rehearsal::{Deployment, Neighbour, Proof, Rehearsal, Script};
+use infra_rehearsal::{Deployment, Neighbour, Proof, Rehearsal, Schemas, Script};
 use insta::assert_snapshot;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
@@ -25,6 +25,7 @@ fn deployment(script: Script<'_>) -> Deployment<'_> {
         policies: Vec::new(),
         recorded: None,
         neighbours: Vec::new(),
+        schemas: Schemas::default(),
     }
 }
 
@@ -125,6 +126,66 @@ async fn limits_of_the_local_cloud_are_named_with_their_dependents() {
     not rehearsed: name: a resource that it depends on failed or was not rehearsed
     ");
     assert!(rehearsal.steps.iter().any(|step| step.urn.name() == "vpc" && step.succeeded));
+}
+
+/// Schema of a queue, with the permissions of its handlers as CloudFormation lists them.
+const QUEUE: &str = r#"{
+    "typeName": "AWS::SQS::Queue",
+    "properties": {
+        "QueueName": {"type": "string"}, "DelaySeconds": {"type": "integer", "maximum": 900},
+        "Arn": {"type": "string"}, "QueueUrl": {"type": "string"}
+    },
+    "additionalProperties": false,
+    "readOnlyProperties": ["/properties/QueueUrl", "/properties/Arn"],
+    "createOnlyProperties": ["/properties/QueueName"],
+    "primaryIdentifier": ["/properties/QueueUrl"],
+    "handlers": {
+        "create": {"permissions": ["sqs:CreateQueue", "sqs:GetQueueUrl"]},
+        "read": {"permissions": ["sqs:GetQueueAttributes"]},
+        "update": {"permissions": ["sqs:SetQueueAttributes"]},
+        "delete": {"permissions": ["sqs:DeleteQueue"]}
+    }
+}"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resources_of_types_with_a_schema_are_rehearsed() {
+    let script = |stack: &Stack, config: &Config| -> Result {
+        let virginia = aws::region(stack, "us-east-1");
+        let delay: u32 = config.get_or("delay", 5_u32)?;
+        let properties = output_json!({"QueueName": "jobs", "DelaySeconds": delay});
+        let queue = virginia.add("queue", CloudResource::new("AWS::SQS::Queue", properties));
+        let arn: Output<String> = queue.properties.field("Arn");
+        virginia.add("name", aws::Parameter::plain(arn));
+        Ok(())
+    };
+    let known =
+        || Deployment { schemas: Schemas::of_types([("AWS::SQS::Queue", QUEUE)]).unwrap(), ..deployment(&script) };
+    let rehearsal = rehearse(&known()).await;
+    assert_eq!((lines(&rehearsal), rehearsal.steps.len()), (String::new(), 2));
+    let delay = |seconds: &str| [("delay".to_owned(), seconds.to_owned().into())].into();
+    let refused = rehearse(&Deployment { config: delay("901"), ..known() }).await;
+    assert!(lines(&refused).contains("901 is not less or equal to 900"), "{}", lines(&refused));
+
+    let proven = infra_rehearsal::permissions(&known(), Proof::Executed).await.unwrap();
+    assert_eq!((&proven.denied, &proven.unneeded, &proven.incomplete), (&Vec::new(), &Vec::new(), &Vec::new()));
+    let actions: Vec<&String> = proven.permissions.statements.iter().flat_map(|it| &it.actions).collect();
+    for action in ["sqs:CreateQueue", "sqs:GetQueueAttributes", "sqs:DeleteQueue"] {
+        assert!(actions.iter().any(|known| *known == action), "{action} is missing in {actions:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policy_of_a_type_whose_handlers_are_not_known_is_incomplete() {
+    let script = |stack: &Stack, _: &Config| -> Result {
+        let virginia = aws::region(stack, "us-east-1");
+        virginia.add("queue", CloudResource::new("AWS::SQS::Queue", output_json!({"QueueName": "jobs"})));
+        Ok(())
+    };
+    let schema = QUEUE.replace("handlers", "title");
+    let schemas = Schemas::of_types([("AWS::SQS::Queue", schema.as_str())]).unwrap();
+    let proven = infra_rehearsal::permissions(&Deployment { schemas, ..deployment(&script) }, Proof::Evaluated).await;
+    let incomplete = proven.unwrap().incomplete;
+    assert_snapshot!(incomplete.join("\n"), @"Create: the actions that the handlers of AWS::SQS::Queue need are not known");
 }
 
 /// Replaces the identifiers of resources in a text, and removes those of requests.
@@ -274,6 +335,34 @@ async fn other_providers_are_not_called() {
     let rehearsal = rehearse(&deployment(&script)).await;
     assert_snapshot!(lines(&rehearsal), @"not rehearsed: file: the provider `demo` acts on another target and is not called, so its create is unknown");
     assert!(disk.resources().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn control_plane_of_a_cloud_is_restored_unless_objects_differ() {
+    let directory = TempDir::new().unwrap();
+    let options = Options { control_plane_only: true, ..Options::new(directory.path()) };
+    let cloud = LocalCloud::start(options).await.unwrap();
+    let up = async |script: Script<'_>| {
+        let engine = engine().target(tests::target(&cloud));
+        assert!(engine.up(script).await.unwrap().is_success());
+    };
+    up(&network).await;
+    let (snapshot, inventory) = (cloud.snapshot(), cloud.inventory());
+    up(&|stack: &Stack, _: &Config| -> Result {
+        aws::region(stack, "us-east-1").add("other", Vpc::new("10.1.0.0/16"));
+        Ok(())
+    })
+    .await;
+    assert_ne!(cloud.inventory(), inventory);
+    assert!(cloud.restore(&snapshot));
+    assert_eq!(cloud.inventory(), inventory);
+    up(&|stack: &Stack, _: &Config| -> Result {
+        aws::region(stack, "us-east-1").add("files", aws::Bucket::default());
+        Ok(())
+    })
+    .await;
+    assert!(!cloud.restore(&snapshot));
+    cloud.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

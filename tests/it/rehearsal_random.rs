@@ -12,7 +12,7 @@ use infra_core::{
     store::MemoryStore,
 };
 use infra_local::{LocalCloud, NetworkChoice, Options};
-use infra_rehearsal::{Deployment, Rehearsal, RehearsalError};
+use infra_rehearsal::{Deployment, Rehearsal, RehearsalError, Schemas};
 use proptest::{
     collection::vec,
     prelude::{Just, Strategy, prop_oneof},
@@ -157,6 +157,7 @@ async fn check(history: &[Random]) {
             policies: Vec::new(),
             recorded: engine.state().await.unwrap(),
             neighbours: Vec::new(),
+            schemas: Schemas::default(),
         };
         let rehearsal = infra_rehearsal::rehearse(&deployment, Selection::default(), Events::ignored()).await;
         let rehearsal = match rehearsal {

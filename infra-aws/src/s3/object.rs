@@ -185,6 +185,9 @@ enum Existing {
     Replace,
 }
 
+/// Size of the pieces in which a file is sent, in bytes. Each piece has a cost of its own.
+const PIECE: usize = 256 << 10;
+
 /// A file whose content has the declared SHA-256.
 struct Upload {
     bucket: String,
@@ -214,7 +217,7 @@ impl Upload {
     }
 
     async fn open(&self) -> Result<ByteStream> {
-        let opened = ByteStream::from_path(&self.source).await;
+        let opened = ByteStream::read_from().path(&self.source).buffer_size(PIECE).build().await;
         opened.map_err(|error| ProviderError::refused(format!("the file `{}` cannot be read: {error}", self.source)))
     }
 

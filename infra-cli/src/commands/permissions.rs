@@ -5,6 +5,7 @@
 mod host_roles;
 
 use crate::{
+    arguments::RecordedTypes,
     exit::Exit,
     failure::{Failure, Kind},
     render::{style, text},
@@ -45,6 +46,8 @@ pub(crate) struct PermissionsArgs {
     /// Compare the role of each host with the actions that its Machine needs and that the local cloud has recorded
     #[arg(long, conflicts_with_all = ["prove", "why", "compare", "output", "recorded"])]
     runtime: bool,
+    #[command(flatten)]
+    schemas: RecordedTypes,
     /// Write the recorded authorisations with their condition keys, and the policy, for another evaluator
     #[arg(long, value_name = "FILE")]
     recorded: Option<PathBuf>,
@@ -52,16 +55,16 @@ pub(crate) struct PermissionsArgs {
 
 pub(super) async fn run(session: &Session<'_>, arguments: &PermissionsArgs) -> Result<ExitCode, Failure> {
     if arguments.runtime {
-        return host_roles::run(session, &arguments.config).await;
+        return host_roles::run(session, &arguments.config, &arguments.schemas).await;
     }
     // An unusable file is reported before the derivation, which takes some time.
     let earlier = arguments.compare.as_deref().map(Earlier::read).transpose()?;
-    let deployment = session.deployment(&arguments.config).await?;
+    let deployment = session.deployment(&arguments.config, &arguments.schemas).await?;
     let proof = if arguments.prove { Proof::Executed } else { Proof::Evaluated };
     let proven = infra_rehearsal::permissions(&deployment, proof).await;
     let proven = proven.map_err(|error| Failure { kind: Kind::Failed, diagnostics: error.diagnostics() })?;
     if let Some(path) = &arguments.recorded {
-        let recorded = json!({ "policy": proven.permissions.document(), "recorded": &proven.recorded });
+        let recorded = json!({ "policy": proven.permissions.compacted().document(), "recorded": &proven.recorded });
         write(path, &recorded)?;
     }
     if let Some(directory) = &arguments.output {
@@ -153,7 +156,7 @@ fn show_comparison(comparison: &Comparison, is_json: bool) -> Result<(), Failure
 }
 
 fn summary(proven: &ProvenPolicy) -> String {
-    let mut summary = format!("{} statements", proven.permissions.statements.len());
+    let mut summary = format!("{} statements", proven.permissions.compacted().statements.len());
     if proven.denied.is_empty() {
         summary.push_str("; the stack was created, refreshed, updated, replaced and destroyed with them alone");
     } else {

@@ -1,7 +1,7 @@
 //! `stack rehearse`
 
 use crate::{
-    arguments::Planning,
+    arguments::{Planning, RecordedTypes},
     exit::Exit,
     failure::{Failure, Kind},
     render::{style, text},
@@ -20,13 +20,15 @@ pub(crate) struct RehearseArgs {
     /// Show the API calls of each step
     #[arg(long)]
     calls: bool,
+    #[command(flatten)]
+    recorded: RecordedTypes,
     /// Also interrupt the run at each API call of a change, and check that the next run completes it
     #[arg(long)]
     with_crashes: bool,
 }
 
 pub(super) async fn run(session: &Session<'_>, arguments: &RehearseArgs) -> Result<ExitCode, Failure> {
-    let rehearsal = rehearse(session, &arguments.planning, arguments.with_crashes).await?;
+    let rehearsal = rehearse(session, &arguments.planning, &arguments.recorded, arguments.with_crashes).await?;
     if session.json {
         print_line!("{}", serde_json::to_string_pretty(&rehearsal).map_err(std::io::Error::from)?);
     } else {
@@ -37,7 +39,7 @@ pub(super) async fn run(session: &Session<'_>, arguments: &RehearseArgs) -> Resu
 
 /// Rehearses the plan of an `up`, and fails if AWS would refuse it.
 pub(super) async fn before_up(session: &Session<'_>, planning: &Planning) -> Result<(), Failure> {
-    let rehearsal = rehearse(session, planning, false).await?;
+    let rehearsal = rehearse(session, planning, &RecordedTypes::default(), false).await?;
     if !session.json {
         print_text!("{}", report(&rehearsal, false));
     }
@@ -48,8 +50,13 @@ pub(super) async fn before_up(session: &Session<'_>, planning: &Planning) -> Res
     Err(Failure::of(refused.hint("`rehearse --calls` shows its API calls; `up --no-rehearse` skips it")))
 }
 
-async fn rehearse(session: &Session<'_>, planning: &Planning, with_crashes: bool) -> Result<Rehearsal, Failure> {
-    let deployment = session.deployment(&planning.config).await?;
+async fn rehearse(
+    session: &Session<'_>,
+    planning: &Planning,
+    recorded: &RecordedTypes,
+    with_crashes: bool,
+) -> Result<Rehearsal, Failure> {
+    let deployment = session.deployment(&planning.config, recorded).await?;
     let selection = planning.selecting.selection(&planning.replace);
     let rehearsed = infra_rehearsal::rehearse(&deployment, selection.clone(), Events::ignored()).await;
     let mut rehearsal = rehearsed.map_err(|error| Failure { kind: Kind::Failed, diagnostics: error.diagnostics() })?;

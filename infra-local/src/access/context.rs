@@ -66,6 +66,11 @@ impl Context {
         }
     }
 
+    /// Returns the keys in the spelling of AWS's documentation, with their values.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&str, &[String])> {
+        self.0.values().map(|key| (key.name.as_str(), key.values.as_slice()))
+    }
+
     /// Returns the approximate size in memory, in bytes.
     pub(crate) fn size(&self) -> usize {
         let key = |(lower, key): (&String, &ContextKey)| {

@@ -8,7 +8,7 @@ use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
 use super::identity::PolicySets;
 use super::policy::{self, AccessRequest, DecidingStatement, Evaluation, Naming, Verdict, parsed};
-use super::{Context, Identity, Refusal, RequestedAction, RequestedResource};
+use super::{Context, Identity, Refusal, RequestedAction, RequestedResource, attributes};
 use crate::model::Cloud;
 
 /// Actions on a bucket that the policy of the bucket cannot deny to the account's root user.
@@ -134,6 +134,12 @@ pub(crate) fn decide_unenforced(cloud: &Cloud, identity: &Identity, requested: &
         context: resource.complete(&common),
     };
     requested.resources.iter().map(decision).collect()
+}
+
+/// Returns the condition keys of an action of an identity on an existing resource.
+pub(crate) fn context_of(cloud: &Cloud, identity: &Identity, requested: &RequestedAction<'_>, arn: &str) -> Context {
+    let resource = RequestedResource { context: attributes::of(cloud, arn), ..RequestedResource::new(arn) };
+    resource.complete(&identity.context(&cloud.iam, requested))
 }
 
 /// Checks that the decisions allow all actions of the caller with this ARN.

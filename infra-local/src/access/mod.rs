@@ -43,7 +43,7 @@ mod trust;
 pub(crate) use attributes::ec2_arn;
 pub(crate) use context::Context;
 pub use credentials::Credentials;
-pub(crate) use decision::{Decision, authorise, decide, decide_unenforced, permitted};
+pub(crate) use decision::{Decision, authorise, context_of, decide, decide_unenforced, permitted};
 pub(crate) use identity::{Identity, RootKeys, identify, identify_form, role_documents, secret};
 pub(crate) use launch::{LAUNCHED, PASSES_LAUNCH_ROLE};
 pub(crate) use log_delivery::admits_log_delivery;

@@ -21,11 +21,14 @@ const EXPIRES_AFTER: Duration = Duration::from_hours(7 * 24);
 /// Interval of checks, at time scale 1.
 const FORGET_EVERY: Duration = Duration::from_mins(1);
 
+/// Lower bound of that interval at any time scale.
+const FORGET_AT_MOST_EVERY: Duration = Duration::from_secs(1);
+
 /// Runs until the cloud stops; `time_scale` divides the times above.
 pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) {
     shared.update(|cloud| relocate(cloud, shared.addresses().number()));
     let mut changes = shared.changes();
-    let mut forget = tokio::time::interval(FORGET_EVERY.div_f64(time_scale));
+    let mut forget = tokio::time::interval(FORGET_EVERY.div_f64(time_scale).max(FORGET_AT_MOST_EVERY));
     loop {
         changes.borrow_and_update();
         if shared.read(has_pending_transitions) {

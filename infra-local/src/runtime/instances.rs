@@ -23,6 +23,9 @@ const SHOWN_AT_LEAST: Duration = Duration::from_secs(25);
 /// Interval of checks on terminated instances, at time scale 1.
 const FORGET_EVERY: Duration = Duration::from_secs(5);
 
+/// Lower bound of that interval at any time scale.
+const FORGET_AT_MOST_EVERY: Duration = Duration::from_secs(1);
+
 /// An instance's region and id.
 type Key = (String, String);
 
@@ -33,7 +36,7 @@ pub(crate) async fn run(shared: Shared, network: NetworkHandle, time_scale: f64,
     // Ids of the instances with a host task.
     let mut hosted: HashSet<String> = HashSet::new();
     let mut hosts: JoinSet<String> = JoinSet::new();
-    let mut forget = tokio::time::interval(FORGET_EVERY.div_f64(time_scale));
+    let mut forget = tokio::time::interval(FORGET_EVERY.div_f64(time_scale).max(FORGET_AT_MOST_EVERY));
     loop {
         changes.borrow_and_update();
         for (region, id) in without_host(&shared, &hosted) {

@@ -142,6 +142,11 @@ impl Calls {
         Page { next: calls.last().map_or(newest, |call| call.number), calls }
     }
 
+    /// Returns whether a recorded call was sent for a declaration.
+    pub(crate) fn contain(&self, declaration: &str) -> bool {
+        self.lock().calls.iter().any(|call| call.resource == declaration)
+    }
+
     /// Returns the calls after a number, at most `limit` of the oldest.
     pub(crate) fn after(&self, number: u64, limit: usize) -> Vec<Arc<RecordedCall>> {
         self.page(Some(number), limit).calls

@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::Utc;
+
 use super::permissions::AuthorisedAction;
-use crate::access;
+use crate::access::{self, Context, Identity, RequestedAction};
 use crate::model::ec2::instance::{Instance, InstanceState, decoded_user_data};
+use crate::model::iam::Role;
 use crate::model::machine::{Artifact, MachineDatabase, MachineDocument, ParameterReference};
 use crate::model::{ArnScope, Cloud, Region};
 use crate::state::Shared;
@@ -23,7 +26,8 @@ pub struct HostRole {
     pub hosts: BTreeSet<String>,
     /// The documents of the role's inline and managed policies.
     pub policies: Vec<String>,
-    /// The actions of a host that reads the parameters and downloads the programs of its Machine document.
+    /// The actions of a host that reads the parameters and downloads the programs of its Machine document, with the condition
+    /// keys of its requests.
     pub needed: BTreeSet<AuthorisedAction>,
 }
 
@@ -43,7 +47,8 @@ pub(super) fn of(shared: &Shared) -> Vec<HostRole> {
                     needed: BTreeSet::new(),
                 });
                 known.hosts.insert(host.name);
-                known.needed.extend(host.machines.iter().flat_map(|machine| needed(machine, region.scope())));
+                let needed = host.machines.iter().flat_map(|machine| needed(machine, region.scope()));
+                known.needed.extend(needed.map(|action| with_context(action, cloud, role, &region.name)));
             }
         }
         roles.into_values().collect()
@@ -89,6 +94,16 @@ fn templates(region: &Region) -> impl Iterator<Item = Host> {
             machines: own.into_iter().chain(of_image).collect(),
         })
     })
+}
+
+/// Adds the condition keys of a request that a host with this role sends to this region.
+fn with_context(action: AuthorisedAction, cloud: &Cloud, role: &Role, region: &str) -> AuthorisedAction {
+    let identity = Identity::Session { access_key: String::new(), role: role.name.clone(), name: String::new() };
+    let (now, context) = (Utc::now(), &Context::default());
+    let requested = RequestedAction { action: &action.action, resources: &[], region, now, context };
+    let context = access::context_of(cloud, &identity, &requested, &action.resource);
+    let context = context.entries().map(|(key, values)| (key.to_owned(), values.to_vec())).collect();
+    AuthorisedAction { context, ..action }
 }
 
 /// Returns the actions that a host of this region needs. Parameters that the key `aws/ssm` encrypts need no permission for

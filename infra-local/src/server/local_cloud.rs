@@ -19,7 +19,7 @@ use super::start_error::StartError;
 use super::status::Status;
 use super::{endpoint, inventory, resource_requests};
 use crate::access::{Credentials, RootKeys};
-use crate::model::Account;
+use crate::model::{Account, Cloud};
 use crate::model::clock::TimeScale;
 use crate::runtime;
 use crate::runtime::background::{Background, Phase};
@@ -44,6 +44,13 @@ pub struct LocalCloud {
     stop_requested: Arc<Notify>,
     /// Lock of the directory, held while the cloud runs.
     lock: File,
+}
+
+/// State of the control plane of a cloud at a moment.
+pub struct Snapshot {
+    cloud: Cloud,
+    /// The objects of S3.
+    objects: Vec<String>,
 }
 
 impl LocalCloud {
@@ -165,6 +172,11 @@ impl LocalCloud {
         self.calls.after(number, limit).iter().filter_map(|call| serde_json::to_value(&**call).ok()).collect()
     }
 
+    /// Returns whether a recorded request was sent for a declaration, which its header `x-infra-resource` names.
+    pub fn has_received_calls_for(&self, declaration: &str) -> bool {
+        self.calls.contain(declaration)
+    }
+
     /// Chooses the identifiers of the resources that the requests of a declaration create, such as
     /// `vpc-0123456789abcdef0`, or the 16 digits at the end of an ARN. A request names its declaration in the header
     /// `x-infra-resource`. An empty list ends the choice.
@@ -183,6 +195,21 @@ impl LocalCloud {
     /// Returns the roles that instances and launch templates use, with the actions that their hosts need.
     pub fn host_roles(&self) -> Vec<HostRole> {
         host_roles::of(&self.shared)
+    }
+
+    /// Returns the present state of the control plane, for [`LocalCloud::restore`].
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot { cloud: self.shared.read(Clone::clone), objects: self.shared.objects().paths() }
+    }
+
+    /// Restores an earlier state of the control plane. The objects of S3 are not part of it: if some were created or deleted
+    /// since, nothing changes, and the result is false.
+    pub fn restore(&self, snapshot: &Snapshot) -> bool {
+        let is_complete = self.shared.objects().paths() == snapshot.objects;
+        if is_complete {
+            self.shared.update(|cloud| *cloud = snapshot.cloud.clone());
+        }
+        is_complete
     }
 
     /// Injects a fault, waits until packets are affected if it is one of the network, and returns a description of its

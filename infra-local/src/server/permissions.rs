@@ -37,6 +37,11 @@ impl Policy {
         Document::parse(text).map(Policy).map_err(InvalidPolicy)
     }
 
+    /// Returns the condition keys that the policy refers to, in conditions and variables.
+    pub fn condition_keys(&self) -> BTreeSet<String> {
+        self.0.context_keys()
+    }
+
     /// Returns whether the policy allows an action, by the evaluation that the cloud enforces.
     pub fn allows(&self, action: &AuthorisedAction) -> bool {
         let mut context = Context::default();

@@ -52,6 +52,17 @@ pub fn install_schemas<'a>(
     Ok(count)
 }
 
+/// Lets a cloud use the schemas in the directory of another one. Its folder is a link to theirs, because that may contain more
+/// than a thousand.
+pub fn share_schemas(of: &Path, with: &Path) -> io::Result<()> {
+    let shared = folder(of);
+    if !shared.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(with)?;
+    std::os::unix::fs::symlink(std::path::absolute(shared)?, folder(with))
+}
+
 /// Reads the schema of a type, if the cloud has it and has not read its present version.
 pub(crate) fn prepare(directory: &Path, type_name: &str) {
     let Some(path) = path(directory, type_name) else { return };
@@ -133,6 +144,18 @@ mod tests {
         fs::remove_file(place.join("schemas/Shop-Store-Shelf.json")).unwrap();
         prepare(place, "Shop::Store::Shelf");
         assert!(find(place, "Shop::Store::Shelf").is_none());
+    }
+
+    #[test]
+    fn schemas_of_another_cloud_are_shared() {
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        share_schemas(one.path(), other.path()).unwrap();
+        install_schemas(one.path(), [("Shop::Store::Shelf", SHELF)]).unwrap();
+        share_schemas(one.path(), other.path()).unwrap();
+        prepare(other.path(), "Shop::Store::Shelf");
+        assert!(find(other.path(), "Shop::Store::Shelf").is_some());
+        drop(other);
+        assert!(one.path().join("schemas/Shop-Store-Shelf.json").is_file());
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! `stack local start`
 
 use super::answer;
-use crate::{failure::Failure, local_cloud, session::Session};
+use crate::{failure::Failure, local_cloud, schemas, session::Session};
 use clap::Args;
-use infra_bindings::{BindingError, Catalog};
 use infra_core::diagnostic::Diagnostic;
 use infra_local::{Account, Credentials, NetworkChoice, Options, daemon, install_schemas, recorded_account};
 use std::path::{Path, PathBuf};
@@ -92,11 +91,9 @@ pub(super) async fn run(session: &Session<'_>, directory: &Path, arguments: &Sta
 
 /// Copies schemas into the directory of the cloud, which reads each when a request names its type.
 fn install(directory: &Path, path: &Path) -> Result<(), Failure> {
-    let unusable = |error: &BindingError| Failure::wrong_use(Diagnostic::error(error.to_string()).hint(error.hint()));
-    let catalog = Catalog::read(path).map_err(|error| unusable(&error))?;
+    let catalog = schemas::read(path)?;
     local_cloud::prepare(directory)?;
-    let schemas = catalog.names().filter_map(|name| Some((name, catalog.text(name)?)));
-    let count = install_schemas(directory, schemas)?;
+    let count = install_schemas(directory, schemas::texts(&catalog))?;
     print_error!(
         "Cloud Control of the local cloud records resources of {count} types by their schemas; nothing runs them"
     );

@@ -2,6 +2,7 @@
 
 use super::pretty;
 use crate::{
+    arguments::RecordedTypes,
     exit::Exit,
     failure::{Failure, Kind},
     render::{style, text},
@@ -13,8 +14,12 @@ use infra_rehearsal::{Grant, Origin, RolePermissions};
 use std::{collections::BTreeSet, fmt::Write as _, process::ExitCode};
 
 /// Compares the roles of hosts with the actions that the hosts need. The exit code is 1 if an action is missing.
-pub(super) async fn run(session: &Session<'_>, config: &[(String, String)]) -> Result<ExitCode, Failure> {
-    let deployment = session.deployment(config).await?;
+pub(super) async fn run(
+    session: &Session<'_>,
+    config: &[(String, String)],
+    schemas: &RecordedTypes,
+) -> Result<ExitCode, Failure> {
+    let deployment = session.deployment(config, schemas).await?;
     let running = if session.is_local() { daemon::find(&session.cloud_directory()).await } else { None };
     let recorded = match &running {
         Some(running) => running.calls_after(0).await?,
@@ -45,12 +50,19 @@ fn report(roles: &[RolePermissions]) -> String {
     for role in roles {
         let hosts: Vec<String> = role.hosts.iter().map(|host| name(host)).collect();
         let _ = writeln!(report, "{} ({})", name(&role.role), hosts.join(", "));
-        for need in role.needed.iter().filter(|need| !role.missing.contains(&need.grant)) {
+        let is_allowed = |grant: &Grant| !role.missing.contains(grant) && !role.conditional.contains(grant);
+        for need in role.needed.iter().filter(|need| is_allowed(&need.grant)) {
             let origin = if need.origin == Origin::Recorded { "  (recorded)" } else { "" };
             let _ = writeln!(report, "    {} {}{origin}", need.grant.action, need.grant.scope());
         }
-        lines(&mut report, &role.missing, "missing");
-        lines(&mut report, &role.superfluous, "superfluous");
+        lines(&mut report, &role.missing, '+', "missing");
+        lines(
+            &mut report,
+            &role.conditional,
+            '?',
+            "allowed only under conditions that depend on how a host sends its requests",
+        );
+        lines(&mut report, &role.superfluous, '-', "superfluous");
         for reason in &role.not_compared {
             let _ = writeln!(report, "  ! a policy of the role is not compared: {reason}");
         }
@@ -58,8 +70,7 @@ fn report(roles: &[RolePermissions]) -> String {
     report
 }
 
-fn lines(report: &mut String, grants: &BTreeSet<Grant>, label: &str) {
-    let sign = if label == "missing" { '+' } else { '-' };
+fn lines(report: &mut String, grants: &BTreeSet<Grant>, sign: char, label: &str) {
     for grant in grants {
         let _ = writeln!(report, "  {sign} {} {}  ({label})", grant.action, grant.scope());
     }
@@ -92,6 +103,7 @@ mod tests {
             ],
             missing: [send].into(),
             superfluous: [grant("ssm:GetParameter", "*")].into(),
+            conditional: BTreeSet::new(),
             not_compared: Vec::new(),
         };
         insta::assert_snapshot!(report(&[role]), @r"

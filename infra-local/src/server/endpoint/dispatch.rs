@@ -373,13 +373,15 @@ impl Server {
         let Scope { service, region, .. } = &service_request.signed.scope;
         let service = action_prefix(service);
         let type_name = parameters.iter().find(|(name, _)| service == "cloudformation" && name == "TypeName");
-        let needed = type_name.map_or(&[][..], |(_, kind)| cloudcontrol::needed_actions(operation.name, kind));
+        let directory = self.shared.directory();
+        let needed = type_name.map(|(_, kind)| cloudcontrol::needed_actions(operation.name, kind, directory));
         let facts = RequestFacts { service, operation: operation.name, region, parameters, tags };
         let context = &service_request.context();
         let decisions: Vec<Decision> = self.shared.read(|cloud| {
             let mut requirements = access::requirements(cloud, &operation.needs(service), &facts);
             let any = || vec![RequestedResource::new("*")];
-            requirements.extend(needed.iter().map(|it| Requirement { action: (*it).to_owned(), resources: any() }));
+            let needed = needed.into_iter().flatten();
+            requirements.extend(needed.map(|action| Requirement { action, resources: any() }));
             let decide = |Requirement { action, resources }: Requirement| {
                 let (action, resources, now) = (&action, &resources, Utc::now());
                 let requested = RequestedAction { action, resources, region, now, context };

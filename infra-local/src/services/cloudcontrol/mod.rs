@@ -28,6 +28,8 @@ mod supported;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
+
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -36,6 +38,7 @@ pub(crate) use carry_out::{carry_out, is_waiting, waiting_types};
 
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Outcome};
+use supported::Supported;
 
 /// An entry of the tables.
 type ControlOperation = Operation<Value, Value>;
@@ -43,12 +46,16 @@ type ControlOperation = Operation<Value, Value>;
 /// The operations.
 pub(crate) const OPERATIONS: &[&[ControlOperation]] = &[request::OPERATIONS, status::OPERATIONS, resource::OPERATIONS];
 
-/// Returns the IAM actions that an operation on a type needs at the type's own service before it is answered. Only
-/// reads are answered from that service; all other operations are executed later, with the permissions of the identity.
-pub(crate) fn needed_actions(operation: &str, type_name: &str) -> &'static [&'static str] {
-    match (operation, kinds::named(type_name)) {
-        ("GetResource" | "ListResources" | "UpdateResource", Ok(kind)) => kind.reading,
-        _ => &[],
+/// Returns the IAM actions that an operation on a type needs at the type's own service before it is answered. Of types with
+/// a service, only reads are answered from that service; all other operations are executed later, with the permissions of
+/// the identity. Recorded types need the permissions of their handlers, if the schema lists them.
+pub(crate) fn needed_actions(operation: &str, type_name: &str, directory: &Path) -> Vec<String> {
+    match (operation, supported::named(type_name, directory)) {
+        ("GetResource" | "ListResources" | "UpdateResource", Ok(Supported::Running(kind))) => {
+            kind.reading.iter().map(|action| (*action).to_owned()).collect()
+        }
+        (_, Ok(Supported::Recorded(kind))) => kind.needed_actions(operation),
+        _ => Vec::new(),
     }
 }
 

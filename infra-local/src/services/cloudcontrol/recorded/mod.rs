@@ -10,6 +10,7 @@ mod synthesis;
 mod tests;
 mod validate;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -42,6 +43,23 @@ impl RecordedType {
     fn paths(&self, list: &str) -> Vec<&str> {
         let pointers = self.schema[list].as_array().into_iter().flatten().filter_map(Value::as_str);
         pointers.filter_map(|pointer| pointer.strip_prefix("/properties/")).collect()
+    }
+
+    /// Returns the IAM actions of the handlers that an operation calls; none if the schema does not list them. A change
+    /// begins with a read.
+    pub(super) fn needed_actions(&self, operation: &str) -> Vec<String> {
+        let handlers: &[&str] = match operation {
+            "CreateResource" => &["create"],
+            "GetResource" => &["read"],
+            "UpdateResource" => &["read", "update"],
+            "DeleteResource" => &["delete"],
+            "ListResources" => &["list"],
+            _ => &[],
+        };
+        let permissions = |handler: &&str| self.schema["handlers"][*handler]["permissions"].as_array();
+        let actions: BTreeSet<&str> =
+            handlers.iter().filter_map(permissions).flatten().filter_map(Value::as_str).collect();
+        actions.into_iter().map(str::to_owned).collect()
     }
 
     /// Refuses properties that do not conform to the schema. Updates may omit write-only properties, which reads do not

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::tests::World;
+use super::super::{needed_actions, tests::World};
 use crate::state::schemas::{install_schemas, prepare};
 use crate::testing::code;
 
@@ -24,6 +24,11 @@ fn world() -> World {
         "readOnlyProperties": ["/properties/QueueUrl", "/properties/Arn"],
         "createOnlyProperties": ["/properties/FifoQueue", "/properties/QueueName"],
         "primaryIdentifier": ["/properties/QueueUrl"],
+        "handlers": {
+            "create": {"permissions": ["sqs:CreateQueue", "sqs:TagQueue"]},
+            "read": {"permissions": ["sqs:GetQueueAttributes"]},
+            "update": {"permissions": ["sqs:SetQueueAttributes", "sqs:GetQueueAttributes"]},
+        },
     });
     let login = json!({
         "typeName": LOGIN,
@@ -69,6 +74,17 @@ fn resources_are_recorded_with_synthesised_properties() {
     assert_eq!(world.delete(QUEUE, &url)["OperationStatus"], "SUCCESS");
     assert_eq!(code(world.read(QUEUE, &url)), "ResourceNotFoundException");
     assert_eq!(world.delete(QUEUE, &url)["ErrorCode"], "NotFound");
+}
+
+#[test]
+fn operations_need_the_permissions_of_the_handlers_that_the_schema_lists() {
+    let world = world();
+    let needed = |operation: &str, name: &str| needed_actions(operation, name, world.plane.directory()).join(" ");
+    assert_eq!(needed("CreateResource", QUEUE), "sqs:CreateQueue sqs:TagQueue");
+    assert_eq!(needed("UpdateResource", QUEUE), "sqs:GetQueueAttributes sqs:SetQueueAttributes");
+    assert_eq!(needed("DeleteResource", QUEUE), "");
+    assert_eq!(needed("CreateResource", LOGIN), "");
+    assert_eq!(needed("GetResource", "AWS::Logs::LogGroup"), "logs:DescribeLogGroups logs:ListTagsForResource");
 }
 
 #[test]
