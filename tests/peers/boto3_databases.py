@@ -496,6 +496,27 @@ def clusters(major, security_group):
     rds.delete_db_cluster_parameter_group(DBClusterParameterGroupName=group)
 
 
+def renamed(id, endpoint):
+    """Renames the instance, and renames it back. Returns its last endpoint."""
+    sql(endpoint, "CREATE TABLE names (x int); INSERT INTO names VALUES (7)")
+    tags = instance(id)["TagList"]
+    for before, after in ((id, name("renamed")), (name("renamed"), id)):
+        answer = rds.modify_db_instance(DBInstanceIdentifier=before, NewDBInstanceIdentifier=after, ApplyImmediately=True)
+        assert answer["DBInstance"]["PendingModifiedValues"] == {"DBInstanceIdentifier": after}
+        eventually("the name is free", gone("DBInstanceNotFound", lambda: instance(before)))
+        found = available(after)
+        assert found["DBInstanceArn"].endswith(f":db:{after}") and found["TagList"] == tags, found
+        other = endpoint_of(found)
+        assert other != endpoint and not listens(endpoint), f"{endpoint} still answers"
+        answer = sql(other, "SELECT x FROM names")
+        assert answer == "7", f"the data is gone: {answer}"
+        endpoint = other
+    sql(endpoint, "DROP TABLE names")
+    events = rds.describe_events(SourceType="db-instance", SourceIdentifier=name("renamed"), Duration=1440)["Events"]
+    assert [event["Message"] for event in events][:2] == ["DB instance shutdown", "DB instance restarted"], events
+    return endpoint
+
+
 def main():
     major = engines()
     security_group = network()
@@ -503,6 +524,7 @@ def main():
     id, endpoint = one_instance(security_group, parameter_group)
     changes(id, endpoint, parameter_group)
     publicity(id, endpoint)
+    endpoint = renamed(id, endpoint)
     replicas(id, endpoint, security_group)
     snapshots(id, endpoint, security_group)
     clusters(major, security_group)

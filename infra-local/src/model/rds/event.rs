@@ -254,7 +254,10 @@ impl Found<'_> {
     /// Adds the events of failures, recoveries and failovers.
     fn add_availability(&mut self, before: &DbInstance, now: &DbInstance) {
         let id = now.id.as_str();
-        if before.runtime.ready && !now.runtime.ready && matches!(now.stage, Stage::Rebooting | Stage::Modifying) {
+        // A server is stopped before its instance is renamed, and started afterwards.
+        let stops = before.runtime.ready && !now.runtime.ready && now.pending.id.is_none();
+        let is_stopped_by_request = stops && matches!(now.stage, Stage::Rebooting | Stage::Modifying);
+        if is_stopped_by_request || (before.id != now.id && !now.runtime.ready) {
             self.add(SourceType::Instance, id, Category::Availability, SHUTDOWN);
         }
         let is_swapped = before.second_zone.as_ref() == Some(&now.zone);
@@ -282,9 +285,7 @@ impl Found<'_> {
                 self.add(SourceType::Instance, id, Category::Recovery, "Recovery of the DB instance is complete");
                 self.add(SourceType::Instance, id, Category::Availability, RESTARTED);
             }
-            if self.is_latest(id, Category::Availability, SHUTDOWN)
-                || self.is_latest(&before.id, Category::Availability, SHUTDOWN)
-            {
+            if self.is_latest(id, Category::Availability, SHUTDOWN) {
                 self.add(SourceType::Instance, id, Category::Availability, RESTARTED);
             }
             if self.is_latest(id, Category::Failover, FAILOVER_STARTED) {
