@@ -182,6 +182,7 @@ async fn generated_types_are_rehearsed_by_the_schemas_of_a_local_cloud() {
     succeeded(engine.up(&shop(SHOP)).await);
     let renamed = shop(Shop { queue: "work", ..SHOP });
     let deployment = Deployment {
+        account: None,
         program: "program".to_owned(),
         stack: "dev".to_owned(),
         target: "local".to_owned(),
