@@ -35,7 +35,7 @@ impl Echo {
                 let (stream, _) = listener.accept().await.unwrap();
                 count.fetch_add(1, Ordering::SeqCst);
                 let (code, tls) = (Arc::clone(&code), tls.clone());
-                let service = service_fn(move |request| echo(request, code.load(Ordering::SeqCst)));
+                let service = service_fn(move |request| std::future::ready(echo(request, code.load(Ordering::SeqCst))));
                 served.spawn(async move {
                     let http = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
                     match tls {
@@ -55,7 +55,7 @@ impl Echo {
 
 type EchoBody = BoxBody<Bytes, hyper::Error>;
 
-async fn echo(request: Request<Incoming>, health: usize) -> Result<Response<EchoBody>, Infallible> {
+fn echo(request: Request<Incoming>, health: usize) -> Result<Response<EchoBody>, Infallible> {
     let empty = || Full::default().map_err(|never| match never {}).boxed();
     if request.uri().path() == "/health" {
         let code = health.to_string();
@@ -76,7 +76,7 @@ fn pool_of(version: ProtocolVersion, transport: Transport) -> TargetPool {
         ProtocolVersion::Grpc => crate::domain::elbv2::Matcher::of_grpc("0-12").unwrap(),
         _ => initial.check.matcher.clone(),
     };
-    let check = HealthCheck { version, transport, matcher, ..initial.check };
+    let check = HealthCheck { transport, version, matcher, ..initial.check };
     TargetPool::new("arn:targets", PoolSettings { check, transport, version, ..initial }, 100.0, watch::Sender::new(0))
 }
 
