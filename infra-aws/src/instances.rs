@@ -28,9 +28,12 @@ pub async fn of_stack(
     let ec2 = Aws::new(&target).ec2(&region).await;
     let found = describe(&ec2, &region, &program, &stack).await;
     found.map_err(|error| {
-        Diagnostic::error(format!("the instances in {region} cannot be listed"))
-            .because(error.to_string())
-            .hint("allow `ec2:DescribeInstances` and `ec2:DescribeSecurityGroups` to this identity")
+        let unable =
+            Diagnostic::error(format!("the instances in {region} cannot be listed")).because(error.to_string());
+        if error.has_code(&["UnauthorizedOperation"]) {
+            return unable.hint("allow `ec2:DescribeInstances` and `ec2:DescribeSecurityGroups` to this identity");
+        }
+        unable
     })
 }
 

@@ -48,7 +48,7 @@ struct Queue<Q, A> {
     is_running: bool,
 }
 
-/// What happened to a query.
+/// Outcome of a query.
 enum Answer<A> {
     Ran(Result<A, DbErr>),
     /// It was not sent.
@@ -119,7 +119,7 @@ impl<Q: Clone + Send + 'static, A: Send + 'static> Runner<Q, A> {
                 let mut queue = self.shared.queue();
                 let now = queue.waiting.len().min(MOST);
                 if now == 0 {
-                    // Under the same lock, so that no query is added that nobody sends.
+                    // Under the same lock, so that the next query starts another runner.
                     queue.is_running = false;
                     self.is_done = true;
                     return;

@@ -270,12 +270,12 @@ fn the_instance_closest_to_its_next_hour_is_terminated_first() {
     world.ticks(4);
     let [early, late] = world.serving().try_into().unwrap();
     world.group().termination_policies = vec!["ClosestToNextInstanceHour".to_owned()];
-    let now = world.now;
+    let (now, zone) = (world.now, world.group().zones[0].clone());
     for member in &mut world.group().members {
         // The next hour of one begins in a minute, that of the other in half an hour.
         let minutes = if member.instance == late { 59 } else { 90 };
         member.launched = now - TimeDelta::minutes(minutes);
-        member.zone = "us-east-1a".to_owned();
+        member.zone.clone_from(&zone);
     }
     world.group().scale_to(1, "a user request", now);
     world.ticks(4);

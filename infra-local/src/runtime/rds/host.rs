@@ -278,16 +278,17 @@ impl Host {
 
     /// Promotes the standby, once the primary cannot write any more and all of its writes have been received.
     async fn promote(&mut self, view: &View, server: &Server, process: ProcessIdentity) -> Result<Flow, PostgresError> {
-        let mut following = Following::default();
+        let mut former = None;
         if let Some(demoted) = &view.demoted {
             if demoted.runs {
                 return Ok(Flow::Wait);
             }
-            let former = Server::open(&directory(self.shared.directory(), &demoted.resource_id))?;
-            following.restore_command = Some(replication::drain(&former.data()));
+            former = Some(Server::open(&directory(self.shared.directory(), &demoted.resource_id))?.data());
         }
+        let restore_command = former.as_deref().map(replication::drain);
+        let following = Following { restore_command, ..Following::default() };
         self.configure(server, process, settings::file(&view.instance.runtime.parameters, &following))?;
-        replication::promote(server, &view.own_login(), following.restore_command.is_some()).await?;
+        replication::promote(server, &view.own_login(), former.as_deref()).await?;
         tracing::info!(instance = view.instance.id, "a database server is a primary now");
         self.shared.update(|cloud| {
             let Ok(region) = cloud.region_mut(&self.region) else { return };
