@@ -196,8 +196,10 @@ def route_tables():
         EC2.create_route(RouteTableId=table, DestinationCidrBlock="10.0.1.0/24", GatewayId=gateway)
     with refused("MissingParameter"):
         EC2.create_route(RouteTableId=table, DestinationCidrBlock="1.0.0.0/8")
-    with refused("UnsupportedParameter", "NetworkInterfaceId"):
+    with refused("InvalidNetworkInterfaceID.NotFound"):
         EC2.create_route(RouteTableId=table, DestinationCidrBlock="1.0.0.0/8", NetworkInterfaceId="eni-00000000000000000")
+    with refused("UnsupportedParameter", "TransitGatewayId"):
+        EC2.create_route(RouteTableId=table, DestinationCidrBlock="1.0.0.0/8", TransitGatewayId="tgw-00000000000000000")
     with refused("InvalidParameterValue", "There is no route defined for '1.0.0.0/8'"):
         EC2.replace_route(RouteTableId=table, DestinationCidrBlock="1.0.0.0/8", GatewayId=gateway)
     EC2.replace_route(GatewayId=gateway, **out)
