@@ -46,6 +46,7 @@
 //! - `settings`: settings of commands
 //! - `schemas`: schemas of CloudFormation types
 //! - `deployment`: a stack for rehearsals
+//! - `posix_shell`: words and command lines for a shell
 //! - `remote`: connections to instances on AWS
 //! - `commands`: one file per command
 //! - `render`: events as text, in place on a terminal, or as JSON lines
@@ -89,6 +90,7 @@ mod files;
 mod local_cloud;
 mod owner;
 mod passphrase;
+mod posix_shell;
 mod remote;
 mod render;
 mod schemas;

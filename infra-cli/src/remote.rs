@@ -6,7 +6,7 @@
 mod session_manager;
 mod ssh;
 
-use crate::{Cli, failure::Failure, session::Session};
+use crate::{Cli, failure::Failure, posix_shell::command_line, session::Session};
 use infra_core::{diagnostic::Diagnostic, instances::Instance, state::State, value::Value};
 use std::{collections::BTreeSet, path::PathBuf, process::ExitCode};
 
@@ -132,7 +132,11 @@ fn select(all: Vec<Instance>, wanted: &str) -> Result<Instance, Failure> {
     let mut found: Vec<Instance> = all.into_iter().filter(names).collect();
     match (found.pop(), found.is_empty()) {
         (Some(one), true) if one.state == "running" => Ok(one),
-        (Some(one), true) => Err(Failure::failed(format!("the instance {} is {}, and not running", one.id, one.state))),
+        (Some(one), true) => {
+            let idle = Failure::failed(format!("the instance {} is {}, and not running", one.id, one.state));
+            Err(idle
+                .hint(format!("start it: `aws ec2 start-instances --region {} --instance-ids {}`", one.region, one.id)))
+        }
         (Some(one), false) => {
             found.push(one);
             let several = Diagnostic::error(format!("`{wanted}` matches several instances"));
@@ -161,27 +165,13 @@ fn ssh_obstacle(instance: &Instance, login: &Login) -> Option<String> {
     }
 }
 
-/// Quotes a word for a POSIX shell.
-fn quoted(word: &str) -> String {
-    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:=,@+%".contains(letter);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-/// Returns words as a command line for a POSIX shell.
-fn command_line<'a>(words: impl IntoIterator<Item = &'a String>) -> String {
-    words.into_iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
-}
-
 /// Returns the line for the shell of an instance that runs a command. The environment of a service is in two files that
 /// only root reads.
 fn shell_line(words: &[String], service: Option<&str>) -> String {
     let command = command_line(words);
     let Some(service) = service else { return command };
     let files = [format!("/etc/infra/{service}.env"), format!("/run/infra/{service}.env")];
-    let read = files.map(|file| format!(". {}", quoted(&file))).join(" && ");
+    let read = files.map(|file| format!(". {}", command_line([&file]))).join(" && ");
     let script = format!("set -a && {read} && set +a && exec {command}");
     command_line(&["sudo", "sh", "-c", &script].map(str::to_owned))
 }

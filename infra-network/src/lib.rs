@@ -75,7 +75,7 @@ pub struct Vpc {
     pub more_ranges: Vec<Cidr>,
     /// Domain of the names of private addresses.
     pub domain: String,
-    /// Whether its DNS resolver answers.
+    /// `true` if its DNS resolver answers.
     pub has_resolver: bool,
     /// Id of the attached internet gateway.
     pub internet_gateway: Option<String>,
@@ -135,7 +135,7 @@ pub struct Interface {
     /// The primary interface of its instance and its own number there, if it is not the primary one itself.
     #[serde(default)]
     pub device: Option<(String, u32)>,
-    /// Whether it has no source/destination check: it sends packets from other addresses than its own, and forwards packets
+    /// `true` if it has no source/destination check: it sends packets from other addresses than its own, and forwards packets
     /// to other addresses under its own, as AWS's NAT instances do.
     #[serde(default)]
     pub forwards: bool,
@@ -207,7 +207,7 @@ pub struct NetworkAcl {
 /// An entry of a network ACL.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AclEntry {
-    /// Whether matching packets pass.
+    /// `true` if matching packets pass.
     pub allow: bool,
     /// Protocol and ports of the packets.
     pub traffic: Traffic,

@@ -1,4 +1,4 @@
-//! Which connections a network permits, and what blocks the others.
+//! Connections that a network permits, and the components that block the others.
 //!
 //! The evaluation follows a connection from its source to its destination and its replies back, through the components
 //! that AWS's Reachability Analyzer lists: security groups judge the connection, network ACLs each packet, route tables

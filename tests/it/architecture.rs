@@ -191,6 +191,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "session",
             "schemas",
             "deployment",
+            "posix_shell",
             "remote",
             "commands",
         ],

@@ -4,8 +4,8 @@
 //! `AWS-StartPortForwardingSessionToRemoteHost`:
 //! <https://docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-working-with-sessions-start.html>
 
-use super::{Forwarding, Purpose, command_line, shell_line};
-use crate::{failure::Failure, session::Session};
+use super::{Forwarding, Purpose, shell_line};
+use crate::{failure::Failure, posix_shell::command_line, session::Session};
 use infra_core::{diagnostic::Diagnostic, event::Event, instances::Instance};
 use serde_json::json;
 

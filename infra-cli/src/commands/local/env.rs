@@ -1,7 +1,7 @@
 //! `stack local env`
 
 use super::{answer, running};
-use crate::{failure::Failure, session::Session};
+use crate::{failure::Failure, posix_shell::quoted, session::Session};
 use clap::Args;
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -36,10 +36,6 @@ pub(super) async fn run(session: &Session<'_>, directory: &Path, arguments: &Env
 fn exports(variables: &[(&str, &str)]) -> String {
     let lines = variables.iter().map(|(name, value)| format!("export {name}={}\n", quoted(value)));
     lines.collect::<String>() + UNSET
-}
-
-fn quoted(value: &str) -> String {
-    format!("'{}'", value.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]
