@@ -10,20 +10,29 @@ use super::Document;
 /// most a few megabytes.
 const LIMIT: usize = 256;
 
-static DOCUMENTS: LazyLock<Mutex<HashMap<Arc<str>, Arc<Document>>>> = LazyLock::new(Mutex::default);
+static DOCUMENTS: LazyLock<Mutex<Documents>> = LazyLock::new(Mutex::default);
 
 /// Returns the document with this text, or `None` if it is not valid.
 pub(in crate::access) fn document(text: &str) -> Option<Arc<Document>> {
-    let mut documents = DOCUMENTS.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(document) = documents.get(text) {
-        return Some(Arc::clone(document));
+    DOCUMENTS.lock().unwrap_or_else(PoisonError::into_inner).parse(text)
+}
+
+/// At most [`LIMIT`] documents; all of them make room for the next one.
+#[derive(Default)]
+struct Documents(HashMap<Arc<str>, Arc<Document>>);
+
+impl Documents {
+    fn parse(&mut self, text: &str) -> Option<Arc<Document>> {
+        if let Some(document) = self.0.get(text) {
+            return Some(Arc::clone(document));
+        }
+        let document = Arc::new(Document::parse(text).ok()?);
+        if self.0.len() >= LIMIT {
+            self.0.clear();
+        }
+        self.0.insert(text.into(), Arc::clone(&document));
+        Some(document)
     }
-    let document = Arc::new(Document::parse(text).ok()?);
-    if documents.len() >= LIMIT {
-        documents.clear();
-    }
-    documents.insert(text.into(), Arc::clone(&document));
-    Some(document)
 }
 
 #[cfg(test)]
@@ -33,20 +42,22 @@ mod tests {
 
     #[test]
     fn equal_texts_have_one_document() {
+        let mut documents = Documents::default();
         let text = r#"{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}"#;
-        let first = document(text).unwrap();
+        let first = documents.parse(text).unwrap();
         assert_eq!(*first, Document::parse(text).unwrap());
-        assert!(Arc::ptr_eq(&first, &document(text).unwrap()));
-        assert_eq!(document("{}"), None);
+        assert!(Arc::ptr_eq(&first, &documents.parse(text).unwrap()));
+        assert_eq!(documents.parse("{}"), None);
     }
 
     #[test]
     fn documents_beyond_the_limit_replace_the_others() {
+        let mut documents = Documents::default();
         for number in 0..=LIMIT {
             let text =
                 format!(r#"{{"Statement": {{"Effect": "Allow", "Action": "s3:Get{number}", "Resource": "*"}}}}"#);
-            assert_eq!(*document(&text).unwrap(), Document::parse(&text).unwrap());
+            assert_eq!(*documents.parse(&text).unwrap(), Document::parse(&text).unwrap());
         }
-        assert!(DOCUMENTS.lock().unwrap_or_else(PoisonError::into_inner).len() <= LIMIT);
+        assert_eq!(documents.0.len(), 1);
     }
 }
