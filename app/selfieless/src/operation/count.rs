@@ -31,31 +31,40 @@ struct Shared {
     database: DatabaseConnection,
     table: &'static str,
     instance: String,
-    /// Requests that are not in the database yet.
-    pending: AtomicI64,
+    /// Number of requests that have been received.
+    received: AtomicI64,
     /// Connection of the statements in PostgreSQL.
     held: Option<Held>,
-    /// Held while a statement runs. Contains the time and the error of the last statement, if it failed.
-    writing: Mutex<Option<(Instant, DbErr)>>,
+    /// Locked while a statement runs.
+    written: Mutex<Written>,
+}
+
+/// Outcome of the statements so far.
+#[derive(Default)]
+struct Written {
+    /// Number of received requests that are in the database.
+    requests: i64,
+    /// Time and error of the last statement, if it failed.
+    failure: Option<(Instant, DbErr)>,
 }
 
 impl Counter {
     /// Returns a counter in a table, in the row of this instance.
     pub fn new(database: DatabaseConnection, table: &'static str, instance: String) -> Self {
-        let (pending, held, writing) = (AtomicI64::new(0), Held::of(&database), Mutex::new(None));
-        Self(Arc::new(Shared { database, table, instance, pending, held, writing }))
+        let (received, held, written) = (AtomicI64::new(0), Held::of(&database), Mutex::default());
+        Self(Arc::new(Shared { database, table, instance, received, held, written }))
     }
 
     /// Counts a request, and returns when it is counted. After a failure, the next write includes the request.
     pub async fn count(&self) {
-        self.0.pending.fetch_add(1, Relaxed);
+        self.0.received.fetch_add(1, Relaxed);
         // The failure is logged.
         let _ = self.write().await;
     }
 
     /// Counts a request, without waiting.
     pub fn count_later(&self) {
-        self.0.pending.fetch_add(1, Relaxed);
+        self.0.received.fetch_add(1, Relaxed);
         drop(self.start_write());
     }
 
@@ -104,27 +113,29 @@ impl Counter {
 
 impl Shared {
     async fn write(&self) -> Result<(), DbErr> {
-        let start = Instant::now();
-        let mut failed = self.writing.lock().await;
-        // While the database does not answer, waiting requests fail together instead of one after another.
-        if let Some((_, error)) = failed.as_ref().filter(|(time, _)| *time > start) {
-            return Err(error.clone());
-        }
-        // A write that started earlier may have included this request.
-        let requests = self.pending.swap(0, Relaxed);
-        if requests == 0 {
+        let (start, wanted) = (Instant::now(), self.received.load(Relaxed));
+        let mut written = self.written.lock().await;
+        // A statement that started later than this write included its requests.
+        if written.requests >= wanted {
             return Ok(());
         }
-        let written = self.add(requests).await;
-        if let Err(error) = &written {
-            self.pending.fetch_add(requests, Relaxed);
-            *failed = Some((Instant::now(), error.clone()));
+        // While the database does not answer, waiting requests fail together instead of one after another.
+        if let Some((_, error)) = written.failure.as_ref().filter(|(time, _)| *time > start) {
+            return Err(error.clone());
+        }
+        let received = self.received.load(Relaxed);
+        match self.add(received - written.requests).await {
+            Ok(()) => written.requests = received,
+            Err(error) => {
+                written.failure = Some((Instant::now(), error.clone()));
+                return Err(error);
+            }
         }
         // No further write follows at once.
-        if let Some(held) = self.held.as_ref().filter(|_| self.pending.load(Relaxed) == 0) {
+        if let Some(held) = self.held.as_ref().filter(|_| self.received.load(Relaxed) == received) {
             held.release();
         }
-        written
+        Ok(())
     }
 
     /// Adds requests to the row of this instance.
@@ -161,4 +172,62 @@ pub(super) async fn middleware(
     };
     let (answer, ()) = futures::join!(next.call(request), count);
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::time::Duration;
+
+    use sea_orm::{ConnectOptions, Database, DatabaseTransaction, DbErr, TransactionTrait};
+    use tokio::{task::yield_now, time::timeout};
+
+    use super::*;
+
+    /// Runs the other tasks until they wait.
+    async fn settle() {
+        for _ in 0..20 {
+            yield_now().await;
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_counted_request_does_not_wait_for_the_statement_of_later_ones() {
+        let mut options = ConnectOptions::new("sqlite::memory:");
+        options.max_connections(1);
+        let database = Database::connect(options).await.unwrap();
+        let table = "CREATE TABLE counted (instance TEXT PRIMARY KEY, requests BIGINT NOT NULL)";
+        database.execute_unprepared(table).await.unwrap();
+        let counter = Counter::new(database.clone(), "counted", "this".to_owned());
+        let request = || {
+            let counter = counter.clone();
+            rt::spawn(async move { counter.count().await })
+        };
+        // Transactions and statements take the only connection in the order in which they ask for it.
+        let begin = || {
+            let database = database.clone();
+            rt::spawn(async move { database.begin().await })
+        };
+        let first_hold: Result<DatabaseTransaction, DbErr> = begin().await.unwrap();
+        let first = request();
+        settle().await;
+        let (second, third, second_hold) = (request(), request(), begin());
+        settle().await;
+        first_hold.unwrap().rollback().await.unwrap();
+        first.await.unwrap();
+        let second_hold = second_hold.await.unwrap().unwrap();
+        settle().await;
+        // The statement for the second and the third request waits for the connection, without the fourth.
+        let (fourth, third_hold) = (request(), begin());
+        settle().await;
+        second_hold.rollback().await.unwrap();
+        second.await.unwrap();
+        let third_hold = third_hold.await.unwrap().unwrap();
+        timeout(Duration::from_secs(5), third).await.expect("the third request is counted").unwrap();
+        settle().await;
+        assert!(!fourth.is_finished());
+        third_hold.rollback().await.unwrap();
+        fourth.await.unwrap();
+        assert_eq!(counter.total().await.unwrap(), 4);
+    }
 }

@@ -1,7 +1,7 @@
 """The measured routes of SelfieLessActs' service `acts`.
 
-STATEMENTS=same sends the statements of `acts`: it counts every request in the database, and reads a list in pages of eight acts.
-STATEMENTS=fewest counts nothing, and reads the acts of a list by one statement, after that for the category.
+STATEMENTS=same sends the statements of `acts`: it counts every request in the database, and reads the size of a list before its
+acts. STATEMENTS=fewest counts nothing, and reads only the category and the acts of a list.
 """
 
 import json
@@ -10,14 +10,20 @@ import os
 from connection import execute, worker
 from flask import Flask, Response, request
 
-PAGE, MOST = 8, 100
+MOST = 100
 SAME = {"same": True, "fewest": False}[os.environ["STATEMENTS"]]
 ACTS = """
     SELECT a.id, a.act_id, a.username, a.taken_at, a.caption, a.upvotes, c.name, a.image
     FROM selfieless_act a LEFT JOIN selfieless_category c ON c.id = a.category_id
     WHERE a.category_id = %s
 """
-LATER = "AND (a.taken_at < %s OR (a.taken_at = %s AND a.id < %s))"
+SUMMARY = """
+    SELECT id, (SELECT COUNT(*) FROM selfieless_act WHERE category_id = category.id),
+        (SELECT CAST(COALESCE(SUM(OCTET_LENGTH(image)), 0) AS BIGINT) FROM (
+            SELECT image FROM selfieless_act WHERE category_id = category.id ORDER BY taken_at DESC, id DESC LIMIT %s
+        ) AS listed)
+    FROM selfieless_category AS category WHERE name = %s
+"""
 ORDER = "ORDER BY a.taken_at DESC, a.id DESC LIMIT %s"
 
 app = Flask(__name__)
@@ -68,29 +74,21 @@ def upvote():
 
 @app.get("/api/v1/categories/<name>/acts")
 def acts(name):
-    category = execute("SELECT id, name FROM selfieless_category WHERE name = %s LIMIT 1", (name,)).fetchone()
+    if SAME:
+        category = execute(SUMMARY, (MOST, name)).fetchone()
+    else:
+        category = execute("SELECT id FROM selfieless_category WHERE name = %s LIMIT 1", (name,)).fetchone()
     if not category:
         return refuse(f'There is no category "{name}".')
     if SAME:
-        size = execute("SELECT COUNT(*) FROM selfieless_act WHERE category_id = %s", category[:1]).fetchone()[0]
-        rows = pages(category[0]) if size <= MOST else []
+        size = category[1]
+        rows = execute(ACTS + ORDER, (category[0], MOST)).fetchall() if size <= MOST else []
     else:
         rows = execute(ACTS + ORDER, (category[0], MOST + 1)).fetchall()
         size = len(rows)
     if size > MOST:
         return refuse(f"The category has more than {MOST} acts.", 413)
     return answer([shown(*row) for row in rows]) if rows else Response(status=204)
-
-
-def pages(category):
-    """Reads the acts in pages, each of which continues after the last act of the previous one."""
-    rows = page = execute(ACTS + ORDER, (category, PAGE)).fetchall()
-    while len(page) == PAGE and len(rows) < MOST:
-        last, taken_at = page[-1][0], page[-1][3]
-        size = min(PAGE, MOST - len(rows))
-        page = execute(ACTS + LATER + ORDER, (category, taken_at, taken_at, last, size)).fetchall()
-        rows = rows + page
-    return rows
 
 
 def shown(_, act_id, username, taken_at, caption, upvotes, category, image):
