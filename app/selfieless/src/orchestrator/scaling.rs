@@ -87,10 +87,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn twenty_requests_need_another_instance() {
+    fn a_threshold_of_requests_needs_another_instance() {
         let window = Duration::from_mins(2);
         let scaling = settings::Scaling { minimum: 1, maximum: 10, window, requests_per_instance: 20 };
         for (requests, instances) in [(0, 1), (19, 1), (20, 2), (39, 2), (40, 3), (179, 9), (180, 10), (u64::MAX, 10)] {
+            assert_eq!(scaling.instances(requests), instances, "{requests}");
+        }
+        // The number in the text of the original.
+        let scaling = settings::Scaling { requests_per_instance: 10, ..scaling };
+        for (requests, instances) in [(0, 1), (9, 1), (10, 2), (19, 2), (20, 3), (90, 10), (100, 10)] {
             assert_eq!(scaling.instances(requests), instances, "{requests}");
         }
         assert_eq!(settings::Scaling { minimum: 3, ..scaling }.instances(0), 3);

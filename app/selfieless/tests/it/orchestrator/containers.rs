@@ -79,10 +79,10 @@ fn a_missing_image_or_engine_is_named() {
     }
 }
 
-/// `DOCKER_HOST`, and `SELFIELESS_IMAGE` with the service `acts` as its command.
+/// `tests/peers/containers` makes the image, and runs this test.
 #[test]
-#[ignore = "needs a Docker engine, and SELFIELESS_IMAGE"]
-fn a_real_engine_replaces_and_stops_containers() {
+#[ignore = "needs a Docker engine: DOCKER_HOST, and SELFIELESS_IMAGE with the service acts as its command"]
+fn a_real_engine_replaces_removes_and_stops_containers() {
     let image = std::env::var("SELFIELESS_IMAGE").expect("SELFIELESS_IMAGE=<image of acts>");
     let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
     let settings = [
@@ -90,6 +90,8 @@ fn a_real_engine_replaces_and_stops_containers() {
         ("DOCKER_HOST", &host),
         ("IMAGE", &image),
         ("DOCKER_NETWORK", "host"),
+        ("CONTAINER_MEMORY_BYTES", "268435456"),
+        ("CONTAINER_CPUS", "0.5"),
         ("DATABASE_URL", "sqlite::memory:"),
         ("MINIMUM", "2"),
     ];
@@ -99,6 +101,14 @@ fn a_real_engine_replaces_and_stops_containers() {
     wait_until("the failure is noticed", || system.count("replaced") == 1);
     system.wait_for(2);
     assert_eq!(system.instances()[0]["port"], FIRST_PORT);
+    // The ports are free for the next orchestrator only after the containers of the killed one are removed.
+    let ids =
+        |system: &System| -> Vec<_> { system.instances().iter().map(|instance| instance["id"].clone()).collect() };
+    let before = ids(&system);
+    system.kill_and_start_again(&settings);
+    system.wait_for(2);
+    assert!(ids(&system).iter().all(|id| !before.contains(id)), "{before:?}");
+    assert_eq!(system.send("GET /api/v1/acts/count", "").status, 200);
     assert_eq!(system.stop("-TERM").code(), Some(0));
     assert!(std::net::TcpStream::connect((system.address.ip(), FIRST_PORT)).is_err());
 }

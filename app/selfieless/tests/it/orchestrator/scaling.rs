@@ -37,6 +37,18 @@ fn requests_scale_out_and_silence_scales_in(kind: Kind) {
     assert_eq!(system.send("GET /api/v1/acts/count", "").status, 200);
 }
 
+/// The text of the original says 10, its program 20.
+#[test]
+fn the_threshold_of_the_original_text_scales_too() {
+    let system = System::start(Kind::Processes, &[("WINDOW_SECONDS", "3"), ("REQUESTS_PER_INSTANCE", "10")]);
+    system.wait_for(1);
+    for _ in 0..25 {
+        assert_eq!(system.send("GET /api/v1/acts/count", "").status, 200);
+    }
+    system.wait_for(3);
+    system.wait_for(1);
+}
+
 /// An upload is in flight while the service `users` does not respond.
 fn an_instance_is_drained_before_its_stop(kind: Kind) {
     let users = TcpListener::bind("127.0.0.1:0").unwrap();
