@@ -30,7 +30,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::background::PhaseWatch;
-use super::postgres;
+use super::engine;
 use crate::domain::autoscaling::alarms;
 use crate::domain::ec2::launch_template;
 use crate::model::Cloud;
@@ -56,7 +56,7 @@ pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) 
         declared.borrow_and_update();
         if shared.read(|cloud| cloud.regions.values().any(|region| !region.autoscaling.groups.is_empty())) {
             // Launches need the result.
-            postgres::discover();
+            engine::discover();
             let now = Utc::now();
             if metrics.is_due(now) {
                 let sources = shared.read(metrics::sources);

@@ -2,10 +2,13 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::mariadb::{self, MariaDbError};
 use super::postgres::{self, PostgresError};
 use super::server_home::{self, DatabaseSpec, Started};
+use crate::domain;
 use crate::model::process::ProcessIdentity;
 
 /// A kind of database server.
@@ -22,6 +25,23 @@ pub(crate) enum EngineError {
     Postgres(#[from] PostgresError),
     #[error(transparent)]
     MariaDb(#[from] MariaDbError),
+}
+
+/// Time after which a server that was not found is searched for again: it may have been installed meanwhile.
+const SEARCH_AGAIN: Duration = Duration::from_secs(1);
+
+/// Finds the servers that are installed on this machine, for operations that depend on them.
+pub(crate) fn discover() {
+    static SEARCHED: Mutex<Option<Instant>> = Mutex::new(None);
+    if domain::postgres::installed().is_ok() && domain::mariadb::installed().is_ok() {
+        return;
+    }
+    let mut searched = SEARCHED.lock().unwrap_or_else(PoisonError::into_inner);
+    if searched.is_none_or(|searched| searched.elapsed() >= SEARCH_AGAIN) {
+        postgres::discover();
+        mariadb::discover();
+        *searched = Some(Instant::now());
+    }
 }
 
 impl Engine {

@@ -16,7 +16,7 @@ use crate::access::{
 };
 use crate::model::iam::KeyUse;
 use crate::model::{self, Cloud};
-use crate::runtime::{mariadb, postgres};
+use crate::runtime::engine;
 use crate::server::calls::recording::{Recording, declaration};
 use crate::services::operation::Run;
 use crate::services::{Call, Operation, State, cloudcontrol, s3};
@@ -409,8 +409,7 @@ impl Server {
         self.shared.open_region(&scope.region)?;
         // Launches and databases depend on the programs of this machine.
         if ["ec2", "rds"].contains(&scope.service.as_str()) {
-            postgres::discover();
-            mariadb::discover();
+            engine::discover();
         }
         let call = Call {
             input,
