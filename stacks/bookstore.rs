@@ -14,7 +14,7 @@
 
 use infra_aws::{
     self as aws, AlarmMetric, DbCluster, DbSubnetGroup, KeyPair, Listener, LoadBalancer, Machine, MetricAlarm, Network,
-    Rule, ScalingPolicy, SecurityGroup, Service, ServiceGroup, Step,
+    Rule, ScalingPolicy, Service, ServiceGroup, Step,
 };
 use infra_core::{Config, Result, Stack, output_format, random::Password};
 
@@ -35,18 +35,14 @@ pub fn bookstore(stack: &Stack, config: &Config) -> Result {
     let region = network.region.clone();
 
     // The internet reaches the load balancer, the load balancer the application, and the application the database.
-    let access = |name: &str, description: &str, ingress: Vec<Rule>| {
-        let group = SecurityGroup::in_vpc(network.vpc_id.clone());
-        region.add(name, SecurityGroup { description: description.into(), ingress, ..group }).id
-    };
     let ssh_from: Option<String> = config.get("sshFrom")?;
-    let public = vec![Rule::tcp(listener_port).from_anywhere()];
-    let balancer_access = access("balancer-access", "Public access to the load balancer", public);
+    let public = [Rule::tcp(listener_port).from_anywhere()];
+    let balancer_access = network.security_group("balancer-access", "Public access to the load balancer", public);
     let ssh = ssh_from.map(|addresses| Rule::tcp(22).from_cidr(addresses).describe("SSH"));
-    let private = std::iter::once(Rule::tcp(APPLICATION_PORT).from_group(&balancer_access)).chain(ssh).collect();
-    let application_access = access("application-access", "Access from the load balancer", private);
-    let clients = vec![Rule::tcp(DATABASE_PORT).from_group(&application_access)];
-    let database_access = access("database-access", "Access from the application", clients);
+    let private = std::iter::once(Rule::tcp(APPLICATION_PORT).from_group(&balancer_access)).chain(ssh);
+    let application_access = network.security_group("application-access", "Access from the load balancer", private);
+    let clients = [Rule::tcp(DATABASE_PORT).from_group(&application_access)];
+    let database_access = network.security_group("database-access", "Access from the application", clients);
 
     // The database: one writer and its readers, in three zones.
     let password = stack.add("database-password", Password::of_length(32));

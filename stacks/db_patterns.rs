@@ -14,7 +14,7 @@
 
 use infra_aws::{
     self as aws, CargoBin, ElasticIp, Instance, InstanceOutputs, KeyPair, Machine, Network, Program,
-    ReplicatedDatabase, Rule, SecurityGroup, Service,
+    ReplicatedDatabase, Rule, Service,
 };
 use infra_cli::StackOutputs;
 use infra_core::{Config, Output, Result, Stack, diagnostic::Diagnostic, output_format, random::Password};
@@ -37,9 +37,7 @@ pub fn db_patterns(stack: &Stack, config: &Config) -> Result {
     let ssh_from: Option<String> = config.get("sshFrom")?;
     let access = |name: &str, description: &str, rule: Rule| {
         let ssh = ssh_from.as_ref().map(|addresses| Rule::tcp(22).from_cidr(&**addresses).describe("SSH"));
-        let ingress = std::iter::once(rule).chain(ssh).collect();
-        let group = SecurityGroup::in_vpc(network.vpc_id.clone());
-        region.add(name, SecurityGroup { description: description.into(), ingress, ..group }).id
+        network.security_group(name, description, std::iter::once(rule).chain(ssh))
     };
     let gatekeeper_access = access("gatekeeper-access", "Public access", Rule::tcp(public_port).from_anywhere());
     let rule = Rule::tcp(TIER_PORT).from_group(&gatekeeper_access);

@@ -18,7 +18,7 @@
 
 use infra_aws::{
     self as aws, AutoScalingGroup, BakedImage, KeyPair, LaunchTemplate, Listener, LoadBalancer, Machine, Network,
-    PostgresHost, Rule, ScalingPolicy, ScheduledAction, SecurityGroup, Service, TargetGroup,
+    PostgresHost, Rule, ScalingPolicy, ScheduledAction, Service, TargetGroup,
 };
 use infra_core::{Config, Result, Stack, output_format, random::Password};
 use std::str::FromStr;
@@ -41,7 +41,7 @@ pub fn multicloud_orm(stack: &Stack, config: &Config) -> Result {
     let mut database_network = Network::new(&ohio, "database-network", "10.2.0.0/16", 1)?;
     network.peer_with(&mut database_network);
     let (network, database_network) = (network.declare(), database_network.declare());
-    let (virginia, ohio) = (network.region, database_network.region);
+    let (virginia, ohio) = (network.region.clone(), database_network.region.clone());
 
     // The database, in Ohio.
     let database_key = ohio.add("database-key", KeyPair::generated());
@@ -65,24 +65,11 @@ pub fn multicloud_orm(stack: &Stack, config: &Config) -> Result {
 
     // Access to the application, in Virginia.
     let application_key = virginia.add("application-key", KeyPair::generated());
-    let balancer_access = virginia.add(
-        "balancer-access",
-        SecurityGroup {
-            description: "Public access to the load balancer".into(),
-            ingress: vec![Rule::tcp(listener_port).from_anywhere()],
-            ..SecurityGroup::in_vpc(network.vpc_id.clone())
-        },
-    );
-    let application_access = virginia.add(
-        "application-access",
-        SecurityGroup {
-            description: "Access from the load balancer".into(),
-            ingress: std::iter::once(Rule::tcp(application_port).from_group(&balancer_access.id))
-                .chain(ssh_from.map(|addresses| Rule::tcp(22).from_cidr(addresses).describe("SSH")))
-                .collect(),
-            ..SecurityGroup::in_vpc(network.vpc_id.clone())
-        },
-    );
+    let public = [Rule::tcp(listener_port).from_anywhere()];
+    let balancer_access = network.security_group("balancer-access", "Public access to the load balancer", public);
+    let ssh = ssh_from.map(|addresses| Rule::tcp(22).from_cidr(addresses).describe("SSH"));
+    let private = std::iter::once(Rule::tcp(application_port).from_group(&balancer_access)).chain(ssh);
+    let application_access = network.security_group("application-access", "Access from the load balancer", private);
 
     // The local cloud admits only clients on this machine, so it needs no sign-in; on the internet, writes need it.
     let default_auth = if stack.target().is_local() { "off" } else { "writes" };
@@ -112,14 +99,14 @@ pub fn multicloud_orm(stack: &Stack, config: &Config) -> Result {
         "application",
         LaunchTemplate {
             key_name: Some(application_key.name.clone()),
-            security_groups: vec![application_access.id.clone()],
+            security_groups: vec![application_access.clone()],
             ..LaunchTemplate::of_image(instance_type, &image)
         },
     );
 
     // The load balancer and the Auto Scaling group behind it.
     let balancer =
-        virginia.add("balancer", LoadBalancer::application(network.subnets.clone(), [balancer_access.id.clone()]));
+        virginia.add("balancer", LoadBalancer::application(network.subnets.clone(), [balancer_access.clone()]));
     let targets =
         virginia.add("targets", TargetGroup::http(application_port, network.vpc_id.clone()).health_path("/healthz"));
     virginia.add("listener", Listener::http(listener_port, balancer.arn.clone()).forward(targets.arn.clone()));

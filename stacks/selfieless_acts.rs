@@ -17,7 +17,7 @@
 
 use infra_aws::{
     self as aws, Action, Condition, DbInstance, DbSubnetGroup, KeyPair, Listener, ListenerRule, LoadBalancer, Machine,
-    Network, Program, Rule, SecurityGroup, Service, ServiceGroup,
+    Network, Program, Rule, Service, ServiceGroup,
 };
 use infra_core::{Config, Result, Stack, output_format, random::Password};
 
@@ -39,18 +39,14 @@ pub fn selfieless_acts(stack: &Stack, config: &Config) -> Result {
     let region = network.region.clone();
 
     // The internet reaches the load balancer, the load balancer the services, and the services the database.
-    let access = |name: &str, description: &str, ingress: Vec<Rule>| {
-        let group = SecurityGroup::in_vpc(network.vpc_id.clone());
-        region.add(name, SecurityGroup { description: description.into(), ingress, ..group }).id
-    };
     let ssh_from: Option<String> = config.get("sshFrom")?;
-    let public = vec![Rule::tcp(listener_port).from_anywhere()];
-    let balancer_access = access("balancer-access", "Public access to the load balancer", public);
+    let public = [Rule::tcp(listener_port).from_anywhere()];
+    let balancer_access = network.security_group("balancer-access", "Public access to the load balancer", public);
     let ssh = ssh_from.map(|addresses| Rule::tcp(22).from_cidr(addresses).describe("SSH"));
-    let private = std::iter::once(Rule::tcp(SERVICE_PORT).from_group(&balancer_access)).chain(ssh).collect();
-    let service_access = access("service-access", "Access from the load balancer", private);
-    let clients = vec![Rule::tcp(DATABASE_PORT).from_group(&service_access)];
-    let database_access = access("database-access", "Access from the services", clients);
+    let private = std::iter::once(Rule::tcp(SERVICE_PORT).from_group(&balancer_access)).chain(ssh);
+    let service_access = network.security_group("service-access", "Access from the load balancer", private);
+    let clients = [Rule::tcp(DATABASE_PORT).from_group(&service_access)];
+    let database_access = network.security_group("database-access", "Access from the services", clients);
 
     // The load balancer, which the acts service also uses to ask for the users.
     let balancer = region.add("balancer", LoadBalancer::application(network.subnets.clone(), [balancer_access]));

@@ -1,7 +1,8 @@
 //! A component with a VPC, its public subnets and a route to the internet.
 
 use crate::{
-    AvailabilityZones, InternetGateway, Region, Route, RouteTable, Subnet, SubnetId, Vpc, VpcId, VpcOutputs, VpcPeering,
+    AvailabilityZones, InternetGateway, Region, Route, RouteTable, Rule, SecurityGroup, SecurityGroupId, Subnet,
+    SubnetId, Vpc, VpcId, VpcOutputs, VpcPeering,
 };
 use infra_core::{Options, Output, ProgramError, Result};
 
@@ -103,6 +104,23 @@ impl Network {
             cidr: self.vpc.cidr,
             subnets: Output::list(self.subnets),
         }
+    }
+}
+
+impl NetworkOutputs {
+    /// Declares a security group of the VPC with these ingress rules, and returns its ID.
+    pub fn security_group(
+        &self,
+        name: &str,
+        description: &str,
+        ingress: impl IntoIterator<Item = Rule>,
+    ) -> Output<SecurityGroupId> {
+        let group = SecurityGroup {
+            description: description.into(),
+            ingress: ingress.into_iter().collect(),
+            ..SecurityGroup::in_vpc(&self.vpc_id)
+        };
+        self.region.add(name, group).id
     }
 }
 
