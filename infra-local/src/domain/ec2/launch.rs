@@ -4,8 +4,9 @@ use std::net::Ipv4Addr;
 
 use chrono::{DateTime, Utc};
 
+use super::launch_interfaces::LaunchInterfaces;
 use super::volume::LaunchVolumes;
-use super::{check_user_data, unknown_image, unknown_network_interface, unknown_security_group};
+use super::{check_user_data, unknown_image, unknown_security_group};
 use crate::domain::mariadb;
 use crate::domain::postgres;
 use crate::model::Cloud;
@@ -14,9 +15,8 @@ use crate::model::ec2::gateway::Holder;
 use crate::model::ec2::image::ImageState;
 use crate::model::ec2::instance::{Instance, InstanceState, LaunchRecord, MetadataOptions, ProfileReference, Runtime};
 use crate::model::ec2::instance_type::InstanceType;
-use crate::model::ec2::launch_template;
 use crate::model::ec2::launch_template::{LaunchData, TemplateReference};
-use crate::model::ec2::network_interface::{Attachment, NetworkInterface};
+use crate::model::ec2::network_interface::NetworkInterface;
 use crate::model::ec2::secondary_addresses::SecondaryAddresses;
 use crate::model::ec2::vpc::Subnet;
 use crate::model::machine::MachineDocument;
@@ -80,26 +80,21 @@ impl Launch {
         }
         let profile = profile(cloud, data.profile_name.as_deref(), data.profile_arn.as_deref())?;
         let region = cloud.region_mut(region_name)?;
-        let checked = Checked::new(region, &data)?;
-        if let (Some(interface), true) = (&checked.interface, self.max > 1) {
-            return Err(ApiError::new(
-                "InvalidParameterCombination",
-                format!(
-                    "The network interface '{}' can be attached to one instance only, not {}",
-                    interface.id, self.max
-                ),
-            ));
-        }
+        let checked = Checked::new(region, &data, self.max)?;
         let reservation = new_id("r");
         let mut ids = Vec::new();
         for index in 0..self.max {
             let id = new_id("i");
-            let Some(interface) = checked.take_interface(region, &id, &data, addresses)? else { break };
-            let instance = checked.instance(id.clone(), &reservation, index, &interface, &data, profile.clone(), now);
+            let interfaces = checked.interfaces.take(region, &id, &data.interface_tags, addresses, now)?;
+            let Some(interfaces) = interfaces else { break };
+            let interface = &interfaces[0];
+            let instance = checked.instance(id.clone(), &reservation, index, interface, &data, profile.clone(), now);
             let volumes = checked.volumes.create(region, &id, &checked.zone, now);
             let instance = Instance { client_token: self.client_token.clone(), volumes, ..instance };
-            region.move_address(&Holder::NetworkInterface(interface.id.clone()), Holder::Instance(id.clone()));
-            region.ec2.network_interfaces.insert(interface.id.clone(), interface);
+            region.move_addresses(&Holder::NetworkInterface(interface.id.clone()), &Holder::Instance(id.clone()));
+            for interface in interfaces {
+                region.ec2.network_interfaces.insert(interface.id.clone(), interface);
+            }
             region.ec2.instances.insert(id.clone(), instance);
             ids.push(id);
         }
@@ -108,7 +103,8 @@ impl Launch {
                 "InsufficientFreeAddressesInSubnet",
                 format!(
                     "There are not enough free addresses in subnet '{}' for {} instances",
-                    checked.subnet_id, self.min
+                    checked.interfaces.primary().subnet_id,
+                    self.min
                 ),
             ));
         }
@@ -126,17 +122,9 @@ struct Checked {
     image_id: String,
     image_machine: Option<MachineDocument>,
     instance_type: &'static str,
-    subnet_id: String,
     vpc_id: String,
     zone: String,
-    public_ip: bool,
-    private_address: Option<Ipv4Addr>,
-    security_groups: Vec<String>,
-    /// An existing interface, for one instance.
-    interface: Option<NetworkInterface>,
-    delete_interface_on_termination: bool,
-    interface_description: String,
-    secondary: SecondaryAddresses,
+    interfaces: LaunchInterfaces,
     volumes: LaunchVolumes,
 }
 
@@ -159,7 +147,7 @@ fn check_machine(of_image: Option<&MachineDocument>, data: &LaunchData) -> Outco
 }
 
 impl Checked {
-    fn new(region: &Region, data: &LaunchData) -> Outcome<Checked> {
+    fn new(region: &Region, data: &LaunchData, count: u32) -> Outcome<Checked> {
         let image_id = data.image_id.clone().ok_or_else(|| ApiError::missing("ImageId"))?;
         let image = region.image(&image_id).ok_or_else(|| unknown_image(&image_id))?;
         if image.state != ImageState::Available {
@@ -168,37 +156,15 @@ impl Checked {
         }
         // AWS's default type is m1.small, which has been obsolete for years; the local cloud requires a type.
         let instance_type = data.instance_type.as_deref().ok_or_else(|| ApiError::missing("InstanceType"))?;
-        let instance_type = InstanceType::named(instance_type)?.name;
+        let instance_type = InstanceType::named(instance_type)?;
         if let Some(key) = &data.key_name
             && !region.ec2.key_pairs.values().any(|pair| pair.name == *key)
         {
             return Err(ApiError::new("InvalidKeyPair.NotFound", format!("The key pair '{key}' does not exist")));
         }
-        let interface = data.network_interface.clone().unwrap_or_default();
-        let existing = match &interface.id {
-            Some(id) => Some(available_interface(region, data, &interface, id)?),
-            None => None,
-        };
-        let own_subnet = existing.map(|existing| &existing.subnet_id);
-        let wanted = own_subnet.or(data.subnet_id.as_ref()).or(interface.subnet_id.as_ref());
-        let subnet = match wanted {
-            Some(id) => region.ec2.subnets.get(id).ok_or_else(|| {
-                ApiError::new("InvalidSubnetID.NotFound", format!("The subnet ID '{id}' does not exist"))
-            })?,
-            None => default_subnet(region, data.zone.as_deref())?,
-        };
-        if let Some(zone) = &data.zone
-            && *zone != subnet.zone
-        {
-            return Err(ApiError::invalid(format!("The subnet {} is in {}, not in {zone}", subnet.id, subnet.zone)));
-        }
-        check_capacity(region, instance_type, &subnet.zone)?;
-        // As on AWS, only a new interface gets a public address.
-        let public_ip = existing.is_none() && interface.associate_public_ip.unwrap_or(subnet.map_public_ip);
-        let mut security_groups = data.security_group_ids.clone();
-        security_groups.extend(interface.security_group_ids);
-        security_groups.extend(existing.into_iter().flat_map(|existing| existing.groups.clone()));
-        check_security_groups(region, &mut security_groups, &subnet.vpc_id)?;
+        let interfaces = LaunchInterfaces::new(region, data, instance_type, count)?;
+        let subnet = interfaces.subnet(region)?;
+        check_capacity(region, instance_type.name, &subnet.zone)?;
         if let Some(group) =
             data.placement_group.as_ref().filter(|name| !region.ec2.placement_groups.contains_key(*name))
         {
@@ -210,45 +176,12 @@ impl Checked {
         Ok(Checked {
             image_id,
             image_machine: image.machine,
-            instance_type,
-            subnet_id: subnet.id.clone(),
+            instance_type: instance_type.name,
             vpc_id: subnet.vpc_id.clone(),
             zone: subnet.zone.clone(),
-            public_ip,
-            private_address: data.private_address.or(interface.private_address),
-            security_groups,
-            interface: existing.cloned(),
-            delete_interface_on_termination: interface.delete_on_termination.unwrap_or(existing.is_none()),
-            interface_description: interface.description.unwrap_or_default(),
-            secondary: interface.secondary,
+            interfaces,
             volumes,
         })
-    }
-
-    /// Takes the existing interface, or creates one. `None` when the subnet has no address left.
-    fn take_interface(
-        &self,
-        region: &mut Region,
-        instance: &str,
-        data: &LaunchData,
-        addresses: &AddressBlock,
-    ) -> Outcome<Option<NetworkInterface>> {
-        let interface = if let Some(existing) = &self.interface {
-            NetworkInterface { groups: Vec::new(), ..existing.clone() }
-        } else {
-            let id = instance.replacen("i-", "eni-", 1);
-            let address = take_address(region, &self.subnet_id, self.private_address, &id, addresses)?;
-            let Some(address) = address else { return Ok(None) };
-            let mut interface = NetworkInterface {
-                description: self.interface_description.clone(),
-                tags: data.interface_tags.clone(),
-                ..NetworkInterface::new(id, &self.subnet_id, address)
-            };
-            take_secondary_addresses(region, &mut interface, &self.secondary, addresses)?;
-            interface
-        };
-        let attachment = Attachment::new(instance, self.delete_interface_on_termination);
-        Ok(Some(NetworkInterface { attachment: Some(attachment), ..interface }))
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -274,11 +207,11 @@ impl Checked {
             instance_type: self.instance_type.to_owned(),
             key_name: data.key_name.clone(),
             vpc_id: self.vpc_id.clone(),
-            subnet_id: self.subnet_id.clone(),
+            subnet_id: interface.subnet_id.clone(),
             zone: self.zone.clone(),
             address: interface.address,
-            public_ip: self.public_ip,
-            security_groups: self.security_groups.clone(),
+            public_ip: self.interfaces.public_ip,
+            security_groups: self.interfaces.primary().groups.clone(),
             user_data: data.user_data.clone(),
             instance_profile: profile,
             metadata_options: MetadataOptions {
@@ -305,35 +238,6 @@ impl Checked {
             runtime: Runtime::default(),
         }
     }
-}
-
-/// Finds the existing interface of a launch, which has its own subnet, address and groups.
-fn available_interface<'a>(
-    region: &'a Region,
-    data: &LaunchData,
-    given: &launch_template::NetworkInterface,
-    id: &str,
-) -> Outcome<&'a NetworkInterface> {
-    let interface = region.ec2.network_interfaces.get(id).ok_or_else(|| unknown_network_interface(id))?;
-    if interface.attachment.is_some() {
-        return Err(ApiError::new("InvalidNetworkInterface.InUse", format!("Interface: [{id}] in use.")));
-    }
-    let bare = launch_template::NetworkInterface {
-        id: given.id.clone(),
-        delete_on_termination: given.delete_on_termination,
-        ..Default::default()
-    };
-    let has_others = data.subnet_id.is_some() || data.private_address.is_some() || !data.security_group_ids.is_empty();
-    if has_others || *given != bare {
-        return Err(ApiError::new(
-            "InvalidParameterCombination",
-            format!(
-                "The network interface '{id}' has a subnet, an address and security groups: leave out SubnetId, \
-                 PrivateIpAddress, SecurityGroupId and AssociatePublicIpAddress"
-            ),
-        ));
-    }
-    Ok(interface)
 }
 
 /// Takes the requested private address of a subnet, or any, for `owner`. Returns the address in the cloud's range, or
@@ -472,7 +376,8 @@ fn check_capacity(region: &Region, instance_type: &str, zone: &str) -> Outcome<(
     Err(ApiError::new("InsufficientInstanceCapacity", message).with_status(500))
 }
 
-fn default_subnet<'a>(region: &'a Region, zone: Option<&str>) -> Outcome<&'a Subnet> {
+/// Returns the default subnet of a zone, or of any.
+pub(super) fn default_subnet<'a>(region: &'a Region, zone: Option<&str>) -> Outcome<&'a Subnet> {
     let mut candidates: Vec<_> = region
         .ec2
         .subnets

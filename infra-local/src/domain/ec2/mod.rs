@@ -1,6 +1,7 @@
 //! Rules for launches of instances.
 
 pub(crate) mod launch;
+pub(crate) mod launch_interfaces;
 pub(crate) mod launch_template;
 pub(crate) mod network_interface;
 pub(crate) mod security_group;

@@ -115,7 +115,7 @@ impl Region {
         if attachment.delete_on_termination {
             self.remove_network_interface(&id);
         } else {
-            self.move_address(&Holder::Instance(instance_id.to_owned()), Holder::NetworkInterface(id));
+            self.move_addresses(&Holder::Instance(instance_id.to_owned()), &Holder::NetworkInterface(id));
         }
     }
 }
