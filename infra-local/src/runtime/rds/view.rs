@@ -1,14 +1,16 @@
 //! A copy of the parts of the model that concern one instance.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use chrono::{DateTime, Datelike as _, Timelike as _, Utc};
 
 use super::{backend, roles, snapshots};
 use crate::domain::rds::settings;
 use crate::domain::rds::settings::Wanted;
+use crate::model::Region;
 use crate::model::process::ProcessIdentity;
-use crate::model::rds::{Account, DbInstance, Rds, Snapshot, Stage};
+use crate::model::rds::{Account, DbCluster, DbInstance, Rds, Snapshot, Stage};
 use crate::runtime::server_home::Login;
 use crate::state::Shared;
 
@@ -18,6 +20,8 @@ pub(super) struct View {
     pub(super) account: Account,
     pub(super) role: Role,
     pub(super) wanted: BTreeMap<String, Wanted>,
+    /// Addresses of its endpoint and of those of its cluster, on this machine and in the VPC.
+    pub(super) addresses: BTreeSet<Ipv4Addr>,
     pub(super) cluster_resource_id: Option<String>,
     /// The former writer that this instance replaces in its cluster.
     pub(super) demoted: Option<Demoted>,
@@ -76,6 +80,7 @@ impl View {
                 },
                 account: databases.account(instance).clone(),
                 wanted: settings::wanted(region, instance),
+                addresses: addresses(region, instance, cluster),
                 cluster_resource_id: cluster.map(|cluster| cluster.resource_id.clone()),
                 demoted: demoted.map(|demoted| Demoted {
                     resource_id: demoted.resource_id.clone(),
@@ -110,6 +115,12 @@ impl View {
         let (address, port) = backend(&instance.place);
         Login { address, port, user: roles::SERVICE.to_owned(), password: account.service_password.clone() }
     }
+}
+
+fn addresses(region: &Region, instance: &DbInstance, cluster: Option<&DbCluster>) -> BTreeSet<Ipv4Addr> {
+    let of_cluster = cluster.into_iter().flat_map(|cluster| [cluster.place.address, cluster.reader_address]);
+    let endpoints = std::iter::once(instance.place.address).chain(of_cluster);
+    endpoints.flat_map(|address| [address, region.private_address(address)]).collect()
 }
 
 fn role(databases: &Rds, instance: &DbInstance, writes: bool) -> Role {
