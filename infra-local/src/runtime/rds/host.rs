@@ -347,7 +347,7 @@ impl Host {
     /// Applies pending changes. A new class means a new host, on which the server is started; a new identifier, a reboot.
     async fn apply_pending(&mut self, view: &View) -> Flow {
         let pending = &view.instance.pending;
-        if pending.class.is_some() || pending.id.is_some() {
+        if pending.class.is_some() || (pending.id.is_some() && !view.id_is_taken) {
             self.halt().await;
         }
         self.shared.update(|cloud| {
@@ -509,7 +509,7 @@ impl Secured {
 pub(super) fn apply_pending(region: &mut Region, id: &str, addresses: &AddressBlock) {
     let mut zones = region.zone_names().collect::<Vec<_>>().into_iter();
     let Some(instance) = region.rds.instances.get_mut(id) else { return };
-    let Pending { now: _, id: new, class, storage, port, multi_az } = std::mem::take(&mut instance.pending);
+    let Pending { now, id: new, is_blocked, class, storage, port, multi_az } = std::mem::take(&mut instance.pending);
     instance.class = class.unwrap_or_else(|| instance.class.clone());
     instance.storage = storage.unwrap_or_else(|| instance.storage.clone());
     instance.place.port = port.unwrap_or(instance.place.port);
@@ -518,6 +518,8 @@ pub(super) fn apply_pending(region: &mut Region, id: &str, addresses: &AddressBl
         Some(false) => instance.second_zone = None,
         None => {}
     }
-    instance.pending.id = new;
-    rename::rename_instance(region, id, addresses);
+    if new.is_some() {
+        instance.pending = Pending { now, id: new, is_blocked, ..Pending::default() };
+        rename::rename_instance(region, id, addresses);
+    }
 }

@@ -27,6 +27,8 @@ pub(super) struct View {
     pub(super) demoted: Option<Demoted>,
     /// True while no other member has replaced this one.
     pub(super) is_needed: bool,
+    /// True when another instance has the pending identifier.
+    pub(super) id_is_taken: bool,
     /// True when the zone, and with it the machine, has failed.
     pub(super) is_lost: bool,
     /// Pending snapshots of the instance's data.
@@ -87,6 +89,7 @@ impl View {
                     runs: demoted.runtime.process.as_ref().is_some_and(ProcessIdentity::is_alive),
                 }),
                 is_needed: cluster.is_some_and(|cluster| cluster.demoted.as_ref() == Some(&instance.id)),
+                id_is_taken: instance.pending.id.as_ref().is_some_and(|id| databases.instances.contains_key(id)),
                 is_lost: region.lost_zones.contains(&instance.zone),
                 snapshots: due,
                 instance: instance.clone(),
@@ -102,7 +105,10 @@ impl View {
     /// Returns whether pending changes are due: because they were requested immediately, or in the maintenance window.
     pub(super) fn applies_pending(&self) -> bool {
         let pending = &self.instance.pending;
-        !pending.is_empty() && (pending.now || is_within(&self.instance.schedule.maintenance_window, Utc::now()))
+        let waits = self.id_is_taken && pending.is_only_blocked();
+        !pending.is_empty()
+            && !waits
+            && (pending.now || is_within(&self.instance.schedule.maintenance_window, Utc::now()))
     }
 
     /// Returns the service's login on the instance's own server.

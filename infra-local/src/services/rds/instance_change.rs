@@ -135,6 +135,7 @@ fn apply_deferred(region: &Region, params: &Params, instance: &mut DbInstance) -
             return Err(already_exists());
         }
         pending.id = Some(id).filter(|id| *id != instance.id);
+        pending.is_blocked = false;
     }
     if let Some(class) = params.optional("DBInstanceClass") {
         engine::check_class(class, &instance.engine)?;
