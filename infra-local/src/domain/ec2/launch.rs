@@ -1,24 +1,19 @@
 //! The launch of instances, by RunInstances and by Auto Scaling groups.
 
-use std::net::Ipv4Addr;
-
 use chrono::{DateTime, Utc};
 
 use super::launch_interfaces::LaunchInterfaces;
 use super::volume::LaunchVolumes;
-use super::{check_user_data, unknown_image, unknown_security_group};
+use super::{check_user_data, unknown_image};
 use crate::domain::mariadb;
 use crate::domain::postgres;
 use crate::model::Cloud;
-use crate::model::cidr::Cidr;
 use crate::model::ec2::gateway::Holder;
 use crate::model::ec2::image::ImageState;
 use crate::model::ec2::instance::{Instance, InstanceState, LaunchRecord, MetadataOptions, ProfileReference, Runtime};
 use crate::model::ec2::instance_type::InstanceType;
 use crate::model::ec2::launch_template::{LaunchData, TemplateReference};
 use crate::model::ec2::network_interface::NetworkInterface;
-use crate::model::ec2::secondary_addresses::SecondaryAddresses;
-use crate::model::ec2::vpc::Subnet;
 use crate::model::machine::MachineDocument;
 use crate::model::{Region, Tags, new_id};
 use crate::state::address::AddressBlock;
@@ -26,9 +21,6 @@ use crate::wire::{ApiError, Outcome};
 
 /// AWS's default quota of instances per request.
 const COUNT_LIMIT: u32 = 100;
-
-/// AWS's default quota of security groups per network interface.
-const GROUPS_LIMIT: usize = 5;
 
 /// A launch of identical instances.
 pub(crate) struct Launch {
@@ -240,128 +232,6 @@ impl Checked {
     }
 }
 
-/// Takes the requested private address of a subnet, or any, for `owner`. Returns the address in the cloud's range, or
-/// `None` when none is left.
-pub(crate) fn take_address(
-    region: &mut Region,
-    subnet_id: &str,
-    private: Option<Ipv4Addr>,
-    owner: &str,
-    addresses: &AddressBlock,
-) -> Outcome<Option<Ipv4Addr>> {
-    let is_private = region.private_addresses;
-    let Some(subnet) = region.ec2.subnets.get_mut(subnet_id) else { return Ok(None) };
-    let host = match private {
-        Some(address) if is_private => Some(take_this_address(subnet, address, owner)?),
-        Some(_) => return Err(no_private_addresses()),
-        None => subnet.take_host(owner),
-    };
-    Ok(host.map(|host| addresses.address(subnet.index, host)))
-}
-
-/// Assigns secondary addresses to an interface, which the caller puts back into the region.
-pub(crate) fn take_secondary_addresses(
-    region: &mut Region,
-    interface: &mut NetworkInterface,
-    wanted: &SecondaryAddresses,
-    addresses: &AddressBlock,
-) -> Outcome<()> {
-    if wanted.is_empty() {
-        return Ok(());
-    }
-    if !region.private_addresses {
-        return Err(no_private_addresses());
-    }
-    let subnet_id = interface.subnet_id.clone();
-    let listed = wanted.listed.iter().map(|address| Some(*address));
-    for private in listed.chain((0..wanted.count).map(|_| None)) {
-        if private.is_some_and(|wanted| interface.secondary.iter().any(|it| region.private_address(*it) == wanted)) {
-            continue;
-        }
-        let taken = take_address(region, &subnet_id, private, &interface.id, addresses)?;
-        interface.secondary.push(taken.ok_or_else(|| no_free_address(&subnet_id))?);
-    }
-    Ok(())
-}
-
-/// Releases a secondary address of an interface.
-pub(crate) fn release_secondary_address(region: &mut Region, id: &str, address: Ipv4Addr) {
-    let Some(interface) = region.ec2.network_interfaces.get_mut(id) else { return };
-    interface.secondary.retain(|own| *own != address);
-    let subnet_id = interface.subnet_id.clone();
-    if let Some(subnet) = region.ec2.subnets.get_mut(&subnet_id) {
-        let [.., host] = address.octets();
-        subnet.hosts.remove(&host);
-    }
-}
-
-/// Returns AWS's error for a subnet without free addresses.
-pub(crate) fn no_free_address(subnet_id: &str) -> ApiError {
-    ApiError::new(
-        "InsufficientFreeAddressesInSubnet",
-        format!("The subnet '{subnet_id}' does not have enough free addresses to satisfy the request."),
-    )
-}
-
-/// Takes a particular address of a subnet, and returns its host number.
-fn take_this_address(subnet: &mut Subnet, address: Ipv4Addr, owner: &str) -> Outcome<u8> {
-    let range = Cidr::parse(&subnet.cidr).filter(|range| range.covers(address));
-    let Some(range) = range else {
-        return Err(ApiError::invalid(format!("Address {address} does not fall within the subnet's address range")));
-    };
-    let position = address.to_bits() - range.address(0).to_bits();
-    if position < 4 || u64::from(position) == range.size() - 1 {
-        return Err(ApiError::invalid(format!("Address {address} is in subnet's reserved address range")));
-    }
-    let host = u8::try_from(position).ok().filter(|host| *host < 255).ok_or_else(|| {
-        let message = format!(
-            "The local cloud has the first 255 addresses of a subnet; {address} is not one of the first 255 of {}",
-            subnet.cidr
-        );
-        ApiError::new("UnsupportedParameter", message)
-    })?;
-    if subnet.take_this_host(host, owner) {
-        return Ok(host);
-    }
-    Err(ApiError::new("InvalidIPAddress.InUse", format!("Address {address} is in use.")))
-}
-
-/// Returns the error for a requested private address where all instances use the loopback interface.
-fn no_private_addresses() -> ApiError {
-    ApiError::new(
-        "UnsupportedParameter",
-        "This local cloud connects instances over the loopback interface, so a particular PrivateIpAddress or a secondary \
-         one cannot be had: leave it out, or start the cloud with `--network namespaces`",
-    )
-}
-
-/// Checks that the groups exist in this VPC. Without any, the VPC's default group is used.
-pub(crate) fn check_security_groups(region: &Region, ids: &mut Vec<String>, vpc_id: &str) -> Outcome<()> {
-    if ids.is_empty() {
-        let default =
-            region.ec2.security_groups.values().find(|group| group.vpc_id == vpc_id && group.name == "default");
-        ids.extend(default.map(|group| group.id.clone()));
-    }
-    ids.sort();
-    ids.dedup();
-    if ids.len() > GROUPS_LIMIT {
-        return Err(ApiError::new(
-            "SecurityGroupsPerInterfaceLimitExceeded",
-            format!("The maximum number of security groups per interface has been reached: {GROUPS_LIMIT}"),
-        ));
-    }
-    for id in ids {
-        let group = region.ec2.security_groups.get(id).ok_or_else(|| unknown_security_group(id))?;
-        if group.vpc_id != vpc_id {
-            return Err(ApiError::new(
-                "InvalidParameter",
-                format!("Security group {id} and the subnet belong to different networks."),
-            ));
-        }
-    }
-    Ok(())
-}
-
 /// Checks that the zone has capacity. A zone that failed has none.
 fn check_capacity(region: &Region, instance_type: &str, zone: &str) -> Outcome<()> {
     if !region.lost_zones.contains(zone) {
@@ -374,21 +244,6 @@ fn check_capacity(region: &Region, instance_type: &str, zone: &str) -> Outcome<(
         others.join(", ")
     );
     Err(ApiError::new("InsufficientInstanceCapacity", message).with_status(500))
-}
-
-/// Returns the default subnet of a zone, or of any.
-pub(super) fn default_subnet<'a>(region: &'a Region, zone: Option<&str>) -> Outcome<&'a Subnet> {
-    let mut candidates: Vec<_> = region
-        .ec2
-        .subnets
-        .values()
-        .filter(|subnet| subnet.default_for_zone && zone.is_none_or(|zone| subnet.zone == zone))
-        .collect();
-    candidates.sort_by_key(|subnet| (region.lost_zones.contains(&subnet.zone), subnet.hosts.len(), &subnet.zone));
-    candidates.first().copied().ok_or_else(|| match zone {
-        Some(zone) => ApiError::invalid(format!("Invalid availability zone: [{zone}]")),
-        None => ApiError::new("MissingInput", "No subnets found for the default VPC. Please specify a subnet."),
-    })
 }
 
 /// Finds an instance profile by its name or its ARN; `None` if the request has neither.

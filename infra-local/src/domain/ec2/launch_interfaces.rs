@@ -7,7 +7,8 @@ use std::net::Ipv4Addr;
 
 use chrono::{DateTime, Utc};
 
-use super::launch::{check_security_groups, default_subnet, take_address, take_secondary_addresses};
+use super::interface_address::{take_address, take_secondary_addresses};
+use super::security_group::check_security_groups;
 use super::unknown_network_interface;
 use crate::model::ec2::instance_type::InstanceType;
 use crate::model::ec2::launch_template::{self, LaunchData};
@@ -284,6 +285,21 @@ fn give_back(region: &mut Region, interface: &NetworkInterface) {
     if let Some(subnet) = region.ec2.subnets.get_mut(&interface.subnet_id) {
         subnet.release_hosts(&interface.id);
     }
+}
+
+/// Returns the default subnet of a zone, or of any.
+fn default_subnet<'a>(region: &'a Region, zone: Option<&str>) -> Outcome<&'a Subnet> {
+    let mut candidates: Vec<_> = region
+        .ec2
+        .subnets
+        .values()
+        .filter(|subnet| subnet.default_for_zone && zone.is_none_or(|zone| subnet.zone == zone))
+        .collect();
+    candidates.sort_by_key(|subnet| (region.lost_zones.contains(&subnet.zone), subnet.hosts.len(), &subnet.zone));
+    candidates.first().copied().ok_or_else(|| match zone {
+        Some(zone) => ApiError::invalid(format!("Invalid availability zone: [{zone}]")),
+        None => ApiError::new("MissingInput", "No subnets found for the default VPC. Please specify a subnet."),
+    })
 }
 
 fn find_subnet<'a>(region: &'a Region, id: &str) -> Outcome<&'a Subnet> {

@@ -1,5 +1,6 @@
 //! Rules for launches of instances.
 
+pub(crate) mod interface_address;
 pub(crate) mod launch;
 pub(crate) mod launch_interfaces;
 pub(crate) mod launch_template;

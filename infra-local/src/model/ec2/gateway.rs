@@ -6,7 +6,6 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::instance::{Instance, InstanceState};
-use super::network_interface::NetworkInterface;
 use crate::model::{Region, Tags, new_id};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -85,16 +84,6 @@ pub(crate) struct EgressOnlyGateway {
     pub(crate) id: String,
     pub(crate) vpc_id: String,
     pub(crate) tags: Tags,
-}
-
-impl Holder {
-    /// Returns the holder of the addresses of an interface.
-    pub(crate) fn of(interface: &NetworkInterface) -> Holder {
-        match &interface.attachment {
-            Some(held) if held.device_index == 0 => Holder::Instance(held.instance_id.clone()),
-            _ => Holder::NetworkInterface(interface.id.clone()),
-        }
-    }
 }
 
 impl NatState {

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use super::network_interface_lifecycle::find;
 use super::requested_addresses::{check, count, parse};
 use super::{Ec2Operation, instance, resource};
-use crate::domain::ec2::launch;
+use crate::domain::ec2::interface_address;
 use crate::domain::ec2::launch_interfaces::check_address_limit;
 use crate::model::Cloud;
 use crate::model::ec2::gateway::Holder;
@@ -52,13 +52,13 @@ fn assign(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
             .collect();
         let holder = Holder::of(&interface);
         for (owner, address) in moved {
-            launch::release_secondary_address(region, &owner, address);
+            interface_address::release_secondary_address(region, &owner, address);
             // An elastic address moves with its private one.
             region.move_address_of_secondary(address, &holder);
         }
     }
     let before = interface.secondary.len();
-    launch::take_secondary_addresses(region, &mut interface, &wanted, call.addresses)?;
+    interface_address::take_secondary_addresses(region, &mut interface, &wanted, call.addresses)?;
     let assigned = interface.secondary[before..].iter().map(|address| region.private_address(*address));
     let assigned: Vec<Node> = assigned.map(|address| Node::new().with("privateIpAddress", address)).collect();
     let answer = Node::success().with("networkInterfaceId", &interface.id);
@@ -83,7 +83,7 @@ fn unassign(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         let held = *held.ok_or_else(|| {
             ApiError::invalid(format!("Some of the specified addresses are not assigned to interface {id}"))
         })?;
-        launch::release_secondary_address(region, &id, held);
+        interface_address::release_secondary_address(region, &id, held);
         region.disassociate(|association| association.secondary == Some(held));
     }
     Ok(Node::success())
