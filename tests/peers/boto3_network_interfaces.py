@@ -123,6 +123,7 @@ def attached(interface, subnet, groups):
     with refused("InvalidAttachmentID.NotFound"):
         EC2.detach_network_interface(AttachmentId="eni-attach-00000000000000000")
 
+    EC2.get_waiter("instance_running").wait(InstanceIds=[identifier], WaiterConfig={"Delay": 1})
     other = EC2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
     with refused("InvalidParameterValue", "device index '0'"):
         EC2.attach_network_interface(NetworkInterfaceId=other, InstanceId=identifier, DeviceIndex=0)
