@@ -21,7 +21,7 @@ pub(crate) struct ControlPlane {
     pub(crate) cloud: Cloud,
     /// Time of the operations; the current time when `None`.
     pub(crate) now: Option<DateTime<Utc>>,
-    addresses: AddressBlock,
+    pub(crate) addresses: AddressBlock,
     directory: tempfile::TempDir,
 }
 

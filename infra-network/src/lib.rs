@@ -129,9 +129,9 @@ pub struct Interface {
     pub subnet: String,
     /// Primary private address.
     pub address: Ipv4Addr,
-    /// Further private addresses.
+    /// Further private addresses, each with the public address that the internet gateway translates to it.
     #[serde(default)]
-    pub secondary: BTreeSet<Ipv4Addr>,
+    pub secondary: BTreeMap<Ipv4Addr, Option<Ipv4Addr>>,
     /// The primary interface of its instance and its own number there, if it is not the primary one itself.
     #[serde(default)]
     pub device: Option<(String, u32)>,
@@ -224,7 +224,8 @@ impl Network {
     /// Finds the interface that holds a public address, its id and its VPC's id.
     pub fn holder_of(&self, public: Ipv4Addr) -> Option<(&str, &str, &Interface)> {
         self.vpcs.iter().find_map(|(vpc, network)| {
-            let (id, interface) = network.interfaces.iter().find(|(_, interface)| interface.public == Some(public))?;
+            let is_held = |interface: &Interface| interface.translations().any(|(_, outside)| outside == public);
+            let (id, interface) = network.interfaces.iter().find(|(_, interface)| is_held(interface))?;
             Some((vpc.as_str(), id.as_str(), interface))
         })
     }
@@ -275,7 +276,7 @@ impl Interface {
             owner: owner.to_owned(),
             subnet: subnet.to_owned(),
             address,
-            secondary: BTreeSet::new(),
+            secondary: BTreeMap::new(),
             device: None,
             forwards: false,
             public: None,
@@ -286,7 +287,19 @@ impl Interface {
 
     /// Returns all of its private addresses, the primary one first.
     pub fn addresses(&self) -> impl Iterator<Item = Ipv4Addr> {
-        std::iter::once(self.address).chain(self.secondary.iter().copied())
+        std::iter::once(self.address).chain(self.secondary.keys().copied())
+    }
+
+    /// Returns its private addresses that the internet gateway translates, each with the public address.
+    pub fn translations(&self) -> impl Iterator<Item = (Ipv4Addr, Ipv4Addr)> {
+        let all =
+            std::iter::once((self.address, self.public)).chain(self.secondary.iter().map(|(own, it)| (*own, *it)));
+        all.filter_map(|(private, public)| Some((private, public?)))
+    }
+
+    /// Returns the private address to which a public one is translated.
+    pub fn private_of(&self, public: Ipv4Addr) -> Option<Ipv4Addr> {
+        self.translations().find(|(_, outside)| *outside == public).map(|(private, _)| private)
     }
 }
 

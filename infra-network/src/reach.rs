@@ -298,7 +298,7 @@ impl<'a> Walk<'a> {
         let Some(gateway) = &vpc.internet_gateway else {
             return blocked(vpc_id, "the VPC has no internet gateway");
         };
-        self.hop(gateway, format!("translates {to} to {}", interface.address));
+        self.hop(gateway, format!("translates {to} to {}", interface.private_of(to).unwrap_or(interface.address)));
         self.enter_interface(None, from, destination)?;
         Self::check_return(destination, from, &Target::Internet)
     }

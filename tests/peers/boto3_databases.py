@@ -290,6 +290,29 @@ def changes(id, endpoint, parameter_group):
     eventually("the database answers again", lambda: sql(endpoint, "SELECT x FROM t") == "1")
 
 
+def encryption(id, endpoint, parameter_group, major):
+    bundle = cloud_status()["certificate_bundle"]
+
+    def connect_with(mode, host=endpoint[0]):
+        with forwarded(*endpoint) as (address, port):
+            target = f"host={host} hostaddr={address} port={port} user=cloud dbname=tasks sslmode={mode} sslrootcert={bundle}"
+            statement = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+            ran = subprocess.run([PSQL, "-X", "-Atq", "-d", target, "-c", statement], capture_output=True, text=True,
+                                 env={**os.environ, "PGPASSWORD": PASSWORD, "PGCONNECT_TIMEOUT": "10"})
+        return ran.stdout.strip() or "!" + ran.stderr.strip()
+
+    assert connect_with("verify-full") == "t", connect_with("verify-full")
+    assert "does not match host name" in connect_with("verify-full", "192.0.2.1")
+    assert int(major) < 15 or "no encryption" in connect_with("disable"), "PostgreSQL 15 and later demand TLS"
+    for value, expected in (("0", "f"), ("1", "no encryption")):
+        rds.modify_db_parameter_group(DBParameterGroupName=parameter_group, Parameters=[
+            {"ParameterName": "rds.force_ssl", "ParameterValue": value, "ApplyMethod": "immediate"}])
+        eventually(f"rds.force_ssl={value} takes effect", lambda: expected in connect_with("disable"))
+        assert connect_with("verify-full") == "t"
+    rds.reset_db_parameter_group(DBParameterGroupName=parameter_group, Parameters=[
+        {"ParameterName": "rds.force_ssl", "ApplyMethod": "immediate"}])
+
+
 def publicity(id, endpoint):
     """The endpoint of a publicly accessible instance is an address that clients outside of the VPC reach."""
     rds.modify_db_instance(DBInstanceIdentifier=id, PubliclyAccessible=True, ApplyImmediately=True)
@@ -523,6 +546,7 @@ def main():
     parameter_group = parameters(major)
     id, endpoint = one_instance(security_group, parameter_group)
     changes(id, endpoint, parameter_group)
+    encryption(id, endpoint, parameter_group, major)
     publicity(id, endpoint)
     endpoint = renamed(id, endpoint)
     replicas(id, endpoint, security_group)

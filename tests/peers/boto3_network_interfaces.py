@@ -94,8 +94,14 @@ def attached(interface, subnet, groups):
         run({"DeviceIndex": 0, "NetworkInterfaceId": interface}, count=2)
     with refused("InvalidNetworkInterfaceID.NotFound"):
         run({"DeviceIndex": 0, "NetworkInterfaceId": UNKNOWN})
-    with refused("UnsupportedParameter", "one network interface"):
-        run({"DeviceIndex": 0, "SubnetId": subnet}, {"DeviceIndex": 1, "NetworkInterfaceId": interface})
+    with refused("InvalidParameterValue", "unique device index"):
+        run({"DeviceIndex": 0, "SubnetId": subnet}, {"DeviceIndex": 0, "NetworkInterfaceId": interface})
+    with refused("InvalidParameterCombination", "device at index 0"):
+        run({"DeviceIndex": 1, "SubnetId": subnet})
+    with refused("InvalidParameterCombination", "subnet ID"):
+        run({"DeviceIndex": 0, "SubnetId": subnet}, SubnetId=subnet)
+    with refused("AttachmentLimitExceeded", "t3.micro"):
+        run(*({"DeviceIndex": index, "SubnetId": subnet} for index in range(3)))
     before = find(interface)
     instance = run({"DeviceIndex": 0, "NetworkInterfaceId": interface})
     identifier = instance["InstanceId"]
@@ -117,6 +123,7 @@ def attached(interface, subnet, groups):
     with refused("InvalidAttachmentID.NotFound"):
         EC2.detach_network_interface(AttachmentId="eni-attach-00000000000000000")
 
+    EC2.get_waiter("instance_running").wait(InstanceIds=[identifier], WaiterConfig={"Delay": 1})
     other = EC2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
     with refused("InvalidParameterValue", "device index '0'"):
         EC2.attach_network_interface(NetworkInterfaceId=other, InstanceId=identifier, DeviceIndex=0)

@@ -7,6 +7,7 @@ With network namespaces, a program of the instance sees the interfaces, and clie
 API refuses by name what the instance would not have. All resources that the script creates are deleted again.
 """
 
+import base64
 import hashlib
 import json
 
@@ -56,7 +57,7 @@ def user_data():
 
 def launch(subnet, **more):
     interface = {"DeviceIndex": 0, "SubnetId": subnet, "AssociatePublicIpAddress": True, **more}
-    return EC2.run_instances(ImageId=IMAGE, InstanceType="t3.micro", MinCount=1, MaxCount=1, UserData=user_data(),
+    return EC2.run_instances(ImageId=IMAGE, InstanceType="t3.medium", MinCount=1, MaxCount=1, UserData=user_data(),
                              NetworkInterfaces=[interface])["Instances"][0]["InstanceId"]
 
 
@@ -111,6 +112,9 @@ def refusals_on_loopback(subnets):
     interface = EC2.create_network_interface(SubnetId=subnets[1])["NetworkInterface"]["NetworkInterfaceId"]
     instance = launch(subnets[0])
     running(instance)
+    with refused("UnsupportedParameter", "--network namespaces"):
+        EC2.run_instances(ImageId=IMAGE, InstanceType="t3.micro", MinCount=1, MaxCount=1, NetworkInterfaces=[
+            {"DeviceIndex": index, "SubnetId": subnets[index]} for index in range(2)])
     with refused("UnsupportedOperation", "--network namespaces"):
         EC2.attach_network_interface(NetworkInterfaceId=interface, InstanceId=instance, DeviceIndex=1)
     terminate(instance)
@@ -211,6 +215,58 @@ def further_interface(server, other, subnets, groups):
     EC2.release_address(AllocationId=elastic["AllocationId"])
 
 
+def launched_with_several(other, subnets, groups):
+    """An instance is launched with several interfaces, and an elastic address leads to a secondary address."""
+    existing = EC2.create_network_interface(SubnetId=subnets[1], Groups=[groups[0]])["NetworkInterface"]
+    template = EC2.create_launch_template(LaunchTemplateName=f"several-{SUFFIX}", LaunchTemplateData={
+        "ImageId": IMAGE, "InstanceType": "t3.medium", "UserData": base64.b64encode(user_data().encode()).decode(), "NetworkInterfaces": [
+            {"DeviceIndex": 1, "SubnetId": subnets[1], "Groups": groups, "SecondaryPrivateIpAddressCount": 1,
+             "Description": "of the template", "DeleteOnTermination": True}]})["LaunchTemplate"]["LaunchTemplateId"]
+    [instance] = EC2.run_instances(LaunchTemplate={"LaunchTemplateId": template}, MinCount=1, MaxCount=1, NetworkInterfaces=[
+        {"DeviceIndex": 0, "SubnetId": subnets[0], "Groups": [groups[0]], "PrivateIpAddress": "10.78.1.77"},
+        {"DeviceIndex": 2, "NetworkInterfaceId": existing["NetworkInterfaceId"]}])["Instances"]
+    described = instance["NetworkInterfaces"]
+    assert [it["Attachment"]["DeviceIndex"] for it in described] == [0, 1, 2], described
+    assert instance["PrivateIpAddress"] == "10.78.1.77" and not instance.get("PublicIpAddress"), instance
+    assert described[1]["Description"] == "of the template" and len(described[1]["PrivateIpAddresses"]) == 2
+    assert sorted(it["GroupId"] for it in described[1]["Groups"]) == sorted(groups)
+    assert [it["Attachment"]["DeleteOnTermination"] for it in described] == [True, True, False]
+    # Without a public address, the instance would not reach the endpoints from which it downloads its program.
+    own_address = EC2.allocate_address(Domain="vpc")
+    EC2.get_waiter("instance_running").wait(InstanceIds=[instance["InstanceId"]], WaiterConfig={"Delay": 1})
+    EC2.associate_address(AllocationId=own_address["AllocationId"], InstanceId=instance["InstanceId"])
+    [instance] = running(instance["InstanceId"])
+    assert instance["PublicIpAddress"] == own_address["PublicIp"], instance
+    own = {number: {it["PrivateIpAddress"] for it in shown["PrivateIpAddresses"]}
+           for number, shown in enumerate(instance["NetworkInterfaces"])}
+    found = addresses(instance)
+    assert [found[f"eth{number}"] for number in range(3)] == [own[number] for number in range(3)], found
+    for address in set().union(*own.values()):
+        assert fetched(other, address) == other["PrivateIpAddress"], address
+
+    elastic = EC2.allocate_address(Domain="vpc")
+    further = instance["NetworkInterfaces"][1]
+    [address] = secondary(further)
+    EC2.associate_address(AllocationId=elastic["AllocationId"], NetworkInterfaceId=further["NetworkInterfaceId"],
+                          PrivateIpAddress=address)
+    shown = EC2.describe_addresses(AllocationIds=[elastic["AllocationId"]])["Addresses"][0]
+    assert (shown["PrivateIpAddress"], shown["InstanceId"]) == (address, instance["InstanceId"]), shown
+    shown = [it.get("Association", {}).get("PublicIp") for it in find(further["NetworkInterfaceId"])["PrivateIpAddresses"]]
+    assert shown == [None, elastic["PublicIp"]], shown
+
+    assert addresses({"PublicIpAddress": elastic["PublicIp"]}) == found
+    # Over the internet gateway, replies come from the elastic address.
+    assert fetched(other, elastic["PublicIp"]) == other["PublicIpAddress"]
+    terminate(instance["InstanceId"])
+    assert find(existing["NetworkInterfaceId"])["Status"] == "available"
+    EC2.delete_network_interface(NetworkInterfaceId=existing["NetworkInterfaceId"])
+    with refused("InvalidNetworkInterfaceID.NotFound"):
+        find(further["NetworkInterfaceId"])
+    for allocated in (elastic, own_address):
+        EC2.release_address(AllocationId=allocated["AllocationId"])
+    EC2.delete_launch_template(LaunchTemplateId=template)
+
+
 def main():
     S3.create_bucket(Bucket=BUCKET)
     S3.put_object(Bucket=BUCKET, Key="server", Body=PROGRAM)
@@ -231,6 +287,7 @@ def main():
         server, other = running(*ids)
         secondary_addresses(server, other)
         further_interface(server, other, subnets, groups)
+        launched_with_several(other, subnets, groups)
         terminate(ids[1])
     for subnet in subnets:
         EC2.delete_subnet(SubnetId=subnet)

@@ -6,7 +6,7 @@
 use super::attributes::{describe_place, ec2_arn};
 use super::{Context, Dependent, RequestedResource, Resource};
 use crate::domain::ec2::launch_template;
-use crate::model::ec2::launch_template::{LaunchData, TemplateReference};
+use crate::model::ec2::launch_template::{LaunchData, NetworkInterface, TemplateReference};
 use crate::model::{Cloud, Region};
 
 /// Resources that a launch uses and creates.
@@ -47,26 +47,42 @@ impl<'a> Launch<'a> {
         values.map(|(_, value)| value.as_str()).collect()
     }
 
-    /// Returns the existing interface of the launch.
-    fn interface(&self) -> Option<&'a str> {
-        self.value("NetworkInterface.N.NetworkInterfaceId", |data| data.network_interface.as_ref()?.id.as_deref())
+    /// Returns the existing interfaces of the launch.
+    fn interfaces(&self) -> Vec<&'a str> {
+        let requested = self.all("NetworkInterface.N.NetworkInterfaceId");
+        if requested.is_empty() { self.of_template(|it| it.id.as_deref()) } else { requested }
     }
 
-    /// Returns the subnet of the launch: the requested one, or a default subnet.
-    fn subnet(&self) -> Option<&'a str> {
-        let existing = self.interface().and_then(|id| self.region.ec2.network_interfaces.get(id));
-        let requested = first(self.parameters, "NetworkInterface.N.SubnetId").or_else(|| {
-            self.value("SubnetId", |data| {
-                let of_interface = data.network_interface.as_ref().and_then(|it| it.subnet_id.as_deref());
-                data.subnet_id.as_deref().or(of_interface)
-            })
-        });
+    /// Returns a value of each interface of the template that has it.
+    fn of_template(&self, value: fn(&NetworkInterface) -> Option<&str>) -> Vec<&'a str> {
+        let interfaces = self.template.into_iter().flat_map(|(_, data)| &data.network_interfaces);
+        interfaces.filter_map(value).collect()
+    }
+
+    /// Returns the subnets of the launch: those of its interfaces, the requested one, or a default subnet.
+    fn subnets(&self) -> Vec<&'a str> {
+        let existing = self.interfaces().into_iter().filter_map(|id| self.region.ec2.network_interfaces.get(id));
+        let mut subnets: Vec<&str> = existing.map(|interface| interface.subnet_id.as_str()).collect();
+        let requested = self.all("NetworkInterface.N.SubnetId");
+        subnets.extend(if requested.is_empty() { self.of_template(|it| it.subnet_id.as_deref()) } else { requested });
+        if subnets.is_empty() {
+            subnets.extend(self.value("SubnetId", |data| data.subnet_id.as_deref()));
+        }
+        subnets.sort_unstable();
+        subnets.dedup();
+        if subnets.is_empty() { self.default_subnet().into_iter().collect() } else { subnets }
+    }
+
+    /// Returns a default subnet of the requested zone.
+    fn default_subnet(&self) -> Option<&'a str> {
         let zone = self.value("Placement.AvailabilityZone", |data| data.zone.as_deref());
-        let by_default = || {
-            let mut defaults = self.region.ec2.subnets.values().filter(|subnet| subnet.default_for_zone);
-            defaults.find(|subnet| zone.is_none_or(|zone| zone == subnet.zone)).map(|subnet| subnet.id.as_str())
-        };
-        existing.map(|interface| interface.subnet_id.as_str()).or(requested).or_else(by_default)
+        let mut defaults = self.region.ec2.subnets.values().filter(|subnet| subnet.default_for_zone);
+        defaults.find(|subnet| zone.is_none_or(|zone| zone == subnet.zone)).map(|subnet| subnet.id.as_str())
+    }
+
+    /// Returns the subnet that determines the zone and the VPC of the launch.
+    fn subnet(&self) -> Option<&'a str> {
+        self.subnets().first().copied()
     }
 
     /// Returns the ids of the security groups: the requested ones, or the default group of the VPC.
@@ -77,11 +93,11 @@ impl<'a> Launch<'a> {
         let names = self.all("SecurityGroup.N");
         groups.extend(all.filter(|group| names.contains(&group.name.as_str())).map(|group| group.id.as_str()));
         if let (true, Some((_, data))) = (groups.is_empty(), self.template) {
-            let of_interface = data.network_interface.as_ref().map(|it| &it.security_group_ids);
-            groups.extend(data.security_group_ids.iter().chain(of_interface.into_iter().flatten()).map(String::as_str));
+            let of_interfaces = data.network_interfaces.iter().flat_map(|it| &it.security_group_ids);
+            groups.extend(data.security_group_ids.iter().chain(of_interfaces).map(String::as_str));
         }
         let vpc = subnet.and_then(|id| self.region.ec2.subnets.get(id)).map(|subnet| subnet.vpc_id.as_str());
-        if let (true, Some(vpc)) = (groups.is_empty() && self.interface().is_none(), vpc) {
+        if let (true, Some(vpc)) = (groups.is_empty() && self.interfaces().is_empty(), vpc) {
             let mut all = self.region.ec2.security_groups.values();
             let default = all.find(|group| group.name == "default" && group.vpc_id == vpc);
             groups.extend(default.map(|group| group.id.as_str()));
@@ -155,18 +171,18 @@ fn launched(cloud: &Cloud, region: &str, parameters: &[(String, String)]) -> Vec
     let mut place = Context::default();
     describe_place(launch.region, subnet.unwrap_or_default(), &mut place);
     let public = first(parameters, "NetworkInterface.N.AssociatePublicIpAddress").map(str::to_owned);
-    let of_template = || launch.template.and_then(|(_, data)| data.network_interface.as_ref()?.associate_public_ip);
+    let of_template = || launch.template.and_then(|(_, data)| data.primary_interface()?.associate_public_ip);
     place.maybe("ec2:AssociatePublicIpAddress", public.or_else(|| of_template().map(|it| it.to_string())));
-    let interface = match launch.interface() {
-        Some(id) => existing("network-interface", id),
-        None => new("network-interface", place),
-    };
+    let known = launch.interfaces();
+    let described = |parameter: &str| parameters.iter().filter(|(name, _)| name == parameter).count();
+    let is_created = known.is_empty() || described("NetworkInterface.N.DeviceIndex") > known.len();
+    let created = is_created.then(|| new("network-interface", place));
     let image = launch.value("ImageId", |data| data.image_id.as_deref());
     let mut resources: Vec<RequestedResource> = image.iter().map(|id| existing("image", id)).collect();
     resources.push(new("instance", launch.instance_keys(cloud)));
-    resources.push(interface);
+    resources.extend(known.into_iter().map(|id| existing("network-interface", id)).chain(created));
     resources.push(new("volume", launch.volume_keys()));
-    resources.extend(subnet.iter().map(|id| existing("subnet", id)));
+    resources.extend(launch.subnets().into_iter().map(|id| existing("subnet", id)));
     resources.extend(launch.security_groups(subnet).into_iter().map(|id| existing("security-group", id)));
     let key = launch.value("KeyName", |data| data.key_name.as_deref());
     resources.extend(key.iter().map(|name| existing("key-pair", name)));

@@ -244,6 +244,8 @@ pub(crate) struct Pending {
     pub(crate) now: bool,
     /// New identifier.
     pub(crate) id: Option<String>,
+    /// True when the new identifier was due while another instance had it. The change remains until it is free.
+    pub(crate) is_blocked: bool,
     pub(crate) class: Option<String>,
     pub(crate) storage: Option<Storage>,
     pub(crate) port: Option<u16>,
@@ -258,6 +260,8 @@ pub(crate) struct PendingOfCluster {
     pub(crate) now: bool,
     /// New identifier.
     pub(crate) id: Option<String>,
+    /// True when the new identifier was due while another cluster had it. The change remains until it is free.
+    pub(crate) is_blocked: bool,
 }
 
 /// The runtime's part of an instance, kept across restarts of the cloud.
@@ -379,6 +383,11 @@ impl Pending {
             && self.storage.is_none()
             && self.port.is_none()
             && self.multi_az.is_none()
+    }
+
+    /// Returns whether only the new identifier is pending, which another instance has.
+    pub(crate) fn is_only_blocked(&self) -> bool {
+        self.is_blocked && Pending { id: None, ..self.clone() }.is_empty()
     }
 }
 

@@ -14,7 +14,7 @@ use rustix::process::Signal;
 
 pub(crate) use binaries::find_binaries;
 pub(crate) use discover::discover;
-pub(crate) use server::{Launch, Server};
+pub(crate) use server::{Launch, Server, Tls};
 
 use super::server_home::{self, DatabaseSpec, HomeError, REPLICATOR, Started, Unusable};
 use crate::domain::postgres::NotInstalled;
@@ -139,6 +139,7 @@ fn launch(spec: &DatabaseSpec) -> Launch<'_> {
         user: &spec.user,
         database: &spec.database,
         settings: if spec.replication.is_some() { REPLICATION_SETTINGS } else { SETTINGS },
+        tls: Tls::default(),
     }
 }
 

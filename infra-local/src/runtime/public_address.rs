@@ -68,7 +68,7 @@ pub(crate) async fn run(shared: Shared, network: NetworkHandle, mut phase: Phase
 /// the cloud; otherwise they lead to the instance, whose own address may be its public one.
 fn wanted(cloud: &Cloud, network: &Network, is_inside: bool) -> Forwards {
     let interfaces = network.vpcs.values().flat_map(|vpc| vpc.interfaces.values());
-    let public = interfaces.filter_map(|interface| Some((&interface.owner, interface.public?)));
+    let public = interfaces.flat_map(|it| it.translations().map(move |(_, public)| (&it.owner, public)));
     let ports = public.flat_map(|(owner, address)| {
         let mut regions = cloud.regions.values();
         let instance = regions.find_map(|region| region.ec2.instances.get(owner));

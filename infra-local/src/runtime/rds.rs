@@ -13,12 +13,14 @@ mod volume;
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 
 use super::background::{Phase, PhaseWatch};
 use super::network::NetworkHandle;
+use super::server_home::CertificateAuthority;
 use super::{postgres, server_home};
 use crate::model::Cloud;
 use crate::model::rds::{DbInstance, Place};
@@ -41,6 +43,10 @@ pub(crate) async fn run(shared: Shared, network: NetworkHandle, mut phase: Phase
     shared.update(|cloud| relocate(cloud, shared.addresses().number()));
     // Hosts read the parameters while they hold the state's lock.
     let _ended_early = tokio::task::spawn_blocking(postgres::discover).await;
+    let authority = match CertificateAuthority::open(shared.directory()) {
+        Ok(authority) => Arc::new(authority),
+        Err(error) => return tracing::error!(%error, "databases do not run without their certificate authority"),
+    };
     let (mut changes, mut connected) = (shared.changes(), network.changes());
     let mut tasks: JoinSet<Key> = JoinSet::new();
     let mut running: BTreeSet<Key> = BTreeSet::new();
@@ -50,7 +56,8 @@ pub(crate) async fn run(shared: Shared, network: NetworkHandle, mut phase: Phase
         connected.borrow_and_update();
         for key in instances(&shared) {
             if running.insert(key.clone()) {
-                let host = Host::new(shared.clone(), key.0.clone(), key.1.clone(), phase.clone());
+                let authority = Arc::clone(&authority);
+                let host = Host::new(shared.clone(), authority, key.0.clone(), key.1.clone(), phase.clone());
                 tasks.spawn(async move {
                     host.run().await;
                     key

@@ -1,5 +1,6 @@
 //! Database servers in general: their home directory, their programs, and the specification of a server of a host.
 
+mod authority;
 mod certificate;
 mod directory;
 mod spec;
@@ -17,6 +18,7 @@ use rustix::process::Signal;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
+pub(crate) use authority::CertificateAuthority;
 pub(crate) use certificate::ServerCertificate;
 pub(crate) use directory::{admit, closed_above, remove, sweep_all};
 pub(crate) use spec::{DatabaseSpec, Login, REPLICATOR, Replication, Started, Unusable};

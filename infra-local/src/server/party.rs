@@ -132,7 +132,7 @@ fn is_called(region: &Region, interface: &NetworkInterface<'_>, name: &str) -> b
         || owner_id(interface) == name
         || interface.id == name
         || name.parse().is_ok_and(|address| {
-            interface.private == address || interface.public == Some(address) || interface.secondary.contains(&address)
+            interface.addresses().any(|(private, public)| private == address || public == Some(address))
         })
 }
 

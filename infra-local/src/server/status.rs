@@ -50,6 +50,9 @@ pub struct Status {
     /// The network of instances, load balancers and databases.
     #[serde(default)]
     pub network: NetworkStatus,
+    /// File with the certificate of the authority that signs the certificates of databases.
+    #[serde(default)]
+    pub certificate_bundle: PathBuf,
     /// URL of the emulator that answers for other services.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delegate: Option<String>,
@@ -256,6 +259,7 @@ impl Status {
             pid: std::process::id(),
             cloud_id: cloud.id.clone(),
             account: cloud.account,
+            certificate_bundle: paths::certificate_bundle(shared.directory()),
             regions: cloud
                 .regions
                 .iter()

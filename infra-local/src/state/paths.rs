@@ -8,6 +8,11 @@ pub(crate) fn database(cloud: &Path, resource_id: &str) -> PathBuf {
     cloud.join("databases").join(resource_id)
 }
 
+/// Returns the file with the certificate of the authority that signs the certificates of databases.
+pub(crate) fn certificate_bundle(cloud: &Path) -> PathBuf {
+    cloud.join("global-bundle.pem")
+}
+
 /// Returns the file with the events of a log stream.
 pub(crate) fn log_stream(cloud: &Path, file: &str) -> PathBuf {
     cloud.join("logs").join(format!("{file}.jsonl"))

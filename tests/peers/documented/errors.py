@@ -89,6 +89,15 @@ def run(world, service, operations, module):
     return result
 
 
+def fill(create):
+    """Calls a function with 0, 1, … until a quota refuses the request."""
+    for number in range(1000):
+        try:
+            create(number)
+        except ClientError:
+            return
+
+
 def required(model, operation, samples):
     """Returns the required members of an operation with sample values."""
     shape = model.operation_model(operation).input_shape

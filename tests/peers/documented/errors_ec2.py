@@ -293,6 +293,22 @@ def dependencies(world, ec2, existing):
         {"VolumeId": other_zone(ec2), "InstanceId": in_a(world, ec2), "Device": "/dev/sdh"},
         status=400,
     )
+    yield from interfaces(world)
+
+
+def interfaces(world):
+    """Yields the errors of launches with network interfaces."""
+    launch = {"ImageId": world.image(), "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1}
+    subnet = world.default_subnets()[0]
+    combination, invalid = "InvalidParameterCombination", "InvalidParameterValue"
+    for code, words, indexes, more in (
+        (invalid, "requires a unique device index", [0, 0], {}),
+        (combination, "you must include a device at index 0", [1], {}),
+        (combination, "may not be specified on the same request", [0], {"SubnetId": subnet}),
+        ("AttachmentLimitExceeded", "Interface count 3 exceeds the limit for t3.micro", [0, 1, 2], {}),
+    ):
+        described = [{"DeviceIndex": index, "SubnetId": subnet} for index in indexes]
+        yield Case("RunInstances", code, {**launch, "NetworkInterfaces": described, **more}, words, status=400)
 
 
 def terminated(world, ec2):

@@ -1,15 +1,18 @@
 """Errors of Elastic Load Balancing."""
 
-from errors import Case, unknown
+from errors import Case, fill, unknown
 
 NO_TRUST_STORES = "trust stores (mutual TLS) are refused by name"
 REASONS = {
     "TrustStoreNotFound": NO_TRUST_STORES,
     "TrustStoreNotReady": NO_TRUST_STORES,
-    "TooManyLoadBalancers": "quotas of hundreds of resources",
+    "TooManyLoadBalancers": "other services' cases create load balancers at the same time",
     "TooManyTargetGroups": "quotas of thousands of resources",
     "TooManyRegistrationsForTargetId": "quotas of hundreds of resources",
-    "TooManyTargets": "quotas of thousands of resources",
+    **{
+        (operation, "TooManyTargets"): "targets are counted by group, when they are registered"
+        for operation in ("CreateListener", "CreateRule", "ModifyListener", "ModifyRule")
+    },
     "TooManyUniqueTargetGroupsPerLoadBalancer": "quotas of hundreds of resources",
     "TargetGroupAssociationLimit": "a target group of Application Load Balancers has no such limit here",
     "HealthUnavailable": "an internal failure",
@@ -18,9 +21,11 @@ REASONS = {
     "AllocationIdNotFound": "addresses of Network Load Balancers",
     "AvailabilityZoneNotSupported": "all zones are supported",
     "UnsupportedProtocol": "Network Load Balancers",
-    "TooManyCertificates": "a quota beyond the cases",
-    "TooManyListeners": "a quota beyond the cases",
-    "TooManyRules": "a quota beyond the cases",
+    **{
+        (operation, "TooManyCertificates"): "the listener itself has one certificate"
+        for operation in ("CreateListener", "ModifyListener")
+    },
+    ("ModifyListener", "TooManyListeners"): "a change adds no listener",
     ("SetSubnets", "CapacityReservationPending"): "capacity reservations",
     ("DescribeTags", "TrustStoreNotFound"): NO_TRUST_STORES,
     "InvalidScheme": "the constraint of the scheme is checked before",
@@ -235,6 +240,7 @@ def cases(world, model, operations):
         "OperationNotPermitted",
         {"ListenerArn": https, "Certificates": samples["Certificates"]},
     )
+    yield from quotas(world, elb, samples, https)
     elb.modify_load_balancer_attributes(
         LoadBalancerArn=balancer, Attributes=[{"Key": "deletion_protection.enabled", "Value": "true"}]
     )
@@ -242,6 +248,27 @@ def cases(world, model, operations):
     elb.modify_load_balancer_attributes(
         LoadBalancerArn=balancer, Attributes=[{"Key": "deletion_protection.enabled", "Value": "false"}]
     )
+
+
+def quotas(world, elb, samples, https):
+    """Yields the errors of exceeded quotas."""
+    rule = {name: samples[name] for name in ("ListenerArn", "Actions", "Conditions")}
+    fill(lambda number: elb.create_rule(**rule, Priority=100 + number))
+    yield Case("CreateRule", "TooManyRules", {**rule, "Priority": 50000})
+    listener = {"LoadBalancerArn": samples["LoadBalancerArn"], "Protocol": "HTTP", "DefaultActions": samples["DefaultActions"]}
+    fill(lambda number: elb.create_listener(**listener, Port=10000 + number))
+    yield Case("CreateListener", "TooManyListeners", {**listener, "Port": 20000})
+    name = f"errors-{world.number()}"
+    certificates = [
+        world.call("acm", "RequestCertificate", DomainName=f"{name}-{number}.example.com")["CertificateArn"]
+        for number in range(26)
+    ]
+    certificates = [{"CertificateArn": arn} for arn in certificates]
+    yield Case("AddListenerCertificates", "TooManyCertificates", {"ListenerArn": https, "Certificates": certificates})
+    created = elb.create_target_group(Name=name, Protocol="HTTP", Port=80, VpcId=world.default_vpc(), TargetType="ip")
+    targets = [{"Id": f"127.0.{number // 250}.{number % 250 + 1}"} for number in range(1001)]
+    arn = created["TargetGroups"][0]["TargetGroupArn"]
+    yield Case("RegisterTargets", "TooManyTargets", {"TargetGroupArn": arn, "Targets": targets})
 
 
 def group(world):

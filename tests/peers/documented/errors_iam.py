@@ -1,6 +1,6 @@
 """Errors of IAM."""
 
-from errors import Case, required, unknown
+from errors import Case, fill, required, unknown
 from world import POLICY, TRUST
 
 REASONS = {
@@ -21,6 +21,13 @@ REASONS = {
     "ReportInProgress": "reports are generated at once",
     "UnmodifiableEntity": "roles that services own",
 }
+# The metadata of an identity provider has at least 1,000 characters.
+SAML = (
+    '<EntityDescriptor entityID="https://idp.example.com"><IDPSSODescriptor><KeyDescriptor><X509Certificate>'
+    + "A" * 1000
+    + '</X509Certificate></KeyDescriptor><SingleSignOnService Location="https://idp.example.com/sso"/>'
+    "</IDPSSODescriptor></EntityDescriptor>"
+)
 
 
 def cases(world, model, operations):
@@ -47,6 +54,8 @@ def cases(world, model, operations):
         "AccessKeyId": key,
         "PolicyArn": f"{arn}policy/{n}",
         "OpenIDConnectProviderArn": oidc["OpenIDConnectProviderArn"],
+        "SAMLProviderArn": f"{arn}saml-provider/{n}",
+        "SAMLMetadataDocument": SAML,
         "PolicyDocument": POLICY,
         "AssumeRolePolicyDocument": TRUST,
         "PermissionsBoundary": f"{arn}policy/{n}",
@@ -94,6 +103,7 @@ def cases(world, model, operations):
         "InstanceProfileName": ("NoSuchEntity", missing, f"Instance Profile {missing} cannot be found."),
         "PolicyArn": ("NoSuchEntity", f"{arn}policy/{missing}", f"Policy {arn}policy/{missing} "),
         "OpenIDConnectProviderArn": ("NoSuchEntity", f"{arn}oidc-provider/none.example.com"),
+        "SAMLProviderArn": ("NoSuchEntity", f"{arn}saml-provider/{missing}"),
         "AccessKeyId": ("NoSuchEntity", "AKIAIOSFODNN7EXAMPLE", "AKIAIOSFODNN7EXAMPLE"),
         "PermissionsBoundary": ("NoSuchEntity", f"{arn}policy/{missing}"),
         "PolicySourceArn": ("NoSuchEntity", f"{arn}user/{missing}"),
@@ -117,6 +127,7 @@ def cases(world, model, operations):
         ("CreateUser", "PermissionsBoundary"),
         ("CreateRole", "PermissionsBoundary"),
         ("CreateLoginProfile", "UserName"),
+        ("UpdateSAMLProvider", "SAMLProviderArn"),
         ("DeleteAccessKey", "AccessKeyId"),
         ("UpdateAccessKey", "AccessKeyId"),
     }
@@ -125,6 +136,12 @@ def cases(world, model, operations):
     for name in sorted(lists & set(operations)):
         if "UserName" in model.operation_model(name).input_shape.members:
             yield Case(name, "NoSuchEntity", {"UserName": missing}, "cannot be found")
+    iam.create_saml_provider(Name=n, SAMLMetadataDocument=SAML)
+    yield Case("CreateSAMLProvider", "EntityAlreadyExists", {"Name": n, "SAMLMetadataDocument": SAML}, "already exists")
+    unknown_provider = {"SAMLProviderArn": f"{arn}saml-provider/{missing}", "SAMLMetadataDocument": SAML}
+    yield Case("UpdateSAMLProvider", "NoSuchEntity", unknown_provider)
+    refused = {"Name": f"{n}-x", "SAMLMetadataDocument": "<none/>" + " " * 1000}
+    yield Case("CreateSAMLProvider", "InvalidInput", refused, "Could not parse metadata")
     yield Case("CreateLoginProfile", "NoSuchEntity", {"UserName": missing, "Password": "h]6EszR}vJ*m"})
     for operation in ("DeleteAccessKey", "UpdateAccessKey"):
         yield Case(
@@ -228,6 +245,8 @@ def cases(world, model, operations):
         {"UserName": n, "GroupName": f"{n}-9"},
         "Cannot exceed quota for GroupsPerUser: 10",
     )
+    fill(lambda number: iam.create_group(GroupName=f"{n}-more-{number}"))
+    yield Case("CreateGroup", "LimitExceeded", {"GroupName": f"{n}-x"}, "Cannot exceed quota for GroupsPerAccount: 300")
     for kind in ("user", "group", "role"):
         name = {f"{kind.title()}Name": n}
         for number in range(10):

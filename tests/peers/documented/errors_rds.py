@@ -1,30 +1,31 @@
 """Errors of RDS."""
 
 import prepare_rds as prepared
-from errors import Case, required, unknown
+from errors import Case, fill, required, unknown
 from world import Example
 
-QUOTA = "a quota beyond the cases"
 REASONS = {
     **dict.fromkeys(
         [
-            "InstanceQuotaExceeded",
-            "StorageQuotaExceeded",
-            "SnapshotQuotaExceeded",
-            "DBParameterGroupQuotaExceeded",
-            "DBSubnetGroupQuotaExceeded",
-            "OptionGroupQuotaExceededFault",
-            "DBClusterQuotaExceededFault",
-            "DBSubnetQuotaExceededFault",
-            "SharedSnapshotQuotaExceeded",
             "DBClusterRoleQuotaExceeded",
             "TenantDatabaseQuotaExceeded",
             "DBClusterAutomatedBackupQuotaExceededFault",
             "DBInstanceAutomatedBackupQuotaExceeded",
-            "EventSubscriptionQuotaExceeded",
         ],
-        QUOTA,
+        "a quota of resources that the local cloud does not have",
     ),
+    **{
+        (operation, "StorageQuotaExceeded"): "the storage of the source fits, and that of clusters does not count"
+        for operation in (
+            "CreateDBCluster",
+            "ModifyDBCluster",
+            "RestoreDBClusterFromSnapshot",
+            "CreateDBInstanceReadReplica",
+            "RestoreDBInstanceFromDBSnapshot",
+        )
+    },
+    ("StopDBInstance", "SnapshotQuotaExceeded"): "the parameter DBSnapshotIdentifier is refused by name",
+    ("ModifyEventSubscription", "EventSubscriptionQuotaExceeded"): "a change adds no subscription",
     **dict.fromkeys(
         [
             "InsufficientDBInstanceCapacity",
@@ -88,7 +89,7 @@ REASONS = {
         ["InvalidDBClusterSnapshotStateFault", "InvalidDBSnapshotState"], "snapshots are available at once"
     ),
     **dict.fromkeys(
-        ["InvalidSubnet", "DBSubnetGroupDoesNotCoverEnoughAZs", "SubnetAlreadyInUse", "InvalidDBSubnetGroupStateFault"],
+        ["InvalidSubnet", "DBSubnetGroupDoesNotCoverEnoughAZs", "InvalidDBSubnetGroupStateFault"],
         "checked when the group of subnets is created",
     ),
     **{
@@ -127,19 +128,15 @@ REASONS = {
         for code in ("DBClusterSnapshotNotFoundFault", "InvalidRestoreFault")
     },
     **{
-        ("ModifyDBCluster", code): "renaming and instances of Multi-AZ clusters, whose parameters are refused by name"
+        ("ModifyDBCluster", code): "instances of Multi-AZ clusters, whose parameters are refused by name"
         for code in (
             "DBParameterGroupNotFound",
             "InvalidDBInstanceState",
             "DBInstanceAlreadyExists",
-            "DBClusterAlreadyExistsFault",
             "DBSubnetGroupNotFoundFault",
         )
     },
-    **{
-        ("ModifyDBInstance", code): "renaming, whose parameter is refused by name"
-        for code in ("DBInstanceAlreadyExists", "InvalidDBClusterStateFault")
-    },
+    ("ModifyDBInstance", "InvalidDBClusterStateFault"): "a member may be changed while its cluster is",
     **{
         ("StartDBInstance", code): "checked when the instance is created"
         for code in ("DBClusterNotFoundFault", "DBSubnetGroupNotFoundFault")
@@ -402,6 +399,25 @@ def cases(world, model, operations):
     yield Case("DeleteDBSubnetGroup", "InvalidDBSubnetGroupStateFault", {"DBSubnetGroupName": n})
     yield Case("DeleteOptionGroup", "InvalidOptionGroupStateFault", {"OptionGroupName": n})
     prepared.available(example, used)
+    yield Case(
+        "ModifyDBInstance",
+        "DBInstanceAlreadyExists",
+        {"DBInstanceIdentifier": n, "NewDBInstanceIdentifier": used},
+        "DB instance already exists",
+    )
+    yield Case(
+        "ModifyDBCluster",
+        "DBClusterAlreadyExistsFault",
+        {"DBClusterIdentifier": n, "NewDBClusterIdentifier": used},
+        "DB Cluster already exists",
+    )
+    yield Case(
+        "ModifyDBSubnetGroup",
+        "SubnetAlreadyInUse",
+        {"DBSubnetGroupName": n, "SubnetIds": other_subnets(world)},
+        "in use",
+    )
+    yield from events(n)
     yield Case("StartDBInstance", "InvalidDBInstanceState", {"DBInstanceIdentifier": n}, "is not stopped")
     yield Case("StartDBCluster", "InvalidDBClusterStateFault", {"DBClusterIdentifier": n}, "available")
     # The instance is not available.
@@ -451,6 +467,97 @@ def cases(world, model, operations):
     for operation, more in {"DeleteDBClusterParameterGroup": {}}.items():
         yield Case(operation, "InvalidDBParameterGroupState", {**default, **more})
     yield from subscriptions(samples["SnsTopicArn"], n)
+    yield from quotas(world, rds, samples, instance, cluster)
+
+
+def other_subnets(world):
+    """Creates a subnet of the default VPC in each of two zones."""
+    ec2, ids = world.client("ec2"), []
+    for number, zone in enumerate(("us-east-1a", "us-east-1b")):
+        made = ec2.create_subnet(
+            VpcId=world.default_vpc(), CidrBlock=f"172.31.{241 + number}.0/24", AvailabilityZone=zone
+        )
+        ids.append(made["Subnet"]["SubnetId"])
+    return ids
+
+
+def events(name):
+    """Yields the errors of requests for events, which the service model does not declare."""
+    yield Case("DescribeEvents", "InvalidParameterCombination", {"SourceIdentifier": name}, "SourceType", status=400)
+    late = {"StartTime": "2026-01-02T00:00:00Z", "EndTime": "2026-01-01T00:00:00Z"}
+    yield Case("DescribeEvents", "InvalidParameterCombination", late, "before the end time", status=400)
+    for minutes in (0, 14 * 24 * 60 + 1):
+        yield Case("DescribeEvents", "InvalidParameterValue", {"Duration": minutes}, "Duration", status=400)
+
+
+def quotas(world, rds, samples, instance, cluster):
+    """Yields the errors of exceeded quotas. Nothing follows, because nothing more can be created afterwards."""
+    n = samples["DBInstanceIdentifier"]
+    families = {
+        "DBParameterGroupFamily": samples["DBParameterGroupFamily"],
+        "Description": "d",
+    }
+    accounts = [f"{number:012}" for number in range(1, 22)]
+    for kind in ("", "Cluster"):
+        identifier = f"DB{kind}SnapshotIdentifier"
+        yield Case(
+            f"ModifyDB{kind}SnapshotAttribute",
+            "SharedSnapshotQuotaExceeded",
+            {identifier: n, "AttributeName": "restore", "ValuesToAdd": accounts},
+        )
+        group = f"DB{kind}ParameterGroup"
+        if kind:
+            families["DBParameterGroupFamily"] = samples["CreateDBClusterParameterGroup", "DBParameterGroupFamily"]
+        create = getattr(rds, f"create_db_{'cluster_' if kind else ''}parameter_group")
+        fill(lambda number: create(**{f"{group}Name": f"{n}-{number}", **families}))
+        yield Case(f"CreateDB{kind}ParameterGroup", "DBParameterGroupQuotaExceeded", {f"{group}Name": f"{n}-x", **families})
+        copied = {f"Source{group}Identifier": n, f"Target{group}Identifier": f"{n}-x", f"Target{group}Description": "d"}
+        yield Case(f"CopyDB{kind}ParameterGroup", "DBParameterGroupQuotaExceeded", copied)
+        copy = getattr(rds, f"copy_db_{'cluster_' if kind else ''}snapshot")
+        source, target = f"SourceDB{kind}SnapshotIdentifier", f"TargetDB{kind}SnapshotIdentifier"
+        fill(lambda number: copy(**{source: n, target: f"{n}-{number}"}))
+        yield Case(f"CopyDB{kind}Snapshot", "SnapshotQuotaExceeded", {source: n, target: f"{n}-x"})
+        taken = {identifier: f"{n}-x", f"DB{kind or 'Instance'}Identifier": n}
+        yield Case(f"CreateDB{kind}Snapshot", "SnapshotQuotaExceeded", taken)
+    group = {"OptionGroupDescription": "d", "EngineName": "postgres", "MajorEngineVersion": samples["MajorEngineVersion"]}
+    fill(lambda number: rds.create_option_group(OptionGroupName=f"{n}-{number}", **group))
+    yield Case("CreateOptionGroup", "OptionGroupQuotaExceededFault", {"OptionGroupName": f"{n}-x", **group})
+    group = {"DBSubnetGroupDescription": "d", "SubnetIds": samples["SubnetIds"]}
+    many = [f"subnet-{number:017x}" for number in range(21)]
+    for operation in ("CreateDBSubnetGroup", "ModifyDBSubnetGroup"):
+        yield Case(
+            operation,
+            "DBSubnetQuotaExceededFault",
+            {"DBSubnetGroupName": f"{n}-x" if "Create" in operation else n, **group, "SubnetIds": many},
+        )
+    fill(lambda number: rds.create_db_subnet_group(DBSubnetGroupName=f"{n}-{number}", **group))
+    yield Case("CreateDBSubnetGroup", "DBSubnetGroupQuotaExceeded", {"DBSubnetGroupName": f"{n}-x", **group})
+    topic = {"SnsTopicArn": samples["SnsTopicArn"]}
+    fill(lambda number: rds.create_event_subscription(SubscriptionName=f"{n}-{number}", **topic))
+    yield Case("CreateEventSubscription", "EventSubscriptionQuotaExceeded", {"SubscriptionName": f"{n}-x", **topic})
+    new = {"DBInstanceIdentifier": f"{n}-x"}
+    large = {**instance, "AllocatedStorage": 60000}
+    rds.create_db_instance(DBInstanceIdentifier=f"{n}-large", **large)
+    yield Case("CreateDBInstance", "StorageQuotaExceeded", {**new, **large})
+    yield Case("ModifyDBInstance", "StorageQuotaExceeded", {"DBInstanceIdentifier": n, "AllocatedStorage": 60000})
+    fill(lambda number: rds.create_db_instance(DBInstanceIdentifier=f"{n}-{number}", **instance))
+    yield Case("CreateDBInstance", "InstanceQuotaExceeded", {**new, **instance})
+    yield Case("RestoreDBInstanceFromDBSnapshot", "InstanceQuotaExceeded", {**new, "DBSnapshotIdentifier": n})
+    yield Case("CreateDBInstanceReadReplica", "InstanceQuotaExceeded", {**new, "SourceDBInstanceIdentifier": n})
+    fill(lambda number: rds.create_db_cluster(DBClusterIdentifier=f"{n}-{number}", **cluster))
+    new = {"DBClusterIdentifier": f"{n}-x"}
+    yield Case("CreateDBCluster", "DBClusterQuotaExceededFault", {**new, **cluster})
+    restored = {**new, "SnapshotIdentifier": n, "Engine": "aurora-postgresql"}
+    yield Case("RestoreDBClusterFromSnapshot", "DBClusterQuotaExceededFault", restored)
+    yield Case(
+        "DeleteDBInstance", "SnapshotQuotaExceeded", {"DBInstanceIdentifier": n, "FinalDBSnapshotIdentifier": f"{n}-x"}
+    )
+    # A cluster without instances may be deleted.
+    yield Case(
+        "DeleteDBCluster",
+        "SnapshotQuotaExceeded",
+        {"DBClusterIdentifier": f"{n}-0", "FinalDBSnapshotIdentifier": f"{n}-x"},
+    )
 
 
 def subscriptions(topic, name):

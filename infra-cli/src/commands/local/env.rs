@@ -9,6 +9,9 @@ use std::path::Path;
 /// Unsets variables that would take precedence over the exported ones, or be sent with them.
 const UNSET: &str = "unset AWS_PROFILE AWS_SESSION_TOKEN";
 
+/// Variable with the path of the certificates with which clients verify databases.
+const BUNDLE: &str = "INFRA_LOCAL_RDS_BUNDLE";
+
 /// Print environment variables that connect AWS tools to the local cloud
 #[derive(Debug, Args)]
 #[command(after_help = "Example: eval \"$(stack local env)\"")]
@@ -19,15 +22,21 @@ pub(crate) struct EnvArgs {
 }
 
 pub(super) async fn run(session: &Session<'_>, directory: &Path, arguments: &EnvArgs) -> Result<(), Failure> {
-    let endpoint = running(directory).await?.endpoint;
+    let status = running(directory).await?.status().await?;
+    let endpoint = status.endpoint;
+    let bundle = status.certificate_bundle.to_string_lossy();
     let key = infra_local::credentials(directory)?;
-    let variables = [
+    let mut variables = vec![
         ("AWS_ENDPOINT_URL", endpoint.as_str()),
         ("AWS_ACCESS_KEY_ID", &key.access_key_id),
         ("AWS_SECRET_ACCESS_KEY", &key.secret_access_key),
         ("AWS_REGION", &arguments.region),
         ("AWS_DEFAULT_REGION", &arguments.region),
     ];
+    // A cloud of an earlier version has no authority. A variable of libpq would also apply to other databases.
+    if !bundle.is_empty() {
+        variables.push((BUNDLE, &bundle));
+    }
     let json: Map<_, _> = variables.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect();
     answer(session, &json, || exports(&variables))
 }

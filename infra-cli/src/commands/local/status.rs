@@ -70,6 +70,11 @@ fn describe(status: &Status) -> String {
         format!("{} (process {}, {}, account {})\n", status.endpoint, status.pid, status.cloud_id, status.account);
     text.extend(["instances are confined: ", &confinement(&status.confinement), "\n"]);
     text.extend(["instances are connected by: ", &network(&status.network), "\n"]);
+    let bundle = status.certificate_bundle.to_string_lossy();
+    // A cloud of an earlier version has none.
+    if !bundle.is_empty() {
+        text.extend(["certificates of databases are verified with: ", &bundle, "\n"]);
+    }
     if let Some(url) = &status.delegate {
         text.extend(["other services are delegated to: ", url, "\n"]);
     }
@@ -329,6 +334,7 @@ mod tests {
                 ..ConfinementStatus::default()
             },
             network: NetworkStatus { namespaces: true, reason: None },
+            certificate_bundle: "/cloud/global-bundle.pem".into(),
             delegate: None,
         }
     }
@@ -339,6 +345,7 @@ mod tests {
         http://127.0.0.1:4000 (process 7, cloud-1, account 000000000000)
         instances are confined: files, signals; not sockets, privileges (no mount namespace)
         instances are connected by: network namespaces
+        certificates of databases are verified with: /cloud/global-bundle.pem
 
         in all regions
         buckets 1, roles 2
@@ -365,6 +372,7 @@ mod tests {
         http://127.0.0.1:4000 (process 7, cloud-1, account 000000000000)
         instances are confined: files, signals; not sockets, privileges (no mount namespace)
         instances are connected by: network namespaces
+        certificates of databases are verified with: /cloud/global-bundle.pem
 
         no resources
         ");

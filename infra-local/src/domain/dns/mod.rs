@@ -115,11 +115,13 @@ impl Zone {
                 }
                 self.names.insert(interface.private, name);
             }
-            if let Some(public) = interface.public
-                && let Some(name) = region.public_name(owner, public)
-            {
-                self.add(&name, if is_own || is_peer { interface.private } else { public });
-                self.names.insert(public, name);
+            for (private, public) in interface.addresses() {
+                if let Some(public) = public
+                    && let Some(name) = region.public_name(owner, public)
+                {
+                    self.add(&name, if is_own || is_peer { private } else { public });
+                    self.names.insert(public, name);
+                }
             }
         }
     }

@@ -1,24 +1,19 @@
 //! The launch of instances, by RunInstances and by Auto Scaling groups.
 
-use std::net::Ipv4Addr;
-
 use chrono::{DateTime, Utc};
 
+use super::launch_interfaces::LaunchInterfaces;
 use super::volume::LaunchVolumes;
-use super::{check_user_data, unknown_image, unknown_network_interface, unknown_security_group};
+use super::{check_user_data, unknown_image};
 use crate::domain::mariadb;
 use crate::domain::postgres;
 use crate::model::Cloud;
-use crate::model::cidr::Cidr;
 use crate::model::ec2::gateway::Holder;
 use crate::model::ec2::image::ImageState;
 use crate::model::ec2::instance::{Instance, InstanceState, LaunchRecord, MetadataOptions, ProfileReference, Runtime};
 use crate::model::ec2::instance_type::InstanceType;
-use crate::model::ec2::launch_template;
 use crate::model::ec2::launch_template::{LaunchData, TemplateReference};
-use crate::model::ec2::network_interface::{Attachment, NetworkInterface};
-use crate::model::ec2::secondary_addresses::SecondaryAddresses;
-use crate::model::ec2::vpc::Subnet;
+use crate::model::ec2::network_interface::NetworkInterface;
 use crate::model::machine::MachineDocument;
 use crate::model::{Region, Tags, new_id};
 use crate::state::address::AddressBlock;
@@ -26,9 +21,6 @@ use crate::wire::{ApiError, Outcome};
 
 /// AWS's default quota of instances per request.
 const COUNT_LIMIT: u32 = 100;
-
-/// AWS's default quota of security groups per network interface.
-const GROUPS_LIMIT: usize = 5;
 
 /// A launch of identical instances.
 pub(crate) struct Launch {
@@ -80,26 +72,21 @@ impl Launch {
         }
         let profile = profile(cloud, data.profile_name.as_deref(), data.profile_arn.as_deref())?;
         let region = cloud.region_mut(region_name)?;
-        let checked = Checked::new(region, &data)?;
-        if let (Some(interface), true) = (&checked.interface, self.max > 1) {
-            return Err(ApiError::new(
-                "InvalidParameterCombination",
-                format!(
-                    "The network interface '{}' can be attached to one instance only, not {}",
-                    interface.id, self.max
-                ),
-            ));
-        }
+        let checked = Checked::new(region, &data, self.max)?;
         let reservation = new_id("r");
         let mut ids = Vec::new();
         for index in 0..self.max {
             let id = new_id("i");
-            let Some(interface) = checked.take_interface(region, &id, &data, addresses)? else { break };
-            let instance = checked.instance(id.clone(), &reservation, index, &interface, &data, profile.clone(), now);
+            let interfaces = checked.interfaces.take(region, &id, &data.interface_tags, addresses, now)?;
+            let Some(interfaces) = interfaces else { break };
+            let interface = &interfaces[0];
+            let instance = checked.instance(id.clone(), &reservation, index, interface, &data, profile.clone(), now);
             let volumes = checked.volumes.create(region, &id, &checked.zone, now);
             let instance = Instance { client_token: self.client_token.clone(), volumes, ..instance };
-            region.move_address(&Holder::NetworkInterface(interface.id.clone()), Holder::Instance(id.clone()));
-            region.ec2.network_interfaces.insert(interface.id.clone(), interface);
+            region.move_addresses(&Holder::NetworkInterface(interface.id.clone()), &Holder::Instance(id.clone()));
+            for interface in interfaces {
+                region.ec2.network_interfaces.insert(interface.id.clone(), interface);
+            }
             region.ec2.instances.insert(id.clone(), instance);
             ids.push(id);
         }
@@ -108,7 +95,8 @@ impl Launch {
                 "InsufficientFreeAddressesInSubnet",
                 format!(
                     "There are not enough free addresses in subnet '{}' for {} instances",
-                    checked.subnet_id, self.min
+                    checked.interfaces.primary().subnet_id,
+                    self.min
                 ),
             ));
         }
@@ -126,17 +114,9 @@ struct Checked {
     image_id: String,
     image_machine: Option<MachineDocument>,
     instance_type: &'static str,
-    subnet_id: String,
     vpc_id: String,
     zone: String,
-    public_ip: bool,
-    private_address: Option<Ipv4Addr>,
-    security_groups: Vec<String>,
-    /// An existing interface, for one instance.
-    interface: Option<NetworkInterface>,
-    delete_interface_on_termination: bool,
-    interface_description: String,
-    secondary: SecondaryAddresses,
+    interfaces: LaunchInterfaces,
     volumes: LaunchVolumes,
 }
 
@@ -159,7 +139,7 @@ fn check_machine(of_image: Option<&MachineDocument>, data: &LaunchData) -> Outco
 }
 
 impl Checked {
-    fn new(region: &Region, data: &LaunchData) -> Outcome<Checked> {
+    fn new(region: &Region, data: &LaunchData, count: u32) -> Outcome<Checked> {
         let image_id = data.image_id.clone().ok_or_else(|| ApiError::missing("ImageId"))?;
         let image = region.image(&image_id).ok_or_else(|| unknown_image(&image_id))?;
         if image.state != ImageState::Available {
@@ -168,37 +148,15 @@ impl Checked {
         }
         // AWS's default type is m1.small, which has been obsolete for years; the local cloud requires a type.
         let instance_type = data.instance_type.as_deref().ok_or_else(|| ApiError::missing("InstanceType"))?;
-        let instance_type = InstanceType::named(instance_type)?.name;
+        let instance_type = InstanceType::named(instance_type)?;
         if let Some(key) = &data.key_name
             && !region.ec2.key_pairs.values().any(|pair| pair.name == *key)
         {
             return Err(ApiError::new("InvalidKeyPair.NotFound", format!("The key pair '{key}' does not exist")));
         }
-        let interface = data.network_interface.clone().unwrap_or_default();
-        let existing = match &interface.id {
-            Some(id) => Some(available_interface(region, data, &interface, id)?),
-            None => None,
-        };
-        let own_subnet = existing.map(|existing| &existing.subnet_id);
-        let wanted = own_subnet.or(data.subnet_id.as_ref()).or(interface.subnet_id.as_ref());
-        let subnet = match wanted {
-            Some(id) => region.ec2.subnets.get(id).ok_or_else(|| {
-                ApiError::new("InvalidSubnetID.NotFound", format!("The subnet ID '{id}' does not exist"))
-            })?,
-            None => default_subnet(region, data.zone.as_deref())?,
-        };
-        if let Some(zone) = &data.zone
-            && *zone != subnet.zone
-        {
-            return Err(ApiError::invalid(format!("The subnet {} is in {}, not in {zone}", subnet.id, subnet.zone)));
-        }
-        check_capacity(region, instance_type, &subnet.zone)?;
-        // As on AWS, only a new interface gets a public address.
-        let public_ip = existing.is_none() && interface.associate_public_ip.unwrap_or(subnet.map_public_ip);
-        let mut security_groups = data.security_group_ids.clone();
-        security_groups.extend(interface.security_group_ids);
-        security_groups.extend(existing.into_iter().flat_map(|existing| existing.groups.clone()));
-        check_security_groups(region, &mut security_groups, &subnet.vpc_id)?;
+        let interfaces = LaunchInterfaces::new(region, data, instance_type, count)?;
+        let subnet = interfaces.subnet(region)?;
+        check_capacity(region, instance_type.name, &subnet.zone)?;
         if let Some(group) =
             data.placement_group.as_ref().filter(|name| !region.ec2.placement_groups.contains_key(*name))
         {
@@ -210,45 +168,12 @@ impl Checked {
         Ok(Checked {
             image_id,
             image_machine: image.machine,
-            instance_type,
-            subnet_id: subnet.id.clone(),
+            instance_type: instance_type.name,
             vpc_id: subnet.vpc_id.clone(),
             zone: subnet.zone.clone(),
-            public_ip,
-            private_address: data.private_address.or(interface.private_address),
-            security_groups,
-            interface: existing.cloned(),
-            delete_interface_on_termination: interface.delete_on_termination.unwrap_or(existing.is_none()),
-            interface_description: interface.description.unwrap_or_default(),
-            secondary: interface.secondary,
+            interfaces,
             volumes,
         })
-    }
-
-    /// Takes the existing interface, or creates one. `None` when the subnet has no address left.
-    fn take_interface(
-        &self,
-        region: &mut Region,
-        instance: &str,
-        data: &LaunchData,
-        addresses: &AddressBlock,
-    ) -> Outcome<Option<NetworkInterface>> {
-        let interface = if let Some(existing) = &self.interface {
-            NetworkInterface { groups: Vec::new(), ..existing.clone() }
-        } else {
-            let id = instance.replacen("i-", "eni-", 1);
-            let address = take_address(region, &self.subnet_id, self.private_address, &id, addresses)?;
-            let Some(address) = address else { return Ok(None) };
-            let mut interface = NetworkInterface {
-                description: self.interface_description.clone(),
-                tags: data.interface_tags.clone(),
-                ..NetworkInterface::new(id, &self.subnet_id, address)
-            };
-            take_secondary_addresses(region, &mut interface, &self.secondary, addresses)?;
-            interface
-        };
-        let attachment = Attachment::new(instance, self.delete_interface_on_termination);
-        Ok(Some(NetworkInterface { attachment: Some(attachment), ..interface }))
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -274,11 +199,11 @@ impl Checked {
             instance_type: self.instance_type.to_owned(),
             key_name: data.key_name.clone(),
             vpc_id: self.vpc_id.clone(),
-            subnet_id: self.subnet_id.clone(),
+            subnet_id: interface.subnet_id.clone(),
             zone: self.zone.clone(),
             address: interface.address,
-            public_ip: self.public_ip,
-            security_groups: self.security_groups.clone(),
+            public_ip: self.interfaces.public_ip,
+            security_groups: self.interfaces.primary().groups.clone(),
             user_data: data.user_data.clone(),
             instance_profile: profile,
             metadata_options: MetadataOptions {
@@ -307,157 +232,6 @@ impl Checked {
     }
 }
 
-/// Finds the existing interface of a launch, which has its own subnet, address and groups.
-fn available_interface<'a>(
-    region: &'a Region,
-    data: &LaunchData,
-    given: &launch_template::NetworkInterface,
-    id: &str,
-) -> Outcome<&'a NetworkInterface> {
-    let interface = region.ec2.network_interfaces.get(id).ok_or_else(|| unknown_network_interface(id))?;
-    if interface.attachment.is_some() {
-        return Err(ApiError::new("InvalidNetworkInterface.InUse", format!("Interface: [{id}] in use.")));
-    }
-    let bare = launch_template::NetworkInterface {
-        id: given.id.clone(),
-        delete_on_termination: given.delete_on_termination,
-        ..Default::default()
-    };
-    let has_others = data.subnet_id.is_some() || data.private_address.is_some() || !data.security_group_ids.is_empty();
-    if has_others || *given != bare {
-        return Err(ApiError::new(
-            "InvalidParameterCombination",
-            format!(
-                "The network interface '{id}' has a subnet, an address and security groups: leave out SubnetId, \
-                 PrivateIpAddress, SecurityGroupId and AssociatePublicIpAddress"
-            ),
-        ));
-    }
-    Ok(interface)
-}
-
-/// Takes the requested private address of a subnet, or any, for `owner`. Returns the address in the cloud's range, or
-/// `None` when none is left.
-pub(crate) fn take_address(
-    region: &mut Region,
-    subnet_id: &str,
-    private: Option<Ipv4Addr>,
-    owner: &str,
-    addresses: &AddressBlock,
-) -> Outcome<Option<Ipv4Addr>> {
-    let is_private = region.private_addresses;
-    let Some(subnet) = region.ec2.subnets.get_mut(subnet_id) else { return Ok(None) };
-    let host = match private {
-        Some(address) if is_private => Some(take_this_address(subnet, address, owner)?),
-        Some(_) => return Err(no_private_addresses()),
-        None => subnet.take_host(owner),
-    };
-    Ok(host.map(|host| addresses.address(subnet.index, host)))
-}
-
-/// Assigns secondary addresses to an interface, which the caller puts back into the region.
-pub(crate) fn take_secondary_addresses(
-    region: &mut Region,
-    interface: &mut NetworkInterface,
-    wanted: &SecondaryAddresses,
-    addresses: &AddressBlock,
-) -> Outcome<()> {
-    if wanted.is_empty() {
-        return Ok(());
-    }
-    if !region.private_addresses {
-        return Err(no_private_addresses());
-    }
-    let subnet_id = interface.subnet_id.clone();
-    let listed = wanted.listed.iter().map(|address| Some(*address));
-    for private in listed.chain((0..wanted.count).map(|_| None)) {
-        if private.is_some_and(|wanted| interface.secondary.iter().any(|it| region.private_address(*it) == wanted)) {
-            continue;
-        }
-        let taken = take_address(region, &subnet_id, private, &interface.id, addresses)?;
-        interface.secondary.push(taken.ok_or_else(|| no_free_address(&subnet_id))?);
-    }
-    Ok(())
-}
-
-/// Releases a secondary address of an interface.
-pub(crate) fn release_secondary_address(region: &mut Region, id: &str, address: Ipv4Addr) {
-    let Some(interface) = region.ec2.network_interfaces.get_mut(id) else { return };
-    interface.secondary.retain(|own| *own != address);
-    let subnet_id = interface.subnet_id.clone();
-    if let Some(subnet) = region.ec2.subnets.get_mut(&subnet_id) {
-        let [.., host] = address.octets();
-        subnet.hosts.remove(&host);
-    }
-}
-
-/// Returns AWS's error for a subnet without free addresses.
-pub(crate) fn no_free_address(subnet_id: &str) -> ApiError {
-    ApiError::new(
-        "InsufficientFreeAddressesInSubnet",
-        format!("The subnet '{subnet_id}' does not have enough free addresses to satisfy the request."),
-    )
-}
-
-/// Takes a particular address of a subnet, and returns its host number.
-fn take_this_address(subnet: &mut Subnet, address: Ipv4Addr, owner: &str) -> Outcome<u8> {
-    let range = Cidr::parse(&subnet.cidr).filter(|range| range.covers(address));
-    let Some(range) = range else {
-        return Err(ApiError::invalid(format!("Address {address} does not fall within the subnet's address range")));
-    };
-    let position = address.to_bits() - range.address(0).to_bits();
-    if position < 4 || u64::from(position) == range.size() - 1 {
-        return Err(ApiError::invalid(format!("Address {address} is in subnet's reserved address range")));
-    }
-    let host = u8::try_from(position).ok().filter(|host| *host < 255).ok_or_else(|| {
-        let message = format!(
-            "The local cloud has the first 255 addresses of a subnet; {address} is not one of the first 255 of {}",
-            subnet.cidr
-        );
-        ApiError::new("UnsupportedParameter", message)
-    })?;
-    if subnet.take_this_host(host, owner) {
-        return Ok(host);
-    }
-    Err(ApiError::new("InvalidIPAddress.InUse", format!("Address {address} is in use.")))
-}
-
-/// Returns the error for a requested private address where all instances use the loopback interface.
-fn no_private_addresses() -> ApiError {
-    ApiError::new(
-        "UnsupportedParameter",
-        "This local cloud connects instances over the loopback interface, so a particular PrivateIpAddress or a secondary \
-         one cannot be had: leave it out, or start the cloud with `--network namespaces`",
-    )
-}
-
-/// Checks that the groups exist in this VPC. Without any, the VPC's default group is used.
-pub(crate) fn check_security_groups(region: &Region, ids: &mut Vec<String>, vpc_id: &str) -> Outcome<()> {
-    if ids.is_empty() {
-        let default =
-            region.ec2.security_groups.values().find(|group| group.vpc_id == vpc_id && group.name == "default");
-        ids.extend(default.map(|group| group.id.clone()));
-    }
-    ids.sort();
-    ids.dedup();
-    if ids.len() > GROUPS_LIMIT {
-        return Err(ApiError::new(
-            "SecurityGroupsPerInterfaceLimitExceeded",
-            format!("The maximum number of security groups per interface has been reached: {GROUPS_LIMIT}"),
-        ));
-    }
-    for id in ids {
-        let group = region.ec2.security_groups.get(id).ok_or_else(|| unknown_security_group(id))?;
-        if group.vpc_id != vpc_id {
-            return Err(ApiError::new(
-                "InvalidParameter",
-                format!("Security group {id} and the subnet belong to different networks."),
-            ));
-        }
-    }
-    Ok(())
-}
-
 /// Checks that the zone has capacity. A zone that failed has none.
 fn check_capacity(region: &Region, instance_type: &str, zone: &str) -> Outcome<()> {
     if !region.lost_zones.contains(zone) {
@@ -470,20 +244,6 @@ fn check_capacity(region: &Region, instance_type: &str, zone: &str) -> Outcome<(
         others.join(", ")
     );
     Err(ApiError::new("InsufficientInstanceCapacity", message).with_status(500))
-}
-
-fn default_subnet<'a>(region: &'a Region, zone: Option<&str>) -> Outcome<&'a Subnet> {
-    let mut candidates: Vec<_> = region
-        .ec2
-        .subnets
-        .values()
-        .filter(|subnet| subnet.default_for_zone && zone.is_none_or(|zone| subnet.zone == zone))
-        .collect();
-    candidates.sort_by_key(|subnet| (region.lost_zones.contains(&subnet.zone), subnet.hosts.len(), &subnet.zone));
-    candidates.first().copied().ok_or_else(|| match zone {
-        Some(zone) => ApiError::invalid(format!("Invalid availability zone: [{zone}]")),
-        None => ApiError::new("MissingInput", "No subnets found for the default VPC. Please specify a subnet."),
-    })
 }
 
 /// Finds an instance profile by its name or its ARN; `None` if the request has neither.

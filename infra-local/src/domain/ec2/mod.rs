@@ -1,6 +1,8 @@
 //! Rules for launches of instances.
 
+pub(crate) mod interface_address;
 pub(crate) mod launch;
+pub(crate) mod launch_interfaces;
 pub(crate) mod launch_template;
 pub(crate) mod network_interface;
 pub(crate) mod security_group;

@@ -39,8 +39,8 @@ pub(crate) struct NetworkInterface<'a> {
     pub(crate) subnet: &'a Subnet,
     pub(crate) private: Ipv4Addr,
     pub(crate) public: Option<Ipv4Addr>,
-    /// Its secondary private addresses.
-    pub(crate) secondary: Vec<Ipv4Addr>,
+    /// Its secondary private addresses, each with its elastic address.
+    pub(crate) secondary: Vec<(Ipv4Addr, Option<Ipv4Addr>)>,
     /// `None` for a NAT gateway, which has no security groups.
     pub(crate) groups: Option<&'a [String]>,
 }
@@ -61,6 +61,11 @@ impl<'a> Owner<'a> {
 }
 
 impl NetworkInterface<'_> {
+    /// Returns its private addresses, each with its public one. The primary address is the first.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = (Ipv4Addr, Option<Ipv4Addr>)> {
+        std::iter::once((self.private, self.public)).chain(self.secondary.iter().copied())
+    }
+
     /// Returns whether packets go in and out: it has an owner, which is not stopped.
     pub(crate) fn is_up(&self) -> bool {
         match self.owner {
@@ -202,7 +207,8 @@ pub(crate) fn at_address<'a>(
     Some(NetworkInterface { id, owner, subnet, private, public, secondary, groups: Some(groups) })
 }
 
-fn secondary(region: &Region, interface: Option<&model::NetworkInterface>) -> Vec<Ipv4Addr> {
+fn secondary(region: &Region, interface: Option<&model::NetworkInterface>) -> Vec<(Ipv4Addr, Option<Ipv4Addr>)> {
     let addresses = interface.into_iter().flat_map(|interface| &interface.secondary);
-    addresses.map(|address| region.private_address(*address)).collect()
+    let elastic = |address: Ipv4Addr| region.elastic_address_of_secondary(address).map(|elastic| elastic.address);
+    addresses.map(|address| (region.private_address(*address), elastic(*address))).collect()
 }

@@ -72,7 +72,7 @@ impl Building for Vpc {
             owner: id.replace("eni", "i"),
             subnet,
             address,
-            secondary: BTreeSet::new(),
+            secondary: BTreeMap::new(),
             device: None,
             forwards: false,
             public: public.map(ip),

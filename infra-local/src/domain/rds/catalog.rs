@@ -65,23 +65,31 @@ const MANAGED: &[&str] = &[
 /// The service's own parameter for `wal_level`.
 pub(crate) const LOGICAL_REPLICATION: &str = "rds.logical_replication";
 
+/// The service's own parameter that refuses connections without TLS.
+pub(crate) const FORCE_SSL: &str = "rds.force_ssl";
+
+/// Prefix of the parameters that the service itself evaluates.
+pub(crate) const OF_SERVICE: &str = "rds.";
+
 /// Returns the parameters of the installed PostgreSQL, and those of RDS, by name.
 pub(crate) fn known() -> &'static BTreeMap<String, Known> {
     static OWN: LazyLock<BTreeMap<String, Known>> = LazyLock::new(|| parse(""));
     postgres::installed().map_or(&OWN, |installed| &installed.parameters)
 }
 
-/// Parses the output of `postgres --describe-config`, and adds the service's own parameter.
+/// Parses the output of `postgres --describe-config`, and adds the service's own parameters.
 pub(crate) fn parse(described: &str) -> BTreeMap<String, Known> {
-    let own = Known {
-        name: LOGICAL_REPLICATION.to_owned(),
-        is_static: true,
+    let own = |name: &str, is_static, description: &str| Known {
+        name: name.to_owned(),
+        is_static,
         kind: "boolean",
         allowed: Some("0,1".to_owned()),
-        description: "Enables logical decoding.".to_owned(),
+        description: description.to_owned(),
         modifiable: true,
     };
-    let known = described.lines().filter_map(parse_line).chain([own]);
+    let own =
+        [own(LOGICAL_REPLICATION, true, "Enables logical decoding."), own(FORCE_SSL, false, "Force SSL connections.")];
+    let known = described.lines().filter_map(parse_line).chain(own);
     known.map(|known| (known.name.clone(), known)).collect()
 }
 

@@ -8,15 +8,20 @@ use std::net::Ipv4Addr;
 
 use crate::model::Region;
 use crate::model::ec2::vpc::Subnet;
+use crate::model::rds::{Pending, PendingOfCluster};
 use crate::state::address::AddressBlock;
 
-/// Gives an instance its pending identifier, unless another instance has it by now.
+/// Gives an instance its pending identifier, the last of its pending changes. While another instance has it, the change remains pending.
 pub(crate) fn rename_instance(region: &mut Region, id: &str, addresses: &AddressBlock) {
-    let Some(new) = region.rds.instances.get_mut(id).and_then(|instance| instance.pending.id.take()) else { return };
+    let Some(new) = region.rds.instances.get(id).and_then(|instance| instance.pending.id.clone()) else { return };
     if region.rds.instances.contains_key(&new) {
+        if let Some(instance) = region.rds.instances.get_mut(id) {
+            instance.pending.is_blocked = true;
+        }
         return;
     }
     let Some(mut instance) = region.rds.instances.remove(id) else { return };
+    instance.pending = Pending::default();
     instance.place.address = move_endpoint(region, ("db", id, &new), instance.place.address, addresses);
     instance.id.clone_from(&new);
     let rename = |known: &mut Option<String>| {
@@ -32,13 +37,17 @@ pub(crate) fn rename_instance(region: &mut Region, id: &str, addresses: &Address
     region.rds.instances.insert(new, instance);
 }
 
-/// Gives a cluster its pending identifier, unless another cluster has it by now.
+/// Gives a cluster its pending identifier. While another cluster has it, the change remains pending.
 pub(crate) fn rename_cluster(region: &mut Region, id: &str, addresses: &AddressBlock) {
-    let Some(new) = region.rds.clusters.get_mut(id).and_then(|cluster| cluster.pending.id.take()) else { return };
+    let Some(new) = region.rds.clusters.get(id).and_then(|cluster| cluster.pending.id.clone()) else { return };
     if region.rds.clusters.contains_key(&new) {
+        if let Some(cluster) = region.rds.clusters.get_mut(id) {
+            cluster.pending.is_blocked = true;
+        }
         return;
     }
     let Some(mut cluster) = region.rds.clusters.remove(id) else { return };
+    cluster.pending = PendingOfCluster::default();
     cluster.place.address = move_endpoint(region, ("cluster", id, &new), cluster.place.address, addresses);
     cluster.reader_address = move_endpoint(region, ("cluster", id, &new), cluster.reader_address, addresses);
     cluster.id.clone_from(&new);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::catalog::{self, LOGICAL_REPLICATION};
+use super::catalog::{self, FORCE_SSL, LOGICAL_REPLICATION, OF_SERVICE};
 use super::formula;
 use crate::model::Region;
 use crate::model::rds::class;
@@ -98,6 +98,21 @@ pub(crate) fn too_small(standby: &BTreeMap<String, String>, primary: &BTreeMap<S
     raised != *standby
 }
 
+/// Returns whether a server refuses connections without TLS. By default, it does from PostgreSQL 15 and Aurora PostgreSQL 17
+/// on.
+///
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/PostgreSQL.Concepts.General.SSL.html>,
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/AuroraPostgreSQL.Security.html>
+pub(crate) fn forces_tls(engine: &str, version: &str, parameters: &BTreeMap<String, String>) -> bool {
+    let first = if engine == "postgres" { 15 } else { 17 };
+    let by_default = || version.split('.').next().and_then(|major| major.parse::<u32>().ok()) >= Some(first);
+    parameters.get(FORCE_SSL).map_or_else(by_default, |value| is_on(value))
+}
+
+fn is_on(value: &str) -> bool {
+    ["1", "on", "true"].contains(&value)
+}
+
 /// The upstream of a server, and the command that restores log segments which the upstream has removed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Following {
@@ -107,8 +122,7 @@ pub(crate) struct Following {
 
 /// Returns the content of `postgresql.conf`.
 pub(crate) fn file(parameters: &BTreeMap<String, String>, following: &Following) -> String {
-    let logical =
-        parameters.get(LOGICAL_REPLICATION).is_some_and(|value| ["1", "on", "true"].contains(&value.as_str()));
+    let logical = parameters.get(LOGICAL_REPLICATION).is_some_and(|value| is_on(value));
     let mut settings: BTreeMap<&str, &str> = BTreeMap::from([
         ("hot_standby", "on"),
         ("log_line_prefix", "%t:%r:%u@%d:[%p]:"),
@@ -118,7 +132,7 @@ pub(crate) fn file(parameters: &BTreeMap<String, String>, following: &Following)
         ("wal_level", if logical { "logical" } else { "replica" }),
         ("wal_retrieve_retry_interval", "200ms"),
     ]);
-    let own = parameters.iter().filter(|(name, _)| *name != LOGICAL_REPLICATION);
+    let own = parameters.iter().filter(|(name, _)| !name.starts_with(OF_SERVICE));
     settings.extend(own.map(|(name, value)| (name.as_str(), value.as_str())));
     settings.extend(following.connection.as_deref().map(|connection| ("primary_conninfo", connection)));
     settings.extend(following.restore_command.as_deref().map(|command| ("restore_command", command)));
@@ -157,6 +171,16 @@ mod tests {
         raise(&mut standby, &primary);
         assert_eq!(standby, map(&[("max_connections", "50")]));
         assert!(!too_small(&standby, &primary));
+    }
+
+    #[test]
+    fn tls_is_demanded_by_the_parameter_or_the_default_of_the_version() {
+        let by_default = |engine, version| forces_tls(engine, version, &BTreeMap::new());
+        assert!(!by_default("postgres", "14.9") && by_default("postgres", "15.4"));
+        assert!(!by_default("aurora-postgresql", "16.1") && by_default("aurora-postgresql", "17.4"));
+        assert!(!forces_tls("postgres", "15.4", &map(&[(FORCE_SSL, "0")])));
+        assert!(forces_tls("postgres", "14.9", &map(&[(FORCE_SSL, "1")])));
+        assert!(!file(&map(&[(FORCE_SSL, "1")]), &Following::default()).contains("force_ssl"));
     }
 
     #[test]

@@ -62,6 +62,9 @@ pub(crate) struct ElasticAddress {
 pub(crate) struct Association {
     pub(crate) id: String,
     pub(crate) holder: Holder,
+    /// The secondary address of the holder's interface, in the cloud's range; `None` for the primary address.
+    #[serde(default)]
+    pub(crate) secondary: Option<Ipv4Addr>,
 }
 
 /// Owner of an elastic address, by id.
@@ -118,17 +121,40 @@ impl Region {
         self.elastic_address_at(&Holder::Instance(instance.to_owned()))
     }
 
-    /// Returns the elastic address of this holder.
+    /// Returns the elastic address of this holder's primary address.
     pub(crate) fn elastic_address_at(&self, holder: &Holder) -> Option<&ElasticAddress> {
-        let is_held = |held: &Association| held.holder == *holder;
-        self.ec2.addresses.values().find(|address| address.association.as_ref().is_some_and(is_held))
+        self.elastic_address_where(|held| held.holder == *holder && held.secondary.is_none())
     }
 
-    /// Moves the association of an elastic address to another holder. The association keeps its id.
-    pub(crate) fn move_address(&mut self, from: &Holder, to: Holder) {
+    /// Returns the elastic address of a secondary address, which is in the cloud's range.
+    pub(crate) fn elastic_address_of_secondary(&self, secondary: Ipv4Addr) -> Option<&ElasticAddress> {
+        self.elastic_address_where(|held| held.secondary == Some(secondary))
+    }
+
+    fn elastic_address_where(&self, matches: impl Fn(&Association) -> bool) -> Option<&ElasticAddress> {
+        self.ec2.addresses.values().find(|address| address.association.as_ref().is_some_and(&matches))
+    }
+
+    /// Moves the associations of elastic addresses to another holder. They keep their ids.
+    pub(crate) fn move_addresses(&mut self, from: &Holder, to: &Holder) {
         let associations = self.ec2.addresses.values_mut().filter_map(|address| address.association.as_mut());
-        if let Some(association) = associations.into_iter().find(|association| association.holder == *from) {
-            association.holder = to;
+        for association in associations.filter(|association| association.holder == *from) {
+            association.holder = to.clone();
+        }
+    }
+
+    /// Moves the association of a secondary address to another holder, which has the address now.
+    pub(crate) fn move_address_of_secondary(&mut self, secondary: Ipv4Addr, to: &Holder) {
+        let associations = self.ec2.addresses.values_mut().filter_map(|address| address.association.as_mut());
+        for association in associations.filter(|association| association.secondary == Some(secondary)) {
+            association.holder = to.clone();
+        }
+    }
+
+    /// Disassociates the elastic addresses whose association matches.
+    pub(crate) fn disassociate(&mut self, matches: impl Fn(&Association) -> bool) {
+        for address in self.ec2.addresses.values_mut() {
+            address.association.take_if(|association| matches(association));
         }
     }
 
@@ -147,9 +173,7 @@ impl Region {
 
     /// Disassociates the elastic addresses of this holder.
     pub(crate) fn take_addresses_from(&mut self, holder: &Holder) {
-        for address in self.ec2.addresses.values_mut() {
-            address.association.take_if(|association| association.holder == *holder);
-        }
+        self.disassociate(|association| association.holder == *holder);
     }
 
     /// Deletes a NAT gateway: releases its address in the subnet and its elastic address.

@@ -23,6 +23,24 @@ impl InstanceType {
         })
     }
 
+    /// Returns the highest number of network interfaces, and of private IPv4 addresses of each.
+    ///
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/AvailableIpPerENI.html>
+    pub(crate) fn interface_limits(&self) -> (usize, usize) {
+        let (family, size) = self.name.split_once('.').unwrap_or_default();
+        match (family, size) {
+            ("t2" | "t3" | "t3a", "nano" | "micro") => (2, 2),
+            ("t3a", "small") => (2, 4),
+            ("t2" | "t3", "small") => (3, 4),
+            ("t2" | "t3" | "t3a", "medium") => (3, 6),
+            ("t2" | "t3" | "t3a", "large") => (3, 12),
+            ("t2", _) => (3, 15),
+            (_, "large") => (3, 10),
+            (_, "xlarge" | "2xlarge") => (4, 15),
+            _ => (8, 30),
+        }
+    }
+
     /// Returns whether the type has CPU credits, as T types do.
     pub(crate) fn burstable(&self) -> bool {
         self.name.starts_with('t')

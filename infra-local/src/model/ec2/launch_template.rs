@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::model::Tags;
 use crate::model::ec2::block_device::BlockDevice;
@@ -57,17 +57,21 @@ pub(crate) struct LaunchData {
     pub(crate) ebs_optimized: Option<bool>,
     /// `standard` or `unlimited`; recorded and described only.
     pub(crate) cpu_credits: Option<String>,
-    /// The parameters of a `NetworkInterface`, kept in this form because templates return it.
-    pub(crate) network_interface: Option<NetworkInterface>,
+    /// The parameters of each `NetworkInterface`, kept in this form because templates return them. No two have the same
+    /// device index.
+    #[serde(alias = "network_interface", deserialize_with = "one_or_many")]
+    pub(crate) network_interfaces: Vec<NetworkInterface>,
     pub(crate) instance_tags: Tags,
     pub(crate) volume_tags: Tags,
     pub(crate) interface_tags: Tags,
 }
 
-/// The only network interface that a launch can describe.
+/// A network interface that a launch describes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct NetworkInterface {
+    /// 0 for the primary interface.
+    pub(crate) device_index: u32,
     /// Id of an existing interface, which has its own subnet, address and groups.
     pub(crate) id: Option<String>,
     pub(crate) description: Option<String>,
@@ -89,7 +93,12 @@ pub(crate) struct TemplateReference {
 }
 
 impl LaunchData {
-    /// Overrides the fields of `base` with those of `self`. Tags are merged.
+    /// Returns the interface with device index 0.
+    pub(crate) fn primary_interface(&self) -> Option<&NetworkInterface> {
+        self.network_interfaces.iter().find(|interface| interface.device_index == 0)
+    }
+
+    /// Overrides the fields of `base` with those of `self`. Tags are merged, and network interfaces by their device index.
     pub(crate) fn over(self, base: &LaunchData) -> LaunchData {
         let lists = |own: Vec<String>, base: &Vec<String>| if own.is_empty() { base.clone() } else { own };
         let tags = |own: Tags, base: &Tags| {
@@ -124,10 +133,70 @@ impl LaunchData {
             monitoring: self.monitoring.or(base.monitoring),
             ebs_optimized: self.ebs_optimized.or(base.ebs_optimized),
             cpu_credits: self.cpu_credits.or_else(|| base.cpu_credits.clone()),
-            network_interface: self.network_interface.or_else(|| base.network_interface.clone()),
+            network_interfaces: by_device(self.network_interfaces, &base.network_interfaces),
             instance_tags: tags(self.instance_tags, &base.instance_tags),
             volume_tags: tags(self.volume_tags, &base.volume_tags),
             interface_tags: tags(self.interface_tags, &base.interface_tags),
         }
+    }
+}
+
+/// Adds the interfaces of a template to those of a request, which override the ones with the same device index.
+fn by_device(mut own: Vec<NetworkInterface>, base: &[NetworkInterface]) -> Vec<NetworkInterface> {
+    let is_free = |index: u32| !own.iter().any(|interface| interface.device_index == index);
+    let others: Vec<_> = base.iter().filter(|interface| is_free(interface.device_index)).cloned().collect();
+    own.extend(others);
+    own.sort_by_key(|interface| interface.device_index);
+    own
+}
+
+/// Reads the interfaces of a launch. States of earlier versions have at most one.
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<NetworkInterface>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Known {
+        Many(Vec<NetworkInterface>),
+        One(Option<Box<NetworkInterface>>),
+    }
+    Ok(match Known::deserialize(deserializer)? {
+        Known::Many(interfaces) => interfaces,
+        Known::One(interface) => interface.into_iter().map(|interface| *interface).collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::{from_value, json};
+
+    use super::*;
+
+    #[test]
+    fn states_of_earlier_versions_have_one_interface() {
+        let earlier = json!({"network_interface": {"subnet_id": "subnet-1"}});
+        let data: LaunchData = from_value(earlier).unwrap();
+        let expected = NetworkInterface { subnet_id: Some("subnet-1".to_owned()), ..NetworkInterface::default() };
+        assert_eq!(data.network_interfaces, [expected]);
+        assert_eq!(from_value::<LaunchData>(serde_json::to_value(&data).unwrap()).unwrap(), data);
+        let none: LaunchData = from_value(json!({"network_interface": null})).unwrap();
+        assert_eq!(none, LaunchData::default());
+    }
+
+    #[test]
+    fn interfaces_of_a_request_override_those_of_its_template_by_device_index() {
+        let interface = |device_index, description: &str| NetworkInterface {
+            device_index,
+            description: Some(description.to_owned()),
+            ..NetworkInterface::default()
+        };
+        let data = |interfaces: &[NetworkInterface]| LaunchData {
+            network_interfaces: interfaces.to_vec(),
+            ..LaunchData::default()
+        };
+        let template = data(&[interface(0, "of the template"), interface(1, "of the template")]);
+        let merged = data(&[interface(2, "own"), interface(0, "own")]).over(&template);
+        let expected = [interface(0, "own"), interface(1, "of the template"), interface(2, "own")];
+        assert_eq!(merged.network_interfaces, expected);
     }
 }

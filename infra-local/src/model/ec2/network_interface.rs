@@ -56,6 +56,16 @@ impl NetworkInterface {
     }
 }
 
+impl Holder {
+    /// Returns the holder of the addresses of an interface.
+    pub(crate) fn of(interface: &NetworkInterface) -> Holder {
+        match &interface.attachment {
+            Some(held) if held.device_index == 0 => Holder::Instance(held.instance_id.clone()),
+            _ => Holder::NetworkInterface(interface.id.clone()),
+        }
+    }
+}
+
 impl Attachment {
     pub(crate) fn new(instance_id: &str, delete_on_termination: bool) -> Attachment {
         Attachment {
@@ -115,7 +125,7 @@ impl Region {
         if attachment.delete_on_termination {
             self.remove_network_interface(&id);
         } else {
-            self.move_address(&Holder::Instance(instance_id.to_owned()), Holder::NetworkInterface(id));
+            self.move_addresses(&Holder::Instance(instance_id.to_owned()), &Holder::NetworkInterface(id));
         }
     }
 }

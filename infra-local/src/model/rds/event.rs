@@ -187,6 +187,10 @@ impl Found<'_> {
             _ => {}
         }
         self.add_modifications(before, now);
+        if let (Some(new), true) = (&now.pending.id, !before.pending.is_blocked && now.pending.is_blocked) {
+            let message = format!("Unable to rename DB instance to {new}: the identifier is in use");
+            self.add(SourceType::Instance, id, Category::ConfigurationChange, message);
+        }
         self.add_settings(before, now);
         self.add_availability(before, now);
     }
@@ -255,7 +259,8 @@ impl Found<'_> {
     fn add_availability(&mut self, before: &DbInstance, now: &DbInstance) {
         let id = now.id.as_str();
         // A server is stopped before its instance is renamed, and started afterwards.
-        let stops = before.runtime.ready && !now.runtime.ready && now.pending.id.is_none();
+        let is_renamed = now.pending.id.is_some() && !now.pending.is_blocked;
+        let stops = before.runtime.ready && !now.runtime.ready && !is_renamed;
         let is_stopped_by_request = stops && matches!(now.stage, Stage::Rebooting | Stage::Modifying);
         if is_stopped_by_request || (before.id != now.id && !now.runtime.ready) {
             self.add(SourceType::Instance, id, Category::Availability, SHUTDOWN);
@@ -352,6 +357,10 @@ impl Found<'_> {
         }
         if before.account.password != now.account.password {
             add(Category::ConfigurationChange, "Reset master credentials");
+        }
+        if let (Some(new), true) = (&now.pending.id, !before.pending.is_blocked && now.pending.is_blocked) {
+            let message = format!("Unable to rename DB cluster to {new}: the identifier is in use");
+            add(Category::ConfigurationChange, &message);
         }
         if let Some(message) = failover {
             add(Category::Failover, &message);

@@ -11,6 +11,7 @@ use crate::model::autoscaling::{Group, Lifecycle};
 use crate::model::cloudwatch::metrics::{MetricName, Metrics, Sample};
 use crate::model::ec2::instance::InstanceState;
 use crate::model::ec2::instance_type::InstanceType;
+use crate::model::elbv2::ProtocolVersion;
 use crate::runtime::autoscaling::{CORES_PER_VCPU, scaled};
 use crate::runtime::process;
 use crate::state::databases::Databases;
@@ -84,6 +85,7 @@ struct TargetGroup {
     balancers: Vec<String>,
     counts: Counts,
     targets: u32,
+    is_grpc: bool,
 }
 
 /// Returns the sources of metrics in the state.
@@ -145,6 +147,7 @@ fn balancers(region: &Region, traffic: &Traffic, sources: &mut Sources) {
             balancers,
             counts: traffic.of(&group.arn),
             targets: healthy as u32,
+            is_grpc: group.version == ProtocolVersion::Grpc,
         });
     }
 }
@@ -285,6 +288,13 @@ fn requests(group: &TargetGroup, old: &Counts, metrics: &Metrics, now: DateTime<
         if requests_since > 0 {
             record("RequestCount", dimensions, ones(requests_since, now));
         }
+        if requests_since > 0 && group.is_grpc && dimensions.contains_key("LoadBalancer") {
+            record("GrpcRequestCount", dimensions, ones(requests_since, now));
+        }
+        let connection_errors = group.counts.connection_errors.saturating_sub(old.connection_errors);
+        if connection_errors > 0 {
+            record("TargetConnectionErrorCount", dimensions, ones(connection_errors, now));
+        }
         for (class, (new, old)) in (2..).zip(group.counts.responses.iter().zip(&old.responses)) {
             if new > old {
                 record(&format!("HTTPCode_Target_{class}XX_Count"), dimensions, ones(new - old, now));
@@ -344,6 +354,7 @@ mod tests {
             balancers: vec!["app/b/1".to_owned()],
             counts,
             targets: 2,
+            is_grpc: false,
         };
         Sources { targets: vec![group], ..Sources::default() }
     }
@@ -366,13 +377,16 @@ mod tests {
         let balancer = ("LoadBalancer", "app/b/1");
         let targets = ("TargetGroup", "targetgroup/t/1");
         publisher.publish(&counted(10, [9, 0, 1, 0], &[0.1]), &stores, at(30));
-        publisher.publish(&counted(16, [13, 0, 1, 2], &[0.1, 0.2, 0.2, 0.5]), &stores, at(61));
+        let mut later = counted(16, [13, 0, 1, 2], &[0.1, 0.2, 0.2, 0.5]);
+        later.targets[0].counts.connection_errors = 2;
+        publisher.publish(&later, &stores, at(61));
         for dimensions in [&[balancer][..], &[targets], &[balancer, targets]] {
             assert_eq!(value_of(metrics, "RequestCount", dimensions, "Sum"), Some(6.0), "{dimensions:?}");
         }
         assert_eq!(value_of(metrics, "HTTPCode_Target_2XX_Count", &[balancer], "Sum"), Some(4.0));
         assert_eq!(value_of(metrics, "HTTPCode_Target_5XX_Count", &[balancer], "Sum"), Some(2.0));
         assert_eq!(value_of(metrics, "HTTPCode_Target_4XX_Count", &[balancer], "Sum"), None, "what did not happen");
+        assert_eq!(value_of(metrics, "TargetConnectionErrorCount", &[balancer], "Sum"), Some(2.0));
         assert_eq!(value_of(metrics, "RequestCountPerTarget", &[targets], "Sum"), Some(3.0));
         assert_eq!(value_of(metrics, "RequestCountPerTarget", &[balancer], "Sum"), None);
         let average = value_of(metrics, "TargetResponseTime", &[balancer], "Average").unwrap();
@@ -386,6 +400,25 @@ mod tests {
             "a counter that started again at 0"
         );
     }
+
+    #[test]
+    fn requests_to_targets_of_grpc_are_also_counted_as_such() {
+        let (stores, mut publisher) = (Stores::default(), Publisher::new(1.0));
+        let counted = |is_grpc| {
+            let mut sources = counted(5, [5, 0, 0, 0], &[0.1]);
+            sources.targets[0].is_grpc = is_grpc;
+            sources
+        };
+        let (balancer, targets) = (("LoadBalancer", "app/b/1"), ("TargetGroup", "targetgroup/t/1"));
+        let sum = |dimensions: &[(&str, &str)]| value_of(&stores.published, "GrpcRequestCount", dimensions, "Sum");
+        publisher.publish(&counted(false), &stores, at(61));
+        assert_eq!(sum(&[balancer]), None);
+        let mut publisher = Publisher::new(1.0);
+        publisher.publish(&counted(true), &stores, at(62));
+        assert_eq!([sum(&[balancer]), sum(&[balancer, targets]), sum(&[targets])], [Some(5.0), Some(5.0), None]);
+        assert_eq!(value_of(&stores.published, "GrpcRequestCount", &[balancer], "Maximum"), Some(1.0));
+    }
+
     #[test]
     fn own_errors_of_balancers_are_published_and_survive_a_replaced_listener() {
         let (stores, mut publisher) = (Stores::default(), Publisher::new(1.0));

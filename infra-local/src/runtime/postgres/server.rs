@@ -1,6 +1,6 @@
 //! A data directory, its programs, and the server that runs on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Deref;
@@ -12,10 +12,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::Instant;
 
 use super::binaries::Binaries;
-use super::{LOG, PostgresError, find_binaries, stop};
+use super::{LOG, PostgresError, find_binaries, identifier, stop};
 use crate::model::process::ProcessIdentity;
 use crate::runtime::network::Site;
-use crate::runtime::server_home::{Finished, ServerCertificate, ServerHome};
+use crate::runtime::server_home::{CertificateAuthority, Finished, ServerCertificate, ServerHome};
 
 /// Limit until a server accepts connections, including recovery after a crash.
 const START_LIMIT: Duration = Duration::from_mins(1);
@@ -48,6 +48,18 @@ pub(crate) struct Launch<'a> {
     pub(crate) database: &'a str,
     /// Settings `name=value` that override the data directory's configuration file.
     pub(crate) settings: &'a [&'a str],
+    /// TLS of its connections.
+    pub(crate) tls: Tls<'a>,
+}
+
+/// TLS of the connections of a server.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Tls<'a> {
+    /// The authority that signs the certificate, and the addresses of the server. Without an authority, the certificate is
+    /// self-signed.
+    pub(crate) certified: Option<(&'a CertificateAuthority, &'a BTreeSet<Ipv4Addr>)>,
+    /// The only user that may connect without TLS; `None` if all users may.
+    pub(crate) plaintext_user: Option<&'a str>,
 }
 
 impl Server {
@@ -140,9 +152,7 @@ impl Server {
     /// TCP. In the network of this machine, only loopback addresses are admitted; in a network namespace, the network
     /// filters the clients.
     pub(crate) async fn launch(&self, launch: &Launch<'_>) -> Result<ProcessIdentity, PostgresError> {
-        let clients = if launch.site.is_inside() { "0.0.0.0/0" } else { "127.0.0.0/8" };
-        let rules = ["all", "replication"].map(|what| format!("host {what} all {clients} scram-sha-256\n"));
-        self.write("pg_hba.conf", &rules.concat())?;
+        let tls = self.secure(launch.site, launch.tls).await?;
         let (address, port) = (launch.address, launch.port);
         self.home.check_address(launch.site, address, port).await?;
         let settings = [
@@ -154,7 +164,6 @@ impl Server {
             "logging_collector=off".to_owned(),
             "fsync=on".to_owned(),
         ];
-        let tls = self.tls_settings().await?;
         let own = launch.settings.iter().map(|setting| (*setting).to_owned());
         let settings = settings.into_iter().chain(tls).chain(own);
         let mut arguments = vec!["-D".to_owned(), self.data().to_string_lossy().into_owned()];
@@ -165,16 +174,34 @@ impl Server {
         self.accepting(launch, identity).await
     }
 
-    /// Returns the settings with which the server accepts connections over TLS beside those without; none if it was
-    /// built without TLS.
-    async fn tls_settings(&self) -> Result<Vec<String>, PostgresError> {
+    /// Writes the access rules and the certificate, which a running server reads when it is signalled. Returns the settings
+    /// with which a server accepts connections over TLS; none if it was built without TLS, and demands none then.
+    pub(crate) async fn secure(&self, site: &Site, tls: Tls<'_>) -> Result<Vec<String>, PostgresError> {
+        let settings = self.tls_settings(tls).await?;
+        let clients = if site.is_inside() { "0.0.0.0/0" } else { "127.0.0.0/8" };
+        let rule = |kind: &str, user: &str| {
+            let rules = ["all", "replication"].map(|what| format!("{kind} {what} {user} {clients} scram-sha-256\n"));
+            rules.concat()
+        };
+        let rules = match tls.plaintext_user {
+            Some(user) if !settings.is_empty() => rule("host", &identifier(user)) + &rule("hostssl", "all"),
+            _ => rule("host", "all"),
+        };
+        self.write("pg_hba.conf", &rules)?;
+        Ok(settings)
+    }
+
+    async fn tls_settings(&self, tls: Tls<'_>) -> Result<Vec<String>, PostgresError> {
         let data = self.data();
         let arguments = ["-D".as_ref(), data.as_os_str(), "-C".as_ref(), "ssl_library".as_ref()];
         let library = self.home.tool(&self.binaries.postgres, &arguments, &[], "").await?;
         if library.stdout.trim().is_empty() {
             return Ok(Vec::new());
         }
-        let ServerCertificate { certificate, private_key } = self.home.certificate()?;
+        let ServerCertificate { certificate, private_key } = match tls.certified {
+            Some((authority, addresses)) => self.home.certify(authority, addresses)?,
+            None => self.home.certificate()?,
+        };
         Ok(vec![
             "ssl=on".to_owned(),
             format!("ssl_cert_file={}", certificate.display()),

@@ -10,6 +10,8 @@ use tokio::process::Command;
 
 use super::*;
 use crate::runtime::network::Site;
+use crate::runtime::server_home::CertificateAuthority;
+use crate::state::paths;
 
 mod replication;
 
@@ -71,6 +73,7 @@ async fn query_with(spec: &DatabaseSpec, password: &str, mode: &str, sql: &str) 
         ])
         .env("PGPASSWORD", password)
         .env("PGSSLMODE", mode)
+        .env("PGSSLROOTCERT", paths::certificate_bundle(spec.directory.parent().unwrap()))
         .output()
         .await
         .unwrap();
@@ -115,6 +118,35 @@ async fn clients_connect_with_and_without_tls() {
     let key = fs::metadata(spec.directory.join("server.key")).unwrap();
     assert_eq!(key.permissions().mode() & 0o777, 0o600);
     stop(server).await;
+}
+
+#[tokio::test]
+async fn clients_verify_the_certificate_of_an_endpoint() {
+    let directory = open_directory();
+    let authority = CertificateAuthority::open(directory.path()).unwrap();
+    let spec = spec(directory.path(), "secret");
+    let server = Server::open(&spec.directory).unwrap();
+    server.initialise(SUPERUSER).await.unwrap();
+    ensure_role_and_database(&server, &spec).await.unwrap();
+    let elsewhere = [Ipv4Addr::new(127, 251, 7, 10)].into();
+    let tls = Tls { certified: Some((&authority, &elsewhere)), plaintext_user: None };
+    let process = server.launch(&Launch { tls, ..launch(&spec) }).await.unwrap();
+    let connect = async |mode| query_with(&spec, "secret", mode, "SELECT 1").await;
+    let refused = connect("verify-full").await.unwrap_err();
+    assert!(refused.contains("does not match host name"), "{refused}");
+    assert_eq!(connect("verify-ca").await.unwrap(), "1");
+    assert_eq!(connect("disable").await.unwrap(), "1");
+
+    let own = [spec.address].into();
+    let tls = Tls { certified: Some((&authority, &own)), plaintext_user: Some("other") };
+    server.secure(&spec.site, tls).await.unwrap();
+    process.signal(Signal::HUP);
+    while connect("verify-full").await.is_err() || connect("disable").await.is_ok() {
+        assert!(process.is_alive(), "{}", server.log_tail());
+    }
+    let refused = connect("disable").await.unwrap_err();
+    assert!(refused.contains("no pg_hba.conf entry") && refused.contains("no encryption"), "{refused}");
+    stop(process).await;
 }
 
 #[tokio::test]

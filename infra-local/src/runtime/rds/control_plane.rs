@@ -68,7 +68,7 @@ fn settle_clusters(region: &mut Region, addresses: &AddressBlock) {
                 }
             }
         }
-        if region.rds.clusters.get(&id).is_some_and(volume::is_renamed) {
+        if region.rds.clusters.get(&id).is_some_and(|cluster| volume::is_renamed(&region.rds, cluster)) {
             rename::rename_cluster(region, &id, addresses);
         }
     }

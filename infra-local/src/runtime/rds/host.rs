@@ -1,5 +1,7 @@
 //! Reconciles one instance: starts, configures, watches and stops its server.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +12,7 @@ use tokio::time::Instant;
 
 use super::view::{Role, View};
 use super::{backend, endpoints, replication, roles, snapshots};
+use crate::domain::postgres::installed;
 use crate::domain::rds::settings::Following;
 use crate::domain::rds::{rename, settings};
 use crate::model::Region;
@@ -18,8 +21,8 @@ use crate::model::rds::{DbInstance, Pending, Seed, Stage, Trouble};
 use crate::runtime::background::{Phase, PhaseWatch};
 use crate::runtime::network::Site;
 use crate::runtime::postgres;
-use crate::runtime::postgres::{Launch, PostgresError, Server};
-use crate::runtime::server_home::Login;
+use crate::runtime::postgres::{Launch, PostgresError, Server, Tls};
+use crate::runtime::server_home::{CertificateAuthority, Login};
 use crate::state::Shared;
 use crate::state::address::AddressBlock;
 use crate::state::paths::database as directory;
@@ -44,12 +47,22 @@ pub(super) struct Host {
     phase: PhaseWatch,
     changes: watch::Receiver<u64>,
     server: Option<Arc<Server>>,
+    authority: Arc<CertificateAuthority>,
     /// Content of the settings file.
     settings: Option<String>,
+    /// TLS of the running server.
+    secured: Option<Secured>,
     rebooting: bool,
     failures: u32,
     asked: Instant,
     missed_checks: u32,
+}
+
+/// TLS of a server: the addresses in its certificate, and whether it refuses connections without TLS.
+#[derive(Clone, PartialEq, Eq)]
+struct Secured {
+    addresses: BTreeSet<Ipv4Addr>,
+    forced: bool,
 }
 
 /// Result of a step.
@@ -63,7 +76,13 @@ pub(super) enum Flow {
 }
 
 impl Host {
-    pub(super) fn new(shared: Shared, region: String, resource_id: String, phase: PhaseWatch) -> Host {
+    pub(super) fn new(
+        shared: Shared,
+        authority: Arc<CertificateAuthority>,
+        region: String,
+        resource_id: String,
+        phase: PhaseWatch,
+    ) -> Host {
         let changes = shared.changes();
         Host {
             shared,
@@ -72,7 +91,9 @@ impl Host {
             phase,
             changes,
             server: None,
+            authority,
             settings: None,
+            secured: None,
             rebooting: false,
             failures: 0,
             asked: Instant::now(),
@@ -169,10 +190,12 @@ impl Host {
         server.write("postgresql.conf", &text)?;
         let (address, port) = backend(&instance.place);
         let site = &Site::Host;
-        let launch = Launch { site, address, port, user: roles::SERVICE, database: "postgres", settings: &[] };
-        let process = server.launch(&launch).await?;
+        let secured = Secured::new(view, &parameters);
+        let (user, database, tls) = (roles::SERVICE, "postgres", secured.tls(&self.authority));
+        let process = server.launch(&Launch { site, address, port, user, database, settings: &[], tls }).await?;
         tracing::info!(instance = instance.id, pid = process.pid, "a database server is up");
         self.settings = Some(text);
+        self.secured = Some(secured);
         self.missed_checks = 0;
         self.failures = 0;
         let as_wanted = matches!(view.role, Role::Standby(_)) == server.is_standby();
@@ -244,6 +267,12 @@ impl Host {
             }
         }
         self.configure(&server, process, settings::file(&parameters, &following))?;
+        let secured = Secured::new(view, &parameters);
+        if self.secured.as_ref() != Some(&secured) {
+            server.secure(&Site::Host, secured.tls(&self.authority)).await?;
+            process.signal(Signal::HUP);
+            self.secured = Some(secured);
+        }
         if parameters != instance.runtime.parameters || !instance.runtime.ready {
             self.change(|instance| {
                 instance.runtime.parameters = parameters;
@@ -318,7 +347,7 @@ impl Host {
     /// Applies pending changes. A new class means a new host, on which the server is started; a new identifier, a reboot.
     async fn apply_pending(&mut self, view: &View) -> Flow {
         let pending = &view.instance.pending;
-        if pending.class.is_some() || pending.id.is_some() {
+        if pending.class.is_some() || (pending.id.is_some() && !view.id_is_taken) {
             self.halt().await;
         }
         self.shared.update(|cloud| {
@@ -463,11 +492,24 @@ impl Host {
     }
 }
 
+impl Secured {
+    fn new(view: &View, parameters: &BTreeMap<String, String>) -> Secured {
+        let version = installed().ok().and_then(|installed| installed.version.as_deref()).unwrap_or_default();
+        let forced = settings::forces_tls(&view.instance.engine, version, parameters);
+        Secured { addresses: view.addresses.clone(), forced }
+    }
+
+    /// The service's own connections, which stay on this machine, need no TLS.
+    fn tls<'a>(&'a self, authority: &'a CertificateAuthority) -> Tls<'a> {
+        Tls { certified: Some((authority, &self.addresses)), plaintext_user: self.forced.then_some(roles::SERVICE) }
+    }
+}
+
 /// Applies the pending changes of an instance to its record.
 pub(super) fn apply_pending(region: &mut Region, id: &str, addresses: &AddressBlock) {
     let mut zones = region.zone_names().collect::<Vec<_>>().into_iter();
     let Some(instance) = region.rds.instances.get_mut(id) else { return };
-    let Pending { now: _, id: new, class, storage, port, multi_az } = std::mem::take(&mut instance.pending);
+    let Pending { now, id: new, is_blocked, class, storage, port, multi_az } = std::mem::take(&mut instance.pending);
     instance.class = class.unwrap_or_else(|| instance.class.clone());
     instance.storage = storage.unwrap_or_else(|| instance.storage.clone());
     instance.place.port = port.unwrap_or(instance.place.port);
@@ -476,6 +518,8 @@ pub(super) fn apply_pending(region: &mut Region, id: &str, addresses: &AddressBl
         Some(false) => instance.second_zone = None,
         None => {}
     }
-    instance.pending.id = new;
-    rename::rename_instance(region, id, addresses);
+    if new.is_some() {
+        instance.pending = Pending { now, id: new, is_blocked, ..Pending::default() };
+        rename::rename_instance(region, id, addresses);
+    }
 }

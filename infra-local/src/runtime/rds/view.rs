@@ -1,14 +1,16 @@
 //! A copy of the parts of the model that concern one instance.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use chrono::{DateTime, Datelike as _, Timelike as _, Utc};
 
 use super::{backend, roles, snapshots};
 use crate::domain::rds::settings;
 use crate::domain::rds::settings::Wanted;
+use crate::model::Region;
 use crate::model::process::ProcessIdentity;
-use crate::model::rds::{Account, DbInstance, Rds, Snapshot, Stage};
+use crate::model::rds::{Account, DbCluster, DbInstance, Rds, Snapshot, Stage};
 use crate::runtime::server_home::Login;
 use crate::state::Shared;
 
@@ -18,11 +20,15 @@ pub(super) struct View {
     pub(super) account: Account,
     pub(super) role: Role,
     pub(super) wanted: BTreeMap<String, Wanted>,
+    /// Addresses of its endpoint and of those of its cluster, on this machine and in the VPC.
+    pub(super) addresses: BTreeSet<Ipv4Addr>,
     pub(super) cluster_resource_id: Option<String>,
     /// The former writer that this instance replaces in its cluster.
     pub(super) demoted: Option<Demoted>,
     /// True while no other member has replaced this one.
     pub(super) is_needed: bool,
+    /// True when another instance has the pending identifier.
+    pub(super) id_is_taken: bool,
     /// True when the zone, and with it the machine, has failed.
     pub(super) is_lost: bool,
     /// Pending snapshots of the instance's data.
@@ -76,12 +82,14 @@ impl View {
                 },
                 account: databases.account(instance).clone(),
                 wanted: settings::wanted(region, instance),
+                addresses: addresses(region, instance, cluster),
                 cluster_resource_id: cluster.map(|cluster| cluster.resource_id.clone()),
                 demoted: demoted.map(|demoted| Demoted {
                     resource_id: demoted.resource_id.clone(),
                     runs: demoted.runtime.process.as_ref().is_some_and(ProcessIdentity::is_alive),
                 }),
                 is_needed: cluster.is_some_and(|cluster| cluster.demoted.as_ref() == Some(&instance.id)),
+                id_is_taken: instance.pending.id.as_ref().is_some_and(|id| databases.instances.contains_key(id)),
                 is_lost: region.lost_zones.contains(&instance.zone),
                 snapshots: due,
                 instance: instance.clone(),
@@ -97,7 +105,10 @@ impl View {
     /// Returns whether pending changes are due: because they were requested immediately, or in the maintenance window.
     pub(super) fn applies_pending(&self) -> bool {
         let pending = &self.instance.pending;
-        !pending.is_empty() && (pending.now || is_within(&self.instance.schedule.maintenance_window, Utc::now()))
+        let waits = self.id_is_taken && pending.is_only_blocked();
+        !pending.is_empty()
+            && !waits
+            && (pending.now || is_within(&self.instance.schedule.maintenance_window, Utc::now()))
     }
 
     /// Returns the service's login on the instance's own server.
@@ -110,6 +121,12 @@ impl View {
         let (address, port) = backend(&instance.place);
         Login { address, port, user: roles::SERVICE.to_owned(), password: account.service_password.clone() }
     }
+}
+
+fn addresses(region: &Region, instance: &DbInstance, cluster: Option<&DbCluster>) -> BTreeSet<Ipv4Addr> {
+    let of_cluster = cluster.into_iter().flat_map(|cluster| [cluster.place.address, cluster.reader_address]);
+    let endpoints = std::iter::once(instance.place.address).chain(of_cluster);
+    endpoints.flat_map(|address| [address, region.private_address(address)]).collect()
 }
 
 fn role(databases: &Rds, instance: &DbInstance, writes: bool) -> Role {

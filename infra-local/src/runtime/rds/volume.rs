@@ -115,7 +115,7 @@ pub(super) fn rename(shared: &Shared) {
     let renamed: Vec<(String, String)> = shared.read(|cloud| {
         let regions = cloud.regions.values();
         let all = regions.flat_map(|region| region.rds.clusters.values().map(move |cluster| (region, cluster)));
-        let renamed = all.filter(|(_, cluster)| is_renamed(cluster));
+        let renamed = all.filter(|(region, cluster)| is_renamed(&region.rds, cluster));
         renamed.map(|(region, cluster)| (region.name.clone(), cluster.id.clone())).collect()
     });
     if !renamed.is_empty() {
@@ -131,9 +131,11 @@ pub(super) fn rename(shared: &Shared) {
 
 /// Returns whether the cluster gets its pending identifier now: because the request wanted it immediately, or in the
 /// maintenance window.
-pub(super) fn is_renamed(cluster: &DbCluster) -> bool {
+pub(super) fn is_renamed(databases: &Rds, cluster: &DbCluster) -> bool {
+    let pending = &cluster.pending;
+    let waits = |id: &String| pending.is_blocked && databases.clusters.contains_key(id);
     cluster.stage == Stage::Available
-        && cluster.pending.id.is_some()
+        && pending.id.as_ref().is_some_and(|id| !waits(id))
         && (cluster.pending.now || is_within(&cluster.schedule.maintenance_window, Utc::now()))
 }
 

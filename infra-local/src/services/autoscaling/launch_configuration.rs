@@ -125,11 +125,11 @@ fn data(region: &Region, params: &Params) -> Outcome<LaunchData> {
         block_devices: params.structures("BlockDeviceMappings").iter().map(block_device).collect::<Outcome<_>>()?,
         // Only an interface of the launch can ask for a public address, and it has the groups then.
         security_group_ids: if public_ip.is_some() { Vec::new() } else { groups.clone() },
-        network_interface: public_ip.map(|is_public| NetworkInterface {
+        network_interfaces: Vec::from_iter(public_ip.map(|is_public| NetworkInterface {
             associate_public_ip: Some(is_public),
             security_group_ids: groups,
             ..NetworkInterface::default()
-        }),
+        })),
         ..LaunchData::default()
     })
 }
@@ -198,7 +198,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 
 fn render(found: &LaunchConfiguration) -> Option<Node> {
     let data = found.data()?;
-    let interface = data.network_interface.as_ref();
+    let interface = data.primary_interface();
     let groups = interface.map_or(&data.security_group_ids, |interface| &interface.security_group_ids);
     let has_metadata = data.http_tokens.is_some() || data.http_endpoint.is_some() || data.hop_limit.is_some();
     let metadata = has_metadata.then(|| {

@@ -1,5 +1,7 @@
 //! Elastic IP addresses.
 
+use std::net::Ipv4Addr;
+
 use super::{
     Ec2Operation, Located, TAG_SPECIFICATIONS, check_id, instance, network_interface_lifecycle, resource, subnet,
     tags_for,
@@ -86,22 +88,25 @@ fn associate(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region_mut(call.region)?;
     let allocation = given(region, params)?.allocation_id.clone();
     let holder = holder(region, params)?;
-    check_private_address(region, params, &holder)?;
+    let secondary = secondary_address(region, params, &holder)?;
+    let is_wanted = |held: &Association| held.holder == holder && held.secondary == secondary;
     let may_move = params.parsed("AllowReassociation")?.unwrap_or(true);
     let address = find(region, &allocation)?;
     match &address.association {
-        Some(current) if current.holder == holder => return Ok(associated(&current.id)),
+        Some(current) if is_wanted(current) => return Ok(associated(&current.id)),
         Some(Association { holder: Holder::NatGateway(_), .. }) => return Err(managed()),
         Some(current) if !may_move => return Err(already_associated(&allocation, &current.id)),
         _ => {}
     }
-    if let Some(other) = region.elastic_address_at(&holder)
+    let others = region.ec2.addresses.values();
+    let other = others.into_iter().find(|other| other.association.as_ref().is_some_and(is_wanted));
+    if let Some(other) = other
         && let (false, Some(current)) = (may_move, &other.association)
     {
         return Err(already_associated(&other.allocation_id, &current.id));
     }
-    region.take_addresses_from(&holder);
-    let association = Association { id: new_id("eipassoc"), holder };
+    region.disassociate(is_wanted);
+    let association = Association { id: new_id("eipassoc"), holder, secondary };
     let answer = associated(&association.id);
     if let Some(address) = region.ec2.addresses.get_mut(&allocation) {
         address.association = Some(association);
@@ -125,31 +130,27 @@ fn given<'a>(region: &'a Region, params: &Params) -> Outcome<&'a ElasticAddress>
     }
 }
 
-/// Refuses another private address than the primary one.
-fn check_private_address(region: &Region, params: &Params, holder: &Holder) -> Outcome<()> {
-    let Some(wanted) = params.optional("PrivateIpAddress") else { return Ok(()) };
-    let (id, own) = match holder {
-        Holder::Instance(id) => (id, instance::find(region, id)?.address),
+/// Returns the secondary address that a request names, in the cloud's range; `None` for the primary address.
+fn secondary_address(region: &Region, params: &Params, holder: &Holder) -> Outcome<Option<Ipv4Addr>> {
+    let Some(wanted) = params.optional("PrivateIpAddress") else { return Ok(None) };
+    let (id, own, interface) = match holder {
+        Holder::Instance(id) => {
+            let instance = instance::find(region, id)?;
+            (id, instance.address, &instance.network_interface_id)
+        }
         Holder::NetworkInterface(id) | Holder::NatGateway(id) => {
-            (id, network_interface_lifecycle::find(region, id)?.address)
+            (id, network_interface_lifecycle::find(region, id)?.address, id)
         }
     };
-    let interface = match holder {
-        Holder::Instance(id) => &instance::find(region, id)?.network_interface_id,
-        Holder::NetworkInterface(id) | Holder::NatGateway(id) => id,
-    };
-    if region.private_address(own).to_string() == wanted {
-        return Ok(());
+    let is_wanted = |address: Ipv4Addr| region.private_address(address).to_string() == wanted;
+    if is_wanted(own) {
+        return Ok(None);
     }
     let secondary = region.ec2.network_interfaces.get(interface).into_iter().flat_map(|it| &it.secondary);
-    if secondary.into_iter().any(|address| region.private_address(*address).to_string() == wanted) {
-        return Err(super::not_honoured(format!(
-            "The local cloud associates elastic addresses with primary private addresses, and {wanted} is a secondary one of \
-             {id}: leave PrivateIpAddress out, or use AWS"
-        )));
-    }
-    let message = format!("The private IP address '{wanted}' does not belong to '{id}'");
-    Err(ApiError::invalid(message))
+    let found = secondary.copied().find(|address| is_wanted(*address));
+    found
+        .map(Some)
+        .ok_or_else(|| ApiError::invalid(format!("The private IP address '{wanted}' does not belong to '{id}'")))
 }
 
 /// Returns the holder with which a request associates an address: an instance, or an interface that is no instance's
@@ -308,22 +309,22 @@ fn associated_instance<'a>(region: &'a Region, address: &'a ElasticAddress) -> O
     }
 }
 
-/// Returns the network interface with which an address is associated, and its private address.
+/// Returns the network interface with which an address is associated, and the private address.
 fn interface(region: &Region, address: &ElasticAddress) -> Option<(String, String)> {
-    match &address.association.as_ref()?.holder {
+    let association = address.association.as_ref()?;
+    let (id, primary) = match &association.holder {
         Holder::Instance(id) => {
             let instance = region.ec2.instances.get(id)?;
-            Some((instance.network_interface_id.clone(), region.private_address(instance.address).to_string()))
+            (&instance.network_interface_id, instance.address)
         }
-        Holder::NetworkInterface(id) => {
-            let interface = region.ec2.network_interfaces.get(id)?;
-            Some((id.clone(), region.private_address(interface.address).to_string()))
-        }
+        Holder::NetworkInterface(id) => (id, region.ec2.network_interfaces.get(id)?.address),
         Holder::NatGateway(id) => {
             let gateway = region.ec2.nat_gateways.get(id)?;
-            Some((gateway.network_interface_id.clone(), region.private_address(gateway.private_ip).to_string()))
+            (&gateway.network_interface_id, gateway.private_ip)
         }
-    }
+    };
+    let private = region.private_address(association.secondary.unwrap_or(primary));
+    Some((id.clone(), private.to_string()))
 }
 
 fn render(region: &Region, address: &ElasticAddress) -> Node {

@@ -4,7 +4,7 @@ use super::instance::{find, find_mut};
 use super::instance_description::render_device;
 use super::{Ec2Operation, not_honoured, resource};
 use crate::domain::ec2::check_user_data;
-use crate::domain::ec2::launch;
+use crate::domain::ec2::security_group::check_security_groups;
 use crate::model::ec2::image::ROOT_DEVICE;
 use crate::model::ec2::instance::{Instance, InstanceState};
 use crate::model::ec2::instance_type::InstanceType;
@@ -190,7 +190,7 @@ fn check_stopped(instance: &Instance) -> Outcome<()> {
 
 fn set_groups(region: &mut Region, id: &str, mut groups: Vec<String>) -> Outcome<()> {
     let vpc = find(region, id)?.vpc_id.clone();
-    launch::check_security_groups(region, &mut groups, &vpc)?;
+    check_security_groups(region, &mut groups, &vpc)?;
     find_mut(region, id)?.security_groups = groups;
     Ok(())
 }

@@ -56,7 +56,7 @@ const PROPERTIES: &[TypeField] = &[
     ("vcpu-info.default-vcpus", |kind| at(kind, "vCpuInfo.defaultVCpus")),
 ];
 
-/// Filters of the network of an instance of the local cloud: one interface with one IPv4 address.
+/// Filters of the network of an instance of the local cloud, which has IPv4 addresses only.
 const NETWORK: &[TypeField] = &[
     ("network-info.efa-supported", |kind| at(kind, "networkInfo.efaSupported")),
     ("network-info.ena-support", |kind| at(kind, "networkInfo.enaSupport")),
@@ -112,10 +112,11 @@ fn render(kind: &InstanceType) -> Node {
         .with("ebsOptimizedSupport", if nitro { "default" } else { "unsupported" })
         .with("encryptionSupport", "supported")
         .with("nvmeSupport", if nitro { "required" } else { "unsupported" });
+    let (interfaces, addresses) = kind.interface_limits();
     let network = Node::new()
-        .with("maximumNetworkInterfaces", 1)
+        .with("maximumNetworkInterfaces", interfaces)
         .with("maximumNetworkCards", 1)
-        .with("ipv4AddressesPerInterface", 1)
+        .with("ipv4AddressesPerInterface", addresses)
         .with("ipv6AddressesPerInterface", 0)
         .with("ipv6Supported", false)
         .with("enaSupport", if nitro { "required" } else { "unsupported" })

@@ -1,6 +1,7 @@
 //! Internet gateways.
 
 use super::{Ec2Operation, Located, TAG_SPECIFICATIONS, check_id, needed, resource, select, tags_for, vpc};
+use crate::domain::ec2::network_interface;
 use crate::model::ec2::gateway::InternetGateway;
 use crate::model::{Account, Cloud, Region};
 use crate::services::tags;
@@ -91,14 +92,10 @@ fn detach(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(Node::success())
 }
 
-/// Returns whether an instance, a NAT gateway or a balancer of a VPC has a public address.
+/// Returns whether an interface of a VPC has a public address.
 fn has_public_addresses(region: &Region, vpc_id: &str) -> bool {
-    let mut instances = region.ec2.instances.values().filter(|instance| instance.vpc_id == vpc_id);
-    let mut gateways = region.ec2.nat_gateways.values().filter(|gateway| gateway.vpc_id == vpc_id);
-    let mut balancers = region.elbv2.load_balancers.values().filter(|balancer| balancer.vpc_id == vpc_id);
-    instances.any(|instance| region.public_address_of(instance).is_some())
-        || gateways.any(|gateway| !gateway.state.is_over() && gateway.public_ip.is_some())
-        || balancers.any(|balancer| balancer.scheme == "internet-facing")
+    let mut interfaces = network_interface::all(region).into_iter().filter(|it| it.subnet.vpc_id == vpc_id);
+    interfaces.any(|interface| interface.addresses().any(|(_, public)| public.is_some()))
 }
 
 fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {

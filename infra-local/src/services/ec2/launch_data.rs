@@ -122,7 +122,7 @@ pub(super) fn parse(params: &Params) -> Outcome<LaunchData> {
             "CpuCredits",
             &["standard", "unlimited"],
         )?,
-        network_interface: network_interface(params)?,
+        network_interfaces: network_interfaces(params)?,
         ..LaunchData::default()
     };
     if let Some(encoded) = &data.user_data {
@@ -161,24 +161,31 @@ fn block_device(params: &Params) -> Outcome<BlockDevice> {
     })
 }
 
-fn network_interface(params: &Params) -> Outcome<Option<NetworkInterface>> {
-    let mut interfaces = params.structures("NetworkInterface").into_iter();
-    let Some(interface) = interfaces.next() else { return Ok(None) };
-    if interfaces.next().is_some() || !matches!(interface.parsed("DeviceIndex")?, None | Some(0)) {
-        return Err(ApiError::new(
-            "UnsupportedParameter",
-            "An instance of the local cloud is launched with one network interface, with device index 0: leave out the \
-             others and attach them afterwards, or use AWS",
-        ));
+fn network_interfaces(params: &Params) -> Outcome<Vec<NetworkInterface>> {
+    let mut interfaces: Vec<NetworkInterface> = Vec::new();
+    for structure in params.structures("NetworkInterface") {
+        let interface = network_interface(&structure)?;
+        if interfaces.iter().any(|other| other.device_index == interface.device_index) {
+            return Err(ApiError::invalid("Each network interface requires a unique device index."));
+        }
+        interfaces.push(interface);
     }
+    interfaces.sort_by_key(|interface| interface.device_index);
+    Ok(interfaces)
+}
+
+fn network_interface(interface: &Params) -> Outcome<NetworkInterface> {
     for (name, only) in [("InterfaceType", "interface"), ("NetworkCardIndex", "0")] {
         if let Some(other) = interface.optional(name).filter(|given| *given != only) {
             let message = format!("Network interfaces of the local cloud have the {name} '{only}', not '{other}'");
             return Err(ApiError::new("UnsupportedParameter", message));
         }
     }
-    let addresses = at_creation(&interface)?;
-    Ok(Some(NetworkInterface {
+    let device_index = interface.parsed("DeviceIndex")?;
+    let addresses = at_creation(interface)?;
+    Ok(NetworkInterface {
+        device_index: device_index
+            .ok_or_else(|| ApiError::invalid("Each network interface requires a device index."))?,
         description: interface.optional("Description").map(str::to_owned),
         id: interface.optional("NetworkInterfaceId").map(str::to_owned),
         associate_public_ip: interface.parsed("AssociatePublicIpAddress")?,
@@ -187,7 +194,7 @@ fn network_interface(params: &Params) -> Outcome<Option<NetworkInterface>> {
         subnet_id: interface.optional("SubnetId").map(str::to_owned),
         private_address: addresses.primary,
         secondary: addresses.secondary,
-    }))
+    })
 }
 
 fn one_of(params: &Params, name: &str, allowed: &[&str]) -> Outcome<Option<String>> {
@@ -225,9 +232,9 @@ pub(super) fn render(data: &LaunchData) -> Node {
             .maybe("instanceMetadataTags", data.instance_metadata_tags.as_ref())
     });
     let devices = (!data.block_devices.is_empty()).then(|| Node::items(data.block_devices.iter().map(render_device)));
-    let interfaces = data.network_interface.iter().map(|interface| {
+    let interfaces = data.network_interfaces.iter().map(|interface| {
         Node::new()
-            .with("deviceIndex", 0)
+            .with("deviceIndex", interface.device_index)
             .maybe("associatePublicIpAddress", interface.associate_public_ip)
             .maybe("deleteOnTermination", interface.delete_on_termination)
             .maybe("description", interface.description.as_ref())

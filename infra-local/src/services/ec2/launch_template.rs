@@ -255,7 +255,7 @@ fn parse_data(params: &Params) -> Outcome<LaunchData> {
 
 /// Checks the references of a template. AWS checks those of the kinds that it knows when the template is created.
 fn check_references(region: &Region, data: &LaunchData) -> Outcome<()> {
-    let interface_groups = data.network_interface.iter().flat_map(|interface| &interface.security_group_ids);
+    let interface_groups = data.network_interfaces.iter().flat_map(|interface| &interface.security_group_ids);
     for id in data.security_group_ids.iter().chain(interface_groups) {
         if !region.ec2.security_groups.contains_key(id) {
             return Err(super::security_group::not_found(id));

@@ -31,12 +31,22 @@ fn data(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         }
     });
     let options = &instance.metadata_options;
-    let interface = NetworkInterface {
-        associate_public_ip: Some(instance.public_ip),
+    let further = region.secondary_interfaces_of(&instance.id);
+    let primary = NetworkInterface {
+        // Of an instance with several interfaces, none can ask for a public address.
+        associate_public_ip: further.is_empty().then_some(instance.public_ip),
         security_group_ids: instance.security_groups.clone(),
         subnet_id: Some(instance.subnet_id.clone()),
         ..NetworkInterface::default()
     };
+    let further = further.into_iter().map(|(interface, attachment)| NetworkInterface {
+        device_index: attachment.device_index,
+        description: Some(interface.description.clone()),
+        delete_on_termination: Some(attachment.delete_on_termination),
+        security_group_ids: interface.groups.clone(),
+        subnet_id: Some(interface.subnet_id.clone()),
+        ..NetworkInterface::default()
+    });
     let data = LaunchData {
         image_id: Some(instance.image_id.clone()),
         instance_type: Some(instance.instance_type.clone()),
@@ -56,7 +66,7 @@ fn data(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         monitoring: Some(instance.monitoring),
         ebs_optimized: Some(instance.ebs_optimized),
         cpu_credits: instance.credits().map(str::to_owned),
-        network_interface: Some(interface),
+        network_interfaces: std::iter::once(primary).chain(further).collect(),
         instance_tags: instance.tags.clone(),
         ..LaunchData::default()
     };

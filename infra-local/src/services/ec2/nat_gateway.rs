@@ -53,7 +53,8 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     })?;
     let associated =
         allocation_id.as_ref().and_then(|allocation| region.ec2.addresses.get_mut(allocation)).map(|address| {
-            let association = Association { id: new_id("eipassoc"), holder: Holder::NatGateway(id.clone()) };
+            let association =
+                Association { id: new_id("eipassoc"), holder: Holder::NatGateway(id.clone()), secondary: None };
             address.association = Some(association.clone());
             (address.address, association.id)
         });

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use super::{Ec2Operation, never};
 use crate::domain::ec2::network_interface::{self, NetworkInterface, Owner};
 use crate::domain::ec2::unknown_network_interface;
-use crate::model::ec2::gateway::Holder;
+use crate::model::ec2::gateway::{ElasticAddress, Holder};
 use crate::model::ec2::instance::Instance;
 use crate::model::ec2::network_interface as model;
 use crate::model::{Cloud, Region, Tags, zone_id};
@@ -64,8 +64,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         ("private-dns-name", |it| it.private_name().into_iter().collect()),
         ("association.public-dns-name", |it| it.public_name().into_iter().collect()),
         ("addresses.private-ip-address", |it| {
-            let all = std::iter::once(&it.interface.private).chain(&it.interface.secondary);
-            all.map(ToString::to_string).collect()
+            it.interface.addresses().map(|(private, _)| private.to_string()).collect()
         }),
         ("description", |it| vec![it.description()]),
         ("interface-type", |it| vec![it.kind().to_owned()]),
@@ -266,14 +265,16 @@ pub(super) fn render_unattached(region: &Region, interface: &model::NetworkInter
 fn elastic(region: &Region, interface: &model::NetworkInterface) -> Option<Node> {
     let elastic = region.elastic_address_at(&Holder::NetworkInterface(interface.id.clone()))?;
     let vpc = &region.ec2.subnets.get(&interface.subnet_id)?.vpc_id;
-    Some(
-        Node::new()
-            .with("publicIp", elastic.address)
-            .with("publicDnsName", region.public_name(vpc, elastic.address).unwrap_or_default())
-            .with("ipOwnerId", region.account)
-            .with("allocationId", &elastic.allocation_id)
-            .maybe("associationId", elastic.association.as_ref().map(|held| &held.id)),
-    )
+    Some(render_elastic(region, vpc, elastic))
+}
+
+fn render_elastic(region: &Region, vpc: &str, elastic: &ElasticAddress) -> Node {
+    Node::new()
+        .with("publicIp", elastic.address)
+        .with("publicDnsName", region.public_name(vpc, elastic.address).unwrap_or_default())
+        .with("ipOwnerId", region.account)
+        .with("allocationId", &elastic.allocation_id)
+        .maybe("associationId", elastic.association.as_ref().map(|held| &held.id))
 }
 
 /// The secondary addresses of an interface, as its description lists them after the primary one.
@@ -281,10 +282,12 @@ fn secondary(region: &Region, interface: &model::NetworkInterface) -> Vec<Node> 
     let vpc = region.ec2.subnets.get(&interface.subnet_id).map(|subnet| &subnet.vpc_id);
     let addresses = interface.secondary.iter().map(|address| {
         let private = region.private_address(*address);
+        let elastic = region.elastic_address_of_secondary(*address);
         Node::new()
             .with("privateIpAddress", private)
             .maybe("privateDnsName", vpc.and_then(|vpc| private_name(region, vpc, private)))
             .with("primary", false)
+            .maybe("association", vpc.zip(elastic).map(|(vpc, elastic)| render_elastic(region, vpc, elastic)))
     });
     addresses.collect()
 }

@@ -2,8 +2,10 @@
 
 use super::network_interface_lifecycle::find;
 use super::{Ec2Operation, check_id, instance, not_honoured, resource, subnet};
+use crate::domain::ec2::launch_interfaces::{check_address_limit, too_many_interfaces};
 use crate::domain::ec2::network_interface::all;
 use crate::model::ec2::instance::{Instance, InstanceState};
+use crate::model::ec2::instance_type::InstanceType;
 use crate::model::ec2::network_interface::{Attachment, NetworkInterface};
 use crate::model::{Cloud, Region};
 use crate::services::{Call, Operation};
@@ -47,10 +49,6 @@ fn attach(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(answer)
 }
 
-/// Highest index of a device. The instance types with most interfaces have 15 of them on a network card.
-/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/AvailableIpPerENI.html>
-const LAST_DEVICE: u32 = 14;
-
 fn check(region: &Region, instance: &Instance, interface: &NetworkInterface, device_index: u32) -> Outcome<()> {
     if !matches!(instance.state, InstanceState::Running | InstanceState::Stopping | InstanceState::Stopped) {
         let message = format!("Instance '{}' is not 'running' or 'stopped'.", instance.id);
@@ -62,10 +60,12 @@ fn check(region: &Region, instance: &Instance, interface: &NetworkInterface, dev
             format!("Instance '{}' already has an interface attached at device index '{device_index}'.", instance.id);
         return Err(ApiError::invalid(message));
     }
-    if device_index > LAST_DEVICE {
-        let message = format!("Interface count {} exceeds the limit for {}", device_index + 1, instance.instance_type);
-        return Err(ApiError::new("AttachmentLimitExceeded", message));
+    let kind = InstanceType::named(&instance.instance_type)?;
+    let count = others.len() + 2;
+    if count > kind.interface_limits().0 {
+        return Err(too_many_interfaces(kind, count));
     }
+    check_address_limit(kind, 1 + interface.secondary.len())?;
     let subnet = subnet::find(region, &interface.subnet_id)?;
     if subnet.zone != instance.zone {
         let message = format!(

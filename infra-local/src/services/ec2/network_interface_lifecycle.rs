@@ -5,7 +5,8 @@ use super::network_interface::render_unattached;
 use super::requested_addresses;
 use super::{Ec2Operation, TAG_SPECIFICATIONS, check_id, instance, not_honoured, resource, subnet, tags_for};
 use crate::domain::ec2::network_interface::all;
-use crate::domain::ec2::{launch, unknown_network_interface};
+use crate::domain::ec2::security_group::check_security_groups;
+use crate::domain::ec2::{interface_address, unknown_network_interface};
 use crate::model::ec2::network_interface::NetworkInterface;
 use crate::model::{Cloud, Region, new_id};
 use crate::services::{Call, Operation};
@@ -52,7 +53,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let subnet = subnet::find(region, params.required("SubnetId")?)?;
     let (subnet_id, vpc_id) = (subnet.id.clone(), subnet.vpc_id.clone());
     let mut groups = params.texts("SecurityGroupId");
-    launch::check_security_groups(region, &mut groups, &vpc_id)?;
+    check_security_groups(region, &mut groups, &vpc_id)?;
     if let Some(other) = params.optional("InterfaceType").filter(|kind| *kind != "interface") {
         return Err(not_honoured(format!(
             "Network interfaces of the local cloud have the InterfaceType 'interface', not '{other}'"
@@ -60,12 +61,12 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     }
     let wanted = requested_addresses::at_creation(params)?;
     let id = new_id("eni");
-    let address = launch::take_address(region, &subnet_id, wanted.primary, &id, call.addresses)?;
-    let address = address.ok_or_else(|| launch::no_free_address(&subnet_id))?;
+    let address = interface_address::take_address(region, &subnet_id, wanted.primary, &id, call.addresses)?;
+    let address = address.ok_or_else(|| interface_address::no_free_address(&subnet_id))?;
     let description = params.optional("Description").unwrap_or_default().to_owned();
     let mut interface =
         NetworkInterface { description, groups, tags, ..NetworkInterface::new(id, &subnet_id, address) };
-    launch::take_secondary_addresses(region, &mut interface, &wanted.secondary, call.addresses)?;
+    interface_address::take_secondary_addresses(region, &mut interface, &wanted.secondary, call.addresses)?;
     let answer = answer(region, &interface);
     remember(region, call, "CreateNetworkInterface", &interface.id);
     region.ec2.network_interfaces.insert(interface.id.clone(), interface);
@@ -124,7 +125,7 @@ fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     }
     if !groups.is_empty() {
         let vpc_id = subnet::find(region, &interface.subnet_id)?.vpc_id.clone();
-        launch::check_security_groups(region, &mut groups, &vpc_id)?;
+        check_security_groups(region, &mut groups, &vpc_id)?;
         match &interface.attachment {
             Some(attachment) if attachment.device_index == 0 => {
                 instance::find_mut(region, &attachment.instance_id)?.security_groups = groups;

@@ -4,7 +4,8 @@ use super::{
     Ec2Operation, TAG_SPECIFICATIONS, check_id, client_token, resource, route_table, security_group, subnet, tags_for,
     time, vpc,
 };
-use crate::domain::ec2::{launch, network_interface};
+use crate::domain::ec2::network_interface;
+use crate::domain::ec2::security_group::check_security_groups;
 use crate::model::ec2::prefix_list::GATEWAY_SERVICES;
 use crate::model::ec2::vpc_endpoint::VpcEndpoint;
 use crate::model::{Cloud, Region, new_id};
@@ -142,7 +143,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     add_subnets(region, &mut endpoint, params.texts("SubnetId"))?;
     if !gateway {
         endpoint.security_groups = params.texts("SecurityGroupId");
-        launch::check_security_groups(region, &mut endpoint.security_groups, &endpoint.vpc_id)?;
+        check_security_groups(region, &mut endpoint.security_groups, &endpoint.vpc_id)?;
     }
     client_token::remember(region, call, "CreateVpcEndpoint", &endpoint.id);
     let id = endpoint.id.clone();
@@ -260,7 +261,7 @@ fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         }
         endpoint.security_groups.retain(|id| !removed.contains(id) && !added.contains(id));
         endpoint.security_groups.extend(added);
-        launch::check_security_groups(region, &mut endpoint.security_groups, &endpoint.vpc_id)?;
+        check_security_groups(region, &mut endpoint.security_groups, &endpoint.vpc_id)?;
     }
     region.ec2.vpc_endpoints.insert(endpoint.id.clone(), endpoint);
     Ok(Node::success())

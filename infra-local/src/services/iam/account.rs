@@ -3,7 +3,7 @@
 //! Source: IAM API reference, `GetAccountSummary`, `CreateAccountAlias` and related operations; AWS IAM User Guide, "IAM
 //! and AWS STS quotas".
 
-use super::{IamOperation, PAGES, already_exists, no_such_entity, page, validation, with_page};
+use super::{IamOperation, PAGES, already_exists, limit_exceeded, no_such_entity, page, validation, with_page};
 use crate::model::Cloud;
 use crate::services::{Call, Operation};
 use crate::wire::{Node, Outcome, Params};
@@ -14,6 +14,15 @@ pub(super) const OPERATIONS: &[IamOperation] = &[
     Operation::writes("DeleteAccountAlias", delete_alias, &[&["AccountAlias"]]).on_any(),
     Operation::reads("ListAccountAliases", list_aliases, &[PAGES]).on_any(),
 ];
+
+/// Refuses another entity when the account has `count` of them and the quota with this name is reached.
+pub(super) fn check_quota(name: &str, count: usize) -> Outcome<()> {
+    let most = QUOTAS.iter().find(|(known, _)| known.strip_suffix("Quota") == Some(name)).map(|(_, most)| *most);
+    match most {
+        Some(most) if count >= most => Err(limit_exceeded(format!("Cannot exceed quota for {name}PerAccount: {most}"))),
+        _ => Ok(()),
+    }
+}
 
 /// AWS's default quotas, as the summary reports them.
 const QUOTAS: &[(&str, usize)] = &[

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::user::{render as render_user, user};
 use super::{
-    IamOperation, PAGES, already_exists, arn, delete_conflict, limit_exceeded, name, no_such_entity, optional_name,
-    page, path, resource, unique_id, with_page,
+    IamOperation, PAGES, account, already_exists, arn, delete_conflict, limit_exceeded, name, no_such_entity,
+    optional_name, page, path, resource, unique_id, with_page,
 };
 use crate::model::Cloud;
 use crate::model::iam::{Group, Iam, User};
@@ -34,6 +34,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     if known_name(&cloud.iam, name).is_some() {
         return Err(already_exists(&format!("Group with name {name}")));
     }
+    account::check_quota("Groups", cloud.iam.groups.len())?;
     let group = Group {
         id: unique_id("AGPA"),
         arn: arn(call.account, "group", path, name),

@@ -1,7 +1,7 @@
 //! Instance profiles, which assign a role to an instance.
 
 use super::{
-    IamOperation, PAGES, TAGS, already_exists, arn, check_tags, delete_conflict, name, no_such_entity, page,
+    IamOperation, PAGES, TAGS, account, already_exists, arn, check_tags, delete_conflict, name, no_such_entity, page,
     parse_tags, path, resource, role, unique_id, with_page,
 };
 use crate::model::Cloud;
@@ -32,6 +32,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     if cloud.iam.instance_profiles.contains_key(name) {
         return Err(already_exists(&format!("Instance Profile {name}")));
     }
+    account::check_quota("InstanceProfiles", cloud.iam.instance_profiles.len())?;
     let profile = InstanceProfile {
         id: unique_id("AIPA"),
         arn: arn(call.account, "instance-profile", path, name),

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    IamOperation, PAGES, TAGS, arn, check_tags, delete_conflict, encode_policy, limit_exceeded, malformed, name, page,
-    parse_tags, path, resource, size, unique_id, validation, with_page,
+    IamOperation, PAGES, TAGS, account, arn, check_tags, delete_conflict, encode_policy, limit_exceeded, malformed,
+    name, page, parse_tags, path, resource, size, unique_id, validation, with_page,
 };
 use crate::access::{Document, PolicyKind, managed_arns, managed_document};
 use crate::model::iam::{Iam, ManagedPolicy, PolicyVersion};
@@ -51,6 +51,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         let message = format!("A policy called {name} already exists. Duplicate names are not allowed.");
         return Err(ApiError::new("EntityAlreadyExists", message).with_status(409));
     }
+    account::check_quota("Policies", cloud.iam.policies.len())?;
     let policy = ManagedPolicy {
         id: unique_id("ANPA"),
         arn: arn.clone(),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    IamOperation, PAGES, TAGS, already_exists, arn, boundary, changeable, check_tags, check_trust_policy,
+    IamOperation, PAGES, TAGS, account, already_exists, arn, boundary, changeable, check_tags, check_trust_policy,
     delete_conflict, encode_policy, name, page, parse_tags, path, resource, role, role_mut, unique_id, unmodifiable,
     validation, with_page,
 };
@@ -61,6 +61,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         created: call.now,
         tags: parse_tags(params, "Tags")?,
     };
+    account::check_quota("Roles", cloud.iam.roles.len())?;
     let answer = Node::new().with("Role", render(&role));
     cloud.iam.roles.insert(name.to_owned(), role);
     Ok(answer)

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    IamOperation, PAGES, TAGS, already_exists, arn, boundary, check_tags, delete_conflict, name, named_path,
+    IamOperation, PAGES, TAGS, account, already_exists, arn, boundary, check_tags, delete_conflict, name, named_path,
     no_such_entity, optional_name, page, parse_tags, path, resource, unique_id, user_mut, validation, with_page,
 };
 use crate::access::Identity;
@@ -32,6 +32,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     if known_name(&cloud.iam, name).is_some() {
         return Err(already_exists(&format!("User with name {name}")));
     }
+    account::check_quota("Users", cloud.iam.users.len())?;
     let user = User {
         id: unique_id("AIDA"),
         arn: arn(call.account, "user", path, name),

@@ -4,7 +4,7 @@ use super::instance::HOSTED_ZONE;
 use super::request::{self, BACKUPS, DEFAULT_PORT, MAINTENANCE, SECURITY_GROUPS};
 use super::{
     FILTERS, PAGES, TAGS, arn, cluster, cluster_snapshot, cluster_state, combination, engine, entries, features,
-    filtered, identifier, page, parameter_group, parse_tags, resource, security_groups, subnet_group, tag_list,
+    filtered, identifier, page, parameter_group, parse_tags, quota, resource, security_groups, subnet_group, tag_list,
     take_address,
 };
 use crate::domain::rds::settings;
@@ -96,6 +96,7 @@ pub(super) fn add(region: &mut Region, call: &Call<'_, Params>, new: New) -> Out
     if region.rds.clusters.contains_key(&id) {
         return Err(already_exists());
     }
+    quota::CLUSTERS.check(region.rds.clusters.len() + 1)?;
     let group = subnet_group::of_request(region, params)?;
     let demanded = params.texts("AvailabilityZones.AvailabilityZone");
     let in_group = group.subnets.iter().filter_map(|id| region.ec2.subnets.get(id)).map(|subnet| subnet.zone.clone());

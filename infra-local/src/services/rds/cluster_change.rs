@@ -77,8 +77,8 @@ fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         if id != changed.id && region.rds.clusters.contains_key(&id) {
             return Err(already_exists());
         }
-        changed.pending =
-            PendingOfCluster { now: params.flag("ApplyImmediately")?, id: Some(id).filter(|id| *id != changed.id) };
+        let id = Some(id).filter(|id| *id != changed.id);
+        changed.pending = PendingOfCluster { now: params.flag("ApplyImmediately")?, id, is_blocked: false };
     }
     for member in members_mut(region, &found.id) {
         member.place.port = changed.place.port;

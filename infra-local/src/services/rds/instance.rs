@@ -3,8 +3,8 @@
 use super::request::{self, BACKUPS, DEFAULT_PORT, MAINTENANCE, SECURITY_GROUPS, STORAGE};
 use super::{
     FILTERS, PAGES, TAGS, arn, certificate, cluster, combination, engine, entries, features, filtered, identifier,
-    instance, instance_state, page, parameter_group, parse_tags, resource, security_groups, snapshot, subnet_group,
-    tag_list, take_address,
+    instance, instance_state, page, parameter_group, parse_tags, quota, resource, security_groups, snapshot,
+    subnet_group, tag_list, take_address,
 };
 use crate::domain::rds::settings;
 use crate::model::ids::random_hex;
@@ -219,6 +219,10 @@ pub(super) fn add(region: &mut Region, call: &Call<'_, Params>, id: &str, base: 
     let params = &call.input;
     if region.rds.instances.contains_key(id) {
         return Err(already_exists());
+    }
+    quota::INSTANCES.check(region.rds.instances.len() + 1)?;
+    if base.cluster.is_none() {
+        quota::check_storage(region, id, base.storage.allocated_gib)?;
     }
     request::network_type(params)?;
     let class = params.optional("DBInstanceClass").unwrap_or(&base.class);

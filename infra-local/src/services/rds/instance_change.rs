@@ -3,7 +3,7 @@
 use super::instance::already_exists;
 use super::request::{self, BACKUPS, MAINTENANCE, SECURITY_GROUPS, STORAGE};
 use super::{
-    combination, engine, features, identifier, instance, instance_mut, instance_state, parameter_group, resource,
+    combination, engine, features, identifier, instance, instance_mut, instance_state, parameter_group, quota, resource,
 };
 use crate::model::rds::{DbInstance, Stage};
 use crate::model::{Cloud, Region};
@@ -135,6 +135,7 @@ fn apply_deferred(region: &Region, params: &Params, instance: &mut DbInstance) -
             return Err(already_exists());
         }
         pending.id = Some(id).filter(|id| *id != instance.id);
+        pending.is_blocked = false;
     }
     if let Some(class) = params.optional("DBInstanceClass") {
         engine::check_class(class, &instance.engine)?;
@@ -144,6 +145,7 @@ fn apply_deferred(region: &Region, params: &Params, instance: &mut DbInstance) -
         let storage = request::storage(params, Some(&instance.storage), &instance.engine)?;
         // The limit of storage autoscaling takes effect immediately.
         instance.storage.max_allocated_gib = storage.max_allocated_gib;
+        quota::check_storage(region, &instance.id, storage.allocated_gib)?;
         pending.storage = Some(storage).filter(|storage| *storage != instance.storage);
     }
     if let Some(port) = request::port(params, "DBPortNumber")? {

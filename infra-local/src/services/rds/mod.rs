@@ -16,6 +16,7 @@ mod maintenance;
 mod option_group;
 mod parameter;
 mod parameter_group;
+mod quota;
 mod replica;
 mod request;
 mod resource;

@@ -2,7 +2,7 @@
 
 use super::{
     FILTERS, PAGES, TAGS, arn, check_identifier, combination, engine, entries, filtered, not_found, page, parse_tags,
-    resource,
+    quota, resource,
 };
 use crate::model::rds::OptionGroup;
 use crate::model::{ArnScope, Cloud, Region, Tags};
@@ -41,6 +41,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
             format!("An option group named {name} already exists."),
         ));
     }
+    quota::OPTION_GROUPS.check(region.rds.option_groups.len() + 1)?;
     let group = OptionGroup {
         name: name.clone(),
         description,

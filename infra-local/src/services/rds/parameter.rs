@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::domain::postgres;
 use crate::domain::postgres::Known;
 use crate::domain::rds::catalog;
-use crate::domain::rds::catalog::LOGICAL_REPLICATION;
+use crate::domain::rds::catalog::OF_SERVICE;
 use crate::domain::rds::formula;
 use crate::wire::{ApiError, Outcome};
 
@@ -35,7 +35,7 @@ pub(super) fn check(name: &str, value: &str, directory: &Path) -> Outcome<&'stat
     if !fits {
         return refused(allowed);
     }
-    if known.name == LOGICAL_REPLICATION {
+    if known.name.starts_with(OF_SERVICE) {
         return Ok(known);
     }
     match error_message(&known.name, &plain, directory) {

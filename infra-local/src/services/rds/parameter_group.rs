@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::parameter;
 use super::{
     FILTERS, PAGES, TAGS, arn, check_identifier, combination, engine, entries, filtered, not_found, page, parse_tags,
-    resource,
+    quota, resource,
 };
 use crate::domain::postgres::Known;
 use crate::domain::rds::catalog;
@@ -246,6 +246,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>, kind: Kind) -> Outcome<Nod
     if groups.contains_key(&name) {
         return Err(ApiError::new("DBParameterGroupAlreadyExists", format!("Parameter group {name} already exists")));
     }
+    quota::PARAMETER_GROUPS.check(groups.len() + 1)?;
     let group = ParameterGroup { name: name.clone(), family, description, parameters: BTreeMap::new(), tags };
     let answer = Node::new().with(kind.entry, render(&group, call.scope(), kind));
     groups.insert(name, group);
@@ -268,6 +269,7 @@ fn copy(cloud: &mut Cloud, call: &Call<'_, Params>, kind: Kind) -> Outcome<Node>
     if groups.contains_key(&name) {
         return Err(ApiError::new("DBParameterGroupAlreadyExists", format!("Parameter group {name} already exists")));
     }
+    quota::PARAMETER_GROUPS.check(groups.len() + 1)?;
     let group = ParameterGroup { name: name.clone(), description, tags, ..source };
     let answer = Node::new().with(kind.entry, render(&group, call.scope(), kind));
     groups.insert(name, group);

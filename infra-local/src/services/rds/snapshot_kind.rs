@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Field, check_identifier, entries, filtered, not_found, page};
+use super::{Field, check_identifier, entries, filtered, not_found, page, quota};
 use crate::model::rds::{Rds, Seed, Snapshot, Stage};
 use crate::model::{ArnScope, Cloud, Region};
 use crate::services::Call;
@@ -46,6 +46,8 @@ impl SnapshotKind {
                 format!("Cannot create the {noun} because a {noun} with the identifier {id} already exists."),
             ));
         }
+        let manual = table.values().filter(|known| known.kind == "manual").count();
+        quota::SNAPSHOTS.check(manual + usize::from(snapshot.kind == "manual"))?;
         table.insert(id.clone(), Snapshot { id: id.clone(), ..snapshot });
         Ok(id)
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{FILTERS, PAGES, TAGS, arn, entries, filtered, not_found, page, parse_tags, resource};
+use super::{FILTERS, PAGES, TAGS, arn, entries, filtered, not_found, page, parse_tags, quota, resource};
 use crate::model::rds::SubnetGroup;
 use crate::model::{Cloud, Region};
 use crate::services::{Call, Operation};
@@ -30,6 +30,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
             format!("The DB subnet group '{name}' already exists."),
         ));
     }
+    quota::SUBNET_GROUPS.check(region.rds.subnet_groups.len() + 1)?;
     let (vpc_id, subnets) = parse_subnets(region, params)?;
     let group = SubnetGroup { name: name.clone(), description, vpc_id, subnets, tags };
     let answer = Node::new().with("DBSubnetGroup", render(&group, region));
@@ -137,6 +138,7 @@ pub(super) fn of_request(region: &Region, params: &Params) -> Outcome<SubnetGrou
 /// Returns the VPC and the subnets of a request, which are in at least two zones.
 fn parse_subnets(region: &Region, params: &Params) -> Outcome<(String, Vec<String>)> {
     let ids = params.texts("SubnetIds.SubnetIdentifier");
+    quota::SUBNETS.check(ids.len())?;
     let mut vpcs = BTreeSet::new();
     let mut zones = BTreeSet::new();
     for id in &ids {

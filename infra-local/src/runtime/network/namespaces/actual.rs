@@ -333,7 +333,7 @@ impl Actual {
         let mut errors = self.internet.space.configure(&mut self.internet.config, &desired);
         for (id, attached) in self.routers.values_mut().flat_map(|router| &mut router.interfaces) {
             let Some((_, interface)) = network.interface(id) else { continue };
-            let outcome = attached.assign(&interface.secondary);
+            let outcome = attached.assign(&interface.secondary.keys().copied().collect());
             errors.extend(outcome.err().map(|error| format!("the addresses of the interface {id}: {error}")));
         }
         errors.extend(self.configure_forwarding(network));

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use super::netlink::{LOOPBACK, Request};
 use super::routing::{Action, Hop, MAIN_TABLE, Route, Rule};
-use crate::domain::network::{CLIENTS, ENDPOINTS, METADATA, Network, RESOLVER, Target, Vpc};
+use crate::domain::network::{CLIENTS, ENDPOINTS, Interface, METADATA, Network, RESOLVER, Target, Vpc};
 use crate::model::cidr::Cidr;
 
 /// The VPC's own addresses precede the routes of its subnets.
@@ -98,7 +98,7 @@ impl Config {
         config.routes.insert((MAIN_TABLE, Cidr::EVERYWHERE), Hop::Blackhole);
         for (id, vpc) in &network.vpcs {
             let Some(index) = routers.get(id) else { continue };
-            for public in vpc.interfaces.values().filter_map(|interface| interface.public) {
+            for (_, public) in vpc.interfaces.values().flat_map(Interface::translations) {
                 let hop = Hop::Link { index: *index, gateway: None, source: Some(CLIENTS) };
                 config.routes.insert((MAIN_TABLE, Cidr::of(public)), hop);
             }

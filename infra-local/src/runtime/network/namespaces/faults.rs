@@ -201,7 +201,8 @@ impl Router<'_> {
     fn outside_addresses(&self, side: &Side) -> BTreeSet<Ipv4Addr> {
         let interfaces = self.network.vpcs.values().flat_map(|vpc| &vpc.interfaces);
         let public = interfaces.filter(|(id, _)| side.interfaces.contains(*id));
-        public.filter_map(|(_, interface)| interface.public).chain(side.outside.iter().copied()).collect()
+        let public = public.flat_map(|(_, interface)| interface.translations()).map(|(_, outside)| outside);
+        public.chain(side.outside.iter().copied()).collect()
     }
 }
 

@@ -17,7 +17,7 @@ use crate::domain::network::Network;
 use crate::runtime::network::Place;
 
 /// Version of the protocol and of the namespaces' layout. A network process of another version is replaced.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// Limit of a message's length.
 pub(super) const MOST_BYTES: usize = 64 << 20;

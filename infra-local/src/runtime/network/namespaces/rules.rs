@@ -118,7 +118,7 @@ impl Script {
             } else {
                 sources.extend(interface.addresses().map(|address| format!("\"{link}\" . {address}")));
             }
-            if let Some(outside) = interface.public {
+            for (address, outside) in interface.translations() {
                 translated.push(address.to_string());
                 public.push(format!("{address} : {outside}"));
                 if !interface.translates {
