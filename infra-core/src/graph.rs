@@ -10,7 +10,7 @@ use crate::{
     options::Options,
     resource::Schema,
     urn::{Urn, UrnError},
-    value::{Expression, LowerError, Reference, Value},
+    value::{Expression, LowerError, Reference, Segment, Value},
 };
 use petgraph::{
     Direction,
@@ -250,6 +250,22 @@ impl ResourceGraph {
         used.sort_unstable();
         used.dedup();
         used.into_iter().map(|at| &self.graph[at].urn).collect()
+    }
+
+    /// Calls `visit` for each use of an output of a resource by a declaration or an export, with the name of the output and the
+    /// path to the used part.
+    pub fn uses(&self, urn: &Urn, visit: &mut dyn FnMut(&str, &[&Segment])) {
+        let declared = self.graph.node_weights().flat_map(|node| {
+            let conditions = node.options.conditions.iter().map(|condition| &condition.value);
+            std::iter::once(&node.inputs).chain(conditions).chain(&node.options.present)
+        });
+        for expression in declared.chain(self.exports.values()) {
+            expression.parts(&mut |reference, path| {
+                if reference.urn == *urn {
+                    visit(&reference.property, path);
+                }
+            });
+        }
     }
 
     /// Returns the exports of the program by name.
