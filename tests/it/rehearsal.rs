@@ -262,7 +262,7 @@ async fn resources_of_types_with_a_schema_are_rehearsed() {
     let proven = infra_rehearsal::permissions(&known(), Proof::Executed).await.unwrap();
     assert_eq!((&proven.denied, &proven.unneeded, &proven.incomplete), (&Vec::new(), &Vec::new(), &Vec::new()));
     let actions: Vec<&String> = proven.permissions.statements.iter().flat_map(|it| &it.actions).collect();
-    for action in ["sqs:CreateQueue", "sqs:GetQueueAttributes", "sqs:DeleteQueue"] {
+    for action in ["sqs:CreateQueue", "sqs:GetQueueAttributes", "sqs:SetQueueAttributes", "sqs:DeleteQueue"] {
         assert!(actions.iter().any(|known| *known == action), "{action} is missing in {actions:?}");
     }
 }
@@ -279,6 +279,23 @@ async fn policy_of_a_type_whose_handlers_are_not_known_is_incomplete() {
     let proven = infra_rehearsal::permissions(&Deployment { schemas, ..deployment(&script) }, Proof::Evaluated).await;
     let incomplete = proven.unwrap().incomplete;
     assert_snapshot!(incomplete.join("\n"), @"Create: the actions that the handlers of AWS::SQS::Queue need are not known");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policy_contains_the_update_of_a_recorded_type_that_only_differs_in_a_text() {
+    let script = |stack: &Stack, _: &Config| -> Result {
+        let virginia = aws::region(stack, "us-east-1");
+        let properties = output_json!({"QueueName": "jobs", "Description": "Jobs"});
+        virginia.add("queue", CloudResource::new("AWS::SQS::Queue", properties).replace_on(["QueueName"]));
+        Ok(())
+    };
+    let schema = QUEUE.replace(r#""DelaySeconds": {"#, r#""Description": {"type": "string"}, "DelaySeconds": {"#);
+    let schemas = Schemas::of_types([("AWS::SQS::Queue", schema.as_str())]).unwrap();
+    let proven = infra_rehearsal::permissions(&Deployment { schemas, ..deployment(&script) }, Proof::Evaluated).await;
+    let proven = proven.unwrap();
+    assert_eq!((&proven.denied, &proven.unneeded, &proven.incomplete), (&Vec::new(), &Vec::new(), &Vec::new()));
+    let mut actions = proven.permissions.statements.iter().flat_map(|it| &it.actions);
+    assert!(actions.any(|action| action == "sqs:SetQueueAttributes"), "{:?}", proven.permissions.statements);
 }
 
 /// Replaces the identifiers of resources in a text, and removes those of requests.
