@@ -10,7 +10,7 @@ use crate::{
     options::Options,
     resource::Schema,
     urn::{Urn, UrnError},
-    value::{Expression, LowerError, Reference, Value},
+    value::{Expression, LowerError, Reference, Segment, Value},
 };
 use petgraph::{
     Direction,
@@ -76,12 +76,19 @@ impl Node {
         self.options.delete_before_replace.unwrap_or_else(|| self.schema.deletes_before_replace())
     }
 
-    /// Returns `true` if a change of this input updates the resource in place.
-    pub fn updates_in_place(&self, input: &str) -> bool {
-        let path = PropertyPath::from(input);
+    /// Returns `true` if every change at this path of the inputs updates the resource in place.
+    pub fn updates_in_place(&self, path: &str) -> bool {
+        let replaces = |path: &PropertyPath| self.options.replace_on_changes.iter().any(|it| it.overlaps(path));
+        self.can_update_in_place(path) && !replaces(&PropertyPath::from(path))
+    }
+
+    /// Returns `true` if some change at this path of the inputs updates the resource in place.
+    pub fn can_update_in_place(&self, path: &str) -> bool {
+        let name = path.split(['.', '[']).next().unwrap_or_default();
+        let path = PropertyPath::from(path);
         let is_ignored = self.options.ignore_changes.iter().any(|ignored| ignored.covers(&path));
-        let replaces = self.options.replace_on_changes.iter().any(|replacing| replacing.overlaps(&path));
-        self.schema.is_tracked(input) && !self.schema.replaces(input) && !is_ignored && !replaces
+        let replaces = self.options.replace_on_changes.iter().any(|replacing| replacing.covers(&path));
+        self.schema.is_tracked(name) && !self.schema.replaces(name) && !is_ignored && !replaces
     }
 }
 
@@ -250,6 +257,22 @@ impl ResourceGraph {
         used.sort_unstable();
         used.dedup();
         used.into_iter().map(|at| &self.graph[at].urn).collect()
+    }
+
+    /// Calls `visit` for each use of an output of a resource by a declaration or an export, with the name of the output and the
+    /// path to the used part.
+    pub fn uses(&self, urn: &Urn, visit: &mut dyn FnMut(&str, &[&Segment])) {
+        let declared = self.graph.node_weights().flat_map(|node| {
+            let conditions = node.options.conditions.iter().map(|condition| &condition.value);
+            std::iter::once(&node.inputs).chain(conditions).chain(&node.options.present)
+        });
+        for expression in declared.chain(self.exports.values()) {
+            expression.parts(&mut |reference, path| {
+                if reference.urn == *urn {
+                    visit(&reference.property, path);
+                }
+            });
+        }
     }
 
     /// Returns the exports of the program by name.

@@ -143,7 +143,7 @@ pub use engine::Engine;
 
 pub use infra_macros::{Lookup, Outputs, Resource};
 pub use options::Options;
-pub use resource::{Lookup, Outputs, Resource, Schema};
+pub use resource::{Lookup, Outputs, Resource, Schema, Shape};
 pub use stack::{ProgramError, Result, Scope, Stack};
 pub use target::Target;
 pub use urn::Urn;

@@ -1,5 +1,6 @@
 //! Kinds of resources: inputs, outputs and the schema of the properties.
 
+use crate::value::Value;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{borrow::Cow, time::Duration};
 
@@ -117,6 +118,13 @@ pub struct Schema {
     changes_on_update: Names,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     regional: Names,
+    /// Not recorded: it describes the structs of the program.
+    #[serde(skip)]
+    outputs: Vec<(Cow<'static, str>, Shape)>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    key: Names,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    follows: Vec<(Cow<'static, str>, Cow<'static, str>)>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     delete_before_replace: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -126,6 +134,21 @@ pub struct Schema {
 }
 
 type Names = Vec<Cow<'static, str>>;
+
+/// The JSON shape of an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// A text, such as an id.
+    Text,
+    /// A number.
+    Number,
+    /// `true` or `false`.
+    Flag,
+    /// A list of texts.
+    List,
+    /// A JSON document.
+    Document,
+}
 
 fn has(names: &Names, name: &str) -> bool {
     names.iter().any(|known| known == name)
@@ -167,10 +190,31 @@ impl Schema {
         self
     }
 
+    /// Adds the outputs with their shapes. `#[derive(Outputs)]` calls it.
+    pub fn outputs(mut self, outputs: impl IntoIterator<Item = (&'static str, Shape)>) -> Self {
+        self.outputs.extend(outputs.into_iter().map(|(name, shape)| (Cow::Borrowed(name), shape)));
+        self
+    }
+
     /// Deletes the previous generation before its replacement is created, because both would claim the same name or
     /// address.
     pub fn delete_before_replace(mut self) -> Self {
         self.delete_before_replace = true;
+        self
+    }
+
+    /// Adds inputs of the key. No two resources have the same key, so a replacement with the key of the previous generation
+    /// is created after its deletion.
+    pub fn key(mut self, inputs: impl IntoIterator<Item = &'static str>) -> Self {
+        self.key.extend(inputs.into_iter().map(Cow::Borrowed));
+        self
+    }
+
+    /// Adds inputs that refer to resources which this one cannot leave: with the input, the name of an input of the other
+    /// resources. If another value of that input replaces one of them, this resource is replaced as well. For example, a load
+    /// balancer follows the `vpc_id` of its subnets.
+    pub fn follow(mut self, inputs: impl IntoIterator<Item = (&'static str, &'static str)>) -> Self {
+        self.follows.extend(inputs.into_iter().map(|(input, of)| (Cow::Borrowed(input), Cow::Borrowed(of))));
         self
     }
 
@@ -211,9 +255,30 @@ impl Schema {
         has(&self.regional, output)
     }
 
+    /// Returns the outputs with their shapes.
+    pub fn shapes(&self) -> impl Iterator<Item = (&str, Shape)> + '_ {
+        self.outputs.iter().map(|(name, shape)| (name.as_ref(), *shape))
+    }
+
     /// Returns `true` if the previous generation is deleted before its replacement is created.
     pub fn deletes_before_replace(&self) -> bool {
         self.delete_before_replace
+    }
+
+    /// Returns `true` if both inputs have the same key. Unknown values are different from all others, and a key without any
+    /// value is none.
+    pub fn have_same_key(&self, one: &Value, other: &Value) -> bool {
+        let mut values = self.key.iter().map(|name| (one.field(name), other.field(name)));
+        let is_same = |(one, other): (Option<&Value>, Option<&Value>)| {
+            one == other && one.is_none_or(|value| !value.has_unknown())
+        };
+        values.clone().any(|(one, _)| one.is_some()) && values.all(is_same)
+    }
+
+    /// Returns the inputs that refer to resources which this one cannot leave, each with the name of the input of the other
+    /// resources.
+    pub fn followed(&self) -> impl Iterator<Item = (&str, &str)> + '_ {
+        self.follows.iter().map(|(input, of)| (input.as_ref(), of.as_ref()))
     }
 
     /// Returns `true` if every run repeats the lookup.
@@ -228,9 +293,8 @@ impl Schema {
 
     /// Returns every property name in the schema, for tests that compare it with the struct.
     pub fn mentioned(&self) -> impl Iterator<Item = &str> + '_ {
-        [&self.replace_on, &self.secret, &self.untracked, &self.changes_on_update, &self.regional]
-            .into_iter()
-            .flatten()
-            .map(AsRef::as_ref)
+        let names =
+            [&self.replace_on, &self.secret, &self.untracked, &self.changes_on_update, &self.regional, &self.key];
+        names.into_iter().flatten().chain(self.follows.iter().map(|(input, _)| input)).map(AsRef::as_ref)
     }
 }

@@ -12,12 +12,14 @@ pub(crate) struct Marks {
     attribute: &'static str,
     allowed: &'static [&'static str],
     names: Vec<(String, Vec<String>)>,
+    /// Names of fields with `follows = "input"`.
+    follows: Vec<(String, LitStr)>,
 }
 
 impl Marks {
     /// Reads `#[attribute(mark, …)]` of all fields of the struct.
     pub(crate) fn read(input: &DeriveInput, attribute: &'static str, allowed: &'static [&'static str]) -> Result<Self> {
-        let mut marks = Self { attribute, allowed, names: Vec::new() };
+        let mut marks = Self { attribute, allowed, names: Vec::new(), follows: Vec::new() };
         let mut errors = Errors::default();
         for field in fields(input)? {
             errors.keep(marks.read_field(field));
@@ -31,6 +33,10 @@ impl Marks {
         for attribute in own(&field.attrs, self.attribute) {
             attribute.parse_nested_meta(|meta| {
                 let mark = known(&meta, self.allowed, &format!("`#[{}(…)]` of a field", self.attribute))?;
+                if mark == "follows" {
+                    self.follows.push((name.clone(), meta.value()?.parse()?));
+                    return Ok(());
+                }
                 let at = self.names.iter().position(|(known, _)| *known == mark).unwrap_or_else(|| {
                     self.names.push((mark, Vec::new()));
                     self.names.len() - 1
@@ -52,7 +58,8 @@ impl Marks {
             let method = Ident::new(method, Span::call_site());
             quote!(.#method([#(#names),*]))
         });
-        quote!(#(#calls)*)
+        let follows = self.follows.iter().map(|(name, of)| quote!(.follow([(#name, #of)])));
+        quote!(#(#calls)* #(#follows)*)
     }
 }
 
@@ -121,7 +128,7 @@ pub(crate) fn fields(input: &DeriveInput) -> Result<impl Iterator<Item = &Field>
 }
 
 /// Returns the name of the property in which serde keeps the field; `None` for a field that serde skips.
-fn property(field: &Field) -> Result<Option<String>> {
+pub(crate) fn property(field: &Field) -> Result<Option<String>> {
     let mut name = field.ident.as_ref().map(|ident| ident.to_string().trim_start_matches("r#").to_owned());
     for attribute in own(&field.attrs, "serde") {
         attribute.parse_nested_meta(|meta| {

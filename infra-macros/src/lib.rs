@@ -24,6 +24,10 @@ use syn::{DeriveInput, parse_macro_input};
 ///
 /// # Attributes of a field
 /// - `replace`: a change of the input replaces the resource
+/// - `key`: no two resources have the same values of these inputs, so a replacement with the same values is created after the
+///   previous resource is deleted
+/// - `follows = "input"`: the resource is replaced if a resource that this input refers to is replaced for a change of its own
+///   `input`
 /// - `secret`: the value is encrypted in the state and masked in all output
 /// - `untracked`: a change of this input alone does not update the resource
 #[proc_macro_derive(Resource, attributes(resource))]

@@ -19,8 +19,10 @@ pub(crate) struct Call {
     pub(crate) error: Option<CallError>,
     /// The actions that the request needed permission for.
     pub(crate) decisions: Vec<AuthorisedAction>,
-    /// Whether each of them was allowed.
+    /// The result of the evaluation of each of them, `true` if it was allowed.
     pub(crate) allowed: Vec<bool>,
+    /// The parameters of a request with an error, without secrets.
+    pub(crate) parameters: Value,
 }
 
 /// The form of a request in `GET /_infra/calls`.
@@ -29,18 +31,13 @@ struct Record {
     number: u64,
     service: String,
     operation: String,
-    parameters: Option<Parameters>,
+    #[serde(default)]
+    parameters: Value,
     #[serde(default)]
     resource: String,
     error: Option<CallError>,
     #[serde(default)]
     decisions: Vec<Decision>,
-}
-
-#[derive(Deserialize)]
-struct Parameters {
-    #[serde(rename = "TypeName")]
-    type_name: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -56,14 +53,15 @@ const TIMES: &[&str] = &["aws:CurrentTime", "aws:EpochTime", "aws:TokenIssueTime
 impl From<Record> for Call {
     fn from(record: Record) -> Call {
         let Record { number, service, operation, parameters, resource, error, decisions } = record;
-        let type_name = parameters.and_then(|parameters| Some(parameters.type_name?.as_str()?.to_owned()));
+        let type_name = parameters["TypeName"].as_str().map(str::to_owned);
+        let parameters = if error.is_some() { parameters } else { Value::Null };
         let allowed = decisions.iter().map(|decision| decision.allowed).collect();
         let timeless = |mut action: AuthorisedAction| {
             action.context.retain(|key, _| !TIMES.contains(&key.as_str()));
             action
         };
         let decisions = decisions.into_iter().map(|decision| timeless(decision.action)).collect();
-        Call { number, service, operation, type_name, resource, error, decisions, allowed }
+        Call { number, service, operation, type_name, resource, error, decisions, allowed, parameters }
     }
 }
 
@@ -100,9 +98,10 @@ impl Call {
         self.resource == urn.to_string()
     }
 
-    /// Returns whether the local cloud lacks the operation, a parameter or the type.
-    pub(crate) fn is_unsupported(&self) -> bool {
-        self.error.as_ref().is_some_and(|error| UNSUPPORTED.contains(&error.code.as_str()))
+    /// Returns the limit of the local cloud that made the call fail, if it lacks the operation, a parameter or the type.
+    pub(crate) fn unsupported(&self) -> Option<String> {
+        let error = self.error.as_ref().filter(|error| UNSUPPORTED.contains(&error.code.as_str()))?;
+        Some(format!("the local cloud cannot execute {}: {}", self.name(), error.message))
     }
 
     /// Returns the service and the operation.

@@ -120,6 +120,71 @@ impl Grant {
     }
 }
 
+/// A statement that denies actions on resources under conditions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Denial {
+    actions: Texts,
+    resources: Texts,
+    /// Operator → condition key → values.
+    pub(crate) conditions: BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
+}
+
+/// The patterns of `Action` or `Resource`, or those that `NotAction` or `NotResource` excludes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Texts {
+    These(BTreeSet<String>),
+    AllExcept(BTreeSet<String>),
+}
+
+impl Texts {
+    fn of(statement: &Value, element: &str, excluding: &str) -> Texts {
+        match &statement[excluding] {
+            Value::Null => Texts::These(texts(&statement[element])),
+            excluded => Texts::AllExcept(texts(excluded)),
+        }
+    }
+
+    fn contain(&self, matches: impl Fn(&str) -> bool) -> bool {
+        match self {
+            Texts::These(patterns) => patterns.iter().any(|pattern| matches(pattern)),
+            Texts::AllExcept(patterns) => !patterns.iter().any(|pattern| matches(pattern)),
+        }
+    }
+
+    fn map(self, convert: impl Fn(&str) -> String) -> Texts {
+        let all = |texts: BTreeSet<String>| texts.iter().map(|text| convert(text)).collect();
+        match self {
+            Texts::These(texts) => Texts::These(all(texts)),
+            Texts::AllExcept(texts) => Texts::AllExcept(all(texts)),
+        }
+    }
+}
+
+impl Denial {
+    /// Returns `true` if the statement denies this grant, as far as its conditions are true.
+    pub(crate) fn concerns(&self, grant: &Grant) -> bool {
+        let action = grant.action.to_ascii_lowercase();
+        self.actions.contain(|pattern| matches(&pattern.to_ascii_lowercase(), &action))
+            && self.resources.contain(|pattern| matches(pattern, &grant.resource))
+    }
+
+    /// Returns the denial with other resources and condition values.
+    pub(crate) fn converted(self, convert: impl Fn(&str) -> String) -> Denial {
+        let conditions = converted(self.conditions, &convert);
+        Denial { resources: self.resources.map(&convert), conditions, ..self }
+    }
+}
+
+/// Converts the values of conditions.
+pub(crate) fn converted(
+    conditions: BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
+    convert: impl Fn(&str) -> String,
+) -> BTreeMap<String, BTreeMap<String, BTreeSet<String>>> {
+    let values = |values: BTreeSet<String>| values.iter().map(|value| convert(value)).collect();
+    let keys = |keys: BTreeMap<String, BTreeSet<String>>| keys.into_iter().map(|(key, it)| (key, values(it))).collect();
+    conditions.into_iter().map(|(operator, it)| (operator, keys(it))).collect()
+}
+
 /// Returns whether a pattern with `*` and `?` matches all texts that another pattern matches: the wildcards of the other one
 /// count as characters that only a wildcard matches.
 fn matches(pattern: &str, text: &str) -> bool {
@@ -158,13 +223,38 @@ pub(crate) fn grants_of(document: &Value) -> Result<BTreeSet<Grant>, String> {
         let documents: Vec<Value> = documents.iter().map(|it| it["document"].clone()).collect();
         return grants_of(&Value::Array(documents));
     }
-    let statements = match &document["Statement"] {
-        Value::Array(statements) => statements.clone(),
-        statement @ Value::Object(_) => vec![statement.clone()],
-        _ => return Err("it has no element `Statement`".to_owned()),
-    };
-    let grants: Result<Vec<Vec<Grant>>, String> = statements.iter().map(grants_of_statement).collect();
+    let grants: Result<Vec<Vec<Grant>>, String> = statements(document)?.iter().map(grants_of_statement).collect();
     Ok(grants?.into_iter().flatten().collect())
+}
+
+/// Returns the grants and the denials of a policy document.
+pub(crate) fn rules_of(document: &Value) -> Result<(BTreeSet<Grant>, Vec<Denial>), String> {
+    let (denying, allowing): (Vec<Value>, Vec<Value>) =
+        statements(document)?.into_iter().partition(|statement| statement["Effect"] == "Deny");
+    let denial = |statement: &Value| Denial {
+        actions: Texts::of(statement, "Action", "NotAction"),
+        resources: Texts::of(statement, "Resource", "NotResource"),
+        conditions: conditions_of(statement),
+    };
+    let grants: Result<Vec<Vec<Grant>>, String> = allowing.iter().map(grants_of_statement).collect();
+    Ok((grants?.into_iter().flatten().collect(), denying.iter().map(denial).collect()))
+}
+
+fn statements(document: &Value) -> Result<Vec<Value>, String> {
+    match &document["Statement"] {
+        Value::Array(statements) => Ok(statements.clone()),
+        statement @ Value::Object(_) => Ok(vec![statement.clone()]),
+        _ => Err("it has no element `Statement`".to_owned()),
+    }
+}
+
+fn conditions_of(statement: &Value) -> BTreeMap<String, BTreeMap<String, BTreeSet<String>>> {
+    let mut conditions = BTreeMap::new();
+    for (operator, keys) in statement["Condition"].as_object().into_iter().flatten() {
+        let keys = keys.as_object().into_iter().flatten().map(|(key, values)| (key.clone(), texts(values)));
+        conditions.insert(operator.clone(), keys.collect());
+    }
+    conditions
 }
 
 fn grants_of_statement(statement: &Value) -> Result<Vec<Grant>, String> {
@@ -176,11 +266,7 @@ fn grants_of_statement(statement: &Value) -> Result<Vec<Grant>, String> {
             return Err(format!("a statement has `{element}`, which cannot be compared"));
         }
     }
-    let mut conditions = BTreeMap::new();
-    for (operator, keys) in statement["Condition"].as_object().into_iter().flatten() {
-        let keys = keys.as_object().into_iter().flatten().map(|(key, values)| (key.clone(), texts(values)));
-        conditions.insert(operator.clone(), keys.collect());
-    }
+    let conditions = conditions_of(statement);
     let grant = |action: &String, resource: &String| Grant {
         action: action.clone(),
         resource: resource.clone(),

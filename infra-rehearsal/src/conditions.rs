@@ -3,7 +3,7 @@
 use crate::comparison::Grant;
 use infra_local::{AuthorisedAction, Policy};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Condition keys with their values.
 pub(crate) type Context = BTreeMap<String, Vec<String>>;
@@ -47,9 +47,14 @@ pub(crate) enum Outcome {
     True,
 }
 
-/// Evaluates the conditions of a grant, by the evaluation that the local cloud enforces.
-pub(crate) fn outcome(grant: &Grant, context: &Context) -> Outcome {
-    let all = grant.conditions.iter().flat_map(|(operator, keys)| keys.iter().map(move |it| (operator, it)));
+/// Evaluates conditions for an action, by the evaluation that the local cloud enforces. `conditions` are the values by operator
+/// and condition key.
+pub(crate) fn outcome(
+    conditions: &BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
+    grant: &Grant,
+    context: &Context,
+) -> Outcome {
+    let all = conditions.iter().flat_map(|(operator, keys)| keys.iter().map(move |it| (operator, it)));
     let outcomes = all.map(|(operator, (key, values))| {
         let statement = json!({
             "Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {operator: {key: values}},
@@ -78,9 +83,14 @@ mod tests {
 
     fn outcome_of(conditions: Value) -> Outcome {
         let conditions = serde_json::from_value(conditions).unwrap_or_default();
-        let grant = Grant { action: "ssm:GetParameters".to_owned(), resource: "*".to_owned(), conditions };
+        let (action, resource) = ("ssm:GetParameters".to_owned(), "*".to_owned());
+        let grant = Grant { action, resource, conditions };
         let context = [("aws:RequestedRegion", "us-east-1"), ("aws:PrincipalTag/team", "web")];
-        outcome(&grant, &context.into_iter().map(|(key, value)| (key.to_owned(), vec![value.to_owned()])).collect())
+        outcome(
+            &grant.conditions,
+            &grant,
+            &context.into_iter().map(|(key, value)| (key.to_owned(), vec![value.to_owned()])).collect(),
+        )
     }
 
     #[test]

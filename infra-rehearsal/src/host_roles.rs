@@ -2,7 +2,7 @@
 
 use crate::RehearsalError;
 use crate::calls::Call;
-use crate::comparison::{Grant, grants_of};
+use crate::comparison::{Denial, Grant, converted, rules_of};
 use crate::conditions::{self, Context, Outcome};
 use crate::policy::{generalise, suffixes};
 use crate::scratch::Scratch;
@@ -25,8 +25,11 @@ pub struct RolePermissions {
     pub hosts: BTreeSet<String>,
     /// The actions that the hosts need, on patterns of resources.
     pub needed: Vec<Need>,
-    /// The needed actions that no policy of the role allows.
+    /// The needed actions that no policy of the role allows, or that its permissions boundary does not allow.
     pub missing: BTreeSet<Grant>,
+    /// The needed actions that a statement denies explicitly: of the role's policies, of its permissions boundary, or of a bucket
+    /// policy.
+    pub denied: BTreeSet<Grant>,
     /// The actions that policies of the role allow, and no host needs under their conditions.
     pub superfluous: BTreeSet<Grant>,
     /// The needed actions that are only allowed under conditions which depend on how a host sends its requests.
@@ -97,10 +100,7 @@ impl Patterns {
     }
 
     fn granted(&self, grant: Grant) -> Grant {
-        let values = |values: BTreeSet<String>| values.iter().map(|value| generalise(value, &self.0)).collect();
-        let keys =
-            |keys: BTreeMap<String, BTreeSet<String>>| keys.into_iter().map(|(key, it)| (key, values(it))).collect();
-        let conditions = grant.conditions.into_iter().map(|(operator, it)| (operator, keys(it))).collect();
+        let conditions = converted(grant.conditions, |text| generalise(text, &self.0));
         Grant { resource: generalise(&grant.resource, &self.0), conditions, ..grant }
     }
 }
@@ -144,28 +144,31 @@ fn compare(
         *known = origin;
         contexts.insert(context);
     }
-    let mut granted: BTreeSet<Grant> = BTreeSet::new();
     let mut not_compared = Vec::new();
-    for text in &role.policies {
-        let document = serde_json::from_str(text).map_err(|error| error.to_string());
-        match document.and_then(|document| grants_of(&document)) {
-            Ok(grants) => granted.extend(grants.into_iter().map(|grant| created.granted(grant))),
-            Err(reason) => not_compared.push(reason),
-        }
-    }
-    let outcome = |grant: &Grant, need: &Grant, context: &Context| {
-        if grant.covers_unconditionally(need) { conditions::outcome(grant, context) } else { Outcome::False }
-    };
+    let own = Rules::of(&role.policies, created, &mut not_compared);
+    let boundary = role.boundary.as_ref().map(|text| Rules::of([text], created, &mut not_compared));
+    let of_resources = Rules::of(&role.denials, created, &mut not_compared);
     let mut permissions = RolePermissions { role: name, hosts: role.hosts, not_compared, ..RolePermissions::default() };
     for (need, (_, contexts)) in &needed {
-        let best = |context: &Context| granted.iter().map(|grant| outcome(grant, need, context)).max();
-        match contexts.iter().map(|context| best(context).unwrap_or(Outcome::False)).min() {
-            Some(Outcome::True) => {}
-            Some(Outcome::Unknown) => drop(permissions.conditional.insert(need.clone())),
-            Some(Outcome::False) | None => drop(permissions.missing.insert(need.clone())),
+        let denied = |context: &Context| {
+            let rules = [Some(&own), boundary.as_ref(), Some(&of_resources)];
+            rules.into_iter().flatten().map(|rules| rules.denied(need, context)).max().unwrap_or(Outcome::False)
+        };
+        let allowed = |context: &Context| {
+            let by_boundary = boundary.as_ref().map_or(Outcome::True, |boundary| boundary.allowed(need, context));
+            own.allowed(need, context).min(by_boundary)
+        };
+        let denied = contexts.iter().map(denied).max().unwrap_or(Outcome::False);
+        let allowed = contexts.iter().map(allowed).min().unwrap_or(Outcome::False);
+        match (denied, allowed) {
+            (Outcome::True, _) => drop(permissions.denied.insert(need.clone())),
+            (_, Outcome::False) => drop(permissions.missing.insert(need.clone())),
+            (Outcome::False, Outcome::True) => {}
+            (Outcome::Unknown, _) | (_, Outcome::Unknown) => drop(permissions.conditional.insert(need.clone())),
         }
     }
-    permissions.superfluous = granted
+    permissions.superfluous = own
+        .granted
         .into_iter()
         .filter(|grant| {
             let mut uses = needed.iter().flat_map(|(need, (_, contexts))| contexts.iter().map(move |it| (need, it)));
@@ -174,6 +177,55 @@ fn compare(
         .collect();
     permissions.needed = needed.into_iter().map(|(grant, (origin, _))| Need { grant, origin }).collect();
     permissions
+}
+
+/// The statements of policies.
+#[derive(Default)]
+struct Rules {
+    granted: BTreeSet<Grant>,
+    denials: Vec<Denial>,
+}
+
+impl Rules {
+    /// Returns the statements of documents. Those that cannot be compared are added to `not_compared` with the reason.
+    fn of<'t>(
+        documents: impl IntoIterator<Item = &'t String>,
+        patterns: &Patterns,
+        not_compared: &mut Vec<String>,
+    ) -> Rules {
+        let mut rules = Rules::default();
+        // The text of a boundary that does not exist is empty.
+        for text in documents.into_iter().filter(|text| !text.is_empty()) {
+            let document = serde_json::from_str(text).map_err(|error| error.to_string());
+            match document.and_then(|document| rules_of(&document)) {
+                Ok((grants, denials)) => {
+                    rules.granted.extend(grants.into_iter().map(|grant| patterns.granted(grant)));
+                    let converted = |denial: Denial| denial.converted(|text| generalise(text, &patterns.0));
+                    rules.denials.extend(denials.into_iter().map(converted));
+                }
+                Err(reason) => not_compared.push(reason),
+            }
+        }
+        rules
+    }
+
+    fn allowed(&self, need: &Grant, context: &Context) -> Outcome {
+        self.granted.iter().map(|grant| outcome(grant, need, context)).max().unwrap_or(Outcome::False)
+    }
+
+    fn denied(&self, need: &Grant, context: &Context) -> Outcome {
+        let denials = self.denials.iter().filter(|denial| denial.concerns(need));
+        denials.map(|denial| conditions::outcome(&denial.conditions, need, context)).max().unwrap_or(Outcome::False)
+    }
+}
+
+/// Returns the result of the evaluation of a grant for a needed action.
+fn outcome(grant: &Grant, need: &Grant, context: &Context) -> Outcome {
+    if grant.covers_unconditionally(need) {
+        conditions::outcome(&grant.conditions, grant, context)
+    } else {
+        Outcome::False
+    }
 }
 
 #[cfg(test)]
@@ -192,6 +244,8 @@ mod tests {
             declaration: None,
             hosts: ["web".to_owned()].into(),
             policies: policies.iter().map(Value::to_string).collect(),
+            boundary: None,
+            denials: Vec::new(),
             needed: [
                 action("s3:GetObject", "arn:aws:s3:::programs/a"),
                 action("ssm:GetParameters", "arn:aws:ssm:us-east-1:000000000000:parameter/p"),
@@ -265,11 +319,51 @@ mod tests {
         assert!(both.superfluous.iter().all(|grant| grant.action != "sqs:SendMessage"), "{:?}", both.superfluous);
     }
 
+    fn statement(effect: &str, action: &str, more: Value) -> Value {
+        let mut statement = json!({"Effect": effect, "Action": action, "Resource": "*"});
+        if let (Value::Object(statement), Value::Object(more)) = (&mut statement, more) {
+            statement.extend(more);
+        }
+        json!({ "Statement": statement })
+    }
+
     #[test]
-    fn policies_that_deny_are_reported() {
-        let policy = json!({"Statement": {"Effect": "Deny", "Action": "s3:*", "Resource": "*"}});
-        let compared = compared(&[policy], Vec::new());
-        assert_eq!(compared.missing.len(), 2);
-        assert_eq!(compared.not_compared.len(), 1);
+    fn explicit_denials_decide() {
+        let allow = || statement("Allow", "*", json!({}));
+        let denied = |deny: Value| compared(&[allow(), deny], Vec::new());
+        let all = denied(statement("Deny", "s3:*", json!({})));
+        assert_eq!(texts(&all.denied), ["s3:GetObject on arn:aws:s3:::programs/a"]);
+        assert_eq!((all.missing.len(), all.conditional.len(), all.not_compared.len()), (0, 0, 0));
+
+        let other_bucket = denied(statement("Deny", "s3:*", json!({"Resource": "arn:aws:s3:::other/*"})));
+        assert_eq!(texts(&other_bucket.denied), [""; 0]);
+        let except =
+            json!({"Statement": {"Effect": "Deny", "NotAction": ["S3:Get*"], "NotResource": "arn:aws:s3:::*"}});
+        assert_eq!(texts(&denied(except).denied), ["ssm:GetParameters on arn:aws:ssm:us-east-1:*:parameter/p"]);
+
+        let region = json!({"Condition": {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}});
+        assert_eq!(texts(&denied(statement("Deny", "s3:*", region)).denied), [""; 0]);
+        let insecure = json!({"Condition": {"Bool": {"aws:SecureTransport": "false"}}});
+        let by_transport = denied(statement("Deny", "s3:*", insecure));
+        assert_eq!((texts(&by_transport.denied).len(), by_transport.conditional.len()), (0, 1));
+    }
+
+    #[test]
+    fn boundary_and_policies_of_resources_restrict_the_role() {
+        let compared = |boundary: Option<Value>, denial: Option<Value>| {
+            let boundary = boundary.map(|document| document.to_string());
+            let denials = denial.into_iter().map(|document| document.to_string()).collect();
+            let role = HostRole { boundary, denials, ..role(&[statement("Allow", "*", json!({}))]) };
+            let patterns = Patterns::default();
+            compare(role, &patterns, &patterns, &BTreeMap::new())
+        };
+        let bounded = compared(Some(statement("Allow", "ssm:*", json!({}))), None);
+        assert_eq!(texts(&bounded.missing), ["s3:GetObject on arn:aws:s3:::programs/a"]);
+        let none = HostRole { boundary: Some(String::new()), ..role(&[statement("Allow", "*", json!({}))]) };
+        let none = compare(none, &Patterns::default(), &Patterns::default(), &BTreeMap::new());
+        assert_eq!(none.missing.len(), 2, "a boundary that does not exist allows nothing");
+        let by_bucket = json!({"Resource": "arn:aws:s3:::programs/*", "Principal": "*"});
+        let by_bucket = compared(None, Some(statement("Deny", "s3:GetObject", by_bucket)));
+        assert_eq!(texts(&by_bucket.denied), ["s3:GetObject on arn:aws:s3:::programs/a"]);
     }
 }

@@ -16,8 +16,8 @@
 //! - `translation`: values of the scratch cloud in place of recorded ones
 //! - `schemas`: the schemas of recorded types
 //! - `scratch`: the scratch cloud
-//! - `simulated`: providers that are not called
-//! - `answers`: answers of lookups
+//! - `stand_in`: synthesised outputs
+//! - `answers`: answers for what the scratch cloud does not contain
 //! - `seed`: recreates the recorded resources
 //! - `stage`: an engine on a scratch cloud
 //! - `rehearse`: the rehearsal of a plan
@@ -51,8 +51,8 @@ mod report;
 mod schemas;
 mod scratch;
 mod seed;
-mod simulated;
 mod stage;
+mod stand_in;
 mod translation;
 mod updates;
 
@@ -68,7 +68,7 @@ pub use lifecycle::Phase;
 pub use permissions::{Proof, ProvenPolicy, Recorded, permissions};
 pub use policy::{Permissions, Statement};
 pub use rehearse::rehearse;
-pub use report::{Crashes, PerpetualDiff, Rehearsal, RehearsedStep, Unrehearsed};
+pub use report::{AssumedOutputs, Assumption, Crashes, PerpetualDiff, Rehearsal, RehearsedStep, Unrehearsed};
 pub use schemas::Schemas;
 pub use stage::{Deployment, Neighbour, Script};
 pub use updates::Unchanged;

@@ -7,7 +7,9 @@ use crate::calls::Call;
 use crate::scratch::Scratch;
 use crate::stage::{Deployment, Surroundings};
 use crate::updates::{self, Unchanged};
-use infra_core::{Engine, execute::Report, graph::ResourceGraph, plan::Selection, state::State, urn::Pattern};
+use infra_core::{
+    Engine, engine::EngineError, execute::Report, graph::ResourceGraph, plan::Selection, state::State, urn::Pattern,
+};
 use serde::Serialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -125,7 +127,11 @@ impl Execution<'_> {
             let recorded = engine.state().await?.unwrap_or_else(|| self.deployment.empty());
             let cloud = self.scratch.cloud().snapshot();
             let replace = Selection { replace: urns, ..Selection::default() };
-            let report = engine.up(script).select(replace).continue_on_error(true).await?;
+            let report = match engine.up(script).select(replace).continue_on_error(true).await {
+                // The plan may order no replacement of a kind, such as that of subnets without their instances.
+                Err(EngineError::Refused(_)) if !self.is_denied() => continue,
+                report => report?,
+            };
             self.finish(Phase::Replace, None)?;
             // A single replacement may be impossible, such as that of a subnet, whose addresses are in use. What it leaves
             // behind would prevent the replacements of other kinds.

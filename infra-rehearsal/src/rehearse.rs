@@ -1,10 +1,9 @@
 //! The rehearsal of a plan.
 
 use crate::RehearsalError;
-use crate::answers::Foreign;
+use crate::answers::{Assumed, NOT_REHEARSED};
 use crate::calls::{self, Call};
-use crate::report::{PerpetualDiff, Rehearsal, RehearsedStep, Unrehearsed};
-use crate::simulated::NOT_REHEARSED;
+use crate::report::{AssumedOutputs, Assumption, PerpetualDiff, Rehearsal, RehearsedStep, Unrehearsed};
 use crate::stage::{Deployment, Stage};
 use infra_core::{
     Urn,
@@ -18,7 +17,7 @@ use infra_core::{
     urn::Pattern,
 };
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
@@ -54,15 +53,13 @@ async fn run(
     let observed = std::mem::take(&mut *observed.lock().unwrap_or_else(PoisonError::into_inner));
     let calls = stage.scratch.calls_after(stage.first_call)?;
     let graph = stage.engine.declared(deployment.script)?;
-    let foreign = stage.answers.foreign();
+    let assumed = stage.answers.assumed();
     let contents = &stage.contents;
-    let absent: BTreeSet<&Urn> = foreign.recalled.iter().chain(contents.missing.iter().map(|it| &it.urn)).collect();
-    let mut rehearsal =
-        observed.rehearsal(&calls, |urn| graph.dependencies(urn).into_iter().find(|it| absent.contains(it)));
+    let mut rehearsal = observed.rehearsal(&calls, &graph, &assumed);
     (rehearsal.seeded, rehearsal.neighbours) = (contents.seeded, contents.neighbours);
     rehearsal.missing_neighbours.clone_from(&contents.missing_neighbours);
-    rehearsal.not_rehearsed.extend(contents.missing.iter().cloned());
-    rehearsal.not_rehearsed.extend(left_out(&graph, &foreign));
+    rehearsal.not_rehearsed.extend(assumed.iter().map(|(urn, assumed)| Unrehearsed::new(urn, &assumed.reason)));
+    rehearsal.not_rehearsed.extend(left_out(&graph, &stage.answers.unanswered()));
     if report.is_success() {
         rehearsal.perpetual = perpetual(deployment, stage, selection).await?;
     }
@@ -81,7 +78,7 @@ async fn up(
     loop {
         let run = stage.engine.up(deployment.script).select(selection.clone()).continue_on_error(true);
         let outcome = run.events(events.clone()).await;
-        let unanswered = stage.answers.foreign().unanswered;
+        let unanswered = stage.answers.unanswered();
         if !matches!(outcome, Err(EngineError::Refused(_))) || unanswered.is_subset(&excluded) {
             return Ok((outcome?, selection));
         }
@@ -103,16 +100,13 @@ fn users(graph: &ResourceGraph, used: &BTreeSet<Urn>) -> BTreeSet<Urn> {
 }
 
 /// Returns the declarations that need an answer which only the target has.
-fn left_out(graph: &ResourceGraph, foreign: &Foreign) -> Vec<Unrehearsed> {
-    let recalled = foreign.recalled.iter().map(|urn| {
-        Unrehearsed::new(urn, "the scratch cloud does not contain the resource, so its recorded outputs were used")
-    });
-    let unanswered = users(graph, &foreign.unanswered).into_iter().map(|urn| {
-        let is_lookup = foreign.unanswered.contains(&urn);
+fn left_out(graph: &ResourceGraph, unanswered: &BTreeSet<Urn>) -> Vec<Unrehearsed> {
+    let left_out = users(graph, unanswered).into_iter().map(|urn| {
+        let is_lookup = unanswered.contains(&urn);
         let reason = if is_lookup { "only the target can answer the lookup" } else { "it depends on such a lookup" };
         Unrehearsed::new(&urn, reason)
     });
-    recalled.chain(unanswered).collect()
+    left_out.collect()
 }
 
 /// Returns the differences that a refresh and a second plan find right after the run.
@@ -179,24 +173,16 @@ impl Observed {
         }
     }
 
-    /// Distinguishes errors that AWS would return from limits of the rehearsal. `absent` returns a dependency of a resource
-    /// that the scratch cloud does not contain.
-    fn rehearsal<'g>(self, calls: &[Call], absent: impl Fn(&Urn) -> Option<&'g Urn>) -> Rehearsal {
+    /// Distinguishes errors that AWS would return from limits of the rehearsal.
+    fn rehearsal(self, calls: &[Call], graph: &ResourceGraph, assumed: &BTreeMap<Urn, Assumed>) -> Rehearsal {
         let mut rehearsal = Rehearsal { warnings: self.warnings, ..Rehearsal::default() };
         for (urn, diagnostic) in self.failures {
-            let limit = |urn: &Urn| {
-                let absent = absent(urn).map(|used| {
-                    format!(
-                        "it uses `{}`, which the scratch cloud does not contain: {}",
-                        used.name(),
-                        diagnostic.summary
-                    )
-                });
-                limit(urn, &diagnostic, calls).or(absent)
-            };
-            let unsupported = urn.as_ref().and_then(|urn| limit(urn).map(|reason| (urn, reason)));
-            match unsupported {
-                Some((urn, reason)) => rehearsal.not_rehearsed.push(Unrehearsed::new(urn, &reason)),
+            let limit = urn.and_then(|urn| {
+                let uses = assumptions(&urn, graph, assumed);
+                limit(&urn, &diagnostic, calls, &uses).map(|reason| Unrehearsed { urn, reason })
+            });
+            match limit {
+                Some(unrehearsed) => rehearsal.not_rehearsed.push(unrehearsed),
                 None => rehearsal.failures.push(diagnostic),
             }
         }
@@ -205,21 +191,30 @@ impl Observed {
         rehearsal.not_rehearsed.extend(skipped.iter().map(|urn| Unrehearsed::new(urn, cause)));
         // A replacement has two steps, and its calls are counted once.
         let mut counted: BTreeSet<Urn> = BTreeSet::new();
-        for (urn, action, succeeded) in self.steps {
+        for (urn, action, succeeded) in self.steps.into_iter().filter(|(urn, ..)| !assumed.contains_key(urn)) {
             let is_first = counted.insert(urn.clone());
             let calls = calls::count(calls.iter().filter(|call| is_first && call.is_for(&urn)));
-            rehearsal.steps.push(RehearsedStep { urn, action, succeeded, calls });
+            let assumes = assumptions(&urn, graph, assumed);
+            rehearsal.steps.push(RehearsedStep { urn, action, succeeded, calls, assumes });
         }
         rehearsal
     }
 }
 
-/// Returns the limit of the rehearsal that made a step fail, or `None` if AWS would refuse the step as well.
-fn limit(urn: &Urn, diagnostic: &Diagnostic, calls: &[Call]) -> Option<String> {
+/// Returns the dependencies of a resource whose outputs the scratch cloud did not return.
+fn assumptions(urn: &Urn, graph: &ResourceGraph, assumed: &BTreeMap<Urn, Assumed>) -> Vec<Assumption> {
+    let used = graph.dependencies(urn).into_iter();
+    used.filter_map(|used| Some(Assumption { urn: used.clone(), outputs: assumed.get(used)?.outputs? })).collect()
+}
+
+/// Returns the limit of the rehearsal that made a step fail, or `None` if AWS would refuse the step as well. Operations that a
+/// limit prevents have not failed, except for lookups.
+fn limit(urn: &Urn, diagnostic: &Diagnostic, calls: &[Call], uses: &[Assumption]) -> Option<String> {
     if let Some((_, reason)) = diagnostic.summary.split_once(NOT_REHEARSED) {
         return Some(reason.to_owned());
     }
-    let last = calls.iter().rev().find(|call| call.is_for(urn) && call.error.is_some())?;
-    let error = last.error.as_ref().filter(|_| last.is_unsupported())?;
-    Some(format!("the local cloud cannot execute {}: {}", last.name(), error.message))
+    // The inputs could not be computed, or a policy does not allow them.
+    let is_sent = calls.iter().any(|call| call.is_for(urn));
+    let synthesised = uses.iter().find(|it| it.outputs == AssumedOutputs::Synthesised && !is_sent)?;
+    Some(format!("it uses {} of `{}`: {}", synthesised.outputs, synthesised.urn.name(), diagnostic.summary))
 }

@@ -7,7 +7,7 @@ use infra_core::{
     diff::{Action, Diff},
 };
 use serde::Serialize;
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// The result of a rehearsal. Texts contain no secrets.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -16,7 +16,7 @@ pub struct Rehearsal {
     pub seeded: usize,
     /// Number of resources of other stacks that were recreated in the scratch cloud.
     pub neighbours: usize,
-    /// The executed steps, in the order of their completion.
+    /// The executed steps, in the order of their completion, without those of resources that were not rehearsed.
     pub steps: Vec<RehearsedStep>,
     /// Errors that AWS would return too.
     pub failures: Vec<Diagnostic>,
@@ -47,6 +47,37 @@ pub struct RehearsedStep {
     pub succeeded: bool,
     /// The API calls of the step. The deletion of a replaced resource is counted with the step that completed first.
     pub calls: Vec<CallCount>,
+    /// The dependencies whose outputs the scratch cloud did not return.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub assumes: Vec<Assumption>,
+}
+
+/// A dependency of a rehearsed step that was not rehearsed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Assumption {
+    /// The dependency.
+    pub urn: Urn,
+    /// Its outputs.
+    pub outputs: AssumedOutputs,
+}
+
+/// Outputs that the scratch cloud did not return.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AssumedOutputs {
+    /// The outputs in the recorded state.
+    Recorded,
+    /// Outputs of the right shape, which no cloud has returned.
+    Synthesised,
+}
+
+impl fmt::Display for AssumedOutputs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            AssumedOutputs::Recorded => "recorded outputs",
+            AssumedOutputs::Synthesised => "synthesised outputs",
+        })
+    }
 }
 
 /// A difference between the resource and its declaration right after it was applied.

@@ -73,9 +73,9 @@ impl Scratch {
         Requests(Arc::downgrade(&self.cloud))
     }
 
-    /// Returns the number of the last call.
-    pub(crate) fn last_call(&self) -> Result<u64, RehearsalError> {
-        Ok(self.calls_after(0)?.last().map_or(0, |call| call.number))
+    /// Returns the number of the last call, or 0.
+    pub(crate) fn last_call(&self) -> u64 {
+        self.cloud.last_call()
     }
 
     /// Returns the identifiers of all resources.
@@ -120,6 +120,17 @@ impl Requests {
     /// Returns whether the cloud has received a request for this resource.
     pub(crate) fn contain(&self, urn: &Urn) -> bool {
         self.0.upgrade().is_some_and(|cloud| cloud.has_received_calls_for(urn.as_str()))
+    }
+
+    /// Returns the number of the last request, or 0.
+    pub(crate) fn last(&self) -> u64 {
+        self.0.upgrade().map_or(0, |cloud| cloud.last_call())
+    }
+
+    /// Returns the last request for this resource with an error, if its number is larger than `after`.
+    pub(crate) fn last_failed(&self, urn: &Urn, after: u64) -> Option<Call> {
+        let call = self.0.upgrade()?.last_failed_call(urn.as_str(), after)?;
+        serde_json::from_value(call).ok()
     }
 }
 

@@ -1,6 +1,5 @@
 //! Recreates the recorded resources of a stack in a scratch cloud.
 
-use crate::report::Unrehearsed;
 use crate::scratch::Scratch;
 use crate::translation::Translation;
 use async_trait::async_trait;
@@ -11,7 +10,7 @@ use infra_core::{
     state::{Generation, Live, OperationId, Request, State, Verb},
     value::Value,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Number of resources that are created at the same time.
 const PARALLEL: usize = 16;
@@ -22,8 +21,8 @@ pub(crate) struct Seeded {
     pub(crate) state: State,
     /// Number of recreated resources.
     pub(crate) count: usize,
-    /// Recorded resources that could not be recreated.
-    pub(crate) missing: Vec<Unrehearsed>,
+    /// Recorded resources that could not be recreated, by declaration and generation, with the reasons.
+    pub(crate) missing: BTreeMap<(Urn, u32), String>,
     /// Lookups of resources that the scratch cloud does not contain. They keep their recorded answer.
     pub(crate) foreign: BTreeSet<Urn>,
 }
@@ -40,14 +39,17 @@ pub(crate) async fn seed(
     scratch: &Scratch,
     translation: &mut Translation,
 ) -> Seeded {
-    let mut seeded = Seeded { state: recorded.clone(), count: 0, missing: Vec::new(), foreign: BTreeSet::new() };
+    let mut seeded = Seeded { state: recorded.clone(), count: 0, missing: BTreeMap::new(), foreign: BTreeSet::new() };
     for level in levels(recorded) {
         let mut requests: Vec<(Key, Request)> = Vec::new();
         for (urn, generation) in level {
             let inputs = translation.of(&generation.inputs);
             match request(urn, generation, inputs, recorded) {
                 Ok(request) => requests.push(((urn.clone(), generation.generation), request)),
-                Err(error) => seeded.missing.push(Unrehearsed::new(urn, &format!("it cannot be recreated: {error}"))),
+                Err(error) => {
+                    let key = (urn.clone(), generation.generation);
+                    seeded.missing.insert(key, format!("it cannot be recreated: {error}"));
+                }
             }
         }
         let created = stream::iter(requests).map(|(key, request)| async move {
@@ -78,7 +80,9 @@ pub(crate) async fn seed(
                     generation.outputs = translation.of(&generation.outputs);
                     seeded.foreign.insert(urn);
                 }
-                Err(error) => seeded.missing.push(Unrehearsed::new(&urn, &format!("it cannot be recreated: {error}"))),
+                Err(error) => {
+                    seeded.missing.insert((urn, number), format!("it cannot be recreated: {error}"));
+                }
             }
         }
     }

@@ -7,7 +7,7 @@ use crate::report::Unrehearsed;
 use crate::schemas::Schemas;
 use crate::scratch::Scratch;
 use crate::seed::seed;
-use crate::simulated::Simulated;
+use crate::stand_in::Synthesis;
 use crate::translation::Translation;
 use infra_core::{
     Config, Engine, Stack, Target,
@@ -105,8 +105,6 @@ pub(crate) struct Contents {
     pub(crate) seeded: usize,
     /// Number of recreated resources of other stacks.
     pub(crate) neighbours: usize,
-    /// Resources of the stack that could not be recreated.
-    pub(crate) missing: Vec<Unrehearsed>,
     /// Resources of other stacks that could not be recreated.
     pub(crate) missing_neighbours: Vec<Unrehearsed>,
 }
@@ -133,17 +131,14 @@ impl Deployment<'_> {
         let recorded = self.recorded.clone().unwrap_or_else(|| self.empty());
         let providers = self.providers(&surroundings.target)?;
         let seeded = seed(&recorded, &providers, REHEARSED, scratch, &mut surroundings.translation).await;
-        let absent = seeded.missing.iter().map(|it| it.urn.clone()).collect();
-        let answers = surroundings.answers(scratch).recorded(&seeded.state, seeded.foreign).without(absent);
-        let answers = Arc::new(answers);
+        let declared = self.basic(&surroundings.target, MemoryStore::new()).declared(self.script)?;
+        let answers = surroundings.answers(scratch).recorded(&seeded.state, &seeded.foreign);
+        let answers = answers.without(&seeded.state, &seeded.missing);
+        let answers = Arc::new(answers.synthesising(Synthesis::new(declared, scratch.cloud().account())));
         let engine = self.engine(&surroundings, &seeded.state, &answers)?;
-        let contents = Contents {
-            seeded: seeded.count,
-            neighbours: surroundings.count,
-            missing: seeded.missing,
-            missing_neighbours: surroundings.missing,
-        };
-        Ok((engine, answers, contents, scratch.last_call()?))
+        let contents =
+            Contents { seeded: seeded.count, neighbours: surroundings.count, missing_neighbours: surroundings.missing };
+        Ok((engine, answers, contents, scratch.last_call()))
     }
 
     /// Recreates the resources of the other stacks.
@@ -174,10 +169,11 @@ impl Deployment<'_> {
             }
             around.recreated.insert((state.program.clone(), state.stack.clone()));
             around.count += seeded.count;
-            around.missing.extend(seeded.missing);
+            let missing = seeded.missing.iter().map(|((urn, _), reason)| Unrehearsed::new(urn, reason));
+            around.missing.extend(missing);
             around.states.push(seeded.state);
         }
-        around.last_call = scratch.last_call()?;
+        around.last_call = scratch.last_call();
         Ok(around)
     }
 
@@ -254,29 +250,24 @@ impl Confinement {
         move |name, provider| match name {
             pure if PURE.contains(&pure) => provider,
             // References read the store of the rehearsal.
-            REFERENCES => self.answering(provider),
-            REHEARSED if provider.endpoint() == self.endpoint.as_deref() => self.confined(provider),
+            REFERENCES => self.answering(provider, None),
+            REHEARSED if provider.endpoint() == self.endpoint.as_deref() => {
+                let provider = self.answering(provider, None);
+                match &self.breaker {
+                    Some(breaker) => Arc::new(Breaking { provider, breaker: breaker.clone() }),
+                    None => provider,
+                }
+            }
             REHEARSED => {
                 let place = provider.endpoint().unwrap_or("AWS");
                 let reason = format!("has clients of its own, which call {place},");
-                Arc::new(Simulated { provider, reason })
+                self.answering(provider, Some(reason))
             }
-            _ => Arc::new(Simulated { provider, reason: "acts on another target".to_owned() }),
+            _ => self.answering(provider, Some("acts on another target".to_owned())),
         }
     }
 
-    fn confined(&self, provider: Arc<dyn Provider>) -> Arc<dyn Provider> {
-        let provider = self.answering(provider);
-        match &self.breaker {
-            Some(breaker) => Arc::new(Breaking { provider, breaker: breaker.clone() }),
-            None => provider,
-        }
-    }
-
-    fn answering(&self, provider: Arc<dyn Provider>) -> Arc<dyn Provider> {
-        match &self.answers {
-            Some(answers) => Arc::new(Answering { provider, answers: answers.clone() }),
-            None => provider,
-        }
+    fn answering(&self, provider: Arc<dyn Provider>, silenced: Option<String>) -> Arc<dyn Provider> {
+        Arc::new(Answering { provider, silenced, answers: self.answers.clone() })
     }
 }

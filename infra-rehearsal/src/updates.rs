@@ -81,12 +81,20 @@ struct Updates<'s> {
 impl<'s> Updates<'s> {
     async fn execute(mut self) -> Updates<'s> {
         let inputs = &self.generation.inputs;
-        let changes = |name: &str| self.node.updates_in_place(name);
-        let (others, opposites) = (alteration::other_values(inputs, &changes), alteration::opposites(inputs, &changes));
+        let changes = |name: &str| self.node.can_update_in_place(name);
+        let (mut others, mut opposites) =
+            (alteration::other_values(inputs, &changes), alteration::opposites(inputs, &changes));
+        others.retain(|other| self.node.updates_in_place(&other.path));
+        opposites.retain(|opposite| self.node.updates_in_place(&opposite.path));
+        // The handler of CloudFormation's types compares the declaration with the existing resource, not with the recorded
+        // inputs, so the resource itself needs another value. The type may not accept it.
+        let compares_existing = inputs.field("type_name").is_some();
         let mut failed = Vec::new();
         for other in others {
             if let Err(error) = self.update_from(&other).await {
                 failed.push((other.path, error.message));
+            } else if compares_existing {
+                self.update_to_and_back(&other).await;
             }
         }
         let mut removed = BTreeSet::new();

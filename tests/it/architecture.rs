@@ -157,7 +157,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "translation",
             "schemas",
             "scratch",
-            "simulated",
+            "stand_in",
             "answers",
             "seed",
             "stage",

@@ -177,16 +177,19 @@ fn page_of_each_kind_names_the_api_operations_of_its_handler() {
 fn page_of_each_resource_kind_names_the_inputs_that_replace_it() {
     for kind in kinds().into_iter().filter(|kind| kind.derives("Resource")) {
         let section = in_one_line(&kind.section("Replacement"));
+        let (_, mut deletes_first) = kind.declaration();
         let names_all = section.contains("any input except") || section.starts_with("Every change");
         for (name, field) in kind.fields() {
-            let replaces = arguments(&field.attrs, "resource").split(',').any(|mark| mark.trim() == "replace");
+            let marks = arguments(&field.attrs, "resource");
+            let has = |expected: &str| marks.split(',').any(|mark| mark.trim() == expected);
+            let replaces = has("replace");
+            deletes_first |= has("key");
             let named = names_all || section.contains(&format!("`{name}`"));
             assert!(!replaces || named, "{}: `{name}` is missing in the section", kind.name());
             let text = doc(&field.attrs).join(" ");
             let documented = text.contains("A change replaces the ");
             assert_eq!(documented, replaces, "{}: `{name}`: {text}", kind.name());
         }
-        let (_, deletes_first) = kind.declaration();
         assert_eq!(section.contains("is deleted first"), deletes_first, "{}", kind.name());
     }
 }

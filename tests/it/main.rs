@@ -26,6 +26,7 @@ mod rehearsal;
 mod rehearsal_random;
 mod rehearsal_refusals;
 mod relaunch;
+mod replacement;
 mod replicas;
 mod replication;
 mod scaling;

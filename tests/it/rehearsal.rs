@@ -1,16 +1,21 @@
 //! Rehearsals with the real handlers of AWS resources.
 
 use crate::rehearsal_refusals::{REFUSALS, Refusal};
-use infra_aws::{self as aws, CloudResource, ExistingVpc, Instance, Machine, Role, SecurityGroup, Subnet, Vpc};
-use infra_core::{
-    Config, Engine, Input, Output, Outputs, Resource, Result, Stack, event::Events, output_json, plan::Selection,
-    provider::Provider, state::State, store::MemoryStore, testing::FakeCloud,
+use infra_aws::{
+    self as aws, CloudResource, ExistingVpc, Instance, InstanceProfile, Machine, Role, SecurityGroup, Subnet, Vpc,
 };
-use infra_local::{LocalCloud, Options};
+use infra_core::{
+    Config, Engine, Input, Output, Outputs, Resource, Result, Stack, event::Events, output_format, output_json,
+    plan::Selection, provider::Provider, state::State, store::MemoryStore, testing::FakeCloud,
+};
+use infra_local::{LocalCloud, Options, install_schemas};
 use infra_rehearsal::{Deployment, Neighbour, Proof, Rehearsal, Schemas, Script};
 use insta::assert_snapshot;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use tempfile::TempDir;
 
 /// Returns a stack that was never deployed.
@@ -39,10 +44,15 @@ async fn rehearse(deployment: &Deployment<'_>) -> Rehearsal {
 
 /// Returns the reports of a rehearsal as lines.
 fn lines(rehearsal: &Rehearsal) -> String {
-    let failures = rehearsal.failures.iter().map(|failure| format!("failure: {}", failure.summary));
+    // Steps that run at the same time fail in any order.
+    let failures: BTreeSet<String> =
+        rehearsal.failures.iter().map(|failure| format!("failure: {}", failure.summary)).collect();
     let limits = rehearsal.not_rehearsed.iter().map(|it| format!("not rehearsed: {}: {}", it.urn.name(), it.reason));
+    let assumptions = rehearsal.steps.iter().flat_map(|step| step.assumes.iter().map(move |it| (step, it)));
+    let assumptions: BTreeSet<String> =
+        assumptions.map(|(step, it)| format!("{}: {} of {}", step.urn.name(), it.outputs, it.urn.name())).collect();
     let perpetual = rehearsal.perpetual.iter().map(|it| format!("perpetual: {}: {:?}", it.urn.name(), it.diff));
-    failures.chain(limits).chain(perpetual).collect::<Vec<_>>().join("\n")
+    failures.into_iter().chain(limits).chain(assumptions).chain(perpetual).collect::<Vec<_>>().join("\n")
 }
 
 fn network(stack: &Stack, config: &Config) -> Result {
@@ -110,22 +120,105 @@ async fn plans_that_aws_refuses_while_they_are_executed_fail_in_the_rehearsal() 
     assert!(REFUSALS.len() >= 30);
 }
 
+/// Declares a queue, whose type the local cloud does not have, and its dependents.
+fn queue(stack: &Stack, config: &Config) -> Result {
+    let virginia = aws::region(stack, "us-east-1");
+    let delay: u32 = config.get_or("delay", 5_u32)?;
+    let properties = output_json!({"QueueName": "jobs", "DelaySeconds": delay});
+    let queue = virginia.add("queue", CloudResource::new("AWS::SQS::Queue", properties));
+    let arn: Output<String> = queue.properties.field("Arn");
+    let document = output_format!(
+        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":"sqs:SendMessage","Resource":"{}"}}]}}"#,
+        arn
+    );
+    let role = virginia.add("role", Role::for_service("ec2.amazonaws.com").policy("send", document));
+    virginia.add("profile", InstanceProfile::for_role(role.name));
+    let name: Output<String> = queue.properties.field("QueueName");
+    virginia.add("name", aws::Parameter::plain(name));
+    virginia.add("vpc", Vpc::new("10.0.0.0/16"));
+    stack.export("url", queue.properties.field::<String>("QueueUrl"));
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn limits_of_the_local_cloud_are_named_with_their_dependents() {
+async fn dependents_of_a_resource_that_cannot_be_rehearsed_have_synthesised_outputs() {
+    let rehearsal = rehearse(&deployment(&queue)).await;
+    assert!(rehearsal.is_success());
+    assert_snapshot!(lines(&rehearsal), @r"
+    not rehearsed: queue: the local cloud cannot execute cloudcontrolapi:CreateResource: Resource type AWS::SQS::Queue does not support any action in the local cloud: use AWS, give the cloud its schema (`stack local start --schemas PATH`), or use one of AWS::CloudWatch::Alarm, AWS::Logs::LogGroup, AWS::SSM::Parameter, AWS::IAM::Role, AWS::EC2::SecurityGroup, AWS::EC2::Subnet, AWS::EC2::VPC
+    name: synthesised outputs of queue
+    role: synthesised outputs of queue
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dependents_of_a_recorded_resource_that_cannot_be_rehearsed_have_its_outputs() {
+    // The local cloud that the stack was deployed to records queues, and the scratch cloud does not.
+    let directory = TempDir::new().unwrap();
+    install_schemas(directory.path(), [("AWS::SQS::Queue", QUEUE)]).unwrap();
+    let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
+    let state = deployed("dev", &cloud, Arc::new(MemoryStore::new()), &queue).await;
+    cloud.shutdown().await;
+    let changed = Deployment {
+        recorded: Some(state),
+        config: [("delay".to_owned(), "7".to_owned().into())].into(),
+        ..deployment(&queue)
+    };
+    let rehearsal = rehearse(&changed).await;
+    assert_snapshot!(without_ids(&lines(&rehearsal)), @r"
+    not rehearsed: queue: it cannot be recreated: CreateResource: UnsupportedActionException: Resource type AWS::SQS::Queue does not support any action in the local cloud: use AWS, give the cloud its schema (`stack local start --schemas PATH`), or use one of AWS::CloudWatch::Alarm, AWS::Logs::LogGroup, AWS::SSM::Parameter, AWS::IAM::Role, AWS::EC2::SecurityGroup, AWS::EC2::Subnet, AWS::EC2::VPC
+    name: recorded outputs of queue
+    role: recorded outputs of queue
+    ");
+    // A new dependent has the recorded ARN of the queue.
+    let extended = |stack: &Stack, config: &Config| -> Result {
+        queue(stack, config)?;
+        let virginia = aws::region(stack, "us-east-1");
+        let queue = virginia.add("queue-2", CloudResource::new("AWS::SQS::Queue", output_json!({"QueueName": "more"})));
+        virginia.add("arn", aws::Parameter::plain(queue.properties.field::<String>("Arn")));
+        Ok(())
+    };
+    let rehearsal = rehearse(&Deployment { script: &extended, ..changed }).await;
+    assert_snapshot!(without_ids(&lines(&rehearsal)), @r"
+    not rehearsed: queue: it cannot be recreated: CreateResource: UnsupportedActionException: Resource type AWS::SQS::Queue does not support any action in the local cloud: use AWS, give the cloud its schema (`stack local start --schemas PATH`), or use one of AWS::CloudWatch::Alarm, AWS::Logs::LogGroup, AWS::SSM::Parameter, AWS::IAM::Role, AWS::EC2::SecurityGroup, AWS::EC2::Subnet, AWS::EC2::VPC
+    not rehearsed: queue-2: the local cloud cannot execute cloudcontrolapi:CreateResource: Resource type AWS::SQS::Queue does not support any action in the local cloud: use AWS, give the cloud its schema (`stack local start --schemas PATH`), or use one of AWS::CloudWatch::Alarm, AWS::Logs::LogGroup, AWS::SSM::Parameter, AWS::IAM::Role, AWS::EC2::SecurityGroup, AWS::EC2::Subnet, AWS::EC2::VPC
+    arn: synthesised outputs of queue-2
+    name: recorded outputs of queue
+    role: recorded outputs of queue
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn steps_that_only_synthesised_outputs_make_fail_are_not_rehearsed() {
     let script = |stack: &Stack, _: &Config| -> Result {
         let virginia = aws::region(stack, "us-east-1");
-        let queue = virginia.add("queue", CloudResource::new("AWS::SQS::Queue", output_json!({"QueueName": "jobs"})));
-        let arn: Output<String> = queue.properties.field("Arn");
-        virginia.add("name", aws::Parameter::plain(arn));
-        virginia.add("vpc", Vpc::new("10.0.0.0/16"));
+        let network = virginia.add("network", CloudResource::new("AWS::Demo::Network", output_json!({})));
+        let vpc: Output<aws::VpcId> = network.properties.field("VpcId");
+        // The subnet does not exist in the scratch cloud either, so what uses it has a synthesised id.
+        let subnet = virginia.add("subnet", Subnet::of(vpc, "10.0.0.0/24"));
+        virginia.add("host", Instance { subnet: Some(subnet.id), ..Instance::new("t3.micro") });
+        virginia.add("arn", aws::Parameter::plain(subnet.arn));
+        // Its name is taken, whatever the outputs of the network are.
+        let owner: Output<String> = network.properties.field("Owner");
+        for name in ["first", "second"] {
+            virginia.add(name, aws::Parameter { name: Some("/taken".into()), ..aws::Parameter::plain(&owner) });
+        }
+        // A failure of its own.
+        let vpc = virginia.add("vpc", Vpc::new("10.1.0.0/16"));
+        virginia.add("wrong", Subnet::of(&vpc.id, "10.0.0.0/24"));
         Ok(())
     };
     let rehearsal = rehearse(&deployment(&script)).await;
-    assert_snapshot!(lines(&rehearsal), @r"
-    not rehearsed: queue: the local cloud cannot execute cloudcontrolapi:CreateResource: Resource type AWS::SQS::Queue does not support any action in the local cloud: use AWS, give the cloud its schema (`stack local start --schemas PATH`), or use one of AWS::CloudWatch::Alarm, AWS::Logs::LogGroup, AWS::SSM::Parameter, AWS::IAM::Role, AWS::EC2::SecurityGroup, AWS::EC2::Subnet, AWS::EC2::VPC
-    not rehearsed: name: a resource that it depends on failed or was not rehearsed
+    assert_snapshot!(without_ids(&lines(&rehearsal)), @r"
+    failure: CreateSubnet: InvalidSubnet.Range: The CIDR '10.0.0.0/24' is invalid.
+    failure: PutParameter: ParameterAlreadyExists: The parameter already exists. To overwrite this value, set the overwrite option in the request to true.
+    not rehearsed: network: the local cloud cannot execute cloudcontrolapi:CreateResource: Resource type AWS::Demo::Network does not support any action in the local cloud: use AWS, give the cloud its schema (`stack local start --schemas PATH`), or use one of AWS::CloudWatch::Alarm, AWS::Logs::LogGroup, AWS::SSM::Parameter, AWS::IAM::Role, AWS::EC2::SecurityGroup, AWS::EC2::Subnet, AWS::EC2::VPC
+    not rehearsed: host: it uses synthesised outputs of `subnet`: RunInstances: InvalidSubnetID.NotFound: The subnet ID 'subnet-ID' does not exist
+    not rehearsed: subnet: it uses synthesised outputs of `network`: CreateSubnet: InvalidVpcID.NotFound: The vpc ID 'vpc-ID' does not exist
+    arn: synthesised outputs of subnet
+    first: synthesised outputs of network
+    second: synthesised outputs of network
     ");
-    assert!(rehearsal.steps.iter().any(|step| step.urn.name() == "vpc" && step.succeeded));
 }
 
 /// Schema of a queue, with the permissions of its handlers as CloudFormation lists them.
@@ -169,7 +262,7 @@ async fn resources_of_types_with_a_schema_are_rehearsed() {
     let proven = infra_rehearsal::permissions(&known(), Proof::Executed).await.unwrap();
     assert_eq!((&proven.denied, &proven.unneeded, &proven.incomplete), (&Vec::new(), &Vec::new(), &Vec::new()));
     let actions: Vec<&String> = proven.permissions.statements.iter().flat_map(|it| &it.actions).collect();
-    for action in ["sqs:CreateQueue", "sqs:GetQueueAttributes", "sqs:DeleteQueue"] {
+    for action in ["sqs:CreateQueue", "sqs:GetQueueAttributes", "sqs:SetQueueAttributes", "sqs:DeleteQueue"] {
         assert!(actions.iter().any(|known| *known == action), "{action} is missing in {actions:?}");
     }
 }
@@ -186,6 +279,23 @@ async fn policy_of_a_type_whose_handlers_are_not_known_is_incomplete() {
     let proven = infra_rehearsal::permissions(&Deployment { schemas, ..deployment(&script) }, Proof::Evaluated).await;
     let incomplete = proven.unwrap().incomplete;
     assert_snapshot!(incomplete.join("\n"), @"Create: the actions that the handlers of AWS::SQS::Queue need are not known");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policy_contains_the_update_of_a_recorded_type_that_only_differs_in_a_text() {
+    let script = |stack: &Stack, _: &Config| -> Result {
+        let virginia = aws::region(stack, "us-east-1");
+        let properties = output_json!({"QueueName": "jobs", "Description": "Jobs"});
+        virginia.add("queue", CloudResource::new("AWS::SQS::Queue", properties).replace_on(["QueueName"]));
+        Ok(())
+    };
+    let schema = QUEUE.replace(r#""DelaySeconds": {"#, r#""Description": {"type": "string"}, "DelaySeconds": {"#);
+    let schemas = Schemas::of_types([("AWS::SQS::Queue", schema.as_str())]).unwrap();
+    let proven = infra_rehearsal::permissions(&Deployment { schemas, ..deployment(&script) }, Proof::Evaluated).await;
+    let proven = proven.unwrap();
+    assert_eq!((&proven.denied, &proven.unneeded, &proven.incomplete), (&Vec::new(), &Vec::new(), &Vec::new()));
+    let mut actions = proven.permissions.statements.iter().flat_map(|it| &it.actions);
+    assert!(actions.any(|action| action == "sqs:SetQueueAttributes"), "{:?}", proven.permissions.statements);
 }
 
 /// Replaces the identifiers of resources in a text, and removes those of requests.
@@ -280,8 +390,8 @@ async fn recorded_answers_replace_those_that_only_the_target_has() {
     let recorded = deployed("dev", &cloud, store.clone(), &user).await;
     let rehearsal = rehearse(&Deployment { recorded: Some(recorded), ..deployment(&user) }).await;
     assert_snapshot!(without_ids(&lines(&rehearsal)), @r"
-    not rehearsed: group: it cannot be recreated: CreateSecurityGroup: InvalidVpcID.NotFound: The vpc ID 'vpc-ID' does not exist
     not rehearsed: existing-vpc-us-east-1-ID: the scratch cloud does not contain the resource, so its recorded outputs were used
+    not rehearsed: group: it cannot be recreated: CreateSecurityGroup: InvalidVpcID.NotFound: The vpc ID 'vpc-ID' does not exist
     ");
 
     let rehearsal = rehearse(&deployment(&user)).await;
@@ -333,7 +443,7 @@ async fn other_providers_are_not_called() {
         Ok(())
     };
     let rehearsal = rehearse(&deployment(&script)).await;
-    assert_snapshot!(lines(&rehearsal), @"not rehearsed: file: the provider `demo` acts on another target and is not called, so its create is unknown");
+    assert_snapshot!(lines(&rehearsal), @"not rehearsed: file: the provider `demo` acts on another target and is not called");
     assert!(disk.resources().is_empty());
 }
 

@@ -55,8 +55,8 @@ use std::{collections::BTreeSet, time::Duration};
 ///   are terminated
 ///
 /// # Replacement
-/// A change of `name` replaces the group. The new group is created before the previous one is deleted. All other
-/// changes are made in place; those of `refresh` and `wait_for_healthy` take effect at the next update.
+/// A change of `name` replaces the group, and so does a change of the VPC of its subnets, because instances of one VPC cannot be
+/// targets in another one. The new group is created before the previous one is deleted. All other changes are made in place; those of `refresh` and `wait_for_healthy` take effect at the next update.
 ///
 /// # Import
 /// The import takes the name of the group:
@@ -81,6 +81,7 @@ pub struct AutoScalingGroup {
     /// Launch template and number of the version that the instances have: `template.version()`.
     pub template: Input<LaunchTemplateVersion>,
     /// Ids of the subnets, at least one. The instances are distributed over their availability zones.
+    #[resource(follows = "vpc_id")]
     pub subnets: Input<Vec<SubnetId>>,
     /// ARNs of the target groups with which the instances are registered; none by default.
     #[serde(default)]

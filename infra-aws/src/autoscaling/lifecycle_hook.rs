@@ -36,6 +36,7 @@ use std::{borrow::Cow, time::Duration};
 ///
 /// # Replacement
 /// A change of `name` or `group` replaces the hook. The new hook is created before the previous one is deleted.
+/// With the same declared `name`, which `up --replace` requests, the previous hook is deleted first.
 ///
 /// # Import
 /// The import takes `GROUP:NAME`, the names of the group and the hook:
@@ -48,10 +49,10 @@ use std::{borrow::Cow, time::Duration};
 pub struct LifecycleHook {
     /// Name, unique in the group: 1 to 255 letters, digits and any of `-_/`. When omitted, the declaration's name with
     /// a unique suffix. A change replaces the hook.
-    #[resource(replace)]
+    #[resource(replace, key)]
     pub name: Option<String>,
     /// Name of the Auto Scaling group. A change replaces the hook.
-    #[resource(replace)]
+    #[resource(replace, key)]
     pub group: Input<AutoScalingGroupName>,
     /// Transition at which instances wait.
     pub transition: Transition,

@@ -49,7 +49,8 @@ use std::borrow::Cow;
 /// - Delete: `DeletePolicy`, which also deletes the alarms of target tracking
 ///
 /// # Replacement
-/// A change of `name` or `group` replaces the policy. The new policy is created before the previous one is deleted. A
+/// A change of `name` or `group` replaces the policy. The new policy is created before the previous one is deleted.
+/// With the same declared `name`, which `up --replace` requests, the previous policy is deleted first. A
 /// change of `scaling` is made in place.
 ///
 /// # Import
@@ -64,10 +65,10 @@ use std::borrow::Cow;
 pub struct ScalingPolicy {
     /// Name, unique in the group: 1 to 255 characters without `:`. When omitted, the declaration's name with a unique
     /// suffix. A change replaces the policy.
-    #[resource(replace)]
+    #[resource(replace, key)]
     pub name: Option<String>,
     /// Name of the Auto Scaling group. A change replaces the policy.
-    #[resource(replace)]
+    #[resource(replace, key)]
     pub group: Input<AutoScalingGroupName>,
     /// Target of a metric, or steps.
     pub scaling: Scaling,

@@ -42,6 +42,7 @@ use std::borrow::Cow;
 ///
 /// # Replacement
 /// A change of `name` or `group` replaces the action. The new action is created before the previous one is deleted.
+/// With the same declared `name`, which `up --replace` requests, the previous action is deleted first.
 ///
 /// # Import
 /// The import takes `GROUP:NAME`, the names of the group and the action:
@@ -54,10 +55,10 @@ use std::borrow::Cow;
 pub struct ScheduledAction {
     /// Name, unique in the group: 1 to 255 characters without `:`. When omitted, the declaration's name with a unique
     /// suffix. A change replaces the action.
-    #[resource(replace)]
+    #[resource(replace, key)]
     pub name: Option<String>,
     /// Name of the Auto Scaling group. A change replaces the action.
-    #[resource(replace)]
+    #[resource(replace, key)]
     pub group: Input<AutoScalingGroupName>,
     /// Times of the executions, as the five fields of a cron expression: `0 8 * * MON-FRI`; none for a single
     /// execution.

@@ -41,6 +41,7 @@ use aws_sdk_cloudwatch::{
 ///
 /// # Replacement
 /// A change of `name` replaces the alarm. The new alarm is created before the previous one is deleted.
+/// With the same declared `name`, which `up --replace` requests, the previous alarm is deleted first.
 ///
 /// # Import
 /// The import takes the name of the alarm. An alarm on a metric math expression cannot be declared.
@@ -53,7 +54,7 @@ use aws_sdk_cloudwatch::{
 pub struct MetricAlarm {
     /// Name, unique in the account and region: 1 to 255 characters. When omitted, the declaration's name with a unique
     /// suffix. A change replaces the alarm.
-    #[resource(replace)]
+    #[resource(replace, key)]
     pub name: Option<String>,
     /// Description; none when omitted.
     pub description: Option<String>,

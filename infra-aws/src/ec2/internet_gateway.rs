@@ -28,13 +28,16 @@ use aws_sdk_ec2::{Client, types};
 /// - Create: `DescribeInternetGateways`, which finds the gateway of an interrupted run; `CreateInternetGateway`;
 ///   `DescribeInternetGateways` until the gateway is visible; `AttachInternetGateway`
 /// - Read: `DescribeInternetGateways`
-/// - Update: `DescribeInternetGateways`, `DetachInternetGateway`, `AttachInternetGateway`, `CreateTags`, `DeleteTags`
+/// - Update: `DescribeInternetGateways`, `CreateTags`, `DeleteTags`; `AttachInternetGateway` if the gateway is not attached
 /// - Delete: `DescribeInternetGateways`, `DetachInternetGateway`, `DeleteInternetGateway`; if the detachment is refused
 ///   because a public address of the VPC is in use, `DescribeNetworkInterfaces`, `DescribeInstances`,
 ///   `DescribeNatGateways` and `DescribeLoadBalancers` find the resources that use it
 ///
 /// # Replacement
-/// No change replaces the gateway. A change of `vpc_id` detaches it from one VPC and attaches it to the other one.
+/// A change of `vpc_id` replaces the gateway: AWS detaches a gateway only from a VPC without public addresses in use, and the
+/// previous VPC keeps its connection until the resources in it are replaced. The new gateway is created before the previous
+/// one is deleted. When a replacement is requested by `up --replace`, the previous gateway is deleted first, because a VPC has
+/// one gateway.
 ///
 /// # Import
 /// The import takes the id of the gateway:
@@ -45,7 +48,8 @@ use aws_sdk_ec2::{Client, types};
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:ec2:InternetGateway")]
 pub struct InternetGateway {
-    /// Id of the VPC that the gateway is attached to.
+    /// Id of the VPC that the gateway is attached to. A change replaces the gateway.
+    #[resource(replace, key)]
     pub vpc_id: Input<VpcId>,
     /// User-defined tags: key → value; none by default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -83,14 +87,10 @@ impl Described for InternetGateway {
         response.internet_gateway.ok_or_else(|| ProviderError::unsure("CreateInternetGateway returned no gateway"))
     }
 
-    /// Attaches the gateway to its VPC, after detaching it from another one.
+    /// Attaches a new gateway to its VPC.
     async fn apply(cx: &Context<'_>, ec2: &Client, update: Update<'_, Self>) -> Result<Self::Outputs> {
         let vpc_id = update.new.vpc_id.known()?;
-        let current = attached_to(&wait::visible(cx, ec2, &update).await?);
-        if current.as_deref() != Some(vpc_id.as_str()) {
-            if let Some(other) = current {
-                detach(cx, ec2, update.id, &other).await?;
-            }
+        if attached_to(&wait::visible(cx, ec2, &update).await?).is_none() {
             attach(cx, ec2, update.id, vpc_id.as_str()).await?;
         }
         retag(ec2, update.id, update.old.map(|old| &old.tags), &update.new.tags).await?;

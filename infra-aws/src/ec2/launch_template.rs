@@ -51,8 +51,9 @@ const TOKEN_LIFETIME: Duration = Duration::from_hours(24);
 /// - Delete: `DeleteLaunchTemplate`
 ///
 /// # Replacement
-/// A change of `name` replaces the template. The new template is created before the previous one is deleted. All other
-/// changes create a version.
+/// A change of `name` replaces the template. The new template is created before the previous one is deleted. With the
+/// same declared `name`, which `up --replace` requests, the previous template is deleted first. All other changes create a
+/// version.
 ///
 /// # Import
 /// The import takes the id of the template. The inputs are those of the default version; its machine is read if this
@@ -66,7 +67,7 @@ const TOKEN_LIFETIME: Duration = Duration::from_hours(24);
 pub struct LaunchTemplate {
     /// Name, unique in the region: 3 to 128 letters, digits and any of `().-/_`. When omitted, the declaration's name
     /// with a unique suffix. A change replaces the template.
-    #[resource(replace)]
+    #[resource(replace, key)]
     pub name: Option<String>,
     /// Instance type, such as `t3.micro`.
     pub instance_type: String,

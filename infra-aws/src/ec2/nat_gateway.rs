@@ -43,9 +43,9 @@ const TOKEN_LIFETIME: Duration = Duration::from_hours(1);
 /// - Delete: `DeleteNatGateway`; `DescribeNatGateways` until the gateway is deleted
 ///
 /// # Replacement
-/// A change of `subnet` or `address` replaces the gateway, because AWS cannot change them. The previous gateway is
-/// deleted first, because an address belongs to one gateway only; until the new one is available, the instances behind
-/// it have no connection.
+/// A change of `subnet` or `address` replaces the gateway, because AWS cannot change them. The new gateway is created
+/// before the previous one is deleted. With the same `address`, the previous gateway is deleted first, because an address
+/// belongs to one gateway only; until the new one is available, the instances behind it have no connection.
 ///
 /// # Import
 /// The import takes the id of the gateway:
@@ -54,14 +54,14 @@ const TOKEN_LIFETIME: Duration = Duration::from_hours(1);
 /// $ stack import aws:ec2:NatGateway nat nat-0123456789abcdef0 --region us-east-1
 /// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
-#[resource(type = "aws:ec2:NatGateway", delete_before_replace)]
+#[resource(type = "aws:ec2:NatGateway")]
 pub struct NatGateway {
     /// Id of the subnet that contains the gateway. A change replaces the gateway.
     #[resource(replace)]
     pub subnet: Input<SubnetId>,
     /// Allocation id of the gateway's [`ElasticIp`](crate::ElasticIp); a gateway without one is private. A change
     /// replaces the gateway.
-    #[resource(replace)]
+    #[resource(replace, key)]
     pub address: Option<Input<AllocationId>>,
     /// User-defined tags: key → value; none by default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -38,7 +38,8 @@ use aws_sdk_ec2::{Client, types};
 ///
 /// # Replacement
 /// A change of `group` or `direction` replaces the rule, because AWS cannot change them. The new rule is created before
-/// the previous one is deleted. A change of `rule` modifies it in place.
+/// the previous one is deleted. A change of `rule` modifies it in place. When a replacement is requested by `up --replace`,
+/// the previous rule is deleted first, because a group has no rule twice.
 ///
 /// # Import
 /// The import takes the id of the rule. An imported rule has no tag of the engine, so a
@@ -51,12 +52,13 @@ use aws_sdk_ec2::{Client, types};
 #[resource(type = "aws:ec2:SecurityGroupRule")]
 pub struct SecurityGroupRule {
     /// Id of the security group that contains the rule. A change replaces the rule.
-    #[resource(replace)]
+    #[resource(replace, key)]
     pub group: Input<SecurityGroupId>,
     /// Direction of the traffic. A change replaces the rule.
-    #[resource(replace)]
+    #[resource(replace, key)]
     pub direction: Direction,
     /// Protocol, ports and other side of the traffic.
+    #[resource(key)]
     pub rule: Rule,
     /// User-defined tags: key → value; none by default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

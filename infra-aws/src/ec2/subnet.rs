@@ -37,9 +37,11 @@ use aws_sdk_ec2::{Client, types};
 ///
 /// # Replacement
 /// A change of `vpc_id`, `cidr` or `availability_zone` replaces the subnet, because AWS cannot change them. The new
-/// subnet is created before the previous one is deleted, so in the same VPC it needs another range: a change of
-/// `availability_zone` alone is refused, unless
-/// [`Options::delete_before_replace`](infra_core::Options::delete_before_replace) is set.
+/// subnet is created before the previous one is deleted. With the same `cidr` in the same VPC, as for a change of
+/// `availability_zone` alone, the previous subnet is deleted first, and so are replaced resources in it. The API refuses to
+/// delete it while it contains network interfaces of other resources, such as a load balancer. A range that overlaps the
+/// previous one without being equal needs
+/// [`Options::delete_before_replace`](infra_core::Options::delete_before_replace).
 ///
 /// # Import
 /// The import takes the id of the subnet:
@@ -51,10 +53,10 @@ use aws_sdk_ec2::{Client, types};
 #[resource(type = "aws:ec2:Subnet")]
 pub struct Subnet {
     /// Id of the VPC that contains the subnet. A change replaces the subnet.
-    #[resource(replace)]
+    #[resource(replace, key)]
     pub vpc_id: Input<VpcId>,
     /// IPv4 range, from `/16` to `/28`, without host bits: `10.0.1.0/24`. A change replaces the subnet.
-    #[resource(replace)]
+    #[resource(replace, key)]
     pub cidr: String,
     /// Availability zone, such as `us-east-1a`; when omitted, AWS chooses one. A change replaces the subnet.
     #[resource(replace)]

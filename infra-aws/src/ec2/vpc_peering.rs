@@ -41,7 +41,8 @@ use infra_core::{output_format, target::Readiness};
 ///
 /// # Replacement
 /// A change of `vpc_id`, `peer_vpc_id` or `peer_region` replaces the connection, because its sides are fixed. The new
-/// connection is created before the previous one is deleted. A change of `accept` to false has no effect on an active
+/// connection is created before the previous one is deleted. With the same VPCs, the previous connection is deleted first,
+/// because two VPCs have one connection. A change of `accept` to false has no effect on an active
 /// connection.
 ///
 /// # Import
@@ -54,10 +55,10 @@ use infra_core::{output_format, target::Readiness};
 #[resource(type = "aws:ec2:VpcPeering")]
 pub struct VpcPeering {
     /// Id of the requester's VPC, in the region of the declaration. A change replaces the connection.
-    #[resource(replace)]
+    #[resource(replace, key)]
     pub vpc_id: Input<VpcId>,
     /// Id of the peer's VPC. A change replaces the connection.
-    #[resource(replace)]
+    #[resource(replace, key)]
     pub peer_vpc_id: Input<VpcId>,
     /// Region of the peer's VPC, such as `us-east-2`; the region of the declaration when omitted. A change replaces the
     /// connection.

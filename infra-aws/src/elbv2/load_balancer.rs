@@ -50,7 +50,8 @@ use std::collections::BTreeSet;
 /// - Delete: `DeleteLoadBalancer`; `DescribeLoadBalancers` until the balancer is deleted
 ///
 /// # Replacement
-/// A change of `name` or `scheme` replaces the balancer, because AWS cannot change them. The new balancer is created
+/// A change of `name` or `scheme` replaces the balancer, because AWS cannot change them, and so does a change of the VPC of its
+/// subnets, because a balancer cannot leave its VPC. The new balancer is created
 /// before the previous one is deleted, so a declared `name` has to change together with `scheme`. Its host name
 /// changes, and its listeners are replaced as well.
 ///
@@ -73,6 +74,7 @@ pub struct LoadBalancer {
     #[resource(replace)]
     pub scheme: Scheme,
     /// Ids of at least two subnets, in different availability zones.
+    #[resource(follows = "vpc_id")]
     pub subnets: Input<Vec<SubnetId>>,
     /// Ids of the security groups. When empty, the balancer is created with the group `default` of the VPC, and an
     /// update changes nothing.

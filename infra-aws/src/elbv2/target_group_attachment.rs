@@ -38,7 +38,8 @@ use infra_core::{target::Readiness, value::Unresolved};
 ///
 /// # Replacement
 /// Every change replaces the attachment, because a registration cannot change. The new target is registered before the
-/// previous one is deregistered.
+/// previous one is deregistered. When a replacement is requested by `up --replace`, the previous registration
+/// is deleted first, because both are the same.
 ///
 /// # Import
 /// Attachments cannot be imported. The declaration of a target that is registered already adopts the registration.
@@ -46,15 +47,15 @@ use infra_core::{target::Readiness, value::Unresolved};
 #[resource(type = "aws:elb:TargetGroupAttachment")]
 pub struct TargetGroupAttachment {
     /// ARN of the target group. A change replaces the attachment.
-    #[resource(replace)]
+    #[resource(replace, key)]
     pub targets: Input<Arn<TargetGroup>>,
     /// Id of the instance, or the IP address if the group's `target_type` is [`TargetType::Ip`](crate::TargetType::Ip).
     /// A change replaces the attachment.
-    #[resource(replace)]
+    #[resource(replace, key)]
     pub target: Input<String>,
     /// Port on which the target listens, 1 to 65,535; the group's port when omitted. A change replaces the attachment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[resource(replace)]
+    #[resource(replace, key)]
     pub port: Option<u16>,
 }
 

@@ -37,6 +37,7 @@ use aws_sdk_iam::Client;
 ///
 /// # Replacement
 /// A change of `role` or `name` replaces the policy. The new policy is created before the previous one is deleted.
+/// With the same declared `name`, which `up --replace` requests, the previous policy is deleted first.
 ///
 /// # Import
 /// The import takes `ROLE:NAME`, the names of the role and the policy:
@@ -48,11 +49,11 @@ use aws_sdk_iam::Client;
 #[resource(type = "aws:iam:RolePolicy")]
 pub struct RolePolicy {
     /// Name of the role. A change replaces the policy.
-    #[resource(replace)]
+    #[resource(replace, key)]
     pub role: Input<String>,
     /// Name, unique in the role: 1 to 128 letters, digits and any of `_+=,.@-`. When omitted, the declaration's name
     /// with a unique suffix. A change replaces the policy.
-    #[resource(replace)]
+    #[resource(replace, key)]
     pub name: Option<String>,
     /// JSON text of the policy document, with at least one statement.
     pub document: Input<String>,

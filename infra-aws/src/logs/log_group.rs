@@ -28,7 +28,8 @@ use aws_sdk_cloudwatchlogs::{Client, types};
 ///
 /// # Replacement
 /// A change of `name` replaces the group, and the log events of the previous group are deleted with it. The new group
-/// is created before the previous one is deleted.
+/// is created before the previous one is deleted. With the same declared `name`, which `up --replace` requests, the previous
+/// group is deleted first.
 ///
 /// # Import
 /// The import takes the name of the group:
@@ -41,7 +42,7 @@ use aws_sdk_cloudwatchlogs::{Client, types};
 pub struct LogGroup {
     /// Name, unique in the account and region: 1 to 512 letters, digits and any of `._-/#`. When omitted, the
     /// declaration's name with a unique suffix. A change replaces the group.
-    #[resource(replace)]
+    #[resource(replace, key)]
     pub name: Option<String>,
     /// Retention of log events, in days: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827,
     /// 2192, 2557, 2922, 3288 or 3653. Unlimited when omitted.

@@ -40,7 +40,8 @@ use std::{collections::BTreeSet, time::Duration};
 /// - Delete: `DeleteDBSubnetGroup`, repeated while a database uses the group
 ///
 /// # Replacement
-/// A change of `name` replaces the group, and with it the databases that use it. The new group is created before the
+/// A change of `name` replaces the group, and with it the databases that use it. A change of the VPC of its subnets does the
+/// same, because a group cannot leave its VPC. The new group is created before the
 /// previous one is deleted.
 ///
 /// # Import
@@ -60,6 +61,7 @@ pub struct DbSubnetGroup {
     /// Purpose of the group; `Managed by infra` by default.
     pub description: String,
     /// Ids of at least two subnets of one VPC, in different availability zones.
+    #[resource(follows = "vpc_id")]
     pub subnets: Input<Vec<SubnetId>>,
     /// User-defined tags: key → value; none by default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

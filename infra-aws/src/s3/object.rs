@@ -42,7 +42,7 @@ use std::{collections::HashMap, fs::File, path::Path, time::Duration};
 ///
 /// # Replacement
 /// A change of `bucket` or `key` replaces the object. The new object is created before the previous one is deleted.
-/// Another content is uploaded in place.
+/// When a replacement is requested by `up --replace`, the previous object is deleted first. Another content is uploaded in place.
 ///
 /// # Import
 /// The import takes `BUCKET/KEY`. The printed declaration needs a `source` and its `sha256`; the first `up` uploads the
@@ -55,10 +55,10 @@ use std::{collections::HashMap, fs::File, path::Path, time::Duration};
 #[resource(type = "aws:s3:BucketObject")]
 pub struct BucketObject {
     /// Name of the bucket. A change replaces the object.
-    #[resource(replace)]
+    #[resource(replace, key)]
     pub bucket: Input<String>,
     /// Key of the object in the bucket, 1 to 1024 bytes. A change replaces the object.
-    #[resource(replace)]
+    #[resource(replace, key)]
     pub key: Input<String>,
     /// Path of the file on this machine. Another path of a file with the same content is no change.
     #[resource(untracked)]

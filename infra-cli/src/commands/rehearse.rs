@@ -88,6 +88,10 @@ fn report(rehearsal: &Rehearsal, with_calls: bool) -> String {
         rehearsal.not_rehearsed.iter().map(|it| format!("{}: {}", it.urn.name(), it.reason)).collect(),
     );
     section(
+        "Rehearsed with outputs of resources that were not",
+        rehearsal.steps.iter().filter_map(assumptions).collect(),
+    );
+    section(
         "Resources of other stacks that were not recreated",
         rehearsal.missing_neighbours.iter().map(|it| format!("{}: {}", it.urn.short(), it.reason)).collect(),
     );
@@ -135,6 +139,11 @@ fn step(step: &RehearsedStep) -> String {
     let calls: Vec<String> = step.calls.iter().map(call).collect();
     let outcome = if step.succeeded { String::new() } else { format!(" {}", style::failed("failed")) };
     format!("{} {}{outcome}: {}", style::sign(step.action), step.urn.name(), calls.join(", "))
+}
+
+fn assumptions(step: &RehearsedStep) -> Option<String> {
+    let assumed: Vec<String> = step.assumes.iter().map(|it| format!("{} of {}", it.outputs, it.urn.name())).collect();
+    (!assumed.is_empty()).then(|| format!("{}: {}", step.urn.name(), assumed.join(", ")))
 }
 
 fn call(calls: &CallCount) -> String {

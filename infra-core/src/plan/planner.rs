@@ -12,7 +12,7 @@ use crate::{
     provider::{Inspect, ProviderError, Reporter},
     state::{Entry, Generation, Live, Marks, OperationId, Request, State, Verb},
     urn::Urn,
-    value::{EvaluateError, Value},
+    value::{EvaluateError, Expression, Value},
 };
 use async_trait::async_trait;
 use futures::future::join_all;
@@ -191,7 +191,9 @@ impl<'a> Planner<'a> {
     fn visit_resource(&mut self, node: &'a Node, inputs: Value, present: Option<bool>) {
         let recorded = self.state.current(&node.urn);
         let inputs = wanted(node, recorded, inputs);
-        let forced = recorded.is_some() && self.selected.replaces(&node.urn);
+        let asked_for = recorded.is_some() && self.selected.replaces(&node.urn);
+        let followed = recorded.and_then(|_| self.followed(node));
+        let forced = asked_for || followed.is_some();
         let (action, diff) = decide(node, recorded, &inputs, forced);
         if action != Action::Same {
             self.check(node, &inputs);
@@ -201,7 +203,7 @@ impl<'a> Planner<'a> {
             let why: Vec<String> = diff.properties.iter().filter(|p| p.replaces).map(ToString::to_string).collect();
             self.problems.push(protected(&node.urn, "replaced").because(why.join("\n")));
         }
-        let order = (action == Action::Replace).then(|| self.order(node, recorded));
+        let order = (action == Action::Replace).then(|| self.order(node, recorded, &inputs));
         if action == Action::Create && self.state.resources.contains_key(&node.urn) {
             // An earlier run started to delete the previous generation, so it is deleted before the new one is created.
             self.deleted_first.insert(&node.urn);
@@ -218,8 +220,8 @@ impl<'a> Planner<'a> {
         }
         let note = match (retained, forced) {
             (true, _) => Some("the previous generation is not deleted: retain_on_delete".to_owned()),
-            (_, true) if !diff.replaces() => Some("asked for".to_owned()),
-            _ => None,
+            (_, true) if diff.replaces() => None,
+            _ => followed.or_else(|| asked_for.then(|| "asked for".to_owned())),
         };
         self.steps.push(Step {
             region: node.region.clone(),
@@ -233,6 +235,27 @@ impl<'a> Planner<'a> {
             ..Step::new(node.urn.clone(), action)
         });
         self.check_policies_later(node, action, || inputs);
+    }
+
+    /// Returns the reason why a resource cannot stay where it is: it refers to a resource that is replaced elsewhere.
+    fn followed(&self, node: &Node) -> Option<String> {
+        let Expression::Map(inputs) = &node.inputs else { return None };
+        let mut reason = None;
+        for (input, of) in node.schema.followed().filter(|_| !self.changing.is_empty()) {
+            let Some(expression) = inputs.get(input) else { continue };
+            expression.references(&mut |reference, _| {
+                if self.changing.contains_key(&reference.urn) && reason.is_none() && self.moves(&reference.urn, of) {
+                    reason = Some(format!("follows the `{of}` of {}", reference.urn.short()));
+                }
+            });
+        }
+        reason
+    }
+
+    /// Returns `true` if another value of this input replaces a resource.
+    fn moves(&self, urn: &Urn, input: &str) -> bool {
+        let step = self.steps.iter().rev().find(|step| step.urn == *urn);
+        step.is_some_and(|step| step.diff.properties.iter().any(|it| it.replaces && it.path == input))
     }
 
     /// Checks all declarations against the policies.
@@ -410,8 +433,10 @@ impl<'a> Planner<'a> {
 
     /// Returns the order of a replacement. A resource is deleted before its replacement is created if one of its
     /// dependencies is, directly or through resources that are deleted.
-    fn order(&mut self, node: &'a Node, recorded: Option<&'a Generation>) -> ReplaceOrder {
-        let mut first = node.deletes_before_replace();
+    fn order(&mut self, node: &'a Node, recorded: Option<&'a Generation>, inputs: &Value) -> ReplaceOrder {
+        let has_same_key = || recorded.is_some_and(|recorded| node.schema.have_same_key(&recorded.inputs, inputs));
+        let mut first =
+            node.options.delete_before_replace.unwrap_or_else(|| node.deletes_before_replace() || has_same_key());
         let mut used: Vec<&Urn> = recorded.iter().flat_map(|recorded| &recorded.dependencies).collect();
         let mut seen = HashSet::new();
         while let Some(urn) = used.pop().filter(|_| !first) {

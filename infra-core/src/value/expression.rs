@@ -144,6 +144,20 @@ impl Expression {
         self.walk(true, visit);
     }
 
+    /// Calls `visit` for every reference with the path to the part of the output that the expression uses, such as a field
+    /// of a document.
+    pub fn parts<'a>(&'a self, visit: &mut dyn FnMut(&'a Reference, &[&'a Segment])) {
+        let (mut whole, mut path) = (self, Vec::new());
+        while let Self::Part(inner, segment) = whole {
+            path.insert(0, segment);
+            whole = inner;
+        }
+        match whole {
+            Self::Reference(reference) => visit(reference, &path),
+            other => other.children().for_each(|child| child.parts(visit)),
+        }
+    }
+
     /// Returns `true` if the value is secret, as far as that is known while declaring.
     pub fn is_secret(&self) -> bool {
         match self {

@@ -316,6 +316,17 @@ pub(crate) fn role_documents(iam: &Iam, role: &Role) -> Vec<String> {
     role.inline_policies.values().cloned().chain(managed).collect()
 }
 
+/// Returns the text of the policy that limits a role. The text of a policy that does not exist is empty, and allows nothing.
+pub(crate) fn role_boundary(iam: &Iam, role: &Role) -> Option<String> {
+    let arn = role.boundary.as_deref()?;
+    Some(managed_text(iam, arn).unwrap_or_default())
+}
+
+/// Returns the principal of all sessions of a role.
+pub(crate) fn role_principal(role: &Role) -> Principal {
+    Principal::Session { role_arn: role.arn.clone(), role_id: role.id.clone(), session_arn: String::new() }
+}
+
 /// Returns the policy that limits a user or role. A policy that does not exist allows nothing.
 fn boundary(iam: &Iam, arn: Option<&str>) -> Option<Vec<Policy>> {
     let arn = arn?;

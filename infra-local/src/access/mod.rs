@@ -44,7 +44,9 @@ pub(crate) use attributes::ec2_arn;
 pub(crate) use context::Context;
 pub use credentials::Credentials;
 pub(crate) use decision::{Decision, authorise, context_of, decide, decide_unenforced, permitted};
-pub(crate) use identity::{Identity, RootKeys, identify, identify_form, role_documents, secret};
+pub(crate) use identity::{
+    Identity, RootKeys, identify, identify_form, role_boundary, role_documents, role_principal, secret,
+};
 pub(crate) use launch::{LAUNCHED, PASSES_LAUNCH_ROLE};
 pub(crate) use log_delivery::admits_log_delivery;
 pub(crate) use managed::{arns as managed_arns, document as managed_document};

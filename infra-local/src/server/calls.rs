@@ -147,6 +147,18 @@ impl Calls {
         self.lock().calls.iter().any(|call| call.resource == declaration)
     }
 
+    /// Returns the number of the last call.
+    pub(crate) fn last_number(&self) -> u64 {
+        self.lock().newest
+    }
+
+    /// Returns the last call with an error that was sent for a declaration, if its number is larger than `number`.
+    pub(crate) fn last_failed(&self, declaration: &str, number: u64) -> Option<Arc<RecordedCall>> {
+        let ring = self.lock();
+        let recent = ring.calls.iter().rev().take_while(|call| call.number > number);
+        recent.filter(|call| call.resource == declaration).find(|call| call.error.is_some()).cloned()
+    }
+
     /// Returns the calls after a number, at most `limit` of the oldest.
     pub(crate) fn after(&self, number: u64, limit: usize) -> Vec<Arc<RecordedCall>> {
         self.page(Some(number), limit).calls

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::Utc;
+use serde_json::{Value, json};
 
 use super::permissions::AuthorisedAction;
 use crate::access::{self, Context, Identity, RequestedAction};
@@ -26,6 +27,10 @@ pub struct HostRole {
     pub hosts: BTreeSet<String>,
     /// The documents of the role's inline and managed policies.
     pub policies: Vec<String>,
+    /// The document of the role's permissions boundary, if it has one; empty if that policy does not exist.
+    pub boundary: Option<String>,
+    /// The statements of bucket policies that deny something to the role, a document for each policy.
+    pub denials: Vec<String>,
     /// The actions of a host that reads the parameters and downloads the programs of its Machine document, with the condition
     /// keys of its requests.
     pub needed: BTreeSet<AuthorisedAction>,
@@ -33,6 +38,10 @@ pub struct HostRole {
 
 /// Returns the roles of the instance profiles of all instances and of the latest versions of all launch templates.
 pub(super) fn of(shared: &Shared) -> Vec<HostRole> {
+    let bucket_policies: Vec<String> = {
+        let buckets = shared.objects().lock();
+        buckets.values().filter_map(|bucket| bucket.settings.policy()).map(str::to_owned).collect()
+    };
     shared.read(|cloud| {
         let mut roles: BTreeMap<String, HostRole> = BTreeMap::new();
         for region in cloud.regions.values() {
@@ -44,6 +53,8 @@ pub(super) fn of(shared: &Shared) -> Vec<HostRole> {
                     declaration: role.tags.get(DECLARATION).cloned(),
                     hosts: BTreeSet::new(),
                     policies: access::role_documents(&cloud.iam, role),
+                    boundary: access::role_boundary(&cloud.iam, role),
+                    denials: bucket_policies.iter().filter_map(|text| denials(text, role, cloud)).collect(),
                     needed: BTreeSet::new(),
                 });
                 known.hosts.insert(host.name);
@@ -53,6 +64,19 @@ pub(super) fn of(shared: &Shared) -> Vec<HostRole> {
         }
         roles.into_values().collect()
     })
+}
+
+/// Returns the document with the statements of a resource policy that deny something to a role, if there are any.
+fn denials(policy: &str, role: &Role, cloud: &Cloud) -> Option<String> {
+    let positions =
+        access::Document::parse(policy).ok()?.denying(&access::role_principal(role), cloud.account.as_str());
+    let document: Value = serde_json::from_str(policy).ok()?;
+    let statements = match &document["Statement"] {
+        Value::Array(statements) => statements.clone(),
+        single => vec![single.clone()],
+    };
+    let denying: Vec<&Value> = positions.iter().filter_map(|position| statements.get(*position)).collect();
+    (!denying.is_empty()).then(|| json!({"Version": document["Version"], "Statement": denying}).to_string())
 }
 
 /// An instance or a launch template.

@@ -172,6 +172,18 @@ impl LocalCloud {
         self.calls.after(number, limit).iter().filter_map(|call| serde_json::to_value(&**call).ok()).collect()
     }
 
+    /// Returns the number of the last recorded request, or 0.
+    pub fn last_call(&self) -> u64 {
+        self.calls.last_number()
+    }
+
+    /// Returns the last recorded request for a declaration whose response is an error, if its number is larger than `number`,
+    /// in the form of [`LocalCloud::calls_after`].
+    pub fn last_failed_call(&self, declaration: &str, number: u64) -> Option<serde_json::Value> {
+        let call = self.calls.last_failed(declaration, number)?;
+        serde_json::to_value(&*call).ok()
+    }
+
     /// Returns whether a recorded request was sent for a declaration, which its header `x-infra-resource` names.
     pub fn has_received_calls_for(&self, declaration: &str) -> bool {
         self.calls.contain(declaration)

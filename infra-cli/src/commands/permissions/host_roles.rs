@@ -13,7 +13,7 @@ use infra_local::daemon;
 use infra_rehearsal::{Grant, Origin, RolePermissions};
 use std::{collections::BTreeSet, fmt::Write as _, process::ExitCode};
 
-/// Compares the roles of hosts with the actions that the hosts need. The exit code is 1 if an action is missing.
+/// Compares the roles of hosts with the actions that the hosts need. The exit code is 1 if an action is missing or denied.
 pub(super) async fn run(
     session: &Session<'_>,
     config: &[(String, String)],
@@ -38,7 +38,7 @@ pub(super) async fn run(
         };
         print_error!("{}", text::wrap(&format!("Actions {source}"), style::error_width()));
     }
-    let is_sufficient = roles.iter().all(|role| role.missing.is_empty());
+    let is_sufficient = roles.iter().all(|role| role.missing.is_empty() && role.denied.is_empty());
     Ok(if is_sufficient { ExitCode::SUCCESS } else { Exit::Failed.into() })
 }
 
@@ -50,12 +50,14 @@ fn report(roles: &[RolePermissions]) -> String {
     for role in roles {
         let hosts: Vec<String> = role.hosts.iter().map(|host| name(host)).collect();
         let _ = writeln!(report, "{} ({})", name(&role.role), hosts.join(", "));
-        let is_allowed = |grant: &Grant| !role.missing.contains(grant) && !role.conditional.contains(grant);
+        let others = [&role.missing, &role.denied, &role.conditional];
+        let is_allowed = |grant: &Grant| !others.iter().any(|grants| grants.contains(grant));
         for need in role.needed.iter().filter(|need| is_allowed(&need.grant)) {
             let origin = if need.origin == Origin::Recorded { "  (recorded)" } else { "" };
             let _ = writeln!(report, "    {} {}{origin}", need.grant.action, need.grant.scope());
         }
         lines(&mut report, &role.missing, '+', "missing");
+        lines(&mut report, &role.denied, 'x', "denied explicitly");
         lines(
             &mut report,
             &role.conditional,
@@ -94,14 +96,17 @@ mod tests {
     #[test]
     fn report_shows_needed_missing_and_superfluous_actions() {
         let (read, send) = (grant("ssm:GetParameters", "arn:aws:ssm:*:*:parameter/p"), grant("sqs:SendMessage", "*"));
+        let download = grant("s3:GetObject", "*");
         let role = RolePermissions {
             role: "urn:infra:dev::web::aws:iam:Role::host/role".to_owned(),
             hosts: ["urn:infra:dev::web::aws:ec2:Instance::host".to_owned()].into(),
             needed: vec![
                 Need { grant: send.clone(), origin: Origin::Recorded },
                 Need { grant: read, origin: Origin::Machine },
+                Need { grant: download.clone(), origin: Origin::Machine },
             ],
             missing: [send].into(),
+            denied: [download].into(),
             superfluous: [grant("ssm:GetParameter", "*")].into(),
             conditional: BTreeSet::new(),
             not_compared: Vec::new(),
@@ -110,6 +115,7 @@ mod tests {
         host/role (host)
             ssm:GetParameters on arn:aws:ssm:*:*:parameter/p
           + sqs:SendMessage on *  (missing)
+          x s3:GetObject on *  (denied explicitly)
           - ssm:GetParameter on *  (superfluous)
         ");
     }

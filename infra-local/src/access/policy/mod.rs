@@ -231,6 +231,13 @@ impl Document {
         }
     }
 
+    /// Returns the positions of the statements that deny something to a principal of this account.
+    pub(crate) fn denying(&self, principal: &Principal, account: &str) -> Vec<usize> {
+        let names = |statement: &Statement| statement.naming(principal, account).is_some();
+        let denying = self.statement.iter().enumerate();
+        denying.filter(|(_, it)| it.effect == Effect::Deny && names(it)).map(|(index, _)| index).collect()
+    }
+
     /// Returns the condition keys that the document refers to, in conditions and variables, in lower case.
     pub(crate) fn context_keys(&self) -> BTreeSet<String> {
         let mut keys = BTreeSet::new();
