@@ -15,8 +15,8 @@ pub(crate) struct Reporting<P>(pub(crate) P);
 
 #[async_trait]
 impl<P: Inspect> Inspect for Reporting<P> {
-    fn check(&self, urn: &Urn, inputs: &Value) -> Vec<Diagnostic> {
-        self.0.check(urn, inputs)
+    fn check(&self, urn: &Urn, inputs: &Value, prior: Option<&Value>) -> Vec<Diagnostic> {
+        self.0.check(urn, inputs, prior)
     }
 
     fn loses(&self, urn: &Urn, inputs: &Value, next: Option<&Value>) -> Option<String> {
