@@ -82,9 +82,9 @@ fn a_port_in_use_is_named() {
     let place = &Place::new("notes");
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
-    let words = [port.as_str(), "in use"];
-    place.run(&["local", "start", "--port", &port]).fails(1, &words);
-    place.run(&["console", "--no-browser", "--port", &port]).fails(1, &words);
+    place.run(&["local", "start", "--port", &port]).fails(1, &[&port, "in use", "choose another port"]);
+    let console = ["console", "--no-browser", "--port", &port];
+    place.run(&console).fails(1, &["the port of the console is in use", "`--port 0`"]);
     place.run(&["local", "start"]).succeeds();
     let forward = ["forward", "x", &format!("80:{port}")];
     place.run(&forward).fails(2, &["nothing with a network interface is called `x`"]);
