@@ -35,4 +35,5 @@ mod scaling;
 mod security_group;
 #[path = "../skip.rs"]
 mod skip;
+mod sshd;
 mod states_in_s3;
