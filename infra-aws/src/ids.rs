@@ -105,6 +105,8 @@ ids! {
     AllocationId
     /// The id of a VPC peering connection: `pcx-…`.
     VpcPeeringId
+    /// The id of a network interface: `eni-…`.
+    NetworkInterfaceId
     /// The id of an Amazon Machine Image: `ami-…`.
     ImageId
     /// The id of an instance: `i-…`.

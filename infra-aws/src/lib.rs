@@ -93,7 +93,8 @@
 //! - **Replacement.** The new resource is created first. The previous one is deleted when all its dependents use the new
 //!   one, unless the page says that it is deleted first.
 //! - **Tags.** A new resource of a kind with tags has the tags `Name`, `infra:program`, `infra:stack`, `infra:urn` and
-//!   `infra:operation`, and the declared ones. Tags that others add are kept.
+//!   `infra:operation`, and the declared ones. `Name` is the name of the declaration, unless the program declares the tag.
+//!   Keys that begin with `infra:` or `aws:` are refused. Tags that others add are kept.
 //! - **Interrupted runs.** A create whose response was lost is looked for by its client token, name, key or tag
 //!   `infra:operation`, mostly by the operations of a read, and is then recorded or repeated.
 //! - **Deletion.** A resource that does not exist any more counts as deleted. A deletion waits for resources that are being
@@ -216,7 +217,7 @@ pub use autoscaling::{
     group::{AutoScalingGroup, AutoScalingGroupOutputs, HealthCheck},
     lifecycle_hook::{LifecycleHook, LifecycleHookOutputs, LifecycleResult, Transition},
     refresh::{Protected, Refresh},
-    scaling_policy::{Metric, Scaling, ScalingPolicy, ScalingPolicyOutputs},
+    scaling_policy::{Metric, Scaling, ScalingPolicy, ScalingPolicyOutputs, TargetTracking},
     scheduled_action::{ScheduledAction, ScheduledActionOutputs},
     settings::{Process, TerminationPolicy},
     steps::{Adjustment, Aggregation, Step, Steps},
@@ -268,8 +269,8 @@ pub use iam::{
 pub use ids::{
     AlarmName, AllocationId, Arn, AutoScalingGroupName, DbClusterId, DbClusterParameterGroupName, DbInstanceId,
     DbParameterGroupName, DbSubnetGroupName, ImageId, InstanceId, InstanceProfileName, InternetGatewayId, KeyName,
-    LaunchTemplateId, LaunchTemplateVersion, LogGroupName, NatGatewayId, RouteTableId, SecurityGroupId,
-    SecurityGroupRuleId, SubnetId, VpcId, VpcPeeringId,
+    LaunchTemplateId, LaunchTemplateVersion, LogGroupName, NatGatewayId, NetworkInterfaceId, RouteTableId,
+    SecurityGroupId, SecurityGroupRuleId, SubnetId, VpcId, VpcPeeringId,
 };
 #[cfg(feature = "logs")]
 pub use logs::log_group::{LogGroup, LogGroupOutputs};

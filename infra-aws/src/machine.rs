@@ -48,9 +48,11 @@ pub struct Machine {
     /// MariaDB server of the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mariadb: Option<MariaDb>,
-    /// Errors found while the host was declared, which the preview reports.
+    /// Errors found while the host was declared, which the preview reports. Public, because the code that an import prints
+    /// contains all fields.
+    #[doc(hidden)]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) refused: Vec<String>,
+    pub refused: Vec<String>,
 }
 
 /// A file on a host.

@@ -47,12 +47,17 @@ fn add_policies(scope: &Scope) {
 #[cfg(not(feature = "autoscaling"))]
 fn add_policies(_: &Scope) {}
 
+/// Returns the expression that declares resources in a region, for the code that an import prints.
+fn in_region(name: &str) -> String {
+    format!("aws::region(stack, {name:?})")
+}
+
 /// Lists the kinds of each service, by feature.
 macro_rules! kinds {
     ($($feature:literal: resources $resources:tt lookups $lookups:tt)+) => {
         fn registry(aws: Aws) -> Registry<Aws> {
             let endpoint = aws.endpoint().map(str::to_owned);
-            let registry = Registry::new(aws).regional().calling(endpoint);
+            let registry = Registry::new(aws).regional(in_region).calling(endpoint);
             $(
                 #[cfg(feature = $feature)]
                 let registry = kinds!(@register registry resource $resources lookup $lookups);

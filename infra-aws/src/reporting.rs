@@ -1,6 +1,6 @@
-//! A provider that reports throttled requests as the status of the operation.
+//! A provider that reports throttled requests as the status of the operation, and refuses reserved tags.
 
-use crate::client::reporting;
+use crate::{client::reporting, tags};
 use async_trait::async_trait;
 use infra_core::{
     Urn,
@@ -10,13 +10,16 @@ use infra_core::{
     value::Value,
 };
 
-/// Delegates to the provider `P` and passes messages about its throttled requests to the operation's reporter.
+/// Delegates to the provider `P`, passes messages about its throttled requests to the operation's reporter, and refuses
+/// the tags that no kind accepts.
 pub(crate) struct Reporting<P>(pub(crate) P);
 
 #[async_trait]
 impl<P: Inspect> Inspect for Reporting<P> {
-    fn check(&self, urn: &Urn, inputs: &Value) -> Vec<Diagnostic> {
-        self.0.check(urn, inputs)
+    fn check(&self, urn: &Urn, inputs: &Value, prior: Option<&Value>) -> Vec<Diagnostic> {
+        let mut problems = self.0.check(urn, inputs, prior);
+        problems.extend(tags::problems(urn, inputs));
+        problems
     }
 
     fn loses(&self, urn: &Urn, inputs: &Value, next: Option<&Value>) -> Option<String> {

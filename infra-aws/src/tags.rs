@@ -1,7 +1,7 @@
 //! Tags: those that the engine gives every resource, and the user-defined ones.
 
 use crate::client::Aws;
-use infra_core::provider::Context;
+use infra_core::{Urn, diagnostic::Diagnostic, provider::Context, value::Value};
 use std::collections::BTreeMap;
 
 /// The tag type of a service.
@@ -63,12 +63,32 @@ impl SdkTag for (String, String) {
     }
 }
 
+/// Prefixes of the keys of tags that belong to AWS and to the engine.
+const RESERVED: [&str; 2] = ["aws:", "infra:"];
+
 /// Returns the tags for a create request: program, stack, URN and operation as `infra:…`, the declaration's name as
-/// `Name`, and the user-defined ones.
+/// `Name`, and the user-defined ones. A user-defined `Name` takes the place of the declaration's, because AWS refuses
+/// requests with two tags of a key.
 pub(crate) fn for_create<T: SdkTag>(cx: &Context<'_, Aws>, user_defined: &BTreeMap<String, String>) -> Vec<T> {
     let name = ("Name".to_owned(), cx.urn().name().to_owned());
-    let tags = cx.tags().into_iter().chain([name]).chain(user_defined.clone());
-    tags.filter_map(|(key, value)| T::new(key, value)).collect()
+    let tags: BTreeMap<String, String> = [name].into_iter().chain(user_defined.clone()).chain(cx.tags()).collect();
+    tags.into_iter().filter_map(|(key, value)| T::new(key, value)).collect()
+}
+
+/// Returns the problems of user-defined tags with a reserved key.
+pub(crate) fn problems(urn: &Urn, inputs: &Value) -> Vec<Diagnostic> {
+    let Some(Value::Map(tags)) = inputs.field("tags") else { return Vec::new() };
+    let reserved =
+        tags.keys().filter_map(|key| Some((key, RESERVED.into_iter().find(|prefix| key.starts_with(prefix))?)));
+    let problem = |(key, prefix): (_, &str)| {
+        let owner = if prefix == "aws:" { "AWS" } else { "infra" };
+        Diagnostic::error(format!(
+            "`tags`: the key `{key}` is reserved: tags that begin with `{prefix}` belong to {owner}"
+        ))
+        .about(urn)
+        .hint("choose another key")
+    };
+    reserved.map(problem).collect()
 }
 
 /// Returns whether the tags are those of a resource that this operation created.
@@ -84,7 +104,7 @@ pub(crate) fn declared<T: SdkTag>(
 ) -> BTreeMap<String, String> {
     let is_created_by_engine = existing.iter().any(|tag| tag.pair().0 == Context::<Aws>::OPERATION_TAG);
     let is_reserved =
-        |key: &str| key.starts_with("aws:") || key.starts_with("infra:") || is_created_by_engine && key == "Name";
+        |key: &str| RESERVED.iter().any(|prefix| key.starts_with(prefix)) || is_created_by_engine && key == "Name";
     let is_declared = |key: &str| recorded.map_or_else(|| !is_reserved(key), |recorded| recorded.contains_key(key));
     let pairs = existing.iter().map(SdkTag::pair).filter(|(key, _)| is_declared(key));
     pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
@@ -101,4 +121,25 @@ pub(crate) fn retag<T: SdkTag>(
     let set: Vec<T> = set.filter_map(|(key, value)| T::new(key.clone(), value.clone())).collect();
     let removed: Vec<String> = old.keys().filter(|key| !new.contains_key(*key)).cloned().collect();
     ((!set.is_empty()).then_some(set), (!removed.is_empty()).then_some(removed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reserved_keys_are_refused() {
+        let urn = Urn::new("dev", "shop", "aws:ec2:Vpc", "vpc").ok();
+        let tags = |key: &str| Value::Map([(key.into(), "x".into())].into());
+        let problems = |key: &str| -> Vec<Diagnostic> {
+            let inputs = Value::Map([("tags".into(), tags(key))].into());
+            urn.iter().flat_map(|urn| problems(urn, &inputs)).collect()
+        };
+        for key in ["Name", "infrastructure", "team"] {
+            assert_eq!(problems(key), [], "{key}");
+        }
+        for key in ["aws:createdBy", "infra:operation"] {
+            assert!(problems(key).iter().any(|problem| problem.summary.contains(key)), "{key}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::{exit::Exit, render::style};
 use infra_core::{diagnostic::Diagnostic, engine::EngineError, plan::PlanFileError, store::StoreError};
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
 /// Kind of a failure, which determines the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,14 @@ impl Failure {
         Self { kind: Kind::WrongUse, diagnostics: vec![diagnostic] }
     }
 
+    /// Converts the error of a request to the local cloud about something that an argument names.
+    pub(crate) fn named(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::wrong_use(Diagnostic::error(error.to_string())),
+            _ => error.into(),
+        }
+    }
+
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         if let Some(last) = self.diagnostics.last_mut() {
             last.hint = Some(hint.into());
@@ -59,8 +67,8 @@ impl From<StoreError> for Failure {
     }
 }
 
-impl From<std::io::Error> for Failure {
-    fn from(error: std::io::Error) -> Self {
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
         Self::failed(error.to_string())
     }
 }

@@ -104,7 +104,13 @@ use infra_core::{
     store::WrapperFactory,
 };
 use object_store::ObjectStore;
-use std::{collections::BTreeMap, process::ExitCode, sync::Arc};
+use std::{
+    any::Any,
+    collections::BTreeMap,
+    panic::{self, AssertUnwindSafe},
+    process::ExitCode,
+    sync::Arc,
+};
 
 /// A program that the command can run.
 pub struct Program {
@@ -122,7 +128,28 @@ type Run = dyn Fn(&Stack, &Config) -> Result + Send + Sync;
 
 /// Returns a program that `--program` selects by this name.
 pub fn program(name: impl Into<String>, run: impl Fn(&Stack, &Config) -> Result + Send + Sync + 'static) -> Program {
-    Program { name: name.into(), about: None, demo: None, run: Box::new(run) }
+    let name = name.into();
+    let subject = name.clone();
+    let run = move |stack: &Stack, config: &Config| {
+        // A panic would end the command without its own exit code, and leave the local cloud that it has started.
+        let outcome = panic::catch_unwind(AssertUnwindSafe(|| run(stack, config)));
+        outcome.unwrap_or_else(|panic| Err(Panicked { program: subject.clone(), message: message(&*panic) }.into()))
+    };
+    Program { name, about: None, demo: None, run: Box::new(run) }
+}
+
+/// The panic of a program. Its place is in the message that the panic has printed.
+#[derive(Debug, thiserror::Error)]
+#[error("`{program}` panicked: {message}; correct the program at the place that the lines above name")]
+struct Panicked {
+    program: String,
+    message: String,
+}
+
+/// Returns the text of a panic.
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref().cloned()).unwrap_or_else(|| "no message".to_owned())
 }
 
 impl Program {

@@ -140,19 +140,28 @@ async fn start(directory: &Path) -> Result<Running, Failure> {
 }
 
 /// Creates the directory with access for its owner. Database servers may traverse it and its parent.
-pub(crate) fn prepare(directory: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    directory.parent().into_iter().chain([directory]).try_for_each(infra_local::admit_databases)
+pub(crate) fn prepare(directory: &Path) -> Result<(), Failure> {
+    let created =
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).and_then(|()| {
+            directory.parent().into_iter().chain([directory]).try_for_each(infra_local::admit_databases)
+        });
+    created.map_err(|error| {
+        let summary = format!("the directory of the local cloud cannot be created: {error}");
+        let refused = Diagnostic::error(summary).about(directory.display());
+        Failure::of(refused.hint("choose a directory that this user can write to: `--directory PATH`"))
+    })
 }
 
 fn not_started(log: &Path, reason: &str) -> Failure {
-    let last = tail(log, 5).unwrap_or_default().join("\n");
+    let last = tail(log, 5).unwrap_or_default();
+    // The process of the cloud prints its errors as commands do.
+    let last: Vec<&str> = last.iter().map(|line| line.strip_prefix("error: ").unwrap_or(line)).collect();
     Failure {
         kind: crate::failure::Kind::Failed,
         diagnostics: vec![
             Diagnostic::error(format!("the local cloud does not start: {reason}"))
                 .about(log.display())
-                .because(last)
+                .because(last.join("\n"))
                 .hint("the complete log is in this file"),
         ],
     }

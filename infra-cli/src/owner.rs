@@ -21,8 +21,17 @@ pub(crate) fn check(directory: &Path) -> Result<(), Failure> {
     for metadata in [fs::symlink_metadata(directory), fs::metadata(directory)] {
         let metadata = match metadata {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            metadata => metadata?,
+            Err(error) => {
+                let refused = Diagnostic::error(format!("the directory cannot be used: {error}"));
+                let hint = "choose another path with `--directory` or INFRA_DIRECTORY";
+                return Err(Failure::wrong_use(refused.about(directory.display()).hint(hint)));
+            }
+            Ok(metadata) => metadata,
         };
+        if !metadata.is_dir() && !metadata.is_symlink() {
+            let refused = Diagnostic::error("this is a file, not a directory").about(directory.display());
+            return Err(Failure::wrong_use(refused.hint("choose another path with `--directory` or INFRA_DIRECTORY")));
+        }
         let mode = if metadata.is_symlink() { 0 } else { metadata.permissions().mode() };
         if let Some((summary, hint)) = problem(rustix::process::geteuid().as_raw(), metadata.uid(), mode) {
             let refused = Diagnostic::error(summary).about(directory.display());

@@ -49,11 +49,11 @@ impl Diagnostic {
         Self::of(Severity::Note, summary)
     }
 
-    /// Converts an error. Its sources become the detail.
+    /// Converts an error. Its sources become the detail, except for those that its text contains.
     pub fn from_error(error: &(dyn std::error::Error + 'static)) -> Self {
-        let causes: Vec<String> =
-            std::iter::successors(error.source(), |cause| cause.source()).map(ToString::to_string).collect();
         let mut diagnostic = Self::error(error.to_string());
+        let causes = std::iter::successors(error.source(), |cause| cause.source()).map(ToString::to_string);
+        let causes: Vec<String> = causes.filter(|cause| !diagnostic.summary.contains(cause)).collect();
         if !causes.is_empty() {
             diagnostic.detail = Some(causes.join("\n"));
         }
@@ -125,6 +125,23 @@ impl fmt::Display for Diagnostic {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{text}")]
+    struct Layer {
+        text: &'static str,
+        #[source]
+        source: Option<Box<Layer>>,
+    }
+
+    #[test]
+    fn causes_that_an_error_contains_are_not_repeated() {
+        let cause = || Some(Box::new(Layer { text: "no such file", source: None }));
+        let repeated = Layer { text: "key: no such file", source: cause() };
+        assert_eq!(Diagnostic::from_error(&repeated).detail, None);
+        let other = Layer { text: "no key", source: cause() };
+        assert_eq!(Diagnostic::from_error(&other).detail.as_deref(), Some("no such file"));
+    }
 
     #[test]
     fn misspelt_names_find_their_nearest_candidate() {

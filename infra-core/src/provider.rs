@@ -28,8 +28,9 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 /// The read-only operations of a provider. Planning has access to no others.
 #[async_trait]
 pub trait Inspect: Send + Sync {
-    /// Returns the problems of inputs that no operation can succeed with. Unknown inputs have no problems.
-    fn check(&self, urn: &Urn, inputs: &Value) -> Vec<Diagnostic>;
+    /// Returns the problems of inputs that no operation can succeed with. Unknown inputs have no problems. `prior` are the
+    /// recorded inputs if the operation is an update.
+    fn check(&self, urn: &Urn, inputs: &Value, prior: Option<&Value>) -> Vec<Diagnostic>;
 
     /// Returns a description of the data that is lost when a resource with these inputs is deleted, or replaced by one
     /// with the `next` inputs.
@@ -111,8 +112,10 @@ pub trait Reporter: Send + Sync {
 pub struct Imported {
     /// The resource, including its inputs.
     pub live: Live,
-    /// The Rust expression that declares it.
+    /// The Rust expression of its struct.
     pub declaration: String,
+    /// The Rust expression of the scope that the program declares it in, with the variable `stack`.
+    pub scope: String,
 }
 
 /// The result of looking for a lost create.
@@ -265,9 +268,9 @@ impl fmt::Debug for Providers {
 
 #[async_trait]
 impl Inspect for Providers {
-    fn check(&self, urn: &Urn, inputs: &Value) -> Vec<Diagnostic> {
+    fn check(&self, urn: &Urn, inputs: &Value, prior: Option<&Value>) -> Vec<Diagnostic> {
         match self.of(urn) {
-            Ok(provider) => provider.check(urn, inputs),
+            Ok(provider) => provider.check(urn, inputs, prior),
             Err(error) => vec![error.diagnostic(urn)],
         }
     }

@@ -52,7 +52,7 @@ const READ_ONLY: &str = "a reference to another stack is only read";
 
 #[async_trait]
 impl Inspect for References {
-    fn check(&self, _: &Urn, _: &Value) -> Vec<Diagnostic> {
+    fn check(&self, _: &Urn, _: &Value, _: Option<&Value>) -> Vec<Diagnostic> {
         Vec::new()
     }
 

@@ -48,7 +48,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{fmt, io::ErrorKind, path::PathBuf, sync::Arc};
 
 /// Keeps the states of stacks.
 ///
@@ -330,6 +330,7 @@ impl StoreError {
             Self::Unbreakable { holder: Some(holder) } => {
                 Some(format!("terminate the process {} on {}", holder.process, holder.host))
             }
+            Self::Io { error, .. } => Some(file_hint(error).into()),
             Self::Object { .. } => Some(
                 "nothing was changed; check the URL of the backend, its region, and the credentials (`login-check`)"
                     .into(),
@@ -358,6 +359,20 @@ impl StoreError {
     pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |error| Self::Io { path, error }
+    }
+}
+
+/// Returns what to do about a failed file operation.
+fn file_hint(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::PermissionDenied => {
+            "let this user read and write the file and its directory, or choose another directory: `--directory PATH`"
+        }
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::NotADirectory => {
+            "choose a directory that can be written: `--directory PATH`"
+        }
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space, then run the command again",
+        _ => "check the file and its directory, then run the command again",
     }
 }
 

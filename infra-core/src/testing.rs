@@ -208,7 +208,7 @@ fn with_id(inputs: &Value, id: &str) -> Value {
 
 #[async_trait]
 impl Inspect for FakeCloud {
-    fn check(&self, _: &Urn, _: &Value) -> Vec<Diagnostic> {
+    fn check(&self, _: &Urn, _: &Value, _: Option<&Value>) -> Vec<Diagnostic> {
         Vec::new()
     }
 
@@ -228,7 +228,7 @@ impl Inspect for FakeCloud {
         let Some((thing, live)) = thing.zip(world.live(id)) else {
             return Ok(None);
         };
-        Ok(Some(Imported { live, declaration: thing.inputs.to_string() }))
+        Ok(Some(Imported { live, declaration: thing.inputs.to_string(), scope: "stack".to_owned() }))
     }
 
     async fn find(&self, request: &Request, _: &[Value]) -> Result<Outcome, ProviderError> {

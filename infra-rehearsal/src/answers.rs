@@ -306,8 +306,8 @@ fn refused(reason: &str) -> ProviderError {
 
 #[async_trait]
 impl Inspect for Answering {
-    fn check(&self, urn: &Urn, inputs: &Value) -> Vec<Diagnostic> {
-        self.provider.check(urn, inputs)
+    fn check(&self, urn: &Urn, inputs: &Value, prior: Option<&Value>) -> Vec<Diagnostic> {
+        self.provider.check(urn, inputs, prior)
     }
 
     fn loses(&self, urn: &Urn, inputs: &Value, next: Option<&Value>) -> Option<String> {

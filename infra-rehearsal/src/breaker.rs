@@ -73,8 +73,8 @@ pub(crate) struct Breaking {
 
 #[async_trait]
 impl Inspect for Breaking {
-    fn check(&self, urn: &Urn, inputs: &Value) -> Vec<Diagnostic> {
-        self.provider.check(urn, inputs)
+    fn check(&self, urn: &Urn, inputs: &Value, prior: Option<&Value>) -> Vec<Diagnostic> {
+        self.provider.check(urn, inputs, prior)
     }
 
     fn loses(&self, urn: &Urn, inputs: &Value, next: Option<&Value>) -> Option<String> {

@@ -151,7 +151,7 @@ impl<'s> Updates<'s> {
     /// Updates the resource to other inputs, if they are valid, and back. Returns whether both succeeded.
     async fn update_to_and_back(&mut self, other: &Altered) -> bool {
         let inputs = &self.generation.inputs;
-        let problems = self.providers.check(&self.node.urn, &other.inputs);
+        let problems = self.providers.check(&self.node.urn, &other.inputs, Some(inputs));
         if !problems.is_empty() {
             return false;
         }

@@ -21,7 +21,7 @@ fn invalid_arguments_have_their_own_messages_and_exit_codes() {
     assert_error(&project.run(&["preview", "--nonesuch"]), 2, &["--nonesuch"]);
     assert_error(&project.run(&["--parallel", "0", "preview"]), 2, &["1 to 1024"]);
     assert_error(&project.run(&["--backend", "ftp://host/x", "output"]), 2, &["ftp"]);
-    assert_error(&project.run(&["up", "-c", "no-value"]), 2, &["KEY=VALUE"]);
+    assert_error(&project.run(&["up", "--yes", "-c", "no-value"]), 2, &["KEY=VALUE"]);
     assert_error(
         &project.run(&["preview", "-c", "listenerPort=many"]),
         2,
@@ -92,7 +92,7 @@ fn closed_pipe_of_the_output_is_no_error() {
 #[test]
 fn invalid_state_is_refused_and_kept() {
     let project = Project::new();
-    project.run(&["up", "-c", "desired=1"]).expect(0);
+    project.run(&["up", "--yes", "-c", "desired=1"]).expect(0);
     let path = project.path().join(".infra/state/multicloud-orm/dev/state.json");
     let good = fs::read_to_string(&path).unwrap();
     let cases: [(String, &[&str]); 4] = [
@@ -107,29 +107,29 @@ fn invalid_state_is_refused_and_kept() {
     for (bad, words) in cases {
         assert_ne!(bad, good, "the case does not change the state");
         fs::write(&path, &bad).unwrap();
-        for command in ["up", "preview", "destroy"] {
-            assert_error(&project.run(&[command]), 1, words);
+        for command in [&["up", "--yes"][..], &["preview"], &["destroy", "--yes"]] {
+            assert_error(&project.run(command), 1, words);
         }
         assert_eq!(fs::read_to_string(&path).unwrap(), bad, "a refused state is not changed");
     }
     fs::write(&path, &good).unwrap();
     assert_error(&project.run(&["--target", "aws", "preview"]), 2, &["is deployed to the target `local`"]);
     project.run(&["preview", "-c", "desired=1", "--expect-no-changes"]).expect(0);
-    project.run(&["destroy"]).expect(0);
+    project.run(&["destroy", "--yes"]).expect(0);
     assert_eq!(project.status(), None);
 }
 
 #[test]
 fn concurrent_run_of_the_same_stack_is_refused() {
     let project = Project::new();
-    let mut first = project.spawn(&["up", "-c", "desired=1"]);
+    let mut first = project.spawn(&["up", "--yes", "-c", "desired=1"]);
     until("the first run has started a step", || {
         let event = first.next_event().expect("the first run continues");
         (event["event"] == "step_started").then_some(())
     });
-    assert_error(&project.run(&["up"]), 1, &["the stack is locked by another run", "process"]);
+    assert_error(&project.run(&["up", "--yes"]), 1, &["the stack is locked by another run", "process"]);
     assert_eq!(first.wait(), Some(0));
-    project.run(&["destroy"]).expect(0);
+    project.run(&["destroy", "--yes"]).expect(0);
 }
 
 #[test]
@@ -137,11 +137,11 @@ fn listener_port_in_use_is_reported() {
     let project = Project::new();
     let occupied = TcpListener::bind("0.0.0.0:0").unwrap();
     let port = occupied.local_addr().unwrap().port();
-    let completed = project.run(&["up", "-c", &format!("listenerPort={port}")]);
+    let completed = project.run(&["up", "--yes", "-c", &format!("listenerPort={port}")]);
     assert_error(&completed, 1, &["listener", &port.to_string()]);
     drop(occupied);
-    project.run(&["up"]).expect(0);
-    project.run(&["destroy"]).expect(0);
+    project.run(&["up", "--yes"]).expect(0);
+    project.run(&["destroy", "--yes"]).expect(0);
     assert_eq!(project.status(), None);
 }
 
@@ -149,12 +149,12 @@ fn listener_port_in_use_is_reported() {
 fn log_of_an_application_that_never_becomes_healthy_is_shown() {
     let project = Project::new();
     // Another executable, which prints its usage and exits immediately.
-    let output = project.stack(["up"]).env("INFRA_ARTIFACT_TASKS", binary("client")).output().unwrap();
+    let output = project.stack(["up", "--yes"]).env("INFRA_ARTIFACT_TASKS", binary("client")).output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("Usage: tasks [OPTIONS] <COMMAND>"), "the log is missing in: {text}");
     // The correct executable recovers the stack.
-    project.run(&["up"]).expect(0);
-    project.run(&["destroy"]).expect(0);
+    project.run(&["up", "--yes"]).expect(0);
+    project.run(&["destroy", "--yes"]).expect(0);
     assert_eq!(project.status(), None);
 }

@@ -196,7 +196,7 @@ async fn import_all(cloud: &LocalCloud, outputs: &BTreeMap<String, infra_core::v
     let declarations: Vec<&str> = adopted.iter().map(|adopted| adopted.declaration.as_str()).collect();
     let declarations = declarations.join("\n").replace(outputs["certificate"].as_str().unwrap(), "<certificate>");
     assert_snapshot!(stable(&declarations), @r#"
-    scope.add("balancer", LoadBalancer {
+    aws::region(stack, "us-east-1").add("balancer", LoadBalancer {
         name: Some("balancer-<suffix>".into()),
         scheme: Scheme::InternetFacing,
         subnets: vec![
@@ -204,7 +204,7 @@ async fn import_all(cloud: &LocalCloud, outputs: &BTreeMap<String, infra_core::v
             "subnet-<id>".into(),
             "subnet-<id>".into(),
         ].into(),
-        security_groups: vec!["sg-<id>".into()],
+        security_groups: vec![SecurityGroupId::from("sg-<id>").into()],
         idle_timeout: None,
         attributes: [
             ("routing.http.xff_client_port.enabled".into(), "true".into()),
@@ -213,21 +213,21 @@ async fn import_all(cloud: &LocalCloud, outputs: &BTreeMap<String, infra_core::v
             ("team".into(), "green".into()),
         ].into(),
     });
-    scope.add("secure", Listener {
-        balancer: "arn:aws:elasticloadbalancing:us-east-1:000000000000:loadbalancer/app/balancer-<suffix>/<id>".into(),
+    aws::region(stack, "us-east-1").add("secure", Listener {
+        balancer: Arn::from("arn:aws:elasticloadbalancing:us-east-1:000000000000:loadbalancer/app/balancer-<suffix>/<id>").into(),
         port: 8443,
-        certificate: Some("<certificate>".into()),
+        certificate: Some(Arn::from("<certificate>").into()),
         other_certificates: Default::default(),
         ssl_policy: Default::default(),
         forward: Default::default(),
         action: Some(Action::Forward(Forward {
             shares: vec![
                 Share {
-                    targets: "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/blue-<suffix>/<id>".into(),
+                    targets: Arn::from("arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/blue-<suffix>/<id>").into(),
                     weight: 1,
                 },
                 Share {
-                    targets: "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/green-<suffix>/<id>".into(),
+                    targets: Arn::from("arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/green-<suffix>/<id>").into(),
                     weight: 0,
                 },
             ],
@@ -237,8 +237,8 @@ async fn import_all(cloud: &LocalCloud, outputs: &BTreeMap<String, infra_core::v
             ("team".into(), "green".into()),
         ].into(),
     });
-    scope.add("closed", ListenerRule {
-        listener: "arn:aws:elasticloadbalancing:us-east-1:000000000000:listener/app/balancer-<suffix>/<id>/<id>".into(),
+    aws::region(stack, "us-east-1").add("closed", ListenerRule {
+        listener: Arn::from("arn:aws:elasticloadbalancing:us-east-1:000000000000:listener/app/balancer-<suffix>/<id>/<id>").into(),
         priority: 5,
         conditions: vec![
             Condition::Path(vec!["/admin/*".into()]),

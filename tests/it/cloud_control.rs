@@ -221,9 +221,9 @@ async fn existing_resource_is_imported() {
     ");
     let adopted = engine.import(&program, &[request("AWS::Logs::LogGroup|shop")]).await.unwrap();
     assert_snapshot!(adopted[0].declaration, @r#"
-    scope.add("logs", CloudResource {
+    aws::region(stack, "us-east-1").add("logs", CloudResource {
         type_name: "AWS::Logs::LogGroup".into(),
-        properties: output_json!({
+        properties: infra_core::output_json!({
             "Arn": "arn:aws:logs:us-east-1:000000000000:log-group:shop:*",
             "LogGroupClass": "STANDARD",
             "LogGroupName": "shop",

@@ -21,8 +21,8 @@ fn run_killed_late_loses_nothing() {
 fn kill_at(moments: &[usize]) {
     for &moment in moments {
         let project = Project::new();
-        run_killed_at(moment, &project, &["up"]);
-        project.run(&["up"]).expect(0);
+        run_killed_at(moment, &project, &["up", "--yes"]);
+        project.run(&["up", "--yes"]).expect(0);
         project.run(&["preview", "--expect-no-changes"]).expect(0);
         let (recorded, existing) = (recorded(&project), existing(&project));
         for kind in ["BakedImage", "LaunchTemplate", "KeyPair", "Parameter", "Bucket", "Role", "InstanceProfile"] {
@@ -33,7 +33,7 @@ fn kill_at(moments: &[usize]) {
         assert_eq!(recorded.get("Instance"), Some(&1));
         assert_eq!(existing.get("Instance"), Some(&3), "after a kill at event {moment}");
 
-        project.run(&["destroy"]).expect(0);
+        project.run(&["destroy", "--yes"]).expect(0);
         assert_eq!(project.status(), None, "something is left in the cloud after a kill at event {moment}");
         assert_eq!(project.json(&["state", "list"]), Json::Array(Vec::new()));
     }
@@ -42,25 +42,25 @@ fn kill_at(moments: &[usize]) {
 #[test]
 fn killed_relaunch_of_the_database_loses_no_data() {
     let project = Project::new();
-    project.run(&["up"]).expect(0);
+    project.run(&["up", "--yes"]).expect(0);
     let tasks = format!("{}/tasks/", project.output("url"));
     let task = r#"{"title": "kept", "pub_date": "2026-01-02T03:04:05Z", "description": "across relaunches"}"#;
     assert_eq!(http("POST", &tasks, Some(task)).unwrap().0, 201);
     // The moments cover the stop of the previous host, its image, the launch of its replacement, and the update of the
     // application.
     for moment in [1, 2, 3, 4, 5, 7, 9, 11] {
-        run_killed_at(moment, &project, &["up", "--replace", "database"]);
-        project.run(&["up"]).expect(0);
+        run_killed_at(moment, &project, &["up", "--yes", "--replace", "database"]);
+        project.run(&["up", "--yes"]).expect(0);
         project.run(&["preview", "--expect-no-changes"]).expect(0);
         until(&format!("the application has its data after a kill at event {moment}"), || {
             http("GET", &tasks, None).filter(|(status, list)| *status == 200 && list.contains("kept"))
         });
     }
-    project.run(&["up", "--replace", "database"]).expect(0);
+    project.run(&["up", "--yes", "--replace", "database"]).expect(0);
     assert!(http("GET", &tasks, None).unwrap().1.contains("kept"));
     let (recorded, existing) = (recorded(&project), existing(&project));
     assert_eq!((recorded.get("BakedImage"), existing.get("BakedImage")), (Some(&1), Some(&1)), "{existing:?}");
-    project.run(&["destroy"]).expect(0);
+    project.run(&["destroy", "--yes"]).expect(0);
     assert_eq!(project.status(), None, "something is left in the cloud");
 }
 

@@ -461,7 +461,7 @@ async fn instance_is_imported_and_restored_from_its_final_snapshot() {
     };
     let adopted = importer.import(&region, &[request]).await.unwrap();
     assert_snapshot!(stable(&adopted[0].declaration), @r#"
-    scope.add("database", DbInstance {
+    aws::region(stack, "us-east-2").add("database", DbInstance {
         name: Some("database-<suffix>".into()),
         class: "db.t3.micro".into(),
         version: None,
@@ -471,10 +471,12 @@ async fn instance_is_imported_and_restored_from_its_final_snapshot() {
         allocated_storage: 20,
         max_allocated_storage: None,
         storage_type: None,
+        iops: Default::default(),
+        storage_throughput: Default::default(),
         port: None,
-        subnet_group: Some("subnets-<suffix>".into()),
-        security_groups: vec!["sg-<id>".into()],
-        parameter_group: Some("parameters-<suffix>".into()),
+        subnet_group: Some(DbSubnetGroupName::from("subnets-<suffix>").into()),
+        security_groups: vec![SecurityGroupId::from("sg-<id>").into()],
+        parameter_group: Some(DbParameterGroupName::from("parameters-<suffix>").into()),
         multi_az: false,
         public: false,
         encrypted: false,

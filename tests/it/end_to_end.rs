@@ -17,7 +17,7 @@ use tests::{Project, binary, http, until};
 #[test]
 fn tasks_system_is_deployed_updated_relaunched_and_destroyed() {
     let project = Project::new();
-    let events = project.events(&["up"]);
+    let events = project.events(&["up", "--yes"]);
     creates_follow_the_dependencies(&events);
     let url = project.output("url");
     tasks::testing::keeps_its_contract(url.trim_start_matches("http://").parse().unwrap());
@@ -26,7 +26,7 @@ fn tasks_system_is_deployed_updated_relaunched_and_destroyed() {
     secret_outputs_are_masked(&project);
 
     project.run(&["preview", "--expect-no-changes"]).expect(0);
-    let again = project.events(&["up"]);
+    let again = project.events(&["up", "--yes"]);
     assert!(again.iter().all(|event| event["event"] != "step_started"), "{again:?}");
 
     killed_process_is_replaced(&project, &url);
@@ -37,7 +37,7 @@ fn tasks_system_is_deployed_updated_relaunched_and_destroyed() {
 
     let listening = addresses(&project);
     assert!(listening.len() >= 4, "{listening:?}");
-    let events = project.events(&["destroy"]);
+    let events = project.events(&["destroy", "--yes"]);
     let named =
         |event: &Json| event.to_string().contains("deleting it loses the PostgreSQL database `tasks` on its disk");
     assert!(events.iter().take_while(|event| event["event"] != "step_started").any(named), "{events:?}");
@@ -172,7 +172,7 @@ fn killed_process_is_replaced(project: &Project, url: &str) {
 
 fn changed_environment_is_rolled_out(project: &Project, url: &str) {
     let before = processes(project);
-    let (plan, count, bad) = under_load(url, || project.events(&["up", "-c", "logLevel=debug"]));
+    let (plan, count, bad) = under_load(url, || project.events(&["up", "--yes", "-c", "logLevel=debug"]));
     assert!(bad.is_empty(), "{bad:?} of {count}");
     let updated = finished(&plan, "update");
     assert_order(&updated, &["application", "group"]);
@@ -186,8 +186,9 @@ fn changed_environment_is_rolled_out(project: &Project, url: &str) {
 
 fn version_that_never_becomes_healthy_is_rolled_back(project: &Project, url: &str) {
     // Another executable, which exits immediately.
-    let (output, count, bad) =
-        under_load(url, || project.stack(["up"]).env("INFRA_ARTIFACT_TASKS", binary("client")).output().unwrap());
+    let (output, count, bad) = under_load(url, || {
+        project.stack(["up", "--yes"]).env("INFRA_ARTIFACT_TASKS", binary("client")).output().unwrap()
+    });
     assert!(bad.is_empty(), "{bad:?} of {count}");
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{text}");
@@ -205,7 +206,7 @@ fn version_that_never_becomes_healthy_is_rolled_back(project: &Project, url: &st
     assert_eq!(images(project), 2);
     assert!(processes(project).len() >= 2);
     // The correct executable again.
-    let ((), count, bad) = under_load(url, || project.run(&["up"]).expect(0));
+    let ((), count, bad) = under_load(url, || project.run(&["up", "--yes"]).expect(0));
     assert!(bad.is_empty(), "{bad:?} of {count}");
     project.run(&["preview", "--expect-no-changes"]).expect(0);
     assert_eq!(images(project), 1);
@@ -227,7 +228,7 @@ fn database_is_relaunched_with_its_data(project: &Project, url: &str) {
     assert!(after.iter().all(|(id, _)| before.iter().all(|(old, _)| old != id)), "{before:?} {after:?}");
     project.run(&["preview", "--expect-no-changes"]).expect(0);
 
-    let completed = project.run(&["up", "--replace", "application"]);
+    let completed = project.run(&["up", "--yes", "--replace", "application"]);
     completed.expect(0);
     assert!(completed.out.contains("32 unchanged, 1 updated, 1 replaced"), "{}", completed.out);
     assert!(processes(project).iter().all(|(id, _)| after.iter().all(|(old, _)| old != id)));

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 #[path = "../../examples/every_kind.rs"]
 #[expect(dead_code, reason = "its `main` runs it as an example")]
-mod program;
+pub(crate) mod program;
 
 /// Returns the resource kinds of the provider, which its `kinds!` macro lists by service.
 fn provider_kinds() -> BTreeSet<String> {

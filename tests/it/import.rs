@@ -54,10 +54,10 @@ async fn printed_code_declares_the_imported_resources() {
     let adopted = importer.import(&region, &requests).await.unwrap();
     let declarations: Vec<&str> = adopted.iter().map(|adopted| adopted.declaration.as_str()).collect();
     assert_snapshot!(stable(&declarations.join("\n")), @r#"
-    scope.add("web", SecurityGroup {
+    aws::region(stack, "us-east-1").add("web", SecurityGroup {
         name: Some("web".into()),
         description: "Managed by infra".into(),
-        vpc_id: "vpc-<id>".into(),
+        vpc_id: VpcId::from("vpc-<id>").into(),
         ingress: vec![
             Rule {
                 protocol: "tcp".into(),
@@ -72,7 +72,7 @@ async fn printed_code_declares_the_imported_resources() {
         egress: vec![],
         tags: Default::default(),
     });
-    scope.add("key", Parameter {
+    aws::region(stack, "us-east-1").add("key", Parameter {
         name: Some("/web/key".into()),
         value: "[secret]".into(),
         secure: true,

@@ -248,7 +248,7 @@ async fn printed_code_declares_the_imported_network() {
     let adopted = importer.import(&region, &requests).await.unwrap();
     let declarations: Vec<&str> = adopted.iter().map(|adopted| adopted.declaration.as_str()).collect();
     assert_snapshot!(stable(&declarations.join("\n")), @r#"
-    scope.add("vpc", Vpc {
+    aws::region(stack, "us-east-1").add("vpc", Vpc {
         cidr: "10.0.0.0/16".into(),
         dns_support: true,
         dns_hostnames: true,
@@ -256,33 +256,33 @@ async fn printed_code_declares_the_imported_network() {
             ("stage".into(), "second".into()),
         ].into(),
     });
-    scope.add("gateway", InternetGateway {
-        vpc_id: "vpc-<id>".into(),
+    aws::region(stack, "us-east-1").add("gateway", InternetGateway {
+        vpc_id: VpcId::from("vpc-<id>").into(),
         tags: Default::default(),
     });
-    scope.add("public", Subnet {
-        vpc_id: "vpc-<id>".into(),
+    aws::region(stack, "us-east-1").add("public", Subnet {
+        vpc_id: VpcId::from("vpc-<id>").into(),
         cidr: "10.0.0.0/24".into(),
         availability_zone: Some("us-east-1a".into()),
         map_public_ip: true,
         tags: Default::default(),
     });
-    scope.add("address", ElasticIp {
+    aws::region(stack, "us-east-1").add("address", ElasticIp {
         instance: None,
         tags: [
             ("stage".into(), "second".into()),
         ].into(),
     });
-    scope.add("peering", VpcPeering {
-        vpc_id: "vpc-<id>".into(),
-        peer_vpc_id: "vpc-<id>".into(),
+    aws::region(stack, "us-east-1").add("peering", VpcPeering {
+        vpc_id: VpcId::from("vpc-<id>").into(),
+        peer_vpc_id: VpcId::from("vpc-<id>").into(),
         peer_region: Some("us-east-2".into()),
         accept: true,
         dns_resolution: true,
         tags: Default::default(),
     });
-    scope.add("rule", SecurityGroupRule {
-        group: "sg-<id>".into(),
+    aws::region(stack, "us-east-2").add("rule", SecurityGroupRule {
+        group: SecurityGroupId::from("sg-<id>").into(),
         direction: Direction::Ingress,
         rule: Rule {
             protocol: "tcp".into(),
@@ -325,28 +325,32 @@ async fn route_table_and_nat_gateway_are_imported_by_id() {
     let adopted = importer.import(&region, &requests).await.unwrap();
     let declarations: Vec<&str> = adopted.iter().map(|adopted| adopted.declaration.as_str()).collect();
     assert_snapshot!(stable(&declarations.join("\n")), @r#"
-    scope.add("nat", NatGateway {
-        subnet: "subnet-<id>".into(),
-        address: Some("eipalloc-<id>".into()),
+    aws::region(stack, "us-east-1").add("nat", NatGateway {
+        subnet: SubnetId::from("subnet-<id>").into(),
+        address: Some(AllocationId::from("eipalloc-<id>").into()),
         tags: Default::default(),
     });
-    scope.add("routes", RouteTable {
-        vpc_id: "vpc-<id>".into(),
+    aws::region(stack, "us-east-1").add("routes", RouteTable {
+        vpc_id: VpcId::from("vpc-<id>").into(),
         routes: vec![
             Route {
                 destination: "0.0.0.0/0".into(),
                 internet_gateway: Default::default(),
-                nat_gateway: Some("nat-<id>".into()),
+                nat_gateway: Some(NatGatewayId::from("nat-<id>").into()),
                 peering: Default::default(),
+                instance: Default::default(),
+                network_interface: Default::default(),
             },
             Route {
                 destination: "10.1.0.0/16".into(),
                 internet_gateway: Default::default(),
                 nat_gateway: Default::default(),
-                peering: Some("pcx-<id>".into()),
+                peering: Some(VpcPeeringId::from("pcx-<id>").into()),
+                instance: Default::default(),
+                network_interface: Default::default(),
             },
         ],
-        subnets: vec!["subnet-<id>".into()],
+        subnets: vec![SubnetId::from("subnet-<id>").into()],
         tags: Default::default(),
     });
     "#);

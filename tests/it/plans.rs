@@ -64,7 +64,7 @@ fn preview_shows_the_changes_of_the_default_program() {
       database_private_key     (known after apply)
       url                      (known after apply)
     ");
-    project.run(&["up"]).expect(0);
+    project.run(&["up", "--yes"]).expect(0);
     assert_snapshot!(preview(&[]), @"
     preview multicloud-orm stack dev
 
@@ -137,7 +137,7 @@ fn preview_shows_the_changes_of_the_default_program() {
     + ScheduledAction schedule-1       us-east-1
     + ScheduledAction schedule-2       us-east-1
     ");
-    project.run(&["destroy"]).expect(0);
+    project.run(&["destroy", "--yes"]).expect(0);
 }
 
 #[test]

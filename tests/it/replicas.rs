@@ -82,7 +82,7 @@ async fn replica_follows_its_source_until_it_is_promoted() {
     };
     let adopted = importer.import(&region, &[request]).await.unwrap();
     let line = adopted[0].declaration.lines().find(|line| line.contains("replicate_from")).unwrap();
-    assert_snapshot!(stable(line.trim()), @r#"replicate_from: Some("tasks-<suffix>".into()),"#);
+    assert_snapshot!(stable(line.trim()), @r#"replicate_from: Some(DbInstanceId::from("tasks-<suffix>").into()),"#);
 
     let report = engine.up(&replicated(Source::Others)).await.unwrap();
     let failure = report.failures[0].to_string();
@@ -155,7 +155,7 @@ async fn cluster_parameter_group_configures_all_members() {
     let declaration =
         adopted[0].declaration.replace(&format!("aurora-postgresql{}", major()), "aurora-postgresql<major>");
     assert_snapshot!(declaration, @r#"
-    scope.add("parameters", DbClusterParameterGroup {
+    aws::region(stack, "us-east-1").add("parameters", DbClusterParameterGroup {
         name: Some("of-clusters".into()),
         family: "aurora-postgresql<major>".into(),
         description: "Managed by infra".into(),

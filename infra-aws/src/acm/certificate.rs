@@ -5,7 +5,7 @@ use aws_sdk_acm::{
     Client,
     config::{Builder, retry::RetryConfig},
     primitives::{Blob, DateTimeFormat},
-    types::{CertificateDetail, Filters, KeyAlgorithm, Tag},
+    types::{CertificateDetail, CertificateType, Filters, KeyAlgorithm, Tag},
 };
 use chrono::{Datelike as _, Days, Utc};
 use infra_core::provider::{Found, Handler, Recovery};
@@ -50,7 +50,13 @@ use std::time::Duration;
 /// declared certificate is imported again under the same ARN; AWS refuses another type of key.
 ///
 /// # Import
-/// Certificates cannot be imported into a stack, because the API does not return private keys.
+/// The import takes the ARN of a certificate that was imported into Certificate Manager. The API does not return the
+/// private key: the first `up` imports the declared certificate and key under the same ARN. Certificates that Amazon
+/// issues are refused.
+///
+/// ```console
+/// $ stack import aws:acm:Certificate certificate arn:aws:acm:us-east-1:123456789012:certificate/1a2b --region us-east-1
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:acm:Certificate")]
 pub struct Certificate {
@@ -215,14 +221,7 @@ impl Handler for Certificate {
     async fn read(cx: &Context<'_>, prior: &Prior<Self>) -> Result<Option<Created<Self>>> {
         let acm = cx.client().acm(cx.region()?).await;
         let Some(detail) = describe(&acm, &prior.id).await? else { return Ok(None) };
-        let call = acm.get_certificate().certificate_arn(&prior.id);
-        let existing = call.send().await.context("GetCertificate")?;
-        let key = prior.outputs.generated_key.known()?;
-        let material = Material {
-            certificate: existing.certificate().unwrap_or_default().to_owned(),
-            chain: existing.certificate_chain,
-            private_key: key,
-        };
+        let material = material(&acm, &prior.id, &prior.outputs.generated_key.known()?).await?;
         let tags = tags::declared(&tags_of(&acm, &prior.id).await?, Some(&prior.inputs.tags));
         Ok(Some(created(&detail, &prior.inputs, &material, tags)))
     }
@@ -257,6 +256,22 @@ impl Handler for Certificate {
         })
         .await?;
         Ok(())
+    }
+
+    async fn import(cx: &Context<'_>, id: &str) -> Result<Option<Created<Self>>> {
+        let acm = cx.client().acm(cx.region()?).await;
+        let Some(detail) = describe(&acm, id).await? else { return Ok(None) };
+        if detail.r#type() != Some(&CertificateType::Imported) {
+            let message =
+                format!("the certificate `{id}` was not imported into Certificate Manager, but issued by Amazon");
+            let hint = "write its ARN in the program: `Arn::from(\"arn:aws:acm:…\")`; Amazon renews it";
+            return Err(ProviderError::refused(message).hint(hint));
+        }
+        let existing = material(&acm, id, "").await?;
+        // A secret, so that the printed declaration has a place for the key.
+        let blank = Self::imported(existing.certificate.clone(), "");
+        let tags = tags::declared(&tags_of(&acm, id).await?, None);
+        Ok(Some(created(&detail, &blank, &existing, tags)))
     }
 
     fn recovery() -> Recovery<Self> {
@@ -305,6 +320,16 @@ fn is_host_name(name: &str) -> bool {
 async fn describe(acm: &Client, arn: &str) -> Result<Option<CertificateDetail>, AwsError> {
     let response = acm.describe_certificate().certificate_arn(arn).send().await.context("DescribeCertificate");
     Ok(found(response)?.and_then(|response| response.certificate))
+}
+
+/// Returns an existing certificate with this private key, which the API does not return.
+async fn material(acm: &Client, arn: &str, private_key: &str) -> Result<Material> {
+    let existing = acm.get_certificate().certificate_arn(arn).send().await.context("GetCertificate")?;
+    Ok(Material {
+        certificate: existing.certificate.unwrap_or_default(),
+        chain: existing.certificate_chain,
+        private_key: private_key.to_owned(),
+    })
 }
 
 /// Returns the certificate that this operation has created.

@@ -68,7 +68,8 @@ async fn workspace(name: &str) -> Result<PathBuf, ProviderError> {
         Some(root) if output.status.success() => Ok(root.to_owned()),
         _ => {
             let reason = String::from_utf8_lossy(&output.stderr);
-            let message = format!("no workspace to build `{name}` in: {}", reason.trim());
+            let reason = reason.trim().trim_start_matches("error: ");
+            let message = format!("no workspace to build `{name}` in: {reason}");
             let variable = super::variable(name);
             Err(ProviderError::refused(message)
                 .hint(format!("run this in the workspace, or pass an existing executable as {variable}=/path")))

@@ -54,8 +54,8 @@ use std::borrow::Cow;
 /// change of `scaling` is made in place.
 ///
 /// # Import
-/// The import takes `GROUP:NAME`, the names of the group and the policy. A policy on the requests per target is printed
-/// with the metric `Cpu` and the value 0, because the API does not return the ARN of the balancer: correct both.
+/// The import takes `GROUP:NAME`, the names of the group and the policy. Simple and predictive policies are refused, and
+/// so are those on a mathematical expression.
 ///
 /// ```console
 /// $ stack import aws:autoscaling:ScalingPolicy scale-on-cpu web:scale-on-cpu --region us-east-1
@@ -81,14 +81,14 @@ pub struct ScalingPolicy {
 #[serde(rename_all = "snake_case")]
 pub enum Scaling {
     /// Keeps a metric near a value.
-    Target(Target),
+    Target(TargetTracking),
     /// Scales by the distance of a metric from the threshold of its alarm.
     Steps(Steps),
 }
 
 /// Target tracking: a metric and its target value.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Target {
+pub struct TargetTracking {
     /// Metric that the policy observes.
     pub metric: Metric,
     /// Target value, more than 0 in the unit of the metric; at most 100 for [`Metric::Cpu`].
@@ -104,6 +104,10 @@ pub struct Target {
 pub enum Metric {
     /// Average CPU utilization of the group, in per cent.
     Cpu,
+    /// Average number of bytes that an instance receives, in one minute.
+    NetworkIn,
+    /// Average number of bytes that an instance sends, in one minute.
+    NetworkOut,
     /// Requests per target and minute.
     RequestsPerTarget {
         /// ARN of the balancer that counts them.
@@ -154,7 +158,7 @@ impl ScalingPolicy {
 
     /// Returns a policy that keeps a metric near a value.
     pub fn target(group: impl Into<Input<AutoScalingGroupName>>, metric: Metric, value: f64) -> Self {
-        Self::of(group.into(), Scaling::Target(Target { metric, value, disable_scale_in: false }))
+        Self::of(group.into(), Scaling::Target(TargetTracking { metric, value, disable_scale_in: false }))
     }
 
     /// Returns a policy that adds or removes instances by the distance of a metric from the threshold of the policy's alarm.
@@ -190,6 +194,20 @@ impl Described for ScalingPolicy {
             problems.push(Problem::new("name", "a name has 1 to 255 characters and no `:`"));
         }
         problems
+    }
+
+    fn check_import((_, policy): &Self::Description) -> Result<()> {
+        let is_declarable = match policy.target_tracking_configuration() {
+            Some(existing) => metric(existing, policy.policy_arn().unwrap_or_default()).is_some(),
+            None => policy.policy_type() == Some("StepScaling"),
+        };
+        if is_declarable {
+            return Ok(());
+        }
+        let (name, kind) = (policy.policy_name().unwrap_or_default(), policy.policy_type().unwrap_or_default());
+        let message = format!("the policy `{name}` ({kind}) scales by a rule that a `ScalingPolicy` cannot contain");
+        Err(ProviderError::refused(message)
+            .hint("declare a `CloudResource` of the type AWS::AutoScaling::ScalingPolicy"))
     }
 
     async fn create(cx: &Context<'_>, client: &Client, inputs: &Self) -> Result<Self::Description> {
@@ -233,13 +251,7 @@ impl Described for ScalingPolicy {
 
     fn normalize((group, policy): &Self::Description, recorded: Option<&Self>) -> Created<Self> {
         let name = policy.policy_name().unwrap_or_default();
-        let recorded_scaling = recorded.map(|recorded| &recorded.scaling);
-        let scaling = match (policy.target_tracking_configuration(), recorded_scaling) {
-            (Some(existing), Some(Scaling::Target(recorded))) => Scaling::Target(target(existing, Some(recorded))),
-            (Some(existing), _) => Scaling::Target(target(existing, None)),
-            (None, Some(Scaling::Steps(recorded))) => Scaling::Steps(Steps::of(policy, Some(recorded))),
-            (None, _) => Scaling::Steps(Steps::of(policy, None)),
-        };
+        let scaling = scaling(policy, recorded.map(|recorded| &recorded.scaling));
         Created {
             id: id_in(group, name),
             inputs: Some(Self {
@@ -254,6 +266,28 @@ impl Described for ScalingPolicy {
             },
         }
     }
+}
+
+/// Converts the description of a policy into the rule that declares it.
+fn scaling(policy: &types::ScalingPolicy, recorded: Option<&Scaling>) -> Scaling {
+    let Some(existing) = policy.target_tracking_configuration() else {
+        let recorded = recorded.and_then(|recorded| match recorded {
+            Scaling::Steps(recorded) => Some(recorded),
+            Scaling::Target(_) => None,
+        });
+        return Scaling::Steps(Steps::of(policy, recorded));
+    };
+    let recorded = recorded.and_then(|recorded| match recorded {
+        Scaling::Target(recorded) => Some(recorded),
+        Scaling::Steps(_) => None,
+    });
+    let declared = target(existing, policy.policy_arn().unwrap_or_default(), recorded);
+    Scaling::Target(declared.unwrap_or_else(|| TargetTracking {
+        // No declaration has this metric and this value, so the difference is drift.
+        metric: Metric::Cpu,
+        value: 0.0,
+        disable_scale_in: existing.disable_scale_in().unwrap_or(false),
+    }))
 }
 
 /// Creates or changes the policy, and returns its ARN.
@@ -282,7 +316,7 @@ async fn put(
     Ok(call.send().await.context("PutScalingPolicy")?.policy_arn)
 }
 
-impl Target {
+impl TargetTracking {
     fn configuration(&self) -> Result<TargetTrackingConfiguration> {
         let (predefined, customized) = match &self.metric {
             Metric::Custom { namespace, name, dimensions, statistic } => {
@@ -330,42 +364,73 @@ impl Metric {
             Self::RequestsPerTarget { balancer, targets } => specification
                 .predefined_metric_type(MetricType::AlbRequestCountPerTarget)
                 .resource_label(resource_label(&balancer.known()?, &targets.known()?)?),
-            _ => specification.predefined_metric_type(MetricType::AsgAverageCpuUtilization),
+            Self::NetworkIn => specification.predefined_metric_type(MetricType::AsgAverageNetworkIn),
+            Self::NetworkOut => specification.predefined_metric_type(MetricType::AsgAverageNetworkOut),
+            Self::Cpu | Self::Custom { .. } => {
+                specification.predefined_metric_type(MetricType::AsgAverageCpuUtilization)
+            }
         }
         .build())
     }
 }
 
-/// Converts the configuration of a policy into the target that declares it.
-fn target(configuration: &TargetTrackingConfiguration, recorded: Option<&Target>) -> Target {
+/// Converts the configuration of a policy with this ARN into the target that declares it. Returns `None` for a metric that a
+/// declaration cannot contain.
+fn target(
+    configuration: &TargetTrackingConfiguration,
+    policy_arn: &str,
+    recorded: Option<&TargetTracking>,
+) -> Option<TargetTracking> {
     let wanted = recorded.and_then(|recorded| recorded.configuration().ok());
     let same = wanted.is_some_and(|wanted| {
         wanted.predefined_metric_specification() == configuration.predefined_metric_specification()
             && wanted.customized_metric_specification() == configuration.customized_metric_specification()
     });
-    let metric = match (recorded, configuration.customized_metric_specification()) {
-        (Some(recorded), _) if same => recorded.metric.clone(),
-        (_, Some(custom)) => Metric::Custom {
-            namespace: custom.namespace().unwrap_or_default().to_owned(),
-            name: custom.metric_name().unwrap_or_default().to_owned(),
-            dimensions: custom
-                .dimensions()
-                .iter()
+    let metric = match recorded.filter(|_| same) {
+        Some(recorded) => recorded.metric.clone(),
+        None => metric(configuration, policy_arn)?,
+    };
+    Some(TargetTracking {
+        metric,
+        value: configuration.target_value().unwrap_or_default(),
+        disable_scale_in: configuration.disable_scale_in().unwrap_or(false),
+    })
+}
+
+fn metric(configuration: &TargetTrackingConfiguration, policy_arn: &str) -> Option<Metric> {
+    if let Some(custom) = configuration.customized_metric_specification() {
+        let dimensions = custom.dimensions().iter();
+        return Some(Metric::Custom {
+            // A metric that is calculated from others has neither.
+            namespace: custom.namespace()?.to_owned(),
+            name: custom.metric_name()?.to_owned(),
+            dimensions: dimensions
                 .filter_map(|dimension| Some((dimension.name()?.to_owned(), dimension.value()?.to_owned())))
                 .collect(),
-            statistic: custom.statistic().map_or_else(String::new, |statistic| statistic.as_str().to_owned()),
-        },
-        // The label of a balancer does not contain its whole ARN.
-        _ => Metric::Cpu,
-    };
-    let label = configuration.predefined_metric_specification().and_then(PredefinedMetricSpecification::resource_label);
-    // The value 0 of a policy with another metric is drift.
-    let has_other_metric = !same && label.is_some();
-    Target {
-        metric,
-        value: configuration.target_value().filter(|_| !has_other_metric).unwrap_or_default(),
-        disable_scale_in: configuration.disable_scale_in().unwrap_or(false),
+            statistic: custom.statistic()?.as_str().to_owned(),
+        });
     }
+    let predefined = configuration.predefined_metric_specification()?;
+    Some(match predefined.predefined_metric_type()? {
+        MetricType::AsgAverageCpuUtilization => Metric::Cpu,
+        MetricType::AsgAverageNetworkIn => Metric::NetworkIn,
+        MetricType::AsgAverageNetworkOut => Metric::NetworkOut,
+        MetricType::AlbRequestCountPerTarget => labelled(predefined.resource_label()?, policy_arn)?,
+        _ => return None,
+    })
+}
+
+/// Returns the metric of a [`resource_label`]. The ARNs of the balancer and the target group have the partition, the region
+/// and the account of the policy.
+fn labelled(label: &str, policy_arn: &str) -> Option<Metric> {
+    let (balancer, targets) = label.split_at(label.find("/targetgroup/")?);
+    let mut parts = policy_arn.split(':');
+    let (partition, region, account) = (parts.nth(1)?, parts.nth(1)?, parts.next()?);
+    let arn = |resource: &str| format!("arn:{partition}:elasticloadbalancing:{region}:{account}:{resource}");
+    Some(Metric::RequestsPerTarget {
+        balancer: Arn::from(arn(&format!("loadbalancer/{balancer}"))).into(),
+        targets: Arn::from(arn(targets.trim_start_matches('/'))).into(),
+    })
 }
 
 /// Returns the label of a balancer with one of its target groups: `app/NAME/ID/targetgroup/NAME/ID`.
@@ -431,5 +496,52 @@ mod tests {
             let other = ScalingPolicy::target_cpu(group(), 10.0);
             assert_ne!(read(&other), json(&other));
         }
+    }
+
+    #[test]
+    fn import_contains_the_metric() {
+        let custom = Metric::Custom {
+            namespace: "Shop".into(),
+            name: "Jobs".into(),
+            dimensions: BTreeMap::new(),
+            statistic: "Sum".into(),
+        };
+        let targets = |metric| ScalingPolicy::target(group(), metric, 30.0);
+        for declared in [
+            targets(Metric::Cpu),
+            targets(Metric::NetworkIn),
+            targets(Metric::NetworkOut),
+            targets(custom),
+            ScalingPolicy::target_requests(group(), Arn::from(BALANCER), Arn::from(TARGETS), 1000.0),
+        ] {
+            let Scaling::Target(target) = &declared.scaling else { panic!("a target") };
+            let existing = types::ScalingPolicy::builder()
+                .policy_arn("arn:aws:autoscaling:us-east-1:1:scalingPolicy:u:autoScalingGroupName/web:policyName/p")
+                .target_tracking_configuration(target.configuration().unwrap());
+            let existing = (group(), existing.build());
+            ScalingPolicy::check_import(&existing).unwrap();
+            let imported = ScalingPolicy::normalize(&existing, None).inputs.unwrap();
+            let json = |scaling: &Scaling| serde_json::to_value(scaling).unwrap();
+            assert_eq!(json(&imported.scaling), json(&declared.scaling));
+        }
+    }
+
+    #[test]
+    fn policies_that_cannot_be_declared_are_not_imported_and_are_drift() {
+        let simple = types::ScalingPolicy::builder().policy_type("SimpleScaling").scaling_adjustment(1).build();
+        assert!(ScalingPolicy::check_import(&(group(), simple)).is_err());
+        let calculated = TargetTrackingConfiguration::builder()
+            .customized_metric_specification(CustomizedMetricSpecification::builder().build())
+            .target_value(50.0);
+        let calculated = types::ScalingPolicy::builder().target_tracking_configuration(calculated.build()).build();
+        let calculated = (group(), calculated);
+        assert!(ScalingPolicy::check_import(&calculated).is_err());
+        let declared = ScalingPolicy::target_cpu(group(), 50.0);
+        let Some(Scaling::Target(read)) =
+            ScalingPolicy::normalize(&calculated, Some(&declared)).inputs.map(|inputs| inputs.scaling)
+        else {
+            panic!("a target")
+        };
+        assert!(!matches!(read.metric, Metric::Cpu) || read.value != 50.0);
     }
 }

@@ -67,12 +67,8 @@ const IMAGE_TAG: &str = "infra:image";
 /// rollback of a group can use it. An image whose create was interrupted is replaced by the next run.
 ///
 /// # Import
-/// The import takes the id of the image. Only the name and the tags can be read, so the printed declaration has no
-/// machine, which a plan refuses; a declaration with a machine replaces the image.
-///
-/// ```console
-/// $ stack import aws:ec2:BakedImage image ami-0123456789abcdef0 --region us-east-1
-/// ```
+/// Images cannot be imported, because EC2 does not return what they contain. Instances and launch templates use an
+/// existing image by its id.
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:ec2:BakedImage")]
 pub struct BakedImage {
@@ -190,6 +186,8 @@ impl AwsResource for BakedImage {
 impl Handler for BakedImage {
     type Client = Aws;
 
+    const IMPORTABLE: bool = false;
+
     fn check(&self) -> Vec<Problem> {
         let mut problems = machine::problems(&self.machine, &self.instance_type);
         if self.machine.is_empty() {
@@ -253,18 +251,6 @@ impl Handler for BakedImage {
     async fn delete(cx: &Context<'_>, prior: &Prior<Self>) -> Result<()> {
         let ec2 = cx.client().ec2(cx.region()?).await;
         delete_parts(cx, &ec2, &recorded_parts(prior)?, prior.inputs.snapshot_tags(cx)).await
-    }
-
-    /// Reads the name and the tags. The machine cannot be read, so the declaration contains none.
-    async fn import(cx: &Context<'_>, id: &str) -> Result<Option<Created<Self>>> {
-        let ec2 = cx.client().ec2(cx.region()?).await;
-        let Some(image) = imaging::describe(&ec2, id).await? else { return Ok(None) };
-        let inputs = Self {
-            name: image.name().map(str::to_owned),
-            tags: tags::declared(image.tags(), None),
-            ..Self::new("", Machine::debian())
-        };
-        Ok(Some(finished(&image, &inputs)?))
     }
 
     /// An image that is not finished is recorded as such, and replaced by the next run.

@@ -57,7 +57,7 @@ const STANDBY_TIMEOUT: Duration = Duration::from_hours(2);
 ///
 /// # API operations
 /// - Create: `RunInstances`; `DescribeInstances` until the instance runs; `GetConsoleOutput` until a standby of the
-///   machine streams
+///   machine streams; `ModifyInstanceAttribute` if `source_dest_check` is false
 /// - Create, if `keep_disk` is set and the instance replaces another one: before that `DescribeInstances`,
 ///   `StopInstances` and `CreateImage` for the previous instance, and `DescribeImages` until the image is available;
 ///   `StartInstances` if the create fails
@@ -112,6 +112,11 @@ pub struct Instance {
     #[resource(untracked)]
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keep_disk: bool,
+    /// Indicates whether EC2 drops packets that the instance neither sends in its own name nor receives for itself; true when
+    /// omitted. A NAT instance and a router forward such packets, and need `false`. A change applies to the running
+    /// instance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_dest_check: Option<bool>,
     /// User-defined tags: key → value; none by default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
@@ -145,6 +150,7 @@ impl Instance {
             instance_profile: None,
             machine: Machine::debian(),
             keep_disk: false,
+            source_dest_check: None,
             tags: BTreeMap::new(),
         }
     }
@@ -242,6 +248,7 @@ impl Handler for Instance {
             let call = ec2.modify_instance_attribute().instance_id(&prior.id).set_groups(Some(groups));
             call.send().await.context("ModifyInstanceAttribute")?;
         }
+        set_source_dest_check(&ec2, &instance, inputs).await?;
         retag(&ec2, &prior.id, Some(&prior.inputs.tags), &inputs.tags).await?;
         kept_disk::resume(cx, &ec2, &prior.id).await?;
         // An instance that was stopped has other public addresses once it runs again.
@@ -288,7 +295,10 @@ async fn launch_and_wait(
 ) -> Result<Created<Instance>> {
     let launched = launch(cx, ec2, inputs, Purpose::Run).await?;
     match until_ready(cx, ec2, launched.instance_id().unwrap_or_default(), declared).await {
-        Ok(instance) => Ok(Created { inputs: None, ..normalize(&instance, Some(declared)) }),
+        Ok(instance) => match set_source_dest_check(ec2, &instance, declared).await {
+            Ok(()) => Ok(Created { inputs: None, ..normalize(&instance, Some(declared)) }),
+            Err(error) => Err(normalize(&instance, Some(declared)).failed(error)),
+        },
         // An instance that was terminated is not recorded.
         Err(error) if error.kind == ErrorKind::NotFound => Err(ProviderError { kind: ErrorKind::Refused, ..error }),
         Err(error) => Err(normalize(&launched, Some(declared)).failed(error)),
@@ -372,6 +382,19 @@ async fn until_running(cx: &Context<'_>, ec2: &Client, id: &str) -> Result<types
     .await
 }
 
+/// Sets the source/destination check unless it is as declared. A launch request cannot contain it.
+async fn set_source_dest_check(ec2: &Client, instance: &types::Instance, inputs: &Instance) -> Result<()> {
+    let wanted = inputs.source_dest_check.unwrap_or(true);
+    if instance.source_dest_check().unwrap_or(true) == wanted {
+        return Ok(());
+    }
+    let value = types::AttributeBooleanValue::builder().value(wanted).build();
+    let id = instance.instance_id().unwrap_or_default();
+    let call = ec2.modify_instance_attribute().instance_id(id).source_dest_check(value);
+    call.send().await.context("ModifyInstanceAttribute")?;
+    Ok(())
+}
+
 async fn default_group(ec2: &Client, vpc_id: &str) -> Result<Vec<String>> {
     let call = ec2.describe_security_groups().filters(filter("group-name", "default"));
     let groups = call.filters(filter("vpc-id", vpc_id)).send().await.context("DescribeSecurityGroups")?;
@@ -403,6 +426,7 @@ fn normalize(instance: &types::Instance, recorded: Option<&Instance>) -> Created
         let recorded_groups = recorded.group_ids();
         recorded_groups.is_ok_and(|recorded| recorded.is_empty() || is_same_set(&recorded, &groups))
     };
+    let recorded_check = recorded.and_then(|recorded| recorded.source_dest_check);
     let profile = instance.iam_instance_profile().and_then(|profile| profile.arn()?.rsplit('/').next());
     let inputs = Instance {
         instance_type: instance.instance_type().map_or_else(String::new, |kind| kind.as_str().to_owned()),
@@ -418,6 +442,7 @@ fn normalize(instance: &types::Instance, recorded: Option<&Instance>) -> Created
         instance_profile: declared_profile(profile, recorded.and_then(|recorded| recorded.instance_profile.as_ref())),
         machine: recorded.map_or_else(Machine::debian, |recorded| recorded.machine.clone()),
         keep_disk: keeps_disk,
+        source_dest_check: instance.source_dest_check().filter(|check| !check || recorded_check.is_some()),
         tags: tags::declared(instance.tags(), recorded.map(|recorded| &recorded.tags)),
     };
     let zone = instance.placement().and_then(|placement| placement.availability_zone());

@@ -47,8 +47,8 @@ const TOKEN_LIFETIME: Duration = Duration::from_hours(1);
 /// previous one is deleted. Routes and subnets change in place.
 ///
 /// # Import
-/// The import takes the id of the table. A route whose target is neither an internet gateway, a NAT gateway nor a
-/// peering connection is printed without a target and has to be removed.
+/// The import takes the id of the table. A route to an instance is printed with its network interface. A table with a
+/// route to another target, such as a transit gateway, is refused, because an `up` would remove the route.
 ///
 /// ```console
 /// $ stack import aws:ec2:RouteTable routes rtb-0123456789abcdef0 --region us-east-1
@@ -82,6 +82,13 @@ pub struct Route {
     /// Id of the VPC peering connection that is the target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peering: Option<Input<VpcPeeringId>>,
+    /// Id of the instance that is the target, such as a NAT instance, with one network interface and without
+    /// [`source_dest_check`](crate::Instance::source_dest_check).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<Input<InstanceId>>,
+    /// Id of the network interface that is the target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_interface: Option<Input<NetworkInterfaceId>>,
 }
 
 /// Outputs of a [`RouteTable`].
@@ -114,7 +121,14 @@ impl RouteTable {
 impl Route {
     /// Returns a route to these destinations, which still needs a target.
     pub fn to(destination: impl Into<Input<String>>) -> Self {
-        Self { destination: destination.into(), internet_gateway: None, nat_gateway: None, peering: None }
+        Self {
+            destination: destination.into(),
+            internet_gateway: None,
+            nat_gateway: None,
+            peering: None,
+            instance: None,
+            network_interface: None,
+        }
     }
 
     /// Sets an internet gateway as the target.
@@ -135,25 +149,50 @@ impl Route {
         self
     }
 
+    /// Sets an instance as the target.
+    pub fn by_instance(mut self, instance: impl Into<Input<InstanceId>>) -> Self {
+        self.instance = Some(instance.into());
+        self
+    }
+
+    /// Sets a network interface as the target.
+    pub fn by_network_interface(mut self, interface: impl Into<Input<NetworkInterfaceId>>) -> Self {
+        self.network_interface = Some(interface.into());
+        self
+    }
+
     /// Returns the canonical destination and the target.
     fn known(&self) -> Result<(String, Target), Unresolved> {
         let destination = self.destination.known()?;
-        let target = match (&self.internet_gateway, &self.nat_gateway, &self.peering) {
-            (Some(id), _, _) => Target::InternetGateway(id.known()?.to_string()),
-            (_, Some(id), _) => Target::NatGateway(id.known()?.to_string()),
-            (_, _, Some(id)) => Target::Peering(id.known()?.to_string()),
-            _ => Target::Other,
+        let target = if let Some(id) = &self.internet_gateway {
+            Target::InternetGateway(id.known()?.to_string())
+        } else if let Some(id) = &self.nat_gateway {
+            Target::NatGateway(id.known()?.to_string())
+        } else if let Some(id) = &self.peering {
+            Target::Peering(id.known()?.to_string())
+        } else if let Some(id) = &self.instance {
+            Target::Interface { instance: Some(id.known()?.to_string()), interface: None }
+        } else if let Some(id) = &self.network_interface {
+            Target::Interface { instance: None, interface: Some(id.known()?.to_string()) }
+        } else {
+            Target::Other
         };
         Ok((canonical_cidr(&destination).unwrap_or(destination), target))
     }
 
     fn problem(&self, property: &str) -> Option<Problem> {
-        let targets = [self.internet_gateway.is_some(), self.nat_gateway.is_some(), self.peering.is_some()];
+        let targets = [
+            self.internet_gateway.is_some(),
+            self.nat_gateway.is_some(),
+            self.peering.is_some(),
+            self.instance.is_some(),
+            self.network_interface.is_some(),
+        ];
         if targets.into_iter().filter(|target| *target).count() != 1 {
-            return Some(
-                Problem::new(property, "a route has exactly one target")
-                    .hint("call one of `by_internet_gateway`, `by_nat_gateway` and `by_peering`"),
-            );
+            return Some(Problem::new(property, "a route has exactly one target").hint(
+                "call one of `by_internet_gateway`, `by_nat_gateway`, `by_peering`, `by_instance` and \
+                 `by_network_interface`",
+            ));
         }
         let destination = self.destination.known().ok()?;
         let is_range = canonical_cidr(&destination).is_some_and(|range| !range.contains(':'));
@@ -186,6 +225,19 @@ impl Described for RouteTable {
             }
         }
         problems
+    }
+
+    fn check_import(table: &Self::Description) -> Result<()> {
+        let Some(destination) =
+            routes(table).into_iter().find_map(|(to, target)| (target == Target::Other).then_some(to))
+        else {
+            return Ok(());
+        };
+        let id = table.route_table_id().unwrap_or_default();
+        Err(ProviderError::refused(format!(
+            "the route of {id} to {destination} has a target that a `Route` cannot contain"
+        ))
+        .hint("declare the table and its routes by `CloudResource`"))
     }
 
     async fn create(cx: &Context<'_>, ec2: &Client, inputs: &Self) -> Result<Self::Description> {
@@ -253,8 +305,26 @@ enum Target {
     InternetGateway(String),
     NatGateway(String),
     Peering(String),
-    /// A target that a declaration cannot contain, such as a network interface.
+    /// A network interface. EC2 describes the one of an instance by both ids, and a declaration contains one of them.
+    Interface {
+        instance: Option<String>,
+        interface: Option<String>,
+    },
+    /// A target that a declaration cannot contain, such as a transit gateway.
     Other,
+}
+
+impl Target {
+    /// Returns whether this declared target is the existing one.
+    fn is(&self, existing: &Self) -> bool {
+        match (self, existing) {
+            (Self::Interface { instance: Some(id), .. }, Self::Interface { instance, .. }) => {
+                Some(id) == instance.as_ref()
+            }
+            (Self::Interface { interface, .. }, Self::Interface { interface: existing, .. }) => interface == existing,
+            _ => self == existing,
+        }
+    }
 }
 
 /// Creates, replaces and deletes the routes that differ.
@@ -264,7 +334,7 @@ async fn change_routes(cx: &Context<'_>, ec2: &Client, table: &types::RouteTable
     let existing = routes(table);
     for (destination, target) in &wanted {
         let current = existing.get(destination);
-        if current != Some(target) {
+        if !current.is_some_and(|current| target.is(current)) {
             set_route(cx, ec2, id, destination, target, current.is_some()).await?;
         }
     }
@@ -273,6 +343,16 @@ async fn change_routes(cx: &Context<'_>, ec2: &Client, table: &types::RouteTable
         found(call.send().await.context("DeleteRoute"))?;
     }
     Ok(())
+}
+
+/// The id of a target in the parameter of its kind.
+#[derive(Clone, Default)]
+struct TargetIds {
+    gateway: Option<String>,
+    nat_gateway: Option<String>,
+    peering: Option<String>,
+    instance: Option<String>,
+    interface: Option<String>,
 }
 
 /// Creates a route, or replaces the one with the same destination.
@@ -284,24 +364,39 @@ async fn set_route(
     target: &Target,
     replace: bool,
 ) -> Result<()> {
-    let (gateway, nat, peering) = match target.clone() {
-        Target::InternetGateway(id) => (Some(id), None, None),
-        Target::NatGateway(id) => (None, Some(id), None),
-        Target::Peering(id) => (None, None, Some(id)),
-        Target::Other => (None, None, None),
-    };
+    let mut ids = TargetIds::default();
+    match target.clone() {
+        Target::InternetGateway(id) => ids.gateway = Some(id),
+        Target::NatGateway(id) => ids.nat_gateway = Some(id),
+        Target::Peering(id) => ids.peering = Some(id),
+        Target::Interface { instance, interface } => {
+            ids.instance = instance;
+            ids.interface = interface;
+        }
+        Target::Other => {}
+    }
     let status = "waiting until the target of the route is visible";
-    let codes = ["InvalidGatewayID.NotFound", "InvalidNatGatewayID.NotFound", "InvalidVpcPeeringConnectionID.NotFound"];
+    let codes = [
+        "InvalidGatewayID.NotFound",
+        "InvalidInstanceID.NotFound",
+        "InvalidNatGatewayID.NotFound",
+        "InvalidNetworkInterfaceID.NotFound",
+        "InvalidVpcPeeringConnectionID.NotFound",
+    ];
     let set = wait::retry_while_inconsistent(cx, status, &codes, async || {
         if replace {
             let call = ec2.replace_route().route_table_id(id).destination_cidr_block(destination);
-            let call = call.set_gateway_id(gateway.clone()).set_nat_gateway_id(nat.clone());
-            let call = call.set_vpc_peering_connection_id(peering.clone());
+            let TargetIds { gateway, nat_gateway, peering, instance, interface } = ids.clone();
+            let call = call.set_gateway_id(gateway).set_nat_gateway_id(nat_gateway);
+            let call = call.set_vpc_peering_connection_id(peering);
+            let call = call.set_instance_id(instance).set_network_interface_id(interface);
             call.send().await.context("ReplaceRoute").map(drop)
         } else {
             let call = ec2.create_route().route_table_id(id).destination_cidr_block(destination);
-            let call = call.set_gateway_id(gateway.clone()).set_nat_gateway_id(nat.clone());
-            let call = call.set_vpc_peering_connection_id(peering.clone());
+            let TargetIds { gateway, nat_gateway, peering, instance, interface } = ids.clone();
+            let call = call.set_gateway_id(gateway).set_nat_gateway_id(nat_gateway);
+            let call = call.set_vpc_peering_connection_id(peering);
+            let call = call.set_instance_id(instance).set_network_interface_id(interface);
             call.send().await.context("CreateRoute").map(drop)
         }
     });
@@ -358,6 +453,10 @@ fn routes(table: &types::RouteTable) -> BTreeMap<String, Target> {
                 (Some(id), _, _) if id.starts_with("igw-") => Target::InternetGateway(id.to_owned()),
                 (_, Some(id), _) => Target::NatGateway(id.to_owned()),
                 (_, _, Some(id)) => Target::Peering(id.to_owned()),
+                _ if route.network_interface_id().is_some() => Target::Interface {
+                    instance: route.instance_id().map(str::to_owned),
+                    interface: route.network_interface_id().map(str::to_owned),
+                },
                 _ => Target::Other,
             };
             Some((route.destination_cidr_block()?.to_owned(), target))
@@ -377,7 +476,7 @@ fn routes_as_recorded(table: &types::RouteTable, recorded: &[Route]) -> Vec<Rout
     let mut rest = routes(table);
     let mut unchanged = |route: &&Route| {
         let Ok((destination, target)) = route.known() else { return false };
-        rest.get(&destination) == Some(&target) && rest.remove(&destination).is_some()
+        rest.get(&destination).is_some_and(|existing| target.is(existing)) && rest.remove(&destination).is_some()
     };
     let mut all: Vec<Route> = recorded.iter().filter(&mut unchanged).cloned().collect();
     all.extend(rest.into_iter().map(|(destination, target)| {
@@ -386,7 +485,9 @@ fn routes_as_recorded(table: &types::RouteTable, recorded: &[Route]) -> Vec<Rout
             Target::InternetGateway(id) => route.by_internet_gateway(InternetGatewayId::from(id)),
             Target::NatGateway(id) => route.by_nat_gateway(NatGatewayId::from(id)),
             Target::Peering(id) => route.by_peering(VpcPeeringId::from(id)),
-            Target::Other => route,
+            Target::Interface { interface: Some(id), .. } => route.by_network_interface(NetworkInterfaceId::from(id)),
+            Target::Interface { instance: Some(id), .. } => route.by_instance(InstanceId::from(id)),
+            Target::Interface { .. } | Target::Other => route,
         }
     }));
     all
@@ -457,5 +558,33 @@ mod tests {
         assert_eq!(properties(without_target), ["routes[0]"]);
         assert_eq!(properties(duplicate), ["routes[2]"]);
         assert_eq!(properties(without_range), ["routes[2]"]);
+    }
+    #[test]
+    fn route_to_an_instance_is_described_by_its_interface_too() {
+        let declared = |route: Route| RouteTable::of(VpcId::from("vpc-1")).route(route);
+        let by_instance = declared(Route::to("0.0.0.0/0").by_instance(InstanceId::from("i-1")));
+        let by_interface = declared(Route::to("0.0.0.0/0").by_network_interface(NetworkInterfaceId::from("eni-1")));
+        let table = |instance: &str, interface: &str| {
+            let route = types::Route::builder().destination_cidr_block("0.0.0.0/0").instance_id(instance);
+            let route = route.network_interface_id(interface).origin(types::RouteOrigin::CreateRoute).build();
+            types::RouteTable::builder().vpc_id("vpc-1").routes(route).build()
+        };
+        let read = |table: types::RouteTable, recorded| {
+            serde_json::to_value(RouteTable::normalize(&table, recorded).inputs).ok()
+        };
+        for declared in [&by_instance, &by_interface] {
+            assert_eq!(read(table("i-1", "eni-1"), Some(declared)), serde_json::to_value(Some(declared)).ok());
+            assert_ne!(read(table("i-2", "eni-2"), Some(declared)), serde_json::to_value(Some(declared)).ok());
+        }
+        assert_eq!(read(table("i-1", "eni-1"), None), serde_json::to_value(Some(by_interface)).ok());
+    }
+
+    #[test]
+    fn import_refuses_a_table_with_another_target() {
+        let route = types::Route::builder().destination_cidr_block("10.0.0.0/8").transit_gateway_id("tgw-1");
+        let route = route.origin(types::RouteOrigin::CreateRoute).build();
+        let table = types::RouteTable::builder().route_table_id("rtb-1").routes(route).build();
+        assert!(RouteTable::check_import(&table).is_err_and(|error| error.message.contains("10.0.0.0/8")));
+        assert!(RouteTable::check_import(&description("pcx-1")).is_ok());
     }
 }

@@ -240,9 +240,13 @@ pub(super) fn from_permissions(permissions: &[IpPermission]) -> RuleSet {
     set
 }
 
-/// Converts the result of `DescribeSecurityGroupRules`; `None` for a rule that cannot be declared, such as one for a
-/// prefix list.
+/// Converts the result of `DescribeSecurityGroupRules`; `None` for a rule that cannot be declared: one for a prefix list, or
+/// for ICMP messages of one type, which the first port contains.
 pub(super) fn described(rule: &SecurityGroupRule) -> Option<Key> {
+    let is_icmp = matches!(rule.ip_protocol(), Some("icmp" | "icmpv6" | "1" | "58"));
+    if is_icmp && rule.from_port().is_some_and(|kind| kind != -1) {
+        return None;
+    }
     let permission = IpPermission::builder()
         .set_ip_protocol(rule.ip_protocol().map(str::to_owned))
         .set_from_port(rule.from_port())

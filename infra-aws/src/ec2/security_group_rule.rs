@@ -42,7 +42,8 @@ use aws_sdk_ec2::{Client, types};
 /// the previous rule is deleted first, because a group has no rule twice.
 ///
 /// # Import
-/// The import takes the id of the rule. An imported rule has no tag of the engine, so a
+/// The import takes the id of the rule. A rule for a prefix list or for one type of ICMP messages is refused, because a
+/// [`Rule`] cannot express it. An imported rule has no tag of the engine, so a
 /// [`SecurityGroup`](crate::SecurityGroup) that declares its group, without the rule, removes it.
 ///
 /// ```console
@@ -107,6 +108,18 @@ impl Described for SecurityGroupRule {
 
     fn check(&self) -> Vec<Problem> {
         self.rule.problems("rule")
+    }
+
+    fn check_import(description: &Self::Description) -> Result<()> {
+        if rule::described(description).is_some() {
+            return Ok(());
+        }
+        let id = description.security_group_rule_id().unwrap_or_default();
+        let other = description.prefix_list_id().map(|list| format!("the prefix list {list}"));
+        let other = other.unwrap_or_else(|| "ICMP messages of one type".to_owned());
+        Err(ProviderError::refused(format!("the rule {id} cannot be declared: it applies to {other}")).hint(
+            "declare a `CloudResource` of the type AWS::EC2::SecurityGroupIngress or AWS::EC2::SecurityGroupEgress",
+        ))
     }
 
     async fn create(cx: &Context<'_>, ec2: &Client, inputs: &Self) -> Result<Self::Description> {
@@ -257,5 +270,16 @@ mod tests {
         let rule = rule.ip_protocol("tcp").from_port(80).to_port(80).cidr_ipv4("0.0.0.0/0").build();
         let read = SecurityGroupRule::normalize(&rule, Some(&declared)).inputs;
         assert_eq!(read.and_then(|inputs| inputs.rule.from_port), Some(80));
+    }
+    #[test]
+    fn import_refuses_rules_that_cannot_be_declared() {
+        let rule = types::SecurityGroupRule::builder().security_group_rule_id("sgr-1").group_id("sg-1");
+        let refused = |rule: types::SecurityGroupRule| SecurityGroupRule::check_import(&rule).err();
+        let icmp =
+            |kind: i32| rule.clone().ip_protocol("icmp").from_port(kind).to_port(-1).cidr_ipv4("0.0.0.0/0").build();
+        assert!(refused(icmp(-1)).is_none());
+        assert!(refused(icmp(8)).is_some_and(|error| error.message.contains("ICMP messages of one type")));
+        let list = rule.ip_protocol("tcp").from_port(80).to_port(80).prefix_list_id("pl-1").build();
+        assert!(refused(list).is_some_and(|error| error.message.contains("the prefix list pl-1")));
     }
 }

@@ -1,10 +1,10 @@
 //! `aws:rds:DbCluster`: an Aurora PostgreSQL cluster with its instances.
 
 use super::{
-    TIMEOUT, account_problems, declared_group, declared_groups, declared_port, declared_version, delete_when_idle,
-    derived_name, differ, final_snapshot, known_groups, known_name,
+    TIMEOUT, account_problems, declared_group, declared_groups, declared_port, declared_version, default_group,
+    delete_when_idle, derived_name, differ, final_snapshot, known_groups, known_name,
     members::{self, ENGINE, Members},
-    name_problem, retag, url, wait_until_deleted, with_tls,
+    name_problem, retag, unencrypted, url, wait_until_deleted, with_tls,
 };
 use crate::{error::AwsError, prelude::*};
 use aws_sdk_rds::{Client, operation::modify_db_cluster::builders::ModifyDBClusterFluentBuilder as Modify, types};
@@ -39,8 +39,8 @@ use infra_core::target::Readiness;
 /// ```
 ///
 /// # API operations
-/// - Create: `CreateDBCluster`, or `RestoreDBClusterFromSnapshot` with a `snapshot`; `DescribeDBClusters` until the
-///   cluster is available; with a snapshot also `ModifyDBCluster` for the settings that such a request does not
+/// - Create: `CreateDBCluster`, or `RestoreDBClusterFromSnapshot` with a `snapshot`, after `DescribeDBClusterSnapshots`
+///   if `encrypted` is true; `DescribeDBClusters` until the cluster is available; with a snapshot also `ModifyDBCluster` for the settings that such a request does not
 ///   contain; `CreateDBInstance` for each instance; `DescribeDBInstances` until all are available
 /// - Read: `DescribeDBClusters`, `DescribeDBInstances`
 /// - Update: those of a read, `ModifyDBCluster`, `CreateDBInstance`, `ModifyDBInstance`, `DeleteDBInstance`,
@@ -99,15 +99,15 @@ pub struct DbCluster {
     #[serde(default)]
     pub security_groups: Vec<Input<SecurityGroupId>>,
     /// Name of the [`DbParameterGroup`](crate::DbParameterGroup) of the instances; the default group of the engine's
-    /// version for new instances when omitted.
+    /// version when omitted.
     pub parameter_group: Option<Input<DbParameterGroupName>>,
     /// Name of the [`DbClusterParameterGroup`](crate::DbClusterParameterGroup); the default group of the engine's
     /// version when omitted.
     pub cluster_parameter_group: Option<Input<DbClusterParameterGroupName>>,
     /// Indicates whether the instances have public addresses; false by default.
     pub public: bool,
-    /// Indicates whether the storage is encrypted; false by default. A snapshot determines it, so it has to be the
-    /// same. A change replaces the cluster.
+    /// Indicates whether the storage is encrypted; false by default. The storage of an encrypted snapshot is always
+    /// encrypted, and that of another one never: `true` is refused then. A change replaces the cluster.
     #[resource(replace)]
     pub encrypted: bool,
     /// Retention of automated backups, 1 to 35 days; 1 by default.
@@ -190,6 +190,7 @@ impl DbCluster {
             cluster,
             count: self.instances,
             class: &self.class,
+            version: self.version.as_deref(),
             parameter_group: known_name(self.parameter_group.as_ref())?,
             public: self.public,
             tags: &self.tags,
@@ -326,7 +327,7 @@ fn declared(
         class: member.and_then(|member| member.db_instance_class.clone()).unwrap_or_else(|| old.class.clone()),
         instances: members.len() as u32,
         version: declared_version(cluster.engine_version(), old.version.as_deref()),
-        // A snapshot determines both, whatever is declared.
+        // A snapshot determines these, whatever is declared.
         database: if from_snapshot { old.database.clone() } else { cluster.database_name.clone() },
         user: if from_snapshot { old.user.clone() } else { user },
         password: old.password.clone(),
@@ -341,8 +342,9 @@ fn declared(
             cluster.db_cluster_parameter_group(),
             old.cluster_parameter_group.as_ref(),
         ),
-        public: members.iter().any(|member| member.publicly_accessible() == Some(true)),
-        encrypted: cluster.storage_encrypted().unwrap_or_default(),
+        // A single instance that differs is drift.
+        public: old.public != members.iter().any(|member| member.publicly_accessible() == Some(!old.public)),
+        encrypted: if from_snapshot { old.encrypted } else { cluster.storage_encrypted().unwrap_or_default() },
         backup_retention: cluster.backup_retention_period().map_or(old.backup_retention, i32::cast_unsigned),
         deletion_protection: cluster.deletion_protection().unwrap_or_default(),
         final_snapshot: old.final_snapshot,
@@ -379,6 +381,18 @@ async fn create(cx: &Context<'_>, rds: &Client, id: &str, inputs: &DbCluster) ->
     Ok(response.db_cluster)
 }
 
+/// Refuses a snapshot whose storage is not encrypted: neither is that of the cluster then.
+async fn refuse_unencrypted(rds: &Client, snapshot: &str) -> Result<()> {
+    let call = rds.describe_db_cluster_snapshots().db_cluster_snapshot_identifier(snapshot).include_shared(true);
+    // The restore reports a snapshot that does not exist, and accepts one of an instance.
+    let response = found(call.send().await.context("DescribeDBClusterSnapshots"))?;
+    let described = response.and_then(|response| response.db_cluster_snapshots?.pop());
+    match described.and_then(|snapshot| snapshot.storage_encrypted) {
+        Some(false) => Err(unencrypted(snapshot, "CopyDBClusterSnapshot")),
+        _ => Ok(()),
+    }
+}
+
 async fn restore(
     cx: &Context<'_>,
     rds: &Client,
@@ -386,6 +400,9 @@ async fn restore(
     snapshot: &str,
     inputs: &DbCluster,
 ) -> Result<Option<types::DbCluster>> {
+    if inputs.encrypted {
+        refuse_unencrypted(rds, snapshot).await?;
+    }
     let response = rds
         .restore_db_cluster_from_snapshot()
         .db_cluster_identifier(id)
@@ -439,8 +456,8 @@ async fn modify(rds: &Client, cluster: &types::DbCluster, inputs: &DbCluster, pa
 
 /// Returns the declared parameter group, or the default one of the engine.
 fn wanted_group(cluster: &types::DbCluster, inputs: &DbCluster) -> Result<String> {
-    let major = cluster.engine_version().and_then(|version| version.split('.').next()).unwrap_or_default();
-    Ok(known_name(inputs.cluster_parameter_group.as_ref())?.unwrap_or_else(|| format!("default.{ENGINE}{major}")))
+    let default = || default_group(ENGINE, inputs.version.as_deref(), cluster.engine_version());
+    Ok(known_name(inputs.cluster_parameter_group.as_ref())?.unwrap_or_else(default))
 }
 
 /// Waits until the cluster is available and its password is not being changed.

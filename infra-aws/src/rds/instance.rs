@@ -2,6 +2,7 @@
 
 mod replica;
 mod requests;
+mod storage;
 
 use super::{
     TIMEOUT, account_problems, declared_group, declared_groups, declared_port, declared_version, delete_when_idle,
@@ -42,8 +43,8 @@ use infra_core::target::Readiness;
 /// ```
 ///
 /// # API operations
-/// - Create: `CreateDBInstance`, or `RestoreDBInstanceFromDBSnapshot` with a `snapshot`, or
-///   `CreateDBInstanceReadReplica` with `replicate_from`; `DescribeDBInstances` until the instance is available; with a
+/// - Create: `CreateDBInstance`, or `RestoreDBInstanceFromDBSnapshot` with a `snapshot`, after `DescribeDBSnapshots` if
+///   `encrypted` is true, or `CreateDBInstanceReadReplica` with `replicate_from`; `DescribeDBInstances` until the instance is available; with a
 ///   snapshot or as a replica also `ModifyDBInstance` for the settings that such a request does not contain
 /// - Read: `DescribeDBInstances`
 /// - Update: `DescribeDBInstances`, `ModifyDBInstance`, `AddTagsToResource`, `RemoveTagsFromResource`;
@@ -90,13 +91,21 @@ pub struct DbInstance {
     /// Password of the master user: 8 to 128 printable ASCII characters without `/`, `@`, `"` and spaces; secret.
     #[resource(secret)]
     pub password: Input<String>,
-    /// Allocated storage, 5 to 65,536 GiB; 20 by default. RDS cannot reduce it, and a lower number has no effect.
+    /// Allocated storage: 20 to 65,536 GiB, at least 100 for `io1` and `io2`, and 5 to 3072 for `standard`; 20 by default.
+    /// RDS cannot reduce it: a plan with a lower number is refused.
     pub allocated_storage: u32,
     /// Limit of storage autoscaling, in GiB and more than `allocated_storage`; no autoscaling when omitted.
     pub max_allocated_storage: Option<u32>,
-    /// Type of the storage: `gp2`, `gp3` or `standard`; the default of RDS, `gp3`, for a new instance when omitted.
-    /// There is no input for the IOPS that `io1` and `io2` need.
+    /// Type of the storage: `gp3`, `gp2`, `io2`, `io1` or `standard`; the default of RDS, `gp3`, for a new instance when
+    /// omitted.
     pub storage_type: Option<String>,
+    /// Provisioned IOPS. `io1` and `io2` need 1000 to 256,000, at least half and at most 50 (`io1`) or 1000 (`io2`) for
+    /// each GiB; `gp3` accepts 12,000 to 64,000 from 400 GiB on, 12,000 when omitted. The other types have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iops: Option<u32>,
+    /// Provisioned throughput of `gp3` from 400 GiB on: 500 to 4000 MiB/s; 500 when omitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage_throughput: Option<u32>,
     /// Port, 1150 to 65,535; 5432 for a new instance when omitted.
     pub port: Option<u16>,
     /// Name of the [`DbSubnetGroup`](crate::DbSubnetGroup); the default VPC when omitted. A change replaces the
@@ -112,10 +121,12 @@ pub struct DbInstance {
     pub parameter_group: Option<Input<DbParameterGroupName>>,
     /// Indicates whether there is a standby in another availability zone, for failover; false by default.
     pub multi_az: bool,
-    /// Indicates whether the instance has a public address; false by default.
+    /// Indicates whether the instance has a public address; false by default. The default of RDS, which depends on the
+    /// subnet group, never applies.
     pub public: bool,
-    /// Indicates whether the storage is encrypted; false by default. A snapshot determines it, so it has to be the
-    /// same; for a replica it has no effect. A change replaces the instance.
+    /// Indicates whether the storage is encrypted; false by default. The storage of an encrypted snapshot is always
+    /// encrypted, and that of another one never: `true` is refused then. For a replica it has no effect. A change
+    /// replaces the instance.
     #[resource(replace)]
     pub encrypted: bool,
     /// Retention of automated backups, 0 to 35 days; 0 disables them. 1 by default, and 0 for [`DbInstance::replica`].
@@ -178,6 +189,8 @@ impl DbInstance {
             allocated_storage: 20,
             max_allocated_storage: None,
             storage_type: None,
+            iops: None,
+            storage_throughput: None,
             port: None,
             subnet_group: None,
             security_groups: Vec::new(),
@@ -235,14 +248,18 @@ impl Described for DbInstance {
             }
         };
         refuse(!self.class.starts_with("db."), "class", "write a class like `db.t4g.micro`");
-        refuse(!(5..=65_536).contains(&self.allocated_storage), "allocated_storage", "the storage is 5 to 65536 GiB");
         let shrinks = self.max_allocated_storage.is_some_and(|most| most <= self.allocated_storage);
         refuse(shrinks, "max_allocated_storage", "the maximum must be more than the allocated storage");
         refuse(self.backup_retention > 35, "backup_retention", "backups are kept for up to 35 days");
         refuse(self.port.is_some_and(|port| port < 1150), "port", "the port is 1150 to 65535");
         let both = self.snapshot.is_some() && self.replicate_from.is_some();
         refuse(both, "snapshot", "a replica has the data of its source, not of a snapshot");
+        problems.extend(storage::problems(self));
         problems
+    }
+
+    fn check_update(&self, prior: &Self) -> Vec<Problem> {
+        storage::reduction(prior, self).into_iter().collect()
     }
 
     async fn create(cx: &Context<'_>, rds: &Client, inputs: &Self) -> Result<Self::Description> {
@@ -332,11 +349,12 @@ fn declared(instance: &types::DbInstance, recorded: Option<&DbInstance>) -> DbIn
     let storage = number(instance.allocated_storage(), old.allocated_storage);
     let limit = instance.max_allocated_storage().map(i32::cast_unsigned);
     let subnet_group = instance.db_subnet_group().and_then(|group| group.db_subnet_group_name());
+    let (storage_type, iops, storage_throughput) = storage::declared(instance, recorded);
     let declared = DbInstance {
         name: recorded.is_none_or(|old| old.name.is_some()).then(|| text(instance.db_instance_identifier())),
         class: text(instance.db_instance_class()),
         version: declared_version(instance.engine_version(), old.version.as_deref()),
-        // A snapshot determines both, whatever is declared.
+        // A snapshot determines these, whatever is declared.
         database: if old.snapshot.is_some() { old.database.clone() } else { instance.db_name.clone() },
         user: if old.snapshot.is_some() { old.user.clone() } else { text(instance.master_username()) },
         password: old.password.clone(),
@@ -346,7 +364,9 @@ fn declared(instance: &types::DbInstance, recorded: Option<&DbInstance>) -> DbIn
             _ => storage,
         },
         max_allocated_storage: limit,
-        storage_type: old.storage_type.as_ref().and(instance.storage_type.clone()),
+        storage_type,
+        iops,
+        storage_throughput,
         port: declared_port(port_of(instance), old.port),
         subnet_group: declared_group(subnet_group, old.subnet_group.as_ref()),
         security_groups: declared_groups(
@@ -356,7 +376,11 @@ fn declared(instance: &types::DbInstance, recorded: Option<&DbInstance>) -> DbIn
         parameter_group: declared_group(parameter_group_of(instance), old.parameter_group.as_ref()),
         multi_az: instance.multi_az().unwrap_or_default(),
         public: instance.publicly_accessible().unwrap_or_default(),
-        encrypted: instance.storage_encrypted().unwrap_or_default(),
+        encrypted: if old.snapshot.is_some() {
+            old.encrypted
+        } else {
+            instance.storage_encrypted().unwrap_or_default()
+        },
         backup_retention: number(instance.backup_retention_period(), old.backup_retention),
         deletion_protection: instance.deletion_protection().unwrap_or_default(),
         final_snapshot: old.final_snapshot,
@@ -442,7 +466,7 @@ mod tests {
             ..recorded()
         };
         let properties: Vec<_> = bad.check().into_iter().map(|problem| problem.property).collect();
-        assert_eq!(properties, ["class", "allocated_storage", "max_allocated_storage", "backup_retention", "port"]);
+        assert_eq!(properties, ["class", "max_allocated_storage", "backup_retention", "port", "allocated_storage"]);
     }
 
     #[test]

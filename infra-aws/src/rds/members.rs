@@ -1,6 +1,6 @@
 //! Instances of a cluster.
 
-use super::{TIMEOUT, instance::failure};
+use super::{TIMEOUT, default_group, instance::failure};
 use crate::{error::AwsError, prelude::*};
 use aws_sdk_rds::{
     Client,
@@ -16,6 +16,9 @@ pub(super) struct Members<'a> {
     pub(super) cluster: &'a str,
     pub(super) count: u32,
     pub(super) class: &'a str,
+    /// Declared version of the engine.
+    pub(super) version: Option<&'a str>,
+    /// Parameter group, or the default one of the engine's version.
     pub(super) parameter_group: Option<String>,
     pub(super) public: bool,
     pub(super) tags: &'a BTreeMap<String, String>,
@@ -77,7 +80,9 @@ impl Members<'_> {
 
     async fn modify(&self, rds: &Client, member: &DbInstance) -> Result<()> {
         let group = member.db_parameter_groups().first().and_then(|group| group.db_parameter_group_name());
-        let other_group = self.parameter_group.as_deref().filter(|wanted| group != Some(wanted));
+        let default = || default_group(ENGINE, self.version, member.engine_version());
+        let wanted = self.parameter_group.clone().unwrap_or_else(default);
+        let other_group = Some(wanted).filter(|wanted| group != Some(wanted));
         let other_class = Some(self.class).filter(|class| member.db_instance_class() != Some(class));
         let other_public = Some(self.public).filter(|public| member.publicly_accessible() != Some(*public));
         if other_group.is_none() && other_class.is_none() && other_public.is_none() {
@@ -87,7 +92,7 @@ impl Members<'_> {
         rds.modify_db_instance()
             .db_instance_identifier(id)
             .apply_immediately(true)
-            .set_db_parameter_group_name(other_group.map(str::to_owned))
+            .set_db_parameter_group_name(other_group)
             .set_db_instance_class(other_class.map(str::to_owned))
             .set_publicly_accessible(other_public)
             .send()

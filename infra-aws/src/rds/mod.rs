@@ -145,6 +145,13 @@ fn declared_port(existing: Option<i32>, recorded: Option<u16>) -> Option<u16> {
     port.filter(|port| recorded.is_some() || *port != 5432)
 }
 
+/// Returns the name of the default parameter group of an engine: of the declared version, to which an update upgrades, or of
+/// the existing one.
+fn default_group(engine: &str, declared: Option<&str>, existing: Option<&str>) -> String {
+    let major = declared.or(existing).and_then(|version| version.split('.').next()).unwrap_or_default();
+    format!("default.{engine}{major}")
+}
+
 /// Returns the existing group of parameters or subnets if one is recorded or it is not a default group.
 fn declared_group<T: From<String> + Serialize>(
     existing: Option<&str>,
@@ -153,6 +160,13 @@ fn declared_group<T: From<String> + Serialize>(
     let is_default = |name: &str| name == "default" || name.starts_with("default.");
     let name = existing.filter(|name| recorded.is_some() || !is_default(name))?;
     Some(T::from(name.to_owned()).into())
+}
+
+/// Returns the error of a declaration that is encrypted, with a snapshot that is not.
+fn unencrypted(snapshot: &str, operation: &str) -> ProviderError {
+    let message = format!("`encrypted` is true, but the snapshot `{snapshot}` is not encrypted");
+    ProviderError::refused(message)
+        .hint(format!("copy the snapshot with a KMS key (`{operation}`) and use the copy, or write `encrypted: false`"))
 }
 
 /// Returns whether clients connect to databases with TLS. The databases of a local cloud are reached on this machine

@@ -1,6 +1,6 @@
 //! `stack destroy`
 
-use super::{detail, exit_code, question, watch_ctrl_c};
+use super::{detail, exit_code, question::Confirmation, watch_ctrl_c};
 use crate::{
     arguments::Selecting,
     failure::Failure,
@@ -9,7 +9,7 @@ use crate::{
 };
 use clap::Args;
 use infra_core::execute::Interrupt;
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Instant};
 
 /// Delete all resources of the stack
 #[derive(Debug, Args)]
@@ -28,8 +28,9 @@ pub(crate) struct DestroyArgs {
 }
 
 pub(super) async fn run(session: &Session<'_>, arguments: &DestroyArgs) -> Result<ExitCode, Failure> {
+    let confirmation = Confirmation::new(session, arguments.yes);
     if !arguments.preview {
-        question::ensure_may_ask(session, arguments.yes)?;
+        confirmation.ensure_possible("the deletion of the resources", "destroy --preview")?;
     }
     let detail = if arguments.preview { Detail::Everything } else { detail(session, arguments.yes) };
     let renderer = render::to_terminal(session.json, detail, false);
@@ -42,11 +43,12 @@ pub(super) async fn run(session: &Session<'_>, arguments: &DestroyArgs) -> Resul
     let engine = session.engine(None, &renderer).await?;
     let selection = arguments.selecting.selection(&[]);
     if arguments.preview {
+        let started = Instant::now();
         let run = session.configure(engine.preview_destroy(&session.program.run), None, &renderer);
         let plan = session.complete(run.select(selection)).await;
         renderer.finish();
         session.leave_cloud().await;
-        plan?;
+        renderer.previewed(&plan?.outputs, started.elapsed());
         return Ok(ExitCode::SUCCESS);
     }
     let interrupt = Interrupt::default();
@@ -55,7 +57,7 @@ pub(super) async fn run(session: &Session<'_>, arguments: &DestroyArgs) -> Resul
         .select(selection)
         .continue_on_error(arguments.continue_on_error)
         .interrupt(interrupt.clone())
-        .approve(question::approval(session, arguments.yes, interrupt.clone()));
+        .approve(confirmation.approval(interrupt.clone()));
     watch_ctrl_c(interrupt, renderer.clone());
     let report = session.complete(run).await;
     renderer.finish();

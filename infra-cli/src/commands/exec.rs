@@ -92,7 +92,8 @@ pub(super) async fn run_inside(
     let status = local_cloud::running(&directory)
         .await?
         .session(&place.instance, place.service.as_deref())
-        .await?
+        .await
+        .map_err(Failure::named)?
         .run(&directory, &program)
         .await?;
     let code = status.code().or_else(|| status.signal().map(|signal| SIGNALLED + signal)).unwrap_or(1);

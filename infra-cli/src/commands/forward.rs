@@ -66,7 +66,7 @@ pub(super) async fn run(session: &Session<'_>, arguments: &ForwardArgs, cli: &Cl
     }
     let cloud = local_cloud::running(&session.cloud_directory()).await?;
     // An unknown target or a closed port fails now, and not with the first client.
-    drop(cloud.tunnel(to, ports.remote).await?);
+    drop(cloud.tunnel(to, ports.remote).await.map_err(Failure::named)?);
     let listener = listen(*ports).await?;
     let address = listener.local_addr()?;
     if session.json {

@@ -89,7 +89,8 @@ fn from_file(path: &Path) -> Result<Vec<ImportRequest>, Failure> {
         let hint = r#"write a JSON list such as [{"type": "aws:ec2:SecurityGroup", "name": "web", "id": "sg-1", "region": "us-east-1"}]"#;
         Failure::wrong_use(Diagnostic::error(reason).about(path.display()).hint(hint))
     };
-    let text = fs::read(path).map_err(|error| wrong(error.to_string()))?;
-    let requests: Vec<ImportRequest> = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
+    let text = fs::read(path).map_err(|error| wrong(format!("the list cannot be read: {error}")))?;
+    let requests: Vec<ImportRequest> =
+        serde_json::from_slice(&text).map_err(|error| wrong(format!("the list is invalid: {error}")))?;
     if requests.is_empty() { Err(wrong("the list is empty".into())) } else { Ok(requests) }
 }

@@ -44,7 +44,6 @@ use infra_core::{
     event::Event,
     execute::{Interrupt, Report},
 };
-use question::{confirm, is_at_terminal};
 use std::{process::ExitCode, sync::Arc};
 use tracing_subscriber::EnvFilter;
 

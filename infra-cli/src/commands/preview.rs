@@ -9,7 +9,7 @@ use crate::{
     session::Session,
 };
 use clap::Args;
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, time::Instant};
 
 /// Show the changes that `up` would make
 #[derive(Debug, Args)]
@@ -30,6 +30,7 @@ pub(crate) struct PreviewArgs {
 pub(super) async fn run(session: &Session<'_>, arguments: &PreviewArgs) -> Result<ExitCode, Failure> {
     let renderer = render::to_terminal(session.json, Detail::Everything, arguments.planning.diff);
     let engine = session.engine(Some(&arguments.planning), &renderer).await?;
+    let started = Instant::now();
     let (program, planning) = (&session.program.run, Some(&arguments.planning));
     let plan = match &arguments.save_plan {
         None => {
@@ -47,7 +48,7 @@ pub(super) async fn run(session: &Session<'_>, arguments: &PreviewArgs) -> Resul
     if let (Some(path), Some(text)) = (&arguments.save_plan, text) {
         write_new(path, &text)?;
     }
-    renderer.planned_outputs(&plan.outputs);
+    renderer.previewed(&plan.outputs, started.elapsed());
     if arguments.timeline {
         let durations = session.offline().durations().await?;
         print_text!("\n{}", render::timeline(&plan.execution, &durations, style::output_width()));

@@ -4,7 +4,11 @@ use crate::{arguments::TargetName, failure::Failure, session::Session};
 use infra_core::{diagnostic::Diagnostic, execute::Interrupt, plan::Plan, stack::Relaunchable};
 use std::{
     io::{self, IsTerminal, Write},
-    sync::mpsc::{self, RecvTimeoutError},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, RecvTimeoutError},
+    },
     thread,
     time::Duration,
 };
@@ -17,28 +21,87 @@ pub(super) fn is_at_terminal(session: &Session<'_>) -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal() && !session.json
 }
 
-/// Refuses changes on AWS without a terminal to confirm them on and without `--yes`.
-pub(super) fn ensure_may_ask(session: &Session<'_>, yes: bool) -> Result<(), Failure> {
-    let asks = session.target == TargetName::Aws && !yes;
-    if asks && !is_at_terminal(session) {
-        let unconfirmed = Diagnostic::error("changes on AWS need a confirmation, and there is no terminal to ask on");
-        return Err(Failure::wrong_use(unconfirmed.hint("read the output of `preview`, then add `--yes`")));
-    }
-    Ok(())
+/// Confirmation of the plans of a run. On AWS, the user confirms every change. On any target, the user confirms replacements
+/// and deletions. `--yes` confirms all.
+pub(super) struct Confirmation {
+    yes: bool,
+    every_change: bool,
+    is_at_terminal: bool,
+    /// `true` once a plan needed a confirmation without a terminal to ask on.
+    missing: Arc<AtomicBool>,
 }
 
-/// Returns the approval of plans. On AWS, the user confirms every change. On any target, a user at a terminal confirms
-/// replacements and deletions. `--yes` approves all changes.
-pub(super) fn approval(
-    session: &Session<'_>,
-    yes: bool,
-    interrupt: Interrupt,
-) -> impl Fn(&Plan) -> bool + Send + Sync + use<> {
-    let every_change = session.target == TargetName::Aws;
-    let asks = !yes && (every_change || is_at_terminal(session));
-    move |plan| {
-        let needs_answer = plan.is_destructive() || (every_change && plan.has_changes());
-        !asks || !needs_answer || confirm_unless_interrupted("\nMake these changes?", &interrupt)
+impl Confirmation {
+    pub(super) fn new(session: &Session<'_>, yes: bool) -> Self {
+        let every_change = session.target == TargetName::Aws;
+        Self { yes, every_change, is_at_terminal: is_at_terminal(session), missing: Arc::default() }
+    }
+
+    /// Fails before a run whose plan needs a confirmation that cannot be given. `change` is the subject of the error.
+    pub(super) fn ensure_possible(&self, change: &str, preview: &str) -> Result<(), Failure> {
+        if self.yes || self.is_at_terminal { Ok(()) } else { Err(unconfirmed(change, preview)) }
+    }
+
+    /// Fails before a run on AWS whose changes cannot be confirmed.
+    pub(super) fn ensure_possible_on_aws(&self, preview: &str) -> Result<(), Failure> {
+        if self.every_change { self.ensure_possible("a change on AWS", preview) } else { Ok(()) }
+    }
+
+    /// Returns the approval of plans.
+    pub(super) fn approval(&self, interrupt: Interrupt) -> impl Fn(&Plan) -> bool + Send + Sync + use<> {
+        let Self { yes, every_change, is_at_terminal, .. } = *self;
+        let missing = self.missing.clone();
+        move |plan| {
+            let needs_answer = plan.is_destructive() || (every_change && plan.has_changes());
+            if yes || !needs_answer {
+                return true;
+            }
+            if !is_at_terminal {
+                missing.store(true, Ordering::Relaxed);
+                return false;
+            }
+            confirm_unless_interrupted("\nMake these changes?", &interrupt)
+        }
+    }
+
+    /// Fails after a run whose plan was not executed because there was no terminal to confirm it on.
+    pub(super) fn ensure_given(&self, preview: &str) -> Result<(), Failure> {
+        if self.missing.load(Ordering::Relaxed) {
+            return Err(unconfirmed("a plan that replaces or deletes resources", preview));
+        }
+        Ok(())
+    }
+}
+
+fn unconfirmed(change: &str, preview: &str) -> Failure {
+    let summary = format!("{change} needs a confirmation, and there is no terminal to ask on");
+    Failure::wrong_use(Diagnostic::error(summary).hint(format!("read the output of `{preview}`, then add `--yes`")))
+}
+
+/// A change without a plan that the user confirms.
+pub(super) struct Change<'a> {
+    /// Subject of the error without a confirmation.
+    pub(super) subject: &'a str,
+    pub(super) question: &'a str,
+    pub(super) consequence: &'a str,
+    pub(super) hint: &'a str,
+}
+
+impl Change<'_> {
+    /// Asks for the confirmation unless it is given by `--yes`. Fails without it, or without a terminal to ask on.
+    pub(super) fn ensure_confirmed(&self, session: &Session<'_>, yes: bool) -> Result<(), Failure> {
+        let Self { subject, question, consequence, hint } = self;
+        if yes {
+            return Ok(());
+        }
+        if !is_at_terminal(session) {
+            let summary = format!("{subject} needs a confirmation, and there is no terminal to ask on");
+            return Err(Failure::wrong_use(Diagnostic::error(summary).because(*consequence).hint(*hint)));
+        }
+        if confirm_unless_interrupted(question, &Interrupt::default()) {
+            return Ok(());
+        }
+        Err(Failure::failed(format!("{subject} was not confirmed; nothing was changed")))
     }
 }
 
@@ -49,11 +112,6 @@ pub(super) fn relaunch(interrupt: Interrupt) -> impl Fn(&Relaunchable) -> bool +
         !interrupt.is_interrupted()
             && confirm_unless_interrupted(&format!("Relaunch the {name} ({meaning})?"), &interrupt)
     }
-}
-
-/// Asks a question. The default is no.
-pub(super) fn confirm(question: &str) -> bool {
-    confirm_unless_interrupted(question, &Interrupt::default())
 }
 
 /// Asks a question. The default, and the answer to Ctrl-C, is no.

@@ -1,6 +1,6 @@
 //! `stack rollback`
 
-use super::{exit_code, question, watch_ctrl_c};
+use super::{exit_code, question::Confirmation, watch_ctrl_c};
 use crate::{
     failure::Failure,
     render::{self, Detail},
@@ -9,7 +9,10 @@ use crate::{
 use clap::Args;
 use infra_core::{diagnostic::Diagnostic, execute::Interrupt};
 use serde_json::json;
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Instant};
+
+/// Command that shows the plan.
+const PREVIEW: &str = "rollback SERIAL --preview";
 
 /// Apply the declaration of an earlier run
 #[derive(Debug, Args)]
@@ -41,17 +44,19 @@ pub(super) async fn run(session: &Session<'_>, arguments: &RollbackArgs) -> Resu
     let Some(serial) = arguments.serial.filter(|_| !arguments.pinning.unpin) else {
         return unpin(session).await;
     };
+    let confirmation = Confirmation::new(session, arguments.yes);
     if !arguments.preview {
-        question::ensure_may_ask(session, arguments.yes)?;
+        confirmation.ensure_possible_on_aws(PREVIEW)?;
     }
     let renderer = render::to_terminal(session.json, Detail::Everything, false);
     let engine = session.engine(None, &renderer).await?;
     if arguments.preview {
+        let started = Instant::now();
         let run = session.configure(engine.preview_rollback(serial, &session.program.run), None, &renderer);
         let plan = session.complete(run.pin(arguments.pinning.pin)).await;
         renderer.finish();
         session.leave_cloud().await;
-        renderer.planned_outputs(&plan?.outputs);
+        renderer.previewed(&plan?.outputs, started.elapsed());
         return Ok(ExitCode::SUCCESS);
     }
     let interrupt = Interrupt::default();
@@ -59,12 +64,13 @@ pub(super) async fn run(session: &Session<'_>, arguments: &RollbackArgs) -> Resu
         .configure(engine.rollback(serial, &session.program.run), None, &renderer)
         .pin(arguments.pinning.pin)
         .interrupt(interrupt.clone())
-        .approve(question::approval(session, arguments.yes, interrupt.clone()));
+        .approve(confirmation.approval(interrupt.clone()));
     watch_ctrl_c(interrupt, renderer.clone());
     let report = session.complete(run).await;
     renderer.finish();
     session.leave_cloud().await;
     let report = report?;
+    confirmation.ensure_given(PREVIEW)?;
     session.record_refreshed().await?;
     Ok(exit_code(&report))
 }

@@ -1,6 +1,6 @@
 //! `stack state`
 
-use super::{confirm, is_at_terminal};
+use super::question::{Change, is_at_terminal};
 use crate::{failure::Failure, render::style, session::Session};
 use clap::{Args, Subcommand};
 use infra_core::{
@@ -160,16 +160,16 @@ async fn restore(session: &Session<'_>, yes: bool) -> Result<(), Failure> {
         ""
     };
     let lost = lost + older;
-    if !yes && !is_at_terminal(session) {
-        let unconfirmed = Diagnostic::error("restoring needs a confirmation, and there is no terminal to ask on");
-        return Err(Failure::wrong_use(unconfirmed.because(format!("{found}{lost}")).hint("add `--yes`")));
-    }
-    if !session.json {
+    if !session.json && (yes || is_at_terminal(session)) {
         print_line!("{found}{lost}");
     }
-    if !yes && !confirm(&format!("Record this as the state of the stack `{stack}`?")) {
-        return Ok(());
-    }
+    let change = Change {
+        subject: "restoring",
+        question: &format!("Record this as the state of the stack `{stack}`?"),
+        consequence: &format!("{found}{lost}"),
+        hint: "add `--yes`",
+    };
+    change.ensure_confirmed(session, yes)?;
     let Restored { serial, kept } = store.restore(program, stack, &salvage).await?;
     if session.json {
         let sources = json!(sources);

@@ -1,9 +1,8 @@
 //! `stack unlock`
 
-use super::{confirm, is_at_terminal};
+use super::question::Change;
 use crate::{failure::Failure, session::Session};
 use clap::Args;
-use infra_core::diagnostic::Diagnostic;
 use serde_json::json;
 use std::process::ExitCode;
 
@@ -19,14 +18,13 @@ pub(crate) struct UnlockArgs {
 }
 
 pub(super) async fn run(session: &Session<'_>, arguments: &UnlockArgs) -> Result<ExitCode, Failure> {
-    if !arguments.yes && !is_at_terminal(session) {
-        let unconfirmed =
-            Diagnostic::error("unlocking needs a confirmation, and there is no terminal to ask on").because(DANGER);
-        return Err(Failure::wrong_use(unconfirmed.hint("make sure that the run has finished, then add `--yes`")));
-    }
-    if !arguments.yes && !confirm(&format!("Release the lock of the stack `{}`? {DANGER}.", session.stack)) {
-        return Ok(ExitCode::SUCCESS);
-    }
+    let change = Change {
+        subject: "unlocking",
+        question: &format!("Release the lock of the stack `{}`? {DANGER}.", session.stack),
+        consequence: DANGER,
+        hint: "make sure that the run has finished, then add `--yes`",
+    };
+    change.ensure_confirmed(session, arguments.yes)?;
     let holder = session.offline().unlock().await?;
     match holder {
         _ if session.json => print_line!("{}", json!({"was_held_by": holder})),

@@ -1,6 +1,10 @@
 //! `stack up`
 
-use super::{detail, exit_code, question, rehearse, watch_ctrl_c};
+use super::{
+    detail, exit_code,
+    question::{self, Confirmation},
+    rehearse, watch_ctrl_c,
+};
 use crate::{arguments::Planning, failure::Failure, render, session::Session, settings};
 use clap::Args;
 use infra_core::{diagnostic::Diagnostic, execute::Interrupt};
@@ -41,7 +45,8 @@ pub(crate) struct UpArgs {
 }
 
 pub(super) async fn run(session: &Session<'_>, arguments: &UpArgs) -> Result<ExitCode, Failure> {
-    question::ensure_may_ask(session, arguments.yes)?;
+    let confirmation = Confirmation::new(session, arguments.yes);
+    confirmation.ensure_possible_on_aws("preview")?;
     let saved_plan = arguments.plan.as_deref().map(read_plan).transpose()?;
     let always = session.setting(&settings::REHEARSE, &arguments.planning.config).await? == settings::ALWAYS;
     if arguments.rehearse || always && !arguments.no_rehearse {
@@ -66,13 +71,14 @@ pub(super) async fn run(session: &Session<'_>, arguments: &UpArgs) -> Result<Exi
         .interrupt(interrupt.clone())
         .continue_on_error(arguments.continue_on_error)
         .unpin(arguments.unpin)
-        .approve(question::approval(session, arguments.yes, interrupt.clone()))
+        .approve(confirmation.approval(interrupt.clone()))
         .on_approval(session.record(&arguments.planning.config).await?);
     watch_ctrl_c(interrupt, renderer.clone());
     let report = session.complete(run).await;
     renderer.finish();
     session.leave_cloud().await;
     let report = report?;
+    confirmation.ensure_given("preview")?;
     session.record_refreshed().await?;
     if let Some(demo) = demo.filter(|_| report.is_success() && !report.counts.is_empty()) {
         let failed = |diagnostic: Diagnostic| {

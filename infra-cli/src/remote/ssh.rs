@@ -57,7 +57,7 @@ pub(super) async fn run(
             print_line!("127.0.0.1:{local} is forwarded to port {port} of {target} by SSH; Ctrl-C stops it");
         }
     }
-    // Ctrl-C is the signal of the connection. This process waits for it, and removes the key.
+    // Ctrl-C at a terminal is also the signal of the connection. This process waits for it, and removes the key.
     let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
     let mut child = Command::new("ssh").args(&arguments).spawn().map_err(|error| {
         let missing = Diagnostic::error(format!("the program `ssh` cannot be started: {error}"));
@@ -67,7 +67,13 @@ pub(super) async fn run(
     let status = loop {
         tokio::select! {
             status = child.wait() => break status?,
-            _ = interrupt.recv() => is_interrupted = true,
+            _ = interrupt.recv() => {
+                is_interrupted = true;
+                // A signal to this process alone does not reach the connection.
+                if matches!(purpose, Purpose::Forward(_)) {
+                    child.start_kill()?;
+                }
+            }
         }
     };
     if is_interrupted && matches!(purpose, Purpose::Forward(_)) {

@@ -17,6 +17,7 @@ use infra_core::{
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 /// Maximum number of named steps that were not started.
@@ -280,7 +281,7 @@ impl Renderer for Human {
         }
     }
 
-    fn planned_outputs(&self, outputs: &BTreeMap<String, serde_json::Value>) {
+    fn previewed(&self, outputs: &BTreeMap<String, serde_json::Value>, _: Duration) {
         self.outputs(outputs);
     }
 

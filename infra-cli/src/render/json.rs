@@ -2,7 +2,7 @@
 
 use super::Renderer;
 use infra_core::event::{Event, Events};
-use std::{collections::BTreeMap, io::Write, sync::Arc};
+use std::{collections::BTreeMap, io::Write, sync::Arc, time::Duration};
 
 pub(super) struct JsonLines;
 
@@ -13,8 +13,18 @@ impl Renderer for JsonLines {
 
     fn finish(&self) {}
 
-    fn planned_outputs(&self, outputs: &BTreeMap<String, serde_json::Value>) {
+    fn previewed(&self, outputs: &BTreeMap<String, serde_json::Value>, elapsed: Duration) {
         print_line(&serde_json::json!({"event": "planned_outputs", "outputs": outputs}));
+        // Nothing was executed, and the outputs are those of a later run.
+        print_line(&Event::RunFinished {
+            success: true,
+            interrupted: false,
+            counts: BTreeMap::new(),
+            failures: Vec::new(),
+            skipped: 0,
+            outputs: BTreeMap::new(),
+            elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+        });
     }
 
     fn events(self: Arc<Self>) -> Events {

@@ -2,7 +2,7 @@
 
 use super::{Renderer, style};
 use infra_core::event::{Event, Events};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 pub(super) struct Messages;
 
@@ -27,7 +27,7 @@ impl Renderer for Messages {
 
     fn finish(&self) {}
 
-    fn planned_outputs(&self, _: &BTreeMap<String, serde_json::Value>) {}
+    fn previewed(&self, _: &BTreeMap<String, serde_json::Value>, _: Duration) {}
 
     fn events(self: Arc<Self>) -> Events {
         Events::to(move |event| self.show(&event))

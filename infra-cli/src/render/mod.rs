@@ -22,7 +22,7 @@ mod tree;
 pub(crate) use timeline::timeline;
 
 use infra_core::event::{Event, Events};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// Output of events.
 pub(crate) trait Renderer: Send + Sync {
@@ -32,8 +32,8 @@ pub(crate) trait Renderer: Send + Sync {
     fn finish(&self);
     /// Removes the `^C` of the terminal from the running steps.
     fn interrupted(&self) {}
-    /// Shows the outputs that a previewed plan would export.
-    fn planned_outputs(&self, outputs: &BTreeMap<String, serde_json::Value>);
+    /// Shows the outputs that a previewed plan would export, at the end of the preview.
+    fn previewed(&self, outputs: &BTreeMap<String, serde_json::Value>, elapsed: Duration);
 
     /// Returns the sender of events to this renderer.
     fn events(self: Arc<Self>) -> Events

@@ -17,6 +17,7 @@ fn main() -> ExitCode {
         program("notes", notes::declare),
         program("shop", shop::declare),
         program("demanding", shop::declare_nothing),
+        program("panicking", |_, _| panic!("the shelf is empty")),
         program("demonstrated", passwords::declare)
             .about("passwords, with a demonstration")
             .demo(passwords::demonstrate),

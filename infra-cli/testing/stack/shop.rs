@@ -60,7 +60,9 @@ impl Handler for Server {
 
 /// Declares a server in a region, and a password.
 pub(crate) fn declare(stack: &Stack, config: &Config) -> Result {
-    stack.provide("cloud", || Arc::new(Registry::new(()).regional().resource::<Server>()));
+    stack.provide("cloud", || {
+        Arc::new(Registry::new(()).regional(|region| format!("stack.in_region({region:?})")).resource::<Server>())
+    });
     let size = config.get_or("serverSize", 1_u32)?;
     config.secret("token")?;
     let password = stack.add("password", Password::of_length(20));

@@ -120,7 +120,7 @@ fn import_lists_types_and_asks_for_the_region() {
     place.run(&["import", "cloud:Server"]).fails(2, &["NAME"]);
     assert!(!place.state("shop/dev/state.json").exists());
     let imported = place.done(&["import", "cloud:Server", "web", "server-2", "--region", "north"]);
-    assert!(imported.contains("scope.add(\"web\", Server {"), "{imported}");
+    assert!(imported.contains("stack.in_region(\"north\").add(\"web\", Server {"), "{imported}");
 }
 
 /// Runs commands whose standard output and standard error have no reader.

@@ -88,7 +88,7 @@ fn a_stack_of_a_reset_cloud_is_created_again() {
 
     // Resources of the previous cloud need no deletion.
     place.run(&["local", "reset", "--yes"]).succeeds();
-    let destroyed = place.run(&["destroy"]).succeeds();
+    let destroyed = place.run(&["destroy", "--yes"]).succeeds();
     assert!(destroyed.out.contains(ANOTHER_CLOUD), "{}", destroyed.out);
     assert!(!place.run(&["state", "list"]).out.contains("Note"));
 }
@@ -137,9 +137,9 @@ fn a_command_does_not_stop_the_cloud_that_another_one_uses() {
     let place = &Place::new("notes");
     let work = |stack: &str| {
         for _ in 0..4 {
-            for command in ["up", "destroy", "preview"] {
-                let ran = place.run(&["--stack", stack, command]);
-                assert_eq!(ran.code, Some(0), "{stack} {command}: {}{}", ran.out, ran.err);
+            for command in [&["up"][..], &["destroy", "--yes"], &["preview"]] {
+                let ran = place.run(&[&["--stack", stack], command].concat());
+                assert_eq!(ran.code, Some(0), "{stack} {command:?}: {}{}", ran.out, ran.err);
             }
         }
     };

@@ -3,11 +3,13 @@
 
 mod commands;
 mod config;
+mod exit_codes;
 #[path = "../../testing/stack/http.rs"]
 mod http;
 mod interrupt;
 mod local;
 mod mcp;
+mod mistakes;
 mod place;
 mod records;
 mod runs;

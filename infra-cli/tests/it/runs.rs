@@ -91,10 +91,21 @@ fn destruction_is_confirmed_at_a_terminal() {
     assert!(code == Some(0) && shown.contains("1 replaced, 1 deleted"), "{shown}");
     place.run(&["config", "get", "length"]).prints("30");
 
-    // `--yes` skips the question, and so does a missing terminal.
+    // `--yes` skips the question. Without it and without a terminal, nothing is destroyed.
     let (code, shown) = Terminal::run(place, &local(&["up", "--yes", "-c", "length=31"])).end();
     assert!(code == Some(0) && !shown.contains("[y/N]"), "{shown}");
-    assert_eq!(place.run(&local(&["up", "-c", "length=32"])).code, Some(0));
+    let before = password(place);
+    let unconfirmed = ["a plan that replaces or deletes resources needs a confirmation", "`preview`", "`--yes`"];
+    place.run(&local(&["up", "-c", "length=32"])).fails(2, &unconfirmed);
+    let json = place.run(&local(&["--json", "up", "-c", "length=32"]));
+    assert!(json.code == Some(2) && json.out.contains("add `--yes`"), "{}", json.out);
+    place
+        .run(&local(&["destroy"]))
+        .fails(2, &["the deletion of the resources needs a confirmation", "destroy --preview"]);
+    assert_eq!(password(place), before);
+    place.run(&["config", "get", "length"]).prints("31");
+    assert_eq!(place.run(&local(&["up", "--yes", "-c", "length=32"])).code, Some(0));
+    place.run(&local(&["rollback", "1"])).fails(2, &["needs a confirmation", "`rollback SERIAL --preview`"]);
 
     let last = password(place);
     let preview = place.run(&local(&["destroy", "--preview"]));
@@ -135,7 +146,27 @@ fn relaunches_are_offered_after_the_plan() {
     up.answer(CONFIRM, "y\n");
     assert_eq!(up.end().0, Some(0));
     assert_ne!(password(place), first);
-    assert_eq!(place.run(&local(&["destroy"])).code, Some(0));
+    assert_eq!(place.run(&local(&["destroy", "--yes"])).code, Some(0));
+}
+
+#[test]
+fn previews_as_json_end_with_the_event_that_ends_other_runs() {
+    let place = &Place::new("passwords");
+    let events = |arguments: &[&str]| -> Vec<serde_json::Value> {
+        let ran = place.run(&[&["--json"], arguments].concat()).succeeds();
+        ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let preview = events(&["preview"]);
+    assert_eq!(preview[preview.len() - 2]["event"], "planned_outputs");
+    let up = events(&["up", "--yes"]);
+    for arguments in [&["destroy", "--preview"][..], &["rollback", "1", "--preview"], &["preview"]] {
+        let events = events(arguments);
+        let last = events.last().unwrap();
+        assert_eq!((&last["event"], &last["success"]), (&"run_finished".into(), &true.into()), "{arguments:?}");
+        assert_eq!(last["counts"], serde_json::json!({}), "{arguments:?} executes nothing");
+        let members = |event: &serde_json::Value| event.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        assert_eq!(members(last), members(up.last().unwrap()));
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::{
     diff::Action,
     execute::{self, Report},
     graph::ResourceGraph,
-    provider::{Inspect, ResourceKind},
+    provider::{Imported, Inspect, ResourceKind},
     stack::Declaration,
     state::{Entry, Generation, Marks, OperationId, Request, Verb},
     urn::Urn,
@@ -45,7 +45,7 @@ pub struct Adopted {
     pub id: String,
     /// Region of the resource, if its provider has regions.
     pub region: Option<String>,
-    /// The Rust expression that declares the resource.
+    /// The Rust statement that declares the resource in a program, with the variable `stack`.
     pub declaration: String,
 }
 
@@ -146,11 +146,18 @@ impl Runner {
             marks: Marks { protect: true, ..Marks::default() },
             origin: None,
         };
-        let name = request.name.rsplit('/').next().unwrap_or_default();
-        let declaration = format!("scope.add({name:?}, {});", found.declaration);
+        let declaration = statement(&found, &request.name);
         let taken = Adopted { urn: urn.clone(), id: found.live.id, region: request.region.clone(), declaration };
         Ok((Entry::Imported { urn: urn.clone(), generation }, taken))
     }
+}
+
+/// Returns the statement that declares an imported resource under a name with components.
+fn statement(found: &Imported, name: &str) -> String {
+    let (components, name) = name.rsplit_once('/').unwrap_or(("", name));
+    let components = components.split('/').filter(|component| !component.is_empty());
+    let scope = components.fold(found.scope.clone(), |scope, component| format!("{scope}.component({component:?})"));
+    format!("{scope}.add({name:?}, {});", found.declaration)
 }
 
 /// Returns the regions that a program declares resources in.

@@ -208,7 +208,7 @@ mod tests {
 
     #[async_trait]
     impl Inspect for ByKey {
-        fn check(&self, _: &Urn, _: &Value) -> Vec<Diagnostic> {
+        fn check(&self, _: &Urn, _: &Value, _: Option<&Value>) -> Vec<Diagnostic> {
             Vec::new()
         }
 

@@ -196,7 +196,7 @@ impl<'a> Planner<'a> {
         let forced = asked_for || followed.is_some();
         let (action, diff) = decide(node, recorded, &inputs, forced);
         if action != Action::Same {
-            self.check(node, &inputs);
+            self.check(node, &inputs, recorded.filter(|_| action == Action::Update));
         }
         let marks = marks(node, recorded);
         if action == Action::Replace && marks.protect {
@@ -351,8 +351,9 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn check(&mut self, node: &Node, inputs: &Value) {
-        for diagnostic in self.inspect.check(&node.urn, inputs) {
+    /// Adds the problems of inputs. `updated` is the generation that receives them.
+    fn check(&mut self, node: &Node, inputs: &Value, updated: Option<&Generation>) {
+        for diagnostic in self.inspect.check(&node.urn, inputs, updated.map(|updated| &updated.inputs)) {
             match diagnostic.severity {
                 Severity::Error => self.problems.push(diagnostic),
                 _ => self.warnings.push(diagnostic),

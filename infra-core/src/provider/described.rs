@@ -35,6 +35,12 @@ pub trait Described: Resource {
         Vec::new()
     }
 
+    /// See [`Handler::check_update`].
+    fn check_update(&self, prior: &Self) -> Vec<Problem> {
+        let _ = prior;
+        Vec::new()
+    }
+
     /// See [`Handler::loses`].
     fn loses(&self, next: Option<&Self>) -> Option<String> {
         let _ = next;
@@ -146,6 +152,10 @@ impl<K: Described> Handler for K {
 
     fn check(&self) -> Vec<Problem> {
         Described::check(self)
+    }
+
+    fn check_update(&self, prior: &Self) -> Vec<Problem> {
+        Described::check_update(self, prior)
     }
 
     fn loses(&self, next: Option<&Self>) -> Option<String> {

@@ -28,6 +28,13 @@ pub trait Handler: Resource {
         Vec::new()
     }
 
+    /// Returns the problems of an update from the `prior` inputs to these, such as a size that cannot be reduced, in addition
+    /// to those of [`Handler::check`]. Inputs may be unknown.
+    fn check_update(&self, prior: &Self) -> Vec<Problem> {
+        let _ = prior;
+        Vec::new()
+    }
+
     /// Returns a description of the data that is lost when the resource is deleted, or replaced by `next` while it
     /// exists. Plans show it as a warning: "replacing it loses the database on its disk". Inputs may be unknown here.
     fn loses(&self, next: Option<&Self>) -> Option<String> {

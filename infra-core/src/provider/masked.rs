@@ -50,12 +50,12 @@ impl Known {
 
 #[async_trait]
 impl Inspect for Masked<'_> {
-    fn check(&self, urn: &Urn, inputs: &Value) -> Vec<Diagnostic> {
-        let found = self.0.check(urn, inputs);
+    fn check(&self, urn: &Urn, inputs: &Value, prior: Option<&Value>) -> Vec<Diagnostic> {
+        let found = self.0.check(urn, inputs, prior);
         if found.is_empty() {
             return found;
         }
-        let mask = Mask::of([inputs]);
+        let mask = Mask::of(prior.into_iter().chain([inputs]));
         found.into_iter().map(|diagnostic| mask.diagnostic(diagnostic)).collect()
     }
 

@@ -19,7 +19,7 @@ pub struct Registry<C> {
     resources: HashMap<&'static str, Box<dyn ErasedHandler<C>>>,
     lookups: HashMap<&'static str, Box<dyn ErasedLookup<C>>>,
     families: Vec<(&'static str, Box<dyn ErasedHandler<C>>)>,
-    regional: bool,
+    regional: Option<fn(&str) -> String>,
     endpoint: Option<String>,
 }
 
@@ -31,14 +31,15 @@ impl<C: Send + Sync + 'static> Registry<C> {
             resources: HashMap::new(),
             lookups: HashMap::new(),
             families: Vec::new(),
-            regional: false,
+            regional: None,
             endpoint: None,
         }
     }
 
     /// Declares that every resource of this provider belongs to a region, so that `import` can ask for a missing one.
-    pub fn regional(mut self) -> Self {
-        self.regional = true;
+    /// `scope` returns the Rust expression of the scope of a region, with the variable `stack`.
+    pub fn regional(mut self, scope: fn(&str) -> String) -> Self {
+        self.regional = Some(scope);
         self
     }
 
@@ -92,12 +93,12 @@ fn unknown_kind(urn: &Urn) -> ProviderError {
 
 #[async_trait]
 impl<C: Send + Sync + 'static> Inspect for Registry<C> {
-    fn check(&self, urn: &Urn, inputs: &Value) -> Vec<Diagnostic> {
+    fn check(&self, urn: &Urn, inputs: &Value, prior: Option<&Value>) -> Vec<Diagnostic> {
         if self.lookups.contains_key(urn.kind()) {
             return Vec::new();
         }
         match self.handler(urn) {
-            Ok(handler) => handler.check(urn, inputs),
+            Ok(handler) => handler.check(urn, inputs, prior),
             Err(error) => vec![error.diagnostic(urn)],
         }
     }
@@ -117,7 +118,12 @@ impl<C: Send + Sync + 'static> Inspect for Registry<C> {
 
     async fn import(&self, request: &Request) -> Result<Option<Imported>, ProviderError> {
         let cx = self.context(request, &[], &Silent);
-        self.handler(&request.urn)?.import(&cx).await
+        let Some((live, declaration)) = self.handler(&request.urn)?.import(&cx).await? else { return Ok(None) };
+        let scope = match (self.regional, &request.region) {
+            (Some(scope), Some(region)) => scope(region),
+            _ => "stack".to_owned(),
+        };
+        Ok(Some(Imported { live, declaration, scope }))
     }
 
     async fn find(&self, request: &Request, progress: &[Value]) -> Result<Outcome, ProviderError> {
@@ -138,7 +144,7 @@ impl<C: Send + Sync + 'static> Inspect for Registry<C> {
     fn resource_kinds(&self) -> Vec<ResourceKind> {
         let kinds = self.resources.iter().map(|(token, handler)| ResourceKind {
             token: (*token).to_owned(),
-            regional: self.regional,
+            regional: self.regional.is_some(),
             importable: handler.is_importable(),
         });
         let mut kinds: Vec<_> = kinds.collect();
@@ -173,7 +179,7 @@ impl<C: Send + Sync + 'static> Provider for Registry<C> {
 
 #[async_trait]
 trait ErasedHandler<C>: Send + Sync {
-    fn check(&self, urn: &Urn, inputs: &Value) -> Vec<Diagnostic>;
+    fn check(&self, urn: &Urn, inputs: &Value, prior: Option<&Value>) -> Vec<Diagnostic>;
     fn loses(&self, inputs: &Value, next: Option<&Value>) -> Option<String>;
     fn recovery(&self) -> RecoveryKind;
     fn is_importable(&self) -> bool;
@@ -181,7 +187,8 @@ trait ErasedHandler<C>: Send + Sync {
     async fn read(&self, cx: &Context<'_, C>, prior: &Live) -> Result<Option<Live>, ProviderError>;
     async fn update(&self, cx: &Context<'_, C>, prior: &Live) -> Result<Live, ProviderError>;
     async fn delete(&self, cx: &Context<'_, C>, prior: &Live) -> Result<(), ProviderError>;
-    async fn import(&self, cx: &Context<'_, C>) -> Result<Option<Imported>, ProviderError>;
+    /// Returns an existing resource and the Rust expression of its struct.
+    async fn import(&self, cx: &Context<'_, C>) -> Result<Option<(Live, String)>, ProviderError>;
     async fn find(&self, cx: &Context<'_, C>) -> Result<Outcome, ProviderError>;
 }
 
@@ -194,20 +201,22 @@ struct Erased<R>(PhantomData<fn() -> R>);
 
 #[async_trait]
 impl<R: Handler> ErasedHandler<R::Client> for Erased<R> {
-    fn check(&self, urn: &Urn, inputs: &Value) -> Vec<Diagnostic> {
-        match value::from_value::<R>(inputs) {
-            Ok(resource) => resource
-                .check()
-                .into_iter()
-                .map(|problem| {
-                    let summary = format!("`{}`: {}", problem.property, problem.message);
-                    let mut diagnostic = Diagnostic::error(summary).about(urn);
-                    diagnostic.hint = problem.hint;
-                    diagnostic
-                })
-                .collect(),
-            Err(error) => vec![Diagnostic::error(error.to_string()).about(urn)],
-        }
+    fn check(&self, urn: &Urn, inputs: &Value, prior: Option<&Value>) -> Vec<Diagnostic> {
+        let resource = match value::from_value::<R>(inputs) {
+            Ok(resource) => resource,
+            Err(error) => return vec![Diagnostic::error(error.to_string()).about(urn)],
+        };
+        let mut problems = resource.check();
+        // Inputs that an earlier version has recorded may lack properties.
+        let prior = prior.and_then(|prior| value::from_value::<R>(prior).ok());
+        problems.extend(prior.into_iter().flat_map(|prior| resource.check_update(&prior)));
+        let diagnostics = problems.into_iter().map(|problem| {
+            let summary = format!("`{}`: {}", problem.property, problem.message);
+            let mut diagnostic = Diagnostic::error(summary).about(urn);
+            diagnostic.hint = problem.hint;
+            diagnostic
+        });
+        diagnostics.collect()
     }
 
     fn loses(&self, inputs: &Value, next: Option<&Value>) -> Option<String> {
@@ -245,7 +254,7 @@ impl<R: Handler> ErasedHandler<R::Client> for Erased<R> {
         R::delete(cx, &prior(known)?).await
     }
 
-    async fn import(&self, cx: &Context<'_, R::Client>) -> Result<Option<Imported>, ProviderError> {
+    async fn import(&self, cx: &Context<'_, R::Client>) -> Result<Option<(Live, String)>, ProviderError> {
         let id = cx.request.id.as_deref().unwrap_or_default();
         let Some(created) = found(R::import(cx, id).await)?.flatten() else {
             return Ok(None);
@@ -256,7 +265,7 @@ impl<R: Handler> ErasedHandler<R::Client> for Erased<R> {
         // Secrets that a provider returned must not become part of a program's source.
         let masked = lower_known(inputs, &R::schema())?.masked();
         let declaration = value::source(&value::from_value::<R>(&Value::from_json(masked))?)?;
-        Ok(Some(Imported { live: live(created)?, declaration }))
+        Ok(Some((live(created)?, declaration)))
     }
 
     async fn find(&self, cx: &Context<'_, R::Client>) -> Result<Outcome, ProviderError> {

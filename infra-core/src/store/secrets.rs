@@ -187,7 +187,8 @@ impl KeyError {
             Self::NoWrapper { .. } => "use a binary that adds this key service with `Cli::wrapper`".into(),
             Self::Wrapper { .. } => "nothing was changed; check the credentials and the policy of the key".into(),
             Self::Changed { .. } => "run the command again".into(),
-            Self::Io { .. } | Self::Randomness(_) | Self::Seal => return None,
+            Self::Io { .. } => "check that the file exists and that this user may read and write it".into(),
+            Self::Randomness(_) | Self::Seal => return None,
         })
     }
 }

@@ -52,11 +52,17 @@ pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, LowerError> {
     typed.map_err(|error| LowerError::new(Mask::of([value]).text(&error.to_string())))
 }
 
-pub(super) fn serialize<S: Serializer>(expression: &Arc<Expression>, serializer: S) -> Result<S::Ok, S::Error> {
+/// Serialises an output whose values have a type of this name.
+pub(super) fn serialize<S: Serializer>(
+    expression: &Arc<Expression>,
+    type_name: &'static str,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     if source::is_writing()
         && let Expression::Literal(value) = expression.as_ref()
     {
-        return serializer.serialize_newtype_struct(source::OUTPUT, &value.masked());
+        return serializer
+            .serialize_newtype_struct(source::OUTPUT, &source::Typed { type_name, value: value.masked() });
     }
     match (marker::add(expression), expression.as_ref()) {
         (Some(index), _) => {

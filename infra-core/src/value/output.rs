@@ -189,7 +189,7 @@ impl<T> fmt::Debug for Output<T> {
 
 impl<T> Serialize for Output<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        capture::serialize(&self.expression, serializer)
+        capture::serialize(&self.expression, std::any::type_name::<T>(), serializer)
     }
 }
 

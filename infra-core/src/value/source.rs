@@ -12,6 +12,32 @@ thread_local! {
 /// Name of the newtype that marks an output, which needs a conversion.
 pub(super) const OUTPUT: &str = "\0output";
 
+/// Value of an output with the full name of its type, such as `infra_aws::ids::VpcId`. A text of such a type needs the type in
+/// the written expression.
+pub(super) struct Typed {
+    pub(super) type_name: &'static str,
+    pub(super) value: Json,
+}
+
+impl Serialize for Typed {
+    fn serialize<S: ser::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let is_foreign =
+            ["alloc::", "core::", "std::", "serde_json::"].iter().any(|path| self.type_name.starts_with(path));
+        match (&self.value, self.type_name.contains("::") && !is_foreign) {
+            (Json::String(_) | Json::Object(_), true) => {
+                serializer.serialize_newtype_struct(self.type_name, &self.value)
+            }
+            (value, _) => value.serialize(serializer),
+        }
+    }
+}
+
+/// Returns the name of a type without its path and its parameters.
+fn short_name(type_name: &str) -> &str {
+    let path = type_name.split('<').next().unwrap_or(type_name);
+    path.rsplit("::").next().unwrap_or(path)
+}
+
 /// Returns `true` while outputs are written as source. They serialise as a newtype of this name then.
 pub(super) fn is_writing() -> bool {
     WRITING.get()
@@ -85,13 +111,15 @@ impl Source {
     }
 }
 
-/// Returns the name of the variant that serialises as `to_port` with `rename_all = "kebab-case"` or `"lowercase"`:
-/// `ToPort`.
+/// Returns the name of the variant that serialises as `to_port` with `rename_all = "kebab-case"` or `"lowercase"`, or as
+/// `TO_PORT` with an upper-case one: `ToPort`.
 fn variant_name(text: &str) -> String {
-    if text.starts_with(char::is_uppercase) {
+    let is_upper_case = text.len() > 1 && !text.contains(char::is_lowercase);
+    if text.starts_with(char::is_uppercase) && !is_upper_case {
         return text.to_owned();
     }
     let words = text.split(['-', '_']).map(|word| {
+        let word = if is_upper_case { word.to_lowercase() } else { word.to_owned() };
         let mut letters = word.chars();
         letters.next().map(|first| first.to_uppercase().chain(letters).collect::<String>()).unwrap_or_default()
     });
@@ -152,15 +180,25 @@ impl ser::Serializer for Source {
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Result<String, Refused> {
-        if name == OUTPUT
+        // Names of serde contain no path, so this is the type of an output.
+        let is_typed = name.contains("::");
+        if (is_typed || name == OUTPUT)
             && let Ok(document @ Json::Object(_)) = serde_json::to_value(value)
         {
-            return Ok(format!("output_json!({})", self.json(&document)));
+            let expression = format!("infra_core::output_json!({})", self.json(&document));
+            let inner = value.serialize(self)?;
+            return Ok(match name {
+                // The type needs a conversion from JSON.
+                OUTPUT if inner.ends_with(".cast()") => inner,
+                OUTPUT => expression,
+                _ => format!("{expression}.cast()"),
+            });
         }
         let inner = value.serialize(self)?;
         Ok(match name {
             OUTPUT if inner.ends_with(".into()") => inner,
             OUTPUT => format!("{inner}.into()"),
+            name if is_typed => format!("{}::from({})", short_name(name), inner.trim_end_matches(".into()")),
             name => format!("{name}({inner})"),
         })
     }
@@ -334,11 +372,36 @@ mod tests {
     }
 
     #[derive(Serialize)]
+    #[serde(transparent)]
+    struct NetworkId(String);
+
+    #[derive(Serialize)]
+    struct Version {
+        number: u32,
+    }
+
+    #[test]
+    fn variants_are_named_as_in_rust() {
+        for (text, name) in [
+            ("to-port", "ToPort"),
+            ("tcp", "Tcp"),
+            ("HTTP", "Http"),
+            ("TO_PORT", "ToPort"),
+            ("toPort", "ToPort"),
+            ("Udp", "Udp"),
+        ] {
+            assert_eq!(variant_name(text), name);
+        }
+    }
+
+    #[derive(Serialize)]
     struct Group {
         description: String,
         size: Output<u32>,
         rules: Vec<Rule>,
         names: Output<Vec<String>>,
+        network: Output<NetworkId>,
+        version: Output<Version>,
         tags: BTreeMap<String, String>,
         properties: Output<Json>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -355,6 +418,8 @@ mod tests {
                 Rule { protocol: Protocol::Port(1), range: (0, 0), source: None },
             ],
             names: vec!["a".to_owned(), "b".to_owned()].into(),
+            network: NetworkId("net-1".to_owned()).into(),
+            version: Version { number: 2 }.into(),
             tags: [("team".to_owned(), "x".to_owned())].into(),
             properties: serde_json::json!({"Name": "a\u{1}", "Days": 7, "Tags": [{"Key": "k"}], "None": []}).into(),
             note: None,
@@ -376,10 +441,14 @@ mod tests {
                 },
             ],
             names: vec!["a".into(), "b".into()].into(),
+            network: NetworkId::from("net-1").into(),
+            version: infra_core::output_json!({
+                "number": 2,
+            }).cast(),
             tags: [
                 ("team".into(), "x".into()),
             ].into(),
-            properties: output_json!({
+            properties: infra_core::output_json!({
                 "Days": 7,
                 "Name": "a\u{1}",
                 "None": [],

@@ -170,7 +170,7 @@ async fn existing_resource_is_imported_and_protected() {
       hint: choose another name, or remove the other resource with `state rm` first
     ");
     let adopted = life.engine().import(&life.wrap(&none), &missing[..1]).await.unwrap();
-    assert_snapshot!(adopted[0].declaration, @r#"scope.add("network", {"place":"a"});"#);
+    assert_snapshot!(adopted[0].declaration, @r#"stack.add("network", {"place":"a"});"#);
     let plan = |place: &'static str| {
         move |stack: &Stack, _: &Config| -> Result {
             stack.add("network", placed(place));

@@ -68,14 +68,16 @@ impl Running {
         Ok(response["done"].as_str().unwrap_or_default().to_owned())
     }
 
-    /// Analyses whether a connection gets through the network. Fails for a source or destination that does not exist.
+    /// Analyses whether a connection gets through the network. Fails with [`io::ErrorKind::NotFound`] for a source or
+    /// destination that does not exist.
     pub async fn reach(&self, request: &ReachRequest) -> io::Result<Reach> {
         let body = self.send(Method::POST, "/_infra/reach", serde_json::to_vec(request)?.into()).await?;
         Ok(serde_json::from_slice(&body)?)
     }
 
     /// Describes a running instance for programs that run in it. It is named by its id, tag `Name` or address. The programs
-    /// have the environment of this service; when omitted, that of the only service.
+    /// have the environment of this service; when omitted, that of the only service. Fails with
+    /// [`io::ErrorKind::NotFound`] for an unknown instance or service.
     pub async fn session(&self, instance: &str, service: Option<&str>) -> io::Result<Session> {
         let request = SessionRequest { instance: instance.to_owned(), service: service.map(str::to_owned) };
         let path = format!("/_infra/session?{}", request.to_query());
@@ -84,7 +86,7 @@ impl Running {
     }
 
     /// Opens a connection to a port of an instance, load balancer, database or network interface, by its id, name, tag
-    /// `Name` or address. The port need not be public.
+    /// `Name` or address. The port need not be public. Fails with [`io::ErrorKind::NotFound`] for an unknown one.
     pub async fn tunnel(&self, to: &str, port: u16) -> io::Result<impl AsyncRead + AsyncWrite + Unpin + Send + use<>> {
         let wanted = TunnelRequest { to: to.to_owned(), port };
         let address = self.endpoint.trim_start_matches("http://");
@@ -127,7 +129,8 @@ impl Running {
 fn refused(status: StatusCode, body: &[u8]) -> io::Error {
     let response: Option<serde_json::Value> = serde_json::from_slice(body).ok();
     let reason = response.as_ref().and_then(|response| response["error"].as_str());
-    io::Error::other(reason.map_or_else(|| format!("it answers {status}"), str::to_owned))
+    let kind = if status == StatusCode::NOT_FOUND { io::ErrorKind::NotFound } else { io::ErrorKind::Other };
+    io::Error::new(kind, reason.map_or_else(|| format!("it answers {status}"), str::to_owned))
 }
 
 fn failed(error: &(dyn Error + 'static)) -> io::Error {

@@ -141,6 +141,10 @@ impl<'a> DeclaredNetwork<'a> {
             }
             return Some((range, Target::Nat(id)));
         }
+        // The path through a forwarding instance is not evaluated.
+        if route.instance.is_some() || route.network_interface.is_some() {
+            return None;
+        }
         let here = self.program.only::<Vpc>(table)?.urn.as_str();
         let leads_to = |sides: &[String; 2]| {
             let other = sides.iter().find(|side| *side != here)?;

@@ -1,9 +1,12 @@
 //! Requests that create and change instances.
 
-use super::{DbInstance, parameter_group_of};
+use super::{
+    DbInstance, parameter_group_of,
+    storage::{self, Performance},
+};
 use crate::{
     prelude::*,
-    rds::{declared_version, differ, known_groups, known_name},
+    rds::{declared_version, default_group, differ, known_groups, known_name, unencrypted},
 };
 use aws_sdk_rds::{
     Client,
@@ -18,6 +21,7 @@ pub(super) async fn create(
     id: &str,
     inputs: &DbInstance,
 ) -> Result<Option<types::DbInstance>> {
+    let Performance { iops, throughput } = storage::performance(inputs);
     let response = rds
         .create_db_instance()
         .db_instance_identifier(id)
@@ -30,6 +34,8 @@ pub(super) async fn create(
         .allocated_storage(inputs.allocated_storage.cast_signed())
         .set_max_allocated_storage(inputs.max_allocated_storage.map(u32::cast_signed))
         .set_storage_type(inputs.storage_type.clone())
+        .set_iops(iops)
+        .set_storage_throughput(throughput)
         .set_port(inputs.port.map(i32::from))
         .set_db_subnet_group_name(known_name(inputs.subnet_group.as_ref())?)
         .set_vpc_security_group_ids(known_groups(&inputs.security_groups)?)
@@ -46,6 +52,18 @@ pub(super) async fn create(
     Ok(response.db_instance)
 }
 
+/// Refuses a snapshot whose storage is not encrypted: neither is that of the instance then.
+async fn refuse_unencrypted(rds: &Client, snapshot: &str) -> Result<()> {
+    let call = rds.describe_db_snapshots().db_snapshot_identifier(snapshot).include_shared(true);
+    // The restore reports a snapshot that does not exist.
+    let response = found(call.send().await.context("DescribeDBSnapshots"))?;
+    let described = response.and_then(|response| response.db_snapshots?.pop());
+    match described.and_then(|snapshot| snapshot.encrypted) {
+        Some(false) => Err(unencrypted(snapshot, "CopyDBSnapshot")),
+        _ => Ok(()),
+    }
+}
+
 /// Creates an instance with the data of a snapshot.
 pub(super) async fn restore(
     cx: &Context<'_>,
@@ -54,12 +72,18 @@ pub(super) async fn restore(
     snapshot: &str,
     inputs: &DbInstance,
 ) -> Result<Option<types::DbInstance>> {
+    if inputs.encrypted {
+        refuse_unencrypted(rds, snapshot).await?;
+    }
+    let Performance { iops, throughput } = storage::performance(inputs);
     let response = rds
         .restore_db_instance_from_db_snapshot()
         .db_instance_identifier(id)
         .db_snapshot_identifier(snapshot)
         .db_instance_class(&inputs.class)
         .set_storage_type(inputs.storage_type.clone())
+        .set_iops(iops)
+        .set_storage_throughput(throughput)
         .set_port(inputs.port.map(i32::from))
         .set_db_subnet_group_name(known_name(inputs.subnet_group.as_ref())?)
         .set_vpc_security_group_ids(known_groups(&inputs.security_groups)?)
@@ -82,6 +106,7 @@ pub(super) async fn replicate(
     source: &DbInstanceId,
     inputs: &DbInstance,
 ) -> Result<Option<types::DbInstance>> {
+    let Performance { iops, throughput } = storage::performance(inputs);
     let response = rds
         .create_db_instance_read_replica()
         .db_instance_identifier(id)
@@ -89,6 +114,8 @@ pub(super) async fn replicate(
         .db_instance_class(&inputs.class)
         .set_max_allocated_storage(inputs.max_allocated_storage.map(u32::cast_signed))
         .set_storage_type(inputs.storage_type.clone())
+        .set_iops(iops)
+        .set_storage_throughput(throughput)
         .set_port(inputs.port.map(i32::from))
         .set_db_subnet_group_name(known_name(inputs.subnet_group.as_ref())?)
         .set_vpc_security_group_ids(known_groups(&inputs.security_groups)?)
@@ -121,13 +148,22 @@ pub(super) async fn modify(
     };
     let (class, storage) = (&inputs.class, inputs.allocated_storage.cast_signed());
     change(instance.db_instance_class() != Some(class), &|call| call.db_instance_class(class));
-    change(instance.allocated_storage() < Some(storage), &|call| call.allocated_storage(storage));
     let most = inputs.max_allocated_storage.map(u32::cast_signed);
     // A maximum that is equal to the allocated storage disables autoscaling.
     change(instance.max_allocated_storage() != most, &|call| call.max_allocated_storage(most.unwrap_or(storage)));
-    if let Some(kind) = &inputs.storage_type {
-        change(instance.storage_type() != Some(kind), &|call| call.storage_type(kind));
-    }
+    let Performance { iops, throughput } = storage::performance(inputs);
+    let kind = inputs.storage_type.as_deref();
+    let grows = instance.allocated_storage() < Some(storage);
+    let differs = kind.is_some_and(|kind| instance.storage_type() != Some(kind))
+        || iops.is_some_and(|iops| instance.iops() != Some(iops))
+        || throughput.is_some_and(|throughput| instance.storage_throughput() != Some(throughput));
+    // A change of the size needs the IOPS, and a change of the IOPS the size. Storage autoscaling may have increased it.
+    change(grows || differs, &|call| {
+        call.allocated_storage(instance.allocated_storage().unwrap_or_default().max(storage))
+            .set_storage_type(kind.map(str::to_owned))
+            .set_iops(iops)
+            .set_storage_throughput(throughput)
+    });
     if let Some(port) = inputs.port.map(i32::from) {
         change(instance.endpoint().and_then(Endpoint::port) != Some(port), &|call| call.db_port_number(port));
     }
@@ -160,6 +196,5 @@ fn wanted_group(instance: &types::DbInstance, inputs: &DbInstance) -> Result<Str
     if let (Some(inherited), true) = (parameter_group_of(instance), inputs.replicate_from.is_some()) {
         return Ok(inherited.to_owned());
     }
-    let major = instance.engine_version().and_then(|version| version.split('.').next()).unwrap_or_default();
-    Ok(format!("default.postgres{major}"))
+    Ok(default_group("postgres", inputs.version.as_deref(), instance.engine_version()))
 }

@@ -27,7 +27,7 @@ pub(crate) struct ReachArgs {
 pub(super) async fn run(session: &Session<'_>, directory: &Path, arguments: &ReachArgs) -> Result<(), Failure> {
     let ReachArgs { from, to, port, probe } = arguments;
     let request = ReachRequest { from: from.clone(), to: to.clone(), port: *port, probe: *probe };
-    let reach = running(directory).await?.reach(&request).await?;
+    let reach = running(directory).await?.reach(&request).await.map_err(Failure::named)?;
     answer(session, &reach, || describe(&reach))
 }
 

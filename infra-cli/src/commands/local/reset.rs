@@ -1,14 +1,8 @@
 //! `stack local reset`
 
 use super::answer;
-use crate::{
-    commands::{confirm, is_at_terminal},
-    failure::Failure,
-    local_cloud,
-    session::Session,
-};
+use crate::{commands::question::Change, failure::Failure, local_cloud, session::Session};
 use clap::Args;
-use infra_core::diagnostic::Diagnostic;
 use std::path::Path;
 
 /// Stop the local cloud and delete everything in it
@@ -21,14 +15,13 @@ pub(crate) struct ResetArgs {
 
 pub(super) async fn run(session: &Session<'_>, directory: &Path, arguments: &ResetArgs) -> Result<(), Failure> {
     const LOSS: &str = "everything in the local cloud is lost, data of databases and buckets included";
-    if !arguments.yes && !is_at_terminal(session) {
-        let unconfirmed =
-            Diagnostic::error("a reset needs a confirmation, and there is no terminal to ask on").because(LOSS);
-        return Err(Failure::wrong_use(unconfirmed.hint("add `--yes`")));
-    }
-    if !arguments.yes && !confirm(&format!("Reset the local cloud? {LOSS}.")) {
-        return Ok(());
-    }
+    let change = Change {
+        subject: "a reset",
+        question: &format!("Reset the local cloud? {LOSS}."),
+        consequence: LOSS,
+        hint: "add `--yes`",
+    };
+    change.ensure_confirmed(session, arguments.yes)?;
     // The start of a cloud stops the processes that a killed one has left running.
     if let Err(failure) = local_cloud::enter(directory).await {
         tracing::warn!(

@@ -28,7 +28,7 @@ use crate::server::faults::{self, Fault};
 use crate::server::inventory;
 use crate::server::metrics::{self, MetricsDocument};
 use crate::server::network_map;
-use crate::server::reach::{self, Reach, ReachRequest};
+use crate::server::reach::{self, Reach, ReachError, ReachRequest};
 use crate::server::session::{self, SessionError, SessionRequest};
 use crate::server::status::Status;
 use crate::server::tunnel::{self, TunnelError, TunnelRequest};
@@ -63,7 +63,8 @@ impl Admin {
         let is_admitted = *source == Source::Program && self.token.admits(token);
         if is_admitted && request.method() == Method::POST && path == "tunnel" {
             return self.tunnel(request).await.unwrap_or_else(|error| {
-                let (status, body) = failure(StatusCode::BAD_REQUEST, &error.to_string());
+                let is_unknown = matches!(error, TunnelError::Party(_) | TunnelError::NoPort(_));
+                let (status, body) = failure(refusal(is_unknown), &error.to_string());
                 json_answer(status, body)
             });
         }
@@ -108,11 +109,14 @@ impl Admin {
             },
             (&Method::GET, "session") => match self.session(&request) {
                 Ok(session) => document(StatusCode::OK, session),
-                Err(error) => failure(StatusCode::BAD_REQUEST, &error.to_string()),
+                Err(error) => {
+                    let is_unknown = matches!(error, SessionError::Party(_) | SessionError::NoService { .. });
+                    failure(refusal(is_unknown), &error.to_string())
+                }
             },
             (&Method::POST, "reach") => match self.reach(request).await {
                 Ok(reach) => document(StatusCode::OK, reach),
-                Err(error) => failure(StatusCode::BAD_REQUEST, &error),
+                Err((status, error)) => failure(status, &error),
             },
             _ => failure(StatusCode::NOT_FOUND, PATHS),
         };
@@ -164,9 +168,13 @@ impl Admin {
         session::open(&self.shared, &self.network, &request)
     }
 
-    async fn reach(&self, request: Request<Incoming>) -> Result<Reach, String> {
-        let request: ReachRequest = read(request).await?;
-        reach::reach(&self.shared, &self.network, &request).await.map_err(|error| error.to_string())
+    async fn reach(&self, request: Request<Incoming>) -> Result<Reach, (StatusCode, String)> {
+        let request: ReachRequest = read(request).await.map_err(|error| (StatusCode::BAD_REQUEST, error))?;
+        let reach = reach::reach(&self.shared, &self.network, &request).await;
+        reach.map_err(|error| {
+            let is_unknown = matches!(error, ReachError::Party(_) | ReachError::Source(_));
+            (refusal(is_unknown), error.to_string())
+        })
     }
 }
 
@@ -189,6 +197,11 @@ fn document(status: StatusCode, document: impl Serialize) -> (StatusCode, String
         Ok(text) => (status, text),
         Err(error) => failure(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }
+}
+
+/// Returns the status of a refused request, which names something unknown or is wrong in another way.
+fn refusal(is_unknown: bool) -> StatusCode {
+    if is_unknown { StatusCode::NOT_FOUND } else { StatusCode::BAD_REQUEST }
 }
 
 fn failure(status: StatusCode, error: &str) -> (StatusCode, String) {

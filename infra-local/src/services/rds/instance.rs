@@ -246,6 +246,7 @@ pub(super) fn add(region: &mut Region, call: &Call<'_, Params>, id: &str, base: 
     let flag_or = |name: &str, otherwise: bool| Ok::<bool, ApiError>(params.parsed(name)?.unwrap_or(otherwise));
     let features = features::parse(region, params, &base.features, &base.engine)?;
     features::check_key(&features, base.storage.encrypted)?;
+    let public = flag_or("PubliclyAccessible", is_public_by_default(&base, params))?;
     let instance = DbInstance {
         id: id.to_owned(),
         features,
@@ -258,7 +259,7 @@ pub(super) fn add(region: &mut Region, call: &Call<'_, Params>, id: &str, base: 
         auto_minor_upgrade: flag_or("AutoMinorVersionUpgrade", base.auto_minor_upgrade)?,
         copy_tags_to_snapshot: flag_or("CopyTagsToSnapshot", base.copy_tags_to_snapshot)?,
         deletion_protection: flag_or("DeletionProtection", false)?,
-        public: flag_or("PubliclyAccessible", base.public)?,
+        public,
         created: call.now,
         tags: parse_tags(params)?,
         ..base
@@ -266,6 +267,13 @@ pub(super) fn add(region: &mut Region, call: &Call<'_, Params>, id: &str, base: 
     region.rds.instances.insert(id.to_owned(), instance);
     let instance = super::instance(region, id)?;
     Ok(Node::new().with("DBInstance", render(instance, region)))
+}
+
+/// Returns whether an instance is publicly accessible if the request does not say so: in the default VPC, unless it is a
+/// member of a cluster whose request names no subnet group (`CreateDBInstance`, parameter `PubliclyAccessible`).
+fn is_public_by_default(instance: &DbInstance, params: &Params) -> bool {
+    let names_group = params.optional("DBSubnetGroupName").is_some();
+    instance.place.subnet_group == "default" && (instance.cluster.is_none() || names_group)
 }
 
 /// Returns the subnets that an instance may have its address from: those with the fewest databases first, so that the

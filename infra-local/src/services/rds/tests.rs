@@ -177,7 +177,7 @@ fn an_instance_is_created_described_and_deleted() {
             OptionGroupMembership
               OptionGroupName: default:postgres-[major]
               Status: in-sync
-          PubliclyAccessible: false
+          PubliclyAccessible: true
           StatusInfos
           StorageType: gp2
           DbInstancePort: 0
