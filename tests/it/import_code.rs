@@ -35,7 +35,7 @@ fn replaced(text: &str, begin: &str, end: &str) -> String {
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let (_, rest) = part.split_once(end).unwrap();
-        out += &format!("{begin}…{end}{rest}");
+        out.extend([begin, "…", end, rest]);
     }
     out
 }

@@ -64,7 +64,7 @@ fn named(stack: &Stack, _: &Config) -> Result {
     Ok(())
 }
 
-fn deployment<'p>(script: infra_rehearsal::Script<'p>) -> Deployment<'p> {
+fn deployment(script: infra_rehearsal::Script<'_>) -> Deployment<'_> {
     Deployment {
         program: "program".to_owned(),
         stack: "dev".to_owned(),
