@@ -130,13 +130,13 @@ mod tests {
     #[test]
     fn reserved_keys_are_refused() {
         let urn = Urn::new("dev", "shop", "aws:ec2:Vpc", "vpc").ok();
-        let tags = |key: &str| Value::Map([(key.into(), "x".into())].into());
+        let tags = |key: &str| Value::Map([(key, "x".into())].into());
         let problems = |key: &str| -> Vec<Diagnostic> {
-            let inputs = Value::Map([("tags".into(), tags(key))].into());
+            let inputs = Value::Map([("tags", tags(key))].into());
             urn.iter().flat_map(|urn| problems(urn, &inputs)).collect()
         };
         for key in ["Name", "infrastructure", "team"] {
-            assert_eq!(problems(key), [], "{key}");
+            assert!(problems(key).is_empty(), "{key}");
         }
         for key in ["aws:createdBy", "infra:operation"] {
             assert!(problems(key).iter().any(|problem| problem.summary.contains(key)), "{key}");
