@@ -11,7 +11,7 @@ use infra_local::{
 };
 use std::{
     fs,
-    io::{self, BufRead},
+    io::{self, BufRead, Seek},
     os::unix::{
         fs::{DirBuilderExt, OpenOptionsExt},
         process::CommandExt,
@@ -97,6 +97,7 @@ impl Wait {
 async fn start(directory: &Path) -> Result<Running, Failure> {
     let log = log(directory);
     let output = fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&log)?;
+    let begin = output.metadata()?.len();
     let mut command = Command::new(std::env::current_exe()?);
     // The passphrase of the secrets stays out of the reach of the programs in the cloud.
     for variable in passphrase::VARIABLES {
@@ -129,10 +130,11 @@ async fn start(directory: &Path) -> Result<Running, Failure> {
             if let Some(running) = daemon::find(directory).await {
                 return Ok(running);
             }
-            return Err(not_started(&log, &format!("it exited immediately: {status}")));
+            return Err(not_started(&log, begin, &format!("it exited immediately: {status}")));
         }
         if Instant::now() > end {
-            return Err(not_started(&log, &format!("it has not responded after {} s", START_LIMIT.as_secs())));
+            let reason = format!("it has not responded after {} s", START_LIMIT.as_secs());
+            return Err(not_started(&log, begin, &reason));
         }
         sleep(pause).await;
         pause = (pause * 2).min(Duration::from_millis(100));
@@ -152,8 +154,9 @@ pub(crate) fn prepare(directory: &Path) -> Result<(), Failure> {
     })
 }
 
-fn not_started(log: &Path, reason: &str) -> Failure {
-    let last = tail(log, 5).unwrap_or_default();
+/// Returns the error of a start whose log begins at this position of the file.
+fn not_started(log: &Path, begin: u64, reason: &str) -> Failure {
+    let last = tail(log, begin, 5).unwrap_or_default();
     // The process of the cloud prints its errors as commands do.
     let last: Vec<&str> = last.iter().map(|line| line.strip_prefix("error: ").unwrap_or(line)).collect();
     Failure {
@@ -251,10 +254,12 @@ pub(crate) async fn leave(directory: &Path, usage: Usage) {
     }
 }
 
-/// Returns the last lines of a file.
-pub(crate) fn tail(path: &Path, lines: usize) -> io::Result<Vec<String>> {
+/// Returns the last lines of a file from this position.
+pub(crate) fn tail(path: &Path, begin: u64, lines: usize) -> io::Result<Vec<String>> {
     let mut last = std::collections::VecDeque::new();
-    for line in io::BufReader::new(fs::File::open(path)?).split(b'\n') {
+    let mut file = fs::File::open(path)?;
+    file.seek(io::SeekFrom::Start(begin))?;
+    for line in io::BufReader::new(file).split(b'\n') {
         if last.len() == lines {
             last.pop_front();
         }

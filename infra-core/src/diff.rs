@@ -80,7 +80,7 @@ impl Diff {
         for name in names.into_iter().filter(|name| schema.is_tracked(name)) {
             let null = Value::Null;
             let (old, new) = (old.field(name).unwrap_or(&null), new.field(name).unwrap_or(&null));
-            diff.compare(name.to_string(), schema.replaces(name), old, new);
+            diff.compare(name.to_string(), schema.replaces_from(name, old), old, new);
         }
         diff
     }
@@ -210,6 +210,17 @@ mod tests {
         + rules[1]: {"port":82}
         ~ vpc: "a" => "b"  (forces replacement)
         "#);
+    }
+
+    #[test]
+    fn an_input_that_can_be_set_in_place_replaces_once_it_has_a_value() {
+        let schema = Schema::new().replace_on(["vpc"]).set_in_place(["vpc"]);
+        for (old, replaces) in [("", false), ("vpc-1", true)] {
+            let [old, new] = [old, "vpc-2"].map(|vpc| Value::from_json(json!({ "vpc": vpc })));
+            let diff = Diff::between(&schema, &old, &new);
+            assert!(!diff.is_empty());
+            assert_eq!(diff.replaces(), replaces, "{old:?}");
+        }
     }
 
     #[test]

@@ -111,6 +111,8 @@ pub struct Schema {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     replace_on: Names,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    set_in_place: Names,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     secret: Names,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     untracked: Names,
@@ -203,6 +205,13 @@ impl Schema {
         self
     }
 
+    /// Adds inputs whose change replaces the resource, except for one from an empty text, as which the missing VPC of a
+    /// detached internet gateway is recorded.
+    pub fn set_in_place(mut self, inputs: impl IntoIterator<Item = &'static str>) -> Self {
+        self.set_in_place.extend(inputs.into_iter().map(Cow::Borrowed));
+        self
+    }
+
     /// Adds inputs of the key. No two resources have the same key, so a replacement with the key of the previous generation
     /// is created after its deletion.
     pub fn key(mut self, inputs: impl IntoIterator<Item = &'static str>) -> Self {
@@ -233,6 +242,11 @@ impl Schema {
     /// Returns `true` if a change of `input` requires a replacement.
     pub fn replaces(&self, input: &str) -> bool {
         has(&self.replace_on, input)
+    }
+
+    /// Returns `true` if a change of `input` from this value requires a replacement.
+    pub fn replaces_from(&self, input: &str, old: &Value) -> bool {
+        self.replaces(input) && !(has(&self.set_in_place, input) && old.as_str() == Some(""))
     }
 
     /// Returns `true` if `property` is always secret.
@@ -293,8 +307,15 @@ impl Schema {
 
     /// Returns every property name in the schema, for tests that compare it with the struct.
     pub fn mentioned(&self) -> impl Iterator<Item = &str> + '_ {
-        let names =
-            [&self.replace_on, &self.secret, &self.untracked, &self.changes_on_update, &self.regional, &self.key];
+        let names = [
+            &self.replace_on,
+            &self.set_in_place,
+            &self.secret,
+            &self.untracked,
+            &self.changes_on_update,
+            &self.regional,
+            &self.key,
+        ];
         names.into_iter().flatten().chain(self.follows.iter().map(|(input, _)| input)).map(AsRef::as_ref)
     }
 }

@@ -8,7 +8,7 @@ use syn::{DeriveInput, Error, LitStr, Result, Type};
 /// Implements `Resource`.
 pub(crate) fn resource(input: &DeriveInput) -> Result<TokenStream> {
     let container = Container::read(input, "resource", &["type", "outputs", "delete_before_replace", "timeout"])?;
-    let marks = Marks::read(input, "resource", &["replace", "key", "follows", "secret", "untracked"])?;
+    let marks = Marks::read(input, "resource", &["replace", "set_in_place", "key", "follows", "secret", "untracked"])?;
     let (token, outputs) = (token(&container, input, "resource")?, outputs(&container, input));
     let (marked, flags) = (marks.calls(), &container.calls);
     let name = &input.ident;
@@ -88,7 +88,7 @@ mod tests {
         let input = parse_quote! {
             #[resource(type = "aws:ec2:NatGateway", delete_before_replace, timeout = LIMIT * 2)]
             struct NatGateway {
-                #[resource(replace, follows = "vpc_id")]
+                #[resource(replace, set_in_place, follows = "vpc_id")]
                 subnet: Input<SubnetId>,
                 #[resource(replace, key, secret)]
                 #[serde(default, rename = "allocation", skip_serializing_if = "Option::is_none")]
@@ -97,7 +97,7 @@ mod tests {
             }
         };
         let expanded = resource(&input).unwrap().to_string();
-        let calls = ".replace_on([\"subnet\",\"allocation\"]).key([\"allocation\"]).secret([\"allocation\"]).follow([(\"subnet\",\"vpc_id\")]).delete_before_replace().timeout(LIMIT*2)";
+        let calls = ".replace_on([\"subnet\",\"allocation\"]).set_in_place([\"subnet\"]).key([\"allocation\"]).secret([\"allocation\"]).follow([(\"subnet\",\"vpc_id\")]).delete_before_replace().timeout(LIMIT*2)";
         assert!(expanded.replace(' ', "").contains(calls), "{expanded}");
         assert!(expanded.contains("type Outputs = NatGatewayOutputs"), "{expanded}");
     }
@@ -116,7 +116,7 @@ mod tests {
             }
         };
         insta::assert_snapshot!(error(resource(&input)), @r"
-        unknown attribute `replaces` in `#[resource(…)]` of a field: expected one of `replace`, `key`, `follows`, `secret`, `untracked`
+        unknown attribute `replaces` in `#[resource(…)]` of a field: expected one of `replace`, `set_in_place`, `key`, `follows`, `secret`, `untracked`
         `secret` occurs twice
         a kind has one property per field: write the fields of the other struct here
         ");

@@ -24,6 +24,7 @@ use syn::{DeriveInput, parse_macro_input};
 ///
 /// # Attributes of a field
 /// - `replace`: a change of the input replaces the resource
+/// - `set_in_place`: with `replace`: an input that is recorded as an empty text is set without a replacement
 /// - `key`: no two resources have the same values of these inputs, so a replacement with the same values is created after the
 ///   previous resource is deleted
 /// - `follows = "input"`: the resource is replaced if a resource that this input refers to is replaced for a change of its own

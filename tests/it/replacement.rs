@@ -170,6 +170,6 @@ fn vpc_of_the_default_program_is_replaced_in_a_rehearsal_and_in_the_local_cloud(
     project.run(&["up"]).expect(0);
     let replace = ["--replace", "network/vpc"];
     project.run(&[&["rehearse"][..], &replace].concat()).expect(0);
-    project.run(&[&["up"][..], &replace].concat()).expect(0);
+    project.run(&[&["up", "--yes"][..], &replace].concat()).expect(0);
     project.run(&["preview", "--expect-no-changes"]).expect(0);
 }

@@ -48,8 +48,8 @@ use aws_sdk_ec2::{Client, types};
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:ec2:InternetGateway")]
 pub struct InternetGateway {
-    /// Id of the VPC that the gateway is attached to. A change replaces the gateway.
-    #[resource(replace, key)]
+    /// Id of the VPC that the gateway is attached to. A change replaces the gateway; a detached one is attached.
+    #[resource(replace, set_in_place, key)]
     pub vpc_id: Input<VpcId>,
     /// User-defined tags: key → value; none by default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -30,7 +30,7 @@ pub(super) async fn run(session: &Session<'_>, directory: &Path, arguments: &Log
     }
     let Some(name) = instance else {
         let log = local_cloud::log(directory);
-        let text = tail(&log, lines).map_err(|error| {
+        let text = tail(&log, 0, lines).map_err(|error| {
             let missing = Diagnostic::error(format!("there is no log: {error}")).about(log.display());
             Failure::wrong_use(missing.hint("the local cloud has not run in this directory"))
         })?;
@@ -50,7 +50,7 @@ pub(super) async fn run(session: &Session<'_>, directory: &Path, arguments: &Log
     for instance in instances {
         for service in &instance.services {
             print_line!("{} {} {}", instance.id, service.name, service.log.display());
-            tail(&service.log, lines)?.iter().for_each(|line| print_line!("  {line}"));
+            tail(&service.log, 0, lines)?.iter().for_each(|line| print_line!("  {line}"));
         }
     }
     Ok(())

@@ -72,7 +72,8 @@ fn time_scale(text: &str) -> Result<f64, String> {
 }
 
 pub(super) async fn run(session: &Session<'_>, directory: &Path, arguments: &StartArgs) -> Result<(), Failure> {
-    remember(directory, arguments).await?;
+    let before = Options::remembered(directory)?;
+    remember(directory, &before, arguments).await?;
     if Options::remembered(directory)?.accept_any_key {
         print_error!(
             "warning: the local cloud accepts any access key: every local process can run programs as this user\n  \
@@ -85,7 +86,14 @@ pub(super) async fn run(session: &Session<'_>, directory: &Path, arguments: &Sta
     // Before the start: a command that finishes now would stop the empty cloud.
     local_cloud::prepare(directory)?;
     local_cloud::keep(directory)?;
-    let running = local_cloud::enter(directory).await?.0;
+    let running = match local_cloud::enter(directory).await {
+        Ok((running, _)) => running,
+        Err(failure) => {
+            // The options may be the reason, and later starts would have them too.
+            before.remember()?;
+            return Err(failure);
+        }
+    };
     answer(session, &running, || format!("the local cloud answers at {} (process {})", running.endpoint, running.pid))
 }
 
@@ -101,8 +109,7 @@ fn install(directory: &Path, path: &Path) -> Result<(), Failure> {
 }
 
 /// Stores the options for this start and later ones.
-async fn remember(directory: &Path, arguments: &StartArgs) -> Result<(), Failure> {
-    let before = Options::remembered(directory)?;
+async fn remember(directory: &Path, before: &Options, arguments: &StartArgs) -> Result<(), Failure> {
     let existing = recorded_account(directory)?;
     refuse_another_account(existing, arguments.account)?;
     let mut access_keys = before.access_keys.clone();
@@ -126,7 +133,7 @@ async fn remember(directory: &Path, arguments: &StartArgs) -> Result<(), Failure
         },
         directory: before.directory.clone(),
     };
-    if options == before {
+    if options == *before {
         return Ok(());
     }
     if daemon::find(directory).await.is_some() {
