@@ -72,7 +72,7 @@ resource "aws_network_interface" "spare" {
 
 resource "aws_instance" "router" {
   ami           = data.aws_ami.debian.id
-  instance_type = "t3.micro"
+  instance_type = "t3.small"
   key_name      = aws_key_pair.this.key_name
   network_interface {
     device_index         = 0
