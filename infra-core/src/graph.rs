@@ -259,8 +259,8 @@ impl ResourceGraph {
         used.into_iter().map(|at| &self.graph[at].urn).collect()
     }
 
-    /// Calls `visit` for each use of an output of a resource by a declaration or an export, with the name of the output and the
-    /// path to the used part.
+    /// Calls `visit` for each use of an output of a resource by a declaration or an export, with the name of the output and
+    /// the path to the used part.
     pub fn uses(&self, urn: &Urn, visit: &mut dyn FnMut(&str, &[&Segment])) {
         let declared = self.graph.node_weights().flat_map(|node| {
             let conditions = node.options.conditions.iter().map(|condition| &condition.value);

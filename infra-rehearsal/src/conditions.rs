@@ -47,8 +47,8 @@ pub(crate) enum Outcome {
     True,
 }
 
-/// Evaluates conditions for an action, by the evaluation that the local cloud enforces. `conditions` are the values by operator
-/// and condition key.
+/// Evaluates conditions for an action, by the evaluation that the local cloud enforces. `conditions` are the values by
+/// operator and condition key.
 pub(crate) fn outcome(
     conditions: &BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
     grant: &Grant,

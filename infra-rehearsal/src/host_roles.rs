@@ -27,8 +27,8 @@ pub struct RolePermissions {
     pub needed: Vec<Need>,
     /// The needed actions that no policy of the role allows, or that its permissions boundary does not allow.
     pub missing: BTreeSet<Grant>,
-    /// The needed actions that a statement denies explicitly: of the role's policies, of its permissions boundary, or of a bucket
-    /// policy.
+    /// The needed actions that a statement denies explicitly: of the role's policies, of its permissions boundary, or of a
+    /// bucket policy.
     pub denied: BTreeSet<Grant>,
     /// The actions that policies of the role allow, and no host needs under their conditions.
     pub superfluous: BTreeSet<Grant>,

@@ -1,7 +1,8 @@
 //! Synthesised outputs of resources that cannot be rehearsed.
 //!
-//! The outputs have the shapes that the kind declares, and contain the parts that the program uses. Texts have the form that
-//! their names suggest, such as an ARN, and contain the name of the declaration: `arn:aws:sqs:us-east-1:000000000000:rehearsal-jobs`.
+//! The outputs have the shapes that the kind declares, and contain the parts that the program uses. Texts have the form
+//! that their names suggest, such as an ARN, and contain the name of the declaration:
+//! `arn:aws:sqs:us-east-1:000000000000:rehearsal-jobs`.
 
 use infra_core::{
     Shape,

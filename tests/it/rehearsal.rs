@@ -19,7 +19,7 @@ use std::{
 use tempfile::TempDir;
 
 /// Returns a stack that was never deployed.
-fn deployment(script: Script<'_>) -> Deployment<'_> {
+pub(crate) fn deployment(script: Script<'_>) -> Deployment<'_> {
     Deployment {
         program: "program".to_owned(),
         stack: "dev".to_owned(),

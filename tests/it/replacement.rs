@@ -1,5 +1,7 @@
-//! Replacements of network resources: the plan orders them so that AWS accepts every step, in a rehearsal and in a local cloud.
+//! Replacements of network resources: the plan orders them so that AWS accepts every step, in a rehearsal and in a local
+//! cloud.
 
+use crate::rehearsal;
 use infra_aws::{
     self as aws, DbSubnetGroup, ElasticIp, InternetGateway, LaunchTemplate, Listener, LoadBalancer, LogGroup,
     NatGateway, Role, RolePolicy, Route, RouteTable, Rule, SecurityGroup, SecurityGroupRule, Subnet, TargetGroup, Vpc,
@@ -14,8 +16,7 @@ use infra_core::{
     urn::Pattern,
 };
 use infra_local::{LocalCloud, NetworkChoice, Options};
-use infra_rehearsal::{Deployment, Schemas};
-use std::collections::BTreeMap;
+use infra_rehearsal::Deployment;
 use tempfile::TempDir;
 use tests::Project;
 
@@ -64,21 +65,6 @@ fn named(stack: &Stack, _: &Config) -> Result {
     Ok(())
 }
 
-fn deployment(script: infra_rehearsal::Script<'_>) -> Deployment<'_> {
-    Deployment {
-        program: "program".to_owned(),
-        stack: "dev".to_owned(),
-        target: "local".to_owned(),
-        account: None,
-        script,
-        config: BTreeMap::new(),
-        policies: Vec::new(),
-        recorded: None,
-        neighbours: Vec::new(),
-        schemas: Schemas::default(),
-    }
-}
-
 struct Fixture {
     cloud: LocalCloud,
     engine: Engine,
@@ -119,7 +105,12 @@ async fn replacement_of_a_vpc_succeeds_in_a_rehearsal_and_in_the_local_cloud() {
     assert_eq!(step("address").action, Action::Same, "{plan}");
 
     let config = [("net".to_owned(), "2".to_owned().into())].into();
-    let changed = Deployment { recorded: engine.state().await.unwrap(), config, ..deployment(&network) };
+    let changed = Deployment {
+        recorded: engine.state().await.unwrap(),
+        config,
+        target: "local".to_owned(),
+        ..rehearsal::deployment(&network)
+    };
     let rehearsal = infra_rehearsal::rehearse(&changed, Selection::default(), Events::ignored()).await.unwrap();
     assert!(rehearsal.is_success() && rehearsal.not_rehearsed.is_empty(), "{rehearsal:?}");
 

@@ -55,8 +55,9 @@ use std::{collections::BTreeSet, time::Duration};
 ///   are terminated
 ///
 /// # Replacement
-/// A change of `name` replaces the group, and so does a change of the VPC of its subnets, because instances of one VPC cannot be
-/// targets in another one. The new group is created before the previous one is deleted. All other changes are made in place; those of `refresh` and `wait_for_healthy` take effect at the next update.
+/// A change of `name` replaces the group, and so does a change of the VPC of its subnets, because instances of one VPC
+/// cannot be targets in another one. The new group is created before the previous one is deleted. All other changes are
+/// made in place; those of `refresh` and `wait_for_healthy` take effect at the next update.
 ///
 /// # Import
 /// The import takes the name of the group:

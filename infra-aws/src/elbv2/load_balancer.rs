@@ -50,10 +50,9 @@ use std::collections::BTreeSet;
 /// - Delete: `DeleteLoadBalancer`; `DescribeLoadBalancers` until the balancer is deleted
 ///
 /// # Replacement
-/// A change of `name` or `scheme` replaces the balancer, because AWS cannot change them, and so does a change of the VPC of its
-/// subnets, because a balancer cannot leave its VPC. The new balancer is created
-/// before the previous one is deleted, so a declared `name` has to change together with `scheme`. Its host name
-/// changes, and its listeners are replaced as well.
+/// A change of `name` or `scheme` replaces the balancer, because AWS cannot change them, and so does a change of the VPC of
+/// its subnets, because a balancer cannot leave its VPC. The new balancer is created before the previous one is deleted, so
+/// a declared `name` has to change together with `scheme`. Its host name changes, and its listeners are replaced as well.
 ///
 /// # Import
 /// The import takes the ARN of the balancer, which has to be an application load balancer:

@@ -39,9 +39,10 @@ use infra_core::target::Readiness;
 /// ```
 ///
 /// # API operations
-/// - Create: `CreateDBCluster`, or `RestoreDBClusterFromSnapshot` with a `snapshot`, after `DescribeDBClusterSnapshots`
-///   if `encrypted` is true; `DescribeDBClusters` until the cluster is available; with a snapshot also `ModifyDBCluster` for the settings that such a request does not
-///   contain; `CreateDBInstance` for each instance; `DescribeDBInstances` until all are available
+/// - Create: `CreateDBCluster`, or `RestoreDBClusterFromSnapshot` with a `snapshot`, after `DescribeDBClusterSnapshots` if
+///   `encrypted` is true; `DescribeDBClusters` until the cluster is available; with a snapshot also `ModifyDBCluster` for
+///   the settings that such a request does not contain; `CreateDBInstance` for each instance; `DescribeDBInstances` until
+///   all are available
 /// - Read: `DescribeDBClusters`, `DescribeDBInstances`
 /// - Update: those of a read, `ModifyDBCluster`, `CreateDBInstance`, `ModifyDBInstance`, `DeleteDBInstance`,
 ///   `AddTagsToResource`, `RemoveTagsFromResource`

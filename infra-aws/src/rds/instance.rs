@@ -44,8 +44,9 @@ use infra_core::target::Readiness;
 ///
 /// # API operations
 /// - Create: `CreateDBInstance`, or `RestoreDBInstanceFromDBSnapshot` with a `snapshot`, after `DescribeDBSnapshots` if
-///   `encrypted` is true, or `CreateDBInstanceReadReplica` with `replicate_from`; `DescribeDBInstances` until the instance is available; with a
-///   snapshot or as a replica also `ModifyDBInstance` for the settings that such a request does not contain
+///   `encrypted` is true, or `CreateDBInstanceReadReplica` with `replicate_from`; `DescribeDBInstances` until the instance
+///   is available; with a snapshot or as a replica also `ModifyDBInstance` for the settings that such a request does not
+///   contain
 /// - Read: `DescribeDBInstances`
 /// - Update: `DescribeDBInstances`, `ModifyDBInstance`, `AddTagsToResource`, `RemoveTagsFromResource`;
 ///   `PromoteReadReplica` if `replicate_from` is removed

@@ -41,8 +41,8 @@ use std::{collections::HashMap, fs::File, path::Path, time::Duration};
 /// - Delete: `HeadObject`, `DeleteObject`
 ///
 /// # Replacement
-/// A change of `bucket` or `key` replaces the object. The new object is created before the previous one is deleted.
-/// When a replacement is requested by `up --replace`, the previous object is deleted first. Another content is uploaded in place.
+/// A change of `bucket` or `key` replaces the object. The new object is created before the previous one is deleted. When a
+/// replacement is requested by `up --replace`, the previous object is deleted first. Another content is uploaded in place.
 ///
 /// # Import
 /// The import takes `BUCKET/KEY`. The printed declaration needs a `source` and its `sha256`; the first `up` uploads the

@@ -19,9 +19,9 @@ use std::time::Duration;
 /// Age at which an operation that cannot be found counts as never executed.
 const SWEEP: Duration = Duration::from_hours(1);
 
-/// Settles every operation that was recorded and not confirmed. Creates are looked for, updates mark the recorded
-/// inputs as untrusted, and deletions depose the resource so that it is deleted. Nothing is changed at the provider. Without a journal, as in
-/// a preview, only `state` is changed.
+/// Settles every operation that was recorded and not confirmed. Creates are looked for, updates mark the recorded inputs as
+/// untrusted, and deletions depose the resource so that it is deleted. Nothing is changed at the provider. Without a
+/// journal, as in a preview, only `state` is changed.
 pub async fn settle(
     state: &mut State,
     inspect: &dyn Inspect,

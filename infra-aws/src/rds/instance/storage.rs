@@ -88,7 +88,7 @@ pub(super) fn problems(inputs: &DbInstance) -> Vec<Problem> {
         Some(kind @ ("io1" | "io2")) => {
             problems.extend(provisioned_problem(kind, size, *iops));
             if throughput.is_some() {
-                problems.push(throughput_refused(kind));
+                problems.push(throughput_refused(&format!("the type {kind}")));
             }
         }
         Some("gp3") if size >= STRIPED => {
@@ -105,13 +105,13 @@ pub(super) fn problems(inputs: &DbInstance) -> Vec<Problem> {
             }
         }
         _ => {
-            let kind = kind.unwrap_or("its default");
+            let kind = kind.map_or_else(|| "the default type".to_owned(), |kind| format!("the type {kind}"));
             if iops.is_some() {
-                let text = format!("storage of the type {kind} has no provisioned IOPS");
+                let text = format!("storage of {kind} has no provisioned IOPS");
                 problems.push(Problem::new("iops", text).hint("set `storage_type` to `io1`, `io2` or `gp3`"));
             }
             if throughput.is_some() {
-                problems.push(throughput_refused(kind));
+                problems.push(throughput_refused(&kind));
             }
         }
     }
@@ -149,7 +149,7 @@ fn outside(property: &str, number: Option<u32>, range: &RangeInclusive<u32>, uni
 }
 
 fn throughput_refused(kind: &str) -> Problem {
-    Problem::new("storage_throughput", format!("storage of the type {kind} has no provisioned throughput"))
+    Problem::new("storage_throughput", format!("storage of {kind} has no provisioned throughput"))
         .hint("set `storage_type` to `gp3`")
 }
 
@@ -188,7 +188,7 @@ mod tests {
     fn storage_outside_the_limits_is_refused() {
         for (kind, size, iops, expected) in [
             (None, 19, None, "storage has 20 to 65536 GiB, not 19"),
-            (None, 100, Some(1000), "storage of the type its default has no provisioned IOPS"),
+            (None, 100, Some(1000), "storage of the default type has no provisioned IOPS"),
             (Some("gp2"), 100, Some(1000), "storage of the type gp2 has no provisioned IOPS"),
             (Some("gp4"), 100, None, "RDS has no storage type `gp4`"),
             (Some("gp3"), 399, Some(3000), "RDS accepts no performance for `gp3` storage of less than 400 GiB"),

@@ -11,7 +11,8 @@ use crate::model::ec2::vpc::Subnet;
 use crate::model::rds::{Pending, PendingOfCluster};
 use crate::state::address::AddressBlock;
 
-/// Gives an instance its pending identifier, the last of its pending changes. While another instance has it, the change remains pending.
+/// Gives an instance its pending identifier, the last of its pending changes. While another instance has it, the change
+/// remains pending.
 pub(crate) fn rename_instance(region: &mut Region, id: &str, addresses: &AddressBlock) {
     let Some(new) = region.rds.instances.get(id).and_then(|instance| instance.pending.id.clone()) else { return };
     if region.rds.instances.contains_key(&new) {
